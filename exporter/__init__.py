@@ -1,0 +1,1 @@
+"""Plugin: events and state of the core as Prometheus metrics over HTTP."""

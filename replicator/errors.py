@@ -1,0 +1,178 @@
+"""Every failure zsr knows, one class each (DESIGN 7), so that state, metric, log and message say the same word.
+
+An error carries what an admin needs at night: what happened, where, and what to do. The raw stderr of a
+command goes into ``raw`` and from there to the run log, never alone to the user.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorClass(StrEnum):
+    """The closed set of failure classes; each value is a metric label and never changes its meaning."""
+
+    NETWORK = "network"
+    AUTH = "auth"
+    TIMEOUT = "timeout"
+    NO_SPACE = "no_space"
+    STORAGE_MISSING = "storage_missing"
+    STORAGE_RESTRICTED = "storage_restricted"
+    NO_COMMON_BASE = "no_common_base"
+    DIVERGED = "diverged"
+    TARGET_ACTIVE = "target_active"
+    SUPERSEDED = "superseded"
+    ENCRYPTION = "encryption"
+    BUSY = "busy"
+    HOOK = "hook"
+    ZFS = "zfs"
+    CONFIG = "config"
+    INTERNAL = "internal"
+
+
+class ZsrError(Exception):
+    """Root of all errors that zsr raises on purpose.
+
+    Args:
+        what: one sentence that says what happened, with node and volume in it where they matter.
+        node: the node it happened on, if one is concerned.
+        volume: the volume (``storage:name``), if one is concerned.
+        advice: one sentence that says what to do.
+        raw: what the failed command wrote, for the run log only.
+    """
+
+    error_class: ClassVar[ErrorClass] = ErrorClass.INTERNAL
+    default_advice: ClassVar[str] = "Please report this with the run's log (zsr log JOB)."
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        node: str | None = None,
+        volume: str | None = None,
+        advice: str = "",
+        raw: str = "",
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.node = node
+        self.volume = volume
+        self.advice = advice or self.default_advice
+        self.raw = raw
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.advice}" if self.advice else self.what
+
+
+class NetworkError(ZsrError):
+    """The other node cannot be reached, or the connection broke."""
+
+    error_class = ErrorClass.NETWORK
+    default_advice = "Check that the node is up and its SSH port answers; zsr probes it every minute."
+
+
+class AuthError(ZsrError):
+    """The other node answered but would not let us in, or is not the one we know."""
+
+    error_class = ErrorClass.AUTH
+    default_advice = "Check the SSH key, the user and known_hosts; zsr never overrides a changed host key."
+
+
+class DeadlineError(ZsrError):
+    """A command or a transfer took longer than it may."""
+
+    error_class = ErrorClass.TIMEOUT
+    default_advice = "Look for a hung zfs command or a suspended pool on that node (zpool status)."
+
+
+class NoSpaceError(ZsrError):
+    """A pool, quota or refquota is full."""
+
+    error_class = ErrorClass.NO_SPACE
+    default_advice = "Free space on that pool or raise the quota; the run is tried again by itself."
+
+
+class StorageMissingError(ZsrError):
+    """A storage's dataset does not exist on a node, or its pool is not imported."""
+
+    error_class = ErrorClass.STORAGE_MISSING
+    default_advice = "Create the dataset or import the pool on that node (zpool import)."
+
+
+class StorageRestrictedError(ZsrError):
+    """The settings restrict a storage from the target node."""
+
+    error_class = ErrorClass.STORAGE_RESTRICTED
+    default_advice = "Allow the storage on that node or choose another target."
+
+
+class NoCommonBaseError(ZsrError):
+    """Source and target both have the volume, and share no snapshot."""
+
+    error_class = ErrorClass.NO_COMMON_BASE
+    default_advice = "Rename or destroy the target's volume; the next run then sends it in full."
+
+
+class DivergedError(ZsrError):
+    """The target's volume holds writes or snapshots of its own after the base."""
+
+    error_class = ErrorClass.DIVERGED
+    default_advice = "Decide which side to keep; zsr throws nothing away."
+
+
+class TargetActiveError(ZsrError):
+    """The target's dataset is in use there, or is not a replica of this job."""
+
+    error_class = ErrorClass.TARGET_ACTIVE
+    default_advice = "Check who uses the dataset on the target; zsr writes only replicas of its own job."
+
+
+class SupersededError(ZsrError):
+    """Another node has taken the guest over."""
+
+    error_class = ErrorClass.SUPERSEDED
+    default_advice = "This node no longer owns the guest; it becomes a target."
+
+
+class EncryptionError(ZsrError):
+    """A key is not loaded, or encrypted and plain sides do not fit."""
+
+    error_class = ErrorClass.ENCRYPTION
+    default_advice = "Load the key (zfs load-key) or send raw."
+
+
+class BusyError(ZsrError):
+    """A guest, dataset or job is in use by somebody else just now."""
+
+    error_class = ErrorClass.BUSY
+    default_advice = "It is tried again by itself."
+
+
+class HookError(ZsrError):
+    """A freeze or thaw hook failed."""
+
+    error_class = ErrorClass.HOOK
+    default_advice = "Run the hook by hand and mend it."
+
+
+class ZfsError(ZsrError):
+    """Any other failure of a zfs command."""
+
+    error_class = ErrorClass.ZFS
+    default_advice = "Read the run's log for the words of zfs (zsr log JOB)."
+
+
+class ConfigError(ZsrError):
+    """A setting, argument or store entry is wrong; nothing was changed."""
+
+    error_class = ErrorClass.CONFIG
+    default_advice = ""
+
+
+class InternalError(ZsrError):
+    """A bug of zsr, or a run that was cut off from outside (kill, power cut)."""
+
+
+class DamagedStoreError(ConfigError):
+    """The cluster store's file cannot be read; it is never overwritten."""

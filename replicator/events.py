@@ -1,0 +1,74 @@
+"""What happened: the facts that the core publishes and that plugins turn into metrics and messages.
+
+The lasting ones are written to the journal in ``state.db`` in the same transaction as the state change they tell
+of, so a plugin that was down when it happened still learns of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replicator.errors import ErrorClass
+from replicator.jobs import JobId
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run has begun."""
+
+    time: float
+    job: JobId
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded:
+    """A run ended with every volume proven on the target.
+
+    ``recovered_after`` is the number of failures it ended (0 when there were none), ``failing_since`` their beginning.
+    """
+
+    time: float
+    job: JobId
+    run: int
+    last_sync: float
+    duration: float
+    sent_bytes: int
+    recovered_after: int = 0
+    failing_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """A run failed; ``consecutive`` counts this failure too. ``last_sync`` is None if there never was one."""
+
+    time: float
+    job: JobId
+    run: int
+    error_class: ErrorClass
+    message: str
+    advice: str
+    consecutive: int
+    failing_since: float
+    last_sync: float | None
+    next_run: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    """A run was stopped on request; it counts neither as success nor as failure."""
+
+    time: float
+    job: JobId
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobRemoved:
+    """A job is gone from the cluster store."""
+
+    time: float
+    job: JobId
+
+
+Event = RunStarted | RunSucceeded | RunFailed | RunCancelled | JobRemoved

@@ -1,0 +1,197 @@
+"""What things are: nodes, storages, guests, volumes, jobs and a job's state. Facts only, all frozen.
+
+Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from replicator.errors import ConfigError, ErrorClass
+
+DEFAULT_SCHEDULE = "*/15"
+RATE_UNIT = 1_000_000
+"""``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
+
+_JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class JobId:
+    """``<guest>-<number>``, compared as two numbers."""
+
+    guest: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> JobId:
+        """Read ``100-0``; raises ConfigError for anything else."""
+        match = _JOB_ID.fullmatch(text)
+        if match is None:
+            raise ConfigError(
+                f"'{text}' is not a job id.",
+                advice="A job id is the guest's number (100 or more), a hyphen and a number, like 100-0.",
+            )
+        return cls(int(match["guest"]), int(match["number"]))
+
+    def __str__(self) -> str:
+        return f"{self.guest}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A host with ZFS. ``address`` is a name or IP for SSH, or ``local`` for this very machine."""
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether commands for this node run on this machine without SSH."""
+        return self.address == "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A named ZFS path. ``nodes`` restricts it (None: all); ``paths`` names another path on some nodes."""
+
+    name: str
+    path: str
+    nodes: frozenset[str] | None = None
+    paths: tuple[tuple[str, str], ...] = ()
+
+    def path_on(self, node: str) -> str:
+        """The ZFS path of this storage on a node."""
+        return dict(self.paths).get(node, self.path)
+
+    def allowed_on(self, node: str) -> bool:
+        """Whether the settings let this storage be used on a node."""
+        return self.nodes is None or node in self.nodes
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Volume:
+    """One zvol or filesystem of a guest, ``storage:name``."""
+
+    storage: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.storage}:{self.name}"
+
+    def dataset(self, storage: Storage, node: str) -> str:
+        """The volume's dataset on a node."""
+        return f"{storage.path_on(node)}/{self.name}"
+
+
+class FreezeFailure(StrEnum):
+    """What a failing freeze hook means for the run."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A numeric id with a name and a set of volumes, owned by one node.
+
+    ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
+    """
+
+    id: int
+    name: str
+    node: str
+    storages: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    freeze: str | None = None
+    thaw: str | None = None
+    hook_timeout: float = 60.0
+    on_freeze_failure: FreezeFailure = FreezeFailure.WARNING
+
+
+class Removal(StrEnum):
+    """A job marked for removal: with its replicas (full) or leaving the target's volumes alone (local)."""
+
+    FULL = "full"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Replicate one guest to one target node, on a schedule.
+
+    ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap.
+    """
+
+    id: JobId
+    target: str
+    schedule: str = DEFAULT_SCHEDULE
+    rate: float | None = None
+    comment: str = ""
+    disabled: bool = False
+    rpo: float | None = None
+    timezone: str | None = None
+    removal: Removal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job's last run failed: a sentence, its class, and what to do."""
+
+    error_class: ErrorClass
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What this node remembers of a job (``state.db``). All but the counters can be derived again from ZFS.
+
+    Attributes:
+        created: since when the promise (RPO) is given.
+        last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
+        last_start: start of the last attempt, also after schedule-now; 0 when never.
+        last_sync: when the newest set proven to be on the target was taken; None until there is one.
+        failing_since: start of the first of the consecutive failures.
+    """
+
+    created: float
+    last_try: float = 0.0
+    last_start: float = 0.0
+    last_sync: float | None = None
+    last_duration: float | None = None
+    last_sent_bytes: int | None = None
+    consecutive_failures: int = 0
+    failing_since: float | None = None
+    failure: Failure | None = None
+    runs_succeeded: int = 0
+    runs_failed: int = 0
+    runs_cancelled: int = 0
+    missed_runs: int = 0
+    sent_bytes_total: int = 0
+    unreplicated_bytes: int | None = None
+    resume_pending: bool = False
+    errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    CANCELLED = "cancelled"
+
+
+class JobCondition(StrEnum):
+    """The one word that says how a job is (``zsr_job_state``)."""
+
+    OK = "ok"
+    SYNCING = "syncing"
+    ERROR = "error"
+    PENDING = "pending"
+    DISABLED = "disabled"
+    REMOVING = "removing"

@@ -1,0 +1,149 @@
+"""The protocol through which exporter and alerts attach to the core (entry-point group ``zsr.plugins``).
+
+The arrows point inward: a plugin imports the core, the core finds plugins by entry point and knows only the
+protocols here. A plugin reads one frozen picture of the core (`Status`) and the journal of events; it cannot
+change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from replicator.events import Event
+from replicator.jobs import Guest, Job, JobCondition, JobId, JobState
+
+ENTRY_POINT_GROUP = "zsr.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A run that is going on. ``expected_bytes`` is None while no estimate is known."""
+
+    run: int
+    start: float
+    step: str
+    done_bytes: int
+    expected_bytes: int | None
+    transferring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job as it is now.
+
+    ``rpo`` is the promise in seconds (the job's own or derived); ``next_run`` is None when none comes;
+    ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet.
+    """
+
+    job: Job
+    guest: Guest | None
+    source: str
+    state: JobState
+    condition: JobCondition
+    next_run: float | None
+    rpo: float
+    transfer: Transfer | None
+    missed_runs: int
+    sent_bytes_total: int
+
+    @property
+    def lost_if_dead_now(self) -> float | None:
+        """Unix time back to which the guest would fall if its node died now; None: nothing is on the target."""
+        return self.state.last_sync
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """Whether the last reading of the settings succeeded, when one last did, and what was wrong."""
+
+    ok: bool
+    last_success: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistogram:
+    """Durations of finished runs since the daemon's start: cumulative counts by upper bound (seconds)."""
+
+    buckets: tuple[tuple[float, int], ...]
+    sum: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole core in one frozen picture, made without any I/O."""
+
+    time: float
+    node: str
+    version: str
+    zfs_version: str
+    started: float
+    ready: bool
+    jobs: tuple[JobStatus, ...]
+    reachable: Mapping[str, bool]
+    queue_length: int
+    scheduler_lag: float
+    event_loop_lag: float
+    config: ConfigStatus
+    durations: Mapping[str, RunHistogram]
+
+    def job(self, job_id: JobId) -> JobStatus | None:
+        """The status of one job, or None if there is no such job on this node."""
+        return next((status for status in self.jobs if status.job.id == job_id), None)
+
+
+class Memory(Protocol):
+    """A plugin's own durable notes in ``state.db``; keys and values are strings."""
+
+    def get(self, key: str) -> str | None:
+        """The value of a key, or None."""
+
+    def put(self, key: str, value: str | None) -> None:
+        """Write a value (None: forget the key); durable when this returns."""
+
+
+class Core(Protocol):
+    """What a running plugin sees of the core."""
+
+    def status(self) -> Status:
+        """The picture of this moment; cheap, no I/O, callable from the event loop only."""
+
+    async def events(self, after: int) -> list[tuple[int, Event]]:
+        """The journal's events with a number above ``after``, oldest first; waits until there is one."""
+
+    def last_event(self) -> int:
+        """The number of the journal's newest event (0 when it is empty)."""
+
+    def memory(self, plugin: str) -> Memory:
+        """The durable notes of a plugin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One wrong setting: where, what was found there, what is allowed. Never contains a secret."""
+
+    key: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value}: {self.allowed}"
+
+
+@runtime_checkable
+class Plugin(Protocol):
+    """A sink for what the core does. Its class is named by an entry point and constructed without arguments.
+
+    ``section`` is the top-level key of ``zsr.toml`` that belongs to it.
+    """
+
+    section: str
+
+    def check(self, settings: object) -> list[Problem]:
+        """All that is wrong with the plugin's section (None when it is absent); keys without the section's name."""
+
+    async def run(self, core: Core, settings: object) -> None:
+        """Work until cancelled. ``settings`` has passed ``check``. An exception is logged and ends the plugin only."""
