@@ -48,6 +48,7 @@ class Node:
     address: str
     port: int = 22
     user: str = "root"
+    stream: str = "auto"
 
     @property
     def is_local(self) -> bool:

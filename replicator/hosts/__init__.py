@@ -1,1 +1,1 @@
-
+"""Where commands run: on this machine or over SSH; and the stream between two processes."""

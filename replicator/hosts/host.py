@@ -1,0 +1,85 @@
+"""What every host can do: run a command, keep a process at one end of a stream, say whether it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+STDERR_KEPT = 64 * 1024
+"""How much of a process's stderr is kept, in bytes: the first half and the last half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a command ended. ``status`` is its exit status; negative for a signal's number."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+
+class StreamProcess(Protocol):
+    """A process that is one end of a stream."""
+
+    async def wait(self) -> Completed:
+        """Wait for its end; raises NetworkError if the connection to it is lost."""
+
+    async def ended(self) -> None:
+        """Wait for its end without asking how; returns at once if it has ended."""
+
+    async def kill(self) -> None:
+        """End it, and wait a few seconds for that; returns also if it hangs in the kernel."""
+
+
+class Host(Protocol):
+    """A node's command line. One argv is never a shell's text; ``LC_ALL=C`` is always set."""
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+
+    async def run(self, argv: Sequence[str], *, limit: float) -> Completed:
+        """Run a command to its end.
+
+        Raises:
+            DeadlineError: it took longer than ``limit`` seconds; it was killed, or left if it cannot be.
+            NetworkError, AuthError: the host cannot be used.
+        """
+
+    async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
+        """Start a process that writes its stdout to a file descriptor; the descriptor belongs to the callee."""
+
+    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
+        """Start a process that reads its stdin from a file descriptor; the descriptor belongs to the callee."""
+
+    async def probe(self) -> None:
+        """A mere connection; raises NetworkError or AuthError if there is none."""
+
+    async def close(self) -> None:
+        """Give up connections."""
+
+
+class StderrTail:
+    """Collects what a process says on stderr within a bound, keeping the beginning and the end."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Add what was read."""
+        room = STDERR_KEPT // 2 - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:] if room < len(data) else b""
+        del self._tail[: -STDERR_KEPT // 2]
+
+    def text(self) -> str:
+        """All that was kept, decoded."""
+        return (self._head + self._tail).decode(errors="replace")

@@ -1,0 +1,160 @@
+"""The pump between two pipes: moves bytes without copying them through Python, counts them, limits their rate.
+
+`os.splice` moves pages from one pipe to the other inside the kernel; a thread drives it, so the event loop stays
+free. Where splice is not to be had (another file system's pipe-like, an old kernel) a plain copy does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+
+PIPE_SIZE = 1024 * 1024
+"""Wanted size of the pipes, in bytes: Linux's default upper limit for everybody (pipe(7))."""
+
+_BURST = 0.1
+"""Seconds of the rate that may be sent at once."""
+
+_LONGEST_WAIT = 0.5
+
+
+def sized_pipe() -> tuple[int, int]:
+    """A pipe of `PIPE_SIZE` where the kernel grants it: (read end, write end)."""
+    reader, writer = os.pipe()
+    with contextlib.suppress(OSError):  # the default size works too, only slower
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    return reader, writer
+
+
+class TokenBucket:
+    """Grants bytes at a rate (bytes per second; None: without limit). Time is given, never read."""
+
+    def __init__(self, rate: float | None, now: float) -> None:
+        self._rate = rate
+        self._capacity = 0.0 if rate is None else max(rate * _BURST, 4096.0)
+        self._tokens = 0.0
+        self._at = now
+
+    def grant(self, wanted: int, now: float) -> int:
+        """How many of the wanted bytes may be sent now (0: wait)."""
+        if self._rate is None:
+            return wanted
+        self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return min(wanted, int(self._tokens)) if self._tokens >= min(wanted, 4096, self._capacity) else 0
+
+    def spend(self, count: int) -> None:
+        """Take what was really sent."""
+        if self._rate is not None:
+            self._tokens -= count
+
+    def wait(self) -> float:
+        """Seconds until it is worth asking again."""
+        return 0.0 if self._rate is None else min(_LONGEST_WAIT, max(0.001, (4096 - self._tokens) / self._rate))
+
+
+class Pump:
+    """Moves a stream from one pipe's read end to another's write end; owns and closes both descriptors.
+
+    ``moved`` counts the bytes handed over so far, ``exhausted`` says that the source has ended and all of it was
+    handed over; both may be read at any time.
+    """
+
+    def __init__(
+        self, source: int, sink: int, *, rate: float | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.moved = 0
+        self.exhausted = False
+        self._source = source
+        self._sink = sink
+        self._ends: tuple[int, ...] = (source, sink)
+        self._bucket = TokenBucket(rate, clock())
+        self._clock = clock
+        self._stop = threading.Event()
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._splice = hasattr(os, "splice")
+
+    async def run(self) -> None:
+        """Move until the source ends or the sink goes away; a cancel stops the thread before it returns."""
+        moving = asyncio.ensure_future(asyncio.to_thread(self._move_and_close))
+        try:
+            await asyncio.shield(moving)
+        except asyncio.CancelledError:
+            self._stop.set()
+            os.write(self._wake_writer, b"x")
+            while not moving.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(moving)
+            raise
+
+    def close(self) -> None:
+        """Close what is still open; called when the pump has ended or will never be run."""
+        for descriptor in (*self._ends, self._wake_reader, self._wake_writer):
+            os.close(descriptor)
+        self._ends = ()
+
+    def _move_and_close(self) -> None:
+        ends, self._ends = self._ends, ()
+        try:
+            self._move()
+        finally:
+            for descriptor in ends:
+                os.close(descriptor)
+
+    def _move(self) -> None:
+        os.set_blocking(self._source, False)
+        os.set_blocking(self._sink, False)
+        readable = _poll(self._source, select.POLLIN, self._wake_reader)
+        writable = _poll(self._sink, select.POLLOUT, self._wake_reader)
+        while not self._stop.is_set():
+            granted = self._bucket.grant(PIPE_SIZE, self._clock())
+            if granted == 0:
+                select.select([self._wake_reader], [], [], self._bucket.wait())
+                continue
+            try:
+                count = self._hand_over(granted)
+            except BlockingIOError:
+                readable.poll()
+                writable.poll()
+                continue
+            except BrokenPipeError:
+                return  # the receiver went away; its exit status tells why
+            if count == 0:
+                self.exhausted = True
+                return
+            self.moved += count
+            self._bucket.spend(count)
+
+    def _hand_over(self, granted: int) -> int:
+        if self._splice:
+            try:
+                return os.splice(self._source, self._sink, granted, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                    raise
+                self._splice = False
+        return self._copy(granted)
+
+    def _copy(self, granted: int) -> int:
+        data = memoryview(os.read(self._source, min(granted, 256 * 1024)))
+        done = 0
+        while done < len(data) and not self._stop.is_set():
+            try:
+                done += os.write(self._sink, data[done:])
+            except BlockingIOError:
+                select.select([self._wake_reader], [self._sink], [])
+        return done
+
+
+def _poll(descriptor: int, event: int, wake: int) -> select.poll:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    poll.register(wake, select.POLLIN)
+    return poll

@@ -1,0 +1,271 @@
+"""Commands on another node: one asyncssh connection per node, kept open; large streams through an OpenSSH child.
+
+A small stream rides on the open connection (no new handshake); a large one gets a process of its own, because
+asyncssh encrypts in the event loop while OpenSSH uses another core. Both use the same known_hosts, keys and user.
+A changed host key is class ``auth`` and is never overridden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from asyncio.subprocess import DEVNULL
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncssh
+
+from replicator.errors import AuthError, DeadlineError, NetworkError, ZsrError
+from replicator.hosts.host import Completed, StderrTail, StreamProcess
+from replicator.hosts.local import LocalStreamProcess, start
+from replicator.jobs import Node
+
+CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
+"""In order of speed on processors with AES instructions (reference/peers.md 4.1)."""
+
+LARGE_STREAM = 8 * 1024 * 1024
+"""From this expected size on (bytes) a stream is worth an OpenSSH child's twelve round trips."""
+
+_REMOTE_PATH = '"$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
+_CONNECTION_LOST = (
+    asyncssh.ConnectionLost,
+    asyncssh.ChannelOpenError,
+    asyncssh.DisconnectError,
+    ConnectionError,
+    BrokenPipeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How this node connects to others. None stands for the library's default (``~/.ssh``)."""
+
+    known_hosts: str | None = None
+    keys: tuple[str, ...] = ()
+    agent: bool = True
+    connect_timeout: float = 10.0
+    keepalive: float = 15.0
+
+
+def remote_command(argv: Sequence[str]) -> str:
+    """One argv as the text that the far login shell is given; every word is quoted."""
+    return f"env LC_ALL=C PATH={_REMOTE_PATH} {shlex.join(argv)}"
+
+
+class SshHost:
+    """A node reached over SSH. The connection is made when it is needed and made anew when it was lost."""
+
+    def __init__(self, node: Node, settings: SshSettings) -> None:
+        self._node = node
+        self._settings = settings
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._connecting = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self._node.name
+
+    async def run(self, argv: Sequence[str], *, limit: float) -> Completed:
+        """See `Host.run`."""
+        connection = await self._connect()
+        try:
+            async with asyncio.timeout(limit):
+                done = await connection.run(remote_command(argv), encoding=None, check=False)
+        except TimeoutError:
+            raise DeadlineError(
+                f"'{' '.join(argv[:3])}' on {self.name} did not end within {limit:.0f} s.", node=self.name
+            ) from None
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._lost(error) from error
+        if done.exit_status is None and not done.exit_signal:
+            raise self._lost(None)
+        status = -1 if done.exit_status is None else done.exit_status
+        return Completed(tuple(argv), status, _text(done.stdout), _text(done.stderr))
+
+    async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
+        """See `Host.start_source`."""
+        try:
+            connection = await self._connect()
+            process = await connection.create_process(remote_command(argv), stdout=os.dup(stdout), encoding=None)
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._lost(error) from error
+        finally:
+            os.close(stdout)
+        return SshStreamProcess(self, argv, process)
+
+    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
+        """See `Host.start_sink`."""
+        try:
+            if self._wants_child(expected_bytes):
+                return OpenSshStreamProcess(self, argv, await start(self._openssh(argv), stdin=stdin, stdout=DEVNULL))
+            connection = await self._connect()
+            process = await connection.create_process(remote_command(argv), stdin=os.dup(stdin), encoding=None)
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._lost(error) from error
+        finally:
+            os.close(stdin)
+        return SshStreamProcess(self, argv, process)
+
+    def _wants_child(self, expected_bytes: int | None) -> bool:
+        if self._node.stream == "auto":
+            return expected_bytes is None or expected_bytes >= LARGE_STREAM
+        return self._node.stream == "openssh"
+
+    def _openssh(self, argv: Sequence[str]) -> list[str]:
+        settings = self._settings
+        options = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "Ciphers": ",".join(CIPHERS),
+            "Compression": "no",
+            "ConnectTimeout": str(max(1, round(settings.connect_timeout))),
+            "ServerAliveInterval": str(max(1, round(settings.keepalive))),
+            "ServerAliveCountMax": "3",
+        }
+        if settings.known_hosts is not None:
+            options |= {"UserKnownHostsFile": settings.known_hosts, "GlobalKnownHostsFile": "/dev/null"}
+        command = ["ssh", "-T", "-x", "-p", str(self._node.port)]
+        for key, value in options.items():
+            command += ["-o", f"{key}={value}"]
+        for key in settings.keys:
+            command += ["-i", key]
+        if not settings.agent:
+            command += ["-o", "IdentityAgent=none"]
+        return [*command, "--", f"{self._node.user}@{self._node.address}", remote_command(argv)]
+
+    async def probe(self) -> None:
+        """See `Host.probe`; a connection that is already open is asked whether it still answers."""
+        connection = await self._connect()
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                await connection.run("true", check=False)
+        except TimeoutError:
+            raise NetworkError(f"Node {self.name} does not answer on its open connection.", node=self.name) from None
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._lost(error) from error
+
+    async def close(self) -> None:
+        """See `Host.close`."""
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    async def _connect(self) -> asyncssh.SSHClientConnection:
+        async with self._connecting:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._open()
+            return self._connection
+
+    async def _open(self) -> asyncssh.SSHClientConnection:
+        settings = self._settings
+        node = self._node
+        known: dict[str, object] = {} if settings.known_hosts is None else {"known_hosts": settings.known_hosts}
+        if settings.keys:
+            known["client_keys"] = list(settings.keys)
+        if not settings.agent:
+            known["agent_path"] = None
+        try:
+            async with asyncio.timeout(settings.connect_timeout * 2):
+                return await asyncssh.connect(
+                    node.address,
+                    node.port,
+                    username=node.user,
+                    connect_timeout=settings.connect_timeout,
+                    login_timeout=settings.connect_timeout,
+                    keepalive_interval=settings.keepalive,
+                    keepalive_count_max=3,
+                    encryption_algs=list(CIPHERS),
+                    compression_algs=["none"],
+                    rekey_bytes=16 * 2**30,
+                    **known,
+                )
+        except (TimeoutError, OSError, asyncssh.Error) as error:
+            raise connect_error(node, error) from error
+
+    def _lost(self, error: BaseException | None) -> NetworkError:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        reason = f": {error}" if error is not None and str(error) else ""
+        return NetworkError(f"The connection to node {self.name} was lost{reason}.", node=self.name)
+
+
+def connect_error(node: Node, error: BaseException) -> ZsrError:
+    """The error for a connection that could not be made."""
+    at = f"node {node.name} ({node.address}, port {node.port})"
+    match error:
+        case asyncssh.HostKeyNotVerifiable():
+            return AuthError(
+                f"The host key of {at} is not the one in known_hosts: {error.reason}.",
+                node=node.name,
+                advice="If the node was installed anew, replace its line in known_hosts by hand; zsr never does.",
+            )
+        case asyncssh.PermissionDenied():
+            return AuthError(f"{at.capitalize()} refused user {node.user}: {error.reason}.", node=node.name)
+        case TimeoutError() | asyncssh.Error() | OSError():
+            reason = str(getattr(error, "reason", "") or error) or "no answer in time"
+            return NetworkError(f"Could not connect to {at}: {reason}.", node=node.name)
+    raise TypeError(type(error))
+
+
+class SshStreamProcess:
+    """A far process at one end of a stream that rides on the open connection."""
+
+    def __init__(self, host: SshHost, argv: Sequence[str], process: asyncssh.SSHClientProcess[bytes]) -> None:
+        self._host = host
+        self._argv = tuple(argv)
+        self._process = process
+
+    async def wait(self) -> Completed:
+        """See `StreamProcess.wait`."""
+        tail = StderrTail()
+        try:
+            while data := await self._process.stderr.read(8192):
+                tail.feed(data)
+            await self._process.wait_closed()
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._host._lost(error) from error
+        status = self._process.exit_status
+        if status is None and not self._process.exit_signal:
+            raise self._host._lost(None)
+        return Completed(self._argv, -1 if status is None else status, "", tail.text())
+
+    async def ended(self) -> None:
+        """See `StreamProcess.ended`."""
+        await self._process.wait_closed()
+
+    async def kill(self) -> None:
+        """See `StreamProcess.kill`."""
+        self._process.close()
+
+
+class OpenSshStreamProcess(LocalStreamProcess):
+    """A far process behind an OpenSSH child. Its exit status 255 is the connection's, not the command's."""
+
+    def __init__(self, host: SshHost, argv: Sequence[str], process: asyncio.subprocess.Process) -> None:
+        super().__init__(argv, process)
+        self._host = host
+
+    async def wait(self) -> Completed:
+        """See `StreamProcess.wait`."""
+        done = await super().wait()
+        if done.status != SSH_FAILED:
+            return done
+        words = done.stderr.strip().splitlines()
+        reason = words[-1] if words else "no words"
+        if any(sign in done.stderr for sign in ("Host key verification failed", "REMOTE HOST IDENTIFICATION")):
+            raise AuthError(f"The host key of node {self._host.name} is not the one in known_hosts.", raw=done.stderr)
+        if "Permission denied" in done.stderr:
+            raise AuthError(f"Node {self._host.name} refused us: {reason}.", node=self._host.name, raw=done.stderr)
+        raise NetworkError(
+            f"The connection to node {self._host.name} was lost: {reason}.", node=self._host.name, raw=done.stderr
+        )
+
+
+SSH_FAILED = 255
+
+
+def _text(data: bytes | str | None) -> str:
+    return data.decode(errors="replace") if isinstance(data, bytes) else data or ""

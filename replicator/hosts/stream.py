@@ -1,0 +1,118 @@
+"""A stream from a process on one host to a process on another, watched for stalls, counted, and always cleaned up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from replicator.concurrency import first_leaf
+from replicator.errors import DeadlineError
+from replicator.hosts.host import Completed, Host, StreamProcess
+from replicator.hosts.pump import Pump, sized_pipe
+
+PATIENCE = 5.0
+"""Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
+
+_LOOK_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """How both ends of a stream ended, and the bytes that went through."""
+
+    sender: Completed
+    receiver: Completed
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up."""
+
+    rate: float | None
+    stall: float
+
+
+async def stream(
+    source: Host,
+    send: Sequence[str],
+    sink: Host,
+    receive: Sequence[str],
+    *,
+    limits: Limits,
+    expected_bytes: int | None,
+    on_progress: Callable[[int], None],
+) -> StreamEnd:
+    """Run both processes with a pump between them until both have ended.
+
+    Raises:
+        DeadlineError: not a byte moved for ``limits.stall`` seconds.
+        NetworkError, AuthError: an end's connection was lost or could not be made.
+    """
+    send_reader, send_writer = sized_pipe()
+    receive_reader, receive_writer = sized_pipe()
+    try:
+        receiver = await sink.start_sink(receive, receive_reader, expected_bytes=expected_bytes)
+    except BaseException:
+        _close(send_reader, send_writer, receive_writer)
+        raise
+    try:
+        sender = await source.start_source(send, send_writer)
+    except BaseException:
+        _close(send_reader, receive_writer)
+        await receiver.kill()
+        raise
+    pump = Pump(send_reader, receive_writer, rate=limits.rate)
+    return await _attend(sender, receiver, pump, limits.stall, on_progress)
+
+
+async def _attend(
+    sender: StreamProcess, receiver: StreamProcess, pump: Pump, stall: float, on_progress: Callable[[int], None]
+) -> StreamEnd:
+    try:
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(_watch(pump, stall, on_progress))
+            moving = group.create_task(pump.run())
+            sent = group.create_task(sender.wait())
+            received = group.create_task(receiver.wait())
+            await received
+            if not pump.exhausted:  # the receiver ended before the stream did: nothing can be moved any more
+                await sender.kill()
+            await sent
+            moving.cancel()
+            watch.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_leaf(errors) from None
+    finally:
+        await sender.kill()
+        await _end_receiver(receiver)
+        pump.close()
+        on_progress(pump.moved)
+    return StreamEnd(sent.result(), received.result(), pump.moved)
+
+
+async def _watch(pump: Pump, stall: float, on_progress: Callable[[int], None]) -> None:
+    loop = asyncio.get_running_loop()
+    seen, since = pump.moved, loop.time()
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        on_progress(pump.moved)
+        if pump.moved != seen:
+            seen, since = pump.moved, loop.time()
+        elif loop.time() - since > stall:
+            raise DeadlineError(f"The transfer stood still for {stall:.0f} s and was ended.")
+
+
+async def _end_receiver(receiver: StreamProcess) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await receiver.ended()
+    except TimeoutError:
+        await receiver.kill()
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,55 @@
+"""A guest's freeze and thaw commands around the snapshot. Thaw always happens (DESIGN 4, step 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from replicator.errors import HookError, ZsrError
+from replicator.hosts.host import Host
+from replicator.jobs import FreezeFailure, Guest
+
+
+@asynccontextmanager
+async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> AsyncIterator[None]:
+    """Hold the guest still while the body runs.
+
+    Raises:
+        HookError: freezing failed and the guest's settings make that an error; it was thawed again.
+    """
+    try:
+        if guest.freeze is not None:
+            await _freeze(guest, guest.freeze, host, log)
+        yield
+    finally:
+        if guest.thaw is not None:
+            # Shielded: a cancelled run must not leave a guest frozen.
+            await asyncio.shield(asyncio.ensure_future(_thaw(guest, guest.thaw, host, log)))
+
+
+async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
+    try:
+        await _run_hook("freeze", guest, command, host)
+    except HookError as error:
+        if guest.on_freeze_failure is FreezeFailure.ERROR:
+            raise
+        log("warning", f"{error.what} The snapshot is taken all the same.")
+
+
+async def _thaw(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
+    try:
+        await _run_hook("thaw", guest, command, host)
+    except HookError as error:
+        log("error", f"{error.what} Look after guest {guest.id}: it may be frozen.")
+
+
+async def _run_hook(kind: str, guest: Guest, command: str, host: Host) -> None:
+    try:
+        done = await host.run(["sh", "-c", command], limit=guest.hook_timeout)
+    except ZsrError as error:
+        raise HookError(f"The {kind} hook of guest {guest.id} failed: {error.what}", raw=error.raw) from error
+    if not done.ok:
+        words = done.stderr.strip().splitlines()
+        why = words[-1] if words else f"exit status {done.status}"
+        raise HookError(f"The {kind} hook of guest {guest.id} failed: {why}.", raw=done.stderr)

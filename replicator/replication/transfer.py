@@ -1,0 +1,161 @@
+"""The transfer of volumes: send, stream, receive; and what a cut one left behind (DESIGN 4, step 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from replicator.errors import TargetActiveError
+from replicator.hosts.stream import Limits, StreamEnd, stream
+from replicator.jobs import Job
+from replicator.replication.plan import Full, Incremental, Sides, unreplicated_bytes
+from replicator.zfs import commands
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
+from replicator.zfs.facts import Dataset, ResumeToken, Snapshot
+
+Log = Callable[[str, str], None]
+"""Writes one line of the run's log: level (info, warning, error, raw) and text."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is; written by the run, read by whoever shows it."""
+
+    step: str = "lock"
+    done_bytes: int = 0
+    expected_bytes: int | None = None
+    transferring: bool = False
+    sent_bytes: int = 0
+
+
+class Transfers:
+    """Moves volumes from one node's ZFS to another's for one job."""
+
+    def __init__(
+        self, job: Job, source: ZfsClient, target: ZfsClient, limits: Limits, progress: Progress, log: Log
+    ) -> None:
+        self._job = job
+        self._source = source
+        self._target = target
+        self._limits = limits
+        self._progress = progress
+        self._log = log
+
+    async def finish_half_received(self, volumes: Sequence[Sides]) -> None:
+        """Go on with what an earlier run began, or drop it where it can no longer be finished."""
+        for sides in volumes:
+            target = sides.target
+            if target is None or target.token is None:
+                continue
+            token = await self._source.resume_token(target.token)
+            fits = token is not None and _belongs(token, sides)
+            if not fits and not (target.job == str(self._job.id) or _ours_by_name(token, self._job)):
+                raise TargetActiveError(
+                    f"'{target.name}' on node {self._target.node} is half received by somebody else.",
+                    node=self._target.node,
+                    volume=str(sides.volume),
+                    advice="Finish or abort it there (zfs receive -A).",
+                )
+            if token is None or not fits:
+                self._log("warning", f"{sides.volume}: a half-received state can no longer be finished; it is dropped")
+                await self._target.abort_receive(target.name)
+                continue
+            self._log("info", f"{sides.volume}: going on with the interrupted transfer of {token.to_name}")
+            await self._stream(sides, commands.send_resume(token.token), token.remaining)
+
+    async def send(self, action: Full | Incremental, name: str) -> None:
+        """Bring one volume's new snapshot to the target."""
+        sides = action.sides
+        features = await self._source.features()
+        base = action.base if isinstance(action, Incremental) else None
+        if isinstance(action, Incremental) and action.rollback is not None:
+            self._log("info", f"{sides.volume}: rolling the replica back to {action.rollback.name}")
+            await self._target.rollback(sides.target_name, action.rollback)
+        argv = commands.send(
+            features.common(await self._target.features()),
+            sides.source.name,
+            name,
+            base.name if base else None,
+            raw=sides.source.encrypted,
+        )
+        if base is None:
+            await self._target.create_parents(sides.target_path, sides.volume.name)
+            expected = await self._source.estimate(argv)
+        else:
+            expected = unreplicated_bytes(sides.source, base.guid)
+        kind = f"incremental from {base.name}" if base else "full"
+        self._log("info", f"{sides.volume}: {kind}, {_size(expected)} expected")
+        await self._stream(sides, argv, expected)
+        if base is None and not (await self._target.features()).receive_properties:
+            await self._target.set_properties(sides.target_name, self._replica_properties(sides.source))
+
+    async def _stream(self, sides: Sides, send: list[str], expected: int | None) -> None:
+        receive = commands.receive(
+            await self._target.features(),
+            sides.target_name,
+            is_volume=sides.source.is_volume,
+            properties=self._marks(),
+        )
+        self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
+        progress = self._progress
+        before = progress.sent_bytes
+        progress.done_bytes, progress.expected_bytes, progress.transferring = 0, expected, True
+
+        def on_progress(moved: int) -> None:
+            progress.done_bytes, progress.sent_bytes = moved, before + moved
+
+        try:
+            end = await stream(
+                self._source.host, send, self._target.host, receive,
+                limits=self._limits, expected_bytes=expected, on_progress=on_progress,
+            )  # fmt: skip
+        finally:
+            progress.transferring = False
+        for side in (end.sender, end.receiver):
+            if side.stderr.strip():
+                self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
+        self._judge(sides, end)
+        self._log("info", f"{sides.volume}: {_size(end.moved)} sent")
+
+    def _judge(self, sides: Sides, end: StreamEnd) -> None:
+        """Raise the error of the side that failed first; the other only tells of the consequence."""
+        sender, receiver = end.sender, end.receiver
+        if sender.ok and receiver.ok:
+            return
+        volume = str(sides.volume)
+        sending = classify("send", sender.stderr, node=self._source.node, volume=volume)
+        receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume)
+        if receiver.ok or (
+            not sender.ok and not is_broken_pipe(sender.stderr) and is_incomplete_stream(receiver.stderr)
+        ):
+            raise sending
+        raise receiving
+
+    def _marks(self) -> dict[str, str]:
+        return {"zsr:job": str(self._job.id), "zsr:source": self._source.node}
+
+    def _replica_properties(self, source: Dataset) -> dict[str, str]:
+        return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
+
+
+def _belongs(token: ResumeToken, sides: Sides) -> bool:
+    """Whether a token is for a snapshot that this very source volume still has."""
+    dataset, _, snapshot = token.to_name.partition("@")
+    found: Snapshot | None = sides.source.by_guid(token.to_guid)
+    return dataset == sides.source.name and found is not None and found.name == snapshot
+
+
+def _ours_by_name(token: ResumeToken | None, job: Job) -> bool:
+    return token is not None and f"@__replicate_{job.id}_" in token.to_name
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "an unknown number of bytes"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

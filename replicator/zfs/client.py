@@ -1,0 +1,111 @@
+"""ZFS of one node: typed questions and orders, each one command on its host, with errors in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from replicator.errors import StorageMissingError, ZfsError
+from replicator.hosts.host import Completed, Host
+from replicator.zfs import commands, parse
+from replicator.zfs.errors import classify, is_absent
+from replicator.zfs.facts import Dataset, Inventory, ResumeToken, Snapshot
+from replicator.zfs.features import Features, features_from_usage, version_from_output
+
+
+class ZfsClient:
+    """ZFS on one host. ``limit`` is the seconds that any command but a transfer may take."""
+
+    def __init__(self, host: Host, *, limit: float) -> None:
+        self.host = host
+        self._limit = limit
+        self._features: Features | None = None
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self.host.name
+
+    async def features(self) -> Features:
+        """What this host's ZFS can do; found out once."""
+        if self._features is None:
+            usage = await self.host.run(commands.usage(), limit=self._limit)
+            text = usage.stdout + usage.stderr
+            if "snapshot" not in text:
+                raise classify("find out what its zfs can do", text, node=self.node)
+            version = await self.host.run(commands.version(), limit=self._limit)
+            self._features = features_from_usage(text, version_from_output(version.stdout))
+        return self._features
+
+    async def inventory(self, path: str, *, depth: int = 2) -> Inventory:
+        """The datasets below a path with their snapshots.
+
+        Raises:
+            StorageMissingError: the path does not exist on this node.
+        """
+        features = await self.features()
+        done = await self.host.run(commands.inventory(features, path, depth), limit=self._limit)
+        if not done.ok:
+            if is_absent(done.stderr):
+                raise StorageMissingError(
+                    f"'{path}' does not exist on node {self.node}.", node=self.node, raw=done.stderr
+                )
+            raise classify(f"list '{path}'", done.stderr, node=self.node)
+        return (
+            parse.inventory_from_list(done.stdout) if features.list_parsable else parse.inventory_from_get(done.stdout)
+        )
+
+    async def snapshot(self, names: Sequence[str]) -> None:
+        """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can."""
+        for argv in commands.snapshot(await self.features(), names):
+            await self._order(argv, f"take the snapshot {names[0].partition('@')[2]}")
+
+    async def estimate(self, argv: Sequence[str]) -> int | None:
+        """The bytes that a send will take; None where this ZFS cannot tell."""
+        if not (await self.features()).estimate:
+            return None
+        done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
+        return parse.estimated_size(done.stdout + done.stderr) if done.ok else None
+
+    async def resume_token(self, token: str) -> ResumeToken | None:
+        """What a token waits for, asked of the sending side; None if the token can no longer be used."""
+        done = await self.host.run(commands.estimate(commands.send_resume(token)), limit=self._limit)
+        return parse.resume_token(token, done.stdout + done.stderr) if done.ok else None
+
+    async def abort_receive(self, dataset: str) -> None:
+        """Throw a half-received state away."""
+        await self._order(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
+
+    async def rollback(self, dataset: str, snapshot: Snapshot) -> None:
+        """Take a replica back to a snapshot; the plan has made sure that only zsr's own snapshots are newer."""
+        await self._order(commands.rollback(dataset, snapshot.name), f"roll '{dataset}' back to {snapshot.name}")
+
+    async def destroy_snapshots(self, dataset: Dataset, snapshots: Sequence[Snapshot]) -> None:
+        """Destroy snapshots; those that are gone already are no error."""
+        for argv in commands.destroy_snapshots(await self.features(), dataset.name, snapshots):
+            done = await self.host.run(argv, limit=self._limit)
+            if not done.ok and not is_absent(done.stderr):
+                raise classify(f"destroy old snapshots of '{dataset.name}'", done.stderr, node=self.node)
+
+    async def destroy_replica(self, dataset: str, job: str) -> None:
+        """Destroy a replica, after asking once more that its own (not inherited) ``zsr:job`` names the job."""
+        done = await self._order(commands.local_property(dataset, "zsr:job"), f"ask whose replica '{dataset}' is")
+        if done.stdout.strip() != f"{job}\tlocal":
+            raise ZfsError(f"'{dataset}' on node {self.node} is not a replica of job {job}; it was not destroyed.")
+        await self._order(commands.destroy_replica(dataset), f"destroy the replica '{dataset}'")
+
+    async def set_properties(self, dataset: str, properties: Mapping[str, str]) -> None:
+        """Set properties one by one, as any version understands it."""
+        for key, value in properties.items():
+            await self._order(commands.set_property(dataset, key, value), f"set {key} of '{dataset}'")
+
+    async def create_parents(self, path: str, name: str) -> None:
+        """Create the missing parents of ``path/name``; does nothing for a direct child."""
+        parent = name.rpartition("/")[0]
+        if parent:
+            await self._order(commands.create_parents(f"{path}/{parent}"), f"create '{path}/{parent}'")
+
+    async def _order(self, argv: Sequence[str], doing: str) -> Completed:
+        done = await self.host.run(argv, limit=self._limit)
+        if not done.ok:
+            raise classify(doing, done.stderr, node=self.node)
+        return done

@@ -1,0 +1,71 @@
+"""The words of ZFS, read as error classes with advice (DESIGN 7). One table, tested with real stderr.
+
+Source: the message texts of OpenZFS 0.8 to 2.3 (libzfs_sendrecv.c, libzfs_dataset.c) and of zfs-fuse, as printed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from replicator.errors import (
+    BusyError,
+    DivergedError,
+    EncryptionError,
+    NoCommonBaseError,
+    NoSpaceError,
+    StorageMissingError,
+    TargetActiveError,
+    ZfsError,
+    ZsrError,
+)
+
+_NOT_RUNNING = "ZFS is not running on that node: load its module (modprobe zfs)."
+
+_TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
+    (r"out of space|no space left|disk quota exceeded|exceeds .*quota|quota exceeded", NoSpaceError, ""),
+    (r"pool I/O is currently suspended|I/O error", ZfsError, "Look at the pool: zpool status -v."),
+    (r"has been modified\b.*since most recent snapshot", DivergedError, ""),
+    (r"most recent snapshot of .* does not\s+match incremental source", NoCommonBaseError, ""),
+    (r"incremental source .*does not exist|incremental source .*is not earlier", NoCommonBaseError, ""),
+    (r"destination '.*' exists\b", TargetActiveError, ""),
+    (r"encryption key|key (?:must be|is not|not) loaded|raw encrypted|is encrypted", EncryptionError, ""),
+    (r"dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy", BusyError, ""),
+    (r"[Pp]ermission denied", ZfsError, "Run as root, or delegate the rights with zfs allow."),
+    (r"Unable to open /dev/zfs|kernel module|Make sure the zfs-fuse daemon", ZfsError, _NOT_RUNNING),
+    (r"connect: (?:No such file|Connection refused)", ZfsError, _NOT_RUNNING),
+    (r"no such pool|does not exist", StorageMissingError, ""),
+    (r"(?:zfs|env)[:'’‘ ].*(?:not found|No such file)", ZfsError, "Install ZFS there (zfsutils-linux)."),
+)
+
+_NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")
+
+
+def first_line(stderr: str) -> str:
+    """The line of stderr that says most: the first that is not known noise."""
+    lines = [line.strip() for line in stderr.splitlines() if not _NOISE.match(line)]
+    return lines[0] if lines else "no words on stderr"
+
+
+def is_broken_pipe(stderr: str) -> bool:
+    """Whether a sender only says that its receiver went away; the receiver then knows the reason."""
+    return first_line(stderr) == "no words on stderr" or re.search(r"Broken pipe|signal received", stderr) is not None
+
+
+def is_incomplete_stream(stderr: str) -> bool:
+    """Whether a receiver only says that its stream ended early; the sender or the network then knows the reason."""
+    return re.search(r"incomplete stream|failed to read from stream|unexpected end of input", stderr) is not None
+
+
+def is_absent(stderr: str) -> bool:
+    """Whether a command failed because the dataset or snapshot is not there."""
+    return re.search(r"does not exist|could not find any snapshots to destroy|no such pool", stderr) is not None
+
+
+def classify(doing: str, stderr: str, *, node: str, volume: str | None = None) -> ZsrError:
+    """The error for a failed zfs command: ``doing`` says what was tried, as in ``take a snapshot``."""
+    line = first_line(stderr)
+    where = f"{volume} on {node}" if volume else f"node {node}"
+    for pattern, kind, advice in _TABLE:
+        if re.search(pattern, stderr):
+            return kind(f"Could not {doing} ({where}): {line}.", node=node, volume=volume, advice=advice, raw=stderr)
+    return ZfsError(f"Could not {doing} ({where}): {line}.", node=node, volume=volume, raw=stderr)
