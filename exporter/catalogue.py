@@ -1,0 +1,306 @@
+"""The metrics that zsr exports: names, types, labels and meaning (DESIGN 8). The names are an interface.
+
+One table for three readers: the collectors fill it, the HELP lines quote it, and docs/metrics.md is made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The type of a metric family, in the words of OpenMetrics."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    INFO = "info"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family.
+
+    Attributes:
+        name: as it is asked for in PromQL, so with ``_total`` or ``_info``; a histogram's without ``_bucket``.
+        labels: their names, in the order in which the samples give the values; ``le`` is not among them.
+        help: one line for the HELP comment.
+        example: a PromQL expression that shows what the metric is for.
+        absent: when there is no series, if that can be.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    example: str
+    absent: str = ""
+
+    @property
+    def family(self) -> str:
+        """The name of the family in OpenMetrics, which leaves out ``_total`` and ``_info``."""
+        return self.name.removesuffix("_total").removesuffix("_info")
+
+    @property
+    def unit(self) -> str:
+        """The base unit that ends the family's name, or nothing."""
+        return next((unit for unit in ("seconds", "bytes") if self.family.endswith(f"_{unit}")), "")
+
+
+_JOB = ("zsr_job",)
+
+BUILD_INFO = Metric(
+    "zsr_build_info",
+    Kind.INFO,
+    ("version", "python", "zfs"),
+    "Versions of zsr, of Python and of this node's ZFS; the value is always 1.",
+    "count by (version) (zsr_build_info)",
+)
+JOB_INFO = Metric(
+    "zsr_job_info",
+    Kind.INFO,
+    ("zsr_job", "guest", "guest_name", "source", "target", "schedule"),
+    "What a job replicates, from where to where and when; the value is always 1.",
+    "zsr_job_consecutive_failures * on (instance, zsr_job) group_left (guest_name, target) zsr_job_info",
+)
+JOB_STATE = Metric(
+    "zsr_job_state",
+    Kind.GAUGE,
+    ("zsr_job", "state"),
+    "How a job is: the series of its state is 1, those of the other states are 0.",
+    "count by (state) (zsr_job_state == 1)",
+)
+JOB_LAST_SYNC = Metric(
+    "zsr_job_last_sync_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time at which the newest snapshots that are proven to be on the target were taken.",
+    "time() - zsr_job_last_sync_timestamp_seconds",
+    "until the first success",
+)
+JOB_LAST_TRY = Metric(
+    "zsr_job_last_try_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time at which the last attempt began, whatever became of it.",
+    "time() - zsr_job_last_try_timestamp_seconds",
+    "until the first attempt",
+)
+JOB_NEXT_RUN = Metric(
+    "zsr_job_next_run_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time at which the job is due next; in the past while it waits for its turn.",
+    "zsr_job_next_run_timestamp_seconds - time()",
+    "while a run is going on (its outcome decides) and when none comes",
+)
+JOB_RPO = Metric(
+    "zsr_job_rpo_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "The promise: the oldest that the last sync may be; the job's own, or twice its schedule's longest gap.",
+    "time() - zsr_job_last_sync_timestamp_seconds > zsr_job_rpo_seconds",
+)
+JOB_CREATED = Metric(
+    "zsr_job_created_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time since when the promise is given.",
+    "time() - zsr_job_created_timestamp_seconds > zsr_job_rpo_seconds unless zsr_job_last_sync_timestamp_seconds",
+)
+JOB_RUN_START = Metric(
+    "zsr_job_run_start_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time at which the run that is going on began.",
+    "time() - zsr_job_run_start_timestamp_seconds > 6 * 3600",
+    "while no run is going on",
+)
+JOB_LAST_DURATION = Metric(
+    "zsr_job_last_duration_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "How long the last finished run took.",
+    "topk(5, zsr_job_last_duration_seconds)",
+    "until a run has finished",
+)
+JOB_LAST_SENT = Metric(
+    "zsr_job_last_sent_bytes",
+    Kind.GAUGE,
+    _JOB,
+    "What the last finished run sent.",
+    "topk(5, zsr_job_last_sent_bytes)",
+    "until a run has finished",
+)
+JOB_FAILURES = Metric(
+    "zsr_job_consecutive_failures",
+    Kind.GAUGE,
+    _JOB,
+    "How many runs have failed in a row; 0 when the job is well.",
+    "zsr_job_consecutive_failures > 0",
+)
+JOB_RUNS = Metric(
+    "zsr_job_runs_total",
+    Kind.COUNTER,
+    ("zsr_job", "outcome"),
+    "Finished runs by outcome.",
+    "sum by (outcome) (increase(zsr_job_runs_total[1d]))",
+)
+JOB_ERRORS = Metric(
+    "zsr_job_errors_total",
+    Kind.COUNTER,
+    ("zsr_job", "class"),
+    "Failed runs by class of error; every class is there from the start.",
+    "sum by (class) (increase(zsr_job_errors_total[1d])) > 0",
+)
+JOB_SENT = Metric(
+    "zsr_job_sent_bytes_total",
+    Kind.COUNTER,
+    _JOB,
+    "Bytes sent to the target; grows while a transfer is going on.",
+    "sum(rate(zsr_job_sent_bytes_total[5m]))",
+)
+JOB_MISSED = Metric(
+    "zsr_job_missed_runs_total",
+    Kind.COUNTER,
+    _JOB,
+    "Times of the schedule that passed without a start.",
+    "increase(zsr_job_missed_runs_total[1d]) > 0",
+)
+JOB_TRANSFER = Metric(
+    "zsr_job_transfer_bytes",
+    Kind.GAUGE,
+    _JOB,
+    "Bytes that the transfer going on has sent so far.",
+    "zsr_job_transfer_bytes / zsr_job_transfer_expected_bytes",
+    "while nothing is transferred",
+)
+JOB_TRANSFER_EXPECTED = Metric(
+    "zsr_job_transfer_expected_bytes",
+    Kind.GAUGE,
+    _JOB,
+    "What the transfer going on is expected to send in all, by the estimate of ZFS.",
+    "(zsr_job_transfer_expected_bytes - zsr_job_transfer_bytes) / rate(zsr_job_sent_bytes_total[1m])",
+    "while nothing is transferred or there is no estimate",
+)
+JOB_UNREPLICATED = Metric(
+    "zsr_job_unreplicated_bytes",
+    Kind.GAUGE,
+    _JOB,
+    "Written on the source since the last sync, as of the last look: what a dead node would cost, in bytes.",
+    "topk(5, zsr_job_unreplicated_bytes)",
+    "while it is not known",
+)
+JOB_RESUME = Metric(
+    "zsr_job_resume_pending",
+    Kind.GAUGE,
+    _JOB,
+    "1 while a half-received state waits on the target to be resumed, else 0.",
+    "zsr_job_resume_pending == 1",
+)
+RUN_DURATION = Metric(
+    "zsr_run_duration_seconds",
+    Kind.HISTOGRAM,
+    ("outcome",),
+    "How long finished runs took, of all jobs, since the daemon's start.",
+    "histogram_quantile(0.95, sum by (le) (rate(zsr_run_duration_seconds_bucket[1h])))",
+)
+NODE_REACHABLE = Metric(
+    "zsr_node_reachable",
+    Kind.GAUGE,
+    ("node",),
+    "1 if the last contact with the node succeeded, 0 if it failed.",
+    "zsr_node_reachable == 0",
+    "until the first contact",
+)
+QUEUE_LENGTH = Metric(
+    "zsr_scheduler_queue_length",
+    Kind.GAUGE,
+    (),
+    "Jobs that are due and wait for their turn.",
+    "zsr_scheduler_queue_length",
+)
+SCHEDULER_LAG = Metric(
+    "zsr_scheduler_lag_seconds",
+    Kind.GAUGE,
+    (),
+    "How long the job that has waited longest is due; 0 when none waits.",
+    "zsr_scheduler_lag_seconds > 900",
+)
+NOTIFICATIONS = Metric(
+    "zsr_notifications_total",
+    Kind.COUNTER,
+    ("target", "outcome"),
+    "Messages by the name of the notification target and by outcome.",
+    'increase(zsr_notifications_total{outcome="failure"}[1h]) > 0',
+    "while no notification target is set",
+)
+CONFIG_OK = Metric(
+    "zsr_config_last_reload_successful",
+    Kind.GAUGE,
+    (),
+    "1 if the last reading of the settings succeeded, 0 if the daemon goes on with older ones.",
+    "zsr_config_last_reload_successful == 0",
+)
+CONFIG_TIME = Metric(
+    "zsr_config_last_reload_success_timestamp_seconds",
+    Kind.GAUGE,
+    (),
+    "Unix time at which the settings were last read with success.",
+    "time() - zsr_config_last_reload_success_timestamp_seconds",
+)
+LOOP_LAG = Metric(
+    "zsr_event_loop_lag_seconds",
+    Kind.GAUGE,
+    (),
+    "How late the daemon's event loop woke up at the last measurement.",
+    "max_over_time(zsr_event_loop_lag_seconds[10m]) > 1",
+)
+COLLECTOR_SUCCESS = Metric(
+    "zsr_collector_success",
+    Kind.GAUGE,
+    ("collector",),
+    "1 if this part of the metrics could be made, 0 if its metrics are missing from this scrape.",
+    "zsr_collector_success == 0",
+)
+COLLECTOR_DURATION = Metric(
+    "zsr_collector_duration_seconds",
+    Kind.GAUGE,
+    ("collector",),
+    "How long making this part of the metrics took.",
+    "sum(zsr_collector_duration_seconds)",
+)
+
+CATALOGUE: tuple[Metric, ...] = (
+    BUILD_INFO,
+    JOB_INFO,
+    JOB_STATE,
+    JOB_LAST_SYNC,
+    JOB_LAST_TRY,
+    JOB_NEXT_RUN,
+    JOB_RPO,
+    JOB_CREATED,
+    JOB_RUN_START,
+    JOB_LAST_DURATION,
+    JOB_LAST_SENT,
+    JOB_FAILURES,
+    JOB_RUNS,
+    JOB_ERRORS,
+    JOB_SENT,
+    JOB_MISSED,
+    JOB_TRANSFER,
+    JOB_TRANSFER_EXPECTED,
+    JOB_UNREPLICATED,
+    JOB_RESUME,
+    RUN_DURATION,
+    NODE_REACHABLE,
+    QUEUE_LENGTH,
+    SCHEDULER_LAG,
+    NOTIFICATIONS,
+    CONFIG_OK,
+    CONFIG_TIME,
+    LOOP_LAG,
+    COLLECTOR_SUCCESS,
+    COLLECTOR_DURATION,
+)

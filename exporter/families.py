@@ -1,0 +1,31 @@
+"""What one scrape consists of: metric families with their samples, made fresh for it and thrown away after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.catalogue import Metric
+from replicator.plugins import RunHistogram
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of the labels, in the order of the metric's label names, and the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A gauge, counter or info with its samples; none means: the metric is announced and has no series."""
+
+    metric: Metric
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramFamily:
+    """A histogram with one set of buckets for each combination of label values."""
+
+    metric: Metric
+    points: Sequence[tuple[tuple[str, ...], RunHistogram]]
+
+
+AnyFamily = Family | HistogramFamily
