@@ -42,7 +42,7 @@ async def look(job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsC
         wanted = guest_volumes_on(guest, storage, ours, here)
         volumes += [_pair(volume, storage, (source.node, ours), (target.node, theirs)) for volume in wanted]
         names = {volume.dataset(storage, target.node) for volume in wanted}
-        orphans += [d for d in theirs.datasets.values() if d.job == str(job.id) and d.name not in names]
+        orphans += [replica for replica in theirs.replicas_of(job.id) if replica.name not in names]
     if not volumes:
         raise ConfigError(
             f"Guest {guest.id} ({guest.name}) has no volumes on node {source.node}.",

@@ -124,8 +124,8 @@ class Transfers:
         if sender.ok and receiver.ok:
             return
         volume = str(sides.volume)
-        sending = classify("send", sender.stderr, node=self._source.node, volume=volume)
-        receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume)
+        sending = classify("send", sender.stderr, node=self._source.node, volume=volume, status=sender.status)
+        receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume, status=receiver.status)
         if receiver.ok or (
             not sender.ok and not is_broken_pipe(sender.stderr) and is_incomplete_stream(receiver.stderr)
         ):

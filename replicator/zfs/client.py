@@ -88,9 +88,16 @@ class ZfsClient:
 
     async def destroy_replica(self, dataset: str, job: str) -> None:
         """Destroy a replica, after asking once more that its own (not inherited) ``zsr:job`` names the job."""
-        done = await self._order(commands.local_property(dataset, "zsr:job"), f"ask whose replica '{dataset}' is")
-        if done.stdout.strip() != f"{job}\tlocal":
+        owner = await self._order(commands.local_property(dataset, "zsr:job"), f"ask whose replica '{dataset}' is")
+        if owner.stdout.strip() != f"{job}\tlocal":
             raise ZfsError(f"'{dataset}' on node {self.node} is not a replica of job {job}; it was not destroyed.")
+        family = await self._order(commands.list_below(dataset), f"list what is below '{dataset}'")
+        children = family.stdout.splitlines()[1:]
+        if children:
+            raise ZfsError(
+                f"The replica '{dataset}' on node {self.node} has datasets below it that are not zsr's: {children[0]}.",
+                advice="Move or destroy them; then the replica can go.",
+            )
         await self._order(commands.destroy_replica(dataset), f"destroy the replica '{dataset}'")
 
     async def set_properties(self, dataset: str, properties: Mapping[str, str]) -> None:

@@ -114,6 +114,11 @@ def local_property(dataset: str, key: str) -> Argv:
     return ["zfs", "get", "-H", "-o", "value,source", key, dataset]
 
 
+def list_below(dataset: str) -> Argv:
+    """List a dataset and all datasets below it."""
+    return ["zfs", "list", "-H", "-o", "name", "-t", "filesystem,volume", "-r", dataset]
+
+
 def abort_receive(dataset: str) -> Argv:
     """Throw a half-received state away."""
     return ["zfs", "receive", "-A", dataset]
@@ -135,7 +140,7 @@ def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snap
 
 
 def destroy_replica(dataset: str) -> Argv:
-    """Destroy a replica with its snapshots. Children or clones make it fail, on purpose: they are not zsr's."""
+    """Destroy a replica with its snapshots; the caller has made sure that it has no children. Clones make it fail."""
     return ["zfs", "destroy", "-r", dataset]
 
 

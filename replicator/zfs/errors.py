@@ -24,8 +24,8 @@ _NOT_RUNNING = "ZFS is not running on that node: load its module (modprobe zfs).
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"out of space|no space left|disk quota exceeded|exceeds .*quota|quota exceeded", NoSpaceError, ""),
     (r"pool I/O is currently suspended|I/O error", ZfsError, "Look at the pool: zpool status -v."),
-    (r"has been modified\b.*since most recent snapshot", DivergedError, ""),
-    (r"most recent snapshot of .* does not\s+match incremental source", NoCommonBaseError, ""),
+    (r"has been modified since most recent snapshot", DivergedError, ""),
+    (r"most recent snapshot of .* does not match incremental source", NoCommonBaseError, ""),
     (r"incremental source .*does not exist|incremental source .*is not earlier", NoCommonBaseError, ""),
     (r"destination '.*' exists\b", TargetActiveError, ""),
     (r"encryption key|key (?:must be|is not|not) loaded|raw encrypted|is encrypted", EncryptionError, ""),
@@ -37,18 +37,19 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"(?:zfs|env)[:'’‘ ].*(?:not found|No such file)", ZfsError, "Install ZFS there (zfsutils-linux)."),
 )
 
+_SILENT = "no words on stderr"
 _NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")
 
 
 def first_line(stderr: str) -> str:
     """The line of stderr that says most: the first that is not known noise."""
     lines = [line.strip() for line in stderr.splitlines() if not _NOISE.match(line)]
-    return lines[0] if lines else "no words on stderr"
+    return lines[0] if lines else _SILENT
 
 
 def is_broken_pipe(stderr: str) -> bool:
     """Whether a sender only says that its receiver went away; the receiver then knows the reason."""
-    return first_line(stderr) == "no words on stderr" or re.search(r"Broken pipe|signal received", stderr) is not None
+    return first_line(stderr) == _SILENT or re.search(r"Broken pipe|signal received", stderr) is not None
 
 
 def is_incomplete_stream(stderr: str) -> bool:
@@ -61,11 +62,15 @@ def is_absent(stderr: str) -> bool:
     return re.search(r"does not exist|could not find any snapshots to destroy|no such pool", stderr) is not None
 
 
-def classify(doing: str, stderr: str, *, node: str, volume: str | None = None) -> ZsrError:
+def classify(doing: str, stderr: str, *, node: str, volume: str | None = None, status: int = 1) -> ZsrError:
     """The error for a failed zfs command: ``doing`` says what was tried, as in ``take a snapshot``."""
-    line = first_line(stderr)
+    line = first_line(stderr).rstrip(".")
+    if status < 0 and line == _SILENT:
+        line = f"the command was ended by signal {-status}"
     where = f"{volume} on {node}" if volume else f"node {node}"
+    what = f"Could not {doing} ({where}): {line}."
+    words = " ".join(stderr.split())  # a message of zfs may go over several lines
     for pattern, kind, advice in _TABLE:
-        if re.search(pattern, stderr):
-            return kind(f"Could not {doing} ({where}): {line}.", node=node, volume=volume, advice=advice, raw=stderr)
-    return ZfsError(f"Could not {doing} ({where}): {line}.", node=node, volume=volume, raw=stderr)
+        if re.search(pattern, words):
+            return kind(what, node=node, volume=volume, advice=advice, raw=stderr)
+    return ZfsError(what, node=node, volume=volume, raw=stderr)

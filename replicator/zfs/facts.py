@@ -74,6 +74,11 @@ class Inventory:
         """The dataset of this name, or None."""
         return self.datasets.get(name)
 
+    def replicas_of(self, job: JobId) -> list[Dataset]:
+        """The datasets whose ``zsr:job`` names a job, leaving out children that merely inherit it."""
+        marked = {name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job)}
+        return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
+
     def below(self, path: str) -> Iterable[Dataset]:
         """The datasets that are direct children of a path."""
         prefix = path + "/"

@@ -1,0 +1,62 @@
+"""The removal of a job: its replicas and snapshots on the target, its snapshots on the source (DESIGN 4, 6).
+
+Only datasets whose own ``zsr:job`` names the job are destroyed. It may die anywhere; done again, it does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from replicator.errors import StorageMissingError
+from replicator.jobs import Job, Removal, Storage
+from replicator.replication.transfer import Log, Progress
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.facts import Inventory
+
+_DEPTH = 8
+"""How deep below a storage replicas are looked for; volumes listed by hand may have parts in their names."""
+
+
+async def remove(
+    job: Job, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient | None, progress: Progress, log: Log
+) -> None:
+    """Destroy what the job left: on the target unless it is kept or None, then on the source.
+
+    Raises:
+        ZsrError: something could not be destroyed; the job stays and it is tried again.
+    """
+    everywhere = tuple(storages)
+    if job.removal is Removal.FULL and target is not None:
+        progress.step = "remove replicas"
+        for storage in everywhere:
+            if storage.allowed_on(target.node):
+                await _remove_replicas(job, await _inventory(target, storage), target, log)
+    progress.step = "remove snapshots"
+    for storage in everywhere:
+        if storage.allowed_on(source.node):
+            await _remove_snapshots(job, await _inventory(source, storage), source, log)
+
+
+async def _inventory(client: ZfsClient, storage: Storage) -> Inventory:
+    try:
+        return await client.inventory(storage.path_on(client.node), depth=_DEPTH)
+    except StorageMissingError:
+        return Inventory()
+
+
+async def _remove_replicas(job: Job, inventory: Inventory, target: ZfsClient, log: Log) -> None:
+    for dataset in inventory.replicas_of(job.id):
+        if dataset.token is not None:
+            await target.abort_receive(dataset.name)
+            if not dataset.snapshots:
+                continue
+        await target.destroy_replica(dataset.name, str(job.id))
+        log("info", f"replica {dataset.name} on {target.node} destroyed")
+
+
+async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
+    for dataset in inventory.datasets.values():
+        stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
+        if stale and dataset.job != str(job.id):
+            await source.destroy_snapshots(dataset, stale)
+            log("info", f"{len(stale)} snapshots of {dataset.name} on {source.node} destroyed")
