@@ -1,0 +1,406 @@
+"""The plugin from journal to server: what arrives, how often, after which waits, over restarts and beside hangers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerts.delivery import BACK_OFF
+from alerts.plugin import AlertsPlugin
+from replicator.errors import ErrorClass
+from replicator.events import JobRemoved, RunFailed, RunSucceeded
+from replicator.jobs import JobId
+from tests import statuses
+from tests.monitoring.mailserver import hanging_server
+from tests.monitoring.webhookserver import WebhookServer, webhook_server
+
+JOB = JobId(100, 0)
+HALF_HOUR = 1800.0
+
+
+@dataclass
+class WatchedMemory(statuses.FakeMemory):
+    """Notes that tell when they are written."""
+
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, key: str, value: str | None) -> None:
+        super().put(key, value)
+        self.written.set()
+
+
+@dataclass
+class TestClock:
+    """Waits that a test sees and that end at once, or from the ``longest``-th on when told to go on.
+
+    The core's clock moves on by them.
+    """
+
+    __test__ = False
+
+    core: statuses.FakeCore
+    slept: list[float] = field(default_factory=list)
+    longest: float = float("inf")
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) >= self.longest:
+            self.reached.set()
+            await self.go_on.wait()
+            await asyncio.sleep(0.02)  # real time for the real thread that is on its way
+        self.core.picture = replace(self.core.picture, time=self.core.picture.time + seconds)
+        await asyncio.sleep(0)
+
+
+def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> RunFailed:
+    return RunFailed(
+        time=time,
+        job=job,
+        run=consecutive,
+        error_class=ErrorClass.NETWORK,
+        message="Node beta does not answer on port 22.",
+        advice="Check that the node is up.",
+        consecutive=consecutive,
+        failing_since=statuses.NOW - 4500,
+        last_sync=statuses.NOW - 5400,
+        next_run=time + HALF_HOUR,
+    )
+
+
+def recovered(time: float, after: int) -> RunSucceeded:
+    return RunSucceeded(time, JOB, 99, time - 20, 20.0, 1000, recovered_after=after, failing_since=statuses.NOW - 4500)
+
+
+@pytest.fixture
+async def hooks() -> AsyncIterator[WebhookServer]:
+    async with webhook_server() as server:
+        yield server
+
+
+@pytest.fixture
+def core() -> statuses.FakeCore:
+    core = statuses.FakeCore()
+    core.set_status(statuses.failing())
+    core.memories["notify"] = WatchedMemory()
+    return core
+
+
+@pytest.fixture
+def clock(core: statuses.FakeCore) -> TestClock:
+    return TestClock(core)
+
+
+def target(port: int, name: str = "hook", extra: str = "") -> dict[str, object]:
+    return {"name": name, "url": f"json://127.0.0.1:{port}/{name}{extra}"}
+
+
+@asynccontextmanager
+async def running(
+    core: statuses.FakeCore, clock: TestClock, *targets: dict[str, object], send_limit: float = 20.0
+) -> AsyncIterator[None]:
+    """A plugin at work; left as a killed daemon leaves it, without a farewell."""
+    plugin = AlertsPlugin(sleep=clock.sleep, send_limit=send_limit, zone=ZoneInfo("UTC"))
+    assert plugin.check(list(targets)) == []
+    work = asyncio.create_task(plugin.run(core, list(targets)))
+    await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+
+async def settled(core: statuses.FakeCore, name: str = "hook") -> None:
+    """Wait until a target is through with the journal."""
+    memory = core.memories["notify"]
+    assert isinstance(memory, WatchedMemory)
+    async with asyncio.timeout(20):
+        while json.loads(memory.get(f"target/{name}") or '{"cursor": -1}')["cursor"] < core.last_event():
+            memory.written.clear()
+            await memory.written.wait()
+
+
+def counts(core: statuses.FakeCore) -> dict[str, dict[str, int]]:
+    loaded: dict[str, dict[str, int]] = json.loads(core.memory("notify").get("counters") or "{}")
+    return loaded
+
+
+async def test_a_failure_reaches_a_webhook_with_title_text_and_kind(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await settled(core)
+    (hook,) = hooks.seen
+    assert hook.json["title"].startswith("Guest 100 guest-100: replication failed (network)")
+    assert "If alpha died now, guest 100 guest-100 would fall back to" in hook.json["message"]
+    assert hook.json["type"] == "failure"
+
+
+async def test_failures_one_to_three_then_one_a_day_then_the_all_clear(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(*(failed(number, statuses.NOW + HALF_HOUR * number) for number in range(1, 52)))
+        await core.publish(recovered(statuses.NOW + HALF_HOUR * 52, 51))
+        await settled(core)
+    titles = [hook.json["title"] for hook in hooks.seen]
+    assert ["still fails" in title for title in titles] == [False, False, False, True, False]
+    assert "well again" in titles[-1]
+    assert "Failed runs: 51" in hooks.seen[-1].json["message"]
+
+
+async def test_history_from_before_the_first_start_is_not_told(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    await core.publish(failed(1), failed(2))
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(3))
+        await settled(core)
+    assert len(hooks.seen) == 1
+
+
+async def test_what_happens_while_the_daemon_is_down_is_told_when_it_is_back(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        pass
+    await core.publish(failed(1))
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    assert len(hooks.accepted) == 1
+
+
+async def test_a_restart_after_delivery_tells_nothing_again(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    for _ in range(3):
+        async with running(core, clock, target(hooks.port)):
+            if core.last_event() == 0:
+                await core.publish(failed(1), failed(2))
+            await settled(core)
+    assert len(hooks.seen) == 2
+
+
+async def test_a_daemon_stopped_between_two_attempts_delivers_once_after_its_restart(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [500, 200]
+    clock.longest = 1
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await clock.reached.wait()
+    clock.longest = float("inf")
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    assert (hooks.answers, len(hooks.accepted)) == ([500, 200], 1)
+
+
+async def test_a_message_that_is_just_going_out_at_the_stop_is_noted_and_not_sent_again(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.answer.clear()
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await hooks.wait_for(1)
+        asyncio.get_running_loop().call_later(0.2, hooks.answer.set)
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    assert len(hooks.seen) == 1
+    assert counts(core)["hook"] == {"success": 1, "failure": 0}
+
+
+async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [500, 503, 500, 500, 500, 500, 200]
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await settled(core)
+    assert clock.slept == [*BACK_OFF, BACK_OFF[-1]]
+    assert len(hooks.accepted) == 1
+    assert counts(core)["hook"] == {"success": 1, "failure": 6}
+
+
+async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_next_is_tried(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks.statuses = [500]
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await settled(core)
+        assert sum(clock.slept) == pytest.approx(24 * 3600, abs=3600)
+        hooks.statuses = [200]
+        await core.publish(failed(2, core.picture.time))
+        await settled(core)
+    assert any("GAVE UP" in record.message for record in caplog.records if record.levelno == logging.ERROR)
+    assert len(hooks.accepted) == 1
+
+
+async def test_a_late_message_says_when_it_happened(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [500, 500, 500, 200]
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await settled(core)
+    assert "comes late" not in hooks.seen[0].json["message"]
+    assert "comes late" in hooks.seen[-1].json["message"]
+
+
+async def test_a_redirect_is_a_failure_and_is_not_followed(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [302, 200]
+    async with running(core, clock, target(hooks.port, extra="?redirect=yes")):
+        await core.publish(failed(1))
+        await settled(core)
+    assert [hook.path for hook in hooks.seen] == ["/hook", "/hook"]
+    assert counts(core)["hook"] == {"success": 1, "failure": 1}
+
+
+async def test_an_optional_target_that_fails_is_still_a_failure(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [500, 200]
+    async with running(core, clock, target(hooks.port, extra="?optional=yes")):
+        await core.publish(failed(1))
+        await settled(core)
+    assert counts(core)["hook"] == {"success": 1, "failure": 1}
+
+
+async def test_a_hanging_target_delays_no_other(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with hanging_server() as port:
+        hangers = [target(port, f"hang-{number}", "?rto=5&cto=5") for number in range(12)]
+        async with running(core, clock, *hangers, target(hooks.port)):
+            await core.publish(failed(1))
+            await asyncio.wait_for(settled(core), 3)
+            assert len(hooks.accepted) == 1
+
+
+async def test_an_attempt_beyond_the_limit_fails_and_is_not_started_twice_while_it_hangs(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.answer.clear()
+    clock.longest = 3
+    async with running(core, clock, target(hooks.port, extra="?rto=30"), send_limit=0.2):
+        await core.publish(failed(1))
+        await clock.reached.wait()
+        assert len(hooks.seen) == 1
+        assert counts(core)["hook"] == {"success": 0, "failure": 3}
+        hooks.answer.set()
+
+
+async def test_an_attempt_that_gets_through_after_its_limit_is_not_sent_again(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.answer.clear()
+    clock.longest = 1
+    async with running(core, clock, target(hooks.port, extra="?rto=30"), send_limit=0.2):
+        await core.publish(failed(1))
+        await clock.reached.wait()
+        hooks.answer.set()
+        clock.go_on.set()
+        await settled(core)
+    assert len(hooks.seen) == 1
+    assert counts(core)["hook"]["success"] == 1
+
+
+async def test_every_configured_target_is_counted_from_zero(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with running(core, clock, target(hooks.port), target(hooks.port, "other")):
+        assert counts(core) == {name: {"success": 0, "failure": 0} for name in ("hook", "other")}
+
+
+async def test_a_target_that_comes_back_is_not_sent_what_it_missed(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    off = {**target(hooks.port), "enabled": False}
+    async with running(core, clock, target(hooks.port)):
+        pass
+    async with running(core, clock, off):
+        await core.publish(failed(1))
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(2))
+        await settled(core)
+    assert len(hooks.seen) == 1
+
+
+async def test_a_removed_job_is_forgotten(core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer) -> None:
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1), JobRemoved(statuses.NOW + 1, JOB))
+        await settled(core)
+    assert "100-0" not in (core.memory("notify").get("target/hook") or "")
+
+
+async def test_a_full_disk_under_the_notes_sends_nothing_twice(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        memory = core.memories["notify"]
+        full, write = [True], memory.put
+
+        def put(key: str, value: str | None) -> None:
+            if full and key.startswith("target/"):
+                full.pop()
+                raise OSError(28, "No space left on device")
+            write(key, value)
+
+        monkeypatch.setattr(memory, "put", put)
+        await core.publish(failed(1))
+        await settled(core)
+        assert memory.get("target/hook") is not None
+    assert len(hooks.seen) == 1
+
+
+SECRETS = ("hunter-one", "p4ssw0rd!", "t0ken-in-path", "t0ken-in-query", "t0ken-in-header", "t0ken-in-field")
+
+
+@pytest.mark.parametrize("statuses_given", [[500], [302], [404]])
+async def test_no_secret_of_a_failing_delivery_is_logged_or_kept(
+    core: statuses.FakeCore,
+    clock: TestClock,
+    hooks: WebhookServer,
+    caplog: pytest.LogCaptureFixture,
+    statuses_given: list[int],
+) -> None:
+    caplog.set_level(0)
+    hooks.statuses = statuses_given
+    clock.longest = 2
+    url = (
+        f"json://hunter-one:p4ssw0rd%21@127.0.0.1:{hooks.port}/t0ken-in-path"
+        "?-key=t0ken-in-query&+X-Token=t0ken-in-header&:field=t0ken-in-field"
+    )
+    async with running(core, clock, {"name": "hook", "url": url}):
+        await core.publish(failed(1))
+        await clock.reached.wait()
+    assert "t0ken-in-path" in hooks.seen[0].path, "the secrets did go to the server"
+    kept = caplog.text + json.dumps(core.memories["notify"].notes)
+    assert "did not take" in kept
+    assert [secret for secret in SECRETS if secret in kept] == []
+
+
+async def test_no_secret_of_a_refused_connection_is_logged(
+    core: statuses.FakeCore, clock: TestClock, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    clock.longest = 1
+    url = f"json://hunter-one:p4ssw0rd%21@127.0.0.1:{unused_tcp_port}/t0ken-in-path?+X-Token=t0ken-in-header"
+    async with running(core, clock, {"name": "hook", "url": url}):
+        await core.publish(failed(1))
+        await clock.reached.wait()
+    assert "The connection was refused" in caplog.text
+    assert [secret for secret in SECRETS if secret in caplog.text] == []
