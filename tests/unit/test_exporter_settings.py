@@ -1,0 +1,85 @@
+"""The section [exporter]: what is right, and what is said about what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.plugin import ExporterPlugin
+from exporter.settings import Listen, Settings, parse_listen, read_settings
+from replicator.plugins import Plugin
+
+
+def test_the_plugin_is_what_the_core_expects() -> None:
+    assert isinstance(ExporterPlugin(), Plugin)
+    assert ExporterPlugin.section == "exporter"
+
+
+@pytest.mark.parametrize("section", [None, {}])
+def test_an_absent_or_empty_section_means_the_defaults(section: object) -> None:
+    assert ExporterPlugin().check(section) == []
+    assert read_settings(section) == Settings(listen=Listen("127.0.0.1", 9847), enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [
+        ("127.0.0.1:9847", Listen("127.0.0.1", 9847)),
+        ("[::1]:9847", Listen("::1", 9847)),
+        (":9847", Listen(None, 9847)),
+        ("localhost:1", Listen("localhost", 1)),
+        ("node-1.example.org:65535", Listen("node-1.example.org", 65535)),
+    ],
+)
+def test_an_address_is_read_and_written_the_same(text: str, listen: Listen) -> None:
+    assert parse_listen(text) == listen
+    assert str(listen) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "9847",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:http",
+        "127.0.0.256:9847",
+        "::1:9847",
+        "[::1]",
+        "[127.0.0.1]:9847",
+        "http://127.0.0.1:9847",
+        "127.0.0.1:9847/metrics",
+        "a b:9847",
+        "-node:9847",
+        "unix:/run/zsr.sock",
+        "127.0.0.1:９８４７",
+        "127.0.0.1:9847\n",
+    ],
+)
+def test_a_wrong_address_is_refused_with_what_is_allowed(text: str) -> None:
+    (problem,) = ExporterPlugin().check({"listen": text})
+    assert problem.key == "listen"
+    assert problem.value == repr(text)
+    assert "[::1]:9847" in problem.allowed
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    listen = parse_listen(text)
+    assert listen is None or parse_listen(str(listen)) == listen
+
+
+def test_all_problems_are_told_at_once() -> None:
+    problems = ExporterPlugin().check({"listen": 9847, "enabled": "yes", "port": 1})
+    assert {problem.key for problem in problems} == {"listen", "enabled", "port"}
+
+
+@pytest.mark.parametrize("section", ["127.0.0.1:9847", 9847, [], True])
+def test_a_section_that_is_no_table_is_refused(section: object) -> None:
+    (problem,) = ExporterPlugin().check(section)
+    assert "table" in problem.allowed

@@ -1,0 +1,195 @@
+"""The exporter's HTTP server, asked over a real socket on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from aiohttp import ClientSession
+
+from exporter.exposition import Format
+from exporter.plugin import ExporterPlugin
+from exporter.settings import Listen
+from exporter.web import PATHS, SHUTDOWN_TIMEOUT, serving
+from replicator.errors import ConfigError
+from replicator.plugins import Status
+from tests.statuses import FakeCore, every_state, healthy, status
+
+
+@pytest.fixture
+def core() -> FakeCore:
+    return FakeCore(status(*every_state()))
+
+
+@pytest.fixture
+async def client(core: FakeCore) -> AsyncIterator[ClientSession]:
+    async with (
+        serving(core, Listen("127.0.0.1", 0)) as (address,),
+        ClientSession(f"http://{address}", auto_decompress=False, headers={"Accept-Encoding": "identity"}) as session,
+    ):
+        yield session
+
+
+@pytest.mark.parametrize("form", Format)
+async def test_metrics_come_in_the_format_asked_for(client: ClientSession, form: Format) -> None:
+    async with client.get("/metrics", headers={"Accept": form.value}) as response:
+        body = await response.text()
+    assert response.status == 200
+    assert response.headers["Content-Type"] == form.value
+    assert body.endswith("# EOF\n") == (form is Format.OPENMETRICS)
+    assert "zsr_job_info" in body
+
+
+async def test_a_cache_is_told_what_the_answer_depends_on(client: ClientSession) -> None:
+    async with client.get("/metrics") as response:
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
+
+
+async def test_gzip_comes_when_asked_for(client: ClientSession) -> None:
+    async with client.get("/metrics", headers={"Accept-Encoding": "gzip, deflate"}) as response:
+        body = await response.read()
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert b"zsr_job_info" in gzip.decompress(body)
+
+
+async def test_nothing_is_compressed_unasked(client: ClientSession) -> None:
+    async with client.get("/metrics") as response:
+        body = await response.read()
+    assert "Content-Encoding" not in response.headers
+    assert b"zsr_job_info" in body
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_head_answers_without_a_body(client: ClientSession, path: str) -> None:
+    async with client.head(path) as response:
+        assert response.status == 200
+        assert await response.read() == b""
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_refused(client: ClientSession, method: str, path: str) -> None:
+    async with client.request(method, path) as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET, HEAD"
+        assert "GET, HEAD" in await response.text()
+
+
+async def test_an_unknown_path_names_the_known_ones(client: ClientSession) -> None:
+    async with client.get("/metric") as response:
+        assert response.status == 404
+        text = await response.text()
+    assert all(path in text for path in PATHS)
+
+
+async def test_a_living_process_is_healthy_even_when_not_ready(client: ClientSession, core: FakeCore) -> None:
+    core.picture = status(ready=False)
+    async with client.get("/-/healthy") as response:
+        assert response.status == 200
+
+
+async def test_ready_says_so(client: ClientSession) -> None:
+    async with client.get("/-/ready") as response:
+        assert response.status == 200
+        assert "6 jobs" in await response.text()
+
+
+async def test_not_ready_says_why(client: ClientSession, core: FakeCore) -> None:
+    picture = status(ready=False)
+    core.picture = replace(picture, config=replace(picture.config, ok=False, problems=("nodes: none is local",)))
+    async with client.get("/-/ready") as response:
+        assert response.status == 503
+        text = await response.text()
+    assert "not ready" in text
+    assert "nodes: none is local" in text
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+async def test_every_answer_has_the_security_headers(client: ClientSession, path: str) -> None:
+    async with client.get(path) as response:
+        headers = response.headers
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Server"] == "zsr"
+
+
+async def test_the_page_shows_the_jobs(client: ClientSession) -> None:
+    async with client.get("/") as response:
+        assert response.content_type == "text/html"
+        text = await response.text()
+    assert "100-0" in text
+    assert "Node beta does not answer" in text
+
+
+async def test_a_core_that_fails_is_an_error_and_not_an_empty_scrape(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(FakeCore):
+        def status(self) -> Status:
+            raise RuntimeError("no status")
+
+    with caplog.at_level(logging.ERROR):
+        async with (
+            serving(Broken(), Listen("127.0.0.1", 0)) as (address,),
+            ClientSession() as session,
+            session.get(f"http://{address}/metrics") as response,
+        ):
+            assert response.status == 500
+    assert "no status" in caplog.text
+
+
+async def test_many_scrapes_at_once_are_all_answered(client: ClientSession, core: FakeCore) -> None:
+    async def scrape() -> int:
+        async with client.get("/metrics") as response:
+            await response.read()
+            return response.status
+
+    assert await asyncio.gather(*(scrape() for _ in range(50))) == [200] * 50
+
+
+async def test_each_scrape_shows_the_moment(client: ClientSession, core: FakeCore) -> None:
+    core.set_status(healthy("200-0"))
+    async with client.get("/metrics") as response:
+        text = await response.text()
+    assert 'zsr_job="200-0"' in text
+    assert 'zsr_job="100-0"' not in text
+
+
+async def test_an_address_in_use_is_named(core: FakeCore) -> None:
+    async with serving(core, Listen("127.0.0.1", 0)) as (address,):
+        with pytest.raises(ConfigError, match=f'exporter.listen = "{address}".*in use'):
+            await ExporterPlugin().run(core, {"listen": str(address)})
+
+
+async def test_settings_that_were_not_checked_are_refused_by_name(core: FakeCore) -> None:
+    with pytest.raises(ConfigError, match=r"exporter\.listen = 'x'"):
+        await ExporterPlugin().run(core, {"listen": "x"})
+
+
+async def test_switched_off_it_ends_at_once(core: FakeCore) -> None:
+    await asyncio.wait_for(ExporterPlugin().run(core, {"enabled": False}), timeout=5)
+
+
+async def test_what_stopped_serving_has_freed_its_port(core: FakeCore) -> None:
+    async with serving(core, Listen("127.0.0.1", 0)) as (address,):
+        pass
+    async with serving(core, address) as (again,):
+        assert again == address
+
+
+async def test_a_client_that_keeps_its_connection_does_not_delay_the_end(core: FakeCore) -> None:
+    async with (
+        ClientSession() as session,
+        asyncio.timeout(SHUTDOWN_TIMEOUT),
+        serving(core, Listen("127.0.0.1", 0)) as (address,),
+        session.get(f"http://{address}/-/healthy") as response,
+    ):
+        await response.read()
+
+
+async def test_an_address_that_is_not_this_nodes_is_named(core: FakeCore) -> None:
+    with pytest.raises(ConfigError, match=r'exporter.listen = "203.0.113.1:9847"'):
+        await ExporterPlugin().run(core, {"listen": "203.0.113.1:9847"})
