@@ -1,0 +1,101 @@
+"""The file behind ``state.db``: its tables, how it is opened, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from replicator.errors import NoSpaceError, ZsrError
+
+_SCHEMA = """
+CREATE TABLE job_state (
+    job TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    last_try REAL NOT NULL DEFAULT 0,
+    last_start REAL NOT NULL DEFAULT 0,
+    last_sync REAL,
+    last_duration REAL,
+    last_sent_bytes INTEGER,
+    consecutive_failures INTEGER NOT NULL DEFAULT 0,
+    failing_since REAL,
+    error_class TEXT,
+    message TEXT,
+    advice TEXT,
+    runs_succeeded INTEGER NOT NULL DEFAULT 0,
+    runs_failed INTEGER NOT NULL DEFAULT 0,
+    runs_cancelled INTEGER NOT NULL DEFAULT 0,
+    missed_runs INTEGER NOT NULL DEFAULT 0,
+    sent_bytes_total INTEGER NOT NULL DEFAULT 0,
+    unreplicated_bytes INTEGER,
+    resume_pending INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL,
+    start REAL NOT NULL,
+    finish REAL,
+    owner TEXT NOT NULL,
+    outcome TEXT,
+    error_class TEXT,
+    message TEXT,
+    sent_bytes INTEGER NOT NULL DEFAULT 0,
+    last_sync REAL
+);
+CREATE INDEX runs_by_job ON runs (job, id);
+CREATE TABLE run_log (run INTEGER NOT NULL, number INTEGER NOT NULL, time REAL NOT NULL, level TEXT NOT NULL,
+    text TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL,
+    body TEXT NOT NULL);
+CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
+"""
+_VERSION = 1
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or make the database with its tables.
+
+    Raises:
+        sqlite3.DatabaseError: the file is damaged (OperationalError: it cannot be used at all).
+        ZsrError: it was written by a newer zsr.
+    """
+    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    try:
+        path.chmod(0o600)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        _check(db)
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        _refuse_newer(path, version)
+        if version == 0:
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise sqlite3.DatabaseError("quick_check failed")
+
+
+def _refuse_newer(path: Path, version: int) -> None:
+    if version > _VERSION:
+        raise ZsrError(
+            f"'{path}' was written by a newer zsr (format {version}, this one knows {_VERSION}).",
+            advice="Install that version again, or move the file away: only history is lost.",
+        )
+
+
+def as_zsr_error(error: sqlite3.Error, path: Path | None) -> ZsrError:
+    """What went wrong with the database, in our own words."""
+    where = f"'{path}'" if path else "state.db"
+    if "full" in str(error):
+        return NoSpaceError(f"Could not write {where}: the disk is full.", advice="Free space below state_dir.")
+    return ZsrError(f"Could not use {where}: {error}.", advice="Check state_dir: owner, rights, free space.")

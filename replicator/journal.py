@@ -1,0 +1,39 @@
+"""Events as JSON and back, for the journal in ``state.db``. Pure; unknown kinds and fields are passed over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from replicator.errors import ErrorClass
+from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.jobs import JobId
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, JobRemoved)
+}
+
+
+def to_json(event: Event) -> tuple[str, str]:
+    """An event's kind and its fields as JSON."""
+    values = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    return type(event).__name__, json.dumps(values)
+
+
+def from_json(kind: str, text: str) -> Event | None:
+    """The event; None for a kind that this version does not know (written by a newer one)."""
+    known = _KINDS.get(kind)
+    if known is None:
+        return None
+    values: dict[str, Any] = json.loads(text)
+    names = {field.name for field in fields(known)}
+    kept = {name: value for name, value in values.items() if name in names}
+    kept["job"] = JobId.parse(kept["job"])
+    if "error_class" in kept:
+        kept["error_class"] = ErrorClass(kept["error_class"])
+    return known(**kept)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, JobId | ErrorClass) else value

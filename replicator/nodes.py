@@ -1,0 +1,84 @@
+"""The nodes of the cluster as ZFS clients, made once and kept, and what is known of their reachability."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from replicator.errors import AuthError, ConfigError, NetworkError
+from replicator.hosts.host import Host
+from replicator.hosts.local import LocalHost
+from replicator.hosts.ssh import SshHost, SshSettings
+from replicator.jobs import Node
+from replicator.zfs.client import ZfsClient
+
+
+class Nodes:
+    """ZFS clients by node name. This node itself, and nodes whose address is ``local``, need no SSH.
+
+    Args:
+        here: this node's name.
+        ssh: how to connect to the others.
+        limit: seconds that any command but a transfer may take.
+    """
+
+    def __init__(self, here: str, ssh: SshSettings, *, limit: float) -> None:
+        self._here = here
+        self._ssh = ssh
+        self._limit = limit
+        self._nodes: dict[str, Node] = {}
+        self._clients: dict[str, ZfsClient] = {}
+        self._reachable: dict[str, bool] = {}
+
+    @property
+    def reachable(self) -> dict[str, bool]:
+        """Whether each node answered at the last contact; a node that was never contacted is left out."""
+        return dict(self._reachable)
+
+    async def update(self, nodes: Iterable[Node]) -> None:
+        """Take over the cluster's nodes; connections to nodes that changed or are gone are given up."""
+        fresh = {node.name: node for node in nodes}
+        for name in list(self._clients):
+            if fresh.get(name) != self._nodes.get(name):
+                await self._clients.pop(name).host.close()
+        self._reachable = {name: known for name, known in self._reachable.items() if name in fresh}
+        self._nodes = fresh
+
+    def client(self, name: str) -> ZfsClient:
+        """The ZFS of a node; raises ConfigError if the cluster has no such node."""
+        if name not in self._clients:
+            self._clients[name] = ZfsClient(self._host(name), limit=self._limit)
+        return self._clients[name]
+
+    def _host(self, name: str) -> Host:
+        node = self._nodes.get(name)
+        if node is None:
+            raise ConfigError(f"The cluster has no node '{name}'.", advice="Add it to the cluster file.")
+        if name == self._here or node.is_local:
+            return LocalHost(name)
+        return SshHost(node, self._ssh)
+
+    def heard(self, name: str) -> None:
+        """Note that a node answered."""
+        self._reachable[name] = True
+
+    def missed(self, name: str) -> None:
+        """Note that a node did not answer."""
+        self._reachable[name] = False
+
+    async def probe(self, name: str) -> bool:
+        """A mere connection: whether the node answers; a refusal to let us in is an answer."""
+        try:
+            await self.client(name).host.probe()
+        except NetworkError:
+            self.missed(name)
+            return False
+        except AuthError:
+            pass
+        self.heard(name)
+        return True
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        for client in self._clients.values():
+            await client.host.close()
+        self._clients.clear()

@@ -1,0 +1,350 @@
+"""The memory of this node: job state, run history, run logs, the journal of events (SQLite, ``state.db``).
+
+Nothing here is needed to be right: last sync, base and fail-safe behaviour are derived again from ZFS (DESIGN 3).
+What changes together is written together: a run's end, the job's state, the counters and the journal's event are
+one transaction, so that neither a kill nor a full disk can leave one without the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from replicator.database import as_zsr_error, connect
+from replicator.errors import ErrorClass
+from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.jobs import Failure, JobId, JobState, Outcome
+from replicator.journal import from_json, to_json
+
+_JOURNAL_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of the history. ``finish`` and ``outcome`` are None while it goes on."""
+
+    id: int
+    job: JobId
+    start: float
+    finish: float | None
+    owner: str
+    outcome: Outcome | None
+    error_class: ErrorClass | None
+    message: str | None
+    sent_bytes: int
+    last_sync: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a run's log; ``level`` is info, warning, error or raw."""
+
+    number: int
+    time: float
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much history a job keeps: so many runs or so many seconds back, whichever is more."""
+
+    runs: int = 100
+    seconds: float = 30 * 86400.0
+
+
+class State:
+    """The open ``state.db``. Usable from several threads, and beside other processes that have it open."""
+
+    def __init__(self, connection: sqlite3.Connection, *, moved_aside: Path | None) -> None:
+        self._db = connection
+        self._lock = threading.RLock()
+        self.moved_aside = moved_aside
+
+    @classmethod
+    def open(cls, path: Path) -> State:
+        """Open or make the file. A damaged one is moved aside (`moved_aside` then names it) and a new one begun.
+
+        Raises:
+            ZsrError: the file cannot be opened or made, or was written by a newer zsr.
+        """
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return cls(connect(path), moved_aside=None)
+        except sqlite3.OperationalError as error:
+            raise as_zsr_error(error, path) from error
+        except sqlite3.DatabaseError:
+            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+            path.rename(aside)
+            for companion in ("-wal", "-shm"):
+                path.with_name(path.name + companion).unlink(missing_ok=True)
+            return cls(connect(path), moved_aside=aside)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or nothing."""
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise as_zsr_error(error, None) from error
+
+    def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise as_zsr_error(error, None) from error
+
+    # --- jobs
+
+    def ensure_job(self, job: JobId, now: float) -> None:
+        """Begin to remember a job; nothing changes if it is known."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), now))
+
+    def jobs(self) -> dict[JobId, JobState]:
+        """The state of every job that is remembered."""
+        errors: dict[str, list[tuple[ErrorClass, int]]] = {}
+        for row in self._rows("SELECT job, class, count FROM job_errors ORDER BY class"):
+            errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
+        rows = self._rows("SELECT * FROM job_state")
+        return {JobId.parse(row["job"]): _job_state(row, errors.get(row["job"], ())) for row in rows}
+
+    def job(self, job: JobId) -> JobState | None:
+        """The state of one job, or None if it is not remembered."""
+        return self.jobs().get(job)
+
+    def schedule_now(self, job: JobId) -> None:
+        """Make a job due at once: as if it had never been tried (failures stay counted)."""
+        with self._write() as db:
+            db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
+
+    def set_last_sync(self, job: JobId, last_sync: float) -> None:
+        """Remember what was proven to be on the target; durable when this returns."""
+        with self._write() as db:
+            db.execute("UPDATE job_state SET last_sync = ? WHERE job = ?", (last_sync, str(job)))
+
+    def set_unreplicated(self, sizes: dict[JobId, int | None]) -> None:
+        """Note how many bytes of each job's guest are not on its target."""
+        with self._write() as db:
+            db.executemany(
+                "UPDATE job_state SET unreplicated_bytes = ? WHERE job = ?",
+                [(size, str(job)) for job, size in sizes.items()],
+            )
+
+    def forget(self, job: JobId, now: float) -> None:
+        """Forget a job with its history, and say in the journal that it is gone."""
+        with self._write() as db:
+            db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
+            for table in ("runs", "job_errors", "job_state"):
+                db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
+            _journal(db, JobRemoved(now, job))
+
+    # --- runs
+
+    def begin_run(self, job: JobId, start: float, *, owner: str, missed: int) -> int:
+        """Record that a run has begun; ``owner`` names the process (see `replicator.processes`)."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), start))
+            db.execute(
+                "UPDATE job_state SET last_try = ?, last_start = ?, missed_runs = missed_runs + ? WHERE job = ?",
+                (start, start, missed, str(job)),
+            )
+            cursor = db.execute("INSERT INTO runs (job, start, owner) VALUES (?, ?, ?)", (str(job), start, owner))
+            run = int(cursor.lastrowid or 0)
+            _journal(db, RunStarted(start, job, run))
+        return run
+
+    def finish_run(
+        self,
+        event: RunSucceeded | RunFailed | RunCancelled,
+        *,
+        start: float,
+        sent_bytes: int,
+        unreplicated: int | None = None,
+        resume_pending: bool = False,
+        retention: Retention = Retention(),
+    ) -> None:
+        """Record a run's end: history, job state, counters and journal in one transaction."""
+        job = str(event.job)
+        with self._write() as db:
+            match event:
+                case RunSucceeded():
+                    db.execute(
+                        "UPDATE job_state SET last_sync = ?, consecutive_failures = 0, failing_since = NULL, "
+                        "error_class = NULL, message = NULL, advice = NULL, runs_succeeded = runs_succeeded + 1, "
+                        "unreplicated_bytes = ? WHERE job = ?",
+                        (event.last_sync, unreplicated, job),
+                    )
+                case RunFailed():
+                    db.execute(
+                        "UPDATE job_state SET consecutive_failures = ?, failing_since = ?, error_class = ?, "
+                        "message = ?, advice = ?, runs_failed = runs_failed + 1 WHERE job = ?",
+                        (event.consecutive, event.failing_since, event.error_class, event.message, event.advice, job),
+                    )
+                    db.execute(
+                        "INSERT INTO job_errors VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+                        (job, event.error_class),
+                    )
+                case RunCancelled():
+                    db.execute("UPDATE job_state SET runs_cancelled = runs_cancelled + 1 WHERE job = ?", (job,))
+            db.execute(
+                "UPDATE job_state SET last_duration = ?, last_sent_bytes = ?, sent_bytes_total = sent_bytes_total + ?, "
+                "resume_pending = ? WHERE job = ?",
+                (max(0.0, event.time - start), sent_bytes, sent_bytes, resume_pending, job),
+            )
+            _end_record(db, event, sent_bytes)
+            _journal(db, event)
+            _prune(db, job, event.time, retention)
+
+    def interrupted_runs(self) -> list[RunRecord]:
+        """Runs that have begun and not ended: going on now, or cut off by a kill or a power cut."""
+        return [_record(row) for row in self._rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
+
+    def runs(self, job: JobId, limit: int = 20) -> list[RunRecord]:
+        """The newest runs of a job, newest first."""
+        rows = self._rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
+        return [_record(row) for row in rows]
+
+    def log(self, run: int, lines: Sequence[tuple[float, str, str]]) -> None:
+        """Add lines (time, level, text) to a run's log."""
+        with self._write() as db:
+            last = db.execute("SELECT coalesce(max(number), 0) FROM run_log WHERE run = ?", (run,)).fetchone()[0]
+            db.executemany(
+                "INSERT INTO run_log VALUES (?, ?, ?, ?, ?)",
+                [(run, last + 1 + index, *line) for index, line in enumerate(lines)],
+            )
+
+    def run_log(self, run: int, after: int = 0) -> list[LogLine]:
+        """The lines of a run's log with a number above ``after``."""
+        rows = self._rows(
+            "SELECT number, time, level, text FROM run_log WHERE run = ? AND number > ? ORDER BY number", run, after
+        )
+        return [LogLine(*row) for row in rows]
+
+    # --- journal and plugins
+
+    def events(self, after: int, limit: int = 500) -> list[tuple[int, Event]]:
+        """The journal's events with a number above ``after``, oldest first."""
+        rows = self._rows(
+            "SELECT number, kind, body FROM journal WHERE number > ? ORDER BY number LIMIT ?", after, limit
+        )
+        known = ((row["number"], from_json(row["kind"], row["body"])) for row in rows)
+        return [(number, event) for number, event in known if event is not None]
+
+    def last_event(self) -> int:
+        """The number of the newest event, 0 if there never was one."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'journal'")
+        return int(rows[0]["seq"]) if rows else 0
+
+    def memory(self, plugin: str) -> PluginMemory:
+        """The durable notes of a plugin."""
+        return PluginMemory(self, plugin)
+
+    def note(self, plugin: str, key: str) -> str | None:
+        """A plugin's note, or None."""
+        rows = self._rows("SELECT value FROM memory WHERE plugin = ? AND key = ?", plugin, key)
+        return str(rows[0]["value"]) if rows else None
+
+    def set_note(self, plugin: str, key: str, value: str | None) -> None:
+        """Write or (None) forget a plugin's note."""
+        with self._write() as db:
+            if value is None:
+                db.execute("DELETE FROM memory WHERE plugin = ? AND key = ?", (plugin, key))
+            else:
+                db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (plugin, key, value))
+
+
+@dataclass(frozen=True, slots=True)
+class PluginMemory:
+    """A plugin's own drawer in ``state.db`` (`replicator.plugins.Memory`)."""
+
+    state: State
+    plugin: str
+
+    def get(self, key: str) -> str | None:
+        """The value of a key, or None."""
+        return self.state.note(self.plugin, key)
+
+    def put(self, key: str, value: str | None) -> None:
+        """Write a value (None: forget the key); durable when this returns."""
+        self.state.set_note(self.plugin, key, value)
+
+
+def _journal(db: sqlite3.Connection, event: Event) -> None:
+    db.execute("INSERT INTO journal (time, kind, body) VALUES (?, ?, ?)", (event.time, *to_json(event)))
+
+
+def _end_record(db: sqlite3.Connection, event: RunSucceeded | RunFailed | RunCancelled, sent_bytes: int) -> None:
+    outcome = {RunSucceeded: Outcome.SUCCESS, RunFailed: Outcome.FAILURE, RunCancelled: Outcome.CANCELLED}[type(event)]
+    failure = (event.error_class, event.message) if isinstance(event, RunFailed) else (None, None)
+    last_sync = event.last_sync if isinstance(event, RunSucceeded | RunFailed) else None
+    db.execute(
+        "UPDATE runs SET finish = ?, outcome = ?, error_class = ?, message = ?, sent_bytes = ?, last_sync = ? "
+        "WHERE id = ?",
+        (event.time, outcome, *failure, sent_bytes, last_sync, event.run),
+    )
+
+
+def _prune(db: sqlite3.Connection, job: str, now: float, retention: Retention) -> None:
+    old = [
+        row["id"]
+        for row in db.execute(
+            "SELECT id FROM runs WHERE job = ? AND finish < ? ORDER BY id DESC LIMIT -1 OFFSET ?",
+            (job, now - retention.seconds, 0),
+        )
+    ]
+    newest = {
+        row["id"]
+        for row in db.execute("SELECT id FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", (job, retention.runs))
+    }
+    gone = [(run,) for run in old if run not in newest]
+    db.executemany("DELETE FROM run_log WHERE run = ?", gone)
+    db.executemany("DELETE FROM runs WHERE id = ?", gone)
+    db.execute("DELETE FROM journal WHERE number <= (SELECT max(number) FROM journal) - ?", (_JOURNAL_KEPT,))
+
+
+def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
+    failure = None
+    if row["error_class"] is not None:
+        failure = Failure(ErrorClass(row["error_class"]), row["message"], row["advice"])
+    plain = {
+        key: row[key]
+        for key in row.keys()  # noqa: SIM118 - a Row iterates over values
+        if key not in ("job", "error_class", "message", "advice", "resume_pending")
+    }
+    return JobState(**plain, failure=failure, resume_pending=bool(row["resume_pending"]), errors=tuple(errors))
+
+
+def _record(row: sqlite3.Row) -> RunRecord:
+    return RunRecord(
+        id=row["id"],
+        job=JobId.parse(row["job"]),
+        start=row["start"],
+        finish=row["finish"],
+        owner=row["owner"],
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        error_class=ErrorClass(row["error_class"]) if row["error_class"] else None,
+        message=row["message"],
+        sent_bytes=row["sent_bytes"],
+        last_sync=row["last_sync"],
+    )
