@@ -1,0 +1,10 @@
+"""``python -m grafana``: write the dashboards' JSON anew."""
+
+from __future__ import annotations
+
+import sys
+
+from grafana.build import write
+
+for path in write():
+    sys.stdout.write(f"{path}\n")

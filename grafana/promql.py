@@ -1,0 +1,58 @@
+"""The PromQL of the dashboards: selectors that obey the variables, and the few ideas that several panels share.
+
+A job without its first copy counts from the moment its promise was given. Disabled jobs and jobs being removed
+promise nothing. The alert rules say the same (alerts/rules/zsr.yml); the dashboards do not need them to be loaded.
+"""
+
+from __future__ import annotations
+
+NODE = 'job=~"$job", instance=~"$instance"'
+"""Matchers for the series of a daemon."""
+
+JOB = f'{NODE}, zsr_job=~"$zsr_job", zsr_job=~"($guest)-.+"'
+"""Matchers for the series of a replication job. Only zsr_job_info has the guest as label, but every job id begins with
+it; without the second matcher a chosen guest would do nothing while "all" jobs are chosen."""
+
+KEY = "on (job, instance, zsr_job)"
+"""What makes one job, for joins."""
+
+PROMISING = f'unless {KEY} (zsr_job_state{{{JOB}, state=~"disabled|removing"}} == 1)'
+"""Leaves out the jobs that promise nothing."""
+
+LAG = f"(time() - zsr_job_last_sync_timestamp_seconds{{{JOB}}})"
+"""Age of the last copy, in seconds; absent before the first one."""
+
+UNPROTECTED = (
+    f"(time() - (zsr_job_last_sync_timestamp_seconds{{{JOB}}} or {KEY} zsr_job_created_timestamp_seconds{{{JOB}}}))"
+)
+"""Seconds that a dead node would cost; since the promise was given where there is no copy yet."""
+
+RPO = f"zsr_job_rpo_seconds{{{JOB}}}"
+"""The promise, in seconds."""
+
+USED = f"({UNPROTECTED} / {KEY} {RPO} {PROMISING})"
+"""How much of the promise is used up; above 1 it is broken."""
+
+
+def count(vector: str) -> str:
+    """How many series a vector has; 0 when it is empty."""
+    return f"count({vector}) or vector(0)"
+
+
+def per_job(vector: str, *more: str) -> str:
+    """One value a job, with these labels only, so that the table can merge the columns."""
+    return f"max by ({', '.join(('instance', 'zsr_job', *more))}) ({vector})"
+
+
+def worst(vector: str, limit: int = 15) -> str:
+    """The highest series of a vector: a graph of 200 lines tells nobody anything."""
+    return f"topk({limit}, {vector})"
+
+
+def events(counter: str, *labels: str, rest: str = "") -> str:
+    """Counts in the graph's step of a counter that may have many kinds: those that happened, else a flat zero."""
+    quiet = "vector(0)"
+    for label in labels:
+        quiet = f'label_replace({quiet}, "{label}", "none", "", "")'
+    selector = f"{counter}{{{rest or JOB}}}"
+    return f"(sum by ({', '.join(labels)}) (increase({selector}[$__rate_interval])) > 0) or {quiet}"

@@ -1,0 +1,38 @@
+"""Reading a dashboard's JSON in tests: its panels, their queries, and what Grafana would put in for the variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+ALL = {
+    "$job": ".+",
+    "$instance": ".+",
+    "$guest": ".+",
+    "$zsr_job": ".+",
+    "$__rate_interval": "1m",
+    "$__interval": "15s",
+}
+
+
+def panels_of(board: dict[str, Any], *, rows: bool = False) -> Iterator[dict[str, Any]]:
+    """The panels, also those inside collapsed rows; the rows themselves only if asked for."""
+    for panel in board["panels"]:
+        if panel["type"] != "row" or rows:
+            yield panel
+        yield from panel.get("panels", [])
+
+
+def expressions(board: dict[str, Any]) -> Iterator[str]:
+    """The queries of all panels."""
+    for panel in panels_of(board):
+        for target in panel["targets"]:
+            yield target["expr"]
+
+
+def substituted(expression: str, **values: str) -> str:
+    """The query with the variables filled in; "All" where no value is given."""
+    chosen = ALL | {f"${name}": value for name, value in values.items()}
+    for name in sorted(chosen, key=len, reverse=True):
+        expression = expression.replace(name, chosen[name])
+    return expression
