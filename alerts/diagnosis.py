@@ -10,6 +10,8 @@ import re
 
 _HTTP_STATUS = re.compile(r"\berror=(?P<status>[1-5][0-9]{2})\b")
 _CERTIFICATE = re.compile(r"certificate verify failed: (?P<reason>[^(\"']+)")
+_ADDRESS = re.compile(r"\S+://\S+")
+"""apprise shows URLs with shortened secrets, which redaction does not find."""
 _SMTP_REPLY = re.compile(r"\((?P<code>[245][0-9]{2}), b(?P<quote>['\"])(?P<text>.*?)(?P=quote)")
 
 _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -49,8 +51,8 @@ def diagnose(heard: list[str]) -> str:
     for pattern, sentence in _KNOWN:
         if pattern.search(text):
             return sentence
-    last = heard[-1].strip() if heard else ""
-    return f"It failed; apprise says: {' '.join(last.split())[:200]}" if last else "It failed; apprise gives no reason."
+    last = _ADDRESS.sub("***", " ".join(heard[-1].split()))[:200] if heard else ""
+    return f"It failed; apprise says: {last}" if last else "It failed; apprise gives no reason."
 
 
 def _smtp(code: int, text: str) -> str:

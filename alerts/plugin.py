@@ -97,7 +97,7 @@ def url_problems(targets: Iterable[Target]) -> list[Problem]:
                 scheme = known_scheme(target.url)
                 shown = f"{scheme}://… (the rest is not shown)" if scheme else "(not shown)"
                 allowed = "an apprise URL with all its parts, like mailtos://user:password@host?to=admin@example.org"
-                found.append(Problem(f"{target.name}.url", shown, allowed))
+                found.append(Problem(target.key, shown, allowed))
     return found
 
 

@@ -1,8 +1,9 @@
 """Keep what stands in a notification URL out of every log, error and table.
 
 An apprise URL is a secret as a whole: its host may be a token (Slack), its path (ntfy, webhooks), its query or a
-header. apprise masks only user passwords, and at DEBUG it writes whole payloads, so its records are filtered here:
-below INFO nothing leaves, above it every part of a configured URL is replaced.
+header. apprise masks only user passwords, shortens other parts (``t...n``) so that no replacing finds them, and at
+DEBUG writes whole payloads. So none of its records leaves; what it says is heard here for a diagnosis. The records of
+its HTTP library leave from INFO up, with every part of a configured URL replaced.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ GUARDED_LOGGERS = ("apprise", "urllib3", "urllib3.connection", "urllib3.connecti
 
 _SEPARATORS = re.compile(r"[/?&=@:;,+\s]+")
 _SHORTEST = 4
+_SHORTEST_USER = 3
 _HARMLESS = frozenset(
     {"false", "form", "format", "from", "html", "insecure", "json", "markdown", "method", "mode", "name", "post"}
     | {"redirect", "retry", "smtp", "starttls", "text", "timeout", "true", "user", "verify", "wait", "authorization"}
@@ -48,6 +50,7 @@ def secrets_of(url: str) -> frozenset[str]:
         plain = f"{unquote(user)}:{unquote(password)}".encode()
         found.update((login, base64.b64encode(plain).decode()))
         found.update(part for part in (password, unquote(password)) if part)
+        found.update(part for part in (user, unquote(user)) if len(part) >= _SHORTEST_USER)
     found.update({quote(part, safe="") for part in found} | {quote_plus(part) for part in found})
     return frozenset(found)
 
@@ -61,7 +64,7 @@ def redact(text: str, secrets: frozenset[str]) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Let no secret and nothing below INFO through; hand what was said in a listening thread to its listener."""
+    """Let no secret, nothing of apprise and nothing below INFO through; a listener hears what its thread said."""
 
     def __init__(self, secrets: frozenset[str]) -> None:
         super().__init__()
@@ -69,9 +72,10 @@ class RedactingFilter(logging.Filter):
         self._heard: dict[int, list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact a record in place; False (drop it) for DEBUG and below."""
+        """Redact a record in place; False (drop it) for DEBUG and below, and for all of apprise's."""
         heard = self._heard.get(threading.get_ident())
-        if record.levelno < logging.INFO and heard is None:
+        leaves = record.levelno >= logging.INFO and record.name != "apprise"
+        if heard is None and not leaves:
             return False
         text = redact(record.getMessage(), self._secrets)
         if heard is not None:
@@ -79,7 +83,7 @@ class RedactingFilter(logging.Filter):
         if record.exc_info:
             text += "\n" + redact(logging.Formatter().formatException(record.exc_info), self._secrets)
         record.msg, record.args, record.exc_info, record.exc_text, record.stack_info = text, (), None, None, None
-        return record.levelno >= logging.INFO
+        return leaves
 
     @contextmanager
     def listening(self) -> Iterator[list[str]]:

@@ -26,11 +26,15 @@ _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place messages are sent to; ``url`` is left out of the repr because it is a secret."""
+    """One place messages are sent to; ``url`` is left out of the repr because it is a secret.
+
+    ``key`` is the setting that the URL comes from, like ``[0].url_file``.
+    """
 
     name: str
     url: str = field(repr=False)
     enabled: bool = True
+    key: str = "url"
 
 
 def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
@@ -59,7 +63,8 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
             found.append(error.problem)
         problems += found
         if not found:
-            targets.append(Target(table["name"], url, table.get("enabled", True)))
+            source = next(source for source in SOURCES if source in table)
+            targets.append(Target(table["name"], url, table.get("enabled", True), f"[{index}].{source}"))
     return tuple(targets), tuple(problems)
 
 

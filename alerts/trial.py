@@ -26,6 +26,11 @@ class Trial:
     reason: str
     seconds: float
 
+    @property
+    def ok(self) -> bool:
+        """Whether the message was delivered."""
+        return self.status is SendStatus.DELIVERED
+
 
 async def try_targets(targets: Sequence[Target], node: str, *, limit: float = TRIAL_LIMIT) -> list[Trial]:
     """Send the test message through all targets at once; in the order of the targets."""

@@ -39,20 +39,28 @@ def test_without_secrets_a_text_stays_as_it_is() -> None:
     assert redact("as it is", frozenset()) == "as it is"
 
 
-def test_a_guarded_logger_writes_no_secret_and_nothing_below_info(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_http_library_writes_no_secret_and_nothing_below_info(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    logger = logging.getLogger("apprise")
+    logger = logging.getLogger("urllib3.connectionpool")
     with guarded_logs(secrets_of(URL)):
-        logger.debug("payload with %s", "T0KENPATH")
+        logger.debug("POST %s", "T0KENPATH")
         logger.warning("to %s", "T0KENPATH")
         try:
             int("HEADERTOKEN")
         except ValueError:
             logger.exception("it broke")
     assert f"to {MASK}" in caplog.text
+    assert "ValueError" in caplog.text
     assert "T0KENPATH" not in caplog.text
     assert "HEADERTOKEN" not in caplog.text
-    assert "payload" not in caplog.text
+    assert "POST" not in caplog.text
+
+
+def test_nothing_of_apprise_is_written_because_it_shortens_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with guarded_logs(secrets_of(URL)):
+        logging.getLogger("apprise").error("Unparseable URL jsons://bob:p...d@h...g/T...H")
+    assert caplog.text == ""
 
 
 def test_a_listener_hears_the_debug_records_of_its_thread_redacted() -> None:
