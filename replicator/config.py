@@ -1,0 +1,213 @@
+"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and handed on as frozen facts.
+
+All errors are told at once, each with key, value and what is allowed (DESIGN 9). A section that belongs to a plugin
+is checked by that plugin; the core never prints its values, because they hold secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import tomli
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from replicator.durations import parse_duration
+from replicator.errors import ConfigError
+from replicator.hosts.ssh import SshSettings
+from replicator.plugins import ENTRY_POINT_GROUP, Plugin, Problem
+from replicator.state import Retention
+from replicator.zones import local_zone, zone
+
+DEFAULT_PATH = Path("/etc/zsr/zsr.toml")
+NODE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+class SettingsError(ConfigError):
+    """A file of settings is wrong; ``problems`` holds all that is wrong with it."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"{path}: {len(problems)} wrong setting{'s' if len(problems) > 1 else ''}:{lines}")
+        self.path = path
+        self.problems = tuple(problems)
+
+
+def _duration(value: object) -> float:
+    return parse_duration(value)
+
+
+def _zone_name(value: str) -> str:
+    zone(value)
+    return value
+
+
+def _node_name(value: str) -> str:
+    if not re.fullmatch(NODE_NAME, value, re.ASCII):
+        raise ValueError("letters, digits and hyphens, beginning and ending with a letter or digit")
+    return value
+
+
+def _key_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+NodeName = Annotated[str, AfterValidator(_node_name)]
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Cluster(_Section):
+    store: Literal["file"] = "file"
+    path: str = "/etc/zsr/cluster.toml"
+
+
+class _History(_Section):
+    runs: Annotated[int, Field(ge=1)] = 100
+    days: Annotated[int, Field(ge=0)] = 30
+
+
+class _Zfs(_Section):
+    command_timeout: Annotated[Duration, Field(gt=0)] = 60.0
+    stall_timeout: Annotated[Duration, Field(gt=0)] = 300.0
+
+
+class _Ssh(_Section):
+    known_hosts: str | None = None
+    key: Annotated[list[str], BeforeValidator(_key_list)] = []
+    agent: bool = True
+    connect_timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    keepalive: Annotated[Duration, Field(gt=0)] = 15.0
+
+
+class _File(_Section):
+    node: NodeName
+    timezone: ZoneName | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=32)] = 1
+    state_dir: str = "/var/lib/zsr"
+    control: str = "/run/zsr/control.sock"
+    cluster: _Cluster = _Cluster()
+    history: _History = _History()
+    zfs: _Zfs = _Zfs()
+    ssh: _Ssh = _Ssh()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out)."""
+
+    path: Path
+    node: str
+    timezone: ZoneInfo
+    max_parallel: int
+    state_dir: Path
+    control: Path
+    cluster_path: Path
+    retention: Retention
+    command_timeout: float
+    stall_timeout: float
+    ssh: SshSettings
+    sections: Mapping[str, object]
+
+
+def load_plugins() -> dict[str, Plugin]:
+    """The installed plugins by the section of the settings that belongs to each."""
+    plugins: dict[str, Plugin] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+        plugin = entry.load()()
+        plugins[plugin.section] = plugin
+    return plugins
+
+
+def default_path() -> Path:
+    """Where the settings are when nobody says: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
+    return Path(os.environ.get("ZSR_CONFIG") or DEFAULT_PATH)
+
+
+def read_toml(path: Path, hint: str) -> dict[str, object]:
+    """A TOML file as plain values; raises ConfigError that says what to do if there is none, or where it is wrong."""
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
+    except OSError as error:
+        raise ConfigError(f"Could not read '{path}': {error.strerror}.") from error
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsError: with all that is wrong; ConfigError if the file cannot be read at all.
+    """
+    raw = read_toml(path, 'Write one with at least: node = "this-nodes-name" (docs/settings.md), or give --config.')
+    plugins = load_plugins()
+    sections = {key: raw.pop(key) for key in plugins if key in raw}
+    problems: list[Problem] = []
+    try:
+        model = _File.model_validate(raw)
+    except ValidationError as error:
+        problems += problems_of(error, [*_File.model_fields, *plugins])
+        model = None
+    for name, plugin in plugins.items():
+        problems += plugin_problems(name, plugin, sections.get(name))
+    if problems or model is None:
+        raise SettingsError(path, problems)
+    return Settings(
+        path=path,
+        node=model.node,
+        timezone=zone(model.timezone) if model.timezone else local_zone(),
+        max_parallel=model.max_parallel,
+        state_dir=Path(model.state_dir),
+        control=Path(model.control),
+        cluster_path=Path(model.cluster.path),
+        retention=Retention(model.history.runs, model.history.days * 86400.0),
+        command_timeout=model.zfs.command_timeout,
+        stall_timeout=model.zfs.stall_timeout,
+        ssh=SshSettings(
+            known_hosts=model.ssh.known_hosts,
+            keys=tuple(model.ssh.key),
+            agent=model.ssh.agent,
+            connect_timeout=model.ssh.connect_timeout,
+            keepalive=model.ssh.keepalive,
+        ),
+        sections=sections,
+    )
+
+
+def plugin_problems(name: str, plugin: Plugin, section: object) -> list[Problem]:
+    """What a plugin finds wrong with its section, with the section's name in front of each key."""
+    return [
+        Problem(f"{name}.{problem.key}" if problem.key else name, problem.value, problem.allowed)
+        for problem in plugin.check(section)
+    ]
+
+
+def problems_of(error: ValidationError, known: Sequence[str]) -> list[Problem]:
+    """What pydantic found, as our problems; an unknown key is told with the known one that it resembles."""
+    problems = []
+    for detail in error.errors(include_url=False):
+        key = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+            allowed = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
+        elif detail["type"] == "missing":
+            problems.append(Problem(key, "(missing)", "this key is required"))
+            continue
+        else:
+            allowed = detail["msg"].removeprefix("Value error, ")
+        problems.append(Problem(key, repr(detail["input"]), allowed))
+    return problems
