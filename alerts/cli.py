@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from alerts.targets import Target, read_targets
-from replicator.plugins import Problem
+from replicator.config import Settings, default_path, load_settings
+from replicator.errors import ConfigError
 
 if TYPE_CHECKING:
     from alerts.trial import Trial
 
-DEFAULT_CONFIG = Path("/etc/zsr/zsr.toml")
 SECTION = "notify"
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -37,7 +35,7 @@ def notify() -> None:
 
 @notify.command()
 @click.argument("name", required=False)
-@click.option("--config", type=click.Path(path_type=Path), help=f"Settings of this node, default {DEFAULT_CONFIG}.")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings of this node, default /etc/zsr/zsr.toml.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
 def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -> None:
@@ -45,10 +43,12 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
 
     Exit status: 0 all delivered, 1 at least one not, 2 the settings or NAME are wrong.
     """
-    chosen = _chosen(_targets(config or _config_of(ctx)), name)
+    settings = _settings(config or _config_of(ctx))
+    targets, _ = read_targets(settings.sections.get(SECTION), os.environ)  # checked with all the other settings
+    chosen = _chosen(targets, name)
     from alerts.trial import try_targets  # noqa: PLC0415 - see the module's docstring
 
-    trials = asyncio.run(try_targets(chosen, platform.node()))
+    trials = asyncio.run(try_targets(chosen, settings.node))
     _report(trials, form)
     if not all(trial.ok for trial in trials):
         ctx.exit(EXIT_FAILED)
@@ -57,31 +57,15 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
 def _config_of(ctx: click.Context) -> Path:
     """The ``--config`` given to ``zsr`` itself, or the default."""
     given = ctx.find_root().params.get("config")
-    return Path(given) if given else DEFAULT_CONFIG
+    return Path(given) if given else default_path()
 
 
-def _targets(path: Path) -> tuple[Target, ...]:
-    """All targets of a settings file; ends the command with status 2 and all that is wrong if something is."""
-    targets, problems = read_targets(_section(path), os.environ)
-    from alerts.plugin import url_problems  # noqa: PLC0415 - see the module's docstring
-
-    found: list[Problem] = [*problems, *url_problems(targets)]
-    if found:
-        raise _wrong_use(f"{path} is wrong:", *(f"  {SECTION}{problem}" for problem in found))
-    return targets
-
-
-def _section(path: Path) -> object:
-    """The ``notify`` section of a settings file; the other sections are not this command's business."""
+def _settings(path: Path) -> Settings:
+    """The checked settings; ends the command with status 2 and all that is wrong if something is."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file).get(SECTION)
-    except OSError as error:
-        raise _wrong_use(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise _wrong_use(f"{path} is not UTF-8 text.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong_use(f"{path} is not TOML: {error}.") from None
+        return load_settings(path)
+    except ConfigError as error:
+        raise _wrong_use(str(error)) from None
 
 
 def _chosen(targets: tuple[Target, ...], name: str | None) -> list[Target]:

@@ -28,7 +28,7 @@ _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Target:
     """One place messages are sent to; ``url`` is left out of the repr because it is a secret.
 
-    ``key`` is the setting that the URL comes from, like ``[0].url_file``.
+    ``key`` is the setting that the URL comes from, like ``0.url_file``.
     """
 
     name: str
@@ -53,7 +53,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
     names: set[str] = set()
     for index, table in enumerate(settings):
         if not isinstance(table, dict):
-            problems.append(Problem(f"[{index}]", type(table).__name__, "a table with name and url"))
+            problems.append(Problem(f"{index}", type(table).__name__, "a table with name and url"))
             continue
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         url = ""
@@ -64,7 +64,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         problems += found
         if not found:
             source = next(source for source in SOURCES if source in table)
-            targets.append(Target(table["name"], url, table.get("enabled", True), f"[{index}].{source}"))
+            targets.append(Target(table["name"], url, table.get("enabled", True), f"{index}.{source}"))
     return tuple(targets), tuple(problems)
 
 
@@ -80,11 +80,11 @@ def _name_problems(index: int, table: dict[str, object], names: set[str]) -> Ite
     name = table.get("name")
     allowed = f"a name of a-z, 0-9 and '-', at most {LONGEST_NAME} characters"
     if name is None:
-        yield Problem(f"[{index}].name", "(missing)", allowed)
+        yield Problem(f"{index}.name", "(missing)", allowed)
     elif not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield Problem(f"[{index}].name", _shown_name(name), allowed)
+        yield Problem(f"{index}.name", _shown_name(name), allowed)
     elif name in names:
-        yield Problem(f"[{index}].name", name, "a name that no other target has")
+        yield Problem(f"{index}.name", name, "a name that no other target has")
     else:
         names.add(name)
 
@@ -100,19 +100,19 @@ def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
     for key in table:
         if key not in KEYS:
             shown = key if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", key) else "(unknown key)"
-            yield Problem(f"[{index}].{shown}", "(not shown)", f"only the keys {', '.join(KEYS)}")
+            yield Problem(f"{index}.{shown}", "(not shown)", f"only the keys {', '.join(KEYS)}")
     enabled = table.get("enabled", True)
     if not isinstance(enabled, bool):
-        yield Problem(f"[{index}].enabled", f"({type(enabled).__name__})", "true or false")
+        yield Problem(f"{index}.enabled", f"({type(enabled).__name__})", "true or false")
 
 
 def _url(index: int, table: dict[str, object], environ: Mapping[str, str]) -> str:
     given = [key for key in SOURCES if key in table]
     if len(given) != 1:
         shown = " and ".join(given) or "(missing)"
-        raise _WrongSettingError(Problem(f"[{index}].url", shown, "exactly one of url, url_file and url_env"))
+        raise _WrongSettingError(Problem(f"{index}.url", shown, "exactly one of url, url_file and url_env"))
     source = given[0]
-    key, value = f"[{index}].{source}", table[source]
+    key, value = f"{index}.{source}", table[source]
     if not isinstance(value, str) or not value.strip():
         raise _WrongSettingError(Problem(key, f"(empty or {type(value).__name__})", "a string"))
     if source == "url":

@@ -387,7 +387,9 @@ async def test_no_secret_of_a_failing_delivery_is_logged_or_kept(
     async with running(core, clock, {"name": "hook", "url": url}):
         await core.publish(failed(1))
         await clock.reached.wait()
-    assert "t0ken-in-path" in hooks.seen[0].path, "the secrets did go to the server"
+    seen = hooks.seen[0]
+    assert seen.path == "/t0ken-in-path?key=t0ken-in-query", "the secrets did go to the server"
+    assert (seen.headers["X-Token"], seen.json["field"]) == ("t0ken-in-header", "t0ken-in-field")
     kept = caplog.text + json.dumps(core.memories["notify"].notes)
     assert "did not take" in kept
     assert [secret for secret in SECRETS if secret in kept] == []

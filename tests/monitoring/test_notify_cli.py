@@ -29,7 +29,7 @@ async def zsr_notify_test(settings: Path, *args: str) -> Result:
 
 def write(tmp_path: Path, *tables: str) -> Path:
     path = tmp_path / "zsr with a space.toml"
-    path.write_text("".join(f"[[notify]]\n{table}\n" for table in tables))
+    path.write_text('node = "alpha"\n' + "".join(f"[[notify]]\n{table}\n" for table in tables))
     return path
 
 
@@ -86,14 +86,14 @@ async def test_without_a_name_switched_off_targets_are_left_alone(tmp_path: Path
         ("[[notify", "is not TOML"),
         (
             f'[[notify]]\nname = "a"\nurl = "nonsense://{SECRET}"\n[[notify]]\nname = "B"\nurl_env = "X"',
-            "notify[1].name",
+            "notify.1.name",
         ),
         (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "switched off"),
     ],
 )
 async def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "zsr.toml"
-    path.write_text(text)
+    path.write_text(f'node = "alpha"\n{text}')
     result = await zsr_notify_test(path)
     assert result.exit_code == 2
     assert said in result.output
@@ -102,6 +102,6 @@ async def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_pa
 
 async def test_a_missing_file_and_an_unknown_name_exit_2(tmp_path: Path) -> None:
     missing = await zsr_notify_test(tmp_path / "none.toml")
-    assert (missing.exit_code, "cannot be read" in missing.output) == (2, True)
+    assert (missing.exit_code, "There is no file" in missing.output) == (2, True)
     unknown = await zsr_notify_test(write(tmp_path, hook(9)), "nobody")
     assert (unknown.exit_code, "Configured are: hook" in unknown.output) == (2, True)

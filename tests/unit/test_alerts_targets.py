@@ -61,16 +61,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     )
     keys = [text.split(" = ")[0] for text in found]
     assert keys == [
-        "[0].name",
-        "[1].name",
-        "[2].url",
-        "[3].url",
-        "[4].name",
-        "[4].uri",
-        "[4].enabled",
-        "[5].url_env",
-        "[6].url_file",
-        "[7]",
+        "0.name",
+        "1.name",
+        "2.url",
+        "3.url",
+        "4.name",
+        "4.uri",
+        "4.enabled",
+        "5.url_env",
+        "6.url_file",
+        "7",
     ]
 
 
@@ -123,7 +123,7 @@ def test_a_url_that_apprise_does_not_understand_is_a_problem_and_never_shown(
 ) -> None:
     caplog.set_level(0)
     (problem,) = problems([{"name": "hook", "url": url}])
-    assert problem.startswith("[0].url = ")
+    assert problem.startswith("0.url = ")
     assert [secret for secret in SECRETS if secret in problem.replace("admin@example.org", "")] == []
     assert [secret for secret in SECRETS if secret in caplog.text] == []
 
