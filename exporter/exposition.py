@@ -49,12 +49,13 @@ def accepts_gzip(accept_encoding: str) -> bool:
 def render(families: Iterable[AnyFamily], form: Format, *, compress: bool = False) -> bytes:
     """The body of a scrape."""
     lines: list[str] = []
+    escaped = _Escaped()
     for family in families:
         lines.extend(_head(family.metric, form))
         if isinstance(family, HistogramFamily):
-            lines.extend(_histogram_lines(family))
+            lines.extend(_histogram_lines(family, escaped))
         else:
-            lines.extend(_sample_lines(family))
+            lines.extend(_sample_lines(family, escaped))
     if form is Format.OPENMETRICS:
         lines.append("# EOF\n")
     body = "".join(lines).encode("utf-8", "replace")
@@ -90,19 +91,24 @@ def _head(metric: Metric, form: Format) -> Iterator[str]:
         yield f"# TYPE {metric.name} {'gauge' if metric.kind is Kind.INFO else metric.kind}\n"
 
 
-def _sample_lines(family: Family) -> Iterator[str]:
-    name, labels = family.metric.name, family.metric.labels
+def _sample_lines(family: Family, escaped: _Escaped) -> Iterator[str]:
+    names = family.metric.labels
+    pairs = ",".join([f'{name}="%s"' for name in names])
+    template = f"{family.metric.name}{{{pairs}}} %s\n" if names else f"{family.metric.name} %s\n"
     for values, value in family.samples:
-        yield f"{name}{_labels(labels, values)} {_number(value)}\n"
+        yield template % (*[escaped[text] for text in values], _number(value))
 
 
-def _histogram_lines(family: HistogramFamily) -> Iterator[str]:
-    name, labels = family.metric.name, family.metric.labels
+def _histogram_lines(family: HistogramFamily, escaped: _Escaped) -> Iterator[str]:
+    name = family.metric.name
     for values, histogram in family.points:
+        pairs = [f'{label}="{escaped[text]}"' for label, text in zip(family.metric.labels, values, strict=True)]
         for bound, count in _buckets(histogram):
-            yield f"{name}_bucket{_labels((*labels, 'le'), (*values, _number(bound)))} {count}\n"
-        yield f"{name}_count{_labels(labels, values)} {histogram.count}\n"
-        yield f"{name}_sum{_labels(labels, values)} {_number(histogram.sum)}\n"
+            le = f'le="{_number(bound)}"'
+            yield f"{name}_bucket{{{','.join([*pairs, le])}}} {count}\n"
+        labels = f"{{{','.join(pairs)}}}" if pairs else ""
+        yield f"{name}_count{labels} {histogram.count}\n"
+        yield f"{name}_sum{labels} {_number(histogram.sum)}\n"
 
 
 def _buckets(histogram: RunHistogram) -> list[tuple[float, int]]:
@@ -111,18 +117,12 @@ def _buckets(histogram: RunHistogram) -> list[tuple[float, int]]:
     return [*finite, (math.inf, histogram.count)]
 
 
-def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    if not names:
-        return ""
-    pairs = ",".join([f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True)])
-    return f"{{{pairs}}}"
+class _Escaped(dict[str, str]):
+    """Label values with backslash, quote and line feed as both formats want them, each worked out once a scrape."""
 
-
-def _escape(value: str) -> str:
-    """A label value with backslash, quote and line feed written as both formats want them."""
-    if value.isalnum():
-        return value
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    def __missing__(self, value: str) -> str:
+        found = self[value] = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return found
 
 
 def _number(value: float) -> str:

@@ -33,13 +33,17 @@ nav a { display: inline-block; padding: .4rem .8rem .4rem 0; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: .5rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-top: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: anywhere; min-width: 6rem; }
+td:first-child { min-width: 4rem; }
+td:last-child { min-width: 14rem; }
+.tight { white-space: nowrap; }
 .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); } .busy { color: var(--busy); }
 @media (max-width: 40rem) {
   thead { position: absolute; left: -999rem; }
   tr { display: block; padding: .6rem 0; border-top: 1px solid var(--line); }
-  td { display: grid; grid-template-columns: 7rem 1fr; border: 0; padding: .1rem 0; }
+  td { display: grid; grid-template-columns: 7rem minmax(0, 1fr); min-width: 0; border: 0; padding: .1rem 0; }
   td::before { content: attr(data-name); opacity: .7; }
+  td:first-child, td:last-child { min-width: 0; }
   td:empty { display: none; }
 }
 """
@@ -125,7 +129,7 @@ def _table(rows: str, count: int) -> str:
 def _row(job: JobStatus, now: float) -> str:
     guest = job.guest.name if job.guest else ""
     cells = (
-        ("Job", escape(str(job.job.id))),
+        ("Job", f'<span class="tight">{escape(str(job.job.id))}</span>'),
         ("Guest", escape(guest)),
         ("From, to", f"{escape(job.source)} → {escape(job.job.target)}"),
         ("State", f'<span class="{_colour(job.condition)}">{job.condition.value}</span>{_progress(job)}'),
@@ -134,7 +138,8 @@ def _row(job: JobStatus, now: float) -> str:
         ("Next run", _next(job, now)),
         ("Error", escape(f"{job.state.failure.message} {job.state.failure.advice}") if job.state.failure else ""),
     )
-    return "<tr>" + "".join(f'<td data-name="{name}">{cell}</td>' for name, cell in cells) + "</tr>"
+    boxes = (f'<td data-name="{name}">{cell and f"<div>{cell}</div>"}</td>' for name, cell in cells)
+    return f"<tr>{''.join(boxes)}</tr>"
 
 
 def _colour(condition: JobCondition) -> str:

@@ -1,14 +1,18 @@
 """The exporter's HTTP server: /metrics, /-/healthy, /-/ready and the page. Reads only; changes nothing.
 
 A request takes one frozen picture of the core in the event loop; everything that grows with the number of jobs is
-then done in a thread, so that a scrape of thousands of jobs does not hold up replication.
+then done in a thread, so that a scrape of thousands of jobs does not hold up replication. It is one thread of the
+server's own: transfers may keep the shared ones busy for hours, and a crowd of scrapers queues up behind itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from aiohttp import web
 
@@ -23,6 +27,7 @@ SHUTDOWN_TIMEOUT = 3.0
 """Seconds that a request in flight gets when the daemon stops."""
 
 CORE = web.AppKey("CORE", Core)
+RENDERER = web.AppKey("RENDERER", Executor)
 PATHS = ("/", "/metrics", "/-/healthy", "/-/ready")
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -36,13 +41,16 @@ SECURITY_HEADERS = {
     "Server": "zsr",
 }
 
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(core: Core) -> web.Application:
-    """The application that shows this core."""
+def make_app(core: Core, renderer: Executor) -> web.Application:
+    """The application that shows this core and makes its answers in this executor."""
     app = web.Application(middlewares=[_plain_errors])
     app[CORE] = core
+    app[RENDERER] = renderer
     app.on_response_prepare.append(_secure)
     app.add_routes(
         [
@@ -61,7 +69,8 @@ async def serving(core: Core, listen: Listen) -> AsyncIterator[list[Listen]]:
 
     Raises ConfigError when the address cannot be listened on, for instance because it is in use.
     """
-    runner = web.AppRunner(make_app(core), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exporter")
+    runner = web.AppRunner(make_app(core, renderer), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
         try:
@@ -74,17 +83,25 @@ async def serving(core: Core, listen: Listen) -> AsyncIterator[list[Listen]]:
         yield [Listen(address[0], address[1]) for address in runner.addresses]
     finally:
         await runner.cleanup()
+        renderer.shutdown(wait=False, cancel_futures=True)
 
 
 async def _metrics(request: web.Request) -> web.Response:
     form = choose_format(",".join(request.headers.getall("Accept", [])))
     compress = accepts_gzip(",".join(request.headers.getall("Accept-Encoding", [])))
     picture = take_picture(request.app[CORE])
-    body = await asyncio.to_thread(_render, picture, form, compress)
+    body = await _in_thread(request, _render, picture, form, compress)
     headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
     if compress:
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=body, headers=headers)
+
+
+async def _in_thread(
+    request: web.Request, work: Callable[Parameters, Answer], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Answer:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(request.app[RENDERER], partial(work, *args, **kwargs))
 
 
 def _render(picture: Picture, form: Format, compress: bool) -> bytes:
@@ -93,7 +110,7 @@ def _render(picture: Picture, form: Format, compress: bool) -> bytes:
 
 async def _page(request: web.Request) -> web.Response:
     status = request.app[CORE].status()
-    text = await asyncio.to_thread(render_page, status)
+    text = await _in_thread(request, render_page, status)
     return web.Response(text=text, content_type="text/html")
 
 
@@ -104,7 +121,7 @@ async def _healthy(_: web.Request) -> web.Response:
 async def _ready(request: web.Request) -> web.Response:
     status = request.app[CORE].status()
     if status.ready:
-        return web.Response(text=f"zsr on {status.node} is ready: {len(status.jobs)} jobs are scheduled.\n")
+        return web.Response(text=f"zsr on {status.node} is ready. Jobs: {len(status.jobs)}.\n")
     why = "" if status.config.ok else f" The settings are wrong: {'; '.join(status.config.problems)}."
     return web.Response(status=503, text=f"zsr on {status.node} is not ready: the scheduler is not running yet.{why}\n")
 

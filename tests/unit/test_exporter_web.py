@@ -95,7 +95,7 @@ async def test_a_living_process_is_healthy_even_when_not_ready(client: ClientSes
 async def test_ready_says_so(client: ClientSession) -> None:
     async with client.get("/-/ready") as response:
         assert response.status == 200
-        assert "6 jobs" in await response.text()
+        assert "Jobs: 6." in await response.text()
 
 
 async def test_not_ready_says_why(client: ClientSession, core: FakeCore) -> None:
