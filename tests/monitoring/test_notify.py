@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,46 +18,11 @@ from replicator.events import JobRemoved, RunFailed, RunSucceeded
 from replicator.jobs import JobId
 from tests import statuses
 from tests.monitoring.mailserver import hanging_server
+from tests.monitoring.notify_clock import TestClock, WatchedMemory
 from tests.monitoring.webhookserver import WebhookServer, webhook_server
 
 JOB = JobId(100, 0)
 HALF_HOUR = 1800.0
-
-
-@dataclass
-class WatchedMemory(statuses.FakeMemory):
-    """Notes that tell when they are written."""
-
-    written: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, key: str, value: str | None) -> None:
-        super().put(key, value)
-        self.written.set()
-
-
-@dataclass
-class TestClock:
-    """Waits that a test sees and that end at once, or from the ``longest``-th on when told to go on.
-
-    The core's clock moves on by them.
-    """
-
-    __test__ = False
-
-    core: statuses.FakeCore
-    slept: list[float] = field(default_factory=list)
-    longest: float = float("inf")
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        if len(self.slept) >= self.longest:
-            self.reached.set()
-            await self.go_on.wait()
-            await asyncio.sleep(0.02)  # real time for the real thread that is on its way
-        self.core.picture = replace(self.core.picture, time=self.core.picture.time + seconds)
-        await asyncio.sleep(0)
 
 
 def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> RunFailed:
