@@ -1,0 +1,54 @@
+// Panel plug-ins: Grafana's own are not on npm, but the components they are made of are. Each one also reports what it shows.
+import React from 'react';
+import * as GD from '@grafana/data';
+import * as UI from '@grafana/ui';
+import {sceneUtils} from '@grafana/scenes';
+
+export function registerPanels(theme, report) {
+  const note = (props, type, facts) => {
+    report.panels[props.id] = {title: props.title, type, state: props.data.state, frames: props.data.series.length, ...facts};
+    for (const error of props.data.errors ?? []) report.errors.push(`${props.title}: ${error.message ?? JSON.stringify(error)}`);
+  };
+
+  function Graph(props) {
+    const names = props.data.series.flatMap(frame => frame.fields.filter(field => field.type === 'number')
+      .map(field => GD.getFieldDisplayName(field, frame, props.data.series)));
+    note(props, 'timeseries', {names: names.slice(0, 20)});
+    return <UI.TimeSeries frames={props.data.series} structureRev={props.data.structureRev} timeRange={props.timeRange}
+      timeZone={props.timeZone} width={props.width} height={props.height} legend={props.options.legend}
+      tweakScale={scale => scale} tweakAxis={axis => axis} options={props.options}>{() => null}</UI.TimeSeries>;
+  }
+
+  function Stat(props) {
+    const values = GD.getFieldDisplayValues({fieldConfig: props.fieldConfig, reduceOptions: props.options.reduceOptions,
+      replaceVariables: props.replaceVariables, theme, data: props.data.series, timeZone: props.timeZone, sparkline: false});
+    note(props, 'stat', {display: values.map(({display}) => [display.title, GD.formattedValueToString(display), display.color])});
+    const gap = 4;
+    const width = (props.width - gap * (values.length - 1)) / Math.max(1, values.length);
+    return <div style={{display: 'flex', gap}}>{values.map((value, index) => <UI.BigValue key={index} value={value.display}
+      width={width} height={props.height} theme={theme} colorMode={props.options.colorMode} graphMode={props.options.graphMode}
+      justifyMode={props.options.justifyMode} textMode={props.options.textMode} />)}</div>;
+  }
+
+  function Table(props) {
+    const frame = props.data.series[0];
+    const text = (field, row) => GD.formattedValueToString((field.display ?? GD.getDisplayProcessor({field, theme}))(field.values[row]));
+    note(props, 'table', {rows: frame?.length, columns: frame?.fields.map(field => GD.getFieldDisplayName(field, frame)),
+      first: frame?.length ? frame.fields.map(field => text(field, 0)) : []});
+    if (!frame) return <div>No data</div>;
+    return <UI.Table data={frame} width={props.width} height={props.height} timeRange={props.timeRange}
+      initialSortBy={props.options.sortBy} enableSharedCrosshair={false} ariaLabel={props.title} />;
+  }
+
+  const custom = {drawStyle: 'line', lineWidth: 1, fillOpacity: 0, showPoints: 'auto', spanNulls: false, lineInterpolation: 'linear',
+    gradientMode: 'none', scaleDistribution: {type: 'linear'}, axisLabel: '', stacking: undefined, thresholdsStyle: undefined,
+    axisPlacement: undefined, align: undefined, cellOptions: undefined, width: undefined, hideFrom: undefined};
+  const option = ([id, defaultValue]) => ({id, path: id, name: id, editor: () => null, override: () => null,
+    process: value => value, shouldApply: () => true, defaultValue});
+  const register = (pluginId, component, standardOptions) => sceneUtils.registerRuntimePanelPlugin({pluginId,
+    plugin: new GD.PanelPlugin(component).useFieldConfig({standardOptions,
+      useCustomConfig: builder => Object.entries(custom).forEach(entry => builder.addCustomEditor(option(entry)))})});
+  register('timeseries', Graph, {color: {defaultValue: {mode: 'palette-classic'}}});
+  register('stat', Stat);
+  register('table', Table);
+}
