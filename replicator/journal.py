@@ -1,4 +1,4 @@
-"""Events as JSON and back, for the journal in ``state.db``. Pure; unknown kinds and fields are passed over."""
+"""Events as JSON and back, for the journal in ``state.db``. Pure; fields of a newer version are passed over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.jobs import JobId
 
-_KINDS: dict[str, type[Event]] = {
+KINDS: dict[str, type[Event]] = {
     kind.__name__: kind for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, JobRemoved)
 }
 
@@ -21,11 +21,9 @@ def to_json(event: Event) -> tuple[str, str]:
     return type(event).__name__, json.dumps(values)
 
 
-def from_json(kind: str, text: str) -> Event | None:
-    """The event; None for a kind that this version does not know (written by a newer one)."""
-    known = _KINDS.get(kind)
-    if known is None:
-        return None
+def from_json(kind: str, text: str) -> Event:
+    """The event of one of the known `KINDS`; fields that this version does not know are passed over."""
+    known = KINDS[kind]
     values: dict[str, Any] = json.loads(text)
     names = {field.name for field in fields(known)}
     kept = {name: value for name, value in values.items() if name in names}

@@ -19,7 +19,7 @@ from replicator.database import as_zsr_error, connect
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.jobs import Failure, JobId, JobState, Outcome
-from replicator.journal import from_json, to_json
+from replicator.journal import KINDS, from_json, to_json
 
 _JOURNAL_KEPT = 10_000
 
@@ -245,11 +245,14 @@ class State:
 
     def events(self, after: int, limit: int = 500) -> list[tuple[int, Event]]:
         """The journal's events with a number above ``after``, oldest first."""
+        marks = ", ".join("?" * len(KINDS))  # kinds that only a newer version knows are passed over
         rows = self._rows(
-            "SELECT number, kind, body FROM journal WHERE number > ? ORDER BY number LIMIT ?", after, limit
+            f"SELECT number, kind, body FROM journal WHERE number > ? AND kind IN ({marks}) ORDER BY number LIMIT ?",  # noqa: S608
+            after,
+            *KINDS,
+            limit,
         )
-        known = ((row["number"], from_json(row["kind"], row["body"])) for row in rows)
-        return [(number, event) for number, event in known if event is not None]
+        return [(row["number"], from_json(row["kind"], row["body"])) for row in rows]
 
     def last_event(self) -> int:
         """The number of the newest event, 0 if there never was one."""

@@ -58,11 +58,12 @@ class Run:
         source: ZfsClient,
         target: ZfsClient,
         *,
+        progress: Progress,
         log: Log,
         remember: Callable[[int], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
-        self.progress = Progress()
+        self.progress = progress
         self._assignment = assignment
         self._job = assignment.job
         self._source = source

@@ -1,0 +1,345 @@
+"""The daemon: reads what should happen, starts what is due, and lets plugins and clients look on.
+
+It decides nothing itself: `schedule` says what runs next, `worker` does a run, `status` draws the picture. Wall-clock
+time is looked at anew at least every few seconds, so a clock that jumps or a machine that slept is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from replicator import __version__
+from replicator.cluster.store import Cluster, ClusterStore
+from replicator.config import Settings, load_plugins
+from replicator.control import Request, Say, serving
+from replicator.core import CoreView, RunDurations
+from replicator.errors import BusyError, ConfigError, ZsrError
+from replicator.jobs import Job, JobId, JobState, Outcome
+from replicator.nodes import Nodes
+from replicator.picture import status_json
+from replicator.planning import plan_jobs
+from replicator.plugins import ConfigStatus, Plugin, Status
+from replicator.schedule import choose, due, next_run
+from replicator.state import State
+from replicator.status import Planned, statuses
+from replicator.survey import unreplicated
+from replicator.worker import ActiveRun, Worker, close_interrupted
+
+_log = logging.getLogger("zsr.daemon")
+
+LOOK_AGAIN = 2.0
+"""The longest that the scheduler sleeps, in seconds, so that a jump of the clock is noticed."""
+
+PROBE_EVERY = 60.0
+SURVEY_EVERY = 60.0
+PUT_OFF = 10.0
+"""Seconds until a job whose guest was locked is tried again."""
+
+
+@dataclass(slots=True)
+class _Going:
+    """A run's task and what it tells; ``active`` is None until the guest's lock is held."""
+
+    task: asyncio.Task[None]
+    listeners: list[Say] = field(default_factory=list)
+    active: ActiveRun | None = None
+    cancel_wanted: bool = False
+    outcome: Outcome | None = None
+    error: ZsrError | None = None
+
+
+class Daemon:
+    """One node's daemon. ``clock`` tells unix time."""
+
+    def __init__(
+        self, settings: Settings, store: ClusterStore, state: State, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._state = state
+        self._clock = clock
+        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+        self._worker = Worker(settings, store, state, self._nodes, clock)
+        self._core = CoreView(state, self.status)
+        self._durations = RunDurations()
+        self._cluster = Cluster()
+        self._stamp: object = None
+        self._states: dict[JobId, JobState] = {}
+        self._plan: dict[JobId, Planned] = {}
+        self._going: dict[JobId, _Going] = {}
+        self._answered: dict[str, float] = {}
+        self._put_off: dict[JobId, float] = {}
+        self._wake = asyncio.Event()
+        self._started = clock()
+        self._config = ConfigStatus(ok=False, last_success=0.0)
+        self._zfs_version: str | None = None
+        self._loop_lag = 0.0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Work until cancelled.
+
+        Raises:
+            ConfigError: settings or cluster are wrong at the start. BusyError: another daemon is running.
+        """
+        await self._read_cluster()
+        await asyncio.to_thread(self._forget_interrupted)
+        try:
+            async with serving(self._settings.control, self._answer), asyncio.TaskGroup() as group:
+                self._tasks = group
+                for name, plugin in load_plugins().items():
+                    group.create_task(self._attend_plugin(name, plugin))
+                group.create_task(self._watch_loop())
+                group.create_task(self._probe_targets())
+                group.create_task(self._survey())
+                group.create_task(self._schedule())
+                _log.info("zsr %s on node %s: %d jobs", __version__, self._settings.node, len(self._plan))
+        finally:
+            await self._nodes.close()
+
+    # --- what should happen, and what is remembered
+
+    async def _read_cluster(self) -> None:
+        self._cluster = await asyncio.to_thread(self._store.read)
+        self._stamp = await asyncio.to_thread(self._store.stamp)
+        self._config = ConfigStatus(ok=True, last_success=self._clock())
+        await self._nodes.update(self._cluster.nodes.values())
+        await self._refresh()
+
+    async def _reread_if_changed(self) -> None:
+        """A bad new cluster leaves the last good one in force, and is said once (DESIGN 9)."""
+        stamp = await asyncio.to_thread(self._store.stamp)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            await self._read_cluster()
+        except ConfigError as error:
+            _log.error("%s The last good settings stay in force.", error)
+            self._config = ConfigStatus(False, self._config.last_success, tuple(str(error).splitlines()))
+
+    async def _refresh(self) -> None:
+        """Take over what ``state.db`` remembers, and plan anew."""
+        now = self._clock()
+        known = await asyncio.to_thread(self._state.jobs)
+        for job in self._cluster.jobs_of(self._settings.node):
+            if job.id not in known:
+                await asyncio.to_thread(self._state.ensure_job, job.id, now)
+                known[job.id] = JobState(created=now)
+        for job_id in known.keys() - self._cluster.jobs.keys() - self._going.keys():
+            await asyncio.to_thread(self._state.forget, job_id, now)
+            await self._core.announce()
+        self._states = known
+        self._plan = plan_jobs(
+            self._cluster,
+            self._settings.node,
+            known,
+            default_zone=self._settings.timezone,
+            answered=self._answered,
+            now=now,
+        )
+
+    def _forget_interrupted(self) -> None:
+        if self._state.moved_aside is not None:
+            _log.error("state.db was damaged; it was moved to %s and is built anew", self._state.moved_aside)
+        for record in close_interrupted(self._state, self._clock()):
+            _log.warning("job %s: the run of %s was cut off", record.job, time.ctime(record.start))
+
+    # --- the loop
+
+    async def _schedule(self) -> None:
+        while True:
+            self._wake.clear()
+            await self._reread_if_changed()
+            await self._refresh()
+            while (job_id := self._next()) is not None:
+                self._start(self._plan[job_id].job)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._wake.wait()
+
+    def _next(self) -> JobId | None:
+        now = self._clock()
+        # A busy guest is put off and never blocks another job; a clock set back must not put it off for long.
+        self._put_off = {job: until for job, until in self._put_off.items() if now < until <= now + PUT_OFF}
+        ready = [planned.scheduled for job, planned in self._plan.items() if job not in self._put_off]
+        chosen = choose(ready, frozenset(self._going), now, self._settings.max_parallel)
+        return None if chosen is None else chosen.id
+
+    def _start(self, job: Job) -> _Going:
+        task = self._group().create_task(self._attend_run(job), name=f"run {job.id}")
+        going = _Going(task)
+        self._going[job.id] = going
+        return going
+
+    async def _attend_run(self, job: Job) -> None:
+        await asyncio.sleep(0)  # _start registers the task first
+        going = self._going[job.id]
+
+        def started(active: ActiveRun) -> None:
+            going.active = active
+
+        def listen(line: str) -> None:
+            for say in going.listeners:
+                say(line)
+
+        begun = self._clock()
+        try:
+            going.outcome = await self._worker.run(self._cluster, job, started=started, listen=listen)
+        except BusyError as error:
+            going.error = error
+            self._put_off[job.id] = self._clock() + PUT_OFF
+        except ZsrError as error:
+            _log.exception("job %s: could not be run or recorded", job.id)
+            going.error = error
+            self._put_off[job.id] = self._clock() + PUT_OFF
+        except asyncio.CancelledError:
+            going.outcome = Outcome.CANCELLED
+            if not going.cancel_wanted:
+                raise
+        finally:
+            del self._going[job.id]
+            self._answered.pop(job.target, None)
+            if going.outcome is not None:
+                self._durations.observe(going.outcome, max(0.0, self._clock() - begun))
+            self._wake.set()
+        await self._core.announce()
+
+    async def _probe_targets(self) -> None:
+        """Once a minute, a mere connection to each target that did not answer; when it does, its jobs are due."""
+        while True:
+            await asyncio.sleep(PROBE_EVERY)
+            silent = [node for node, answers in self._nodes.reachable.items() if not answers]
+            for node in silent:
+                if await self._nodes.probe(node):
+                    _log.info("node %s answers again", node)
+                    self._answered[node] = self._clock()
+                    self._wake.set()
+
+    async def _survey(self) -> None:
+        """What is not replicated yet, on a slow timer; a scrape never asks ZFS."""
+        client = self._nodes.client(self._settings.node)
+        while True:
+            try:
+                if self._zfs_version is None:
+                    self._zfs_version = (await client.features()).version
+                jobs = [planned.job for planned in self._plan.values()]
+                sizes = await unreplicated(self._cluster, jobs, client)
+                await asyncio.to_thread(self._state.set_unreplicated, sizes)
+            except ZsrError as error:
+                _log.warning("ZFS of this node could not be asked: %s", error)
+            await asyncio.sleep(SURVEY_EVERY)
+
+    async def _watch_loop(self) -> None:
+        """How late the event loop comes to a task that should run every second."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(1.0)
+            self._loop_lag = max(0.0, loop.time() - before - 1.0)
+
+    async def _attend_plugin(self, name: str, plugin: Plugin) -> None:
+        """A plugin's outermost frame: whatever happens in it ends the plugin, never the replication."""
+        try:
+            await plugin.run(self._core, self._settings.sections.get(name))
+        except ZsrError as error:
+            _log.error("plugin %s ended: %s", name, error)
+        except Exception:  # noqa: BLE001 - a task's outermost frame
+            _log.exception("plugin %s ended (class internal)", name)
+
+    # --- what clients and plugins see
+
+    def status(self) -> Status:
+        """The picture of this moment, without any I/O."""
+        now = self._clock()
+        active = {job: going.active for job, going in self._going.items() if going.active is not None}
+        waiting = due([p.scheduled for job, p in self._plan.items() if job not in self._going], now)
+        oldest = min((self._due_since(scheduled.id) for scheduled in waiting), default=now)
+        return Status(
+            time=now,
+            node=self._settings.node,
+            version=__version__,
+            zfs_version=self._zfs_version or "unknown",
+            started=self._started,
+            ready=self._config.ok and self._zfs_version is not None,
+            jobs=statuses(self._plan, self._cluster, self._settings.node, self._states, active, now),
+            reachable=self._nodes.reachable,
+            queue_length=len(waiting),
+            scheduler_lag=max(0.0, now - oldest),
+            event_loop_lag=self._loop_lag,
+            config=self._config,
+            durations=self._durations.histograms(),
+        )
+
+    def _due_since(self, job_id: JobId) -> float:
+        """Since when a waiting job is due; a job that was never tried, since it was made."""
+        wanted = next_run(self._plan[job_id].scheduled)
+        return wanted if wanted else self._states[job_id].created
+
+    async def _answer(self, request: Request, say: Say) -> object:
+        """Answer a client of the control socket."""
+        match request.get("verb"):
+            case "ping":
+                return os.getpid()
+            case "status":
+                return status_json(self.status())
+            case "reload":
+                self._stamp = None
+                self._wake.set()
+                return None
+            case "schedule-now":
+                await self._schedule_now(self._requested_job(request))
+                return None
+            case "run":
+                return await self._run_now(self._requested_job(request), say)
+            case "cancel":
+                return self._cancel(self._requested_job(request))
+            case verb:
+                raise ConfigError(f"The daemon does not know the verb {verb!r}.")
+
+    def _requested_job(self, request: Request) -> Job:
+        job = self._cluster.job(JobId.parse(str(request.get("job", ""))))
+        if job.id not in self._plan:
+            raise ConfigError(
+                f"Job {job.id} belongs to node {self._cluster.source(job)}, not to {self._settings.node}.",
+                advice="Ask the daemon of that node.",
+            )
+        return job
+
+    async def _schedule_now(self, job: Job) -> None:
+        await asyncio.to_thread(self._state.schedule_now, job.id)
+        self._wake.set()
+
+    async def _run_now(self, job: Job, say: Say) -> str:
+        """Run a job at once, whatever its schedule; look on if it runs already."""
+        if job.disabled:
+            raise ConfigError(f"Job {job.id} is disabled.", advice=f"Enable it first: zsr enable {job.id}.")
+        going = self._going.get(job.id)
+        if going is None:
+            if any(other.guest == job.id.guest for other in self._going):
+                raise BusyError(f"Another job of guest {job.id.guest} is running.", advice="Try again when it is done.")
+            going = self._start(job)
+        going.listeners.append(say)
+        await asyncio.wait([going.task])
+        if going.error is not None:
+            raise going.error
+        return str(going.outcome)
+
+    def _cancel(self, job: Job) -> str:
+        going = self._going.get(job.id)
+        if going is None:
+            raise ConfigError(f"Job {job.id} is not running.")
+        going.cancel_wanted = True
+        going.task.cancel()
+        return "cancelled"
+
+    def _group(self) -> asyncio.TaskGroup:
+        if self._tasks is None:
+            raise BusyError("The daemon is still starting.")
+        return self._tasks

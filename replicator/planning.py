@@ -1,0 +1,58 @@
+"""From cluster and memory to what the scheduler asks for: each job's `Scheduled` and its promise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from functools import lru_cache
+
+from replicator.calendar import CalendarEvent
+from replicator.cluster.store import Cluster
+from replicator.errors import ErrorClass
+from replicator.jobs import Job, JobId, JobState
+from replicator.schedule import Scheduled, rpo
+from replicator.status import Planned
+from replicator.zones import zone
+
+
+def plan_jobs(
+    cluster: Cluster,
+    node: str,
+    states: Mapping[JobId, JobState],
+    *,
+    default_zone: tzinfo,
+    answered: Mapping[str, float],
+    now: float,
+) -> dict[JobId, Planned]:
+    """What the scheduler needs of every job of a node.
+
+    ``answered`` holds, for targets that did not answer once and do so again, since when.
+    """
+    return {
+        job.id: _planned(job, states.get(job.id) or JobState(created=now), default_zone, answered.get(job.target))
+        for job in cluster.jobs_of(node)
+    }
+
+
+def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float | None) -> Planned:
+    its_zone = zone(job.timezone) if job.timezone else default_zone
+    event = CalendarEvent.parse(job.schedule)
+    unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
+    scheduled = Scheduled(
+        id=job.id,
+        event=event,
+        zone=its_zone,
+        last_try=state.last_try,
+        consecutive_failures=state.consecutive_failures,
+        disabled=job.disabled,
+        removing=job.removal is not None,
+        target=job.target,
+        answered_at=answered_at if unreachable else None,
+    )
+    return Planned(job, scheduled, _promise(job.schedule, its_zone, job.rpo))
+
+
+@lru_cache(maxsize=4096)
+def _promise(schedule: str, its_zone: tzinfo, own: float | None) -> float:
+    """The promise of a schedule; looked at from a fixed day, so that it does not change while nobody touches it."""
+    return rpo(CalendarEvent.parse(schedule), its_zone, own, 0.0)

@@ -1,0 +1,27 @@
+"""Which process a run belongs to, told so that a reused pid or a reboot cannot be mistaken for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def this_process() -> str:
+    """A name for this process: boot, pid and start time."""
+    return _name(os.getpid()) or f"unknown:{os.getpid()}:0"
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the process of this name (see `this_process`) still lives."""
+    parts = owner.split(":")
+    return len(parts) == 3 and parts[1].isdigit() and _name(int(parts[1])) == owner
+
+
+def _name(pid: int) -> str | None:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else f"{boot}:{pid}:{fields[19]}"

@@ -1,0 +1,231 @@
+"""One run from the outside: lock the guest, record the start, do the run, write the verdict in one transaction.
+
+Shared by the daemon and by ``zsr run`` in the foreground, so that both do the very same thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from replicator.calendar import CalendarEvent
+from replicator.cluster.store import Cluster, ClusterStore
+from replicator.concurrency import first_leaf
+from replicator.config import Settings
+from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
+from replicator.events import RunCancelled, RunFailed, RunSucceeded
+from replicator.jobs import Job, JobId, JobState, Outcome, Removal
+from replicator.locks import guest_lock
+from replicator.nodes import Nodes
+from replicator.processes import is_alive, this_process
+from replicator.replication.removal import remove
+from replicator.replication.run import Assignment, Run, RunResult
+from replicator.replication.transfer import Progress
+from replicator.runlog import RunLog
+from replicator.schedule import backoff, missed_runs
+from replicator.state import RunRecord, State
+from replicator.zones import zone
+
+_log = logging.getLogger("zsr.run")
+
+
+@dataclass(slots=True)
+class ActiveRun:
+    """A run that is going on, for whoever shows it. ``cancelled`` tells a wish to stop from the daemon's end."""
+
+    job: Job
+    run: int
+    start: float
+    progress: Progress = field(default_factory=Progress)
+
+
+class Worker:
+    """Does runs on this node, one call each; knows nothing of when they are due."""
+
+    def __init__(
+        self, settings: Settings, store: ClusterStore, state: State, nodes: Nodes, clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._state = state
+        self._nodes = nodes
+        self._clock = clock
+
+    async def run(
+        self, cluster: Cluster, job: Job, *, started: Callable[[ActiveRun], None], listen: Callable[[str], None]
+    ) -> Outcome:
+        """Do one run of a job and record how it ended.
+
+        Raises:
+            BusyError: the guest is locked; nothing was recorded, the job stays due.
+            CancelledError: the run was cancelled, and recorded so.
+        """
+        with guest_lock(self._settings.state_dir / "locks", job.id.guest):
+            start = self._clock()
+            before = await asyncio.to_thread(self._begin_state, job, start)
+            missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.last_start, start)
+            run = await asyncio.to_thread(self._state.begin_run, job.id, start, owner=this_process(), missed=missed)
+            active = ActiveRun(job, run, start)
+            started(active)
+            log = RunLog(self._state, run, listen, self._clock)
+            try:
+                return await self._recorded(cluster, active, before, log)
+            finally:
+                await asyncio.shield(log.flush())
+
+    def zone(self, job: Job) -> tzinfo:
+        """The zone of a job's schedule."""
+        return zone(job.timezone) if job.timezone else self._settings.timezone
+
+    def _begin_state(self, job: Job, now: float) -> JobState:
+        self._state.ensure_job(job.id, now)
+        return self._state.job(job.id) or JobState(created=now)
+
+    async def _recorded(self, cluster: Cluster, active: ActiveRun, before: JobState, log: RunLog) -> Outcome:
+        job = active.job
+        log.add("info", f"job {job.id}: start")
+        try:
+            result = await self._guarded(cluster, active, log)
+        except asyncio.CancelledError:
+            log.add("warning", "cancelled")
+            event = RunCancelled(self._clock(), job.id, active.run)
+            await asyncio.shield(self._finish(event, active))
+            raise
+        except ZsrError as error:
+            self._note_reach(job, error)
+            failed = failed_event(job.id, active.run, self._clock(), before, error, active.start)
+            failed_log(log, error)
+            pending = active.progress.step in ("transfer", "resume") and active.progress.sent_bytes > 0
+            await self._finish(failed, active, resume_pending=pending)
+            return Outcome.FAILURE
+        self._nodes.heard(job.target)
+        if result is None:
+            return Outcome.SUCCESS
+        done = RunSucceeded(
+            time=self._clock(),
+            job=job.id,
+            run=active.run,
+            last_sync=result.last_sync,
+            duration=max(0.0, self._clock() - active.start),
+            sent_bytes=result.sent_bytes,
+            recovered_after=before.consecutive_failures,
+            failing_since=before.failing_since,
+        )
+        log.add("info", f"job {job.id}: done in {done.duration:.1f} s, {done.sent_bytes} bytes sent")
+        await self._finish(done, active, unreplicated=result.unreplicated_bytes)
+        return Outcome.SUCCESS
+
+    async def _guarded(self, cluster: Cluster, active: ActiveRun, log: RunLog) -> RunResult | None:
+        """The run's outermost frame: what nobody expected becomes class ``internal``, with its traceback logged."""
+        flushing = asyncio.create_task(log.keep_flushing())
+        try:
+            return await self._execute(cluster, active, log)
+        except (ZsrError, asyncio.CancelledError):
+            raise
+        except BaseExceptionGroup as errors:
+            leaf = first_leaf(errors)
+            if isinstance(leaf, ZsrError):
+                raise leaf from None
+            raise self._unexpected(active, leaf, log) from errors
+        except Exception as error:
+            raise self._unexpected(active, error, log) from error
+        finally:
+            flushing.cancel()
+
+    @staticmethod
+    def _unexpected(active: ActiveRun, error: BaseException, log: RunLog) -> InternalError:
+        _log.error("job %s: unexpected error", active.job.id, exc_info=error)
+        text = "".join(traceback.format_exception(error))
+        log.add("raw", text)
+        return InternalError(f"An unexpected error ended the run: {type(error).__name__}: {error}.", raw=text)
+
+    async def _execute(self, cluster: Cluster, active: ActiveRun, log: RunLog) -> RunResult | None:
+        job = active.job
+        here = self._settings.node
+        source = self._nodes.client(here)
+        if job.removal is not None:
+            target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
+            await remove(job, cluster.storages.values(), source, target, active.progress, log.add)
+            await asyncio.to_thread(self._store.delete_job, job.id)
+            await asyncio.to_thread(self._state.forget, job.id, self._clock())
+            return None
+        guest = cluster.guests.get(job.id.guest)
+        if guest is None or guest.node != here:
+            raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
+        run = Run(
+            Assignment(job, guest, tuple(cluster.storages.values()), self._settings.stall_timeout),
+            source,
+            self._nodes.client(job.target),
+            progress=active.progress,
+            log=log.add,
+            remember=lambda at: asyncio.to_thread(self._state.set_last_sync, job.id, at),
+            clock=self._clock,
+        )
+        return await run.execute()
+
+    async def _finish(
+        self,
+        event: RunSucceeded | RunFailed | RunCancelled,
+        active: ActiveRun,
+        *,
+        unreplicated: int | None = None,
+        resume_pending: bool = False,
+    ) -> None:
+        await asyncio.to_thread(
+            self._state.finish_run,
+            event,
+            start=active.start,
+            sent_bytes=active.progress.sent_bytes,
+            unreplicated=unreplicated,
+            resume_pending=resume_pending,
+            retention=self._settings.retention,
+        )
+
+    def _note_reach(self, job: Job, error: ZsrError) -> None:
+        if error.error_class is ErrorClass.NETWORK:
+            self._nodes.missed(job.target)
+
+
+def failed_event(job: JobId, run: int, now: float, before: JobState, error: ZsrError, start: float) -> RunFailed:
+    """The event of a failed run; the next try is counted from the attempt's start (DESIGN 5)."""
+    consecutive = before.consecutive_failures + 1
+    return RunFailed(
+        time=now,
+        job=job,
+        run=run,
+        error_class=error.error_class,
+        message=error.what,
+        advice=error.advice,
+        consecutive=consecutive,
+        failing_since=before.failing_since if before.failing_since is not None else start,
+        last_sync=before.last_sync,
+        next_run=start + backoff(consecutive),
+    )
+
+
+def failed_log(log: RunLog, error: ZsrError) -> None:
+    """The last words of a failed run."""
+    log.add("error", f"{error.error_class}: {error}")
+    if error.raw:
+        log.add("raw", error.raw.strip())
+
+
+def close_interrupted(state: State, now: float) -> list[RunRecord]:
+    """Record runs whose process is gone (killed, power cut) as failed; they were cut off from outside."""
+    closed = []
+    for record in state.interrupted_runs():
+        if is_alive(record.owner):
+            continue
+        before = state.job(record.job) or JobState(created=now)
+        error = InternalError(
+            "The run was cut off: zsr was killed or the node went down.",
+            advice="The next run goes on from there by itself.",
+        )
+        event = failed_event(record.job, record.id, now, before, error, record.start)
+        state.finish_run(event, start=record.start, sent_bytes=0, resume_pending=before.resume_pending)
+        closed.append(record)
+    return closed
