@@ -127,16 +127,16 @@ def glance() -> list[stat.Panel]:
 
 def jobs() -> table.Panel:
     """One line a job, the worst promise on top."""
-    info = per_job(f"zsr_job_info{{{JOB}}}", "guest", "guest_name", "source", "target", "schedule")
+    info = per_job(f"zsr_job_info{{{JOB}}}", "guest_name", "source", "target")
     state = per_job(f"zsr_job_state{{{JOB}}} == 1", "state")
     columns = [
         Column("Job", label="zsr_job", width=90),
-        Column("Guest", info, label="guest_name"),
-        Column("From", label="source"),
-        Column("To", label="target"),
+        Column("Guest", info, label="guest_name", width=130),
+        Column("From", label="source", width=90),
+        Column("To", label="target", width=90),
         Column("State", state, label="state", width=110, steps=NEUTRAL),
         Column("Used up", per_job(USED), unit="percentunit", width=90, steps=PROMISE, decimals=0),
-        Column("Age of last copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet"),
+        Column("Age of last copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=125),
         Column("Promised", per_job(RPO), unit="s", decimals=1, width=100),
         Column(
             "Last success",
@@ -145,14 +145,26 @@ def jobs() -> table.Panel:
             empty="never",
             width=160,
         ),
-        Column("Last took", per_job(f"zsr_job_last_duration_seconds{{{JOB}}}"), unit="s", decimals=1, empty="-"),
-        Column("Last sent", per_job(f"zsr_job_last_sent_bytes{{{JOB}}}"), unit="bytes", decimals=1, empty="-"),
-        Column("Written since", per_job(f"zsr_job_unreplicated_bytes{{{JOB}}}"), unit="bytes", decimals=1, empty="-"),
+        Column(
+            "Last took", per_job(f"zsr_job_last_duration_seconds{{{JOB}}}"), unit="s", decimals=1, empty="-", width=90
+        ),
+        Column(
+            "Last sent", per_job(f"zsr_job_last_sent_bytes{{{JOB}}}"), unit="decbytes", decimals=1, empty="-", width=100
+        ),
+        Column(
+            "Written since",
+            per_job(f"zsr_job_unreplicated_bytes{{{JOB}}}"),
+            unit="decbytes",
+            decimals=1,
+            empty="-",
+            width=100,
+        ),
         Column(
             "Next run",
             per_job(f"zsr_job_next_run_timestamp_seconds{{{JOB}}} * 1000"),
             unit="dateTimeFromNow",
             empty="none",
+            width=125,
         ),
         Column(
             "Failures",
@@ -161,8 +173,6 @@ def jobs() -> table.Panel:
             width=80,
             steps=((None, "transparent"), (1, ORANGE), (3, RED)),
         ),
-        Column("Guest number", label="guest"),
-        Column("Schedule", label="schedule"),
         Column("Daemon", label="instance"),
     ]
     return table_panel(

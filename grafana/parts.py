@@ -161,7 +161,7 @@ def graph(
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
     )
     if bars:
-        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
+        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A")).axis_soft_max(1)
     if len(steps) > 1:
         built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
     if decimals is not None:

@@ -41,7 +41,7 @@ export function registerPanels(theme, report) {
   }
 
   const custom = {drawStyle: 'line', lineWidth: 1, fillOpacity: 0, showPoints: 'auto', spanNulls: false, lineInterpolation: 'linear',
-    gradientMode: 'none', scaleDistribution: {type: 'linear'}, axisLabel: '', stacking: undefined, thresholdsStyle: undefined,
+    gradientMode: 'none', scaleDistribution: {type: 'linear'}, axisLabel: '', axisSoftMax: undefined, stacking: undefined, thresholdsStyle: undefined,
     axisPlacement: undefined, align: undefined, cellOptions: undefined, width: undefined, hideFrom: undefined};
   const option = ([id, defaultValue]) => ({id, path: id, name: id, editor: () => null, override: () => null,
     process: value => value, shouldApply: () => true, defaultValue});

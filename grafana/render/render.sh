@@ -8,7 +8,7 @@
 #   DASHBOARD=replication          which JSON below grafana/dashboards
 #   FROM=now-24h                   start of the time range
 #   SCRAPE=15                      Prometheus' scrape interval, in seconds
-#   SIZE=1600,1520                 the picture's width and height
+#   SIZE=1600,1850                 the picture's width and height
 # Beside the picture lies OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
 set -euo pipefail
 
@@ -54,7 +54,7 @@ done
 
 url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}"
 browser=(timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile"
-    --virtual-time-budget=15000 --window-size="${SIZE:-1600,1520}")
+    --virtual-time-budget=15000 --window-size="${SIZE:-1600,1850}")
 "${browser[@]}" --dump-dom "$url" >"$work/dom.html" 2>"$work/chromium.log"
 "${browser[@]}" --screenshot="$out" "$url" 2>>"$work/chromium.log"
 
