@@ -1,0 +1,199 @@
+"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: what should happen."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from replicator.cli.node import config_option, settings, state, store, tell_daemon
+from replicator.cli.output import format_option, print_json, print_table
+from replicator.cluster.store import Cluster, ClusterStore
+from replicator.config import Settings
+from replicator.durations import parse_duration
+from replicator.errors import ConfigError
+from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId, Removal
+
+DELETABLE = ("schedule", "rate", "comment", "disable", "rpo", "timezone", "removal")
+
+
+class _Seconds(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(f"'{value}' is not {error}.", param, ctx)
+
+
+_options = (
+    click.option("--schedule", help=f"Calendar event, see zsr calendar next. [default: {DEFAULT_SCHEDULE}]"),
+    click.option("--rate", type=float, help="At most so many MB (10^6 bytes) per second, 1 or more."),
+    click.option("--comment", help="For people."),
+    click.option("--disable/--no-disable", default=None, help="Do not run it."),
+    click.option("--rpo", type=_Seconds(), help="The promise, like 30m. [default: twice the schedule's longest gap]"),
+    click.option("--timezone", help="Zone of the schedule. [default: the node's]"),
+)
+
+
+def _job_options(command: Any) -> Any:
+    for option in reversed(_options):
+        command = option(command)
+    return command
+
+
+@click.command("create-local-job")
+@click.argument("job_id", metavar="ID")
+@click.argument("target")
+@_job_options
+@config_option
+def create_local_job(job_id: str, target: str, **values: Any) -> None:
+    """Create job ID (guest-number, like 100-0) that replicates the guest to node TARGET."""
+    node = settings()
+    job = _changed(Job(JobId.parse(job_id), target), values)
+    store(node).create_job(job)
+    tell_daemon(node)
+
+
+@click.command("list")
+@format_option
+@config_option
+def list_jobs(form: str) -> None:
+    """List the jobs of all nodes."""
+    cluster = store(settings()).read()
+    jobs = [cluster.jobs[job_id] for job_id in sorted(cluster.jobs)]
+    if form == "json":
+        print_json([job_json(job, cluster) for job in jobs])
+        return
+    rows = [
+        (
+            str(job.id),
+            job.target,
+            job.schedule,
+            "-" if job.rate is None else f"{job.rate:g}",
+            "no" if job.disabled else "yes",
+            f"removing ({job.removal})" if job.removal else job.comment,
+        )
+        for job in jobs
+    ]
+    print_table(("JobID", "Target", "Schedule", "Rate", "Enabled", "Comment"), rows)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@config_option
+def read(job_id: str) -> None:
+    """Print the settings of job ID as JSON, with the digest of the cluster."""
+    cluster = store(settings()).read()
+    print_json({**job_json(cluster.job(JobId.parse(job_id)), cluster), "digest": cluster.digest})
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@_job_options
+@click.option("--delete", "delete_keys", help=f"Back to the default, with commas between: {', '.join(DELETABLE)}.")
+@click.option("--digest", help="Refuse if the cluster is not at this digest any more.")
+@config_option
+def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
+    """Change the settings of job ID."""
+    node = settings()
+    where = store(node)
+    job = _without(where.read().job(JobId.parse(job_id)), delete_keys)
+    where.update_job(_changed(job, values), digest=digest)
+    tell_daemon(node)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@config_option
+def enable(job_id: str) -> None:
+    """Let job ID run."""
+    _set_disabled(job_id, disabled=False)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@config_option
+def disable(job_id: str) -> None:
+    """Keep job ID from running."""
+    _set_disabled(job_id, disabled=True)
+
+
+def _set_disabled(job_id: str, *, disabled: bool) -> None:
+    node = settings()
+    where = store(node)
+    where.update_job(replace(where.read().job(JobId.parse(job_id)), disabled=disabled))
+    tell_daemon(node)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--keep", is_flag=True, help="Leave the target's volumes.")
+@click.option("--force", is_flag=True, help="Take the job out at once; nothing is cleaned up anywhere.")
+@config_option
+def delete(job_id: str, keep: bool, force: bool) -> None:
+    """Remove job ID with its replicas, at the next possible time."""
+    if keep and force:
+        raise ConfigError("--force cleans up nothing, so --keep says nothing more.", advice="Give one of them.")
+    node = settings()
+    where = store(node)
+    if force:
+        _delete_at_once(node, where, JobId.parse(job_id))
+        return
+    job = where.read().job(JobId.parse(job_id))
+    where.update_job(replace(job, removal=Removal.LOCAL if keep else Removal.FULL))
+    tell_daemon(node)
+    what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
+    click.echo(f"Job {job.id} is marked for removal; {what} are removed in the background.", err=True)
+    if job.disabled:
+        click.echo(f"It is disabled, and is removed only after: zsr enable {job.id}", err=True)
+
+
+def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
+    where.delete_job(job_id)
+    memory = state(node)
+    try:
+        if memory.job(job_id) is not None:
+            memory.forget(job_id, time.time())
+    finally:
+        memory.close()
+    tell_daemon(node)
+    click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)
+
+
+def _changed(job: Job, values: dict[str, Any]) -> Job:
+    given = {key: value for key, value in values.items() if value is not None}
+    if "disable" in given:
+        given["disabled"] = given.pop("disable")
+    return replace(job, **given)
+
+
+def _without(job: Job, keys: str | None) -> Job:
+    for key in (keys or "").replace(",", " ").split():
+        if key not in DELETABLE:
+            raise ConfigError(f"'{key}' cannot be deleted.", advice=f"Known: {', '.join(DELETABLE)}.")
+        name = "disabled" if key == "disable" else key
+        job = replace(job, **{name: getattr(Job(job.id, job.target), name)})
+    return job
+
+
+def job_json(job: Job, cluster: Cluster) -> dict[str, object]:
+    """A job's settings as JSON; the keys are those of the peer where it has them."""
+    return {
+        "id": str(job.id),
+        "guest": job.id.guest,
+        "jobnum": job.id.number,
+        "type": "local",
+        "source": cluster.source(job),
+        "target": job.target,
+        "schedule": job.schedule,
+        "rate": job.rate,
+        "comment": job.comment,
+        "disable": job.disabled,
+        "rpo": job.rpo,
+        "timezone": job.timezone,
+        "removal": str(job.removal) if job.removal else None,
+    }

@@ -1,0 +1,40 @@
+"""How commands print: tables for people, plain columns for pipes, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+format_option = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value, pretty, with sorted keys."""
+    click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table at a terminal; elsewhere aligned columns, whole and without colours, for grep and awk."""
+    if sys.stdout.isatty():
+        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        Console().print(table)
+        return
+    widths = [max(len(row[index]) for row in [columns, *rows]) for index in range(len(columns))]
+    for row in [columns, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def local_time(seconds: float | None, zone: tzinfo) -> str:
+    """A time as the peer's tables print it; ``-`` for unknown."""
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d_%H:%M:%S")

@@ -1,0 +1,77 @@
+"""``zsr run``, ``schedule-now``, ``cancel``: make a job run, or stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import click
+
+from replicator.cli.node import ask_daemon, config_option, settings, state, store
+from replicator.config import Settings
+from replicator.control import NoDaemonError
+from replicator.jobs import JobId, Outcome
+
+
+@click.command()
+@click.option("--id", "job_id", metavar="ID", help="Only this job, whatever its schedule. [default: all that are due]")
+@click.option("--verbose", is_flag=True, help="Print the log while it runs.")
+@config_option
+def run(job_id: str | None, verbose: bool) -> None:
+    """Run a job now: through the daemon if it runs, otherwise in the foreground."""
+    node = settings()
+    wanted = JobId.parse(job_id) if job_id else None
+    say = _print if verbose else _be_silent
+    try:
+        if wanted is not None:
+            well = ask_daemon(node, {"verb": "run", "job": str(wanted)}, say) == Outcome.SUCCESS
+        else:
+            ask_daemon(node, {"verb": "ping"})
+            click.echo("The daemon runs and starts what is due by itself; name a job with --id.", err=True)
+            return
+    except NoDaemonError:
+        well = _in_foreground(node, wanted, say)
+    if not well:
+        click.echo(f"zsr: it failed; see: zsr log {wanted or 'ID'}", err=True)
+        click.get_current_context().exit(1)
+
+
+def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
+    from replicator.foreground import run_jobs  # noqa: PLC0415 - quick start when the daemon does it
+
+    memory = state(node)
+    try:
+        return asyncio.run(run_jobs(node, store(node), memory, wanted, say))
+    finally:
+        memory.close()
+
+
+def _print(line: str) -> None:
+    click.echo(line)
+
+
+def _be_silent(_: str) -> None:
+    """Without --verbose only the outcome counts."""
+
+
+@click.command("schedule-now")
+@click.argument("job_id", metavar="ID")
+@config_option
+def schedule_now(job_id: str) -> None:
+    """Let job ID run at the next possible moment, whatever its schedule."""
+    node = settings()
+    job = store(node).read().job(JobId.parse(job_id))
+    try:
+        ask_daemon(node, {"verb": "schedule-now", "job": str(job.id)})
+    except NoDaemonError:
+        memory = state(node)
+        memory.schedule_now(job.id)
+        memory.close()
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@config_option
+def cancel(job_id: str) -> None:
+    """Stop the run of job ID that is going on; it is not counted as a failure."""
+    ask_daemon(settings(), {"verb": "cancel", "job": str(JobId.parse(job_id))})

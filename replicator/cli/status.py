@@ -1,0 +1,81 @@
+"""``zsr status``: how the jobs of this node's guests are, and what would be lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from replicator.cli.node import ask_daemon, config_option, settings, state, store
+from replicator.cli.output import format_option, local_time, print_json, print_table
+from replicator.config import Settings
+from replicator.control import NoDaemonError
+from replicator.durations import words
+
+COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "Promise", "State")
+
+
+@click.command()
+@click.option("--guest", type=int, help="Only the jobs of this guest.")
+@format_option
+@config_option
+def status(guest: int | None, form: str) -> None:
+    """Show the jobs of this node's guests: last and next sync, failures, and whether the promise is kept."""
+    node = settings()
+    jobs = [job for job in _jobs(node) if guest is None or job["guest"] == guest]
+    if form == "json":
+        print_json(jobs)
+    else:
+        print_table(COLUMNS, [_row(job, node) for job in jobs])
+
+
+def _jobs(node: Settings) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = ask_daemon(node, {"verb": "status"})["jobs"]
+    except NoDaemonError:
+        return _remembered(node)
+    return found
+
+
+def _remembered(node: Settings) -> list[dict[str, Any]]:
+    """Without a daemon: what ``state.db`` remembers."""
+    from replicator.picture import job_json  # noqa: PLC0415 - quick start when the daemon answers
+    from replicator.planning import plan_jobs  # noqa: PLC0415
+    from replicator.status import statuses  # noqa: PLC0415
+
+    now = time.time()
+    cluster = store(node).read()
+    memory = state(node)
+    try:
+        states = memory.jobs()
+    finally:
+        memory.close()
+    plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
+    return [job_json(job, now) for job in statuses(plan, cluster, node.node, states, {}, now)]
+
+
+def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
+    next_sync = job["next_sync"]
+    coming = "pending" if next_sync is not None and next_sync <= time.time() else local_time(next_sync, node.timezone)
+    return (
+        job["id"],
+        "Yes" if job["enabled"] else "No",
+        job["target"],
+        local_time(job["last_sync"], node.timezone),
+        coming,
+        "-" if job["duration"] is None else f"{job['duration']:.1f}",
+        str(job["fail_count"]),
+        "-" if job["lag"] is None else words(job["lag"]),
+        f"{words(job['rpo'])} {'kept' if job['rpo_kept'] else 'BROKEN'}",
+        _state(job),
+    )
+
+
+def _state(job: dict[str, Any]) -> str:
+    if job["state"] == "error":
+        return f"{job['error_class']}: {job['error']}"
+    transfer = job["transfer"]
+    if transfer and transfer["expected_bytes"] and transfer["transferring"]:
+        return f"SYNCING {min(100, 100 * transfer['done_bytes'] // transfer['expected_bytes'])} %"
+    return str(job["state"]).upper()
