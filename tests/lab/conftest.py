@@ -1,0 +1,76 @@
+"""Two booted nodes for the whole session, as new for each test: `lab`, `node1`, `node2`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import pytest
+
+from tests.lab.lab import Lab, Node, missing
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked ``lab``."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report ends with what the nodes logged."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(lab, Lab):
+        report.sections.extend((f"log of {node.name}", node.logs()) for node in lab.nodes)
+    return report
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab of two nodes that run; built first where needed, which takes minutes once."""
+    if lacks := missing():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacks)
+    before = signal.signal(signal.SIGTERM, _terminated)  # also a terminated session takes its nodes along
+    nodes = Lab()
+    try:
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            nodes.up(2)
+        yield nodes
+    finally:
+        nodes.down()
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def fresh_nodes(lab: Lab) -> list[Node]:
+    """All nodes as if never used, each with an empty pool ``tank``."""
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(Node.fresh, lab.nodes))
+    return lab.nodes
+
+
+@pytest.fixture
+def node1(fresh_nodes: list[Node]) -> Node:
+    """A node as if never used; its pool is ``tank``."""
+    return fresh_nodes[0]
+
+
+@pytest.fixture
+def node2(fresh_nodes: list[Node]) -> Node:
+    """The other node as if never used; its pool is ``tank``."""
+    return fresh_nodes[1]

@@ -1,0 +1,79 @@
+#!/bin/bash
+# kernel.sh DIR: make DIR/linux, a User-Mode Linux kernel (an ordinary program) with OpenZFS built in, DIR/zfs-version
+# and DIR/kernel.config. It is compiled in a throw-away Debian 12 tree, so that the host's compiler does not matter.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+
+unpack() {
+	local p
+	for p in *.deb; do dpkg-deb -x "$p" x; done
+	dpkg-deb -f zfs-dkms_*.deb Version >/out/zfs-version
+	dpkg-deb -f linux-source-*.deb Version >/out/linux-version
+	mkdir linux
+	# the parts of the tree that an ARCH=um build never reads are left out
+	tar -C linux --strip-components=1 --wildcards \
+		--exclude='*/drivers/gpu/drm/*.[ch]' --exclude='*/drivers/net/*/*/*.[ch]' \
+		--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
+		--exclude='*/tools/testing/*' --exclude='*/Documentation/*/*' \
+		-xf x/usr/src/linux-source-*.tar.*
+	mv x/usr/src/zfs-* zfs
+	rm -rf x ./*.deb
+}
+patch_registers() {
+	# This kernel believes that no CPU has more than 2696 bytes of floating point registers. With AMX they are 11008, and
+	# PTRACE_SETREGSET then fails with EFAULT at boot. More room than a host needs does no harm.
+	sed -i 's/DEFINE_LONGS(HOST_FP_SIZE, 2696)/DEFINE_LONGS(HOST_FP_SIZE, 11264)/' linux/arch/x86/um/user-offsets.c
+	grep -q 'HOST_FP_SIZE, 11264' linux/arch/x86/um/user-offsets.c
+}
+configure_kernel() {
+	cd /src/linux
+	make x86_64_defconfig
+	local o
+	for o in $(sed 's/#.*//' /src/kernel.config); do
+		case $o in
+		-*)	scripts/config -d "${o#-}" ;;
+		*=*)	scripts/config --set-val "${o%%=*}" "${o#*=}" ;;
+		*)	scripts/config -e "$o" ;;
+		esac
+	done
+	make olddefconfig
+	make -j"$(nproc)" prepare
+}
+add_zfs() {
+	cd /src/zfs
+	./configure --with-config=kernel --enable-linux-builtin --with-linux=/src/linux --with-linux-obj=/src/linux
+	./copy-builtin /src/linux
+	# Debian's zfs-dkms leaves out scripts/make_gitrev.sh, so its header is written by hand
+	echo "#define ZFS_META_GITREV \"zfs-$(sed -n 's/^Version: *//p' META)-$(sed -n 's/^Release: *//p' META)\"" \
+		>/src/linux/include/zfs/zfs_gitrev.h
+	cd /src/linux
+	scripts/config -e ZFS
+	make olddefconfig
+	local o
+	for o in ZFS=y UML_NET_VECTOR=y NF_TABLES=y NFT_REJECT=y NET_SCH_NETEM=y; do
+		grep -q "^CONFIG_$o" .config || { echo "kernel.sh: CONFIG_$o did not stay in .config"; return 1; }
+	done
+}
+inside() {
+	export ARCH=um LC_ALL=C    # OpenZFS' configure reaches the kernel's makes only through the environment
+	cd /src
+	unpack
+	patch_registers
+	( configure_kernel )
+	( add_zfs )
+	make -C linux -j"$(nproc)" linux
+	strip -g -o /out/linux linux/linux
+	cp linux/.config /out/kernel.config
+}
+
+if [ "$1" = --inside ]; then inside; exit; fi
+. "$HERE/debian.sh"
+DIR=$1
+host_needs mmdebstrap=mmdebstrap
+debootstrap_into /dev/null --variant=apt \
+	--include=gcc,make,libc6-dev,flex,bison,bc,xz-utils,cpio,bzip2,file \
+	--customize-hook='mkdir -p "$1/src" "$1/out"; cp "'"$HERE"'/kernel.sh" "'"$HERE"'/kernel.config" "$1/src/"' \
+	--customize-hook='cd "$1/src" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q download linux-source-6.1/'"$SUITE"' zfs-dkms/'"$ZFS_SUITE" \
+	--customize-hook='chroot "$1" /bin/bash /src/kernel.sh --inside' \
+	--customize-hook='cp "$1"/out/* "'"$DIR"'/"'
+[ -x "$DIR/linux" ]

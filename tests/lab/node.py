@@ -1,0 +1,306 @@
+"""One node of the lab: commands on it, processes that outlive a command, pools, clock, network and power."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Command = str | Sequence[str]
+"""A line for the node's shell, or an argv that is quoted for it."""
+
+_numbers = itertools.count(1)
+
+_END_PROCESSES = """
+for f in /run/lab/spawned/*.sid; do [ -e "$f" ] && kill -9 $(ps -o pid= -s "$(cat "$f")") 2>/dev/null; done
+for f in /run/lab/zsr/*; do
+  [ -e "$f" ] && grep -qa replicator "/proc/${f##*/}/cmdline" 2>/dev/null && kill -9 "${f##*/}"
+done
+"""
+_FORGET = """
+rm -rf /var/lib/zsr /etc/zsr /run/zsr /var/log/zsr /run/lab/spawned /run/lab/zsr /var/log/lab
+nft delete table inet lab 2>/dev/null; tc qdisc del dev vec0 root 2>/dev/null; true
+"""
+_DESTROY_POOLS = """
+for pool in $(zpool list -H -o name); do
+  n=0; until zpool destroy -f "$pool" 2>/run/lab/destroy; do
+    n=$((n+1)); [ $n -lt 15 ] || { cat /run/lab/destroy >&2; exit 1; }; sleep 0.2
+  done
+done
+"""
+
+
+class CommandFailedError(AssertionError):
+    """A command on a node ended with another status than 0, or not in time; the text holds all that it wrote."""
+
+
+def _line(command: Command) -> str:
+    return command if isinstance(command, str) else shlex.join(command)
+
+
+def _create_pool(name: str, size_mb: int | None, disk: int) -> str:
+    device = {1: "/dev/ubdb", 2: "/dev/ubdc"}[disk]
+    lines = ["set -e", f"blkdiscard -f {device} 2>/dev/null || wipefs -qa {device}"]
+    part = device
+    if size_mb is not None:
+        part = f"{device}1"
+        lines.append(f"echo ',{size_mb}M' | sfdisk -q --label gpt {device} && udevadm settle")
+    return "\n".join([*lines, f"zpool create -f {shlex.quote(name)} {part}"])
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProcess:
+    """A process that was started on a node and goes on by itself, also while the node's network is cut.
+
+    ``pid`` is its id on the node; what it writes goes to a file there.
+    """
+
+    node: Node
+    pid: int
+    record: str
+    log: str
+
+    def output(self) -> str:
+        """All that it has written so far, standard output and error together."""
+        return self.node.read(self.log)
+
+    def kill(self, signal: str = "KILL") -> None:
+        """Send it a signal by name, e.g. ``TERM``; no error when it has ended already."""
+        self.node.run(f"kill -{signal} {self.pid}", check=False)
+
+    def status(self) -> int | None:
+        """Its exit status (128 + n when signal n ended it), or None while it runs."""
+        text = self.node.out(f"cat {self.record}.rc 2>/dev/null || true")
+        return int(text) if text else None
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit status, once it has ended.
+
+        Raises:
+            TimeoutError: it still runs after ``timeout`` seconds.
+        """
+        end = time.monotonic() + timeout
+        while (status := self.status()) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"process {self.pid} on {self.node.name} still runs after {timeout} s:\n{self.output()}"
+                )
+            time.sleep(0.1)
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A booted machine with OpenZFS 2.3, Debian 12, sshd and the command ``zsr`` of this checkout.
+
+    ``inside`` runs a host argv in the lab's network namespace; ``control`` runs ``labctl`` with these arguments.
+    """
+
+    number: int
+    state: Path
+    inside: Callable[[Sequence[str]], list[str]]
+    control: Callable[..., subprocess.CompletedProcess[str]]
+
+    @property
+    def name(self) -> str:
+        """``node1`` and so on; the nodes resolve each other's."""
+        return f"node{self.number}"
+
+    @property
+    def ip(self) -> str:
+        """Its IPv4 address in the lab's network."""
+        return f"10.91.0.{10 + self.number}"
+
+    # --- commands and files
+
+    def run(
+        self, command: Command, *, check: bool = True, timeout: float = 60.0, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``command`` as root and wait for it. Its environment is that of an ssh command.
+
+        Raises:
+            CommandFailedError: ``check`` and the status is not 0; or it took longer than ``timeout`` seconds.
+        """
+        argv = self.inside(["ssh", "-F", str(self.state / "ssh_config"), self.name, _line(command)])
+        try:
+            done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailedError(f"{self.name}: {_line(command)}: not done within {timeout} s") from error
+        if check and done.returncode != 0:
+            raise CommandFailedError(
+                f"{self.name}: {_line(command)}: status {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+            )
+        return done
+
+    def out(self, command: Command, *, timeout: float = 60.0) -> str:
+        """What ``command`` writes to standard output, without the last line end."""
+        return self.run(command, timeout=timeout).stdout.rstrip("\n")
+
+    async def arun(  # the time limit ends the command, not just the waiting
+        self,
+        command: Command,
+        *,
+        check: bool = True,
+        timeout: float = 60.0,  # noqa: ASYNC109
+        stdin: str = "",
+    ) -> subprocess.CompletedProcess[str]:
+        """`run`, while the caller's event loop goes on."""
+        return await asyncio.to_thread(self.run, command, check=check, timeout=timeout, stdin=stdin)
+
+    def spawn(self, command: Command) -> NodeProcess:
+        """Start ``command`` in a session of its own and return at once; it is killed when the test ends.
+
+        Given as a list, the process id is that of the command itself; given as a line, that of a shell that runs it.
+        """
+        record = f"/run/lab/spawned/{next(_numbers)}"
+        log = f"/var/log/lab/{Path(record).name}.log"
+        action = 'echo $$ >"$0.pid"; ' + (command if isinstance(command, str) else f"exec {shlex.join(command)}")
+        session = 'echo $$ >"$0.sid"; sh -c "$1" "$0"; echo $? >"$0.rc"'
+        pid = self.out(
+            f"mkdir -p /run/lab/spawned /var/log/lab; rm -f {record}.*; "
+            # not `&`: a shell would let its background children ignore SIGINT
+            f"setsid -f sh -c {shlex.quote(session)} {record} {shlex.quote(action)} >{log} 2>&1 </dev/null; "
+            f"until [ -s {record}.pid ]; do sleep 0.02; done; cat {record}.pid"
+        )
+        return NodeProcess(self, int(pid), record, log)
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file or folder of the host to the node."""
+        self.control("put", str(self.number), str(source), target)
+
+    def write(self, path: str, text: str) -> None:
+        """Make ``path`` on the node with this text; missing folders are made."""
+        quoted = shlex.quote(path)
+        self.run(f'mkdir -p "$(dirname {quoted})" && cat >{quoted}', stdin=text)
+
+    def read(self, path: str) -> str:
+        """The text of a file on the node."""
+        return self.run(["cat", path]).stdout
+
+    # --- pools
+
+    def fresh_pool(self, name: str = "tank", *, size_mb: int | None = None, disk: int = 1) -> None:
+        """An empty pool ``name`` on disk 1 or 2; what was on that disk is gone.
+
+        ``size_mb`` makes it that small (least 64), for a pool that a test wants full; otherwise it has the disk's 4 GB.
+        """
+        self.run(f"zpool destroy -f {shlex.quote(name)} 2>/dev/null\n{_create_pool(name, size_mb, disk)}")
+
+    def fresh(self) -> None:
+        """As if never used: alive, on the network, right clock, no zsr state or process, one empty pool ``tank``."""
+        if self.alive():
+            self.mend_link()
+        else:
+            self.start()
+        create = _create_pool("tank", None, 1)
+        clock = f"date -s @{time.time():.3f} >/dev/null"
+        try:
+            self.run(
+                "\n".join(("mkdir -p /run/lab", clock, _END_PROCESSES, _FORGET, _DESTROY_POOLS, create)), timeout=30
+            )
+        except CommandFailedError:  # a pool that hangs or is suspended does not survive a power cut without its disks
+            self.crash()
+            for image in ("disk1.img", "disk2.img"):
+                (self.state / self.name / image).unlink(missing_ok=True)
+            self.start()
+            self.run(create)
+
+    # --- clock
+
+    def clock(self) -> float:
+        """The node's own time, unix seconds."""
+        return float(self.out("date +%s.%N"))
+
+    def set_clock(self, unix: float) -> None:
+        """Set the node's own clock; the host's and the other nodes' stay."""
+        self.run(f"date -s @{unix:.6f}")
+
+    def shift_clock(self, seconds: float) -> None:
+        """Let the node's clock jump forward, or backward by a negative number."""
+        nanoseconds = int(seconds * 1e9)
+        self.run(
+            f"t=$(($(date +%s%N) + {nanoseconds})); date -s @$((t / 1000000000)).$(printf %09d $((t % 1000000000)))"
+        )
+
+    # --- network
+
+    def cut_network(self) -> None:
+        """Pull the cable: whatever is sent to or by the node is lost without a word, the test's own commands too."""
+        self.control("cut", str(self.number))
+
+    def cut_from(self, *others: Node) -> None:
+        """Lose silently all that goes to and comes from these nodes; the test still reaches this one."""
+        self._filter(others, "drop")
+
+    def refuse_from(self, *others: Node) -> None:
+        """Answer these nodes' TCP packets, and one's own to them, with a reset: connections break and are refused."""
+        self._filter(others, "tcp flags & rst != rst reject with tcp reset")  # the resets themselves pass
+
+    def mend_network(self) -> None:
+        """Undo `cut_network`, `cut_from`, `refuse_from` and `delay_network`."""
+        self.mend_link()
+        self.run("nft delete table inet lab 2>/dev/null; tc qdisc del dev vec0 root 2>/dev/null; true")
+
+    def mend_link(self) -> None:
+        """Plug the cable in again."""
+        self.control("mend", str(self.number))
+
+    def delay_network(self, milliseconds: float) -> None:
+        """Hold back every packet that the node sends for so long."""
+        self.run(f"tc qdisc replace dev vec0 root netem limit 100000 delay {milliseconds}ms")
+
+    def _filter(self, others: Sequence[Node], verdict: str) -> None:
+        rules = "\n".join(
+            f"add rule inet lab {chain} ip {side} {other.ip} {verdict}"
+            for other in others
+            for chain, side in (("in", "saddr"), ("out", "daddr"))
+        )
+        self.run(
+            "nft -f -",
+            stdin="add table inet lab\ndelete table inet lab\nadd table inet lab\n"
+            "add chain inet lab in { type filter hook input priority 0; }\n"
+            "add chain inet lab out { type filter hook output priority 0; }\n"
+            f"{rules}\n",
+        )
+
+    # --- power
+
+    def alive(self) -> bool:
+        """Whether it is switched on."""
+        return any(line.startswith(f"{self.name} up ") for line in self.control("status").stdout.splitlines())
+
+    def crash(self) -> None:
+        """Cut its power. The disks keep what had reached them; everything else, /etc and /var too, is lost."""
+        self.control("crash", str(self.number))
+
+    def start(self) -> None:
+        """Boot it (no effect when it is on) and wait until its ssh answers; pools on its disks are imported."""
+        self.control("start", str(self.number))
+
+    def stop(self) -> None:
+        """Shut it down cleanly: pools are exported."""
+        self.control("stop", str(self.number))
+
+    def console(self) -> str:
+        """What its kernel and init have said since the lab came up."""
+        return (self.state / self.name / "console.log").read_text(errors="replace")
+
+    def logs(self, lines: int = 60) -> str:
+        """The ends of the console, of the logs in /var/log/zsr and of spawned processes, for a failed test's report."""
+        text = "--- console\n" + "\n".join(self.console().splitlines()[-lines:])
+        if not self.alive():
+            return f"{text}\n--- {self.name} is off"
+        try:
+            found = self.run(
+                "for f in /var/log/zsr/* /var/log/lab/*; do "
+                f'[ ! -f "$f" ] || {{ echo "--- $f"; tail -n {lines} "$f"; }}; done',
+                timeout=10,
+            )
+        except CommandFailedError as error:
+            return f"{text}\n--- {error}"
+        return f"{text}\n{found.stdout}"
