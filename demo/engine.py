@@ -1,0 +1,156 @@
+"""The real ZFS of this machine: the kernel's where /dev/zfs is, otherwise Debian's zfs-fuse, started and ended here.
+
+zfs-fuse listens on one socket for the whole machine, so all sandboxes share one. One that somebody else started is
+used and left running; ours is ended by the last sandbox that leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from demo.processes import Process
+from demo.records import Records
+
+COMMAND_TIMEOUT = 60.0
+"""Seconds after which a zfs or zpool command counts as hung."""
+
+_KERNEL_ZFS = Path("/dev/zfs")
+_FUSE = Path("/dev/fuse")
+_START_TIMEOUT = 20.0
+
+
+class SandboxError(Exception):
+    """A command of the sandbox failed, or no real ZFS can be had; the message says which and why."""
+
+
+_BUSY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between the tries of a destroy: zfs-fuse calls a dataset busy for a moment after it was looked at."""
+
+
+def run(*argv: str, stdin: bytes | None = None) -> str:
+    """Run a command to its end and return its standard output; raises SandboxError with its words when it fails."""
+    if "destroy" in argv:
+        for pause in _BUSY_PAUSES:
+            try:
+                return _run_once(argv, stdin)
+            except SandboxError as error:
+                if "busy" not in str(error):
+                    raise
+            time.sleep(pause)
+    return _run_once(argv, stdin)
+
+
+def _run_once(argv: tuple[str, ...], stdin: bytes | None) -> str:
+    try:
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SandboxError(f"'{' '.join(argv)}' gave no answer within {COMMAND_TIMEOUT:.0f} s") from error
+    except FileNotFoundError as error:
+        raise SandboxError(f"there is no command '{argv[0]}' on this machine") from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise SandboxError(f"'{' '.join(argv)}' failed with status {done.returncode}: {words}")
+    return done.stdout.decode()
+
+
+def run_patiently(*argv: str, patience: float = 20.0) -> str:
+    """Run a command, again while it says "busy": zfs-fuse lets go of an unmounted filesystem a moment later."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return run(*argv)
+        except SandboxError as error:
+            if "is busy" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def why_no_zfs() -> str | None:
+    """The reason why no real ZFS can be had here, with what to do about it; None when one can."""
+    if os.geteuid() != 0:
+        return "a real ZFS needs root (pools are created and mounted)"
+    if _KERNEL_ZFS.exists():
+        return None if shutil.which("zpool") else "/dev/zfs is there but no 'zpool': apt-get install zfsutils-linux"
+    if not shutil.which("zfs-fuse"):
+        return "there is neither /dev/zfs nor zfs-fuse: apt-get install zfs-fuse"
+    if not _FUSE.exists():
+        return "zfs-fuse needs /dev/fuse: modprobe fuse (in a container: hand the device in)"
+    return None
+
+
+def answers() -> bool:
+    """Whether a ZFS answers now."""
+    try:
+        run("zpool", "list", "-H")
+    except SandboxError:
+        return False
+    return True
+
+
+def pool_names() -> frozenset[str]:
+    """The pools that are imported now; raises SandboxError when no ZFS answers."""
+    return frozenset(run("zpool", "list", "-H", "-o", "name").split())
+
+
+def start(records: Records) -> None:
+    """Make sure that a ZFS answers. To be called under the lock of ``records``; raises SandboxError."""
+    reason = why_no_zfs()
+    if reason is not None:
+        raise SandboxError(reason)
+    if answers():
+        return
+    if _KERNEL_ZFS.exists():
+        run("zpool", "list", "-H")  # fails again, this time with its words
+        return
+    stale = records.engine()
+    if stale is not None:  # it runs and does not answer: a daemon in that state never does again
+        stale.end()
+    log = records.directory / "zfs-fuse.log"
+    child = Process.of(_spawn_zfs_fuse(log))
+    records.write_engine(child)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not answers():
+        if not child.alive() or time.monotonic() > deadline:
+            child.end()
+            records.write_engine(None)
+            raise SandboxError(f"zfs-fuse did not start: {log.read_text(errors='replace').strip() or 'no words'}")
+        time.sleep(0.02)
+
+
+def _spawn_zfs_fuse(log: Path) -> int:
+    """Start the daemon in a session of its own (Ctrl-C is for the one in front, not for the file system below it)."""
+    append = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    return os.posix_spawnp(
+        "zfs-fuse",
+        ["zfs-fuse", "-n", "--no-kstat-mount"],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+def stop(records: Records) -> None:
+    """End the zfs-fuse that sandboxes started, unless somebody has a pool in it. To be called under the lock."""
+    engine = records.engine()
+    if engine is None:
+        return
+    if answers() and pool_names():
+        return
+    engine.end()
+    records.write_engine(None)
