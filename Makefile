@@ -1,0 +1,45 @@
+# What one types in a checkout. Each goal sets up what it needs by itself (tools/setup); a second time that is quick.
+#
+#   make demo [DURATION=90]   replication between two pools on this machine; ends by itself after DURATION seconds
+#   make test                 format, lint and types, then every test this machine can run
+#   make unit                 the tests that take seconds and need no root
+#   make check                format, lint and types only
+#   make clean                what the goals above left in this checkout; the virtual environment too
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check pytest unit clean venv
+
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+BIN := .venv/bin
+CODE := replicator exporter alerts grafana demo tests
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo:
+	@tools/setup demo
+	@exec $(BIN)/python -m demo $(if $(DURATION),--duration $(DURATION))
+
+# Both halves are run by `make -k test` even if the first finds something.
+test: check pytest
+
+check: venv
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(addprefix -p ,$(CODE))
+
+pytest:
+	@tools/setup test
+	$(BIN)/pytest
+
+unit: venv
+	$(BIN)/pytest tests/unit
+
+venv:
+	@tools/setup venv
+
+clean:
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo --clear; fi
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
