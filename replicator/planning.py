@@ -14,6 +14,8 @@ from replicator.schedule import Scheduled, rpo
 from replicator.status import Planned
 from replicator.zones import zone
 
+_YEAR = 365 * 86400.0
+
 
 def plan_jobs(
     cluster: Cluster,
@@ -29,12 +31,12 @@ def plan_jobs(
     ``answered`` holds, for targets that did not answer once and do so again, since when.
     """
     return {
-        job.id: _planned(job, states.get(job.id) or JobState(created=now), default_zone, answered.get(job.target))
+        job.id: _planned(job, states.get(job.id) or JobState(created=now), default_zone, answered.get(job.target), now)
         for job in cluster.jobs_of(node)
     }
 
 
-def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float | None) -> Planned:
+def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float | None, now: float) -> Planned:
     its_zone = zone(job.timezone) if job.timezone else default_zone
     event = CalendarEvent.parse(job.schedule)
     unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
@@ -49,10 +51,10 @@ def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float
         target=job.target,
         answered_at=answered_at if unreachable else None,
     )
-    return Planned(job, scheduled, _promise(job.schedule, its_zone, job.rpo))
+    return Planned(job, scheduled, _promise(job.schedule, job.rpo, now // _YEAR * _YEAR))
 
 
 @lru_cache(maxsize=4096)
-def _promise(schedule: str, its_zone: tzinfo, own: float | None) -> float:
-    """The promise of a schedule; looked at from a fixed day, so that it does not change while nobody touches it."""
-    return rpo(CalendarEvent.parse(schedule), its_zone, own, 0.0)
+def _promise(schedule: str, own: float | None, at: float) -> float:
+    """The promise of a schedule; looked at from the year's beginning, so that it does not change from day to day."""
+    return rpo(CalendarEvent.parse(schedule), own, at)
