@@ -1,0 +1,307 @@
+"""A run on real ZFS: what arrives, what is proven, what is tidied, and what is never touched."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from replicator.errors import DivergedError, NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
+from replicator.hosts.local import LocalHost
+from replicator.jobs import Guest, Job, JobId, Removal, Storage, Volume
+from replicator.replication.removal import remove
+from replicator.replication.run import Assignment, Run, RunResult
+from replicator.replication.transfer import Progress
+from replicator.zfs.client import ZfsClient
+from tests.zfs.conftest import Pools
+
+JOB = Job(JobId(100, 0), "beta")
+
+
+class Site:
+    """Two pools that play the nodes alpha and beta, a guest with two volumes, and a job between them."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+        self.zfs = pools.sandbox.zfs
+        self.source = f"{pools.source.name}/data"
+        self.target = f"{pools.target.name}/data"
+        self.storage = Storage("data", self.source, paths=(("beta", self.target),))
+        self.guest = Guest(100, "web", "alpha")
+        self.now = time.time()
+        self.remembered: list[int] = []
+        self.log: list[tuple[str, str]] = []
+        self.zfs("create", self.source)
+        self.zfs("create", self.target)
+
+    def volume(self, number: int, size: int = 1 << 20) -> str:
+        """Create a volume of the guest with some bytes in it; returns its name."""
+        name = f"subvol-100-disk-{number}"
+        self.zfs("create", f"{self.source}/{name}")
+        self.pools.sandbox.fill(f"{self.source}/{name}", size, seed=number)
+        return name
+
+    async def run(self, *, stop_before: str | None = None, nth: int = 1) -> RunResult:
+        """One run, a second after the last; it dies as by a kill when ``stop_before`` begins for the nth time."""
+        self.now += 1
+        progress = _Mortal(stop_before, nth) if stop_before else Progress()
+        run = Run(
+            Assignment(JOB, self.guest, (self.storage,), 60.0),
+            ZfsClient(LocalHost("alpha"), limit=60),
+            ZfsClient(LocalHost("beta"), limit=60),
+            progress=progress,
+            log=lambda level, text: self.log.append((level, text)),
+            remember=self._remember,
+            clock=lambda: self.now,
+        )
+        return await run.execute()
+
+    async def _remember(self, last_sync: int) -> None:
+        self.remembered.append(last_sync)
+
+    def snapshots(self, dataset: str) -> list[str]:
+        """The names of a dataset's snapshots, oldest first."""
+        lines = self.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-s", "createtxg", "-r", dataset).split("\n")
+        return [line.partition("@")[2] for line in lines if line.startswith(f"{dataset}@")]
+
+    def equal(self, *names: str) -> bool:
+        """Whether each volume's newest snapshot has the same content on both sides."""
+        return all(self._digest(self.source, name) == self._digest(self.target, name) for name in names)
+
+    def _digest(self, path: str, name: str) -> str:
+        dataset = f"{path}/{name}"
+        return self.pools.sandbox.digest(f"{dataset}@{self.snapshots(dataset)[-1]}")
+
+    def property(self, dataset: str, key: str) -> str:
+        """A property's value."""
+        return self.zfs("get", "-H", "-o", "value", key, dataset).strip()
+
+
+class _Mortal(Progress):
+    """A progress that dies when a step begins for the nth time: what a kill at that boundary leaves behind."""
+
+    def __init__(self, last: str, nth: int) -> None:
+        self._last = last
+        self._left = nth
+        super().__init__()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "step" and value == self._last:
+            self._left -= 1
+            if self._left == 0:
+                raise Killed(value)
+        super().__setattr__(name, value)
+
+
+class Killed(BaseException):
+    """Stands for ``kill -9``: no handler of zsr may see it."""
+
+
+@pytest.fixture
+def site(pools: Pools) -> Site:
+    """Two fresh pools with the storage on both."""
+    return Site(pools)
+
+
+async def test_a_first_run_brings_every_volume_whole(site: Site) -> None:
+    first, second = site.volume(0), site.volume(1)
+    result = await site.run()
+    assert site.equal(first, second)
+    assert result.sent_bytes > 2 << 20
+    assert site.remembered == [result.last_sync]
+
+
+async def test_a_second_run_sends_only_what_changed(site: Site) -> None:
+    name = site.volume(0, 4 << 20)
+    await site.run()
+    site.pools.sandbox.fill(f"{site.source}/{name}", 200_000, seed=7)
+    result = await site.run()
+    assert site.equal(name)
+    assert result.sent_bytes < 1 << 20
+
+
+async def test_one_snapshot_stays_on_either_side(site: Site) -> None:
+    name = site.volume(0)
+    for _ in range(3):
+        result = await site.run()
+    expected = [f"__replicate_100-0_{result.last_sync}__"]
+    assert site.snapshots(f"{site.source}/{name}") == expected
+    assert site.snapshots(f"{site.target}/{name}") == expected
+
+
+async def test_a_replica_is_read_only_unmounted_marked_and_left_alone_by_snapshot_tools(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    replica = f"{site.target}/{name}"
+    wanted = {
+        "readonly": "on",
+        "mounted": "no",
+        "canmount": "noauto",
+        "com.sun:auto-snapshot": "false",
+        "zsr:job": "100-0",
+        "zsr:source": "alpha",
+    }
+    assert {key: site.property(replica, key) for key in wanted} == wanted
+
+
+async def test_snapshots_of_other_makers_travel_and_stay(site: Site) -> None:
+    name = site.volume(0)
+    site.zfs("snapshot", f"{site.source}/{name}@by hand")
+    await site.run()
+    site.zfs("snapshot", f"{site.source}/{name}@later")
+    await site.run()
+    for path in (site.source, site.target):
+        assert [s for s in site.snapshots(f"{path}/{name}") if not s.startswith("__")][-1] == "later"
+    assert "by hand" in site.snapshots(f"{site.source}/{name}")
+
+
+STEPS = ["look", "plan", "snapshot", "transfer", "prove", "remember", "tidy"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("earlier", [0, 1], ids=["first-run", "later-run"])
+async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Site, step: str, earlier: int) -> None:
+    names = (site.volume(0), site.volume(1))
+    for _ in range(earlier):
+        await site.run()
+    site.pools.sandbox.fill(f"{site.source}/{names[0]}", 100_000, seed=9)
+    with pytest.raises(Killed):
+        await site.run(stop_before=step)
+    result = await site.run()
+    assert site.equal(*names)
+    for path in (site.source, site.target):
+        for name in names:
+            assert site.snapshots(f"{path}/{name}") == [f"__replicate_100-0_{result.last_sync}__"]
+
+
+async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_sent(site: Site) -> None:
+    """The peer is stuck here until an admin deletes the target's first volume."""
+    first, second = site.volume(0, 4 << 20), site.volume(1, 100_000)
+    with pytest.raises(Killed):
+        await site.run(stop_before="transfer", nth=2)
+    result = await site.run()
+    assert site.equal(first, second)
+    assert result.sent_bytes < 1 << 20
+
+
+async def test_a_clock_that_went_back_does_not_stop_the_job(site: Site) -> None:
+    name = site.volume(0)
+    before = await site.run()
+    site.now -= 3600
+    after = await site.run()
+    assert after.last_sync > before.last_sync
+    assert site.equal(name)
+
+
+async def test_a_conflict_changes_nothing_on_either_side(site: Site) -> None:
+    good, bad = site.volume(0), site.volume(1)
+    site.zfs("create", f"{site.target}/{bad}")
+    before = site.zfs("list", "-H", "-o", "name", "-t", "all", "-r", site.pools.target.name)
+    with pytest.raises(NoCommonBaseError, match=bad):
+        await site.run()
+    assert site.zfs("list", "-H", "-o", "name", "-t", "all", "-r", site.pools.target.name) == before
+    assert site.snapshots(f"{site.source}/{good}") == []
+
+
+async def test_somebody_elses_snapshot_on_a_replica_is_never_destroyed(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    site.zfs("snapshot", f"{site.target}/{name}@mine")
+    with pytest.raises(DivergedError, match="mine"):
+        await site.run()
+    assert site.snapshots(f"{site.target}/{name}")[-1] == "mine"
+
+
+async def test_a_replica_of_another_job_is_not_written(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    site.zfs("set", "zsr:job=100-7", f"{site.target}/{name}")
+    with pytest.raises(TargetActiveError, match="100-7"):
+        await site.run()
+
+
+async def test_a_volume_that_is_gone_goes_on_the_target_too(site: Site) -> None:
+    kept, gone = site.volume(0), site.volume(1)
+    await site.run()
+    site.zfs("destroy", "-r", f"{site.source}/{gone}")
+    await site.run()
+    assert f"{site.target}/{gone}" not in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
+    assert site.equal(kept)
+
+
+async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    site.zfs("destroy", "-r", f"{site.source}/{name}")
+    with pytest.raises(ZsrError, match="no volumes"):
+        await site.run()
+    assert len(site.snapshots(f"{site.target}/{name}")) == 1
+
+
+async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: Site) -> None:
+    kept, gone = site.volume(0), site.volume(1)
+    await site.run()
+    site.zfs("create", "-o", "mountpoint=none", f"{site.target}/{gone}/child")
+    site.zfs("destroy", "-r", f"{site.source}/{gone}")
+    await site.run()
+    assert f"{site.target}/{gone}/child" in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
+    assert site.equal(kept)
+    assert any(level == "warning" and "child" in text for level, text in site.log)
+
+
+async def test_a_target_without_the_storage_is_told_by_name(site: Site) -> None:
+    site.volume(0)
+    site.zfs("destroy", "-r", site.target)
+    with pytest.raises(StorageMissingError, match=site.target):
+        await site.run()
+
+
+async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site) -> None:
+    site.zfs("create", f"{site.source}/www")
+    site.zfs("create", f"{site.source}/www/my data")
+    site.pools.sandbox.fill(f"{site.source}/www/my data", 100_000, seed=3)
+    site.guest = replace(site.guest, volumes=(Volume("data", "www/my data"),))
+    await site.run()
+    await site.run()
+    assert site.equal("www/my data")
+
+
+async def _remove(site: Site, removal: Removal) -> None:
+    await remove(
+        replace(JOB, removal=removal),
+        (site.storage,),
+        ZfsClient(LocalHost("alpha"), limit=60),
+        ZfsClient(LocalHost("beta"), limit=60),
+        Progress(),
+        lambda level, text: None,
+    )
+
+
+async def test_removal_takes_replicas_and_the_jobs_snapshots_and_nothing_else(site: Site) -> None:
+    name = site.volume(0)
+    site.zfs("snapshot", f"{site.source}/{name}@mine")
+    await site.run()
+    site.zfs("create", f"{site.target}/other")
+    await _remove(site, Removal.FULL)
+    await _remove(site, Removal.FULL)
+    assert site.zfs("list", "-H", "-o", "name", "-r", site.target).split() == [site.target, f"{site.target}/other"]
+    assert site.snapshots(f"{site.source}/{name}") == ["mine"]
+
+
+async def test_removal_that_keeps_the_targets_volumes_leaves_them_whole(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    await _remove(site, Removal.LOCAL)
+    assert site.snapshots(f"{site.source}/{name}") == []
+    assert len(site.snapshots(f"{site.target}/{name}")) == 1
+
+
+async def test_hooks_freeze_before_the_snapshot_and_always_thaw(site: Site, tmp_path: object) -> None:
+    site.volume(0)
+    notes = f"{tmp_path}/notes"
+    site.guest = replace(site.guest, freeze=f"echo freeze >> {notes}; exit 1", thaw=f"echo thaw >> {notes}")
+    await site.run()
+    with open(notes) as file:  # noqa: ASYNC230, PTH123
+        assert file.read().split() == ["freeze", "thaw"]
+    assert any(level == "warning" and "freeze" in text for level, text in site.log)
