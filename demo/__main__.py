@@ -1,0 +1,46 @@
+"""``python -m demo [--duration SECONDS] [--clear]``: what `make demo` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+from rich.console import Console
+
+from demo.engine import SandboxError, stop
+from demo.play import DemoError, play
+from demo.records import Records
+from demo.sandbox import clear_leftovers
+
+
+@click.command()
+@click.option("--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and judges itself.")
+@click.option("--clear", is_flag=True, help="Only clear away what killed demos and tests left behind.")
+def main(duration: float | None, clear: bool) -> None:
+    """Show replication between two pools of this machine. Exit status 0: it ended well, and if judged, all is good."""
+    console = Console()
+    try:
+        if clear:
+            _clear(console)
+            return
+        good = asyncio.run(play(console, duration))
+    except (SandboxError, DemoError) as error:
+        console.print(f"demo: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    sys.exit(0 if good else 1)
+
+
+def _clear(console: Console) -> None:
+    records = Records()
+    if not records.directory.exists():
+        return
+    with records.locked():
+        for directory in clear_leftovers(records):
+            console.print(f"cleared {directory}")
+        if not records.all():
+            stop(records)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The demo from curtain to curtain: set up, let the daemon work while guests write, end in order, judge."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+
+from demo import table
+from demo.sandbox import Sandbox
+from demo.stage import GUESTS, Stage, set_up
+from demo.verdict import Finding, judge_content, judge_runs
+from demo.webhook import Inbox, inbox
+from demo.writer import write
+from replicator.control import call
+from replicator.errors import ZsrError
+
+PREFERRED_PORT = 9847
+MOMENT = 1.0
+"""Seconds between two pictures."""
+TWO_RUNS = 75
+"""Seconds in which a job with a run each minute has certainly had two."""
+
+Jobs = Sequence[Mapping[str, Any]]
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+async def play(console: Console, duration: float | None) -> bool:
+    """Run the demo for ``duration`` seconds (None: until told to end). True when all that was judged is good."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    console.print("Making two pools that play the nodes alpha and beta ...")
+    with Sandbox("demo") as sandbox:
+        async with inbox() as box:
+            stage = await asyncio.to_thread(set_up, sandbox, listen=f"127.0.0.1:{_free_port()}", webhook_port=box.port)
+            before = await asyncio.to_thread(_digests, stage)
+            jobs, scrape = await _perform(console, stage, box, stop, duration)
+        if stop.is_set() and duration is None:
+            console.print("Ending: daemon, pools, mounts and files go ...")
+            return True
+        if stop.is_set():
+            console.print("Ended before its time: nothing was judged.")
+            return False
+        findings = [scrape, *judge_runs(jobs, len(GUESTS), 2 if duration and duration >= TWO_RUNS else 1)]
+        findings += await asyncio.to_thread(judge_content, stage, before)
+        return _tell(console, findings)
+
+
+async def _perform(
+    console: Console, stage: Stage, box: Inbox, stop: asyncio.Event, duration: float | None
+) -> tuple[Jobs, Finding]:
+    """Let daemon and writer work; returns the daemon's last words on its jobs and whether its metrics were read."""
+    folders = [stage.sandbox.mountpoint(stage.source(volume)) for volume in stage.volumes]
+    end = None if duration is None else time.monotonic() + duration
+    async with _writing(folders):
+        daemon = stage.daemon()
+        try:
+            await _watch(console, stage, box, daemon, stop, end)
+            while end is not None and not stop.is_set() and _syncing(await _jobs(stage)):
+                await _pause(stop)  # a run that is going on is let through
+            jobs = await _jobs(stage)
+            return jobs, await _scrape(stage)
+        finally:
+            await asyncio.to_thread(_end, daemon)
+
+
+async def _watch(
+    console: Console,
+    stage: Stage,
+    box: Inbox,
+    daemon: subprocess.Popen[bytes],
+    stop: asyncio.Event,
+    end: float | None,
+) -> None:
+    """Show what happens until it is told to stop or the time is over; raises DemoError if the daemon ends."""
+    if not console.is_terminal:
+        console.print(table.advice(stage, None if end is None else end - time.monotonic()), soft_wrap=True)
+    said: dict[str, None] = {}
+    with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
+        while not stop.is_set():
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            if daemon.poll() is not None:
+                raise DemoError(f"zsr daemon ended by itself, status {daemon.returncode}:\n{stage.log.read_text()}")
+            jobs = await _jobs(stage)
+            news = box.messages[-1] if box.messages else None
+            if console.is_terminal:
+                live.update(table.picture(jobs, news, stage, time.time(), left), refresh=True)
+            else:
+                for line in [*table.lines(jobs), *(f"notification: {message.title}" for message in box.messages)]:
+                    if line not in said:
+                        said[line] = None
+                        console.print(f"{table.clock(time.time())} {line}", soft_wrap=True, highlight=False)
+            await _pause(stop)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), MOMENT)
+
+
+@asynccontextmanager
+async def _writing(folders: list[Any]) -> AsyncIterator[None]:
+    """The guests write while the context lasts."""
+    writer = asyncio.create_task(write(folders))
+    try:
+        yield
+    finally:
+        writer.cancel()
+        with suppress(asyncio.CancelledError):
+            await writer
+
+
+async def _jobs(stage: Stage) -> Jobs:
+    """The jobs as the daemon tells them; none while it does not answer yet."""
+    try:
+        answer = await call(stage.control, {"verb": "status"})
+    except ZsrError:
+        return []
+    return list(answer["jobs"]) if isinstance(answer, dict) else []
+
+
+def _syncing(jobs: Jobs) -> bool:
+    return any(job["state"] == "syncing" for job in jobs)
+
+
+async def _scrape(stage: Stage) -> Finding:
+    """Whether /metrics tells a last sync of every job, as Prometheus would read it."""
+    url = f"http://{stage.listen}/metrics"
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            text = await response.text()
+    except (aiohttp.ClientError, OSError) as error:
+        return Finding(False, f"{url} did not answer: {error}")
+    told = [guest for guest in GUESTS if f'zsr_job_last_sync_timestamp_seconds{{zsr_job="{guest}-0"}}' in text]
+    return Finding(len(told) == len(GUESTS), f"{url} tells the last sync of {len(told)} of {len(GUESTS)} jobs")
+
+
+def _digests(stage: Stage) -> dict[str, str]:
+    """What every volume holds before the first run."""
+    digests = {}
+    for volume in stage.volumes:
+        snapshot = f"{stage.source(volume)}@before-the-demo"
+        stage.sandbox.zfs("snapshot", snapshot)
+        digests[volume] = stage.sandbox.digest(snapshot)
+        stage.sandbox.zfs("destroy", snapshot)
+    return digests
+
+
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    """End the daemon in order; it gets 30 seconds for that."""
+    daemon.terminate()
+    try:
+        daemon.wait(30)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
+def _tell(console: Console, findings: Sequence[Finding]) -> bool:
+    for finding in findings:
+        mark = "[green]good[/]" if finding.good else "[bold red]WRONG[/]"
+        console.print(mark, finding.text, highlight=False, soft_wrap=True)
+    good = all(finding.good for finding in findings)
+    console.print("Replication really happened." if good else "[bold red]Replication did not work as it should.[/]")
+    return good
+
+
+def _free_port() -> int:
+    """The exporter's own port, or any free one if somebody has it."""
+    for port in (PREFERRED_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise DemoError("no free port on 127.0.0.1")

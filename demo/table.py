@@ -1,0 +1,108 @@
+"""What the demo shows: the jobs as the daemon sees them, the last notification, where to look and what to try."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from demo.stage import Stage
+from demo.webhook import Notification
+
+_STYLES = {"ok": "green", "syncing": "cyan", "error": "bold red", "pending": "yellow"}
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def picture(
+    jobs: Sequence[Mapping[str, Any]], news: Notification | None, stage: Stage, now: float, left: float | None
+) -> RenderableType:
+    """The whole screen; ``left`` is the seconds until the demo ends by itself (None: it does not)."""
+    parts: list[RenderableType] = [job_table(jobs, now)]
+    parts += [Text(f"{job['id']}: {job['error']} {job['advice'] or ''}", style="red") for job in jobs if job["error"]]
+    if news is not None:
+        title = f"last notification, {clock(news.time)}"
+        parts.append(Panel(Text(f"{news.title}\n\n{news.body}"), title=title, title_align="left", border_style="blue"))
+    parts.append(Text(advice(stage, left)))
+    return Group(*parts)
+
+
+def job_table(jobs: Sequence[Mapping[str, Any]], now: float) -> Table:
+    """One row a job."""
+    table = Table(title=f"zsr on node alpha, {clock(now)}", title_justify="left", expand=False)
+    for heading in ("job", "guest", "from → to", "state", "last sync", "next run", "runs", "failed", "sent", "in all"):
+        table.add_column(heading, no_wrap=True)
+    if not jobs:
+        table.add_row("the daemon is starting ...")
+    for job in jobs:
+        state = job["state"]
+        table.add_row(
+            job["id"],
+            f"{job['guest']} {job['guest_name']}",
+            f"{job['source']} → {job['target']}",
+            Text(f"{state}: {job['error_class']}" if state == "error" else state, style=_STYLES.get(state, "")),
+            "never" if job["last_sync"] is None else f"{clock(job['last_sync'])} ({job['lag']:.0f} s ago)",
+            due(job["next_sync"], now),
+            str(job["runs"]["success"]),
+            str(job["runs"]["failure"]),
+            size(job["sent_bytes"]),
+            size(job["sent_bytes_total"]),
+        )
+    return table
+
+
+def lines(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same facts for an output that is no terminal: one line a job, without anything that changes by itself."""
+    return [
+        f"{job['id']} {job['source']} -> {job['target']}: {job['state']}, {job['runs']['success']} good runs, "
+        f"{job['runs']['failure']} failed, last sync {clock(job['last_sync'])}, {size(job['sent_bytes_total'])} sent"
+        + (f"; {job['error_class']}: {job['error']}" if job["error"] else "")
+        for job in jobs
+    ]
+
+
+def advice(stage: Stage, left: float | None) -> str:
+    """Where to look and what to try, with this stage's own names."""
+    ending = "Ctrl-C ends the demo" if left is None else f"The demo ends by itself in {max(0.0, left):.0f} s"
+    beta = stage.beta
+    return f"""
+Look        http://{stage.listen}/          the page
+            http://{stage.listen}/metrics   what Prometheus reads
+            {stage.log}   what the daemon says
+In another terminal, in this folder:
+  ask       {stage.command} status
+            {stage.command} log 101-0
+  now       {stage.command} schedule-now 101-0
+  break     zpool export {beta.name}
+            (watch the state, the time of the next try, and the notification)
+  mend      zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
+            {stage.command} schedule-now 101-0
+{ending}; nothing stays behind."""
+
+
+def clock(moment: float | None) -> str:
+    """A local time of day; '-' when there is none."""
+    return "-" if moment is None else time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def due(moment: float | None, now: float) -> str:
+    """When the next run comes, and in how many seconds."""
+    if moment is None:
+        return "-"
+    return "now" if moment <= now else f"{clock(moment)} (in {moment - now:.0f} s)"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes, in decimal units."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -1,0 +1,55 @@
+"""A receiver for the demo's notifications: what zsr tells its admin is shown below the table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message as it arrived; ``time`` is unix seconds."""
+
+    time: float
+    title: str
+    body: str
+
+
+@dataclass(slots=True)
+class Inbox:
+    """The messages so far, oldest first."""
+
+    port: int = 0
+    messages: list[Notification] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Handle one POST of apprise's json:// target."""
+        try:
+            facts = json.loads(await request.text())
+            message = Notification(time.time(), str(facts["title"]), str(facts["message"]))
+        except (ValueError, KeyError, TypeError):
+            return web.Response(status=400, text="a JSON object with title and message is expected\n")
+        self.messages.append(message)
+        return web.Response()
+
+
+@asynccontextmanager
+async def inbox() -> AsyncIterator[Inbox]:
+    """Listen on a free port of 127.0.0.1 while the context lasts."""
+    box = Inbox()
+    application = web.Application()
+    application.router.add_post("/{anything:.*}", box.take)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        box.port = int(runner.addresses[0][1])
+        yield box
+    finally:
+        await runner.cleanup()
