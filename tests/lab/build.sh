@@ -25,9 +25,11 @@ OUT=$ZLAB/$(printf '%s\n' "$kernel" "$rootfs" "$site" | key)
 make_part() {   # make_part NAME SCRIPT ARG...: $ZLAB/NAME, by SCRIPT NEW-FOLDER ARG...
 	local name=$1 script=$2 began=$SECONDS rc=0; shift 2
 	[ -d "$ZLAB/$name" ] && return 0
-	rm -rf "$TMPDIR"; mkdir -p "$TMPDIR/new"
+	rm -rf --one-file-system "$TMPDIR"; mkdir -p "$TMPDIR/new"
 	log "${name%-*}: making it (log: $ZLAB/${name%-*}.log)"
-	setsid "./$script" "$TMPDIR/new" "$@" >"$ZLAB/${name%-*}.log" 2>&1 & child=$!
+	# a mount namespace of its own: even a build that is killed outright leaves nothing mounted
+	setsid unshare -m "./$script" "$TMPDIR/new" "$@" >"$ZLAB/${name%-*}.log" 2>&1 & child=$!
+	echo "$$ $child" >"$ZLAB/builder"
 	wait "$child" || rc=$?
 	child=
 	if [ $rc -ne 0 ]; then
@@ -41,7 +43,14 @@ make_part() {   # make_part NAME SCRIPT ARG...: $ZLAB/NAME, by SCRIPT NEW-FOLDER
 }
 end() {      # also what a killed build has started ends, and its work folder goes
 	[ -z "$child" ] || { kill -TERM -- "-$child" 2>/dev/null || true; wait "$child" 2>/dev/null || true; }
-	rm -rf "$TMPDIR"
+	rm -rf --one-file-system "$TMPDIR"
+}
+end_orphan() {   # what a build that was killed outright has left running would hold the lock for minutes
+	local builder session
+	read -r builder session <"$ZLAB/builder" 2>/dev/null || return 0
+	grep -qaF build.sh "/proc/$builder/cmdline" 2>/dev/null && return 0
+	grep -qaF "$ZLAB/work-$builder/" "/proc/$session/cmdline" 2>/dev/null && kill -TERM -- "-$session"
+	return 0
 }
 make_kernel() { make_part "$kernel" kernel.sh; }
 make_rootfs() { make_part "$rootfs" rootfs.sh "$(cat "$ZLAB/$kernel/zfs-version")"; }
@@ -69,14 +78,15 @@ build)
 		[ "$(id -u)" = 0 ] || { echo "build.sh: needs root" >&2; exit 3; }
 		mkdir -p "$ZLAB"
 		exec 9>"$ZLAB/lock"
-		flock -n 9 || { log "another build is going on: waiting for it"; flock 9; }
+		flock -n 9 || { end_orphan; log "another build is going on: waiting for it"; flock 9; }
 		# under the lock, any work folder is a dead build's
-		rm -rf "$ZLAB"/work-*
+		rm -rf --one-file-system "$ZLAB"/work-*
 		export TMPDIR=$ZLAB/work-$$
 		trap end EXIT
 		trap 'exit 130' INT TERM HUP
 		[ -d "$OUT" ] || make_all
 	fi
-	echo "$OUT" ;;
+	echo "$OUT"
+	exit ;;      # and read no further: the file may have been edited meanwhile
 *)	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
