@@ -13,6 +13,7 @@ import shlex
 from asyncio.subprocess import DEVNULL
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncssh
 
@@ -161,7 +162,7 @@ class SshHost:
     async def _open(self) -> asyncssh.SSHClientConnection:
         settings = self._settings
         node = self._node
-        known: dict[str, object] = {} if settings.known_hosts is None else {"known_hosts": settings.known_hosts}
+        known: dict[str, object] = {"known_hosts": settings.known_hosts or _usual_known_hosts()}
         if settings.keys:
             known["client_keys"] = list(settings.keys)
         if not settings.agent:
@@ -190,6 +191,12 @@ class SshHost:
             self._connection = None
         reason = f": {error}" if error is not None and str(error) else ""
         return NetworkError(f"The connection to node {self.name} was lost{reason}.", node=self.name)
+
+
+def _usual_known_hosts() -> list[str] | bytes:
+    """The files that OpenSSH looks into when nobody names one; nothing known at all if there are none."""
+    usual = (Path("~/.ssh/known_hosts").expanduser(), Path("/etc/ssh/ssh_known_hosts"))
+    return [str(path) for path in usual if path.is_file()] or b""
 
 
 def connect_error(node: Node, error: BaseException) -> ZsrError:
