@@ -1,0 +1,39 @@
+"""A real SMTP server that lab nodes reach, in a thread of the test's own; what it took can be waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiosmtpd.smtp import SMTP
+
+from tests.lab.lab import Lab
+from tests.monitoring.mailserver import MailServer
+
+
+@contextmanager
+def mailbox(lab: Lab) -> Iterator[MailServer]:
+    """Serve plain SMTP at the test's address in the lab while the body runs."""
+    server = MailServer()
+    listening = lab.listen()
+    server.port = listening.getsockname()[1]
+    loop = asyncio.new_event_loop()
+
+    def protocol() -> SMTP:
+        return SMTP(server, hostname="mail.test", loop=loop)
+
+    async def begin() -> asyncio.Server:
+        return await loop.create_server(protocol, sock=listening)
+
+    thread = threading.Thread(target=loop.run_forever, name="mailbox")
+    thread.start()
+    serving = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(serving.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
