@@ -87,8 +87,9 @@ async def _watch(
     end: float | None,
 ) -> None:
     """Show what happens until it is told to stop or the time is over; raises DemoError if the daemon ends."""
+    console.print(table.advice(stage), soft_wrap=True, highlight=False)
     if not console.is_terminal:
-        console.print(table.advice(stage, None if end is None else end - time.monotonic()), soft_wrap=True)
+        console.print(table.ending(None if end is None else end - time.monotonic()), highlight=False)
     said: dict[str, None] = {}
     with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
         while not stop.is_set():
@@ -100,7 +101,7 @@ async def _watch(
             jobs = await _jobs(stage)
             news = box.messages[-1] if box.messages else None
             if console.is_terminal:
-                live.update(table.picture(jobs, news, stage, time.time(), left), refresh=True)
+                live.update(table.picture(jobs, news, time.time(), left), refresh=True)
             else:
                 for line in [*table.lines(jobs), *(f"notification: {message.title}" for message in box.messages)]:
                     if line not in said:

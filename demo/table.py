@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -15,41 +15,43 @@ from demo.stage import Stage
 from demo.webhook import Notification
 
 _STYLES = {"ok": "green", "syncing": "cyan", "error": "bold red", "pending": "yellow"}
+_BODY_SHOWN = 6
+"""Lines of a notification's text that are shown."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def picture(
-    jobs: Sequence[Mapping[str, Any]], news: Notification | None, stage: Stage, now: float, left: float | None
-) -> RenderableType:
-    """The whole screen; ``left`` is the seconds until the demo ends by itself (None: it does not)."""
+def picture(jobs: Sequence[Mapping[str, Any]], news: Notification | None, now: float, left: float | None) -> Group:
+    """What changes on the screen; ``left`` is the seconds until the demo ends by itself (None: it does not).
+
+    Kept short, so that it fits below the advice in a terminal of 24 lines even while a job is failing.
+    """
     parts: list[RenderableType] = [job_table(jobs, now)]
-    parts += [Text(f"{job['id']}: {job['error']} {job['advice'] or ''}", style="red") for job in jobs if job["error"]]
+    parts += [Text(f"{job['id']}: {job['error_class']}: {job['error']}", style="red") for job in jobs if job["error"]]
     if news is not None:
-        title = f"last notification, {clock(news.time)}"
-        parts.append(Panel(Text(f"{news.title}\n\n{news.body}"), title=title, title_align="left", border_style="blue"))
-    parts.append(Text(advice(stage, left)))
+        told = "\n".join(line for line in news.body.splitlines()[:_BODY_SHOWN] if line)
+        parts.append(Text(f"Notification, {clock(news.time)}: {news.title}\n{told}", style="blue"))
+    parts.append(Text(ending(left), style="dim"))
     return Group(*parts)
 
 
 def job_table(jobs: Sequence[Mapping[str, Any]], now: float) -> Table:
     """One row a job."""
-    table = Table(title=f"zsr on node alpha, {clock(now)}", title_justify="left", expand=False)
-    for heading in ("job", "guest", "from → to", "state", "last sync", "next run", "runs", "failed", "sent", "in all"):
+    table = Table(title=f"zsr on node alpha, {clock(now)}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("job", "guest", "from → to", "state", "last sync", "next run", "runs", "failed", "sent"):
         table.add_column(heading, no_wrap=True)
     if not jobs:
-        table.add_row("the daemon is starting ...")
+        table.add_row("-", "-", "-", "starting")
     for job in jobs:
         state = job["state"]
         table.add_row(
             job["id"],
-            f"{job['guest']} {job['guest_name']}",
+            job["guest_name"],
             f"{job['source']} → {job['target']}",
-            Text(f"{state}: {job['error_class']}" if state == "error" else state, style=_STYLES.get(state, "")),
-            "never" if job["last_sync"] is None else f"{clock(job['last_sync'])} ({job['lag']:.0f} s ago)",
+            Text(state, style=_STYLES.get(state, "")),
+            "never" if job["last_sync"] is None else f"{job['lag']:.0f} s ago",
             due(job["next_sync"], now),
             str(job["runs"]["success"]),
             str(job["runs"]["failure"]),
-            size(job["sent_bytes"]),
             size(job["sent_bytes_total"]),
         )
     return table
@@ -65,9 +67,8 @@ def lines(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def advice(stage: Stage, left: float | None) -> str:
+def advice(stage: Stage) -> str:
     """Where to look and what to try, with this stage's own names."""
-    ending = "Ctrl-C ends the demo" if left is None else f"The demo ends by itself in {max(0.0, left):.0f} s"
     beta = stage.beta
     return f"""
 Look        http://{stage.listen}/          the page
@@ -81,7 +82,13 @@ In another terminal, in this folder:
             (watch the state, the time of the next try, and the notification)
   mend      zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
             {stage.command} schedule-now 101-0
-{ending}; nothing stays behind."""
+"""
+
+
+def ending(left: float | None) -> str:
+    """How the demo ends."""
+    how = "Ctrl-C ends the demo" if left is None else f"The demo ends by itself in {max(0.0, left):.0f} s"
+    return f"{how}; nothing stays behind."
 
 
 def clock(moment: float | None) -> str:
@@ -90,10 +97,10 @@ def clock(moment: float | None) -> str:
 
 
 def due(moment: float | None, now: float) -> str:
-    """When the next run comes, and in how many seconds."""
+    """In how many seconds the next run comes."""
     if moment is None:
         return "-"
-    return "now" if moment <= now else f"{clock(moment)} (in {moment - now:.0f} s)"
+    return "now" if moment <= now else f"in {moment - now:.0f} s"
 
 
 def size(count: int | None) -> str:
