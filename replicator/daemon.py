@@ -38,6 +38,8 @@ LOOK_AGAIN = 2.0
 
 PROBE_EVERY = 60.0
 SURVEY_EVERY = 60.0
+PLUGIN_PAUSE = 30.0
+"""Seconds until a plugin that ended with an error is begun anew."""
 PUT_OFF = 10.0
 """Seconds until a job whose guest was locked is tried again."""
 
@@ -245,13 +247,17 @@ class Daemon:
             self._loop_lag = max(0.0, loop.time() - before - 1.0)
 
     async def _attend_plugin(self, name: str, plugin: Plugin) -> None:
-        """A plugin's outermost frame: whatever happens in it ends the plugin, never the replication."""
-        try:
-            await plugin.run(self._core, self._settings.sections.get(name))
-        except ZsrError as error:
-            _log.error("plugin %s ended: %s", name, error)
-        except Exception:  # noqa: BLE001 - a task's outermost frame
-            _log.exception("plugin %s ended (class internal)", name)
+        """A plugin's outermost frame: what goes wrong in it is said, never ends the replication; it is begun anew."""
+        while True:
+            try:
+                await plugin.run(self._core, self._settings.sections.get(name))
+            except ZsrError as error:
+                _log.error("plugin %s ended: %s It is tried again.", name, error)
+            except Exception:  # noqa: BLE001 - a task's outermost frame
+                _log.exception("plugin %s ended (class internal); it is tried again", name)
+            else:
+                return
+            await asyncio.sleep(PLUGIN_PAUSE)
 
     # --- what clients and plugins see
 

@@ -138,8 +138,8 @@ class State:
         with self._write() as db:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
-    def set_last_sync(self, job: JobId, last_sync: float) -> None:
-        """Remember what was proven to be on the target; durable when this returns."""
+    def set_last_sync(self, job: JobId, last_sync: float | None) -> None:
+        """Remember what was proven to be on the target (None: nothing is); durable when this returns."""
         with self._write() as db:
             db.execute("UPDATE job_state SET last_sync = ? WHERE job = ?", (last_sync, str(job)))
 

@@ -188,6 +188,8 @@ class Worker:
     def _note_reach(self, job: Job, error: ZsrError) -> None:
         if error.error_class is ErrorClass.NETWORK:
             self._nodes.missed(job.target)
+        elif error.node == job.target:
+            self._nodes.heard(job.target)
 
 
 def failed_event(job: JobId, run: int, now: float, before: JobState, error: ZsrError, start: float) -> RunFailed:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.concurrency import together
-from replicator.errors import ConfigError, StorageRestrictedError
+from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
 from replicator.jobs import Guest, Job, Storage, Volume
 from replicator.replication.plan import Sides, guest_volumes
 from replicator.zfs.client import ZfsClient
@@ -38,8 +38,12 @@ async def look(job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsC
             continue
         there = storage.path_on(target.node)
         depth = _depth(guest, storage)
-        ours, theirs = await together(source.inventory(here, depth=depth), target.inventory(there, depth=depth))
+        ours, theirs = await together(source.inventory(here, depth=depth), _unless_missing(target, there, depth))
         wanted = guest_volumes_on(guest, storage, ours, here)
+        if isinstance(theirs, StorageMissingError):
+            if wanted:
+                raise theirs
+            continue
         volumes += [_pair(volume, storage, (source.node, ours), (target.node, theirs)) for volume in wanted]
         names = {volume.dataset(storage, target.node) for volume in wanted}
         orphans += [replica for replica in theirs.replicas_of(job.id) if replica.name not in names]
@@ -49,6 +53,14 @@ async def look(job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsC
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
     return Found(tuple(volumes), tuple(orphans))
+
+
+async def _unless_missing(target: ZfsClient, path: str, depth: int) -> Inventory | StorageMissingError:
+    """A storage that the target lacks matters only if the guest has volumes on it."""
+    try:
+        return await target.inventory(path, depth=depth)
+    except StorageMissingError as error:
+        return error
 
 
 def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path: str) -> list[Volume]:

@@ -128,24 +128,29 @@ def make_plan(job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset] =
     )
 
 
-def proven_sync(job: JobId, volumes: Sequence[Sides]) -> int | None:
-    """The newest time of a snapshot set of this job that every volume has on both sides, by GUID.
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the look itself proves: the newest set that is on the target; None: none is. Absent: it cannot tell."""
 
-    So last sync is derived again when this node's memory was lost (DESIGN 3).
+    last_sync: int | None
+
+
+def proven_sync(job: JobId, volumes: Sequence[Sides]) -> Proof | None:
+    """The newest time of a set of this job that is whole on both sides, by GUID.
+
+    So last sync is derived again when this node's memory was lost, and taken back when replicas are gone (DESIGN 3).
+    A volume that has no snapshot of this job yet is new and was never part of a set. None where no volume has one: then
+    the source cannot tell what the target holds.
     """
     times: set[int] | None = None
     for sides in volumes:
+        own = {s.guid: s.set_time for s in sides.source.snapshots if s.job == job and s.set_time is not None}
+        if not own:
+            continue
         target = sides.target
-        common = {
-            snapshot.set_time
-            for snapshot in sides.source.snapshots
-            if snapshot.job == job
-            and snapshot.set_time is not None
-            and target is not None
-            and target.by_guid(snapshot.guid) is not None
-        }
+        common = {at for guid, at in own.items() if target is not None and target.by_guid(guid) is not None}
         times = common if times is None else times & common
-    return max(times) if times else None
+    return None if times is None else Proof(max(times, default=None))
 
 
 def stale_on_source(job: JobId, dataset: Dataset, keep: str) -> list[Snapshot]:

@@ -50,7 +50,7 @@ class RunResult:
 
 
 class Run:
-    """One attempt. ``remember`` must have made last sync durable when it returns."""
+    """One attempt. ``remember`` must have made last sync durable when it returns (None: nothing is on the target)."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Run:
         *,
         progress: Progress,
         log: Log,
-        remember: Callable[[int], Awaitable[None]],
+        remember: Callable[[int | None], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
         self.progress = progress
@@ -104,9 +104,9 @@ class Run:
             self.progress.step = "resume"
             await self._transfers.finish_half_received(found.volumes)
             found = await self._find()
-        synced = proven_sync(self._job.id, found.volumes)
-        if synced is not None:
-            await self._remember(synced)
+        proof = proven_sync(self._job.id, found.volumes)
+        if proof is not None:
+            await self._remember(proof.last_sync)
         return found
 
     async def _find(self) -> Found:

@@ -14,6 +14,7 @@ from replicator.replication.plan import (
     Conflict,
     Full,
     Incremental,
+    Proof,
     Sides,
     choose_base,
     guest_volumes,
@@ -157,8 +158,22 @@ def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them(
 def test_last_sync_is_the_newest_set_that_every_volume_has_on_both_sides() -> None:
     first = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
     second = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
-    assert proven_sync(JOB, [first, second]) == 1002
-    assert proven_sync(JOB, [first, sides(dataset(snap(1)), None)]) is None
+    assert proven_sync(JOB, [first, second]) == Proof(1002)
+
+
+def test_last_sync_is_taken_back_when_a_replica_is_gone() -> None:
+    """Silence about it would be the one unforgivable thing."""
+    whole = sides(dataset(snap(1)), dataset(snap(1)))
+    assert proven_sync(JOB, [whole, sides(dataset(snap(1)), None)]) == Proof(None)
+
+
+def test_a_new_volume_does_not_take_back_what_the_others_have() -> None:
+    whole = sides(dataset(snap(1)), dataset(snap(1)))
+    assert proven_sync(JOB, [whole, sides(dataset(snap(5, "user")), None)]) == Proof(1001)
+
+
+def test_a_source_without_any_snapshot_of_the_job_cannot_tell_what_the_target_holds() -> None:
+    assert proven_sync(JOB, [sides(dataset(snap(5, "user")), dataset(snap(1)))]) is None
 
 
 def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:

@@ -28,9 +28,10 @@ class Site:
         self.source = f"{pools.source.name}/data"
         self.target = f"{pools.target.name}/data"
         self.storage = Storage("data", self.source, paths=(("beta", self.target),))
+        self.storages: tuple[Storage, ...] = (self.storage,)
         self.guest = Guest(100, "web", "alpha")
         self.now = time.time()
-        self.remembered: list[int] = []
+        self.remembered: list[int | None] = []
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -47,7 +48,7 @@ class Site:
         self.now += 1
         progress = _Mortal(stop_before, nth) if stop_before else Progress()
         run = Run(
-            Assignment(JOB, self.guest, (self.storage,), 60.0),
+            Assignment(JOB, self.guest, self.storages, 60.0),
             ZfsClient(LocalHost("alpha"), limit=60),
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
@@ -57,7 +58,7 @@ class Site:
         )
         return await run.execute()
 
-    async def _remember(self, last_sync: int) -> None:
+    async def _remember(self, last_sync: int | None) -> None:
         self.remembered.append(last_sync)
 
     def snapshots(self, dataset: str) -> list[str]:
@@ -255,6 +256,23 @@ async def test_a_target_without_the_storage_is_told_by_name(site: Site) -> None:
     site.zfs("destroy", "-r", site.target)
     with pytest.raises(StorageMissingError, match=site.target):
         await site.run()
+
+
+async def test_a_storage_that_the_guest_does_not_use_may_be_missing_on_the_target(site: Site) -> None:
+    name = site.volume(0)
+    site.zfs("create", f"{site.pools.source.name}/more")
+    site.storages = (site.storage, Storage("more", f"{site.pools.source.name}/more"))
+    await site.run()
+    assert site.equal(name)
+
+
+async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site: Site) -> None:
+    site.volume(0)
+    await site.run()
+    site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-0")
+    with pytest.raises(Killed):
+        await site.run(stop_before="plan")
+    assert site.remembered[-1] is None
 
 
 async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site) -> None:
