@@ -21,6 +21,7 @@ COMMAND_TIMEOUT = 60.0
 _KERNEL_ZFS = Path("/dev/zfs")
 _FUSE = Path("/dev/fuse")
 _START_TIMEOUT = 20.0
+_ZFS_FUSE_FOLDERS = (Path("/var/lock"), Path("/var/run"))
 
 
 class SandboxError(Exception):
@@ -117,6 +118,8 @@ def start(records: Records) -> None:
     stale = records.engine()
     if stale is not None:  # it runs and does not answer: a daemon in that state never does again
         stale.end()
+    for folder in _ZFS_FUSE_FOLDERS:  # links into /run, which may be bare in a container; zfs-fuse makes no parents
+        folder.resolve().mkdir(parents=True, exist_ok=True)
     log = records.directory / "zfs-fuse.log"
     child = Process.of(_spawn_zfs_fuse(log))
     records.write_engine(child)
@@ -125,7 +128,8 @@ def start(records: Records) -> None:
         if not child.alive() or time.monotonic() > deadline:
             child.end()
             records.write_engine(None)
-            raise SandboxError(f"zfs-fuse did not start: {log.read_text(errors='replace').strip() or 'no words'}")
+            words = log.read_text(errors="replace").strip() or "it said nothing; see the system's log (journalctl)"
+            raise SandboxError(f"zfs-fuse did not start: {words}")
         time.sleep(0.02)
 
 
