@@ -214,6 +214,14 @@ NODE_REACHABLE = Metric(
     "zsr_node_reachable == 0",
     "until the first contact",
 )
+REPLICA_LAST_SYNC = Metric(
+    "zsr_replica_last_sync_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "source", "storage"),
+    "When the oldest of the guest's replicas that this node holds was taken, read from its own ZFS once a minute.",
+    "time() - zsr_replica_last_sync_timestamp_seconds",
+    "while this node holds no complete replica of the guest",
+)
 QUEUE_LENGTH = Metric(
     "zsr_scheduler_queue_length",
     Kind.GAUGE,
@@ -295,6 +303,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_RESUME,
     RUN_DURATION,
     NODE_REACHABLE,
+    REPLICA_LAST_SYNC,
     QUEUE_LENGTH,
     SCHEDULER_LAG,
     NOTIFICATIONS,

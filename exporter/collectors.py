@@ -107,6 +107,13 @@ def nodes(picture: Picture) -> Iterator[Family]:
     yield Family(catalogue.NODE_REACHABLE, [((node,), int(reachable[node])) for node in sorted(reachable)])
 
 
+def replicas(picture: Picture) -> Iterator[AnyFamily]:
+    """What this node holds for others."""
+    held = picture.status.replicas
+    samples = [((str(replica.guest), replica.source, replica.storage), replica.last_sync) for replica in held]
+    yield Family(catalogue.REPLICA_LAST_SYNC, samples)
+
+
 def scheduler(picture: Picture) -> Iterator[AnyFamily]:
     """What waits, and how long runs take."""
     status = picture.status
@@ -134,6 +141,7 @@ COLLECTORS: Mapping[str, Callable[[Picture], Iterable[AnyFamily]]] = {
     "daemon": daemon,
     "jobs": jobs,
     "nodes": nodes,
+    "replicas": replicas,
     "scheduler": scheduler,
     "notifications": notifications,
 }

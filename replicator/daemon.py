@@ -28,7 +28,7 @@ from replicator.plugins import ConfigStatus, Plugin, Status
 from replicator.schedule import choose, due, next_run
 from replicator.state import State
 from replicator.status import Planned, statuses
-from replicator.survey import unreplicated
+from replicator.survey import Survey, survey
 from replicator.worker import ActiveRun, Worker, close_interrupted
 
 _log = logging.getLogger("zsr.daemon")
@@ -82,6 +82,7 @@ class Daemon:
         self._config = ConfigStatus(ok=False, last_success=0.0)
         self._zfs_version: str | None = None
         self._loop_lag = 0.0
+        self._survey_found = Survey()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -232,8 +233,8 @@ class Daemon:
                 if self._zfs_version is None:
                     self._zfs_version = (await client.features()).version
                 jobs = [planned.job for planned in self._plan.values()]
-                sizes = await unreplicated(self._cluster, jobs, client)
-                await asyncio.to_thread(self._state.set_unreplicated, sizes)
+                self._survey_found = await survey(self._cluster, jobs, client)
+                await asyncio.to_thread(self._state.set_unreplicated, self._survey_found.unreplicated)
             except ZsrError as error:
                 _log.warning("ZFS of this node could not be asked: %s", error)
             await asyncio.sleep(SURVEY_EVERY)
@@ -281,6 +282,7 @@ class Daemon:
             event_loop_lag=self._loop_lag,
             config=self._config,
             durations=self._durations.histograms(),
+            replicas=self._survey_found.replicas,
         )
 
     def _due_since(self, job_id: JobId) -> float:

@@ -73,6 +73,16 @@ class RunHistogram:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldReplica:
+    """What this node holds for another: how fresh a guest's replicas on a storage are, read from its own ZFS."""
+
+    guest: int
+    source: str
+    storage: str
+    last_sync: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole core in one frozen picture, made without any I/O."""
 
@@ -89,6 +99,7 @@ class Status:
     event_loop_lag: float
     config: ConfigStatus
     durations: Mapping[str, RunHistogram]
+    replicas: tuple[HeldReplica, ...] = ()
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """The status of one job, or None if there is no such job on this node."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ class State:
         with self._write() as db:
             db.execute("UPDATE job_state SET last_sync = ? WHERE job = ?", (last_sync, str(job)))
 
-    def set_unreplicated(self, sizes: dict[JobId, int | None]) -> None:
+    def set_unreplicated(self, sizes: Mapping[JobId, int | None]) -> None:
         """Note how many bytes of each job's guest are not on its target."""
         with self._write() as db:
             db.executemany(

@@ -1,38 +1,71 @@
-"""How much of each guest is not on its targets yet, asked of this node's ZFS on a slow timer."""
+"""What this node's ZFS says of all guests at once, on a slow timer: what is not replicated, and what is held here.
+
+The second is the receiving side's own view: how fresh its replicas are is known also when the sender is silent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from replicator.cluster.store import Cluster
-from replicator.errors import ZsrError
+from replicator.errors import ConfigError, ZsrError
 from replicator.jobs import Guest, Job, JobId
+from replicator.plugins import HeldReplica
 from replicator.replication.look import guest_volumes_on
 from replicator.replication.plan import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Inventory
 
 
-async def unreplicated(cluster: Cluster, jobs: Iterable[Job], source: ZfsClient) -> dict[JobId, int | None]:
-    """Bytes written since each job's newest snapshot, by job; None where this ZFS cannot tell.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``unreplicated``: bytes written since each job's newest snapshot; None where this ZFS cannot tell."""
 
-    One inventory per storage; a storage that cannot be read leaves its guests unknown.
-    """
+    unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
+    replicas: tuple[HeldReplica, ...] = ()
+
+
+async def survey(cluster: Cluster, jobs: Iterable[Job], node: ZfsClient) -> Survey:
+    """One inventory per storage of this node; a storage that cannot be read leaves its guests unknown."""
     inventories: dict[str, Inventory] = {}
     for storage in cluster.storages.values():
-        if storage.allowed_on(source.node):
+        if storage.allowed_on(node.node):
             try:
-                inventories[storage.name] = await source.inventory(storage.path_on(source.node))
+                inventories[storage.name] = await node.inventory(storage.path_on(node.node))
             except ZsrError:
                 continue
-    return {
-        job.id: _of_guest(job, cluster.guests[job.id.guest], cluster, source.node, inventories)
+    held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
+    sizes = {
+        job.id: _of_guest(job, cluster.guests[job.id.guest], cluster, node.node, inventories)
         for job in jobs
         if job.id.guest in cluster.guests
     }
+    return Survey(sizes, tuple(held))
 
 
-def _of_guest(job: Job, guest: Guest, cluster: Cluster, node: str, inventories: dict[str, Inventory]) -> int | None:
+def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
+    """What a storage of this node holds for other nodes, by guest and source.
+
+    A guest's replicas are as old as the oldest of them; one without a snapshot of its job holds nothing yet.
+    """
+    oldest: dict[tuple[int, str], int | None] = {}
+    for dataset in inventory.datasets.values():
+        if dataset.job is None or dataset.source is None:
+            continue
+        try:
+            job = JobId.parse(dataset.job)
+        except ConfigError:
+            continue
+        times = [s.set_time for s in dataset.snapshots if s.job == job and s.set_time is not None]
+        newest = max(times, default=None)
+        key = (job.guest, dataset.source)
+        known = oldest.get(key, newest)
+        oldest[key] = None if newest is None or known is None else min(known, newest)
+    return [HeldReplica(guest, source, storage, at) for (guest, source), at in sorted(oldest.items()) if at is not None]
+
+
+def _of_guest(job: Job, guest: Guest, cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> int | None:
     total = 0
     for name, inventory in inventories.items():
         path = cluster.storages[name].path_on(node)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from replicator.errors import ErrorClass
 from replicator.events import Event
 from replicator.jobs import Failure, Guest, Job, JobCondition, JobId, JobState, Removal
-from replicator.plugins import ConfigStatus, JobStatus, Memory, RunHistogram, Status, Transfer
+from replicator.plugins import ConfigStatus, HeldReplica, JobStatus, Memory, RunHistogram, Status, Transfer
 
 NOW = 1_800_000_000.0
 """The fixed time of pictures that nobody compares with a real clock."""
@@ -186,6 +186,7 @@ def status(
         event_loop_lag=0.001,
         config=config or ConfigStatus(ok=True, last_success=now - 7 * DAY),
         durations={"success": histogram((2.0, 12.5, 45.0)), "failure": histogram(), "cancelled": histogram()},
+        replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0),),
     )
 
 

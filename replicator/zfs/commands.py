@@ -12,10 +12,21 @@ from replicator.zfs.features import Features
 
 Argv = list[str]
 
-LISTED = ["name", "type", "guid", "createtxg", "creation", "written", "receive_resume_token", "encryption", "zsr:job"]
+LISTED = [
+    "name",
+    "type",
+    "guid",
+    "createtxg",
+    "creation",
+    "written",
+    "receive_resume_token",
+    "encryption",
+    "zsr:job",
+    "zsr:source",
+]
 """The columns of an inventory, in order."""
 
-LISTED_OLD = ["type", "guid", "createtxg", "creation", "zsr:job"]
+LISTED_OLD = ["type", "guid", "createtxg", "creation", "zsr:job", "zsr:source"]
 """What a ZFS without ``list -p`` is asked for by ``get -p``."""
 
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}

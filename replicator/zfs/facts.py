@@ -43,7 +43,8 @@ class Snapshot:
 class Dataset:
     """A filesystem or zvol with its snapshots, oldest first.
 
-    ``token`` is the resume token of a half-received stream; ``job`` is what the property ``zsr:job`` says.
+    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the
+    properties ``zsr:job`` and ``zsr:source`` say.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Dataset:
     written: int | None = None
     token: str | None = None
     job: str | None = None
+    source: str | None = None
     encrypted: bool = False
 
     def by_guid(self, guid: int) -> Snapshot | None:

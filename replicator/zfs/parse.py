@@ -66,6 +66,7 @@ def _inventory(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
                 written=_number(values.get("written", "")),
                 token=_set(values.get("receive_resume_token")),
                 job=_set(values.get("zsr:job")),
+                source=_set(values.get("zsr:source")),
                 encrypted=values.get("encryption", "off") not in ("off", *_UNSET),
             )
             for name, values in datasets.items()

@@ -274,7 +274,7 @@ def test_notes_that_cannot_be_read_cost_their_own_metrics_only() -> None:
 
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
-    assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "scheduler", "notifications"}
+    assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "replicas", "scheduler", "notifications"}
     for name in COLLECTORS:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None

@@ -45,10 +45,10 @@ def test_the_version_is_read_where_there_is_one(text: str, version: str) -> None
 
 
 LISTING = """\
-tank/data\tfilesystem\t11\t1\t100\t512\t-\toff\t-
-tank/data/vm-100-disk-0\tvolume\t12\t5\t101\t4096\t1-abc-def\taes-256-gcm\t100-0
-tank/data/vm-100-disk-0@with space\tsnapshot\t14\t9\t109\t10\t-\t-\t100-0
-tank/data/vm-100-disk-0@__replicate_100-0_105__\tsnapshot\t13\t7\t105\t20\t-\t-\t100-0
+tank/data\tfilesystem\t11\t1\t100\t512\t-\toff\t-\t-
+tank/data/vm-100-disk-0\tvolume\t12\t5\t101\t4096\t1-abc-def\taes-256-gcm\t100-0\talpha
+tank/data/vm-100-disk-0@with space\tsnapshot\t14\t9\t109\t10\t-\t-\t100-0\talpha
+tank/data/vm-100-disk-0@__replicate_100-0_105__\tsnapshot\t13\t7\t105\t20\t-\t-\t100-0\talpha
 """
 
 
@@ -89,7 +89,7 @@ def test_a_missing_number_is_an_error() -> None:
 
 def test_a_child_that_inherits_the_mark_is_not_a_replica() -> None:
     inventory = inventory_from_list(
-        "p/a\tfilesystem\t1\t1\t1\t0\t-\toff\t100-0\np/a/child\tfilesystem\t2\t1\t1\t0\t-\toff\t100-0\n"
+        "p/a\tfilesystem\t1\t1\t1\t0\t-\toff\t100-0\t-\np/a/child\tfilesystem\t2\t1\t1\t0\t-\toff\t100-0\t-\n"
     )
     assert [replica.name for replica in inventory.replicas_of(JobId(100, 0))] == ["p/a"]
 
