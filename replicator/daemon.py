@@ -212,6 +212,7 @@ class Daemon:
             if going.outcome is not None:
                 self._durations.observe(going.outcome, max(0.0, self._clock() - begun))
             self._wake.set()
+        await self._refresh()  # so that whoever hears of the run's end also sees what follows from it
         await self._core.announce()
 
     async def _probe_targets(self) -> None:

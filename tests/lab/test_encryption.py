@@ -1,0 +1,40 @@
+"""Encrypted volumes between two real nodes: sent raw, never readable on the target, incrementals and all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.duo import Duo
+from tests.lab.lab import Lab, Node
+
+
+@pytest.fixture
+def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+    """Two nodes; the guest has an encrypted zvol and a plain one."""
+    duo = Duo(lab, node1, node2)
+    node1.write("/root/key", "12345678\n")
+    node1.run(
+        "zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key -V 32M tank/data/vm-100-disk-0"
+    )
+    node1.run("udevadm settle")
+    duo.volumes["vm-100-disk-0"] = "zvol"
+    duo.write("vm-100-disk-0", 16)
+    duo.zvol("vm-100-disk-1", 16)
+    duo.job()
+    return duo
+
+
+def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: Duo) -> None:
+    duo.zsr("run", "--id", "100-0")
+    assert duo.target.out("zfs get -Ho value keystatus tank/data/vm-100-disk-0") == "unavailable"
+    duo.write("vm-100-disk-0", 2)
+    duo.zsr("run", "--id", "100-0")
+    assert duo.status()["sent_bytes"] < 4e6
+    duo.target.run("echo 12345678 | zfs load-key -L prompt tank/data/vm-100-disk-0")
+    assert duo.checksums(duo.source) == duo.checksums(duo.target)
+
+
+def test_a_volume_whose_key_is_not_loaded_is_sent_all_the_same(duo: Duo) -> None:
+    duo.source.run("zfs unload-key tank/data/vm-100-disk-0")
+    duo.zsr("run", "--id", "100-0")
+    assert duo.status()["state"] == "ok"
