@@ -13,10 +13,8 @@ def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
     """Two nodes; the guest has an encrypted zvol and a plain one."""
     duo = Duo(lab, node1, node2)
     node1.write("/root/key", "12345678\n")
-    node1.run(
-        "zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key -V 32M tank/data/vm-100-disk-0"
-    )
-    node1.run("udevadm settle")
+    key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
+    node1.run(f"zfs create {key} -V 32M tank/data/vm-100-disk-0 && udevadm settle")
     duo.volumes["vm-100-disk-0"] = "zvol"
     duo.write("vm-100-disk-0", 16)
     duo.zvol("vm-100-disk-1", 16)
