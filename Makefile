@@ -4,10 +4,11 @@
 #   make test                 format, lint and types, then every test this machine can run
 #   make unit                 the tests that take seconds and need no root
 #   make check                format, lint and types only
+#   make dashboards          the dashboard drawn by Grafana's own libraries from a Prometheus (PROM=URL, OUT=FILE)
 #   make clean                what the goals above left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pytest unit clean venv
+.PHONY: help demo test check pytest unit dashboards clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
@@ -38,6 +39,9 @@ unit: venv
 
 venv:
 	@tools/setup venv
+
+dashboards: venv
+	grafana/render/render.sh $(or $(OUT),dashboard.png) $(or $(THEME),dark)
 
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo --clear; fi
