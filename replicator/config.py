@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from replicator.durations import parse_duration
 from replicator.errors import ConfigError
-from replicator.hosts.ssh import SshSettings
+from replicator.hosts.settings import SshSettings
 from replicator.plugins import ENTRY_POINT_GROUP, Plugin, Problem
 from replicator.state import Retention
 from replicator.zones import local_zone, zone
@@ -31,11 +31,15 @@ NODE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 class SettingsError(ConfigError):
-    """A file of settings is wrong; ``problems`` holds all that is wrong with it."""
+    """A file of settings is wrong; ``problems`` holds all that is wrong with it.
 
-    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+    ``heading`` stands above them; by default it names the file and their number.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[Problem], heading: str = "") -> None:
         lines = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"{path}: {len(problems)} wrong setting{'s' if len(problems) > 1 else ''}:{lines}")
+        heading = heading or f"{path}: {len(problems)} wrong setting{'s' if len(problems) > 1 else ''}:"
+        super().__init__(f"{heading}{lines}")
         self.path = path
         self.problems = tuple(problems)
 
@@ -55,12 +59,20 @@ def _node_name(value: str) -> str:
     return value
 
 
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute():
+        raise ValueError("an absolute path, beginning with '/'")
+    return value
+
+
 def _key_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
 NodeName = Annotated[str, AfterValidator(_node_name)]
+HomePath = Annotated[str, AfterValidator(os.path.expanduser)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 ZoneName = Annotated[str, AfterValidator(_zone_name)]
 
 
@@ -70,7 +82,7 @@ class _Section(BaseModel):
 
 class _Cluster(_Section):
     store: Literal["file"] = "file"
-    path: str = "/etc/zsr/cluster.toml"
+    path: AbsolutePath = "/etc/zsr/cluster.toml"
 
 
 class _History(_Section):
@@ -84,8 +96,8 @@ class _Zfs(_Section):
 
 
 class _Ssh(_Section):
-    known_hosts: str | None = None
-    key: Annotated[list[str], BeforeValidator(_key_list)] = []
+    known_hosts: HomePath | None = None
+    key: Annotated[list[HomePath], BeforeValidator(_key_list)] = []
     agent: bool = True
     connect_timeout: Annotated[Duration, Field(gt=0)] = 10.0
     keepalive: Annotated[Duration, Field(gt=0)] = 15.0
@@ -95,8 +107,8 @@ class _File(_Section):
     node: NodeName
     timezone: ZoneName | None = None
     max_parallel: Annotated[int, Field(ge=1, le=32)] = 1
-    state_dir: str = "/var/lib/zsr"
-    control: str = "/run/zsr/control.sock"
+    state_dir: AbsolutePath = "/var/lib/zsr"
+    control: AbsolutePath = "/run/zsr/control.sock"
     cluster: _Cluster = _Cluster()
     history: _History = _History()
     zfs: _Zfs = _Zfs()
@@ -125,7 +137,10 @@ def load_plugins() -> dict[str, Plugin]:
     """The installed plugins by the section of the settings that belongs to each."""
     plugins: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
-        plugin = entry.load()()
+        try:
+            plugin = entry.load()()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"The plugin '{entry.name}' ({entry.value}) cannot be loaded: {error}.") from error
         plugins[plugin.section] = plugin
     return plugins
 
@@ -142,7 +157,9 @@ def read_toml(path: Path, hint: str) -> dict[str, object]:
     except FileNotFoundError:
         raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
     except OSError as error:
-        raise ConfigError(f"Could not read '{path}': {error.strerror}.") from error
+        raise ConfigError(
+            f"Could not read '{path}': {error.strerror}.", advice="Check its owner and rights."
+        ) from error
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
 
@@ -160,7 +177,7 @@ def load_settings(path: Path) -> Settings:
     try:
         model = _File.model_validate(raw)
     except ValidationError as error:
-        problems += problems_of(error, [*_File.model_fields, *plugins])
+        problems += problems_of(error, _File, also=plugins)
         model = None
     for name, plugin in plugins.items():
         problems += plugin_problems(name, plugin, sections.get(name))
@@ -196,18 +213,60 @@ def plugin_problems(name: str, plugin: Plugin, section: object) -> list[Problem]
     ]
 
 
-def problems_of(error: ValidationError, known: Sequence[str]) -> list[Problem]:
-    """What pydantic found, as our problems; an unknown key is told with the known one that it resembles."""
+def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterable[str] = ()) -> list[Problem]:
+    """What pydantic found, as our problems; an unknown key is told with the known one that it resembles.
+
+    The value of an unknown key is not shown: it may be a misspelt section of a plugin, and hold secrets.
+
+    Args:
+        error: what pydantic found.
+        model: what the values were checked against.
+        also: further keys that may stand at the top.
+    """
     problems = []
     for detail in error.errors(include_url=False):
         key = ".".join(str(part) for part in detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            close = get_close_matches(str(detail["loc"][-1]), known, n=1)
-            allowed = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
-        elif detail["type"] == "missing":
-            problems.append(Problem(key, "(missing)", "this key is required"))
-            continue
-        else:
-            allowed = detail["msg"].removeprefix("Value error, ")
-        problems.append(Problem(key, repr(detail["input"]), allowed))
+        match detail["type"]:
+            case "extra_forbidden":
+                known = _known_keys(model, detail["loc"][:-1]) + (list(also) if len(detail["loc"]) == 1 else [])
+                close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+                problems.append(Problem(key, "...", f"unknown key; {hint}"))
+            case "missing":
+                problems.append(Problem(key, "(missing)", "this key is required"))
+            case _:
+                problems.append(Problem(key, shown(detail["input"]), detail["msg"].removeprefix("Value error, ")))
     return problems
+
+
+def shown(value: object) -> str:
+    """A wrong value as it is told: text and numbers as they stand, cut when long; of the rest only the kind."""
+    if isinstance(value, dict):
+        return "(a table)"
+    if isinstance(value, list | tuple):
+        return "(a list)"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """The keys that a model allows at a place inside it."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def cluster_path(path: Path) -> Path:
+    """Where the settings say that the cluster's file is, even if other settings are wrong.
+
+    Raises:
+        ConfigError: the settings cannot be read, or say nothing of use.
+    """
+    section = read_toml(path, "").get("cluster", {})
+    try:
+        return Path(_Cluster.model_validate(section).path)
+    except ValidationError as error:
+        raise SettingsError(path, problems_of(error, _Cluster)) from None

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from replicator.errors import AuthError, ConfigError, NetworkError
 from replicator.hosts.host import Host
 from replicator.hosts.local import LocalHost
-from replicator.hosts.ssh import SshHost, SshSettings
+from replicator.hosts.settings import SshSettings
+from replicator.hosts.ssh import SshHost
 from replicator.jobs import Node
 from replicator.zfs.client import ZfsClient
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from replicator import __version__
+from replicator.concurrency import first_leaf
 from replicator.errors import ConfigError, ZsrError
 
 EXIT_FAILED = 1
@@ -17,23 +19,24 @@ EXIT_WRONG_USE = 2
 COMMANDS_GROUP = "zsr.commands"
 
 _COMMANDS = {
-    "calendar": "replicator.cli.calendar:calendar",
-    "cancel": "replicator.cli.run:cancel",
-    "config": "replicator.cli.config:config",
-    "create-local-job": "replicator.cli.jobs:create_local_job",
-    "daemon": "replicator.cli.daemon:daemon",
-    "delete": "replicator.cli.jobs:delete",
-    "disable": "replicator.cli.jobs:disable",
-    "enable": "replicator.cli.jobs:enable",
-    "list": "replicator.cli.jobs:list_jobs",
-    "log": "replicator.cli.log:log",
-    "read": "replicator.cli.jobs:read",
-    "run": "replicator.cli.run:run",
-    "schedule-now": "replicator.cli.run:schedule_now",
-    "simulate": "replicator.cli.simulate:simulate",
-    "status": "replicator.cli.status:status",
-    "update": "replicator.cli.jobs:update",
+    "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
+    "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
+    "config": ("replicator.cli.config:config", "Check the settings of this node and of the cluster."),
+    "create-local-job": ("replicator.cli.jobs:create_local_job", "Create a job."),
+    "daemon": ("replicator.cli.daemon:daemon", "Replicate on schedule, until told to stop."),
+    "delete": ("replicator.cli.jobs:delete", "Remove a job with its replicas."),
+    "disable": ("replicator.cli.jobs:disable", "Keep a job from running."),
+    "enable": ("replicator.cli.jobs:enable", "Let a job run again."),
+    "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
+    "log": ("replicator.cli.log:log", "Print what a run did."),
+    "read": ("replicator.cli.jobs:read", "Print the settings of a job."),
+    "run": ("replicator.cli.run:run", "Run a job now."),
+    "schedule-now": ("replicator.cli.run:schedule_now", "Let a job run as soon as possible."),
+    "simulate": ("replicator.cli.simulate:simulate", "Play schedules on a virtual clock."),
+    "status": ("replicator.cli.status:status", "Show how the jobs of this node are."),
+    "update": ("replicator.cli.jobs:update", "Change the settings of a job."),
 }
+"""Each command's place, and its line in the list of commands, which is printed without importing them all."""
 
 
 class _Zsr(click.Group):
@@ -43,9 +46,8 @@ class _Zsr(click.Group):
         return sorted({*_COMMANDS, *(entry.name for entry in entry_points(group=COMMANDS_GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = _COMMANDS.get(cmd_name)
-        if place is not None:
-            module, _, attribute = place.partition(":")
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
             command = getattr(import_module(module), attribute)
         else:
             found = entry_points(group=COMMANDS_GROUP, name=cmd_name)
@@ -53,6 +55,26 @@ class _Zsr(click.Group):
                 return None
             command = next(iter(found)).load()
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            close = get_close_matches(args[0], known, n=1)
+            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{close[0]}'?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, self._summary(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        if name in _COMMANDS:
+            return _COMMANDS[name][1]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=80) if command else ""
 
 
 @click.command(cls=_Zsr, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,12 +95,23 @@ def main() -> None:
     """Run ``zsr``; expected errors are a sentence on standard error, never a traceback."""
     try:
         cli()
-    except ConfigError as error:
+    except (ZsrError, OSError) as error:
+        sys.exit(_told(error))
+    except BaseExceptionGroup as errors:
+        leaf = first_leaf(errors)
+        if not isinstance(leaf, ZsrError | OSError):
+            raise
+        sys.exit(_told(leaf))
+
+
+def _told(error: ZsrError | OSError) -> int:
+    """Tell an error; its exit status."""
+    if isinstance(error, ZsrError):
         click.echo(f"zsr: {error}", err=True)
-        sys.exit(EXIT_WRONG_USE)
-    except ZsrError as error:
-        click.echo(f"zsr: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+        return EXIT_WRONG_USE if isinstance(error, ConfigError) else EXIT_FAILED
+    where = f": '{error.filename}'" if error.filename else ""
+    click.echo(f"zsr: {error.strerror or error}{where}.", err=True)
+    return EXIT_FAILED
 
 
 if __name__ == "__main__":

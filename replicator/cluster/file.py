@@ -6,86 +6,42 @@ damaged file is never overwritten.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Literal
 
+import tomli
 import tomlkit
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
+from tomlkit.items import InlineTable, Table
 
 from replicator.calendar import CalendarError
-from replicator.cluster.rules import cluster_problems, refuse_dead_schedule
-from replicator.cluster.store import Cluster
-from replicator.config import Duration, NodeName, SettingsError, ZoneName, problems_of
-from replicator.durations import words
-from replicator.errors import BusyError, ConfigError, DamagedStoreError, NoSpaceError
-from replicator.jobs import DEFAULT_SCHEDULE, FreezeFailure, Guest, Job, JobId, Node, Removal, Storage, Volume
-from replicator.plugins import Problem
+from replicator.cluster.entries import read_cluster
+from replicator.cluster.rules import refuse_dead_schedule
+from replicator.cluster.store import ChangedError, Cluster
+from replicator.config import SettingsError
+from replicator.durations import compact, words
+from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
+from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId
 from replicator.zones import zone
 
 LOCK_PATIENCE = 10.0
 _HINT = "Begin with a [nodes.NAME] table for each node, [storages.NAME] and [guests.ID] (docs/settings.md)."
 
 
-def _volume(value: str) -> str:
-    storage, colon, name = value.partition(":")
-    if not (storage and colon and name):
-        raise ValueError("storage:name, e.g. 'local-zfs:vm-100-disk-0'")
-    return value
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change in the making: what was there, and the jobs and the text as they shall be."""
 
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Node(_Entry):
-    address: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 22
-    user: Annotated[str, Field(min_length=1)] = "root"
-    stream: Literal["auto", "asyncssh", "openssh"] = "auto"
-
-
-class _Storage(_Entry):
-    path: str
-    nodes: list[str] | None = None
-    paths: dict[str, str] = {}
-
-
-class _Guest(_Entry):
-    name: str = ""
-    node: str
-    storages: list[str] = []
-    volumes: list[Annotated[str, AfterValidator(_volume)]] = []
-    freeze: str | None = None
-    thaw: str | None = None
-    hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
-    on_freeze_failure: Literal["warning", "error"] = "warning"
-
-
-class _Job(_Entry):
-    target: str
-    schedule: Annotated[str, Field(max_length=128)] = DEFAULT_SCHEDULE
-    rate: float | None = None
-    comment: Annotated[str, Field(max_length=4096)] = ""
-    disabled: bool = False
-    rpo: Duration | None = None
-    timezone: ZoneName | None = None
-    removal: Literal["full", "local"] | None = None
-
-
-class _File(_Entry):
-    nodes: dict[NodeName, _Node] = {}
-    storages: dict[str, _Storage] = {}
-    guests: dict[str, _Guest] = {}
-    jobs: dict[str, _Job] = {}
+    before: Cluster
+    jobs: dict[JobId, Job]
+    document: tomlkit.TOMLDocument
 
 
 class FileStore:
@@ -110,72 +66,90 @@ class FileStore:
 
     def create_job(self, job: Job) -> None:
         """See `ClusterStore.create_job`."""
-        with self._changing(None) as (cluster, document):
-            self._refuse_dead(job)
-            if job.id in cluster.jobs:
+        with self._changing(None, f"Job {job.id} cannot be made") as change:
+            if job.id in change.jobs:
                 raise ConfigError(f"Job {job.id} exists already.", advice=f"Change it with: zsr update {job.id} ...")
-            jobs = document.setdefault("jobs", tomlkit.table(is_super_table=True))
-            jobs.append(str(job.id), _fill(tomlkit.table(), job))
+            self._refuse_dead(job)
+            change.jobs[job.id] = job
+            _add(change.document, str(job.id), _fill(tomlkit.table(), job, None))
 
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
         """See `ClusterStore.update_job`."""
-        with self._changing(digest) as (cluster, document):
-            if cluster.job(job.id).schedule != job.schedule:
+        with self._changing(digest, f"Job {job.id} cannot be changed so") as change:
+            before = change.before.job(job.id)
+            if (before.schedule, before.timezone) != (job.schedule, job.timezone):
                 self._refuse_dead(job)
-            _fill(document["jobs"][_key(document, job.id)], job)
+            change.jobs[job.id] = job
+            _fill(change.document["jobs"][str(job.id)], job, before)
 
     def delete_job(self, job_id: JobId) -> None:
         """See `ClusterStore.delete_job`."""
-        with self._changing(None) as (cluster, document):
-            if job_id in cluster.jobs:
-                del document["jobs"][_key(document, job_id)]
+        with self._changing(None, f"Job {job_id} cannot be taken out") as change:
+            if change.jobs.pop(job_id, None) is not None:
+                del change.document["jobs"][str(job_id)]
 
     def _refuse_dead(self, job: Job) -> None:
-        with suppress(CalendarError):  # a wrong schedule is told with all that is wrong
+        with suppress(CalendarError, ValueError):  # a wrong schedule or zone is told with all that is wrong
             refuse_dead_schedule(job, self._clock(), zone(job.timezone) if job.timezone else self._zone)
 
     def _text(self) -> str:
         try:
-            return self._path.read_text(encoding="utf-8")
+            return self._path.read_bytes().decode("utf-8")  # line ends as they are
         except FileNotFoundError:
             raise ConfigError(f"There is no cluster file '{self._path}'.", advice=_HINT) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise DamagedStoreError(f"Could not read the cluster file '{self._path}': {error}.") from error
+        except OSError as error:
+            raise ConfigError(
+                f"Could not read the cluster file '{self._path}': {error.strerror}.",
+                advice="Check its owner and rights.",
+            ) from error
+        except UnicodeDecodeError as error:
+            raise DamagedStoreError(
+                f"The cluster file '{self._path}' is not UTF-8 text: {error}.",
+                advice="Mend it by hand; zsr leaves it alone.",
+            ) from error
 
     def _parse(self, text: str) -> Cluster:
         try:
-            raw = tomlkit.parse(text).unwrap()
-        except TOMLKitError as error:
+            raw = tomli.loads(text)
+        except tomli.TOMLDecodeError as error:
             raise DamagedStoreError(
                 f"The cluster file '{self._path}' is not TOML: {error}.",
                 advice="Mend it by hand; zsr leaves it alone.",
             ) from error
-        try:
-            cluster = _cluster(_File.model_validate(raw), hashlib.sha256(text.encode()).hexdigest(), self._path)
-        except ValidationError as error:
-            known = [*_Node.model_fields, *_Storage.model_fields, *_Guest.model_fields, *_Job.model_fields]
-            raise SettingsError(self._path, problems_of(error, known)) from None
-        problems = cluster_problems(cluster)
+        cluster, problems = read_cluster(raw, hashlib.sha256(text.encode()).hexdigest())
         if problems:
             raise SettingsError(self._path, problems)
         return cluster
 
     @contextmanager
-    def _changing(self, digest: str | None) -> Iterator[tuple[Cluster, tomlkit.TOMLDocument]]:
-        """Lock, read, let the caller change the document, check the result as a whole, write it."""
+    def _changing(self, digest: str | None, what: str) -> Iterator[_Change]:
+        """Lock, read, let the caller change the document and the jobs, check the result as a whole, write it."""
         with self._locked():
             text = self._text()
-            cluster = self._parse(text)
-            if digest is not None and digest != cluster.digest:
-                raise ConfigError(
-                    f"'{self._path}' was changed by somebody else in the meantime.", advice="Read it again and retry."
-                )
-            document = tomlkit.parse(text)
-            yield cluster, document
-            fresh = tomlkit.dumps(document)
-            self._parse(fresh)
-            if fresh != text:
-                self._replace(fresh)
+            before = self._parse(text)
+            if digest is not None and digest != before.digest:
+                raise ChangedError(f"'{self._path}' was changed by somebody else in the meantime.")
+            change = _Change(before, dict(before.jobs), tomlkit.parse(text))
+            yield change
+            fresh = tomlkit.dumps(change.document)
+            if fresh == text:
+                return
+            self._check(fresh, change, what)
+            if self._text() != text:  # somebody's editor does not know our lock
+                raise ChangedError(f"'{self._path}' was changed by somebody else in the meantime.")
+            self._replace(fresh)
+
+    def _check(self, fresh: str, change: _Change, what: str) -> None:
+        """Refuse what breaks a rule; and never write a text that says anything else than what was asked for."""
+        try:
+            after = self._parse(fresh)
+        except SettingsError as error:
+            raise SettingsError(self._path, error.problems, f"{what}; nothing was changed:") from None
+        if after != replace(change.before, jobs=change.jobs, digest=after.digest):
+            raise InternalError(
+                f"Could not write the change into '{self._path}' without changing something else; it is as it was.",
+                advice="Change it by hand: zsr takes it over by itself.",
+            )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -191,23 +165,29 @@ class FileStore:
             os.close(descriptor)
 
     def _replace(self, text: str) -> None:
-        fresh = self._path.with_name(f".{self._path.name}.new")
+        target = self._path.resolve()  # a link stays a link
+        fresh = target.with_name(f".{target.name}.new")
         try:
-            found = self._path.stat()
-            with fresh.open("w", encoding="utf-8") as file:
+            found = target.stat()
+            with fresh.open("w", encoding="utf-8", newline="") as file:
                 os.fchmod(file.fileno(), found.st_mode & 0o7777)
                 os.fchown(file.fileno(), found.st_uid, found.st_gid)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(self._path)
-            _sync_folder(self._path.parent)
+            fresh.replace(target)
+            _sync_folder(target.parent)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
-            raise NoSpaceError(
-                f"Could not write '{self._path}': {error.strerror}.",
-                advice="It is as it was; free space and retry.",
-            ) from error
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise _not_written(self._path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> ZsrError:
+    what = f"Could not write '{path}': {error.strerror}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(what, advice="It is as it was; free space and try again.")
+    return ConfigError(what, advice="It is as it was; check owner and rights of the file and its folder.")
 
 
 def _wait_for_lock(descriptor: int, path: Path) -> None:
@@ -231,86 +211,43 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _key(document: tomlkit.TOMLDocument, job_id: JobId) -> str:
-    """The key under which a job stands (``0100-01`` would be the same job as ``100-1``, but is refused on read)."""
-    return next(str(key) for key in document["jobs"] if JobId.parse(str(key)) == job_id)
+def _add(document: tomlkit.TOMLDocument, key: str, table: Table) -> None:
+    """Put a job's table behind the other jobs."""
+    jobs = document.setdefault("jobs", tomlkit.table(is_super_table=True))
+    if isinstance(jobs, InlineTable):
+        inline = tomlkit.inline_table()
+        inline.update(table.unwrap())
+        jobs[key] = inline
+    else:
+        jobs[key] = table
 
 
-def _fill(table: Table, job: Job) -> Table:
-    """Write a job's values into its table; what is at its default is left out, or taken out."""
-    values: dict[str, object] = {
-        "target": job.target,
-        "schedule": job.schedule if job.schedule != DEFAULT_SCHEDULE else None,
-        "rate": None if job.rate is None else int(job.rate) if job.rate == int(job.rate) else job.rate,
-        "comment": job.comment or None,
-        "disabled": True if job.disabled else None,
-        "rpo": None if job.rpo is None else int(job.rpo) if job.rpo == int(job.rpo) else job.rpo,
-        "timezone": job.timezone,
-        "removal": None if job.removal is None else str(job.removal),
-    }
-    for key, value in values.items():
+def _fill(table: Table, job: Job, before: Job | None) -> Table:
+    """Write into a job's table what differs from before; what is at its default is left out, or taken out.
+
+    What did not change keeps the words that somebody chose for it.
+    """
+    old = None if before is None else _values(before)
+    for key, value in _values(job).items():
+        if old is not None and old[key] == value:
+            continue
         if value is None:
             table.pop(key, None)
-        elif table.get(key) != value:
+        else:
             table[key] = value
     return table
 
 
-def _cluster(file: _File, digest: str, path: Path) -> Cluster:
-    problems: list[Problem] = []
-    guests: dict[int, Guest] = {}
-    jobs: dict[JobId, Job] = {}
-    for key, guest in file.guests.items():
-        if not key.isdecimal() or str(int(key)) != key:
-            problems.append(Problem(f"guests.{key}", repr(key), "a guest's number, 100 or more"))
-            continue
-        guests[int(key)] = _guest(int(key), guest)
-    for key, job in file.jobs.items():
-        try:
-            job_id = JobId.parse(key)
-        except ConfigError as error:
-            problems.append(Problem(f"jobs.{key}", repr(key), error.advice))
-            continue
-        jobs[job_id] = _job(job_id, job)
-    if problems:
-        raise SettingsError(path, problems)
-    return Cluster(
-        nodes={name: Node(name, node.address, node.port, node.user, node.stream) for name, node in file.nodes.items()},
-        storages={name: _storage(name, storage) for name, storage in file.storages.items()},
-        guests=guests,
-        jobs=jobs,
-        digest=digest,
-    )
-
-
-def _storage(name: str, storage: _Storage) -> Storage:
-    nodes = None if storage.nodes is None else frozenset(storage.nodes)
-    return Storage(name, storage.path, nodes, tuple(storage.paths.items()))
-
-
-def _guest(number: int, guest: _Guest) -> Guest:
-    return Guest(
-        id=number,
-        name=guest.name or str(number),
-        node=guest.node,
-        storages=tuple(guest.storages),
-        volumes=tuple(Volume(*volume.split(":", 1)) for volume in guest.volumes),
-        freeze=guest.freeze,
-        thaw=guest.thaw,
-        hook_timeout=guest.hook_timeout,
-        on_freeze_failure=FreezeFailure(guest.on_freeze_failure),
-    )
-
-
-def _job(job_id: JobId, job: _Job) -> Job:
-    return Job(
-        id=job_id,
-        target=job.target,
-        schedule=job.schedule,
-        rate=job.rate,
-        comment=job.comment,
-        disabled=job.disabled,
-        rpo=job.rpo,
-        timezone=job.timezone,
-        removal=Removal(job.removal) if job.removal else None,
-    )
+def _values(job: Job) -> dict[str, object]:
+    """A job as it is written; None is left out."""
+    whole_rpo = job.rpo is not None and job.rpo == int(job.rpo)
+    return {
+        "target": job.target,
+        "schedule": job.schedule if job.schedule != DEFAULT_SCHEDULE else None,
+        "rate": int(job.rate) if job.rate is not None and float(job.rate).is_integer() else job.rate,
+        "comment": job.comment or None,
+        "disabled": job.disabled or None,
+        "rpo": compact(job.rpo) if job.rpo is not None and whole_rpo else job.rpo,
+        "timezone": job.timezone,
+        "removal": None if job.removal is None else str(job.removal),
+    }

@@ -9,17 +9,25 @@ from datetime import tzinfo
 from replicator.calendar import CalendarError, CalendarEvent
 from replicator.cluster.store import Cluster
 from replicator.errors import ConfigError
-from replicator.jobs import Job
+from replicator.jobs import Guest, Job
 from replicator.plugins import Problem
 
-_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.: -]*", re.ASCII)
+_COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
+_POOL = re.compile(r"[A-Za-z].*", re.ASCII)
+_LONGEST_DATASET = 255
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 DATASET_ALLOWED = "a ZFS path: parts of letters, digits, '_', '-', '.', ':' and spaces, joined by '/', at most 255 long"
 
 
+def is_volume_name(name: str) -> bool:
+    """Whether ZFS would accept a name below a storage's path (zfsconcepts(7), 'ZFS File System Hierarchy')."""
+    parts = name.split("/")
+    return len(name) <= _LONGEST_DATASET and all(_COMPONENT.fullmatch(p) and p not in (".", "..") for p in parts)
+
+
 def is_dataset_path(path: str) -> bool:
-    """Whether ZFS would accept a path as a dataset's name (zfs(8), 'ZFS Namespace')."""
-    parts = path.split("/")
-    return len(path) <= 255 and all(_COMPONENT.fullmatch(part) and part.strip() == part for part in parts)
+    """Whether ZFS would accept a path as a dataset's name; the pool's name begins with a letter (zpool(8))."""
+    return is_volume_name(path) and _POOL.fullmatch(path) is not None
 
 
 def cluster_problems(cluster: Cluster) -> list[Problem]:
@@ -30,12 +38,13 @@ def cluster_problems(cluster: Cluster) -> list[Problem]:
 def _storages(cluster: Cluster) -> Iterator[Problem]:
     for storage in cluster.storages.values():
         key = f"storages.{storage.name}"
-        for path in (storage.path, *(path for _, path in storage.paths)):
+        for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
             if not is_dataset_path(path):
-                yield Problem(f"{key}.path", repr(path), DATASET_ALLOWED)
-        for node in sorted((storage.nodes or frozenset()) | {node for node, _ in storage.paths}):
-            if node not in cluster.nodes:
-                yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
+                yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
+        for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):
+            yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
+        for node in sorted({node for node, _ in storage.paths} - cluster.nodes.keys()):
+            yield Problem(f"{key}.paths", repr(node), _one_of("node", cluster.nodes))
 
 
 def _guests(cluster: Cluster) -> Iterator[Problem]:
@@ -45,12 +54,16 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
             yield Problem(key, str(guest.id), "a guest's number is 100 or more")
         if guest.node not in cluster.nodes:
             yield Problem(f"{key}.node", repr(guest.node), _one_of("node", cluster.nodes))
-        for name in sorted({*guest.storages, *(volume.storage for volume in guest.volumes)}):
+        for name in guest.storages:
             if name not in cluster.storages:
                 yield Problem(f"{key}.storages", repr(name), _one_of("storage", cluster.storages))
         for volume in guest.volumes:
-            if not is_dataset_path(volume.name):
+            if volume.storage not in cluster.storages:
+                yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
+            if not is_volume_name(volume.name):
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
+        for volume in sorted({volume for volume in guest.volumes if guest.volumes.count(volume) > 1}):
+            yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
 
 
 def _jobs(cluster: Cluster) -> Iterator[Problem]:
@@ -74,14 +87,31 @@ def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
         yield Problem(f"{key}.target", repr(job.target), _one_of("node", cluster.nodes))
     elif guest is not None and guest.node == job.target:
         yield Problem(f"{key}.target", repr(job.target), f"the target is guest {guest.id}'s own node; choose another")
-    if job.rate is not None and not job.rate >= 1:
+    elif guest is not None:
+        yield from _into_itself(cluster, guest, job)
+    if job.rate is not None and not 1 <= job.rate < float("inf"):
         yield Problem(f"{key}.rate", f"{job.rate:g}", "at least 1 (MB per second), or leave it out for no limit")
     if job.rpo is not None and not job.rpo > 0:
         yield Problem(f"{key}.rpo", f"{job.rpo:g}", "more than 0 seconds")
+    if _CONTROL_CHARACTER.search(job.comment):
+        yield Problem(f"{key}.comment", repr(job.comment), "one line of text")
     try:
         CalendarEvent.parse(job.schedule)
     except CalendarError as error:
         yield Problem(f"{key}.schedule", repr(job.schedule), error.what)
+
+
+def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
+    """A target that is this very machine needs paths of its own, or a volume would be sent onto itself."""
+    if not cluster.nodes[job.target].is_local:
+        return
+    used = {*guest.storages, *(volume.storage for volume in guest.volumes)} or set(cluster.storages)
+    for name in sorted(used & cluster.storages.keys()):
+        storage = cluster.storages[name]
+        everywhere = storage.allowed_on(guest.node) and storage.allowed_on(job.target)
+        if everywhere and storage.path_on(guest.node) == storage.path_on(job.target):
+            allowed = f"this node is the same machine as the source; give storage {name} another path there (paths)"
+            yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
 
 
 def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:

@@ -10,6 +10,12 @@ from replicator.errors import ConfigError
 from replicator.jobs import Guest, Job, JobId, Node, Storage
 
 
+class ChangedError(ConfigError):
+    """Somebody else changed the cluster in the meantime; nothing was written."""
+
+    default_advice = "Read it again and retry."
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """All that the nodes share, at one moment. ``digest`` changes whenever anything does."""
@@ -61,7 +67,7 @@ class ClusterStore(Protocol):
         """Add a job; raises ConfigError if it may not be."""
 
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
-        """Put a job in the place of the one with its id; raises ConfigError if the cluster is not at ``digest``."""
+        """Put a job in the place of the one with its id; raises ChangedError if the cluster is not at ``digest``."""
 
     def delete_job(self, job_id: JobId) -> None:
         """Take a job out; no error if it is gone already."""

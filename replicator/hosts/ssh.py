@@ -12,7 +12,6 @@ import os
 import shlex
 from asyncio.subprocess import DEVNULL
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
@@ -20,6 +19,7 @@ import asyncssh
 from replicator.errors import AuthError, DeadlineError, NetworkError, ZsrError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
+from replicator.hosts.settings import SshSettings
 from replicator.jobs import Node
 
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
@@ -36,17 +36,6 @@ _CONNECTION_LOST = (
     ConnectionError,
     BrokenPipeError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SshSettings:
-    """How this node connects to others. None stands for the library's default (``~/.ssh``)."""
-
-    known_hosts: str | None = None
-    keys: tuple[str, ...] = ()
-    agent: bool = True
-    connect_timeout: float = 10.0
-    keepalive: float = 15.0
 
 
 def remote_command(argv: Sequence[str]) -> str:
