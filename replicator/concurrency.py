@@ -1,4 +1,4 @@
-"""Two questions at once: structured, and with the first error itself instead of a group around it."""
+"""Small shapes of structured concurrency: two questions at once, and work that a cancel does not break off."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
     except BaseExceptionGroup as errors:
         raise first_leaf(errors) from None
     return one.result(), two.result()
+
+
+async def unbroken(work: Coroutine[Any, Any, A]) -> A:
+    """Await work to its end even if this task is cancelled meanwhile, once or often; the cancel is raised afterwards.
+
+    For the few steps that must not be left half done, like writing down how a run ended.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return result
 
 
 def first_leaf(error: BaseException) -> BaseException:

@@ -7,6 +7,7 @@ object with ``"end": true`` and ``"ok"``, and either ``"result"`` or ``"error"``
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from replicator.errors import BusyError, ConfigError, NetworkError, ZsrError
+from replicator.errors import AuthError, BusyError, ConfigError, NetworkError, ZsrError
 
 Request = dict[str, object]
 Say = Callable[[str], None]
@@ -39,9 +40,36 @@ async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
         BusyError: another daemon serves it.
         ConfigError: it cannot be made.
     """
-    await _refuse_second(path)
     try:
-        _make_room(path)
+        lock = _only_one(path)
+    except OSError as error:
+        raise ConfigError(f"Could not make the control socket '{path}': {error.strerror or error}.") from error
+    try:
+        async with _listening(path, handler):
+            yield
+    finally:
+        os.close(lock)
+
+
+def _only_one(path: Path) -> int:
+    """Take the lock beside the socket: of two daemons that start at once, only one can have it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(lock, 32, 0).decode(errors="replace")
+        os.close(lock)
+        raise BusyError(f"zsr is running already (pid {pid}, control socket '{path}').", advice="") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+@asynccontextmanager
+async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
+    try:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         before = os.umask(0o177)
         try:
             server = await asyncio.start_unix_server(
@@ -58,26 +86,16 @@ async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def _make_room(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-
-
-async def _refuse_second(path: Path) -> None:
-    try:
-        answer = await call(path, {"verb": "ping"})
-    except NoDaemonError:
-        return
-    raise BusyError(f"zsr is running already (pid {answer}, control socket '{path}').", advice="")
-
-
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
     def say(line: str) -> None:
         if not writer.is_closing():
             writer.write(_encode({"line": line}))
 
     try:
-        text = await reader.readline()
+        try:
+            text = await reader.readline()
+        except ValueError:  # longer than _LINE_LIMIT
+            text = b"too long"
         if not text:
             return
         writer.write(_encode(await _answer(text, handler, say)))
@@ -91,7 +109,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, han
 async def _answer(text: bytes, handler: Handler, say: Say) -> dict[str, object]:
     try:
         request = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
         return {"end": True, "ok": False, "error": "A request is one JSON object on one line.", "exit": 2}
@@ -99,6 +117,9 @@ async def _answer(text: bytes, handler: Handler, say: Say) -> dict[str, object]:
         return {"end": True, "ok": True, "result": await handler(request, say)}
     except ZsrError as error:
         return {"end": True, "ok": False, "error": str(error), "exit": 2 if isinstance(error, ConfigError) else 1}
+    except Exception as error:  # noqa: BLE001 - a request's outermost frame
+        _log.exception("request %s", request.get("verb"))
+        return {"end": True, "ok": False, "error": f"Unexpected {type(error).__name__}: {error}.", "exit": 1}
 
 
 async def call(path: Path, request: Request, say: Say = lambda line: None) -> object:
@@ -109,6 +130,8 @@ async def call(path: Path, request: Request, say: Say = lambda line: None) -> ob
     """
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
+    except PermissionError as error:
+        raise AuthError(f"You may not use the control socket '{path}'.", advice="Run this as zsr's user.") from error
     except OSError as error:
         raise NoDaemonError(f"No zsr daemon listens on '{path}'.") from error
     try:

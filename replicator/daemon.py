@@ -19,7 +19,7 @@ from replicator.cluster.store import Cluster, ClusterStore
 from replicator.config import Settings, load_plugins
 from replicator.control import Request, Say, serving
 from replicator.core import CoreView, RunDurations
-from replicator.errors import BusyError, ConfigError, ZsrError
+from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.jobs import Job, JobId, JobState, Outcome
 from replicator.nodes import Nodes
 from replicator.picture import status_json
@@ -77,6 +77,8 @@ class Daemon:
         self._going: dict[JobId, _Going] = {}
         self._answered: dict[str, float] = {}
         self._put_off: dict[JobId, float] = {}
+        self._asked: dict[JobId, float] = {}
+        self._catching_up = asyncio.Lock()
         self._wake = asyncio.Event()
         self._started = clock()
         self._config = ConfigStatus(ok=False, last_success=0.0)
@@ -92,6 +94,7 @@ class Daemon:
             ConfigError: settings or cluster are wrong at the start. BusyError: another daemon is running.
         """
         await self._read_cluster()
+        await self._catch_up()
         await asyncio.to_thread(self._forget_interrupted)
         try:
             async with serving(self._settings.control, self._answer), asyncio.TaskGroup() as group:
@@ -109,11 +112,23 @@ class Daemon:
     # --- what should happen, and what is remembered
 
     async def _read_cluster(self) -> None:
-        self._cluster = await asyncio.to_thread(self._store.read)
-        self._stamp = await asyncio.to_thread(self._store.stamp)
+        # The stamp comes first: a change between the two is then read once more, never missed.
+        stamp = await asyncio.to_thread(self._store.stamp)
+        cluster = await asyncio.to_thread(self._store.read)
+        if self._settings.node not in cluster.nodes:
+            raise ConfigError(
+                f"The cluster has no node '{self._settings.node}', which is this node's name in {self._settings.path}.",
+                advice=f"Known: {', '.join(sorted(cluster.nodes)) or 'none'}.",
+            )
+        self._cluster, self._stamp = cluster, stamp
         self._config = ConfigStatus(ok=True, last_success=self._clock())
         await self._nodes.update(self._cluster.nodes.values())
-        await self._refresh()
+
+    async def _catch_up(self) -> None:
+        """Take over what changed in the cluster and in ``state.db``, and plan anew."""
+        async with self._catching_up:
+            await self._reread_if_changed()
+            await self._refresh()
 
     async def _reread_if_changed(self) -> None:
         """A bad new cluster leaves the last good one in force, and is said once (DESIGN 9)."""
@@ -138,15 +153,18 @@ class Daemon:
         for job_id in known.keys() - self._cluster.jobs.keys() - self._going.keys():
             await asyncio.to_thread(self._state.forget, job_id, now)
             await self._core.announce()
-        self._states = known
-        self._plan = plan_jobs(
+        plan = plan_jobs(
             self._cluster,
             self._settings.node,
             known,
             default_zone=self._settings.timezone,
-            answered=self._answered,
+            answered={node: at for node, at in self._answered.items() if self._nodes.reachable.get(node)},
             now=now,
         )
+        await asyncio.to_thread(self._state.count_slots, {job_id: _slots_of(plan[job_id].job) for job_id in plan}, now)
+        at_once = [job_id for job_id, planned in plan.items() if next_run(planned.scheduled) == 0]
+        self._asked = {job_id: self._asked.get(job_id, now) for job_id in at_once}
+        self._states, self._plan = known, plan
 
     def _forget_interrupted(self) -> None:
         if self._state.moved_aside is not None:
@@ -159,8 +177,10 @@ class Daemon:
     async def _schedule(self) -> None:
         while True:
             self._wake.clear()
-            await self._reread_if_changed()
-            await self._refresh()
+            try:
+                await self._catch_up()
+            except ZsrError as error:  # a full disk, say: what is known stays in force, and it is tried again
+                _log.error("%s", error)
             while (job_id := self._next()) is not None:
                 self._start(self._plan[job_id].job)
             with suppress(TimeoutError):
@@ -179,10 +199,17 @@ class Daemon:
         task = self._group().create_task(self._attend_run(job), name=f"run {job.id}")
         going = _Going(task)
         self._going[job.id] = going
+        # Not at the end of the task itself, which is never entered if it is cancelled before it begins.
+        task.add_done_callback(lambda _: self._ended(job.id))
         return going
 
+    def _ended(self, job_id: JobId) -> None:
+        going = self._going.pop(job_id)
+        if going.task.cancelled():
+            going.outcome = Outcome.CANCELLED
+        self._wake.set()
+
     async def _attend_run(self, job: Job) -> None:
-        await asyncio.sleep(0)  # _start registers the task first
         going = self._going[job.id]
 
         def started(active: ActiveRun) -> None:
@@ -199,19 +226,20 @@ class Daemon:
             going.error = error
             self._put_off[job.id] = self._clock() + PUT_OFF
         except ZsrError as error:
-            _log.exception("job %s: could not be run or recorded", job.id)
+            _log.error("job %s could not be run or recorded: %s", job.id, error)
             going.error = error
+            self._put_off[job.id] = self._clock() + PUT_OFF
+        except Exception as error:  # noqa: BLE001 - a task's outermost frame: one job's end is not the daemon's
+            _log.exception("job %s could not be run or recorded (class internal)", job.id)
+            going.error = InternalError(f"Unexpected {type(error).__name__}: {error}.")
             self._put_off[job.id] = self._clock() + PUT_OFF
         except asyncio.CancelledError:
             going.outcome = Outcome.CANCELLED
             if not going.cancel_wanted:
                 raise
         finally:
-            del self._going[job.id]
-            self._answered.pop(job.target, None)
             if going.outcome is not None:
                 self._durations.observe(going.outcome, max(0.0, self._clock() - begun))
-            self._wake.set()
         await self._refresh()  # so that whoever hears of the run's end also sees what follows from it
         await self._core.announce()
 
@@ -219,12 +247,30 @@ class Daemon:
         """Once a minute, a mere connection to each target that did not answer; when it does, its jobs are due."""
         while True:
             await asyncio.sleep(PROBE_EVERY)
-            silent = [node for node, answers in self._nodes.reachable.items() if not answers]
-            for node in silent:
-                if await self._nodes.probe(node):
-                    _log.info("node %s answers again", node)
-                    self._answered[node] = self._clock()
-                    self._wake.set()
+            async with asyncio.TaskGroup() as group:  # a slow one does not keep the others waiting
+                for node in self._silent():
+                    group.create_task(self._probe(node))
+
+    def _silent(self) -> set[str]:
+        """Targets that did not answer when last asked, also when that was before this daemon began."""
+        reachable = self._nodes.reachable
+        failed = {
+            planned.job.target
+            for job_id, planned in self._plan.items()
+            if (failure := self._states[job_id].failure) and failure.error_class is ErrorClass.NETWORK
+        }
+        return {node for node in {*reachable, *failed} if not reachable.get(node, False)}
+
+    async def _probe(self, node: str) -> None:
+        try:
+            answers = await self._nodes.probe(node)
+        except ZsrError as error:  # taken out of the cluster meanwhile
+            _log.warning("node %s could not be probed: %s", node, error)
+            return
+        if answers:
+            _log.info("node %s answers again", node)
+            self._answered[node] = self._clock()
+            self._wake.set()
 
     async def _survey(self) -> None:
         """What is not replicated yet, on a slow timer; a scrape never asks ZFS."""
@@ -287,9 +333,8 @@ class Daemon:
         )
 
     def _due_since(self, job_id: JobId) -> float:
-        """Since when a waiting job is due; a job that was never tried, since it was made."""
-        wanted = next_run(self._plan[job_id].scheduled)
-        return wanted if wanted else self._states[job_id].created
+        """Since when a waiting job is due; one that is due "at once", since that was first seen."""
+        return next_run(self._plan[job_id].scheduled) or self._asked[job_id]
 
     async def _answer(self, request: Request, say: Say) -> object:
         """Answer a client of the control socket."""
@@ -299,20 +344,22 @@ class Daemon:
             case "status":
                 return status_json(self.status())
             case "reload":
-                self._stamp = None
+                await self._catch_up()
                 self._wake.set()
                 return None
             case "schedule-now":
-                await self._schedule_now(self._requested_job(request))
+                await self._schedule_now(await self._requested_job(request))
                 return None
             case "run":
-                return await self._run_now(self._requested_job(request), say)
+                return await self._run_now(await self._requested_job(request), say)
             case "cancel":
-                return self._cancel(self._requested_job(request))
+                return self._cancel(await self._requested_job(request))
             case verb:
                 raise ConfigError(f"The daemon does not know the verb {verb!r}.")
 
-    def _requested_job(self, request: Request) -> Job:
+    async def _requested_job(self, request: Request) -> Job:
+        """The job that a client means, which it may have created a moment ago."""
+        await self._catch_up()
         job = self._cluster.job(JobId.parse(str(request.get("job", ""))))
         if job.id not in self._plan:
             raise ConfigError(
@@ -323,6 +370,7 @@ class Daemon:
 
     async def _schedule_now(self, job: Job) -> None:
         await asyncio.to_thread(self._state.schedule_now, job.id)
+        await self._catch_up()
         self._wake.set()
 
     async def _run_now(self, job: Job, say: Say) -> str:
@@ -352,3 +400,8 @@ class Daemon:
         if self._tasks is None:
             raise BusyError("The daemon is still starting.")
         return self._tasks
+
+
+def _slots_of(job: Job) -> str | None:
+    """What the slots of a job depend on; None while none of them is to be used."""
+    return None if job.disabled or job.removal else f"{job.schedule} {job.timezone or ''}"

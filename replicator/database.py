@@ -27,7 +27,9 @@ CREATE TABLE job_state (
     missed_runs INTEGER NOT NULL DEFAULT 0,
     sent_bytes_total INTEGER NOT NULL DEFAULT 0,
     unreplicated_bytes INTEGER,
-    resume_pending INTEGER NOT NULL DEFAULT 0
+    resume_pending INTEGER NOT NULL DEFAULT 0,
+    slots_from REAL NOT NULL DEFAULT 0,
+    slots_of TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (

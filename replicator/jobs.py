@@ -158,6 +158,7 @@ class JobState:
         last_start: start of the last attempt, also after schedule-now; 0 when never.
         last_sync: when the newest set proven to be on the target was taken; None until there is one.
         failing_since: start of the first of the consecutive failures.
+        slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
     """
 
     created: float
@@ -177,6 +178,7 @@ class JobState:
     unreplicated_bytes: int | None = None
     resume_pending: bool = False
     errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
+    slots_from: float = 0.0
 
 
 class Outcome(StrEnum):

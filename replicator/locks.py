@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from replicator.errors import BusyError
+from replicator.files import file_error
 
 
 @contextmanager
@@ -19,10 +20,14 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
     """Hold a guest's lock while the body runs; never waits.
 
     Raises:
-        BusyError: somebody else holds it.
+        BusyError: somebody else holds it. NoSpaceError, ZsrError: its file cannot be made.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"guest-{guest}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = folder / f"guest-{guest}.lock"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise file_error(error, f"make the lock '{path}'") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,10 @@ from replicator.schedule import Scheduled, rpo
 from replicator.status import Planned
 from replicator.zones import zone
 
+CLOCK_SLACK = 60.0
+"""Seconds that the last try may lie in the future; a try from later than that was noted by a clock that was wrong,
+and the job is due at once instead of when that time comes again."""
+
 _YEAR = 365 * 86400.0
 
 
@@ -40,16 +44,17 @@ def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float
     its_zone = zone(job.timezone) if job.timezone else default_zone
     event = CalendarEvent.parse(job.schedule)
     unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
+    news = answered_at is not None and answered_at > state.last_start
     scheduled = Scheduled(
         id=job.id,
         event=event,
         zone=its_zone,
-        last_try=state.last_try,
+        last_try=state.last_try if state.last_try <= now + CLOCK_SLACK else 0.0,
         consecutive_failures=state.consecutive_failures,
         disabled=job.disabled,
         removing=job.removal is not None,
         target=job.target,
-        answered_at=answered_at if unreachable else None,
+        answered_at=answered_at if unreachable and news else None,
     )
     return Planned(job, scheduled, _promise(job.schedule, job.rpo, now // _YEAR * _YEAR))
 

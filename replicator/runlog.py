@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from replicator.concurrency import unbroken
+from replicator.errors import ZsrError
 from replicator.state import State
 
 _FLUSH_EVERY = 1.0
+_log = logging.getLogger("zsr.run")
 
 
 class RunLog:
@@ -34,8 +39,20 @@ class RunLog:
         if lines:
             await asyncio.to_thread(self._state.log, self._run, lines)
 
-    async def keep_flushing(self) -> None:
-        """Write every second until cancelled, so that a killed run leaves its log."""
+    @asynccontextmanager
+    async def written_as_it_comes(self) -> AsyncIterator[None]:
+        """Write every second while the body runs, so that a killed run leaves its log."""
+        flushing = asyncio.create_task(self._keep_flushing())
+        try:
+            yield
+        finally:
+            flushing.cancel()
+            await asyncio.wait([flushing])
+
+    async def _keep_flushing(self) -> None:
         while True:
             await asyncio.sleep(_FLUSH_EVERY)
-            await self.flush()
+            try:
+                await unbroken(self.flush())  # in its thread it goes on anyway, and the lines shall stay in order
+            except ZsrError as error:
+                _log.error("a run's log could not be written: %s", error)

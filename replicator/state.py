@@ -11,13 +11,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from replicator.database import as_zsr_error, connect
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.files import file_error
 from replicator.jobs import Failure, JobId, JobState, Outcome
 from replicator.journal import KINDS, from_json, to_json
 
@@ -73,17 +75,17 @@ class State:
         Raises:
             ZsrError: the file cannot be opened or made, or was written by a newer zsr.
         """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            return cls(connect(path), moved_aside=None)
-        except sqlite3.OperationalError as error:
-            raise as_zsr_error(error, path) from error
-        except sqlite3.DatabaseError:
-            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-            path.rename(aside)
-            for companion in ("-wal", "-shm"):
-                path.with_name(path.name + companion).unlink(missing_ok=True)
-            return cls(connect(path), moved_aside=aside)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                return cls(connect(path), moved_aside=None)
+            except sqlite3.OperationalError as error:
+                raise as_zsr_error(error, path) from error
+            except sqlite3.DatabaseError:
+                aside = _move_aside(path)
+                return cls(connect(path), moved_aside=aside)
+        except OSError as error:
+            raise file_error(error, f"open '{path}'") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -133,6 +135,24 @@ class State:
         """The state of one job, or None if it is not remembered."""
         return self.jobs().get(job)
 
+    def count_slots(self, wanted: dict[JobId, str | None], now: float) -> None:
+        """Say of what schedule each job's slots are that count as missed when they pass; None: none, it is disabled.
+
+        Where that changes, counting begins anew: slots of a time when the job was disabled, or had another schedule,
+        were not missed.
+        """
+        known = {row["job"]: row["slots_of"] for row in self._rows("SELECT job, slots_of FROM job_state")}
+        changes = [(of, str(job)) for job, of in wanted.items() if str(job) in known and known[str(job)] != of]
+        if not changes:
+            return
+        with self._write() as db:
+            db.executemany(
+                "UPDATE job_state SET slots_of = ?1, slots_from = CASE "
+                "WHEN ?1 IS NULL OR last_start = 0 THEN 0 WHEN slots_of IS NULL AND slots_from > 0 THEN slots_from "
+                "ELSE ?3 END WHERE job = ?2",
+                [(of, job, now) for of, job in changes],
+            )
+
     def schedule_now(self, job: JobId) -> None:
         """Make a job due at once: as if it had never been tried (failures stay counted)."""
         with self._write() as db:
@@ -166,8 +186,9 @@ class State:
         with self._write() as db:
             db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), start))
             db.execute(
-                "UPDATE job_state SET last_try = ?, last_start = ?, missed_runs = missed_runs + ? WHERE job = ?",
-                (start, start, missed, str(job)),
+                "UPDATE job_state SET last_try = ?, last_start = ?, slots_from = ?, missed_runs = missed_runs + ? "
+                "WHERE job = ?",
+                (start, start, start, missed, str(job)),
             )
             cursor = db.execute("INSERT INTO runs (job, start, owner) VALUES (?, ?, ?)", (str(job), start, owner))
             run = int(cursor.lastrowid or 0)
@@ -182,11 +203,17 @@ class State:
         sent_bytes: int,
         unreplicated: int | None = None,
         resume_pending: bool = False,
-        retention: Retention = Retention(),
+        retention: Retention | None = None,
     ) -> None:
-        """Record a run's end: history, job state, counters and journal in one transaction."""
+        """Record a run's end: history, job state, counters and journal in one transaction.
+
+        Nothing changes if the run has ended already (somebody else closed it) or its job was forgotten: a run ends
+        once. ``retention`` None keeps all history for now.
+        """
         job = str(event.job)
         with self._write() as db:
+            if db.execute("SELECT 1 FROM runs WHERE id = ? AND finish IS NULL", (event.run,)).fetchone() is None:
+                return
             match event:
                 case RunSucceeded():
                     db.execute(
@@ -214,20 +241,23 @@ class State:
             )
             _end_record(db, event, sent_bytes)
             _journal(db, event)
-            _prune(db, job, event.time, retention)
+            if retention is not None:
+                _prune(db, job, event.time, retention)
 
     def interrupted_runs(self) -> list[RunRecord]:
         """Runs that have begun and not ended: going on now, or cut off by a kill or a power cut."""
         return [_record(row) for row in self._rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
 
     def runs(self, job: JobId, limit: int = 20) -> list[RunRecord]:
-        """The newest runs of a job, newest first."""
+        """The newest runs of a job, newest first; -1: all of them."""
         rows = self._rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
         return [_record(row) for row in rows]
 
     def log(self, run: int, lines: Sequence[tuple[float, str, str]]) -> None:
-        """Add lines (time, level, text) to a run's log."""
+        """Add lines (time, level, text) to a run's log; not to that of a run which was forgotten with its job."""
         with self._write() as db:
+            if db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is None:
+                return
             last = db.execute("SELECT coalesce(max(number), 0) FROM run_log WHERE run = ?", (run,)).fetchone()[0]
             db.executemany(
                 "INSERT INTO run_log VALUES (?, ?, ?, ?, ?)",
@@ -293,6 +323,18 @@ class PluginMemory:
         self.state.set_note(self.plugin, key, value)
 
 
+def _move_aside(path: Path) -> Path:
+    """Give a damaged file another name, and what belongs to it, for whoever wants to look; nothing is overwritten."""
+    stem = f"{path.name}.damaged-{int(time.time())}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(1)))
+    aside = next(place for place in map(path.with_name, names) if not place.exists())
+    path.rename(aside)
+    for companion in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
+    return aside
+
+
 def _journal(db: sqlite3.Connection, event: Event) -> None:
     db.execute("INSERT INTO journal (time, kind, body) VALUES (?, ?, ?)", (event.time, *to_json(event)))
 
@@ -333,7 +375,7 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
     plain = {
         key: row[key]
         for key in row.keys()  # noqa: SIM118 - a Row iterates over values
-        if key not in ("job", "error_class", "message", "advice", "resume_pending")
+        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of")
     }
     return JobState(**plain, failure=failure, resume_pending=bool(row["resume_pending"]), errors=tuple(errors))
 

@@ -41,7 +41,7 @@ def job_status(
     job, scheduled = planned.job, planned.scheduled
     passed = 0
     if not (job.disabled or job.removal) and active is None:
-        passed = missed_runs(scheduled.event, scheduled.zone, state.last_start, now)
+        passed = missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)
     return JobStatus(
         job=job,
         guest=cluster.guests.get(job.id.guest),

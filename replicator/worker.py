@@ -14,7 +14,7 @@ from datetime import tzinfo
 
 from replicator.calendar import CalendarEvent
 from replicator.cluster.store import Cluster, ClusterStore
-from replicator.concurrency import first_leaf
+from replicator.concurrency import first_leaf, unbroken
 from replicator.config import Settings
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import RunCancelled, RunFailed, RunSucceeded
@@ -66,24 +66,33 @@ class Worker:
         """
         with guest_lock(self._settings.state_dir / "locks", job.id.guest):
             start = self._clock()
-            before = await asyncio.to_thread(self._begin_state, job, start)
-            missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.last_start, start)
-            run = await asyncio.to_thread(self._state.begin_run, job.id, start, owner=this_process(), missed=missed)
+            before, run = await unbroken(asyncio.to_thread(self._begin, job, start))
             active = ActiveRun(job, run, start)
             started(active)
             log = RunLog(self._state, run, listen, self._clock)
             try:
                 return await self._recorded(cluster, active, before, log)
             finally:
-                await asyncio.shield(log.flush())
+                await self._write_log(log)
 
     def zone(self, job: Job) -> tzinfo:
         """The zone of a job's schedule."""
         return zone(job.timezone) if job.timezone else self._settings.timezone
 
-    def _begin_state(self, job: Job, now: float) -> JobState:
+    def _begin(self, job: Job, now: float) -> tuple[JobState, int]:
+        """Record the start; the job's state before it, and the run's number."""
         self._state.ensure_job(job.id, now)
-        return self._state.job(job.id) or JobState(created=now)
+        before = self._state.job(job.id) or JobState(created=now)
+        missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
+        return before, self._state.begin_run(job.id, now, owner=this_process(), missed=missed)
+
+    @staticmethod
+    async def _write_log(log: RunLog) -> None:
+        """A log that cannot be written does not undo a run that was recorded."""
+        try:
+            await unbroken(log.flush())
+        except ZsrError as error:
+            _log.error("a run's log could not be written: %s", error)
 
     async def _recorded(self, cluster: Cluster, active: ActiveRun, before: JobState, log: RunLog) -> Outcome:
         job = active.job
@@ -93,7 +102,7 @@ class Worker:
         except asyncio.CancelledError:
             log.add("warning", "cancelled")
             event = RunCancelled(self._clock(), job.id, active.run)
-            await asyncio.shield(self._finish(event, active))
+            await unbroken(self._finish(event, active))
             raise
         except ZsrError as error:
             self._note_reach(job, error)
@@ -121,9 +130,9 @@ class Worker:
 
     async def _guarded(self, cluster: Cluster, active: ActiveRun, log: RunLog) -> RunResult | None:
         """The run's outermost frame: what nobody expected becomes class ``internal``, with its traceback logged."""
-        flushing = asyncio.create_task(log.keep_flushing())
         try:
-            return await self._execute(cluster, active, log)
+            async with log.written_as_it_comes():
+                return await self._execute(cluster, active, log)
         except (ZsrError, asyncio.CancelledError):
             raise
         except BaseExceptionGroup as errors:
@@ -133,8 +142,6 @@ class Worker:
             raise self._unexpected(active, leaf, log) from errors
         except Exception as error:
             raise self._unexpected(active, error, log) from error
-        finally:
-            flushing.cancel()
 
     @staticmethod
     def _unexpected(active: ActiveRun, error: BaseException, log: RunLog) -> InternalError:
@@ -217,7 +224,10 @@ def failed_log(log: RunLog, error: ZsrError) -> None:
 
 
 def close_interrupted(state: State, now: float) -> list[RunRecord]:
-    """Record runs whose process is gone (killed, power cut) as failed; they were cut off from outside."""
+    """Record runs whose process is gone (killed, power cut) as failed; they were cut off from outside.
+
+    History is not tidied here, for what is to be kept is not known; the next run does it.
+    """
     closed = []
     for record in state.interrupted_runs():
         if is_alive(record.owner):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_LOCALTIME = Path("/etc/localtime")
 
 
 def zone(name: str) -> ZoneInfo:
@@ -16,13 +19,11 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_zone() -> ZoneInfo:
-    """The machine's zone: ``$TZ``, else what ``/etc/localtime`` points to, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":")
-    if named:
-        return zone(named)
-    link = Path("/etc/localtime").resolve()
-    name = str(link).rpartition("zoneinfo/")[2]
-    try:
-        return zone(name)
-    except ValueError:
-        return ZoneInfo("UTC")
+    """The machine's zone: ``$TZ`` if it names one, else that of ``/etc/localtime``, else UTC."""
+    names = (os.environ.get("TZ", "").removeprefix(":"), str(_LOCALTIME.resolve()).rpartition("zoneinfo/")[2])
+    for name in names:
+        with suppress(ValueError):  # $TZ may also hold a rule, like CET-1CEST, which names no zone
+            return zone(name)
+    with suppress(OSError, ValueError), _LOCALTIME.open("rb") as rules:  # a copy instead of a link: no name, but rules
+        return ZoneInfo.from_file(rules, key="localtime")
+    return ZoneInfo("UTC")

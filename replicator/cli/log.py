@@ -10,6 +10,7 @@ from replicator.cli.node import config_option, settings, state
 from replicator.cli.output import format_option, print_json
 from replicator.errors import ConfigError
 from replicator.jobs import JobId
+from replicator.processes import is_alive
 from replicator.state import LogLine, RunRecord, State
 
 
@@ -24,7 +25,7 @@ def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) ->
     """Print the log of job ID's newest run, or of another one."""
     memory = state(settings())
     try:
-        records = memory.runs(JobId.parse(job_id), limit=100)
+        records = memory.runs(JobId.parse(job_id), limit=100 if number is None else -1)
         if not records:
             raise ConfigError(f"Job {job_id} has not run on this node.")
         if runs:
@@ -57,7 +58,7 @@ def _print_log(memory: State, record: RunRecord, form: str, *, follow: bool) -> 
         return
     seen = _print_lines(lines, 0)
     while follow:
-        going = any(run.id == record.id for run in memory.interrupted_runs())
+        going = any(run.id == record.id and is_alive(run.owner) for run in memory.interrupted_runs())
         seen = _print_lines(memory.run_log(record.id, seen), seen)
         if not going:
             return

@@ -10,7 +10,12 @@ import click
 from replicator.cli.node import ask_daemon, config_option, settings, state, store
 from replicator.config import Settings
 from replicator.control import NoDaemonError
+from replicator.errors import BusyError
 from replicator.jobs import JobId, Outcome
+
+
+class CancelledRunError(BusyError):
+    """The run that was waited for was stopped on request; it is no failure of the job, but nothing was proven."""
 
 
 @click.command()
@@ -24,7 +29,10 @@ def run(job_id: str | None, verbose: bool) -> None:
     say = _print if verbose else _be_silent
     try:
         if wanted is not None:
-            well = ask_daemon(node, {"verb": "run", "job": str(wanted)}, say) == Outcome.SUCCESS
+            outcome = ask_daemon(node, {"verb": "run", "job": str(wanted)}, say)
+            if outcome == Outcome.CANCELLED:
+                raise CancelledRunError(f"The run of job {wanted} was cancelled.", advice="")
+            well = outcome == Outcome.SUCCESS
         else:
             ask_daemon(node, {"verb": "ping"})
             click.echo("The daemon runs and starts what is due by itself; name a job with --id.", err=True)
@@ -65,8 +73,10 @@ def schedule_now(job_id: str) -> None:
         ask_daemon(node, {"verb": "schedule-now", "job": str(job.id)})
     except NoDaemonError:
         memory = state(node)
-        memory.schedule_now(job.id)
-        memory.close()
+        try:
+            memory.schedule_now(job.id)
+        finally:
+            memory.close()
 
 
 @click.command()

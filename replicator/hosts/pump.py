@@ -15,6 +15,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 PIPE_SIZE = 1024 * 1024
 """Wanted size of the pipes, in bytes: Linux's default upper limit for everybody (pipe(7))."""
@@ -82,8 +83,13 @@ class Pump:
         self._splice = hasattr(os, "splice")
 
     async def run(self) -> None:
-        """Move until the source ends or the sink goes away; a cancel stops the thread before it returns."""
-        moving = asyncio.ensure_future(asyncio.to_thread(self._move_and_close))
+        """Move until the source ends or the sink goes away; a cancel stops the thread before it returns.
+
+        The thread is the pump's own: a transfer lasts for hours, and the loop's shared threads are few.
+        """
+        thread = ThreadPoolExecutor(1, thread_name_prefix="zsr-pump")
+        moving = asyncio.get_running_loop().run_in_executor(thread, self._move_and_close)
+        thread.shutdown(wait=False)
         try:
             await asyncio.shield(moving)
         except asyncio.CancelledError:
