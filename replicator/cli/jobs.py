@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from replicator.cli.node import config_option, settings, state, store, tell_daemon
+from replicator.cli.node import config_option, memory_of, settings, store, tell_daemon
 from replicator.cli.output import format_option, print_json, print_table
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.store import ChangedError, Cluster, ClusterStore
 from replicator.config import Settings
 from replicator.durations import parse_duration
 from replicator.errors import ConfigError
 from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId, Removal
+
+ATTEMPTS = 5
+"""How often a change is tried anew because somebody else's came in between."""
 
 DELETABLE = ("schedule", "rate", "comment", "disable", "rpo", "timezone", "removal")
 
@@ -84,6 +88,7 @@ def list_jobs(form: str) -> None:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
+@click.option("--format", type=click.Choice(["json"]), expose_value=False, help="There is only this one.")
 @config_option
 def read(job_id: str) -> None:
     """Print the settings of job ID as JSON, with the digest of the cluster."""
@@ -100,9 +105,7 @@ def read(job_id: str) -> None:
 def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
     node = settings()
-    where = store(node)
-    job = _without(where.read().job(JobId.parse(job_id)), delete_keys)
-    where.update_job(_changed(job, values), digest=digest)
+    _change(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
     tell_daemon(node)
 
 
@@ -124,9 +127,30 @@ def disable(job_id: str) -> None:
 
 def _set_disabled(job_id: str, *, disabled: bool) -> None:
     node = settings()
-    where = store(node)
-    where.update_job(replace(where.read().job(JobId.parse(job_id)), disabled=disabled))
+    _change(store(node), JobId.parse(job_id), lambda job: replace(job, disabled=disabled))
     tell_daemon(node)
+
+
+def _change(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
+    """Change a job as it is at the moment of writing: what somebody else changes meanwhile is never undone.
+
+    Raises:
+        ChangedError: the cluster is not at the digest that the user asked for, or never comes to rest.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _change_once(where, job_id, change, digest)
+        except ChangedError:
+            if digest is not None:
+                raise
+    return _change_once(where, job_id, change, digest)
+
+
+def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None) -> Job:
+    cluster = where.read()
+    job = change(cluster.job(job_id))
+    where.update_job(job, digest=cluster.digest if digest is None else digest)
+    return job
 
 
 @click.command()
@@ -143,8 +167,8 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
     if force:
         _delete_at_once(node, where, JobId.parse(job_id))
         return
-    job = where.read().job(JobId.parse(job_id))
-    where.update_job(replace(job, removal=Removal.LOCAL if keep else Removal.FULL))
+    removal = Removal.LOCAL if keep else Removal.FULL
+    job = _change(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
     tell_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
     click.echo(f"Job {job.id} is marked for removal; {what} are removed in the background.", err=True)
@@ -154,13 +178,10 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
     where.delete_job(job_id)
-    memory = state(node)
-    try:
-        if memory.job(job_id) is not None:
-            memory.forget(job_id, time.time())
-    finally:
-        memory.close()
-    tell_daemon(node)
+    if not tell_daemon(node):  # the daemon forgets it by itself, after a run that is going on
+        with memory_of(node) as memory:
+            if memory.job(job_id) is not None:
+                memory.forget(job_id, time.time())
     click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)
 
 

@@ -2,75 +2,100 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 
 import click
 
-from replicator.cli.node import config_option, settings, state
-from replicator.cli.output import format_option, print_json
+from replicator.cli.node import config_option, memory_of, settings
+from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.errors import ConfigError
 from replicator.jobs import JobId
 from replicator.processes import is_alive
 from replicator.state import LogLine, RunRecord, State
+
+_LOOK_AGAIN = 0.5
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--run", "number", type=int, help="The run of this number; see --runs. [default: the newest]")
 @click.option("--runs", is_flag=True, help="List the newest runs instead.")
-@click.option("--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--follow", is_flag=True, help="Go on until the run ends; with --format json one line an object.")
 @format_option
 @config_option
 def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) -> None:
     """Print the log of job ID's newest run, or of another one."""
-    memory = state(settings())
-    try:
-        records = memory.runs(JobId.parse(job_id), limit=100 if number is None else -1)
-        if not records:
-            raise ConfigError(f"Job {job_id} has not run on this node.")
+    node = settings()
+    job = JobId.parse(job_id)
+    with memory_of(node) as memory:
+        records = memory.runs(job, limit=-1)
         if runs:
-            _print_runs(records, form)
-            return
-        record = next((r for r in records if number in (None, r.id)), None)
-        if record is None:
-            known = ", ".join(str(r.id) for r in records[:10])
-            raise ConfigError(f"Job {job_id} has no run {number}.", advice=f"The newest are: {known}.")
-        _print_log(memory, record, form, follow=follow)
-    finally:
-        memory.close()
+            _print_runs(records, form, node.timezone)
+        else:
+            _print_log(memory, _wanted(job, records, number), form, node.timezone, follow=follow)
 
 
-def _print_runs(records: list[RunRecord], form: str) -> None:
+def _wanted(job: JobId, records: list[RunRecord], number: int | None) -> RunRecord:
+    if not records:
+        raise ConfigError(f"Job {job} has not run on this node.", advice="See: zsr status.")
+    record = next((r for r in records if number in (None, r.id)), None)
+    if record is None:
+        known = ", ".join(str(r.id) for r in records[:10])
+        raise ConfigError(f"Job {job} has no run {number}.", advice=f"The newest are: {known}.")
+    return record
+
+
+def _print_runs(records: list[RunRecord], form: str, zone: tzinfo) -> None:
     if form == "json":
         print_json([_record_json(record) for record in records])
         return
-    for record in records:
-        outcome = str(record.outcome) if record.outcome else "running"
-        click.echo(f"{record.id:>6}  {_time(record.start)}  {outcome:<9}  {record.message or ''}".rstrip())
-
-
-def _print_log(memory: State, record: RunRecord, form: str, *, follow: bool) -> None:
-    lines = memory.run_log(record.id)
-    if form == "json":
-        print_json(
-            {**_record_json(record), "lines": [{"t": line.time, "l": line.level, "m": line.text} for line in lines]}
+    rows = [
+        (
+            str(record.id),
+            local_time(record.start, zone),
+            "-" if record.finish is None else f"{record.finish - record.start:.1f}",
+            str(record.sent_bytes) if record.finish else "-",
+            str(record.outcome) if record.outcome else "running" if is_alive(record.owner) else "cut off",
+            record.message or "",
         )
+        for record in records
+    ]
+    print_table(("Run", "Start", "Duration", "SentBytes", "Outcome", "Error"), rows)
+
+
+def _print_log(memory: State, record: RunRecord, form: str, zone: tzinfo, *, follow: bool) -> None:
+    if form == "json" and not follow:
+        print_json({**_record_json(record), "lines": [_line_json(line) for line in memory.run_log(record.id)]})
         return
-    seen = _print_lines(lines, 0)
-    while follow:
-        going = any(run.id == record.id and is_alive(run.owner) for run in memory.interrupted_runs())
-        seen = _print_lines(memory.run_log(record.id, seen), seen)
-        if not going:
-            return
-        time.sleep(0.5)
+    show: Callable[[LogLine], str] = (
+        (lambda line: json.dumps(_line_json(line), ensure_ascii=False))
+        if form == "json"
+        else (lambda line: _line_text(line, zone))
+    )
+    seen, going = 0, True
+    while going:
+        going = follow and _is_going(memory, record)  # asked before the lines are read, so that the last are not missed
+        for line in memory.run_log(record.id, seen):
+            click.echo(show(line))
+            seen = line.number
+        if going:
+            time.sleep(_LOOK_AGAIN)
 
 
-def _print_lines(lines: list[LogLine], seen: int) -> int:
-    for line in lines:
-        mark = "" if line.level == "info" else f"{line.level}: "
-        click.echo(f"{_time(line.time)} {mark}{line.text}")
-        seen = line.number
-    return seen
+def _is_going(memory: State, record: RunRecord) -> bool:
+    return is_alive(record.owner) and any(run.id == record.id for run in memory.interrupted_runs())
+
+
+def _line_text(line: LogLine, zone: tzinfo) -> str:
+    mark = "" if line.level == "info" else f"{line.level}: "
+    return f"{datetime.fromtimestamp(line.time, zone):%Y-%m-%d %H:%M:%S} {mark}{line.text}"
+
+
+def _line_json(line: LogLine) -> dict[str, object]:
+    return {"t": line.time, "l": line.level, "m": line.text}
 
 
 def _record_json(record: RunRecord) -> dict[str, object]:
@@ -85,7 +110,3 @@ def _record_json(record: RunRecord) -> dict[str, object]:
         "sent_bytes": record.sent_bytes,
         "last_sync": record.last_sync,
     }
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

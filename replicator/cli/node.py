@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +44,22 @@ def settings() -> Settings:
 
 def store(node: Settings) -> ClusterStore:
     """The cluster store that the settings name."""
-    return FileStore(node.cluster_path, node.timezone)
+    return store_in(node.cluster_path, node.timezone)
+
+
+def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
+    """The cluster store in a file; ``zone`` is for the rule that a new schedule must fire once more."""
+    return FileStore(path, zone)
+
+
+@contextmanager
+def memory_of(node: Settings) -> Iterator[State]:
+    """The open ``state.db`` while the body runs."""
+    memory = state(node)
+    try:
+        yield memory
+    finally:
+        memory.close()
 
 
 def state(node: Settings) -> State:
@@ -59,9 +76,10 @@ def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = la
     return asyncio.run(call(node.control, request, say))
 
 
-def tell_daemon(node: Settings) -> None:
-    """Let the daemon look at the cluster at once, if it runs; it would notice by itself within seconds."""
+def tell_daemon(node: Settings) -> bool:
+    """Let the daemon look at the cluster at once, and say whether it runs; it would notice by itself within seconds."""
     try:
         ask_daemon(node, {"verb": "reload"})
     except NoDaemonError:
-        return
+        return False
+    return True

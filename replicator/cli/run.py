@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import click
 
-from replicator.cli.node import ask_daemon, config_option, settings, state, store
+from replicator.cli.node import ask_daemon, config_option, memory_of, settings, store
 from replicator.config import Settings
 from replicator.control import NoDaemonError
-from replicator.errors import BusyError
+from replicator.errors import BusyError, ConfigError
 from replicator.jobs import JobId, Outcome
 
 
@@ -47,11 +47,8 @@ def run(job_id: str | None, verbose: bool) -> None:
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
     from replicator.foreground import run_jobs  # noqa: PLC0415 - quick start when the daemon does it
 
-    memory = state(node)
-    try:
+    with memory_of(node) as memory:
         return asyncio.run(run_jobs(node, store(node), memory, wanted, say))
-    finally:
-        memory.close()
 
 
 def _print(line: str) -> None:
@@ -68,15 +65,19 @@ def _be_silent(_: str) -> None:
 def schedule_now(job_id: str) -> None:
     """Let job ID run at the next possible moment, whatever its schedule."""
     node = settings()
-    job = store(node).read().job(JobId.parse(job_id))
+    wanted = JobId.parse(job_id)
     try:
-        ask_daemon(node, {"verb": "schedule-now", "job": str(job.id)})
+        ask_daemon(node, {"verb": "schedule-now", "job": str(wanted)})
     except NoDaemonError:
-        memory = state(node)
-        try:
-            memory.schedule_now(job.id)
-        finally:
-            memory.close()
+        cluster = store(node).read()
+        job = cluster.job(wanted)
+        if job not in cluster.jobs_of(node.node):
+            raise ConfigError(
+                f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Say it there."
+            ) from None
+        with memory_of(node) as memory:
+            memory.schedule_now(wanted)
+        click.echo("No daemon is running; it will run the job first when it starts.", err=True)
 
 
 @click.command()

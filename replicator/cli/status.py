@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from replicator.cli.node import ask_daemon, config_option, settings, state, store
+from replicator.cli.node import ask_daemon, config_option, memory_of, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.config import Settings
 from replicator.control import NoDaemonError
-from replicator.durations import words
+from replicator.durations import compact
 
-COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "Promise", "State")
+COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "RPO", "Kept", "State")
+"""Those of the peer, and before the last one: how old the replica is, how old it may be, and whether it is not."""
 
 
 @click.command()
@@ -46,11 +47,8 @@ def _remembered(node: Settings) -> list[dict[str, Any]]:
 
     now = time.time()
     cluster = store(node).read()
-    memory = state(node)
-    try:
+    with memory_of(node) as memory:
         states = memory.jobs()
-    finally:
-        memory.close()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
     return [job_json(job, now) for job in statuses(plan, cluster, node.node, states, {}, now)]
 
@@ -66,8 +64,9 @@ def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
         coming,
         "-" if job["duration"] is None else f"{job['duration']:.1f}",
         str(job["fail_count"]),
-        "-" if job["lag"] is None else words(job["lag"]),
-        f"{words(job['rpo'])} {'kept' if job['rpo_kept'] else 'BROKEN'}",
+        "-" if job["lag"] is None else compact(job["lag"]),
+        compact(job["rpo"]),
+        "yes" if job["rpo_kept"] else "NO",
         _state(job),
     )
 
