@@ -81,10 +81,15 @@ class CalendarEvent:
         inner, opening, closing = self._fields.day_gaps()
         day, last_year = first // _DAY, date.fromordinal(first // _DAY + _EPOCH).year + _HORIZON_YEARS
         longest = float(inner) if inner else None
+        week_later = day + 7
         while (following := self._next_day(day + 1)) is not None:
             longest = max(longest or 0.0, float((following - day) * _DAY - closing + opening))
             day = following
-            if self._fields.every_day or date.fromordinal(day + _EPOCH).year > last_year:
+            if (
+                self._fields.every_day
+                or (self._fields.every_date and day >= week_later)
+                or date.fromordinal(day + _EPOCH).year > last_year
+            ):
                 break
         return longest
 
