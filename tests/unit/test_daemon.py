@@ -198,6 +198,16 @@ class TestUnreachable:
             stage.clock.now += 10 * MINUTE
             await at_rest(stage, 3)
 
+    async def test_old_news_do_not_make_a_job_due_again_and_again(self, stage: Stage, answers: set[str]) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        stage.script.acts[JOB] = [NetworkError("beta is away.", node="beta") for _ in range(9)]
+        stage.script.acts[JobId(101, 0)] = [NetworkError("beta is away.", node="beta")]
+        async with stage.running():
+            await at_rest(stage, 2)
+            stage.clock.now += 30
+            answers.add("beta")
+            await at_rest(stage, 4)
+
     async def test_is_still_known_after_a_restart(self, stage: Stage, answers: set[str]) -> None:
         stage.script.acts[JOB] = [NetworkError("beta is away.", node="beta")]
         async with stage.running():
