@@ -283,8 +283,8 @@ class TestWhatMayGoWrong:
             await at_rest(stage, 2)
             assert sum("last good settings" in record.message for record in caplog.records) == 1
             stage.write(CLUSTER + JOB_100 + "rate = 5\n")
-            await until(lambda: daemon.status().config.ok)
-            assert shown(daemon).job.rate == 5
+            await until(lambda: shown(daemon).job.rate == 5)
+            assert daemon.status().config.ok
 
     @pytest.mark.parametrize(
         "text", ["[nodes", CLUSTER.replace("alpha", "delta")], ids=["no TOML", "without this node"]
