@@ -12,7 +12,7 @@ from replicator.cluster.store import Cluster
 from replicator.errors import ConfigError, ZsrError
 from replicator.jobs import Guest, Job, JobId
 from replicator.plugins import HeldReplica
-from replicator.replication.look import guest_volumes_on
+from replicator.replication.look import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.plan import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Inventory
@@ -32,7 +32,8 @@ async def survey(cluster: Cluster, jobs: Iterable[Job], node: ZfsClient) -> Surv
     for storage in cluster.storages.values():
         if storage.allowed_on(node.node):
             try:
-                inventories[storage.name] = await node.inventory(storage.path_on(node.node))
+                depth = max((look_depth(guest, storage) for guest in cluster.guests.values()), default=2)
+                inventories[storage.name] = await node.inventory(storage.path_on(node.node), depth=depth)
             except ZsrError:
                 continue
     held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
@@ -67,10 +68,12 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
 
 def _of_guest(job: Job, guest: Guest, cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> int | None:
     total = 0
-    for name, inventory in inventories.items():
-        path = cluster.storages[name].path_on(node)
+    for storage in guest_storages(guest, cluster.storages.values(), node):
+        inventory, path = inventories.get(storage.name), storage.path_on(node)
+        if inventory is None:
+            return None
         try:
-            volumes = guest_volumes_on(guest, cluster.storages[name], inventory, path)
+            volumes = guest_volumes_on(guest, storage, inventory, path)
         except ZsrError:
             return None
         for volume in volumes:

@@ -30,14 +30,14 @@ async def look(job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsC
     """
     volumes: list[Sides] = []
     orphans: list[Dataset] = []
-    for storage in _guest_storages(guest, storages, source.node):
+    for storage in guest_storages(guest, storages, source.node):
         here = storage.path_on(source.node)
         if not storage.allowed_on(target.node):
-            inventory = await source.inventory(here, depth=_depth(guest, storage))
+            inventory = await source.inventory(here, depth=look_depth(guest, storage))
             _refuse_restricted(guest, storage, target.node, guest_volumes_on(guest, storage, inventory, here))
             continue
         there = storage.path_on(target.node)
-        depth = _depth(guest, storage)
+        depth = look_depth(guest, storage)
         ours, theirs = await together(source.inventory(here, depth=depth), _unless_missing(target, there, depth))
         wanted = guest_volumes_on(guest, storage, ours, here)
         if isinstance(theirs, StorageMissingError):
@@ -77,13 +77,14 @@ def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path:
     return listed
 
 
-def _guest_storages(guest: Guest, storages: Iterable[Storage], node: str) -> list[Storage]:
+def guest_storages(guest: Guest, storages: Iterable[Storage], node: str) -> list[Storage]:
+    """The storages on which a guest may have volumes, as far as a node may use them."""
     by_name = {storage.name: storage for storage in storages}
     names = guest.storages or tuple(dict.fromkeys(v.storage for v in guest.volumes)) or tuple(by_name)
     return [by_name[name] for name in names if by_name[name].allowed_on(node)]
 
 
-def _depth(guest: Guest, storage: Storage) -> int:
+def look_depth(guest: Guest, storage: Storage) -> int:
     """How deep to look: a volume's snapshots are one level below it, and its name may have parts."""
     return 2 + max((v.name.count("/") for v in guest.volumes if v.storage == storage.name), default=0)
 
