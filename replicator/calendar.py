@@ -60,13 +60,15 @@ class CalendarEvent:
 
     def count(self, after: float, until: float, zone: tzinfo) -> int:
         """How many events lie after ``after`` and not after ``until``."""
+        step = self._fields.even_step if self.utc or zone is UTC else None
         total = 0
         following = self.next(after, zone)
         while following is not None and following <= until:
-            step = self._every_seconds()
-            if step and (self.utc or zone is UTC):
+            if step:
                 return total + 1 + int((until - following) // step)
             total += 1
+            if until - following < 1:
+                break
             following = self.next(following, zone)
         return total
 
@@ -92,10 +94,6 @@ class CalendarEvent:
             ):
                 break
         return longest
-
-    def _every_seconds(self) -> int | None:
-        """The step of an event that fires evenly, day and night, every day; None for all others."""
-        return self._fields.even_step() if self._fields.every_day else None
 
     def _next_wall(self, start: int) -> int | None:
         """The first matching wall second at or after one."""
@@ -143,10 +141,11 @@ class CalendarEvent:
         local = _FACE + timedelta(seconds=wall)
         before = local.replace(tzinfo=zone)
         offset = before.utcoffset() or timedelta()
+        folded = before.replace(fold=1).utcoffset() or timedelta()
         moment = wall - _seconds(offset)
-        if _wall(moment, zone) == wall:
+        if offset == folded or _wall(moment, zone) == wall:
             return moment
-        jump = _jump(wall - _seconds(local.replace(tzinfo=zone, fold=1).utcoffset() or timedelta()), moment, zone)
+        jump = _jump(wall - _seconds(folded), moment, zone)
         if self._fields.every_hour and _hour_is_gone(wall, jump, zone):
             return None
         return jump
@@ -168,15 +167,15 @@ def _seconds(offset: timedelta) -> int:
 
 def _wall(moment: int, zone: tzinfo) -> int:
     """What a clock in a zone shows at a unix time, as wall seconds."""
-    offset = (_START + timedelta(seconds=moment)).astimezone(zone).utcoffset() if _within_dates(moment) else None
+    if not _EARLIEST <= moment < _LATEST:
+        return moment
+    offset = (_START + timedelta(0, moment)).astimezone(zone).utcoffset()
     return moment + (_seconds(offset) if offset is not None else 0)
 
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _within_dates(moment: int) -> bool:
-    return (_FIRST_DAY + 2) * _DAY <= moment < (_END_OF_TIME + 3000) * _DAY
+_EARLIEST = (_FIRST_DAY + 2) * _DAY
+_LATEST = (_END_OF_TIME + 3000) * _DAY
 
 
 def _jump(before: int, after: int, zone: tzinfo) -> int:

@@ -51,22 +51,26 @@ class _Unit:
     name: str
     first: int
     limit: int
+    article: str = "a"
 
 
 _YEAR = _Unit("year", 0, 2200)
 _MONTH = _Unit("month", 1, 13)
 _DAY = _Unit("day", 1, 32)
-_HOUR = _Unit("hour", 0, 24)
+_HOUR = _Unit("hour", 0, 24, "an")
 _MINUTE = _Unit("minute", 0, 60)
 _SECOND = _Unit("second", 0, 60)
 
 
 class Fields:
-    """The values at which an event fires, each sorted; ``years`` is None for every year."""
+    """The values at which an event fires, each sorted; ``years`` is None for every year.
+
+    ``even_step`` is the seconds between events that come evenly, day and night, every day; None for all others.
+    """
 
     __slots__ = (
-        "_next_hour", "_next_minute", "_next_second", "days", "every_date", "every_day", "every_hour", "first_time",
-        "hours", "minutes", "months", "seconds", "weekdays", "years",
+        "_next_hour", "_next_minute", "_next_second", "days", "even_step", "every_date", "every_day", "every_hour",
+        "first_time", "hours", "minutes", "months", "seconds", "weekdays", "years",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +97,7 @@ class Fields:
         self._next_minute = _following(self.minutes, 60)
         self._next_second = _following(self.seconds, 60)
         self.first_time = self.hours[0] * 3600 + self.minutes[0] * 60 + self.seconds[0]
+        self.even_step = self._even_step() if self.every_day else None
 
     def next_time(self, second: int) -> int | None:
         """The first matching second of the day at or after one; None if the day has no more."""
@@ -128,7 +133,7 @@ class Fields:
         last = self.hours[-1] * 3600 + self.minutes[-1] * 60 + self.seconds[-1]
         return max(in_hour, across), self.first_time, last
 
-    def even_step(self) -> int | None:
+    def _even_step(self) -> int | None:
         """The seconds between events if they are evenly spaced over the whole day; None if they are not."""
         gap, opening, closing = self.day_gaps()
         number = len(self.hours) * len(self.minutes) * len(self.seconds)
@@ -282,6 +287,6 @@ class _Parser:
     def _number(self, unit: _Unit) -> int:
         match = re.compile(r"[0-9]+", re.ASCII).match(self._text, self._at)
         if match is None or len(match[0]) > 18 or int(match[0]) >= unit.limit:
-            raise self._wrong(f"a {unit.name} from {unit.first} to {unit.limit - 1}")
+            raise self._wrong(f"{unit.article} {unit.name} from {unit.first} to {unit.limit - 1}")
         self._at = match.end()
         return int(match[0])

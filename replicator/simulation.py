@@ -91,12 +91,13 @@ class Simulation:
     def play(self) -> Iterator[SimulatedRun]:
         """The runs in order of their start."""
         scenario = self.scenario
-        actors = [_Actor(job, scenario) for job in scenario.jobs]
+        ranked = sorted(scenario.jobs, key=lambda job: job.id)
+        actors = [_Actor(job, rank, scenario) for rank, job in enumerate(ranked)]
         self.tallies = {actor.job.id: actor.tally for actor in actors}
         waiting = [entry for actor in actors if (entry := actor.entry()) is not None]
         heapify(waiting)
         ready: list[_Entry] = []
-        running: list[tuple[float, JobId, _Actor]] = []
+        running: list[_Entry] = []
         now = scenario.start
         while True:
             while running and running[0][0] <= now:
@@ -109,7 +110,7 @@ class Simulation:
             for actor in _startable(ready, running, scenario.max_parallel):
                 yield actor.begin(now)
                 self.busy_seconds += min(now + actor.job.duration, scenario.end) - now
-                heappush(running, (now + actor.job.duration, actor.job.id, actor))
+                heappush(running, (now + actor.job.duration, actor.rank, actor))
             following = min([entry[0] for entry in (*waiting[:1], *running[:1])], default=None)
             if following is None or following > scenario.end:
                 break
@@ -124,21 +125,23 @@ class Simulation:
         return self.busy_seconds / span if span > 0 else 0.0
 
 
-_Entry = tuple[float, JobId, "_Actor"]
+_Entry = tuple[float, int, "_Actor"]
+"""A moment, a job's place among all ids (numbers are compared quickly), and the job."""
 
 
-def _startable(ready: list[_Entry], running: list[tuple[float, JobId, _Actor]], max_parallel: int) -> Iterable[_Actor]:
+def _startable(ready: list[_Entry], running: list[_Entry], max_parallel: int) -> Iterable[_Actor]:
     """Take from the ready jobs those that start now, as `schedule.choose` would."""
     free = max_parallel - len(running)
-    busy = {job_id.guest for _, job_id, _ in running}
+    busy = {actor.job.id.guest for _, _, actor in running}
     chosen: list[_Actor] = []
     put_off: list[_Entry] = []
     while ready and len(chosen) < free:
         entry = heappop(ready)
-        if entry[1].guest in busy:
+        guest = entry[2].job.id.guest
+        if guest in busy:
             put_off.append(entry)
             continue
-        busy.add(entry[1].guest)
+        busy.add(guest)
         chosen.append(entry[2])
     for entry in put_off:
         heappush(ready, entry)
@@ -148,13 +151,15 @@ def _startable(ready: list[_Entry], running: list[tuple[float, JobId, _Actor]], 
 class _Actor:
     """One job with its state."""
 
-    def __init__(self, job: SimulatedJob, scenario: Scenario) -> None:
+    def __init__(self, job: SimulatedJob, rank: int, scenario: Scenario) -> None:
         self.job = job
+        self.rank = rank
         self.tally = Tally(rpo(job.event, job.rpo, scenario.start))
         self._scenario = scenario
         self._scheduled = Scheduled(
             job.id, job.event, job.zone, last_try=job.last_try, disabled=job.disabled, target=job.target
         )
+        self._due = next_run(self._scheduled)
         self._last_start = job.last_try
         self._synced = scenario.start
         self._marked = scenario.start
@@ -162,8 +167,7 @@ class _Actor:
 
     def entry(self) -> _Entry | None:
         """When the job is due, for the heap; None if it never is."""
-        when = next_run(self._scheduled)
-        return None if when is None else (when, self.job.id, self)
+        return None if self._due is None else (self._due, self.rank, self)
 
     def begin(self, now: float) -> SimulatedRun:
         """Start a run."""
@@ -176,7 +180,8 @@ class _Actor:
         self._scheduled = replace(
             self._scheduled, last_try=self._last_start, consecutive_failures=failures, answered_at=None
         )
-        return SimulatedRun(now, self.job.id, self._outcome, failures, next_run(self._scheduled))
+        self._due = next_run(self._scheduled)
+        return SimulatedRun(now, self.job.id, self._outcome, failures, self._due)
 
     def finish(self) -> None:
         """End the run that was begun."""
@@ -188,6 +193,7 @@ class _Actor:
         elif self._outcome is Result.UNREACHABLE and self._upcoming() is not Result.UNREACHABLE:
             probes = max(1, ceil((end - start) / PROBE_INTERVAL))
             self._scheduled = replace(self._scheduled, answered_at=start + probes * PROBE_INTERVAL)
+            self._due = next_run(self._scheduled)
 
     def end(self) -> None:
         """Account for the time from the last run to the scenario's end."""
