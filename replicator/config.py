@@ -27,6 +27,7 @@ from replicator.state import Retention
 from replicator.zones import local_zone, zone
 
 DEFAULT_PATH = Path("/etc/zsr/zsr.toml")
+_LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes with the end
 NODE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
@@ -65,12 +66,19 @@ def _absolute(value: str) -> str:
     return value
 
 
+def _socket_path(value: str) -> str:
+    if len(os.fsencode(_absolute(value))) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"a path of at most {_LONGEST_SOCKET_PATH} bytes, for it is that of a unix socket")
+    return value
+
+
 def _key_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
 NodeName = Annotated[str, AfterValidator(_node_name)]
+SocketPath = Annotated[str, AfterValidator(_socket_path)]
 HomePath = Annotated[str, AfterValidator(os.path.expanduser)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 ZoneName = Annotated[str, AfterValidator(_zone_name)]
@@ -108,7 +116,7 @@ class _File(_Section):
     timezone: ZoneName | None = None
     max_parallel: Annotated[int, Field(ge=1, le=32)] = 1
     state_dir: AbsolutePath = "/var/lib/zsr"
-    control: AbsolutePath = "/run/zsr/control.sock"
+    control: SocketPath = "/run/zsr/control.sock"
     cluster: _Cluster = _Cluster()
     history: _History = _History()
     zfs: _Zfs = _Zfs()

@@ -32,6 +32,12 @@ class NoDaemonError(NetworkError):
     default_advice = "Start it with: zsr daemon (or systemctl start zsr)."
 
 
+class LostDaemonError(NoDaemonError):
+    """The daemon ended before it answered: whether it did what it was asked is not known."""
+
+    default_advice = "See what it did: zsr status, zsr log ID."
+
+
 @asynccontextmanager
 async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
     """Serve the control socket while the body runs. A dead daemon's socket file is replaced.
@@ -126,7 +132,8 @@ async def call(path: Path, request: Request, say: Say = lambda line: None) -> ob
     """Ask the daemon, hand its lines on, and return its result.
 
     Raises:
-        NoDaemonError: none is running. ConfigError, ZsrError: what the daemon answered.
+        NoDaemonError: none is running. LostDaemonError: it ended before it answered.
+        ConfigError, ZsrError: what the daemon answered.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
@@ -146,10 +153,10 @@ async def call(path: Path, request: Request, say: Say = lambda line: None) -> ob
             else:
                 raise _remote_error(answer)
     except ConnectionError as error:
-        raise NoDaemonError("The zsr daemon went away before it answered.") from error
+        raise LostDaemonError("The zsr daemon went away before it answered.") from error
     finally:
         writer.close()
-    raise NoDaemonError("The zsr daemon went away before it answered.")
+    raise LostDaemonError("The zsr daemon went away before it answered.")
 
 
 def _remote_error(answer: dict[str, object]) -> ZsrError:

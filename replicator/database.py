@@ -54,8 +54,8 @@ CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (pl
 _VERSION = 1
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open or make the database with its tables.
+def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
+    """Open or make the database with its tables; ``search`` the whole file for damage.
 
     Raises:
         sqlite3.DatabaseError: the file is damaged (OperationalError: it cannot be used at all).
@@ -67,7 +67,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        _check(db)
+        if search:
+            _check(db)
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         _refuse_newer(path, version)

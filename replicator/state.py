@@ -17,13 +17,14 @@ from itertools import chain, count
 from pathlib import Path
 
 from replicator.database import as_zsr_error, connect
-from replicator.errors import ErrorClass
+from replicator.errors import ErrorClass, ZsrError
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.files import file_error
 from replicator.jobs import Failure, JobId, JobState, Outcome
 from replicator.journal import KINDS, from_json, to_json
 
 _JOURNAL_KEPT = 10_000
+_DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,24 @@ class State:
         self.moved_aside = moved_aside
 
     @classmethod
-    def open(cls, path: Path) -> State:
+    def open(cls, path: Path, *, mend: bool = True) -> State:
         """Open or make the file. A damaged one is moved aside (`moved_aside` then names it) and a new one begun.
 
+        ``mend`` False is for who only looks in while a daemon may have the file open: nothing is searched for damage,
+        and a damaged file stays where it is.
+
         Raises:
-            ZsrError: the file cannot be opened or made, or was written by a newer zsr.
+            ZsrError: the file cannot be opened or made, is of a newer zsr, or is damaged and may not be mended.
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                return cls(connect(path), moved_aside=None)
+                return cls(connect(path, search=mend), moved_aside=None)
             except sqlite3.OperationalError as error:
                 raise as_zsr_error(error, path) from error
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if not mend:
+                    raise ZsrError(f"'{path}' is damaged: {error}.", advice=_DAMAGED) from error
                 aside = _move_aside(path)
                 return cls(connect(path), moved_aside=aside)
         except OSError as error:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from replicator.cli.node import config_option, config_path, store_in
-from replicator.config import cluster_path, load_settings
+from replicator.cli.node import config_option, config_path, store, store_in
+from replicator.config import Settings, SettingsError, cluster_path, load_settings
 from replicator.errors import ConfigError
+from replicator.plugins import Problem
 
 
 @click.group()
@@ -21,11 +22,24 @@ def config() -> None:
 def check() -> None:
     """Say ``ok``, or all that is wrong with this node's settings and with the cluster's."""
     path = config_path()
-    wrong = [_wrong_with(lambda: load_settings(path)), _wrong_with(lambda: store_in(cluster_path(path)).read())]
-    told = [text for text in wrong if text]
+    readings = (
+        lambda: load_settings(path),
+        lambda: store_in(cluster_path(path)).read(),
+        lambda: _find_this_node(load_settings(path)),
+    )
+    told = [text for text in map(_wrong_with, readings) if text]
     if told:
         raise ConfigError("\n".join(dict.fromkeys(told)))
     click.echo("ok")
+
+
+def _find_this_node(node: Settings) -> None:
+    """Refuse settings of a node that the cluster does not have."""
+    nodes = store(node).read().nodes
+    if node.node not in nodes:
+        known = ", ".join(sorted(nodes)) or "none yet"
+        allowed = f"there is no such node in {node.cluster_path}; known: {known}"
+        raise SettingsError(node.path, [Problem("node", repr(node.node), allowed)])
 
 
 def _wrong_with(read: Callable[[], object]) -> str | None:

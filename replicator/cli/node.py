@@ -54,8 +54,8 @@ def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
 
 @contextmanager
 def memory_of(node: Settings) -> Iterator[State]:
-    """The open ``state.db`` while the body runs."""
-    memory = state(node)
+    """The open ``state.db`` while the body runs, for a look or a word; a daemon may have it open too."""
+    memory = State.open(_state_path(node), mend=False)
     try:
         yield memory
     finally:
@@ -63,8 +63,12 @@ def memory_of(node: Settings) -> Iterator[State]:
 
 
 def state(node: Settings) -> State:
-    """The open ``state.db``."""
-    return State.open(node.state_dir / "state.db")
+    """The open ``state.db`` for who does runs; a damaged file is moved aside."""
+    return State.open(_state_path(node))
+
+
+def _state_path(node: Settings) -> Path:
+    return node.state_dir / "state.db"
 
 
 def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = lambda line: None) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 
 import click
 
-from replicator.cli.node import ask_daemon, config_option, memory_of, settings, store
+from replicator.cli.node import ask_daemon, config_option, memory_of, settings, state, store
 from replicator.config import Settings
-from replicator.control import NoDaemonError
+from replicator.control import LostDaemonError, NoDaemonError
 from replicator.errors import BusyError, ConfigError
 from replicator.jobs import JobId, Outcome
 
@@ -37,6 +38,8 @@ def run(job_id: str | None, verbose: bool) -> None:
             ask_daemon(node, {"verb": "ping"})
             click.echo("The daemon runs and starts what is due by itself; name a job with --id.", err=True)
             return
+    except LostDaemonError:  # the run may have been done, or be cut off: nobody asked for a second one
+        raise
     except NoDaemonError:
         well = _in_foreground(node, wanted, say)
     if not well:
@@ -47,7 +50,7 @@ def run(job_id: str | None, verbose: bool) -> None:
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
     from replicator.foreground import run_jobs  # noqa: PLC0415 - quick start when the daemon does it
 
-    with memory_of(node) as memory:
+    with closing(state(node)) as memory:
         return asyncio.run(run_jobs(node, store(node), memory, wanted, say))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,13 @@ def test_every_command_has_help(zsr: Zsr) -> None:
     for name in names:
         said = zsr.bare(name, "--help")
         assert (said.exit, said.out.partition(" ")[0]) == (0, "Usage:"), name
+
+
+def test_every_command_is_described(zsr: Zsr) -> None:
+    described = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    listed = zsr.bare("--help").out.rpartition("Commands:")[2].splitlines()
+
+    assert {line.split()[0] for line in listed if line.strip()} == {*re.findall(r"`zsr ([a-z-]+)[^`]*`", described)}
 
 
 def test_a_misspelt_command_is_told_with_the_one_it_resembles(zsr: Zsr) -> None:
@@ -123,6 +131,15 @@ class TestConfigCheck:
         zsr.cluster_path.unlink()
 
         assert "There is no cluster file" in zsr("config", "check").err
+
+    def test_tells_of_a_node_that_the_cluster_does_not_have(self, zsr: Zsr) -> None:
+        zsr.settings_path.write_text(zsr.settings_path.read_text().replace('"alpha"', '"alhpa"'))
+
+        said = zsr("config", "check")
+
+        assert said.exit == 2
+        assert "node = 'alhpa': there is no such node" in said.err
+        assert said.err.rstrip().endswith("known: alpha, beta, gamma")
 
     def test_changes_nothing(self, zsr: Zsr) -> None:
         zsr("config", "check")

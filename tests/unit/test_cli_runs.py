@@ -40,6 +40,7 @@ class FakeDaemon:
         self.asked: list[Request] = []
         self.answers: dict[str, object] = {"ping": 4711}
         self.lines: list[str] = []
+        self.hang_up_on: str | None = None
         self._path = path
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -53,6 +54,8 @@ class FakeDaemon:
 
     async def _answer(self, request: Request, say: Say) -> object:
         self.asked.append(request)
+        if request["verb"] == self.hang_up_on:
+            raise asyncio.CancelledError
         answer = self.answers.get(str(request["verb"]))
         for line in self.lines:
             say(line)
@@ -256,6 +259,17 @@ class TestRun:
 
         assert zsr("run", "--id", "100-0").exit == exit_status
 
+    def test_is_not_begun_again_when_the_daemon_ends_in_the_middle(
+        self, zsr: Zsr, daemon: FakeDaemon, in_foreground: list[JobId | None]
+    ) -> None:
+        daemon.hang_up_on = "run"
+
+        said = zsr("run", "--id", "100-0")
+
+        assert said.exit == 1
+        assert "went away before it answered. See what it did" in said.err
+        assert in_foreground == []
+
     def test_of_all_is_the_daemons_own_business(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         assert "starts what is due by itself" in zsr.well("run").err
 
@@ -276,6 +290,21 @@ class TestScheduleNow:
 
         assert said.exit == 2
         assert "belongs to node beta, not to alpha" in said.err
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["log", "100-0"], ["schedule-now", "100-0"]])
+def test_who_only_looks_in_leaves_a_damaged_file_where_it_is(history: Zsr, arguments: list[str]) -> None:
+    path = history.folder / "state" / "state.db"
+    path.write_bytes(b"no database" * 1000)
+    for rest in ("-wal", "-shm"):
+        path.with_name(path.name + rest).unlink(missing_ok=True)
+
+    said = history(*arguments)
+
+    assert said.exit == 1
+    assert "state.db' is damaged" in said.err
+    assert "The daemon moves it aside when it starts" in said.err
+    assert path.read_bytes() == b"no database" * 1000
 
 
 def test_cancel_is_a_word_to_the_daemon(zsr: Zsr, daemon: FakeDaemon) -> None:

@@ -121,6 +121,7 @@ def test_an_error_names_file_key_value_and_what_is_allowed(file: Path) -> None:
         "max_parallel = 1.5",
         'state_dir = "relative"',
         'control = ""',
+        f'control = "/{"a" * 107}"',
         'timezone = "Mars/Olympus"',
         'timezone = "../../etc/passwd"',
         'cluster = "file"',
