@@ -15,6 +15,7 @@ from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from replicator.calendar_grammar import CalendarError, Fields, parse_fields
 
@@ -48,7 +49,7 @@ class CalendarEvent:
     def next(self, after: float, zone: tzinfo) -> int | None:
         """The first event strictly after a unix time, in unix seconds; None if it never fires again."""
         first = int(after // 1) + 1
-        if self.utc or zone is UTC:
+        if self.utc or _is_utc(zone):
             return self._next_wall(first)
         start = _wall(first - 1, zone)
         while (wall := self._next_wall(start)) is not None:
@@ -60,7 +61,7 @@ class CalendarEvent:
 
     def count(self, after: float, until: float, zone: tzinfo) -> int:
         """How many events lie after ``after`` and not after ``until``."""
-        step = self._fields.even_step if self.utc or zone is UTC else None
+        step = self._fields.even_step if self.utc or _is_utc(zone) else None
         total = 0
         following = self.next(after, zone)
         while following is not None and following <= until:
@@ -159,6 +160,11 @@ _END_OF_TIME = date(_LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH
 def _parse(spec: str) -> CalendarEvent:
     fields, utc = parse_fields(spec)
     return CalendarEvent(spec.strip(), utc, fields)
+
+
+def _is_utc(zone: tzinfo) -> bool:
+    """Whether a zone needs no arithmetic; UTC has two names, and ``ZoneInfo`` is the slow one."""
+    return zone is UTC or (isinstance(zone, ZoneInfo) and zone.key == "UTC")
 
 
 def _seconds(offset: timedelta) -> int:

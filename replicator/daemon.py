@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from replicator import __version__
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.store import ClusterStore
 from replicator.config import Settings, load_plugins
 from replicator.control import Request, Say, serving
 from replicator.core import CoreView, RunDurations
@@ -24,7 +24,8 @@ from replicator.jobs import Job, JobId, JobState, Outcome
 from replicator.nodes import Nodes
 from replicator.picture import status_json
 from replicator.planning import plan_jobs
-from replicator.plugins import ConfigStatus, Plugin, Status
+from replicator.plugins import Plugin, Status
+from replicator.reading import Reading
 from replicator.schedule import choose, due, next_run
 from replicator.state import State
 from replicator.status import Planned, statuses
@@ -70,8 +71,7 @@ class Daemon:
         self._worker = Worker(settings, store, state, self._nodes, clock)
         self._core = CoreView(state, self.status)
         self._durations = RunDurations()
-        self._cluster = Cluster()
-        self._stamp: object = None
+        self._reading = Reading(settings, store, clock)
         self._states: dict[JobId, JobState] = {}
         self._plan: dict[JobId, Planned] = {}
         self._going: dict[JobId, _Going] = {}
@@ -81,7 +81,6 @@ class Daemon:
         self._catching_up = asyncio.Lock()
         self._wake = asyncio.Event()
         self._started = clock()
-        self._config = ConfigStatus(ok=False, last_success=0.0)
         self._zfs_version: str | None = None
         self._loop_lag = 0.0
         self._survey_found = Survey()
@@ -93,7 +92,8 @@ class Daemon:
         Raises:
             ConfigError: settings or cluster are wrong at the start. BusyError: another daemon is running.
         """
-        await self._read_cluster()
+        await self._reading.read()
+        await self._nodes.update(self._reading.cluster.nodes.values())
         await self._catch_up()
         await asyncio.to_thread(self._forget_interrupted)
         try:
@@ -111,50 +111,26 @@ class Daemon:
 
     # --- what should happen, and what is remembered
 
-    async def _read_cluster(self) -> None:
-        # The stamp comes first: a change between the two is then read once more, never missed.
-        stamp = await asyncio.to_thread(self._store.stamp)
-        cluster = await asyncio.to_thread(self._store.read)
-        if self._settings.node not in cluster.nodes:
-            raise ConfigError(
-                f"The cluster has no node '{self._settings.node}', which is this node's name in {self._settings.path}.",
-                advice=f"Known: {', '.join(sorted(cluster.nodes)) or 'none'}.",
-            )
-        self._cluster, self._stamp = cluster, stamp
-        self._config = ConfigStatus(ok=True, last_success=self._clock())
-        await self._nodes.update(self._cluster.nodes.values())
-
     async def _catch_up(self) -> None:
-        """Take over what changed in the cluster and in ``state.db``, and plan anew."""
+        """Take over what changed in the cluster and in ``state.db``, and plan anew; one at a time, never older news."""
         async with self._catching_up:
-            await self._reread_if_changed()
+            if await self._reading.read_again():
+                await self._nodes.update(self._reading.cluster.nodes.values())
             await self._refresh()
-
-    async def _reread_if_changed(self) -> None:
-        """A bad new cluster leaves the last good one in force, and is said once (DESIGN 9)."""
-        stamp = await asyncio.to_thread(self._store.stamp)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            await self._read_cluster()
-        except ConfigError as error:
-            _log.error("%s The last good settings stay in force.", error)
-            self._config = ConfigStatus(False, self._config.last_success, tuple(str(error).splitlines()))
 
     async def _refresh(self) -> None:
         """Take over what ``state.db`` remembers, and plan anew."""
         now = self._clock()
         known = await asyncio.to_thread(self._state.jobs)
-        for job in self._cluster.jobs_of(self._settings.node):
+        for job in self._reading.cluster.jobs_of(self._settings.node):
             if job.id not in known:
                 await asyncio.to_thread(self._state.ensure_job, job.id, now)
                 known[job.id] = JobState(created=now)
-        for job_id in known.keys() - self._cluster.jobs.keys() - self._going.keys():
+        for job_id in known.keys() - self._reading.cluster.jobs.keys() - self._going.keys():
             await asyncio.to_thread(self._state.forget, job_id, now)
             await self._core.announce()
         plan = plan_jobs(
-            self._cluster,
+            self._reading.cluster,
             self._settings.node,
             known,
             default_zone=self._settings.timezone,
@@ -221,7 +197,7 @@ class Daemon:
 
         begun = self._clock()
         try:
-            going.outcome = await self._worker.run(self._cluster, job, started=started, listen=listen)
+            going.outcome = await self._worker.run(self._reading.cluster, job, started=started, listen=listen)
         except BusyError as error:
             going.error = error
             self._put_off[job.id] = self._clock() + PUT_OFF
@@ -240,7 +216,10 @@ class Daemon:
         finally:
             if going.outcome is not None:
                 self._durations.observe(going.outcome, max(0.0, self._clock() - begun))
-        await self._refresh()  # so that whoever hears of the run's end also sees what follows from it
+        try:
+            await self._catch_up()  # so that whoever hears of the run's end also sees what follows from it
+        except ZsrError as error:
+            _log.error("%s", error)
         await self._core.announce()
 
     async def _probe_targets(self) -> None:
@@ -280,7 +259,7 @@ class Daemon:
                 if self._zfs_version is None:
                     self._zfs_version = (await client.features()).version
                 jobs = [planned.job for planned in self._plan.values()]
-                self._survey_found = await survey(self._cluster, jobs, client)
+                self._survey_found = await survey(self._reading.cluster, jobs, client)
                 await asyncio.to_thread(self._state.set_unreplicated, self._survey_found.unreplicated)
             except ZsrError as error:
                 _log.warning("ZFS of this node could not be asked: %s", error)
@@ -312,6 +291,7 @@ class Daemon:
     def status(self) -> Status:
         """The picture of this moment, without any I/O."""
         now = self._clock()
+        reading = self._reading.status
         active = {job: going.active for job, going in self._going.items() if going.active is not None}
         waiting = due([p.scheduled for job, p in self._plan.items() if job not in self._going], now)
         oldest = min((self._due_since(scheduled.id) for scheduled in waiting), default=now)
@@ -321,13 +301,13 @@ class Daemon:
             version=__version__,
             zfs_version=self._zfs_version or "unknown",
             started=self._started,
-            ready=self._config.ok and self._zfs_version is not None,
-            jobs=statuses(self._plan, self._cluster, self._settings.node, self._states, active, now),
+            ready=reading.last_success > 0 and self._zfs_version is not None,
+            jobs=statuses(self._plan, self._reading.cluster, self._settings.node, self._states, active, now),
             reachable=self._nodes.reachable,
             queue_length=len(waiting),
             scheduler_lag=max(0.0, now - oldest),
             event_loop_lag=self._loop_lag,
-            config=self._config,
+            config=reading,
             durations=self._durations.histograms(),
             replicas=self._survey_found.replicas,
         )
@@ -360,10 +340,10 @@ class Daemon:
     async def _requested_job(self, request: Request) -> Job:
         """The job that a client means, which it may have created a moment ago."""
         await self._catch_up()
-        job = self._cluster.job(JobId.parse(str(request.get("job", ""))))
+        job = self._reading.cluster.job(JobId.parse(str(request.get("job", ""))))
         if job.id not in self._plan:
             raise ConfigError(
-                f"Job {job.id} belongs to node {self._cluster.source(job)}, not to {self._settings.node}.",
+                f"Job {job.id} belongs to node {self._reading.cluster.source(job)}, not to {self._settings.node}.",
                 advice="Ask the daemon of that node.",
             )
         return job

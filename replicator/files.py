@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 from replicator.errors import NoSpaceError, ZsrError
+
+
+def stamp_of(path: Path) -> object:
+    """Something cheap that differs after a file was changed or replaced; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def file_error(error: OSError, what: str) -> ZsrError:

@@ -28,6 +28,7 @@ from replicator.cluster.store import ChangedError, Cluster
 from replicator.config import SettingsError
 from replicator.durations import compact, words
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
+from replicator.files import stamp_of
 from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId
 from replicator.zones import zone
 
@@ -58,11 +59,7 @@ class FileStore:
 
     def stamp(self) -> object:
         """See `ClusterStore.stamp`."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return stamp_of(self._path)
 
     def create_job(self, job: Job) -> None:
         """See `ClusterStore.create_job`."""
