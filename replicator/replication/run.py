@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import ErrorClass, ZfsError, ZsrError
+from replicator.errors import BusyError, ErrorClass, ZfsError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Guest, Job, Storage
 from replicator.replication.hooks import frozen
@@ -102,12 +102,20 @@ class Run:
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
         if any(sides.target is not None and sides.target.token for sides in found.volumes):
             self.progress.step = "resume"
-            await self._transfers.finish_half_received(found.volumes)
-            found = await self._find()
+            found = await self._resume(found)
         proof = proven_sync(self._job.id, found.volumes)
         if proof is not None:
             await self._remember(proof.last_sync)
         return found
+
+    async def _resume(self, found: Found) -> Found:
+        """Go on with what was cut; once more if a receive that hung there since had to be ended first."""
+        try:
+            await self._transfers.finish_half_received(found.volumes)
+        except BusyError as error:
+            self._log("warning", f"{error.what} A receive that an earlier run left behind was ended there.")
+            await self._transfers.finish_half_received((await self._find()).volumes)
+        return await self._find()
 
     async def _find(self) -> Found:
         return await look(self._job, self._assignment.guest, self._assignment.storages, self._source, self._target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import TargetActiveError
+from replicator.errors import BusyError, TargetActiveError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Job
 from replicator.replication.plan import Full, Incremental, Sides, unreplicated_bytes
@@ -115,7 +115,11 @@ class Transfers:
         for side in (end.sender, end.receiver):
             if side.stderr.strip():
                 self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
-        self._judge(sides, end)
+        try:
+            self._judge(sides, end)
+        except BusyError:
+            await self._target.end_stale_receive(receive)
+            raise
         self._log("info", f"{sides.volume}: {_size(end.moved)} sent")
 
     def _judge(self, sides: Sides, end: StreamEnd) -> None:

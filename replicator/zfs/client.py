@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from replicator.errors import StorageMissingError, ZfsError
@@ -74,6 +75,15 @@ class ZfsClient:
     async def abort_receive(self, dataset: str) -> None:
         """Throw a half-received state away."""
         await self._order(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
+
+    async def end_stale_receive(self, receive: Sequence[str]) -> None:
+        """End a receive of this very command line that an earlier run left behind.
+
+        When a connection dies in silence the far end does not learn of it, waits for hours and keeps its dataset busy.
+        The caller holds the guest's lock, so no living run can have started it: job and source are part of the words.
+        """
+        words = re.escape(" ".join(receive))
+        await self.host.run(["pkill", "-KILL", "-x", "-f", words], limit=self._limit)
 
     async def rollback(self, dataset: str, snapshot: Snapshot) -> None:
         """Take a replica back to a snapshot; the plan has made sure that only zsr's own snapshots are newer."""

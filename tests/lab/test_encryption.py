@@ -29,7 +29,7 @@ def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: 
     duo.zsr("run", "--id", "100-0")
     assert duo.status()["sent_bytes"] < 4e6
     duo.target.run("echo 12345678 | zfs load-key -L prompt tank/data/vm-100-disk-0")
-    assert duo.checksums(duo.source) == duo.checksums(duo.target)
+    assert duo.same_on_both()
 
 
 def test_a_volume_whose_key_is_not_loaded_is_sent_all_the_same(duo: Duo) -> None:

@@ -22,6 +22,10 @@ SEEN = [
     ("cannot receive new filesystem stream: destination 'tank/a' exists\nmust specify -F", ErrorClass.TARGET_ACTIVE),
     ("cannot send tank/enc@s: dataset key must be loaded", ErrorClass.ENCRYPTION),
     ("cannot destroy 'tank/a@s': dataset is busy", ErrorClass.BUSY),
+    (
+        'cannot receive resume stream: destination tank/a contains partially-complete state from "zfs receive -s".',
+        ErrorClass.BUSY,
+    ),
     ("cannot open 'tank/none': dataset does not exist", ErrorClass.STORAGE_MISSING),
     ("cannot open 'none': no such pool", ErrorClass.STORAGE_MISSING),
     ("cannot create 'tank/a': permission denied", ErrorClass.ZFS),
