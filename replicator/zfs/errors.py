@@ -29,11 +29,8 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"incremental source .*does not exist|incremental source .*is not earlier", NoCommonBaseError, ""),
     (r"destination '.*' exists\b", TargetActiveError, ""),
     (r"encryption key|key (?:must be|is not|not) loaded|raw encrypted|is encrypted", EncryptionError, ""),
-    (
-        r"contains partially-complete state|dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy",
-        BusyError,
-        "",
-    ),
+    (r"contains partially-complete state", BusyError, ""),
+    (r"dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy", BusyError, ""),
     (r"[Pp]ermission denied", ZfsError, "Run as root, or delegate the rights with zfs allow."),
     (r"Unable to open /dev/zfs|kernel module|Make sure the zfs-fuse daemon", ZfsError, _NOT_RUNNING),
     (r"connect: (?:No such file|Connection refused)", ZfsError, _NOT_RUNNING),

@@ -73,7 +73,7 @@ class Duo:
         return {name: self._checksum(node, name) for name in self.volumes}
 
     def same_on_both(self) -> bool:
-        """Whether every volume is equal on both nodes at one and the same snapshot; asks again if a run came between."""
+        """Whether every volume is equal on both nodes at one snapshot; asks again if a run came between."""
         for _ in range(5):
             here, there = self.checksums(self.source), self.checksums(self.target)
             if {line.split()[0] for line in (*here.values(), *there.values())} == {
