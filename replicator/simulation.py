@@ -9,7 +9,7 @@ for one node's jobs) would take hours for 10,000; the order is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -107,10 +107,13 @@ class Simulation:
                     heappush(waiting, entry)
             while waiting and waiting[0][0] <= now:
                 heappush(ready, heappop(waiting))
-            for actor in _startable(ready, running, scenario.max_parallel):
+            chosen = _startable(ready, running, scenario.max_parallel)
+            for actor in chosen:
                 yield actor.begin(now)
                 self.busy_seconds += min(now + actor.job.duration, scenario.end) - now
                 heappush(running, (now + actor.job.duration, actor.rank, actor))
+            if chosen:
+                continue  # one at a time: a run without length frees its guest for the next at the same moment
             following = min([entry[0] for entry in (*waiting[:1], *running[:1])], default=None)
             if following is None or following > scenario.end:
                 break
@@ -129,13 +132,13 @@ _Entry = tuple[float, int, "_Actor"]
 """A moment, a job's place among all ids (numbers are compared quickly), and the job."""
 
 
-def _startable(ready: list[_Entry], running: list[_Entry], max_parallel: int) -> Iterable[_Actor]:
+def _startable(ready: list[_Entry], running: list[_Entry], max_parallel: int) -> list[_Actor]:
     """Take from the ready jobs those that start now, as `schedule.choose` would."""
     free = max_parallel - len(running)
     busy = {actor.job.id.guest for _, _, actor in running}
     chosen: list[_Actor] = []
     put_off: list[_Entry] = []
-    while ready and len(chosen) < free:
+    while ready and not chosen and free > 0:
         entry = heappop(ready)
         guest = entry[2].job.id.guest
         if guest in busy:
