@@ -26,6 +26,7 @@ from replicator.picture import status_json
 from replicator.planning import plan_jobs
 from replicator.plugins import Plugin, Status
 from replicator.reading import Reading
+from replicator.replication.progress import Progress
 from replicator.schedule import choose, due, next_run
 from replicator.state import State
 from replicator.status import Planned, statuses
@@ -61,14 +62,19 @@ class Daemon:
     """One node's daemon. ``clock`` tells unix time."""
 
     def __init__(
-        self, settings: Settings, store: ClusterStore, state: State, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        store: ClusterStore,
+        state: State,
+        clock: Callable[[], float] = time.time,
+        progress: Callable[[], Progress] = Progress,
     ) -> None:
         self._settings = settings
         self._store = store
         self._state = state
         self._clock = clock
         self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
-        self._worker = Worker(settings, store, state, self._nodes, clock)
+        self._worker = Worker(settings, store, state, self._nodes, clock, progress)
         self._core = CoreView(state, self.status)
         self._durations = RunDurations()
         self._reading = Reading(settings, store, clock)

@@ -49,6 +49,7 @@ class Node:
     port: int = 22
     user: str = "root"
     stream: str = "auto"
+    compression: str = "none"
 
     @property
     def is_local(self) -> bool:
@@ -101,6 +102,7 @@ class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
 
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
+    ``excluded`` are those that are not replicated, however they are found.
     """
 
     id: int
@@ -108,6 +110,7 @@ class Guest:
     node: str
     storages: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    excluded: frozenset[Volume] = frozenset()
     freeze: str | None = None
     thaw: str | None = None
     hook_timeout: float = 60.0
@@ -121,11 +124,26 @@ class Removal(StrEnum):
     LOCAL = "local"
 
 
+class Travelling(StrEnum):
+    """Which snapshots go along: all between base and new one, or only the job's own."""
+
+    ALL = "all"
+    OWN = "own"
+
+
+class Encryption(StrEnum):
+    """How an encrypted volume travels: as it is, or readable."""
+
+    RAW = "raw"
+    DECRYPTED = "decrypted"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Replicate one guest to one target node, on a schedule.
 
-    ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap.
+    ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap; ``keep`` is how many restore
+    points the target has, a number or a grid (`replication.keep`).
     """
 
     id: JobId
@@ -136,6 +154,9 @@ class Job:
     disabled: bool = False
     rpo: float | None = None
     timezone: str | None = None
+    keep: str = "1"
+    snapshots: Travelling = Travelling.ALL
+    encryption: Encryption = Encryption.RAW
     removal: Removal | None = None
 
 

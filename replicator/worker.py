@@ -9,7 +9,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 
 from replicator.calendar import CalendarEvent
@@ -22,9 +22,9 @@ from replicator.jobs import Job, JobId, JobState, Outcome, Removal
 from replicator.locks import guest_lock
 from replicator.nodes import Nodes
 from replicator.processes import is_alive, this_process
+from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Assignment, Run, RunResult
-from replicator.replication.transfer import Progress
 from replicator.runlog import RunLog
 from replicator.schedule import backoff, missed_runs
 from replicator.state import RunRecord, State
@@ -40,20 +40,27 @@ class ActiveRun:
     job: Job
     run: int
     start: float
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress
 
 
 class Worker:
     """Does runs on this node, one call each; knows nothing of when they are due."""
 
     def __init__(
-        self, settings: Settings, store: ClusterStore, state: State, nodes: Nodes, clock: Callable[[], float]
+        self,
+        settings: Settings,
+        store: ClusterStore,
+        state: State,
+        nodes: Nodes,
+        clock: Callable[[], float],
+        progress: Callable[[], Progress] = Progress,
     ) -> None:
         self._settings = settings
         self._store = store
         self._state = state
         self._nodes = nodes
         self._clock = clock
+        self._progress = progress
 
     async def run(
         self, cluster: Cluster, job: Job, *, started: Callable[[ActiveRun], None], listen: Callable[[str], None]
@@ -67,7 +74,7 @@ class Worker:
         with guest_lock(self._settings.state_dir / "locks", job.id.guest):
             start = self._clock()
             before, run = await unbroken(asyncio.to_thread(self._begin, job, start))
-            active = ActiveRun(job, run, start)
+            active = ActiveRun(job, run, start, self._progress())
             started(active)
             log = RunLog(self._state, run, listen, self._clock)
             try:
@@ -108,7 +115,7 @@ class Worker:
             self._note_reach(job, error)
             failed = failed_event(job.id, active.run, self._clock(), before, error, active.start)
             failed_log(log, error)
-            pending = active.progress.step in ("transfer", "resume") and active.progress.sent_bytes > 0
+            pending = active.progress.step in (Step.TRANSFER, Step.RESUME) and active.progress.sent_bytes > 0
             await self._finish(failed, active, resume_pending=pending)
             return Outcome.FAILURE
         self._nodes.heard(job.target)

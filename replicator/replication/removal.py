@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError
 from replicator.jobs import Job, Removal, Storage
-from replicator.replication.transfer import Log, Progress
+from replicator.replication.progress import Progress, Step
+from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Inventory
 
@@ -27,11 +28,11 @@ async def remove(
     """
     everywhere = tuple(storages)
     if job.removal is Removal.FULL and target is not None:
-        progress.step = "remove replicas"
+        await progress.begin(Step.REMOVE_REPLICAS)
         for storage in everywhere:
             if storage.allowed_on(target.node):
                 await _remove_replicas(job, await _inventory(target, storage), target, log)
-    progress.step = "remove snapshots"
+    await progress.begin(Step.REMOVE_SNAPSHOTS)
     for storage in everywhere:
         if storage.allowed_on(source.node):
             await _remove_snapshots(job, await _inventory(source, storage), source, log)

@@ -25,7 +25,8 @@ from replicator.replication.plan import (
     stale_on_target,
     unreplicated_bytes,
 )
-from replicator.replication.transfer import Log, Progress, Transfers
+from replicator.replication.progress import Progress, Step
+from replicator.replication.transfer import Log, Transfers
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Snapshot, snapshot_name
 
@@ -82,14 +83,14 @@ class Run:
             ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
         """
         found = await self._look()
-        plan = self._plan(found)
+        plan = await self._plan(found)
         name, time = self._name_snapshot(found.volumes)
         await self._snapshot(found.volumes, name)
         for action in plan.actions:
-            self.progress.step = "transfer"
+            await self.progress.begin(Step.TRANSFER)
             await self._transfers.send(action, name)
         proven = await self._prove(found.volumes, name)
-        self.progress.step = "remember"
+        await self.progress.begin(Step.REMEMBER)
         await self._remember(time)
         self._log("info", f"proven on {self._target.node}; last sync is now {time}")
         await self._tidy(proven, plan.orphans, name)
@@ -97,11 +98,11 @@ class Run:
         return RunResult(time, self.progress.sent_bytes, _sum(left))
 
     async def _look(self) -> Found:
-        self.progress.step = "look"
+        await self.progress.begin(Step.LOOK)
         found = await self._find()
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
         if any(sides.target is not None and sides.target.token for sides in found.volumes):
-            self.progress.step = "resume"
+            await self.progress.begin(Step.RESUME)
             found = await self._resume(found)
         proof = proven_sync(self._job.id, found.volumes)
         if proof is not None:
@@ -120,8 +121,8 @@ class Run:
     async def _find(self) -> Found:
         return await look(self._job, self._assignment.guest, self._assignment.storages, self._source, self._target)
 
-    def _plan(self, found: Found) -> Plan:
-        self.progress.step = "plan"
+    async def _plan(self, found: Found) -> Plan:
+        await self.progress.begin(Step.PLAN)
         plan = make_plan(self._job.id, found.volumes, found.orphans)
         for conflict in plan.conflicts:
             self._log("error", f"{conflict.sides.volume}: {conflict.error}")
@@ -136,7 +137,7 @@ class Run:
         return snapshot_name(self._job.id, time), time
 
     async def _snapshot(self, volumes: Sequence[Sides], name: str) -> None:
-        self.progress.step = "snapshot"
+        await self.progress.begin(Step.SNAPSHOT)
         pools: dict[str, list[str]] = defaultdict(list)
         for sides in volumes:
             pools[sides.source.name.partition("/")[0]].append(f"{sides.source.name}@{name}")
@@ -164,7 +165,7 @@ class Run:
         Raises:
             ZfsError: a volume's new snapshot is not on the target.
         """
-        self.progress.step = "prove"
+        await self.progress.begin(Step.PROVE)
         found = {sides.volume: sides for sides in (await self._find()).volumes}
         for volume in (sides.volume for sides in volumes):
             sides = found.get(volume)
@@ -179,7 +180,7 @@ class Run:
 
     async def _tidy(self, proven: Sequence[Sides], orphans: Sequence[Dataset], name: str) -> None:
         """Destroy what nobody needs any more; a failure is a warning, and the next run does it again."""
-        self.progress.step = "tidy"
+        await self.progress.begin(Step.TIDY)
         job = self._job.id
         for sides in proven:
             if sides.target is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from replicator.errors import BusyError, TargetActiveError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Job
 from replicator.replication.plan import Full, Incremental, Sides, unreplicated_bytes
+from replicator.replication.progress import Progress
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
@@ -16,17 +16,6 @@ from replicator.zfs.facts import Dataset, ResumeToken, Snapshot
 
 Log = Callable[[str, str], None]
 """Writes one line of the run's log: level (info, warning, error, raw) and text."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a run is; written by the run, read by whoever shows it."""
-
-    step: str = "lock"
-    done_bytes: int = 0
-    expected_bytes: int | None = None
-    transferring: bool = False
-    sent_bytes: int = 0
 
 
 class Transfers:

@@ -10,9 +10,9 @@ import pytest
 from replicator.errors import DivergedError, NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
 from replicator.jobs import Guest, Job, JobId, Removal, Storage, Volume
+from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Assignment, Run, RunResult
-from replicator.replication.transfer import Progress
 from replicator.zfs.client import ZfsClient
 from tests.zfs.conftest import Pools
 
@@ -43,7 +43,7 @@ class Site:
         self.pools.sandbox.fill(f"{self.source}/{name}", size, seed=number)
         return name
 
-    async def run(self, *, stop_before: str | None = None, nth: int = 1) -> RunResult:
+    async def run(self, *, stop_before: Step | None = None, nth: int = 1) -> RunResult:
         """One run, a second after the last; it dies as by a kill when ``stop_before`` begins for the nth time."""
         self.now += 1
         progress = _Mortal(stop_before, nth) if stop_before else Progress()
@@ -82,17 +82,17 @@ class Site:
 class _Mortal(Progress):
     """A progress that dies when a step begins for the nth time: what a kill at that boundary leaves behind."""
 
-    def __init__(self, last: str, nth: int) -> None:
+    def __init__(self, last: Step, nth: int) -> None:
+        super().__init__()
         self._last = last
         self._left = nth
-        super().__init__()
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "step" and value == self._last:
+    async def begin(self, step: Step) -> None:
+        if step is self._last:
             self._left -= 1
             if self._left == 0:
-                raise Killed(value)
-        super().__setattr__(name, value)
+                raise Killed(step)
+        await super().begin(step)
 
 
 class Killed(BaseException):
@@ -157,12 +157,12 @@ async def test_snapshots_of_other_makers_travel_and_stay(site: Site) -> None:
     assert "by hand" in site.snapshots(f"{site.source}/{name}")
 
 
-STEPS = ["look", "plan", "snapshot", "transfer", "prove", "remember", "tidy"]
+STEPS = [Step.LOOK, Step.PLAN, Step.SNAPSHOT, Step.TRANSFER, Step.PROVE, Step.REMEMBER, Step.TIDY]
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("earlier", [0, 1], ids=["first-run", "later-run"])
-async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Site, step: str, earlier: int) -> None:
+async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Site, step: Step, earlier: int) -> None:
     names = (site.volume(0), site.volume(1))
     for _ in range(earlier):
         await site.run()
@@ -180,7 +180,7 @@ async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_s
     """The peer is stuck here until an admin deletes the target's first volume."""
     first, second = site.volume(0, 4 << 20), site.volume(1, 100_000)
     with pytest.raises(Killed):
-        await site.run(stop_before="transfer", nth=2)
+        await site.run(stop_before=Step.TRANSFER, nth=2)
     result = await site.run()
     assert site.equal(first, second)
     assert result.sent_bytes < 1 << 20
@@ -271,7 +271,7 @@ async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site
     await site.run()
     site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-0")
     with pytest.raises(Killed):
-        await site.run(stop_before="plan")
+        await site.run(stop_before=Step.PLAN)
     assert site.remembered[-1] is None
 
 
