@@ -14,6 +14,7 @@ CREATE TABLE job_state (
     last_try REAL NOT NULL DEFAULT 0,
     last_start REAL NOT NULL DEFAULT 0,
     last_sync REAL,
+    last_set REAL,
     last_duration REAL,
     last_sent_bytes INTEGER,
     consecutive_failures INTEGER NOT NULL DEFAULT 0,
@@ -51,7 +52,10 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
     body TEXT NOT NULL);
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 1
+_VERSION = 2
+
+_UPGRADES = {1: "ALTER TABLE job_state ADD COLUMN last_set REAL"}
+"""What brings a file of a version to the next one."""
 
 
 def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
@@ -75,6 +79,10 @@ def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
         if version == 0:
             for statement in _SCHEMA.split(";\n"):
                 db.execute(statement)
+        else:
+            for earlier in range(version, _VERSION):
+                db.execute(_UPGRADES[earlier])
+        if version != _VERSION:
             db.execute(f"PRAGMA user_version = {_VERSION}")
         db.execute("COMMIT")
     except BaseException:

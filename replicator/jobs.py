@@ -170,6 +170,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Synced:
+    """What was proven to be on a target.
+
+    Attributes:
+        last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
+        last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
+    """
+
+    last_sync: float | None = None
+    last_set: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobState:
     """What this node remembers of a job (``state.db``). All but the counters can be derived again from ZFS.
 
@@ -177,7 +190,7 @@ class JobState:
         created: since when the promise (RPO) is given.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
-        last_sync: when the newest set proven to be on the target was taken; None until there is one.
+        last_sync, last_set: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
     """
@@ -186,6 +199,7 @@ class JobState:
     last_try: float = 0.0
     last_start: float = 0.0
     last_sync: float | None = None
+    last_set: float | None = None
     last_duration: float | None = None
     last_sent_bytes: int | None = None
     consecutive_failures: int = 0

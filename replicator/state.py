@@ -20,7 +20,7 @@ from replicator.database import as_zsr_error, connect
 from replicator.errors import ErrorClass, ZsrError
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.files import file_error
-from replicator.jobs import Failure, JobId, JobState, Outcome
+from replicator.jobs import Failure, JobId, JobState, Outcome, Synced
 from replicator.journal import KINDS, from_json, to_json
 
 _JOURNAL_KEPT = 10_000
@@ -163,10 +163,16 @@ class State:
         with self._write() as db:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
-    def set_last_sync(self, job: JobId, last_sync: float | None) -> None:
-        """Remember what was proven to be on the target (None: nothing is); durable when this returns."""
+    def set_synced(self, job: JobId, synced: Synced) -> None:
+        """Remember what was proven to be on the target; durable when this returns."""
         with self._write() as db:
-            db.execute("UPDATE job_state SET last_sync = ? WHERE job = ?", (last_sync, str(job)))
+            row = (synced.last_sync, synced.last_set, str(job))
+            db.execute("UPDATE job_state SET last_sync = ?, last_set = ? WHERE job = ?", row)
+
+    def set_resume_pending(self, job: JobId, pending: bool) -> None:
+        """Note whether a half-received state waits on the target."""
+        with self._write() as db:
+            db.execute("UPDATE job_state SET resume_pending = ? WHERE job = ?", (pending, str(job)))
 
     def set_unreplicated(self, sizes: Mapping[JobId, int | None]) -> None:
         """Note how many bytes of each job's guest are not on its target."""

@@ -13,9 +13,9 @@ from replicator.errors import ConfigError, ZsrError
 from replicator.jobs import Guest, Job, JobId
 from replicator.plugins import HeldReplica
 from replicator.replication.look import guest_storages, guest_volumes_on, look_depth
-from replicator.replication.plan import unreplicated_bytes
+from replicator.replication.sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory
+from replicator.zfs.facts import Dataset, Inventory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,6 @@ def _of_guest(job: Job, guest: Guest, cluster: Cluster, node: str, inventories: 
     return total
 
 
-def _newest_of(job: Job, dataset: Dataset) -> int | None:
+def _newest_of(job: Job, dataset: Dataset) -> Snapshot | None:
     own = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
-    return own[-1].guid if own else None
+    return own[-1] if own else None

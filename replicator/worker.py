@@ -9,7 +9,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from replicator.calendar import CalendarEvent
@@ -18,13 +18,13 @@ from replicator.concurrency import first_leaf, unbroken
 from replicator.config import Settings
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import RunCancelled, RunFailed, RunSucceeded
-from replicator.jobs import Job, JobId, JobState, Outcome, Removal
+from replicator.jobs import Job, JobId, JobState, Outcome, Removal, Synced
 from replicator.locks import guest_lock
 from replicator.nodes import Nodes
 from replicator.processes import is_alive, this_process
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
-from replicator.replication.run import Assignment, Run, RunResult
+from replicator.replication.run import Assignment, Memory, Run, RunResult
 from replicator.runlog import RunLog
 from replicator.schedule import backoff, missed_runs
 from replicator.state import RunRecord, State
@@ -41,6 +41,38 @@ class ActiveRun:
     run: int
     start: float
     progress: Progress
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """What a run has written down of its job so far."""
+
+    state: State
+    job: JobId
+    synced: Synced
+    resume_pending: bool
+
+    async def note_synced(self, synced: Synced) -> None:
+        await asyncio.to_thread(self.state.set_synced, self.job, synced)
+        self.synced = synced
+
+    async def note_resume_pending(self, pending: bool) -> None:
+        if pending is not self.resume_pending:
+            await asyncio.to_thread(self.state.set_resume_pending, self.job, pending)
+            self.resume_pending = pending
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A job as it was before a run; ``doubtful`` says that its last run did not end well, or that there was none."""
+
+    state: JobState
+    doubtful: bool
+
+    @property
+    def synced(self) -> Synced:
+        last_set = self.state.last_set
+        return Synced(self.state.last_sync, None if last_set is None else int(last_set))
 
 
 class Worker:
@@ -86,12 +118,15 @@ class Worker:
         """The zone of a job's schedule."""
         return zone(job.timezone) if job.timezone else self._settings.timezone
 
-    def _begin(self, job: Job, now: float) -> tuple[JobState, int]:
-        """Record the start; the job's state before it, and the run's number."""
+    def _begin(self, job: Job, now: float) -> tuple[_Before, int]:
+        """Record the start; the job as it was before it, and the run's number."""
         self._state.ensure_job(job.id, now)
         before = self._state.job(job.id) or JobState(created=now)
+        last = next(iter(self._state.runs(job.id, limit=1)), None)
+        doubtful = last is None or last.outcome is not Outcome.SUCCESS
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
-        return before, self._state.begin_run(job.id, now, owner=this_process(), missed=missed)
+        number = self._state.begin_run(job.id, now, owner=this_process(), missed=missed)
+        return _Before(before, doubtful), number
 
     @staticmethod
     async def _write_log(log: RunLog) -> None:
@@ -101,22 +136,23 @@ class Worker:
         except ZsrError as error:
             _log.error("a run's log could not be written: %s", error)
 
-    async def _recorded(self, cluster: Cluster, active: ActiveRun, before: JobState, log: RunLog) -> Outcome:
+    async def _recorded(self, cluster: Cluster, active: ActiveRun, before: _Before, log: RunLog) -> Outcome:
         job = active.job
+        remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
         log.add("info", f"job {job.id}: start")
         try:
-            result = await self._guarded(cluster, active, log)
+            result = await self._guarded(cluster, active, before.doubtful, remembered, log)
         except asyncio.CancelledError:
             log.add("warning", "cancelled")
             event = RunCancelled(self._clock(), job.id, active.run)
-            await unbroken(self._finish(event, active))
+            await unbroken(self._finish(event, active, resume_pending=_pending(active, remembered)))
             raise
         except ZsrError as error:
             self._note_reach(job, error)
-            failed = failed_event(job.id, active.run, self._clock(), before, error, active.start)
+            after = replace(before.state, last_sync=remembered.synced.last_sync)
+            failed = failed_event(job.id, active.run, self._clock(), after, error, active.start)
             failed_log(log, error)
-            pending = active.progress.step in (Step.TRANSFER, Step.RESUME) and active.progress.sent_bytes > 0
-            await self._finish(failed, active, resume_pending=pending)
+            await self._finish(failed, active, resume_pending=_pending(active, remembered))
             return Outcome.FAILURE
         self._nodes.heard(job.target)
         if result is None:
@@ -128,18 +164,25 @@ class Worker:
             last_sync=result.last_sync,
             duration=max(0.0, self._clock() - active.start),
             sent_bytes=result.sent_bytes,
-            recovered_after=before.consecutive_failures,
-            failing_since=before.failing_since,
+            recovered_after=before.state.consecutive_failures,
+            failing_since=before.state.failing_since,
         )
         log.add("info", f"job {job.id}: done in {done.duration:.1f} s, {done.sent_bytes} bytes sent")
         await self._finish(done, active, unreplicated=result.unreplicated_bytes)
         return Outcome.SUCCESS
 
-    async def _guarded(self, cluster: Cluster, active: ActiveRun, log: RunLog) -> RunResult | None:
+    async def _guarded(
+        self,
+        cluster: Cluster,
+        active: ActiveRun,
+        doubtful: bool,
+        remembered: _Remembered,
+        log: RunLog,
+    ) -> RunResult | None:
         """The run's outermost frame: what nobody expected becomes class ``internal``, with its traceback logged."""
         try:
             async with log.written_as_it_comes():
-                return await self._execute(cluster, active, log)
+                return await self._execute(cluster, active, doubtful, remembered, log)
         except (ZsrError, asyncio.CancelledError):
             raise
         except BaseExceptionGroup as errors:
@@ -157,7 +200,14 @@ class Worker:
         log.add("raw", text)
         return InternalError(f"An unexpected error ended the run: {type(error).__name__}: {error}.", raw=text)
 
-    async def _execute(self, cluster: Cluster, active: ActiveRun, log: RunLog) -> RunResult | None:
+    async def _execute(
+        self,
+        cluster: Cluster,
+        active: ActiveRun,
+        doubtful: bool,
+        remembered: _Remembered,
+        log: RunLog,
+    ) -> RunResult | None:
         job = active.job
         here = self._settings.node
         source = self._nodes.client(here)
@@ -170,13 +220,14 @@ class Worker:
         guest = cluster.guests.get(job.id.guest)
         if guest is None or guest.node != here:
             raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
+        storages = tuple(cluster.storages.values())
         run = Run(
-            Assignment(job, guest, tuple(cluster.storages.values()), self._settings.stall_timeout),
+            Assignment(job, guest, storages, self._settings.stall_timeout, remembered.synced, doubtful),
             source,
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            remember=lambda at: asyncio.to_thread(self._state.set_last_sync, job.id, at),
+            memory=Memory(remembered.note_synced, remembered.note_resume_pending),
             clock=self._clock,
         )
         return await run.execute()
@@ -204,6 +255,13 @@ class Worker:
             self._nodes.missed(job.target)
         elif error.node == job.target:
             self._nodes.heard(job.target)
+
+
+def _pending(active: ActiveRun, remembered: _Remembered) -> bool:
+    """Whether a half-received state waits on the target: what was found there, or what was just cut off."""
+    if active.progress.step in (Step.TRANSFER, Step.RESUME) and active.progress.sent_bytes > 0:
+        return True
+    return remembered.resume_pending
 
 
 def failed_event(job: JobId, run: int, now: float, before: JobState, error: ZsrError, start: float) -> RunFailed:

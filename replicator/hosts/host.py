@@ -45,8 +45,8 @@ class Host(Protocol):
     def name(self) -> str:
         """The node's name."""
 
-    async def run(self, argv: Sequence[str], *, limit: float) -> Completed:
-        """Run a command to its end.
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+        """Run a command to its end, with a text on its stdin.
 
         Raises:
             DeadlineError: it took longer than ``limit`` seconds; it was killed, or left if it cannot be.

@@ -33,12 +33,12 @@ class LocalHost:
         """The node's name."""
         return self._name
 
-    async def run(self, argv: Sequence[str], *, limit: float) -> Completed:
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
-        process = await start(argv, stdin=DEVNULL, stdout=PIPE)
+        process = await start(argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE)
         try:
             async with asyncio.timeout(limit):
-                stdout, stderr = await process.communicate()
+                stdout, stderr = await process.communicate(stdin.encode() or None)
         except TimeoutError:
             await end(process)
             raise DeadlineError(

@@ -57,12 +57,12 @@ class SshHost:
         """The node's name."""
         return self._node.name
 
-    async def run(self, argv: Sequence[str], *, limit: float) -> Completed:
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(limit):
-                done = await connection.run(remote_command(argv), encoding=None, check=False)
+                done = await connection.run(remote_command(argv), input=stdin.encode(), encoding=None, check=False)
         except TimeoutError:
             raise DeadlineError(
                 f"'{' '.join(argv[:3])}' on {self.name} did not end within {limit:.0f} s.", node=self.name

@@ -2,72 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from replicator.concurrency import together
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
 from replicator.jobs import Guest, Job, Storage, Volume
-from replicator.replication.plan import Sides, guest_volumes
+from replicator.replication.plan import Sides
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Inventory
+from replicator.zfs.programs import Place
+
+_KINDS = ("vm", "subvol", "base", "basevol")
+"""The names of a guest's volumes begin with one of these and its number, as the peer names them."""
+
+_ASIDE_DEPTH = 3
+"""What is kept aside lies two levels below its storage, its snapshots three."""
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What the target has: an inventory for each storage; an error where it has no such storage."""
+
+    inventories: Mapping[str, Inventory | StorageMissingError]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The guest's volumes on both sides, and this job's replicas on the target whose volume is gone."""
+    """The guest's volumes on both sides; this job's replicas whose volume is gone by name; and what is aside."""
 
     volumes: tuple[Sides, ...]
     orphans: tuple[Dataset, ...]
+    aside: tuple[Dataset, ...]
 
 
-async def look(job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient) -> Found:
-    """One inventory per storage and side, both sides at once.
+async def look_there(job: Job, guest: Guest, storages: Iterable[Storage], here: str, target: ZfsClient) -> There:
+    """What the target has, one inventory per storage of the guest."""
+    found: dict[str, Inventory | StorageMissingError] = {}
+    for storage in guest_storages(guest, storages, here):
+        if not storage.allowed_on(target.node):
+            continue
+        try:
+            depth = max(look_depth(guest, storage), _ASIDE_DEPTH)
+            found[storage.name] = await target.inventory(storage.path_on(target.node), depth=depth)
+        except StorageMissingError as error:  # matters only if the guest has volumes on it
+            found[storage.name] = error
+    return There(found)
+
+
+async def look_here(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
+    """What the source has: all storages of the guest in one inventory, with bookmarks."""
+    datasets: dict[str, Dataset] = {}
+    for storage in guest_storages(guest, storages, source.node):
+        path = storage.path_on(source.node)
+        found = await source.inventory(path, depth=look_depth(guest, storage), bookmarks=True)
+        datasets |= {name: dataset for name, dataset in found.datasets.items() if name not in datasets or name != path}
+    return Inventory(datasets)
+
+
+def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], here: Inventory,
+         there: There) -> Found:  # fmt: skip
+    """Put both sides together.
 
     Raises:
         ConfigError: the guest has no volume, or one that is listed by hand does not exist.
-        StorageMissingError, StorageRestrictedError: a storage cannot be used on a node.
+        StorageMissingError, StorageRestrictedError: a storage with volumes cannot be used on the target.
     """
+    source, target = nodes
     volumes: list[Sides] = []
     orphans: list[Dataset] = []
-    for storage in guest_storages(guest, storages, source.node):
-        here = storage.path_on(source.node)
-        if not storage.allowed_on(target.node):
-            inventory = await source.inventory(here, depth=look_depth(guest, storage))
-            _refuse_restricted(guest, storage, target.node, guest_volumes_on(guest, storage, inventory, here))
+    aside: list[Dataset] = []
+    for storage in guest_storages(guest, storages, source):
+        wanted = guest_volumes_on(guest, storage, here, storage.path_on(source))
+        theirs = there.inventories.get(storage.name)
+        if theirs is None:
+            _refuse_restricted(guest, storage, target, wanted)
             continue
-        there = storage.path_on(target.node)
-        depth = look_depth(guest, storage)
-        ours, theirs = await together(source.inventory(here, depth=depth), _unless_missing(target, there, depth))
-        wanted = guest_volumes_on(guest, storage, ours, here)
         if isinstance(theirs, StorageMissingError):
             if wanted:
                 raise theirs
             continue
-        volumes += [_pair(volume, storage, (source.node, ours), (target.node, theirs)) for volume in wanted]
-        names = {volume.dataset(storage, target.node) for volume in wanted}
+        volumes += [_pair(volume, storage, nodes, here, theirs) for volume in wanted]
+        names = {volume.dataset(storage, target) for volume in wanted}
         orphans += [replica for replica in theirs.replicas_of(job.id) if replica.name not in names]
+        aside += theirs.aside_of(job.id)
     if not volumes:
         raise ConfigError(
-            f"Guest {guest.id} ({guest.name}) has no volumes on node {source.node}.",
+            f"Guest {guest.id} ({guest.name}) has no volumes on node {source}.",
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
-    return Found(tuple(volumes), tuple(orphans))
+    return Found(tuple(volumes), tuple(orphans), tuple(aside))
 
 
-async def _unless_missing(target: ZfsClient, path: str, depth: int) -> Inventory | StorageMissingError:
-    """A storage that the target lacks matters only if the guest has volumes on it."""
-    try:
-        return await target.inventory(path, depth=depth)
-    except StorageMissingError as error:
-        return error
+def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
+    """How the full names of a guest's volumes below a storage's path begin."""
+    return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
 
 
 def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path: str) -> list[Volume]:
-    """The guest's volumes on a storage: those listed by hand, or those found by name."""
+    """The guest's volumes on a storage: those listed by hand, or those found by name; without the excluded ones."""
     if not guest.volumes:
-        return guest_volumes(inventory, path, storage.name, guest.id)
-    listed = [volume for volume in guest.volumes if volume.storage == storage.name]
+        prefixes = volume_prefixes(guest.id, path)
+        names = (d.name for d in inventory.below(path) if d.name.startswith(prefixes))
+        found = sorted(Volume(storage.name, name[len(path) + 1 :]) for name in names)
+        return [volume for volume in found if volume not in guest.excluded]
+    listed = [v for v in guest.volumes if v.storage == storage.name and v not in guest.excluded]
     for volume in listed:
         if inventory.get(f"{path}/{volume.name}") is None:
             raise ConfigError(
@@ -75,6 +113,38 @@ def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path:
                 advice="Create it, or take it out of the guest's list of volumes.",
             )
     return listed
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Where the guest's volumes are on one pool of the source: by name, or listed by hand."""
+
+    places: tuple[Place, ...]
+    names: tuple[str, ...]
+    excluded: frozenset[str]
+
+
+def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str, Selection]:
+    """The selection of a guest's volumes for each pool of its node."""
+    places: dict[str, list[Place]] = {}
+    names: dict[str, list[str]] = {}
+    excluded = set()
+    for storage in guest_storages(guest, storages, node):
+        path = storage.path_on(node)
+        pool = path.partition("/")[0]
+        places.setdefault(pool, [])
+        names.setdefault(pool, [])
+        if not guest.volumes:
+            places[pool].append(Place(path, volume_prefixes(guest.id, path)))
+        names[pool] += [
+            v.dataset(storage, node) for v in guest.volumes if v.storage == storage.name and v not in guest.excluded
+        ]
+        excluded |= {v.dataset(storage, node) for v in guest.excluded if v.storage == storage.name}
+    return {
+        pool: Selection(tuple(places[pool]), tuple(names[pool]), frozenset(excluded))
+        for pool in places
+        if places[pool] or names[pool]
+    }
 
 
 def guest_storages(guest: Guest, storages: Iterable[Storage], node: str) -> list[Storage]:
@@ -89,10 +159,11 @@ def look_depth(guest: Guest, storage: Storage) -> int:
     return 2 + max((v.name.count("/") for v in guest.volumes if v.storage == storage.name), default=0)
 
 
-def _pair(volume: Volume, storage: Storage, source: tuple[str, Inventory], target: tuple[str, Inventory]) -> Sides:
-    name_there = volume.dataset(storage, target[0])
-    dataset = source[1].datasets[volume.dataset(storage, source[0])]
-    return Sides(volume, storage.path_on(target[0]), dataset, name_there, target[1].get(name_there))
+def _pair(volume: Volume, storage: Storage, nodes: tuple[str, str], here: Inventory, there: Inventory) -> Sides:
+    source, target = nodes
+    name_there = volume.dataset(storage, target)
+    dataset = here.datasets[volume.dataset(storage, source)]
+    return Sides(volume, storage.path_on(target), dataset, name_there, there.get(name_there))
 
 
 def _refuse_restricted(guest: Guest, storage: Storage, node: str, volumes: list[Volume]) -> None:

@@ -1,16 +1,17 @@
 """The plan of a run: what each volume needs, decided from the facts of both sides alone (DESIGN 4, step 3). Pure.
 
-A base is common only by GUID. A conflict is found here, before anything is changed.
+A base is common only by GUID. What is in the way on a replica is rolled back where only zsr's own snapshots go, and
+kept aside where anything of anybody else would; what may not be touched is a conflict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from replicator.errors import DivergedError, NoCommonBaseError, TargetActiveError, ZsrError
+from replicator.errors import NoCommonBaseError, TargetActiveError, ZsrError
 from replicator.jobs import JobId, Volume
-from replicator.zfs.facts import Dataset, Inventory, Snapshot
+from replicator.zfs.facts import Bookmark, Dataset, Mark, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,57 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """Take the replica back to a snapshot: only zsr's own, unproven or outdated ones are newer there."""
+
+    to: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """Keep the replica as it is under another name; ``base``, its snapshot, begins the new one (None: nothing does)."""
+
+    base: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Regrow:
+    """Finish what a run that died while putting aside began: make the replica out of what is aside."""
+
+    aside: str
+    base: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Finish what a run that died while putting aside began: the replica is a clone of what is aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """The source's volume was renamed: give its replica the new name too."""
+
+    old: str
+
+
+Preparation = Rollback | PutAside | Regrow | Promote | Rename
+
+
+@dataclass(frozen=True, slots=True)
 class Full:
-    """Send the whole volume; the target does not have it."""
+    """Send the whole volume."""
 
     sides: Sides
+    preparations: tuple[Preparation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Incremental:
-    """Send what came since the base. ``rollback`` is set when zsr's own newer snapshots are in its way there."""
+    """Send what came since the base, which is on the target (a snapshot) and on the source (a bookmark may do)."""
 
     sides: Sides
-    base: Snapshot
-    rollback: Snapshot | None = None
+    base: Mark
+    preparations: tuple[Preparation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +102,31 @@ class Plan:
     orphans: tuple[Dataset, ...] = ()
 
 
-def guest_volumes(inventory: Inventory, path: str, storage: str, guest: int) -> list[Volume]:
-    """The volumes of a guest found by name below a storage's path, as the peer names them."""
-    kinds = ("vm", "subvol", "base", "basevol")
-    prefixes = tuple(f"{kind}-{guest}-" for kind in kinds)
-    names = (dataset.name[len(path) + 1 :] for dataset in inventory.below(path))
-    return sorted(Volume(storage, name) for name in names if name.startswith(prefixes))
+def make_plan(
+    job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset] = (), aside: Iterable[Dataset] = ()
+) -> Plan:
+    """The plan for all volumes of a guest.
+
+    Args:
+        job: the job.
+        volumes: the guest's volumes.
+        orphans: replicas of the job that belong to none of them by name.
+        aside: what was kept aside of the job's replicas.
+    """
+    left = list(orphans)
+    kept = tuple(aside)
+    planned: list[Action] = []
+    for sides in volumes:
+        action = _plan_volume(job, sides, left, kept)
+        planned.append(action)
+        if not isinstance(action, Conflict):
+            taken = {step.old for step in action.preparations if isinstance(step, Rename)}
+            left = [orphan for orphan in left if orphan.name not in taken]
+    return Plan(
+        actions=tuple(action for action in planned if not isinstance(action, Conflict)),
+        conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
+        orphans=tuple(left),
+    )
 
 
 def is_replica_of(job: JobId, target: Dataset, source: Dataset | None) -> bool:
@@ -84,130 +142,123 @@ def is_replica_of(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     )
 
 
-def choose_base(source: Dataset, target: Dataset) -> Snapshot | None:
-    """The base: the newest snapshot, by the source's order, that both sides have by GUID, whoever made it."""
-    common = [snapshot for snapshot in source.snapshots if target.by_guid(snapshot.guid) is not None]
-    return max(common, key=lambda snapshot: snapshot.createtxg, default=None)
+def choose_base(source: Dataset, target: Dataset) -> Mark | None:
+    """The base: the newest snapshot that both sides have by GUID, or bookmark of one that the target has.
+
+    Whoever made it; a snapshot rather than its own bookmark.
+    """
+    common: list[Mark] = [mark for mark in source.snapshots if target.by_guid(mark.guid) is not None]
+    known = {mark.guid for mark in common}
+    common += [mark for mark in source.bookmarks if mark.guid not in known and target.by_guid(mark.guid) is not None]
+    return max(common, key=lambda mark: mark.createtxg, default=None)
 
 
-def plan_volume(job: JobId, sides: Sides) -> Action:
-    """What one volume needs."""
-    source, target = sides.source, sides.target
+def _plan_volume(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+    target = sides.target
     if target is None:
-        return Full(sides)
-    if target.is_volume != source.is_volume:
-        return Conflict(sides, _active(sides, "is of another kind (filesystem or volume) than the source"))
-    base = choose_base(source, target)
-    if base is None:
-        return Conflict(sides, _no_base(sides))
-    if not is_replica_of(job, target, source):
-        owner = f"belongs to job {target.job}" if target.job else "was not made by zsr"
-        return Conflict(sides, _active(sides, owner))
-    return _onto_base(sides, target, base)
+        return _without_target(job, sides, orphans, aside)
+    base = choose_base(sides.source, target) if target.is_volume == sides.source.is_volume else None
+    if not is_replica_of(job, target, sides.source):
+        return Conflict(sides, _not_ours(job, sides, target, base))
+    if target.job is not None and target.readonly is False:
+        return Conflict(sides, _active(sides, "is a replica, but writable (readonly=off): somebody uses it there"))
+    if base is not None:
+        return _onto_base(sides, target, base)
+    grown = None if target.snapshots else _half_grown(sides.source, target, aside)
+    if grown is not None:
+        return Incremental(sides, grown, (Promote(),))
+    return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (PutAside(None),))
 
 
-def _onto_base(sides: Sides, target: Dataset, base: Snapshot) -> Action:
+def _without_target(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+    for orphan in orphans:
+        same_place = orphan.name.startswith(f"{sides.target_path}/") and orphan.token is None
+        if same_place and orphan.is_volume == sides.source.is_volume and choose_base(sides.source, orphan) is not None:
+            renamed = _plan_volume(job, replace(sides, target=orphan), (), ())
+            if isinstance(renamed, Conflict):
+                return renamed
+            return replace(renamed, sides=sides, preparations=(Rename(orphan.name), *renamed.preparations))
+    for kept in reversed(aside):
+        base = choose_base(sides.source, kept)
+        there = None if base is None else kept.by_guid(base.guid)
+        if base is not None and there is not None and kept.is_volume == sides.source.is_volume:
+            return Incremental(sides, base, (Regrow(kept.name, there), Promote()))
+    return Full(sides)
+
+
+def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> Mark | None:
+    """The base in what is aside, of which the target is a clone that was not yet promoted."""
+    for kept in aside:
+        base = choose_base(source, kept)
+        there = None if base is None else kept.by_guid(base.guid)
+        if there is not None and target.origin == f"{kept.name}@{there.name}":
+            return base
+    return None
+
+
+def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
     """Receive goes only onto the target's newest snapshot: what is newer there decides."""
     there = target.by_guid(base.guid)
-    newer = [s for s in target.snapshots if there is not None and s.createtxg > there.createtxg]
-    foreign = [snapshot for snapshot in newer if snapshot.job is None]
-    if foreign:
-        return Conflict(sides, _in_the_way(sides, foreign))
-    if newer and target.written:
-        return Conflict(sides, _written(sides, target.written))
-    return Incremental(sides, base, rollback=there if newer else None)
+    if there is None:
+        raise AssertionError("a base is on both sides")
+    newer = [snapshot for snapshot in target.snapshots if snapshot.createtxg > there.createtxg]
+    if not newer:  # writes without a snapshot are found out by receive itself, which refuses
+        return Incremental(sides, base)
+    if target.written or any(snapshot.job is None for snapshot in newer):
+        return put_aside(sides, base)
+    return Incremental(sides, base, (Rollback(there),))
 
 
-def make_plan(job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset] = ()) -> Plan:
-    """The plan for all volumes of a guest."""
-    planned = [plan_volume(job, sides) for sides in volumes]
-    return Plan(
-        actions=tuple(action for action in planned if not isinstance(action, Conflict)),
-        conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
-        orphans=tuple(orphans),
-    )
+def put_aside(sides: Sides, base: Mark) -> Action:
+    """Keep the replica as it is, and go on from the base without a copy."""
+    if sides.target is None or (there := sides.target.by_guid(base.guid)) is None:
+        raise AssertionError("a base is on both sides")
+    if sides.target.mounted:
+        return Conflict(sides, _mounted(sides))
+    return Incremental(sides, base, (PutAside(there), Promote()))
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the look itself proves: the newest set that is on the target; None: none is. Absent: it cannot tell."""
-
-    last_sync: int | None
-
-
-def proven_sync(job: JobId, volumes: Sequence[Sides]) -> Proof | None:
-    """The newest time of a set of this job that is whole on both sides, by GUID.
-
-    So last sync is derived again when this node's memory was lost, and taken back when replicas are gone (DESIGN 3).
-    A volume that has no snapshot of this job yet is new and was never part of a set. None where no volume has one: then
-    the source cannot tell what the target holds.
-    """
-    times: set[int] | None = None
-    for sides in volumes:
-        own = {s.guid: s.set_time for s in sides.source.snapshots if s.job == job and s.set_time is not None}
-        if not own:
-            continue
-        target = sides.target
-        common = {at for guid, at in own.items() if target is not None and target.by_guid(guid) is not None}
-        times = common if times is None else times & common
-    return None if times is None else Proof(max(times, default=None))
+def left_on_target(action: Full | Incremental) -> Sides:
+    """The volume as it will be after the action's preparations: what they take away holds no set any more."""
+    sides = action.sides
+    if sides.target is None or not action.preparations:
+        return sides
+    if isinstance(action, Full):
+        return replace(sides, target=None)
+    there = sides.target.by_guid(action.base.guid)
+    kept = [s for s in sides.target.snapshots if there is not None and s.createtxg <= there.createtxg]
+    return replace(sides, target=replace(sides.target, snapshots=tuple(kept)))
 
 
-def stale_on_source(job: JobId, dataset: Dataset, keep: str) -> list[Snapshot]:
-    """The snapshots of a job on the source but the one to keep."""
-    return [snapshot for snapshot in dataset.snapshots if snapshot.job == job and snapshot.name != keep]
+def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
+    """The bookmarks that a job made."""
+    return [mark for mark in bookmarks if mark.job == job]
 
 
-def stale_on_target(job: JobId, target: Dataset, source: Dataset, keep: str) -> list[Snapshot]:
-    """Snapshots in zsr's own name format on a replica that nobody needs any more.
-
-    This job's older ones; and other jobs' that travelled along and are gone from the source since.
-    """
-    return [
-        snapshot
-        for snapshot in target.snapshots
-        if snapshot.job is not None
-        and snapshot.name != keep
-        and (snapshot.job == job or source.by_guid(snapshot.guid) is None)
-    ]
+def _not_ours(job: JobId, sides: Sides, target: Dataset, base: Mark | None) -> ZsrError:
+    if target.job is not None:
+        return _active(sides, f"belongs to job {target.job}")
+    if base is None:
+        return _no_base(sides)
+    why = "shares a snapshot with the source, but is not marked as zsr's"
+    return _active(sides, why, f"Let zsr take it over: zsr adopt {job}. Or rename it there (zfs rename).")
 
 
-def unreplicated_bytes(source: Dataset, base_guid: int | None) -> int | None:
-    """Bytes written on a volume since a snapshot (None: since ever); None where this ZFS cannot tell."""
-    base = None if base_guid is None else source.by_guid(base_guid)
-    newer = [s.written for s in source.snapshots if base is None or s.createtxg > base.createtxg]
-    parts = [*newer, source.written]
-    if any(part is None for part in parts):
-        return None
-    return sum(part for part in parts if part is not None)
-
-
-def _active(sides: Sides, why: str) -> TargetActiveError:
+def _active(sides: Sides, why: str, advice: str = "") -> TargetActiveError:
     return TargetActiveError(
         f"Dataset '{sides.target_name}' on the target {why}.",
         volume=str(sides.volume),
-        advice="Rename it there (zfs rename) or remove it by hand; zsr writes only replicas of its own job.",
+        advice=advice or "Rename it there (zfs rename) or remove it by hand; zsr writes only replicas of its own job.",
     )
+
+
+def _mounted(sides: Sides) -> TargetActiveError:
+    why = "is mounted, and has to be put aside since it differs from the source"
+    return _active(sides, why, "Unmount it there (zfs unmount); the next run then goes on.")
 
 
 def _no_base(sides: Sides) -> NoCommonBaseError:
     return NoCommonBaseError(
         f"Volume {sides.volume} is on both nodes ('{sides.target_name}' on the target) without a common snapshot.",
-        volume=str(sides.volume),
-    )
-
-
-def _in_the_way(sides: Sides, foreign: Sequence[Snapshot]) -> DivergedError:
-    names = ", ".join(snapshot.name for snapshot in foreign[:3])
-    return DivergedError(
-        f"Replica '{sides.target_name}' has snapshots that zsr did not make after the common base: {names}.",
-        volume=str(sides.volume),
-        advice="Destroy them there if nobody needs them; the next run then goes on.",
-    )
-
-
-def _written(sides: Sides, size: int) -> DivergedError:
-    return DivergedError(
-        f"Replica '{sides.target_name}' was written to on the target ({size} bytes since its newest snapshot).",
         volume=str(sides.volume),
     )

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError
 from replicator.jobs import Job, Removal, Storage
+from replicator.replication.aside import release
 from replicator.replication.progress import Progress, Step
+from replicator.replication.proof import destroy_marks
 from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Inventory
+from replicator.zfs.facts import Inventory, is_aside
 
 _DEPTH = 8
 """How deep below a storage replicas are looked for; volumes listed by hand may have parts in their names."""
@@ -40,24 +42,31 @@ async def remove(
 
 async def _inventory(client: ZfsClient, storage: Storage) -> Inventory:
     try:
-        return await client.inventory(storage.path_on(client.node), depth=_DEPTH)
+        return await client.inventory(storage.path_on(client.node), depth=_DEPTH, bookmarks=True)
     except StorageMissingError:
         return Inventory()
 
 
 async def _remove_replicas(job: Job, inventory: Inventory, target: ZfsClient, log: Log) -> None:
+    aside = inventory.aside_of(job.id)
     for dataset in inventory.replicas_of(job.id):
         if dataset.token is not None:
             await target.abort_receive(dataset.name)
             if not dataset.snapshots:
                 continue
+        await release(dataset, aside, target, log)
         await target.destroy_replica(dataset.name, str(job.id))
         log("info", f"replica {dataset.name} on {target.node} destroyed")
+    for kept in aside:
+        log("warning", f"'{kept.name}' on {target.node} is kept: it holds what no source has (zsr diverged list)")
 
 
 async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
     for dataset in inventory.datasets.values():
+        if dataset.job == str(job.id) or is_aside(dataset.name):
+            continue
+        await destroy_marks(job.id, dataset, source)
         stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
-        if stale and dataset.job != str(job.id):
-            await source.destroy_snapshots(dataset, stale)
+        if stale:
+            await source.destroy_snapshots(dataset.name, stale)
             log("info", f"{len(stale)} snapshots of {dataset.name} on {source.node} destroyed")

@@ -1,57 +1,95 @@
-"""One run of one job: look, plan, snapshot, transfer, prove, remember, tidy (DESIGN 4), as one readable function.
+"""One run of one job: look, snapshot, plan, transfer, prove, remember, tidy (DESIGN 4), as one readable function.
 
 A run may die between any two steps. Each step therefore only needs what ZFS itself remembers, and the next run
-converges from there: a half-received state is gone on with, snapshots of a dead run are tidied, and last sync moves
-only after every volume's GUID was read back from the target.
+converges from there. The look at the source and the snapshot are one transaction where ZFS can, so that what the plan
+knows of written bytes is what the snapshot holds; a run that has reason for doubt looks at everything before that.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import BusyError, ErrorClass, ZfsError, ZsrError
+from replicator.errors import BusyError, DivergedError, InternalError, ZsrError
 from replicator.hosts.stream import Limits
-from replicator.jobs import RATE_UNIT, Guest, Job, Storage
+from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
+from replicator.replication.aside import prepare, release
 from replicator.replication.hooks import frozen
-from replicator.replication.look import Found, look
+from replicator.replication.keep import Keep
+from replicator.replication.look import Found, There, look_here, look_there, pair, selections
 from replicator.replication.plan import (
+    Conflict,
+    Full,
+    Incremental,
     Plan,
-    Sides,
+    choose_base,
+    left_on_target,
     make_plan,
-    proven_sync,
-    stale_on_source,
-    stale_on_target,
-    unreplicated_bytes,
+    put_aside,
 )
 from replicator.replication.progress import Progress, Step
+from replicator.replication.proof import Proof, attempt, pool_of
+from replicator.replication.sets import (
+    arrived,
+    is_unchanged,
+    newest_whole_set,
+    settled_claim,
+    stale_on_source,
+    stale_on_target,
+    times_on,
+    unreplicated_bytes,
+)
 from replicator.replication.transfer import Log, Transfers
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Snapshot, snapshot_name
+from replicator.zfs.facts import Dataset, Inventory, snapshot_name
+from replicator.zfs.programs import Advance
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall."""
+    """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
+
+    ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well.
+    """
 
     job: Job
     guest: Guest
     storages: tuple[Storage, ...]
     stall_timeout: float
+    remembered: Synced
+    doubtful: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a successful run achieved; ``sent_bytes`` is what went through the stream."""
+    """What a successful run achieved; ``sent_bytes`` is what went through the stream, 0 when nothing had changed."""
 
-    last_sync: int
+    last_sync: float
     sent_bytes: int
     unreplicated_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How a run writes down what it proved and found; durable when the call returns."""
+
+    synced: Callable[[Synced], Awaitable[None]]
+    resume_pending: Callable[[bool], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The source as it was in the moment of the snapshot ``name``; no snapshot was ``made`` when nothing changed."""
+
+    name: str
+    set_time: int
+    at: float
+    here: Inventory
+    made: bool
+
+
 class Run:
-    """One attempt. ``remember`` must have made last sync durable when it returns (None: nothing is on the target)."""
+    """One attempt of one job."""
 
     def __init__(
         self,
@@ -61,17 +99,19 @@ class Run:
         *,
         progress: Progress,
         log: Log,
-        remember: Callable[[int | None], Awaitable[None]],
+        memory: Memory,
         clock: Callable[[], float],
     ) -> None:
         self.progress = progress
         self._assignment = assignment
         self._job = assignment.job
+        self._synced = assignment.remembered
         self._source = source
         self._target = target
         self._log = log
-        self._remember = remember
+        self._memory = memory
         self._clock = clock
+        self._places = selections(assignment.guest, assignment.storages, source.node)
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, assignment.stall_timeout)
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log)
@@ -82,131 +122,257 @@ class Run:
         Raises:
             ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
         """
-        found = await self._look()
-        plan = await self._plan(found)
-        name, time = self._name_snapshot(found.volumes)
-        await self._snapshot(found.volumes, name)
-        for action in plan.actions:
-            await self.progress.begin(Step.TRANSFER)
-            await self._transfers.send(action, name)
-        proven = await self._prove(found.volumes, name)
-        await self.progress.begin(Step.REMEMBER)
-        await self._remember(time)
-        self._log("info", f"proven on {self._target.node}; last sync is now {time}")
-        await self._tidy(proven, plan.orphans, name)
-        left = [unreplicated_bytes(sides.source, _guid(sides.source, name)) for sides in proven]
-        return RunResult(time, self.progress.sent_bytes, _sum(left))
-
-    async def _look(self) -> Found:
         await self.progress.begin(Step.LOOK)
-        found = await self._find()
+        there = await self._look_there()
+        if await self._in_doubt(there):
+            at = self._clock()
+            found = await self._look_before(there)
+            if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
+                return await self._nothing_changed(at)
+            there = await self._look_there() if _has_tokens(found) else there
+            taken = await self._take(found, expected=())
+        else:
+            taken = await self._take(None, expected=self._expected(there))
+            if not taken.made:
+                found = self._pair(taken.here, there)
+                if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
+                    return await self._nothing_changed(taken.at)
+                taken = await self._take(None, expected=())
+        return await self._send(taken, there)
+
+    # --- look
+
+    async def _look_there(self) -> There:
+        job, guest = self._job, self._assignment.guest
+        return await look_there(job, guest, self._assignment.storages, self._source.node, self._target)
+
+    async def _look_here(self) -> Inventory:
+        if (await self._source.features()).programs:
+            for pool in self._places:
+                await self._source.sync(pool)
+        return await look_here(self._assignment.guest, self._assignment.storages, self._source)
+
+    def _pair(self, here: Inventory, there: There) -> Found:
+        nodes = (self._source.node, self._target.node)
+        return pair(self._job, self._assignment.guest, self._assignment.storages, nodes, here, there)
+
+    async def _in_doubt(self, there: There) -> bool:
+        """Whether everything is looked at before anything is done."""
+        guest = self._assignment.guest
+        return (
+            self._assignment.doubtful
+            or guest.freeze is not None
+            or guest.thaw is not None
+            or len(self._places) != 1
+            or not (await self._source.features()).programs
+            or any(replica.token for replica in self._replicas(there))
+            or not self._expected(there)
+        )
+
+    def _replicas(self, there: There) -> list[Dataset]:
+        found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
+        return [replica for inventory in found for replica in inventory.replicas_of(self._job.id)]
+
+    def _expected(self, there: There) -> tuple[str, ...]:
+        """The source's volumes, if the target has just the replicas that last sync was proven with; else nothing."""
+        names = []
+        for storage in self._assignment.storages:
+            inventory = there.inventories.get(storage.name)
+            if not isinstance(inventory, Inventory):
+                continue
+            path, here = storage.path_on(self._target.node), storage.path_on(self._source.node)
+            for replica in inventory.replicas_of(self._job.id):
+                if max(times_on(self._job.id, replica), default=None) != self._synced.last_set:
+                    return ()
+                names.append(f"{here}{replica.name[len(path) :]}")
+        return tuple(names)
+
+    async def _look_before(self, there: There) -> Found:
+        """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed."""
+        here = await self._look_here()
+        found = self._pair(here, there)
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
-        if any(sides.target is not None and sides.target.token for sides in found.volumes):
+        if _has_tokens(found):
             await self.progress.begin(Step.RESUME)
-            found = await self._resume(found)
-        proof = proven_sync(self._job.id, found.volumes)
-        if proof is not None:
-            await self._remember(proof.last_sync)
+            await self._resume(found)
+            found = self._pair(here, await self._look_there())
+        await self._memory.resume_pending(False)
+        plan = self._judge(found)
+        await self._claim(plan)
+        await self._forget_unproven(plan)
         return found
 
-    async def _resume(self, found: Found) -> Found:
+    async def _resume(self, found: Found) -> None:
         """Go on with what was cut; once more if a receive that hung there since had to be ended first."""
+        await self._memory.resume_pending(True)
         try:
             await self._transfers.finish_half_received(found.volumes)
         except BusyError as error:
             self._log("warning", f"{error.what} A receive that an earlier run left behind was ended there.")
-            await self._transfers.finish_half_received((await self._find()).volumes)
-        return await self._find()
+            again = self._pair(await self._look_here(), await self._look_there())
+            await self._transfers.finish_half_received(again.volumes)
 
-    async def _find(self) -> Found:
-        return await look(self._job, self._assignment.guest, self._assignment.storages, self._source, self._target)
-
-    async def _plan(self, found: Found) -> Plan:
-        await self.progress.begin(Step.PLAN)
-        plan = make_plan(self._job.id, found.volumes, found.orphans)
+    def _judge(self, found: Found) -> Plan:
+        plan = make_plan(self._job.id, found.volumes, found.orphans, found.aside)
         for conflict in plan.conflicts:
             self._log("error", f"{conflict.sides.volume}: {conflict.error}")
         if plan.conflicts:
             raise plan.conflicts[0].error
         return plan
 
-    def _name_snapshot(self, volumes: Sequence[Sides]) -> tuple[str, int]:
-        """A name that no volume has, also when the clock went backwards."""
-        taken = [s.set_time or 0 for v in volumes for s in v.source.snapshots if s.job == self._job.id]
-        time = max([int(self._clock()), *(earlier + 1 for earlier in taken)])
-        return snapshot_name(self._job.id, time), time
+    async def _claim(self, plan: Plan) -> None:
+        """Claim no more than what the target holds now, and will still hold when it was made ready."""
+        held = newest_whole_set(self._job.id, [left_on_target(action) for action in plan.actions])
+        claim = settled_claim(self._synced, held, self._clock())
+        if claim != self._synced:
+            self._synced = claim
+            await self._memory.synced(claim)
 
-    async def _snapshot(self, volumes: Sequence[Sides], name: str) -> None:
+    async def _forget_unproven(self, plan: Plan) -> None:
+        """Destroy what runs that failed left on the source, or they would pile up while a target is full."""
+        for action in plan.actions:
+            base = action.base.name if isinstance(action, Incremental) else ""
+            stale = stale_on_source(self._job.id, action.sides.source, {base})
+            if stale:
+                await attempt(self._source.destroy_snapshots(action.sides.source.name, stale), self._log)
+
+    async def _nothing_changed(self, at: float) -> RunResult:
+        await self.progress.begin(Step.REMEMBER)
+        self._synced = Synced(at, self._synced.last_set)
+        await self._memory.synced(self._synced)
+        self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
+        return RunResult(at, 0, 0)
+
+    # --- snapshot
+
+    async def _take(self, found: Found | None, *, expected: tuple[str, ...]) -> _Taken:
+        """Take the snapshot of all volumes, unless they are the expected ones and nothing was written to them."""
         await self.progress.begin(Step.SNAPSHOT)
-        pools: dict[str, list[str]] = defaultdict(list)
-        for sides in volumes:
-            pools[sides.source.name.partition("/")[0]].append(f"{sides.source.name}@{name}")
+        set_time = self._new_time(found)
+        name = snapshot_name(self._job.id, set_time)
+        since = snapshot_name(self._job.id, self._synced.last_set) if self._synced.last_set is not None else ""
+        datasets: dict[str, Dataset] = {}
+        made = False
         try:
             async with frozen(self._assignment.guest, self._source.host, self._log):
-                for names in pools.values():
-                    await self._source.snapshot(names)
+                at = self._clock()
+                for pool, selection in self._places.items():
+                    request = Advance(name, selection.places, selection.names, selection.excluded, expected, since)
+                    advanced = await self._source.advance(pool, request)
+                    if advanced is None:
+                        await self._take_by_commands(pool, name)
+                    else:
+                        datasets |= advanced.inventory.datasets
+                    made = made or advanced is None or advanced.taken
         except ZsrError:
-            await self._forget_snapshot(volumes, name)
+            await self._forget(name)
             raise
-        self._log("info", f"snapshot {name}")
+        if self._places and not (datasets and self._knows_bases(datasets, found)):
+            datasets = dict((await look_here(self._assignment.guest, self._assignment.storages, self._source)).datasets)
+        if made:
+            self._log("info", f"snapshot {name}")
+        return _Taken(name, set_time, at, Inventory(datasets), made)
 
-    async def _forget_snapshot(self, volumes: Iterable[Sides], name: str) -> None:
-        """Take back a set of which not all could be made; what remains is tidied by the next run."""
-        made = Snapshot(name, 0, 0, 0)
-        for sides in volumes:
-            try:
-                await self._source.destroy_snapshots(sides.source, [made])
-            except ZsrError as error:
-                self._log("warning", f"{sides.volume}: {error.what}")
+    def _knows_bases(self, datasets: dict[str, Dataset], found: Found | None) -> bool:
+        """Whether a base can be found without the bookmarks, of which a program cannot tell."""
+        if found is None:
+            return True
+        sides = [(datasets.get(v.source.name), v.target) for v in found.volumes]
+        return all(ours is not None and (theirs is None or choose_base(ours, theirs)) for ours, theirs in sides)
 
-    async def _prove(self, volumes: Sequence[Sides], name: str) -> tuple[Sides, ...]:
-        """Read the GUIDs of the new snapshots on both sides; only equal ones count.
+    def _new_time(self, found: Found | None) -> int:
+        """A time that no set of the job has, also when the clock went backwards."""
+        known = [] if found is None else found.volumes
+        taken = {at for s in known for dataset in (s.source, s.target) for at in times_on(self._job.id, dataset)}
+        return max([int(self._clock()), (self._synced.last_set or 0) + 1, *(at + 1 for at in taken)])
 
-        Raises:
-            ZfsError: a volume's new snapshot is not on the target.
-        """
+    async def _take_by_commands(self, pool: str, name: str) -> None:
+        here = await look_here(self._assignment.guest, self._assignment.storages, self._source)
+        volumes = self._pair(here, await self._look_there()).volumes
+        names = [f"{sides.source.name}@{name}" for sides in volumes if pool_of(sides.source.name) == pool]
+        if names:
+            await self._source.snapshot(names)
+
+    async def _forget(self, name: str) -> None:
+        """Take back a set of which not all could be made or used; what remains is tidied by the next run."""
+        here = await look_here(self._assignment.guest, self._assignment.storages, self._source)
+        for dataset in here.datasets.values():
+            new = dataset.named(name)
+            if new is not None:
+                await attempt(self._source.destroy_snapshots(dataset.name, [new]), self._log)
+
+    # --- transfer, proof and what follows
+
+    async def _send(self, taken: _Taken, there: There) -> RunResult:
+        await self.progress.begin(Step.PLAN)
+        try:
+            found = self._pair(taken.here, there)
+            if any(s.target is not None and choose_base(s.source, s.target) is None for s in found.volumes):
+                found = self._pair(await self._look_here(), there)  # a bookmark may be the base
+            plan = self._judge(found)
+        except ZsrError:
+            await self._forget(taken.name)
+            raise
+        await self._claim(plan)
+        for action in plan.actions:
+            await self._transfer(action, taken.name)
+        done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
+        proof = Proof(self._job.id, taken.name, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
-        found = {sides.volume: sides for sides in (await self._find()).volumes}
-        for volume in (sides.volume for sides in volumes):
-            sides = found.get(volume)
-            new = sides.source.named(name) if sides else None
-            if sides is None or new is None or sides.target is None or sides.target.by_guid(new.guid) is None:
-                raise ZfsError(
-                    f"Volume {volume}: the snapshot {name} could not be proven on node {self._target.node}.",
-                    node=self._target.node,
-                    volume=str(volume),
-                )
-        return tuple(found[sides.volume] for sides in volumes)
-
-    async def _tidy(self, proven: Sequence[Sides], orphans: Sequence[Dataset], name: str) -> None:
-        """Destroy what nobody needs any more; a failure is a warning, and the next run does it again."""
+        stale = stale_on_target(self._job.id, Keep.parse(self._job.keep), done, taken.name)
+        await proof.on_target(done, stale, self._datasets_there)
+        await self.progress.begin(Step.REMEMBER)
+        self._synced = Synced(min(float(taken.set_time), taken.at), taken.set_time)
+        await self._memory.synced(self._synced)
+        self._log("info", f"proven on {self._target.node}; the set is {taken.set_time}")
         await self.progress.begin(Step.TIDY)
-        job = self._job.id
-        for sides in proven:
-            if sides.target is None:
-                continue
-            await self._try(self._source.destroy_snapshots(sides.source, stale_on_source(job, sides.source, name)))
-            stale = stale_on_target(job, sides.target, sides.source, name)
-            await self._try(self._target.destroy_snapshots(sides.target, stale))
+        await proof.on_source([action.sides for action in plan.actions])
+        await self._destroy_orphans(plan.orphans, found.aside)
+        left = [unreplicated_bytes(sides.source, sides.source.named(taken.name)) for sides in done]
+        return RunResult(self._synced.last_sync or taken.at, self.progress.sent_bytes, _sum(left))
+
+    async def _datasets_there(self) -> dict[str, Dataset]:
+        there = await self._look_there()
+        found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
+        return {name: dataset for inventory in found for name, dataset in inventory.datasets.items()}
+
+    async def _transfer(self, action: Full | Incremental, name: str) -> None:
+        """One volume; a replica that receive finds written to is kept aside, and received into anew."""
+        await self._prepare(action)
+        await self.progress.begin(Step.TRANSFER)
+        try:
+            await self._transfers.send(action, name)
+        except DivergedError as error:
+            written = action.sides.target is not None and isinstance(action, Incremental) and not action.preparations
+            if not (written and isinstance(action, Incremental)):
+                raise
+            self._log("warning", error.what)
+            instead = put_aside(action.sides, action.base)
+            if isinstance(instead, Conflict):
+                raise instead.error from error
+            if not isinstance(instead, Incremental):
+                raise InternalError("A replica is put aside by an increment.") from error
+            await self._prepare(instead)
+            await self._transfers.send(instead, name)
+
+    async def _prepare(self, action: Full | Incremental) -> None:
+        if action.preparations:
+            await self.progress.begin(Step.ASIDE)
+            properties = self._transfers.replica_properties(action.sides.source)
+            await prepare(action, self._target, properties, self._clock(), self._log)
+
+    async def _destroy_orphans(self, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> None:
         for orphan in orphans:
             self._log("info", f"{orphan.name}: its volume is gone from the source; the replica is destroyed")
-            await self._try(self._target.destroy_replica(orphan.name, str(job)))
+            await attempt(self._destroy_orphan(orphan, list(aside)), self._log)
 
-    async def _try(self, step: Awaitable[None]) -> None:
-        try:
-            await step
-        except ZsrError as error:
-            if error.error_class in (ErrorClass.NETWORK, ErrorClass.AUTH):
-                self._log("warning", f"tidying is put off: {error.what}")
-            else:
-                self._log("warning", error.what)
-            if error.raw:
-                self._log("raw", error.raw)
+    async def _destroy_orphan(self, orphan: Dataset, aside: list[Dataset]) -> None:
+        await release(orphan, aside, self._target, self._log)
+        await self._target.destroy_replica(orphan.name, str(self._job.id))
 
 
-def _guid(dataset: Dataset, name: str) -> int | None:
-    snapshot = dataset.named(name)
-    return snapshot.guid if snapshot else None
+def _has_tokens(found: Found) -> bool:
+    return any(sides.target is not None and sides.target.token for sides in found.volumes)
 
 
 def _sum(parts: Iterable[int | None]) -> int | None:

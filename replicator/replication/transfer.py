@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from replicator.errors import BusyError, TargetActiveError
 from replicator.hosts.stream import Limits, StreamEnd, stream
-from replicator.jobs import Job
-from replicator.replication.plan import Full, Incremental, Sides, unreplicated_bytes
+from replicator.jobs import Encryption, Job, Travelling
+from replicator.replication.plan import Full, Incremental, Sides
 from replicator.replication.progress import Progress
+from replicator.replication.sets import unreplicated_bytes
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
-from replicator.zfs.facts import Dataset, ResumeToken, Snapshot
+from replicator.zfs.facts import Bookmark, Dataset, ResumeToken, Snapshot
 
 Log = Callable[[str, str], None]
 """Writes one line of the run's log: level (info, warning, error, raw) and text."""
@@ -54,37 +55,50 @@ class Transfers:
             await self._stream(sides, commands.send_resume(token.token), token.remaining)
 
     async def send(self, action: Full | Incremental, name: str) -> None:
-        """Bring one volume's new snapshot to the target."""
+        """Bring one volume's new snapshot to the target, whose preparations were done."""
         sides = action.sides
-        features = await self._source.features()
+        source = sides.source
         base = action.base if isinstance(action, Incremental) else None
-        if isinstance(action, Incremental) and action.rollback is not None:
-            self._log("info", f"{sides.volume}: rolling the replica back to {action.rollback.name}")
-            await self._target.rollback(sides.target_name, action.rollback)
+        raw = source.encrypted and self._is_raw(sides)
         argv = commands.send(
-            features.common(await self._target.features()),
-            sides.source.name,
+            (await self._source.features()).common(await self._target.features()),
+            source.name,
             name,
-            base.name if base else None,
-            raw=sides.source.encrypted,
+            None if base is None else f"{'#' if isinstance(base, Bookmark) else '@'}{base.name}",
+            raw=raw,
+            properties=raw or not source.encrypted,
+            all_between=self._job.snapshots is Travelling.ALL,
         )
         if base is None:
             await self._target.create_parents(sides.target_path, sides.volume.name)
             expected = await self._source.estimate(argv)
         else:
-            expected = unreplicated_bytes(sides.source, base.guid)
+            expected = unreplicated_bytes(source, base)
         kind = f"incremental from {base.name}" if base else "full"
         self._log("info", f"{sides.volume}: {kind}, {_size(expected)} expected")
-        await self._stream(sides, argv, expected)
+        extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
+        await self._stream(sides, argv, expected, extra)
         if base is None and not (await self._target.features()).receive_properties:
-            await self._target.set_properties(sides.target_name, self._replica_properties(sides.source))
+            await self._target.set_properties(sides.target_name, self.replica_properties(source))
 
-    async def _stream(self, sides: Sides, send: list[str], expected: int | None) -> None:
+    def _is_raw(self, sides: Sides) -> bool:
+        """Whether an encrypted volume travels raw: a replica stays as it was begun, a new one is as the job says."""
+        target = sides.target
+        if target is None or not target.snapshots:
+            return self._job.encryption is Encryption.RAW
+        raw = target.encryption_root == target.name
+        if raw is not (self._job.encryption is Encryption.RAW):
+            self._log("warning", f"{sides.volume}: the replica stays {'raw' if raw else 'decrypted'}, as it was begun")
+        return raw
+
+    async def _stream(
+        self, sides: Sides, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
+    ) -> None:
         receive = commands.receive(
             await self._target.features(),
             sides.target_name,
             is_volume=sides.source.is_volume,
-            properties=self._marks(),
+            properties={**(properties or {}), **self._marks()},
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
         progress = self._progress
@@ -128,7 +142,8 @@ class Transfers:
     def _marks(self) -> dict[str, str]:
         return {"zsr:job": str(self._job.id), "zsr:source": self._source.node}
 
-    def _replica_properties(self, source: Dataset) -> dict[str, str]:
+    def replica_properties(self, source: Dataset) -> dict[str, str]:
+        """What is set on a source's replica."""
         return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from replicator.errors import StorageMissingError, ZfsError
 from replicator.hosts.host import Completed, Host
-from replicator.zfs import commands, parse
+from replicator.zfs import commands, parse, programs
 from replicator.zfs.errors import classify, is_absent
-from replicator.zfs.facts import Dataset, Inventory, ResumeToken, Snapshot
+from replicator.zfs.facts import Inventory, ResumeToken, Snapshot
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 
 
@@ -20,6 +20,7 @@ class ZfsClient:
         self.host = host
         self._limit = limit
         self._features: Features | None = None
+        self._runs_programs = True
 
     @property
     def node(self) -> str:
@@ -37,14 +38,15 @@ class ZfsClient:
             self._features = features_from_usage(text, version_from_output(version.stdout))
         return self._features
 
-    async def inventory(self, path: str, *, depth: int = 2) -> Inventory:
-        """The datasets below a path with their snapshots.
+    async def inventory(self, path: str, *, depth: int = 2, bookmarks: bool = False) -> Inventory:
+        """The datasets below a path with their snapshots, and with their bookmarks if wanted.
 
         Raises:
             StorageMissingError: the path does not exist on this node.
         """
         features = await self.features()
-        done = await self.host.run(commands.inventory(features, path, depth), limit=self._limit)
+        argv = commands.inventory(features, path, depth, bookmarks=bookmarks)
+        done = await self.host.run(argv, limit=self._limit)
         if not done.ok:
             if is_absent(done.stderr):
                 raise StorageMissingError(
@@ -54,6 +56,65 @@ class ZfsClient:
         return (
             parse.inventory_from_list(done.stdout) if features.list_parsable else parse.inventory_from_get(done.stdout)
         )
+
+    async def sync(self, pool: str) -> None:
+        """Wait until what was written to a pool so far is on its disks, and so in what an inventory says."""
+        await self._order(commands.sync(pool), f"sync the pool '{pool}'")
+
+    async def advance(self, pool: str, request: programs.Advance) -> programs.Advanced | None:
+        """Look at a guest's volumes in one pool and take their snapshots, in one transaction.
+
+        None where this ZFS, or this user, cannot run a channel program; nothing was done then.
+
+        Raises:
+            ZsrError: a volume is gone, or the snapshots could not be taken; none was.
+        """
+        done = await self._program(pool, programs.advance(request))
+        if done is None:
+            return None
+        found = programs.advanced(done)
+        if isinstance(found, programs.Refused):
+            raise classify(f"take the snapshot {request.name}", f"{found.name}: {found.words}", node=self.node)
+        return found
+
+    async def settle(
+        self,
+        pool: str,
+        *,
+        proofs: Iterable[tuple[str, int]] = (),
+        stale: Sequence[str] = (),
+        bookmarks: Iterable[tuple[str, str]] = (),
+        marked: Sequence[str] = (),
+    ) -> programs.Settled | str | None:
+        """Prove snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
+
+        Args:
+            pool: all names lie in it.
+            proofs: snapshots (``dataset@name``) with the GUIDs that they must have.
+            stale: snapshots to destroy; those that something still needs go when it goes.
+            bookmarks: snapshots and the bookmarks to make of them.
+            marked: datasets whose bookmarks are wanted in the answer.
+
+        Returns:
+            The name of the first snapshot that is not proven (nothing was done then); None as in `advance`.
+        """
+        done = await self._program(pool, programs.settle(proofs, stale, bookmarks, marked))
+        return None if done is None else programs.settled(done)
+
+    async def _program(self, pool: str, text: str) -> str | None:
+        if not self._runs_programs or not (await self.features()).programs:
+            return None
+        done = await self.host.run(commands.program(pool), limit=self._limit, stdin=text)
+        if done.ok:
+            return done.stdout
+        if is_absent(done.stderr):
+            raise classify("run a channel program", done.stderr, node=self.node)
+        if re.search(r"ermission denied|nsupported|not supported|too new|too old", done.stderr):
+            self._runs_programs = False
+            return None
+        if re.search(r"memory limit|timed out|out of memory", done.stderr):
+            return None
+        raise classify("run a channel program", done.stderr, node=self.node)
 
     async def snapshot(self, names: Sequence[str]) -> None:
         """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can."""
@@ -89,12 +150,45 @@ class ZfsClient:
         """Take a replica back to a snapshot; the plan has made sure that only zsr's own snapshots are newer."""
         await self._order(commands.rollback(dataset, snapshot.name), f"roll '{dataset}' back to {snapshot.name}")
 
-    async def destroy_snapshots(self, dataset: Dataset, snapshots: Sequence[Snapshot]) -> None:
+    async def destroy_snapshots(self, dataset: str, snapshots: Sequence[Snapshot]) -> None:
         """Destroy snapshots; those that are gone already are no error."""
-        for argv in commands.destroy_snapshots(await self.features(), dataset.name, snapshots):
+        for argv in commands.destroy_snapshots(await self.features(), dataset, snapshots):
             done = await self.host.run(argv, limit=self._limit)
             if not done.ok and not is_absent(done.stderr):
-                raise classify(f"destroy old snapshots of '{dataset.name}'", done.stderr, node=self.node)
+                raise classify(f"destroy old snapshots of '{dataset}'", done.stderr, node=self.node)
+
+    async def bookmark(self, dataset: str, snapshot: str) -> None:
+        """Make a bookmark of a snapshot, with its name."""
+        await self._order(commands.bookmark(dataset, snapshot), f"bookmark '{dataset}@{snapshot}'")
+
+    async def destroy_bookmark(self, dataset: str, name: str) -> None:
+        """Destroy a bookmark; one that is gone already is no error."""
+        done = await self.host.run(commands.destroy_bookmark(dataset, name), limit=self._limit)
+        if not done.ok and not is_absent(done.stderr):
+            raise classify(f"destroy the bookmark '{dataset}#{name}'", done.stderr, node=self.node)
+
+    async def portable_properties(self, dataset: str) -> dict[str, str]:
+        """What was set on a dataset and matters on its replica, for a stream that cannot carry properties."""
+        done = await self._order(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
+        found = parse.properties(done.stdout)
+        return {
+            key: value
+            for key, value in found.items()
+            if key in commands.PORTABLE or (":" in key and not key.startswith(("zsr:", "com.sun:auto-snapshot")))
+        }
+
+    async def rename(self, dataset: str, name: str) -> None:
+        """Rename a dataset within its pool."""
+        await self._order(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")
+
+    async def clone(self, snapshot: str, dataset: str, properties: Mapping[str, str]) -> None:
+        """Make ``dataset`` out of a snapshot (``dataset@name``)."""
+        origin, _, name = snapshot.partition("@")
+        await self._order(commands.clone(origin, name, dataset, properties), f"clone '{snapshot}'")
+
+    async def promote(self, dataset: str) -> None:
+        """Give a clone the snapshots of its origin."""
+        await self._order(commands.promote(dataset), f"promote '{dataset}'")
 
     async def destroy_replica(self, dataset: str, job: str) -> None:
         """Destroy a replica, after asking once more that its own (not inherited) ``zsr:job`` names the job."""

@@ -21,13 +21,20 @@ LISTED = [
     "written",
     "receive_resume_token",
     "encryption",
+    "encryptionroot",
+    "readonly",
+    "mounted",
+    "origin",
     "zsr:job",
     "zsr:source",
 ]
 """The columns of an inventory, in order."""
 
-LISTED_OLD = ["type", "guid", "createtxg", "creation", "zsr:job", "zsr:source"]
+LISTED_OLD = ["type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "zsr:job", "zsr:source"]
 """What a ZFS without ``list -p`` is asked for by ``get -p``."""
+
+PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum", "copies", "acltype", "xattr", "sync"]
+"""The properties that are copied by hand where the stream cannot carry them (a decrypted send of zfs(8))."""
 
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}
 """What every replica has (DESIGN 4); filesystems are kept unmounted as well."""
@@ -46,13 +53,53 @@ def version() -> Argv:
     return ["zfs", "version"]
 
 
-def inventory(features: Features, path: str, depth: int) -> Argv:
+def inventory(features: Features, path: str, depth: int, *, bookmarks: bool) -> Argv:
     """List datasets and snapshots below a path; ``depth`` counts a snapshot as one level below its dataset."""
     if features.list_parsable:
-        return [
-            "zfs", "list", "-Hp", "-t", "filesystem,volume,snapshot", "-d", str(depth), "-o", ",".join(LISTED), path,
-        ]  # fmt: skip
+        kinds = "filesystem,volume,snapshot" + (",bookmark" if bookmarks and features.bookmarks else "")
+        return ["zfs", "list", "-Hp", "-t", kinds, "-d", str(depth), "-o", ",".join(LISTED), path]
     return ["zfs", "get", "-Hp", "-r", "-d", str(depth), "-o", "name,property,value", ",".join(LISTED_OLD), path]
+
+
+def sync(pool: str) -> Argv:
+    """Wait until all that was written to a pool so far is on its disks."""
+    return ["zpool", "sync", pool]
+
+
+def program(pool: str) -> Argv:
+    """Run the channel program on stdin in one transaction group, with as much room as it may have."""
+    return ["zfs", "program", "-j", "-t", "100000000", "-m", "100000000", pool, "-"]
+
+
+def bookmark(dataset: str, snapshot_name: str) -> Argv:
+    """Make a bookmark of a snapshot, with its name."""
+    return ["zfs", "bookmark", f"{dataset}@{snapshot_name}", f"{dataset}#{snapshot_name}"]
+
+
+def destroy_bookmark(dataset: str, name: str) -> Argv:
+    """Destroy one bookmark; always with ``#`` in the argument, so that no dataset can be meant."""
+    return ["zfs", "destroy", f"{dataset}#{name}"]
+
+
+def portable_properties(dataset: str) -> Argv:
+    """Print those properties of a dataset that were set on it and matter on its replica; and users' properties."""
+    return ["zfs", "get", "-Hp", "-s", "local,received", "-o", "property,value", "all", dataset]
+
+
+def rename(dataset: str, name: str) -> Argv:
+    """Rename a dataset within its pool."""
+    return ["zfs", "rename", dataset, name]
+
+
+def clone(snapshot_of: str, snapshot_name: str, dataset: str, properties: Mapping[str, str]) -> Argv:
+    """Make a dataset out of a snapshot, sharing its blocks."""
+    options = [word for key, value in properties.items() for word in ("-o", f"{key}={value}")]
+    return ["zfs", "clone", *options, f"{snapshot_of}@{snapshot_name}", dataset]
+
+
+def promote(dataset: str) -> Argv:
+    """Give a clone the snapshots of its origin up to the one that they share."""
+    return ["zfs", "promote", dataset]
 
 
 def snapshot(features: Features, names: Sequence[str]) -> list[Argv]:
@@ -62,17 +109,20 @@ def snapshot(features: Features, names: Sequence[str]) -> list[Argv]:
     return [["zfs", "snapshot", name] for name in names]
 
 
-def send(features: Features, dataset: str, new: str, base: str | None, *, raw: bool) -> Argv:
-    """Send ``dataset@new``, in full or with all snapshots since ``base``; properties travel with it.
+def send(
+    features: Features, dataset: str, new: str, base: str | None, *, raw: bool, properties: bool, all_between: bool
+) -> Argv:
+    """Send ``dataset@new``, in full or since ``base`` (``@snapshot`` or ``#bookmark``).
 
     Where receive cannot refuse single properties, none are sent: a source's mountpoint must never take effect.
+    ``all_between`` takes the snapshots between base and new one along; a bookmark cannot begin such a stream.
     """
     argv = ["zfs", "send"]
-    if features.receive_properties:
+    if properties and features.receive_properties:
         argv.append("-p")
     argv += _encoding(features, raw=raw)
     if base is not None:
-        argv += ["-I", f"@{base}"]
+        argv += ["-I" if all_between and base.startswith("@") else "-i", base]
     return [*argv, f"{dataset}@{new}"]
 
 
@@ -141,12 +191,15 @@ def rollback(dataset: str, snapshot_name: str) -> Argv:
 
 
 def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snapshot]) -> list[Argv]:
-    """Destroy snapshots by name; always with ``@`` in the argument, so that no dataset can be meant."""
+    """Destroy snapshots by name, later if something still needs them (``-d``).
+
+    Always with ``@`` in the argument, so that no dataset can be meant.
+    """
     names = [snapshot.name for snapshot in snapshots]
     if not names:
         return []
     if features.destroy_many:
-        return [["zfs", "destroy", f"{dataset}@{','.join(names)}"]]
+        return [["zfs", "destroy", "-d", f"{dataset}@{','.join(names)}"]]
     return [["zfs", "destroy", f"{dataset}@{name}"] for name in names]
 
 

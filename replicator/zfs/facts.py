@@ -1,4 +1,4 @@
-"""What one look at a node's ZFS yields: datasets with their snapshots, as frozen facts."""
+"""What one look at a node's ZFS yields: datasets with their snapshots and bookmarks, as frozen facts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from replicator.jobs import JobId
 
 _NAME = re.compile(r"__replicate_(?P<job>[1-9][0-9]{2,8}-[0-9]{1,9})_(?P<time>[0-9]{1,12})__", re.ASCII)
 
+ASIDE = "zsr-diverged"
+"""The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
+
 
 def snapshot_name(job: JobId, time: int) -> str:
     """The name of a job's snapshot taken at a unix time (the peer's format, DESIGN 3)."""
@@ -17,14 +20,13 @@ def snapshot_name(job: JobId, time: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A snapshot without its dataset: identity is the GUID, never the name. ``written`` may be unknown (None)."""
+class Mark:
+    """A snapshot or bookmark without its dataset: identity is the GUID, never the name. Times are unix seconds."""
 
     name: str
     guid: int
     createtxg: int
     creation: int
-    written: int | None = None
 
     @property
     def job(self) -> JobId | None:
@@ -40,22 +42,41 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """A filesystem or zvol with its snapshots, oldest first.
+class Snapshot(Mark):
+    """A snapshot; ``written`` (bytes since the one before) may be unknown (None)."""
 
-    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the
-    properties ``zsr:job`` and ``zsr:source`` say.
+    written: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark(Mark):
+    """A bookmark: it has the GUID of the snapshot that it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A filesystem or zvol with its snapshots, oldest first, and its bookmarks where they were asked for.
+
+    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the properties ``zsr:job``
+    and ``zsr:source`` say; ``origin`` is the snapshot (dataset@name) of which it is a clone; ``encryption_root`` is
+    None where it was not asked for. ``readonly`` and ``mounted`` are None where this ZFS was not asked.
     """
 
     name: str
     is_volume: bool
     guid: int
     snapshots: tuple[Snapshot, ...] = ()
+    bookmarks: tuple[Bookmark, ...] = ()
     written: int | None = None
     token: str | None = None
     job: str | None = None
     source: str | None = None
     encrypted: bool = False
+    encryption_root: str | None = None
+    readonly: bool | None = None
+    mounted: bool | None = None
+    creation: int = 0
+    origin: str | None = None
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """The snapshot with this GUID, or None."""
@@ -77,9 +98,15 @@ class Inventory:
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """The datasets whose ``zsr:job`` names a job, leaving out children that merely inherit it."""
-        marked = {name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job)}
+        """The datasets whose ``zsr:job`` names a job, without children that merely inherit it and what is aside."""
+        marked = {
+            name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job) and not is_aside(name)
+        }
         return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
+
+    def aside_of(self, job: JobId) -> list[Dataset]:
+        """The datasets that were replicas of a job and are kept aside."""
+        return [d for name, d in sorted(self.datasets.items()) if is_aside(name) and d.job == str(job)]
 
     def below(self, path: str) -> Iterable[Dataset]:
         """The datasets that are direct children of a path."""
@@ -89,6 +116,11 @@ class Inventory:
             for name, dataset in self.datasets.items()
             if name.startswith(prefix) and "/" not in name[len(prefix) :]
         )
+
+
+def is_aside(name: str) -> bool:
+    """Whether a dataset is, or lies in, what is kept aside."""
+    return f"/{ASIDE}/" in f"{name}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Features:
     snapshot_many: bool = False
     destroy_many: bool = False
     bookmarks: bool = False
+    programs: bool = False
     resume: bool = False
     receive_properties: bool = False
     estimate: bool = False
@@ -55,6 +56,7 @@ def features_from_usage(usage: str, version: str) -> Features:
         snapshot_many=re.search(r"^\s*snapshot .*@<?snap\w*>? ?\.\.\.", usage, re.MULTILINE) is not None,
         destroy_many=re.search(r"^\s*destroy .*@.*%", usage, re.MULTILINE) is not None,
         bookmarks=modern,
+        programs=re.search(r"^\s*program ", usage, re.MULTILINE) is not None,
         resume="s" in receive,
         receive_properties=re.search(r"^\s*receive .*\[-o ", usage, re.MULTILINE) is not None,
         estimate="n" in send and "P" in send,

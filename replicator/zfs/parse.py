@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from replicator.errors import ZfsError
 from replicator.zfs.commands import LISTED
-from replicator.zfs.facts import Dataset, Inventory, ResumeToken, Snapshot
+from replicator.zfs.facts import Bookmark, Dataset, Inventory, ResumeToken, Snapshot
 
 _UNSET = ("-", "none", "")
 
@@ -33,7 +33,7 @@ def inventory_from_list(text: str) -> Inventory:
                 f"zfs list printed a line with {len(fields)} columns where {len(LISTED)} were asked: {line!r}."
             )
         rows.append((fields[0], dict(zip(LISTED, fields, strict=True))))
-    return _inventory(rows)
+    return inventory_of(rows)
 
 
 def inventory_from_get(text: str) -> Inventory:
@@ -44,16 +44,21 @@ def inventory_from_get(text: str) -> Inventory:
         if len(fields) != 3:
             raise ZfsError(f"zfs get printed a line with {len(fields)} columns where 3 were asked: {line!r}.")
         rows.setdefault(fields[0], {})[fields[1]] = fields[2]
-    return _inventory(rows.items())
+    return inventory_of(rows.items())
 
 
-def _inventory(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
+def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
+    """Put rows (a name with its properties) of datasets, snapshots and bookmarks together."""
     snapshots: dict[str, list[Snapshot]] = defaultdict(list)
+    bookmarks: dict[str, list[Bookmark]] = defaultdict(list)
     datasets: dict[str, Mapping[str, str]] = {}
     for name, values in rows:
         if "@" in name:
             dataset, _, short = name.partition("@")
-            snapshots[dataset].append(_snapshot(name, short, values))
+            snapshots[dataset].append(Snapshot(short, *_identity(name, values), _number(values.get("written", ""))))
+        elif "#" in name:
+            dataset, _, short = name.partition("#")
+            bookmarks[dataset].append(Bookmark(short, *_identity(name, values)))
         else:
             datasets[name] = values
     return Inventory(
@@ -63,25 +68,30 @@ def _inventory(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
                 is_volume=values.get("type") == "volume",
                 guid=_required(name, "guid", values.get("guid")),
                 snapshots=tuple(sorted(snapshots[name], key=lambda snapshot: snapshot.createtxg)),
+                bookmarks=tuple(sorted(bookmarks[name], key=lambda bookmark: bookmark.createtxg)),
                 written=_number(values.get("written", "")),
                 token=_set(values.get("receive_resume_token")),
                 job=_set(values.get("zsr:job")),
                 source=_set(values.get("zsr:source")),
                 encrypted=values.get("encryption", "off") not in ("off", *_UNSET),
+                encryption_root=_set(values.get("encryptionroot")),
+                readonly=_switch(values.get("readonly"), "on", "off"),
+                mounted=_switch(values.get("mounted"), "yes", "no"),
+                creation=_number(values.get("creation", "")) or 0,
+                origin=_set(values.get("origin")),
             )
             for name, values in datasets.items()
         }
     )
 
 
-def _snapshot(name: str, short: str, values: Mapping[str, str]) -> Snapshot:
-    return Snapshot(
-        name=short,
-        guid=_required(name, "guid", values.get("guid")),
-        createtxg=_required(name, "createtxg", values.get("createtxg")),
-        creation=_required(name, "creation", values.get("creation")),
-        written=_number(values.get("written", "")),
-    )
+def _identity(name: str, values: Mapping[str, str]) -> tuple[int, int, int]:
+    guid, createtxg, creation = (_required(name, key, values.get(key)) for key in ("guid", "createtxg", "creation"))
+    return guid, createtxg, creation
+
+
+def _switch(value: str | None, yes: str, no: str) -> bool | None:
+    return {yes: True, no: False}.get(value or "")
 
 
 def _set(value: str | None) -> str | None:
@@ -101,3 +111,8 @@ def resume_token(token: str, text: str) -> ResumeToken | None:
     if to_name is None or to_guid is None:
         return None
     return ResumeToken(token, to_name[1].strip(), int(to_guid[1], 0), estimated_size(text))
+
+
+def properties(text: str) -> dict[str, str]:
+    """Read ``zfs get -Hp -o property,value``."""
+    return dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)

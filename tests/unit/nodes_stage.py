@@ -18,7 +18,7 @@ from replicator.cluster.file import FileStore
 from replicator.config import Settings, load_settings
 from replicator.control import call
 from replicator.daemon import Daemon
-from replicator.jobs import JobId
+from replicator.jobs import JobId, Synced
 from replicator.plugins import JobStatus
 from replicator.replication.run import RunResult
 from replicator.state import State
@@ -82,7 +82,7 @@ class ScriptedRun:
     def __init__(self, script: Script, job: JobId, around: dict[str, Any]) -> None:
         self.script, self.job = script, job
         self.progress, self.log = around["progress"], around["log"]
-        self.remember, self.clock = around["remember"], around["clock"]
+        self.memory, self.clock = around["memory"], around["clock"]
 
     async def execute(self) -> RunResult:
         """Do what the script says."""
@@ -103,7 +103,7 @@ class ScriptedRun:
 async def well(run: ScriptedRun) -> RunResult:
     """A run that succeeds at once."""
     run.log("info", "all is well")
-    await run.remember(run.clock())
+    await run.memory.synced(Synced(run.clock(), int(run.clock())))
     return RunResult(last_sync=run.clock(), sent_bytes=5, unreplicated_bytes=0)
 
 

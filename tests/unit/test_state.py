@@ -18,7 +18,7 @@ import pytest
 
 from replicator.errors import ErrorClass, NoSpaceError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
-from replicator.jobs import Failure, JobId, Outcome
+from replicator.jobs import Failure, JobId, Outcome, Synced
 from replicator.processes import this_process
 from replicator.state import Retention, State
 from replicator.worker import close_interrupted
@@ -203,7 +203,7 @@ class TestCutOffRuns:
 
     def test_keep_the_last_sync_that_was_proven(self, state: State, dead: str) -> None:
         state.begin_run(JOB, NOW, owner=dead, missed=0)
-        state.set_last_sync(JOB, NOW + 3)
+        state.set_synced(JOB, Synced(NOW + 3, int(NOW)))
         close_interrupted(state, NOW + 60)
         assert state.jobs()[JOB].last_sync == NOW + 3
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.errors import DivergedError, NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
+from replicator.errors import NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
-from replicator.jobs import Guest, Job, JobId, Removal, Storage, Volume
+from replicator.jobs import Guest, Job, JobId, Removal, Storage, Synced, Volume
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
-from replicator.replication.run import Assignment, Run, RunResult
+from replicator.replication.run import Assignment, Memory, Run, RunResult
 from replicator.zfs.client import ZfsClient
 from tests.zfs.conftest import Pools
 
@@ -31,7 +31,9 @@ class Site:
         self.storages: tuple[Storage, ...] = (self.storage,)
         self.guest = Guest(100, "web", "alpha")
         self.now = time.time()
-        self.remembered: list[int | None] = []
+        self.synced = Synced()
+        self.remembered: list[Synced] = []
+        self.doubtful = True
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -48,18 +50,22 @@ class Site:
         self.now += 1
         progress = _Mortal(stop_before, nth) if stop_before else Progress()
         run = Run(
-            Assignment(JOB, self.guest, self.storages, 60.0),
+            Assignment(JOB, self.guest, self.storages, 60.0, self.synced, self.doubtful),
             ZfsClient(LocalHost("alpha"), limit=60),
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            remember=self._remember,
+            memory=Memory(self._remember, self._note_pending),
             clock=lambda: self.now,
         )
         return await run.execute()
 
-    async def _remember(self, last_sync: int | None) -> None:
-        self.remembered.append(last_sync)
+    async def _remember(self, synced: Synced) -> None:
+        self.synced = synced
+        self.remembered.append(synced)
+
+    async def _note_pending(self, pending: bool) -> None:
+        """Nobody asks for it here."""
 
     def snapshots(self, dataset: str) -> list[str]:
         """The names of a dataset's snapshots, oldest first."""
@@ -110,7 +116,7 @@ async def test_a_first_run_brings_every_volume_whole(site: Site) -> None:
     result = await site.run()
     assert site.equal(first, second)
     assert result.sent_bytes > 2 << 20
-    assert site.remembered == [result.last_sync]
+    assert site.remembered == [Synced(result.last_sync, int(result.last_sync))]
 
 
 async def test_a_second_run_sends_only_what_changed(site: Site) -> None:
@@ -126,7 +132,7 @@ async def test_one_snapshot_stays_on_either_side(site: Site) -> None:
     name = site.volume(0)
     for _ in range(3):
         result = await site.run()
-    expected = [f"__replicate_100-0_{result.last_sync}__"]
+    expected = [f"__replicate_100-0_{result.last_sync:.0f}__"]
     assert site.snapshots(f"{site.source}/{name}") == expected
     assert site.snapshots(f"{site.target}/{name}") == expected
 
@@ -173,7 +179,7 @@ async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Si
     assert site.equal(*names)
     for path in (site.source, site.target):
         for name in names:
-            assert site.snapshots(f"{path}/{name}") == [f"__replicate_100-0_{result.last_sync}__"]
+            assert site.snapshots(f"{path}/{name}") == [f"__replicate_100-0_{result.last_sync:.0f}__"]
 
 
 async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_sent(site: Site) -> None:
@@ -191,7 +197,8 @@ async def test_a_clock_that_went_back_does_not_stop_the_job(site: Site) -> None:
     before = await site.run()
     site.now -= 3600
     after = await site.run()
-    assert after.last_sync > before.last_sync
+    assert site.synced.last_set == int(before.last_sync) + 1
+    assert after.last_sync <= site.now
     assert site.equal(name)
 
 
@@ -205,13 +212,17 @@ async def test_a_conflict_changes_nothing_on_either_side(site: Site) -> None:
     assert site.snapshots(f"{site.source}/{good}") == []
 
 
-async def test_somebody_elses_snapshot_on_a_replica_is_never_destroyed(site: Site) -> None:
-    name = site.volume(0)
+async def test_a_replica_with_somebodys_snapshot_is_kept_aside_whole_and_goes_on_without_a_copy(site: Site) -> None:
+    name = site.volume(0, 4 << 20)
     await site.run()
     site.zfs("snapshot", f"{site.target}/{name}@mine")
-    with pytest.raises(DivergedError, match="mine"):
-        await site.run()
-    assert site.snapshots(f"{site.target}/{name}")[-1] == "mine"
+    site.pools.sandbox.fill(f"{site.source}/{name}", 100_000, seed=9)
+    result = await site.run()
+    aside = [n for n in site.zfs("list", "-H", "-o", "name", "-r", site.target).split() if "/zsr-diverged/" in n]
+    assert len(aside) == 1
+    assert site.snapshots(aside[0]) == ["mine"]
+    assert site.equal(name)
+    assert result.sent_bytes < 1 << 20
 
 
 async def test_a_replica_of_another_job_is_not_written(site: Site) -> None:
@@ -272,7 +283,7 @@ async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site
     site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-0")
     with pytest.raises(Killed):
         await site.run(stop_before=Step.PLAN)
-    assert site.remembered[-1] is None
+    assert site.synced == Synced()
 
 
 async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site) -> None:

@@ -1,0 +1,54 @@
+"""What is done to a replica before it can be received into; nothing of anybody else's is destroyed by it (DESIGN 4).
+
+Keeping aside is three orders: rename, clone the base under the old name, promote the clone. A run that dies between
+them is gone on with by the plan of the next one (`plan.Regrow`, `plan.Promote`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from replicator.replication.plan import Full, Incremental, Promote, PutAside, Regrow, Rename, Rollback, Sides
+from replicator.replication.transfer import Log
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.facts import ASIDE, Dataset
+
+
+def aside_name(sides: Sides, now: float) -> str:
+    """Where a replica is kept aside: directly below the storage's folder for it, with the time."""
+    return f"{sides.target_path}/{ASIDE}/{sides.volume.name.replace('/', '_')}-{int(now)}"
+
+
+async def prepare(
+    action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str], now: float, log: Log
+) -> None:
+    """Do what the plan says has to come before the transfer; ``properties`` are those of a replica."""
+    sides = action.sides
+    for step in action.preparations:
+        match step:
+            case Rollback(to):
+                log("info", f"{sides.volume}: rolling the replica back to {to.name}")
+                await target.rollback(sides.target_name, to)
+            case Rename(old):
+                log("info", f"{sides.volume}: its replica was '{old}'; it is renamed too")
+                await target.rename(old, sides.target_name)
+            case PutAside(base):
+                kept = aside_name(sides, now)
+                log("warning", f"{sides.volume}: the replica differs from the source; it is kept aside as '{kept}'")
+                await target.create_parents(sides.target_path, f"{ASIDE}/-")
+                await target.rename(sides.target_name, kept)
+                if base is not None:
+                    await target.clone(f"{kept}@{base.name}", sides.target_name, properties)
+            case Regrow(aside, base):
+                log("info", f"{sides.volume}: going on from what an earlier run kept aside as '{aside}'")
+                await target.clone(f"{aside}@{base.name}", sides.target_name, properties)
+            case Promote():
+                await target.promote(sides.target_name)
+
+
+async def release(replica: Dataset, aside: list[Dataset], target: ZfsClient, log: Log) -> None:
+    """Let what is kept aside stand by itself, so that the replica it was cloned from can be destroyed."""
+    for kept in aside:
+        if kept.origin is not None and kept.origin.startswith(f"{replica.name}@"):
+            log("info", f"'{kept.name}' is kept, and takes over the snapshots of '{replica.name}'")
+            await target.promote(kept.name)

@@ -1,0 +1,55 @@
+-- Look at a guest's volumes and take their snapshots, unless nothing changed; `request` is set before (programs.py).
+local rows, volumes, out = {}, {}, {}
+local function starts(name, prefixes)
+  for _, prefix in ipairs(prefixes) do
+    if string.sub(name, 1, #prefix) == prefix then return true end
+  end
+  return false
+end
+
+local numbers = {guid = true, createtxg = true, creation = true, written = true}
+local function row(name, isdataset)
+  local line = name
+  for i = 2, #request.columns do
+    local key, value = request.columns[i], nil
+    if isdataset or numbers[key] then value = zfs.get_prop(name, key) end
+    line = line .. "\t" .. (value == nil and "-" or tostring(value))
+  end
+  rows[#rows + 1] = line
+end
+local function facts(dataset)
+  row(dataset, true)
+  for snapshot in zfs.list.snapshots(dataset) do row(snapshot, false) end
+end
+
+for _, place in ipairs(request.places) do
+  if zfs.exists(place.path) then
+    for child in zfs.list.children(place.path) do
+      if starts(child, place.prefixes) and not request.excluded[child] then volumes[#volumes + 1] = child end
+    end
+  else
+    return {absent = place.path}
+  end
+end
+for _, name in ipairs(request.names) do
+  if not zfs.exists(name) then return {absent = name} end
+  volumes[#volumes + 1] = name
+end
+local unchanged = #request.expected > 0 and #volumes == #request.expected
+local expected = {}
+for _, name in ipairs(request.expected) do expected[name] = true end
+for _, volume in ipairs(volumes) do
+  unchanged = unchanged and expected[volume] and zfs.exists(volume .. "@" .. request.since)
+      and zfs.get_prop(volume, "written@" .. request.since) == 0
+end
+if not unchanged then
+  for _, check in ipairs({true, false}) do
+    for _, volume in ipairs(volumes) do
+      local make = check and zfs.check.snapshot or zfs.sync.snapshot
+      local failed = make(volume .. "@" .. request.name)
+      if failed ~= 0 then return {failed = failed, volume = volume} end
+    end
+  end
+end
+for _, volume in ipairs(volumes) do facts(volume) end
+return {rows = rows, taken = not unchanged}
