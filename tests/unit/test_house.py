@@ -23,6 +23,7 @@ EFFECTS = {"subprocess", "os", "asyncio", "time", "socket", "threading", "random
 PURE = (
     "replicator/calendar.py",
     "replicator/schedule.py",
+    "replicator/replication/keep.py",
     "replicator/replication/plan.py",
     "replicator/zfs/parse.py",
     "replicator/zfs/facts.py",
