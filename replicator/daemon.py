@@ -27,7 +27,7 @@ from replicator.planning import plan_jobs
 from replicator.plugins import Plugin, Status
 from replicator.reading import Reading
 from replicator.replication.progress import Progress
-from replicator.schedule import choose, due, next_run
+from replicator.schedule import Scheduled, choose, due, next_run
 from replicator.state import State
 from replicator.status import Planned, statuses
 from replicator.survey import Survey, survey
@@ -203,7 +203,9 @@ class Daemon:
 
         begun = self._clock()
         try:
-            going.outcome = await self._worker.run(self._reading.cluster, job, started=started, listen=listen)
+            going.outcome = await self._worker.run(
+                self._reading.cluster, job, started=started, listen=listen, in_company=bool(self._waiting(begun))
+            )
         except BusyError as error:
             going.error = error
             self._put_off[job.id] = self._clock() + PUT_OFF
@@ -299,7 +301,7 @@ class Daemon:
         now = self._clock()
         reading = self._reading.status
         active = {job: going.active for job, going in self._going.items() if going.active is not None}
-        waiting = due([p.scheduled for job, p in self._plan.items() if job not in self._going], now)
+        waiting = self._waiting(now)
         oldest = min((self._due_since(scheduled.id) for scheduled in waiting), default=now)
         return Status(
             time=now,
@@ -317,6 +319,10 @@ class Daemon:
             durations=self._durations.histograms(),
             replicas=self._survey_found.replicas,
         )
+
+    def _waiting(self, now: float) -> list[Scheduled]:
+        """The jobs that are due and do not run yet."""
+        return due([planned.scheduled for job, planned in self._plan.items() if job not in self._going], now)
 
     def _due_since(self, job_id: JobId) -> float:
         """Since when a waiting job is due; one that is due "at once", since that was first seen."""

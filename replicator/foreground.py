@@ -33,9 +33,10 @@ async def run_jobs(
     worker = Worker(settings, store, state, nodes, time.time)
     try:
         well = True
-        for job in _chosen(settings, cluster, state, job_id):
+        jobs = _chosen(settings, cluster, state, job_id)
+        for job in jobs:
             try:
-                outcome = await worker.run(cluster, job, started=_nobody, listen=listen)
+                outcome = await worker.run(cluster, job, started=_nobody, listen=listen, in_company=len(jobs) > 1)
             except BusyError as error:
                 if job_id is not None:
                     raise

@@ -22,6 +22,7 @@ from replicator.jobs import Job, JobId, JobState, Outcome, Removal, Synced
 from replicator.locks import guest_lock
 from replicator.nodes import Nodes
 from replicator.processes import is_alive, this_process
+from replicator.replication.lookout import Lookout
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Assignment, Memory, Run, RunResult
@@ -75,6 +76,18 @@ class _Before:
         return Synced(self.state.last_sync, None if last_set is None else int(last_set))
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """All that belongs to one run; ``lookout`` is given where other runs are due at the same time."""
+
+    cluster: Cluster
+    active: ActiveRun
+    before: _Before
+    remembered: _Remembered
+    lookout: Lookout | None
+    log: RunLog
+
+
 class Worker:
     """Does runs on this node, one call each; knows nothing of when they are due."""
 
@@ -93,11 +106,18 @@ class Worker:
         self._nodes = nodes
         self._clock = clock
         self._progress = progress
+        self._lookout = Lookout(clock)
 
     async def run(
-        self, cluster: Cluster, job: Job, *, started: Callable[[ActiveRun], None], listen: Callable[[str], None]
+        self,
+        cluster: Cluster,
+        job: Job,
+        *,
+        started: Callable[[ActiveRun], None],
+        listen: Callable[[str], None],
+        in_company: bool = False,
     ) -> Outcome:
-        """Do one run of a job and record how it ended.
+        """Do one run of a job and record how it ended; ``in_company``: other runs are due at the same time.
 
         Raises:
             BusyError: the guest is locked; nothing was recorded, the job stays due.
@@ -110,7 +130,10 @@ class Worker:
             started(active)
             log = RunLog(self._state, run, listen, self._clock)
             try:
-                return await self._recorded(cluster, active, before, log)
+                remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
+                company = in_company or self._lookout.has_fresh(job.target)
+                lookout = self._lookout if company else None
+                return await self._recorded(_Attempt(cluster, active, before, remembered, lookout, log))
             finally:
                 await self._write_log(log)
 
@@ -136,12 +159,12 @@ class Worker:
         except ZsrError as error:
             _log.error("a run's log could not be written: %s", error)
 
-    async def _recorded(self, cluster: Cluster, active: ActiveRun, before: _Before, log: RunLog) -> Outcome:
+    async def _recorded(self, attempt: _Attempt) -> Outcome:
+        active, before, log, remembered = attempt.active, attempt.before.state, attempt.log, attempt.remembered
         job = active.job
-        remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
         log.add("info", f"job {job.id}: start")
         try:
-            result = await self._guarded(cluster, active, before.doubtful, remembered, log)
+            result = await self._guarded(attempt)
         except asyncio.CancelledError:
             log.add("warning", "cancelled")
             event = RunCancelled(self._clock(), job.id, active.run)
@@ -149,7 +172,7 @@ class Worker:
             raise
         except ZsrError as error:
             self._note_reach(job, error)
-            after = replace(before.state, last_sync=remembered.synced.last_sync)
+            after = replace(before, last_sync=remembered.synced.last_sync)
             failed = failed_event(job.id, active.run, self._clock(), after, error, active.start)
             failed_log(log, error)
             await self._finish(failed, active, resume_pending=_pending(active, remembered))
@@ -164,50 +187,37 @@ class Worker:
             last_sync=result.last_sync,
             duration=max(0.0, self._clock() - active.start),
             sent_bytes=result.sent_bytes,
-            recovered_after=before.state.consecutive_failures,
-            failing_since=before.state.failing_since,
+            recovered_after=before.consecutive_failures,
+            failing_since=before.failing_since,
         )
         log.add("info", f"job {job.id}: done in {done.duration:.1f} s, {done.sent_bytes} bytes sent")
         await self._finish(done, active, unreplicated=result.unreplicated_bytes)
         return Outcome.SUCCESS
 
-    async def _guarded(
-        self,
-        cluster: Cluster,
-        active: ActiveRun,
-        doubtful: bool,
-        remembered: _Remembered,
-        log: RunLog,
-    ) -> RunResult | None:
+    async def _guarded(self, attempt: _Attempt) -> RunResult | None:
         """The run's outermost frame: what nobody expected becomes class ``internal``, with its traceback logged."""
         try:
-            async with log.written_as_it_comes():
-                return await self._execute(cluster, active, doubtful, remembered, log)
+            async with attempt.log.written_as_it_comes():
+                return await self._execute(attempt)
         except (ZsrError, asyncio.CancelledError):
             raise
         except BaseExceptionGroup as errors:
             leaf = first_leaf(errors)
             if isinstance(leaf, ZsrError):
                 raise leaf from None
-            raise self._unexpected(active, leaf, log) from errors
+            raise self._unexpected(attempt, leaf) from errors
         except Exception as error:
-            raise self._unexpected(active, error, log) from error
+            raise self._unexpected(attempt, error) from error
 
     @staticmethod
-    def _unexpected(active: ActiveRun, error: BaseException, log: RunLog) -> InternalError:
-        _log.error("job %s: unexpected error", active.job.id, exc_info=error)
+    def _unexpected(attempt: _Attempt, error: BaseException) -> InternalError:
+        _log.error("job %s: unexpected error", attempt.active.job.id, exc_info=error)
         text = "".join(traceback.format_exception(error))
-        log.add("raw", text)
+        attempt.log.add("raw", text)
         return InternalError(f"An unexpected error ended the run: {type(error).__name__}: {error}.", raw=text)
 
-    async def _execute(
-        self,
-        cluster: Cluster,
-        active: ActiveRun,
-        doubtful: bool,
-        remembered: _Remembered,
-        log: RunLog,
-    ) -> RunResult | None:
+    async def _execute(self, attempt: _Attempt) -> RunResult | None:
+        cluster, active, log, remembered = attempt.cluster, attempt.active, attempt.log, attempt.remembered
         job = active.job
         here = self._settings.node
         source = self._nodes.client(here)
@@ -222,7 +232,15 @@ class Worker:
             raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
         storages = tuple(cluster.storages.values())
         run = Run(
-            Assignment(job, guest, storages, self._settings.stall_timeout, remembered.synced, doubtful),
+            Assignment(
+                job,
+                guest,
+                storages,
+                self._settings.stall_timeout,
+                remembered.synced,
+                attempt.before.doubtful,
+                attempt.lookout,
+            ),
             source,
             self._nodes.client(job.target),
             progress=active.progress,

@@ -15,7 +15,7 @@ from replicator.zfs.programs import Place
 _KINDS = ("vm", "subvol", "base", "basevol")
 """The names of a guest's volumes begin with one of these and its number, as the peer names them."""
 
-_ASIDE_DEPTH = 3
+ASIDE_DEPTH = 3
 """What is kept aside lies two levels below its storage, its snapshots three."""
 
 
@@ -42,7 +42,7 @@ async def look_there(job: Job, guest: Guest, storages: Iterable[Storage], here: 
         if not storage.allowed_on(target.node):
             continue
         try:
-            depth = max(look_depth(guest, storage), _ASIDE_DEPTH)
+            depth = max(look_depth(guest, storage), ASIDE_DEPTH)
             found[storage.name] = await target.inventory(storage.path_on(target.node), depth=depth)
         except StorageMissingError as error:  # matters only if the guest has volumes on it
             found[storage.name] = error

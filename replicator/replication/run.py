@@ -10,13 +10,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import BusyError, DivergedError, InternalError, ZsrError
+from replicator.errors import BusyError, DivergedError, InternalError, StorageMissingError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
 from replicator.replication.aside import prepare, release
 from replicator.replication.hooks import frozen
 from replicator.replication.keep import Keep
-from replicator.replication.look import Found, There, look_here, look_there, pair, selections
+from replicator.replication.look import (
+    ASIDE_DEPTH,
+    Found,
+    There,
+    guest_storages,
+    look_depth,
+    look_here,
+    look_there,
+    pair,
+    selections,
+)
+from replicator.replication.lookout import Lookout
 from replicator.replication.plan import (
     Conflict,
     Full,
@@ -49,7 +60,8 @@ from replicator.zfs.programs import Advance
 class Assignment:
     """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
 
-    ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well.
+    ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well. ``lookout`` is given
+    where other runs are due at the same time.
     """
 
     job: Job
@@ -58,6 +70,7 @@ class Assignment:
     stall_timeout: float
     remembered: Synced
     doubtful: bool
+    lookout: Lookout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,8 @@ class Run:
             ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
         """
         await self.progress.begin(Step.LOOK)
+        if (at := await self._unchanged_since()) is not None:
+            return await self._nothing_changed(at)
         there = await self._look_there()
         if await self._in_doubt(there):
             at = self._clock()
@@ -141,6 +156,27 @@ class Run:
         return await self._send(taken, there)
 
     # --- look
+
+    async def _unchanged_since(self) -> float | None:
+        """The moment of a shared look that finds nothing changed; None: this run has to look for itself."""
+        lookout, guest, storages = self._assignment.lookout, self._assignment.guest, self._assignment.storages
+        if lookout is None or self._assignment.doubtful or not (await self._source.features()).programs:
+            return None
+        ours: dict[str, Dataset] = {}
+        theirs: dict[str, Inventory | StorageMissingError] = {}
+        at = self._clock()
+        for storage in guest_storages(guest, storages, self._source.node):
+            depth = max(look_depth(guest, storage), ASIDE_DEPTH)
+            here = await lookout.look(self._source, storage.path_on(self._source.node), depth, sync=True)
+            if here.inventory is None or not storage.allowed_on(self._target.node):
+                return None
+            there = await lookout.look(self._target, storage.path_on(self._target.node), depth, sync=False)
+            ours |= here.inventory.datasets
+            theirs[storage.name] = there.inventory or Inventory()
+            at = min(at, here.at)
+        found = self._pair(Inventory(ours), There(theirs))
+        whole = not found.orphans and is_unchanged(self._job.id, found.volumes, self._synced.last_set)
+        return at if whole and at >= (self._synced.last_sync or 0) else None
 
     async def _look_there(self) -> There:
         job, guest = self._job, self._assignment.guest
