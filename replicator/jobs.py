@@ -12,6 +12,7 @@ from enum import StrEnum
 from replicator.errors import ConfigError, ErrorClass
 
 DEFAULT_SCHEDULE = "*/15"
+DEFAULT_KEEP = "1"
 RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 
@@ -154,7 +155,7 @@ class Job:
     disabled: bool = False
     rpo: float | None = None
     timezone: str | None = None
-    keep: str = "1"
+    keep: str = DEFAULT_KEEP
     snapshots: Travelling = Travelling.ALL
     encryption: Encryption = Encryption.RAW
     removal: Removal | None = None

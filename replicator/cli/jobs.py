@@ -15,12 +15,16 @@ from replicator.cluster.store import ChangedError, Cluster, ClusterStore
 from replicator.config import Settings
 from replicator.durations import parse_duration
 from replicator.errors import ConfigError
-from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId, Removal
+from replicator.jobs import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, JobId, Removal, Travelling
+from replicator.replication.keep import Keep
 
 ATTEMPTS = 5
 """How often a change is tried anew because somebody else's came in between."""
 
-DELETABLE = ("schedule", "rate", "comment", "disable", "rpo", "timezone", "removal")
+DELETABLE = (
+    *("schedule", "rate", "comment", "disable", "rpo", "timezone", "removal"),
+    *("keep", "snapshots", "encryption"),
+)
 
 
 class _Seconds(click.ParamType[float]):
@@ -33,6 +37,16 @@ class _Seconds(click.ParamType[float]):
             self.fail(f"'{value}' is not {error}.", param, ctx)
 
 
+class _Keep(click.ParamType[str]):
+    name = "keep"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(Keep.parse(value))
+        except ValueError as error:
+            self.fail(f"'{value}' is wrong: {error}.", param, ctx)
+
+
 _options = (
     click.option("--schedule", help=f"Calendar event, see zsr calendar next. [default: {DEFAULT_SCHEDULE}]"),
     click.option("--rate", type=float, help="At most so many MB (10^6 bytes) per second, 1 or more."),
@@ -40,6 +54,19 @@ _options = (
     click.option("--disable/--no-disable", default=None, help="Do not run it."),
     click.option("--rpo", type=_Seconds(), help="The promise, like 30m. [default: twice the schedule's longest gap]"),
     click.option("--timezone", help="Zone of the schedule. [default: the node's]"),
+    click.option(
+        "--keep",
+        type=_Keep(),
+        help=f"Restore points on the target: 5, or 6h:15m,7d:1h,30d:1d. [default: {DEFAULT_KEEP}]",
+    ),
+    click.option(
+        "--snapshots",
+        type=click.Choice([*map(str, Travelling)]),
+        help="Which travel: all, or only zsr's own. [default: all]",
+    ),
+    click.option(
+        "--encryption", type=click.Choice([*map(str, Encryption)]), help="How encrypted volumes travel. [default: raw]"
+    ),
 )
 
 
@@ -189,6 +216,9 @@ def _changed(job: Job, values: dict[str, Any]) -> Job:
     given = {key: value for key, value in values.items() if value is not None}
     if "disable" in given:
         given["disabled"] = given.pop("disable")
+    for key, kind in (("snapshots", Travelling), ("encryption", Encryption)):
+        if key in given:
+            given[key] = kind(given[key])
     return replace(job, **given)
 
 
@@ -217,4 +247,7 @@ def job_json(job: Job, cluster: Cluster) -> dict[str, object]:
         "rpo": job.rpo,
         "timezone": job.timezone,
         "removal": str(job.removal) if job.removal else None,
+        "keep": job.keep,
+        "snapshots": str(job.snapshots),
+        "encryption": str(job.encryption),
     }

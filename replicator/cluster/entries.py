@@ -5,23 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from replicator.cluster.rules import cluster_problems
 from replicator.cluster.store import Cluster
 from replicator.config import Duration, NodeName, ZoneName, problems_of, shown
 from replicator.errors import ConfigError
-from replicator.jobs import DEFAULT_SCHEDULE, FreezeFailure, Guest, Job, JobId, Node, Removal, Storage, Volume
+from replicator.jobs import (
+    DEFAULT_KEEP,
+    DEFAULT_SCHEDULE,
+    Encryption,
+    FreezeFailure,
+    Guest,
+    Job,
+    JobId,
+    Node,
+    Removal,
+    Storage,
+    Travelling,
+    Volume,
+)
 from replicator.plugins import Problem
+from replicator.replication.keep import Keep
 
 SECTIONS = ("nodes", "storages", "guests", "jobs")
+VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
+LISTED_ALLOWED = f'{VOLUME_ALLOWED}, or a table {{ volume = "storage:name", replicate = false }}'
 
 
 def _volume(value: str) -> str:
     storage, colon, name = value.partition(":")
     if not (storage and colon and name):
-        raise ValueError("storage:name, e.g. 'local-zfs:vm-100-disk-0'")
+        raise ValueError(VOLUME_ALLOWED)
     return value
+
+
+def _keep(value: object) -> str:
+    """Restore points as their canonical text, whether given as a number or as text."""
+    return str(Keep.parse("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value)))
 
 
 class _Entry(BaseModel):
@@ -33,6 +63,7 @@ class _Node(_Entry):
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     user: Annotated[str, Field(min_length=1)] = "root"
     stream: Literal["auto", "asyncssh", "openssh"] = "auto"
+    compression: Literal["none", "zstd"] = "none"
 
 
 class _Storage(_Entry):
@@ -41,11 +72,27 @@ class _Storage(_Entry):
     paths: dict[str, str] = {}
 
 
+class _Listed(_Entry):
+    """A volume in a guest's list: its name alone, or a table that may leave it out."""
+
+    volume: Annotated[str, AfterValidator(_volume)]
+    replicate: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"volume": _volume(value)}
+        if not isinstance(value, Mapping):
+            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the words of a ValueError only
+        return value
+
+
 class _Guest(_Entry):
     name: str = ""
     node: str
     storages: list[str] = []
-    volumes: list[Annotated[str, AfterValidator(_volume)]] = []
+    volumes: list[_Listed] = []
     freeze: str | None = None
     thaw: str | None = None
     hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
@@ -60,6 +107,9 @@ class _Job(_Entry):
     disabled: bool = False
     rpo: Duration | None = None
     timezone: ZoneName | None = None
+    keep: Annotated[str, BeforeValidator(_keep)] = DEFAULT_KEEP
+    snapshots: Literal["all", "own"] = "all"
+    encryption: Literal["raw", "decrypted"] = "raw"
     removal: Literal["full", "local"] | None = None
 
 
@@ -141,7 +191,7 @@ def _nodes(reader: _Reader) -> dict[str, Node]:
         except ValidationError as error:
             reader.refuse(f"nodes.{name}", "", repr(name), error.errors()[0]["msg"].removeprefix("Value error, "))
             continue
-        nodes[name] = Node(name, entry.address, entry.port, entry.user, entry.stream)
+        nodes[name] = Node(name, entry.address, entry.port, entry.user, entry.stream, entry.compression)
     return nodes
 
 
@@ -175,13 +225,18 @@ def _storage(name: str, storage: _Storage) -> Storage:
     return Storage(name, storage.path, nodes, tuple(storage.paths.items()))
 
 
+def _listed(entry: _Listed) -> Volume:
+    return Volume(*entry.volume.split(":", 1))
+
+
 def _guest(number: int, guest: _Guest) -> Guest:
     return Guest(
         id=number,
         name=guest.name or str(number),
         node=guest.node,
         storages=tuple(guest.storages),
-        volumes=tuple(Volume(*volume.split(":", 1)) for volume in guest.volumes),
+        volumes=tuple(_listed(entry) for entry in guest.volumes if entry.replicate),
+        excluded=frozenset(_listed(entry) for entry in guest.volumes if not entry.replicate),
         freeze=guest.freeze,
         thaw=guest.thaw,
         hook_timeout=guest.hook_timeout,
@@ -199,5 +254,8 @@ def _job(job_id: JobId, job: _Job) -> Job:
         disabled=job.disabled,
         rpo=job.rpo,
         timezone=job.timezone,
+        keep=job.keep,
+        snapshots=Travelling(job.snapshots),
+        encryption=Encryption(job.encryption),
         removal=Removal(job.removal) if job.removal else None,
     )

@@ -29,7 +29,7 @@ from replicator.config import SettingsError
 from replicator.durations import compact, words
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
 from replicator.files import stamp_of
-from replicator.jobs import DEFAULT_SCHEDULE, Job, JobId
+from replicator.jobs import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, JobId, Travelling
 from replicator.zones import zone
 
 LOCK_PATIENCE = 10.0
@@ -235,6 +235,12 @@ def _fill(table: Table, job: Job, before: Job | None) -> Table:
     return table
 
 
+def _keep(job: Job) -> int | str | None:
+    if job.keep == DEFAULT_KEEP:
+        return None
+    return int(job.keep) if job.keep.isdecimal() else job.keep
+
+
 def _values(job: Job) -> dict[str, object]:
     """A job as it is written; None is left out."""
     whole_rpo = job.rpo is not None and job.rpo == int(job.rpo)
@@ -246,5 +252,8 @@ def _values(job: Job) -> dict[str, object]:
         "disabled": job.disabled or None,
         "rpo": compact(job.rpo) if job.rpo is not None and whole_rpo else job.rpo,
         "timezone": job.timezone,
+        "keep": _keep(job),
+        "snapshots": str(job.snapshots) if job.snapshots is not Travelling.ALL else None,
+        "encryption": str(job.encryption) if job.encryption is not Encryption.RAW else None,
         "removal": None if job.removal is None else str(job.removal),
     }

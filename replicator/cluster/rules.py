@@ -57,12 +57,13 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
         for name in guest.storages:
             if name not in cluster.storages:
                 yield Problem(f"{key}.storages", repr(name), _one_of("storage", cluster.storages))
-        for volume in guest.volumes:
+        for volume in (*guest.volumes, *sorted(guest.excluded)):
             if volume.storage not in cluster.storages:
                 yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
             if not is_volume_name(volume.name):
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
-        for volume in sorted({volume for volume in guest.volumes if guest.volumes.count(volume) > 1}):
+        listed = (*guest.volumes, *guest.excluded)
+        for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
             yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
 
 

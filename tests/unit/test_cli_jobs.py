@@ -9,7 +9,7 @@ import pytest
 
 from replicator.cluster.file import FileStore
 from replicator.cluster.store import Cluster
-from replicator.jobs import Job, JobId, Removal
+from replicator.jobs import Encryption, Job, JobId, Removal, Travelling
 from tests.unit.commandline import Zsr
 
 JOB = JobId(100, 0)
@@ -37,10 +37,21 @@ class TestCreate:
         zsr.well(
             *("create-local-job", "100-0", "beta", "--schedule", "*/5", "--rate", "2.5", "--comment", "a b"),
             *("--disable", "--rpo", "1h", "--timezone", "Europe/Vienna"),
+            *("--keep", "6h:15m, 1w:60m", "--snapshots", "own", "--encryption", "decrypted"),
         )
 
         assert zsr.cluster.jobs[JOB] == Job(
-            JOB, "beta", schedule="*/5", rate=2.5, comment="a b", disabled=True, rpo=3600, timezone="Europe/Vienna"
+            JOB,
+            "beta",
+            schedule="*/5",
+            rate=2.5,
+            comment="a b",
+            disabled=True,
+            rpo=3600,
+            timezone="Europe/Vienna",
+            keep="6h:15m,7d:1h",
+            snapshots=Travelling.OWN,
+            encryption=Encryption.DECRYPTED,
         )
 
     @pytest.mark.parametrize(
@@ -57,6 +68,10 @@ class TestCreate:
             (["100-0", "beta", "--schedule", "25:70:1"], "jobs.100-0.schedule"),
             (["100-0", "beta", "--timezone", "Mars"], "'Mars' is no time zone"),
             (["100-0", "beta", "--rpo", "0"], "more than 0 seconds"),
+            (["100-0", "beta", "--keep", "0"], "how many restore points the target has, 1 to 10000, or a grid"),
+            (["100-0", "beta", "--keep", "7d:1h,6h:15m"], "spans must grow, and 6h:15m stands after 7d:1h"),
+            (["100-0", "beta", "--snapshots", "none"], "'none' is not one of 'all', 'own'"),
+            (["100-0", "beta", "--encryption", "off"], "'off' is not one of 'raw', 'decrypted'"),
         ],
     )
     def test_refuses_with_a_sentence_and_changes_nothing(self, zsr: Zsr, arguments: list[str], sentence: str) -> None:
@@ -103,13 +118,16 @@ class TestList:
         assert job == {
             "comment": "off site",
             "disable": False,
+            "encryption": "raw",
             "guest": 100,
             "id": "100-0",
             "jobnum": 0,
+            "keep": "1",
             "rate": 10.0,
             "removal": None,
             "rpo": None,
             "schedule": "*/15",
+            "snapshots": "all",
             "source": "alpha",
             "target": "beta",
             "timezone": None,
@@ -141,6 +159,17 @@ class TestUpdate:
         with_job.well("update", "100-0", "--delete", keys)
 
         assert with_job.cluster.jobs[JOB] == Job(JOB, "beta")
+
+    def test_changes_what_travels_and_what_is_kept_and_puts_it_back(self, with_job: Zsr) -> None:
+        before = with_job.cluster.jobs[JOB]
+        with_job.well("update", "100-0", "--keep", "5", "--snapshots", "own", "--encryption", "decrypted")
+        job = with_job.well("read", "100-0").json
+        assert (job["keep"], job["snapshots"], job["encryption"]) == ("5", "own", "decrypted")
+        assert "keep = 5\n" in with_job.cluster_path.read_text()
+
+        with_job.well("update", "100-0", "--delete", "keep,snapshots,encryption")
+
+        assert with_job.cluster.jobs[JOB] == before
 
     @pytest.mark.parametrize("key", ["target", "id", "nonsense"])
     def test_deletes_nothing_that_must_be(self, with_job: Zsr, key: str) -> None:

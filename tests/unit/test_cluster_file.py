@@ -22,7 +22,7 @@ from replicator.cluster.file import FileStore
 from replicator.cluster.store import ChangedError
 from replicator.config import SettingsError
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, NoSpaceError
-from replicator.jobs import Job, JobId, Removal
+from replicator.jobs import Encryption, Job, JobId, Removal, Travelling
 
 NOW = 1_800_000_000.0
 JOB = JobId(100, 0)
@@ -106,6 +106,21 @@ class TestAChange:
             'comment = "say \\"hi\\""',
             'rpo = "1h30m"',
         ]
+
+    def test_writes_a_number_as_a_number_and_leaves_out_what_is_the_default(self, store: FileStore, path: Path) -> None:
+        store.create_job(Job(JobId(100, 1), "gamma", keep="5", snapshots=Travelling.OWN, encryption=Encryption.RAW))
+
+        added = path.read_text().removeprefix(HAND_WRITTEN)
+        assert added.strip().splitlines() == ["[jobs.100-1]", 'target = "gamma"', "keep = 5", 'snapshots = "own"']
+
+    def test_leaves_the_words_that_somebody_chose_for_a_grid(self, store: FileStore, path: Path) -> None:
+        path.write_text(HAND_WRITTEN + 'keep = "6h:15m, 1w:1h"\n')
+        job = store.read().job(JOB)
+        assert job.keep == "6h:15m,7d:1h"
+
+        store.update_job(replace(job, disabled=True))
+
+        assert 'keep = "6h:15m, 1w:1h"\n' in path.read_text()
 
     def test_leaves_every_comment_and_every_other_line_alone(self, store: FileStore, path: Path) -> None:
         store.update_job(replace(store.read().job(JOB), disabled=True))
@@ -203,6 +218,7 @@ class TestARefusal:
             Job(JobId(100, 1), "gamma", schedule="*" * 129),
             Job(JobId(100, 1), "gamma", comment="x" * 4097),
             Job(JobId(100, 1), "gamma", timezone="Mars"),
+            Job(JobId(100, 1), "gamma", keep="never"),
         ],
     )
     def test_says_what_and_changes_nothing(self, store: FileStore, path: Path, job: Job) -> None:
@@ -385,6 +401,9 @@ jobs = st.builds(
     rpo=st.none() | st.floats(0.001, 1e8),
     timezone=st.sampled_from([None, "UTC", "Europe/Vienna"]),
     removal=st.sampled_from([None, *Removal]),
+    keep=st.sampled_from(["1", "5", "6h:15m", "6h:15m,7d:1h,30d:1d"]),
+    snapshots=st.sampled_from(Travelling),
+    encryption=st.sampled_from(Encryption),
 )
 
 

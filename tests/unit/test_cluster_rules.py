@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from replicator.cluster.entries import read_cluster
 from replicator.cluster.rules import is_dataset_path, is_volume_name
 from replicator.cluster.store import Cluster
-from replicator.jobs import FreezeFailure, JobId, Removal, Storage, Volume
+from replicator.jobs import Encryption, FreezeFailure, JobId, Removal, Storage, Travelling, Volume
 from replicator.plugins import Problem
 
 BASE = """
@@ -21,6 +21,7 @@ address = "10.0.0.12"
 port = 2222
 user = "zsr"
 stream = "openssh"
+compression = "zstd"
 [storages.local-zfs]
 path = "rpool/data"
 nodes = ["alpha", "beta"]
@@ -42,6 +43,9 @@ comment = "off site"
 disabled = true
 rpo = "30m"
 timezone = "Europe/Vienna"
+keep = "6h:15m,7d:1h"
+snapshots = "own"
+encryption = "decrypted"
 removal = "local"
 """
 
@@ -66,6 +70,7 @@ def test_every_key_is_read() -> None:
 
     beta = cluster.nodes["beta"]
     assert (beta.address, beta.port, beta.user, beta.stream) == ("10.0.0.12", 2222, "zsr", "openssh")
+    assert (beta.compression, cluster.nodes["alpha"].compression) == ("zstd", "none")
     storage = cluster.storages["local-zfs"]
     assert storage == Storage("local-zfs", "rpool/data", frozenset({"alpha", "beta"}), (("beta", "tank/replica"),))
     guest = cluster.guests[100]
@@ -76,6 +81,7 @@ def test_every_key_is_read() -> None:
     job = cluster.jobs[JobId(100, 0)]
     assert (job.target, job.schedule, job.rate, job.comment) == ("beta", "*/5", 10.0, "off site")
     assert (job.disabled, job.rpo, job.timezone, job.removal) == (True, 1800.0, "Europe/Vienna", Removal.LOCAL)
+    assert (job.keep, job.snapshots, job.encryption) == ("6h:15m,7d:1h", Travelling.OWN, Encryption.DECRYPTED)
 
 
 def test_an_empty_file_is_a_cluster_of_nothing() -> None:
@@ -110,6 +116,21 @@ def test_an_empty_file_is_a_cluster_of_nothing() -> None:
         ('removal = "local"', 'removal = "now"', "jobs.100-0.removal"),
         ("port = 2222", "port = 70000", "nodes.beta.port"),
         ('stream = "openssh"', 'stream = "telnet"', "nodes.beta.stream"),
+        ('compression = "zstd"', 'compression = "gzip"', "nodes.beta.compression"),
+        ('compression = "zstd"', "compression = true", "nodes.beta.compression"),
+        ('"6h:15m,7d:1h"', "0", "jobs.100-0.keep"),
+        ('"6h:15m,7d:1h"', "1.5", "jobs.100-0.keep"),
+        ('"6h:15m,7d:1h"', "true", "jobs.100-0.keep"),
+        ('"6h:15m,7d:1h"', '"7d:1h,6h:15m"', "jobs.100-0.keep"),
+        ('"6h:15m,7d:1h"', '["6h:15m"]', "jobs.100-0.keep"),
+        ('snapshots = "own"', 'snapshots = "some"', "jobs.100-0.snapshots"),
+        ('encryption = "decrypted"', 'encryption = "no"', "jobs.100-0.encryption"),
+        ('"local-zfs:some/dataset"', "7", "guests.100.volumes.0"),
+        ('"local-zfs:some/dataset"', "{ replicate = false }", "guests.100.volumes.0.volume"),
+        ('"local-zfs:some/dataset"', '{ volume = "a" }', "guests.100.volumes.0.volume"),
+        ('"local-zfs:some/dataset"', '{ volume = "other:a", replicate = false }', "guests.100.volumes"),
+        ('"local-zfs:some/dataset"', '{ volume = "local-zfs:a", replicate = 0 }', "guests.100.volumes.0.replicate"),
+        ('"local-zfs:some/dataset"', '{ volume = "local-zfs:a", repliate = 0 }', "guests.100.volumes.0.repliate"),
         ('hook_timeout = "10s"', "hook_timeout = 0", "guests.100.hook_timeout"),
         ("[guests.100]", "[guests.99]", "guests.99"),
         ("[guests.100]", "[guests.0100]", "guests.0100"),
@@ -152,6 +173,39 @@ def test_a_volume_named_twice_is_refused() -> None:
     [problem] = changed('["local-zfs:some/dataset"]', '["local-zfs:a", "local-zfs:a"]')
 
     assert problem.allowed == "each volume once"
+
+
+def test_a_volume_named_and_left_out_is_refused() -> None:
+    [problem] = changed('["local-zfs:some/dataset"]', '["local-zfs:a", { volume = "local-zfs:a", replicate = false }]')
+
+    assert (problem.value, problem.allowed) == ("'local-zfs:a'", "each volume once")
+
+
+def test_a_volume_that_is_left_out_does_not_make_the_list_a_list() -> None:
+    guest = read(BASE.replace('"local-zfs:some/dataset"', '{ volume = "local-zfs:a", replicate = false }')).guests[100]
+
+    assert (guest.volumes, guest.excluded) == ((), frozenset({Volume("local-zfs", "a")}))
+
+
+def test_a_list_may_name_volumes_of_both_kinds() -> None:
+    listed = '"local-zfs:a", { volume = "local-zfs:b" }, { volume = "local-zfs:c", replicate = false }'
+    guest = read(BASE.replace('"local-zfs:some/dataset"', listed)).guests[100]
+
+    assert guest.volumes == (Volume("local-zfs", "a"), Volume("local-zfs", "b"))
+    assert guest.excluded == frozenset({Volume("local-zfs", "c")})
+
+
+def test_a_wrong_entry_of_a_list_says_what_it_may_be() -> None:
+    [number] = changed('"local-zfs:some/dataset"', "7")
+    [typo] = changed('"local-zfs:some/dataset"', '{ volume = "local-zfs:a", repliate = false }')
+
+    assert 'or a table { volume = "storage:name", replicate = false }' in number.allowed
+    assert typo.allowed == "unknown key; did you mean 'replicate'?"
+
+
+@pytest.mark.parametrize(("written", "meant"), [("5", "5"), ('"5"', "5"), ('"6h:15m, 1w:1h"', "6h:15m,7d:1h")])
+def test_restore_points_are_a_number_or_text(written: str, meant: str) -> None:
+    assert read(BASE.replace('"6h:15m,7d:1h"', written)).jobs[JobId(100, 0)].keep == meant
 
 
 def test_a_job_that_is_being_removed_may_have_lost_its_guest() -> None:
