@@ -115,6 +115,15 @@ def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path:
     return listed
 
 
+def source_datasets(guest: Guest, storages: Iterable[Storage], node: str, here: Inventory) -> list[str]:
+    """The names of the guest's datasets on its own node."""
+    return [
+        volume.dataset(storage, node)
+        for storage in guest_storages(guest, storages, node)
+        for volume in guest_volumes_on(guest, storage, here, storage.path_on(node))
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Where the guest's volumes are on one pool of the source: by name, or listed by hand."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import BusyError, DivergedError, InternalError, StorageMissingError, ZsrError
+from replicator.errors import BusyError, DivergedError, ErrorClass, InternalError, StorageMissingError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
 from replicator.replication.aside import prepare, release
-from replicator.replication.hooks import frozen
 from replicator.replication.keep import Keep
 from replicator.replication.look import (
     ASIDE_DEPTH,
@@ -25,7 +24,6 @@ from replicator.replication.look import (
     look_here,
     look_there,
     pair,
-    selections,
 )
 from replicator.replication.lookout import Lookout
 from replicator.replication.plan import (
@@ -33,13 +31,14 @@ from replicator.replication.plan import (
     Full,
     Incremental,
     Plan,
+    Sides,
     choose_base,
     left_on_target,
     make_plan,
     put_aside,
 )
 from replicator.replication.progress import Progress, Step
-from replicator.replication.proof import Proof, attempt, pool_of
+from replicator.replication.proof import Proof, attempt
 from replicator.replication.sets import (
     arrived,
     is_unchanged,
@@ -48,12 +47,13 @@ from replicator.replication.sets import (
     stale_on_source,
     stale_on_target,
     times_on,
+    unproven,
     unreplicated_bytes,
 )
+from replicator.replication.taking import Taken, Taking
 from replicator.replication.transfer import Log, Transfers
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory, snapshot_name
-from replicator.zfs.programs import Advance
+from replicator.zfs.facts import Dataset, Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,6 @@ class Memory:
     resume_pending: Callable[[bool], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """The source as it was in the moment of the snapshot ``name``; no snapshot was ``made`` when nothing changed."""
-
-    name: str
-    set_time: int
-    at: float
-    here: Inventory
-    made: bool
-
-
 class Run:
     """One attempt of one job."""
 
@@ -124,7 +113,7 @@ class Run:
         self._log = log
         self._memory = memory
         self._clock = clock
-        self._places = selections(assignment.guest, assignment.storages, source.node)
+        self._taking = Taking(self._job.id, assignment.guest, assignment.storages, source, log, clock)
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, assignment.stall_timeout)
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log)
@@ -145,15 +134,19 @@ class Run:
             if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
                 return await self._nothing_changed(at)
             there = await self._look_there() if _has_tokens(found) else there
-            taken = await self._take(found, expected=())
+            taken = await self._take(found.volumes)
         else:
-            taken = await self._take(None, expected=self._expected(there))
+            taken = await self._take((), self._expected(there))
             if not taken.made:
                 found = self._pair(taken.here, there)
                 if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
                     return await self._nothing_changed(taken.at)
-                taken = await self._take(None, expected=())
+                taken = await self._take(())
         return await self._send(taken, there)
+
+    async def _take(self, known: Iterable[Sides], expected: tuple[str, ...] = ()) -> Taken:
+        await self.progress.begin(Step.SNAPSHOT)
+        return await self._taking.take(known, self._synced, expected=expected)
 
     # --- look
 
@@ -184,7 +177,7 @@ class Run:
 
     async def _look_here(self) -> Inventory:
         if (await self._source.features()).programs:
-            for pool in self._places:
+            for pool in self._taking.pools:
                 await self._source.sync(pool)
         return await look_here(self._assignment.guest, self._assignment.storages, self._source)
 
@@ -199,7 +192,7 @@ class Run:
             self._assignment.doubtful
             or guest.freeze is not None
             or guest.thaw is not None
-            or len(self._places) != 1
+            or len(self._taking.pools) != 1
             or not (await self._source.features()).programs
             or any(replica.token for replica in self._replicas(there))
             or not self._expected(there)
@@ -265,12 +258,18 @@ class Run:
             await self._memory.synced(claim)
 
     async def _forget_unproven(self, plan: Plan) -> None:
-        """Destroy what runs that failed left on the source, or they would pile up while a target is full."""
+        """Destroy what runs that failed left on both sides, or it would pile up while one volume cannot be sent."""
+        held = self._synced.last_set
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
-            stale = stale_on_source(self._job.id, action.sides.source, {base})
-            if stale:
-                await attempt(self._source.destroy_snapshots(action.sides.source.name, stale), self._log)
+            here = stale_on_source(self._job.id, action.sides.source, {base})
+            there = unproven(self._job.id, left_on_target(action).target, held, base)
+            for client, name, stale in (
+                (self._source, action.sides.source.name, here),
+                (self._target, action.sides.target_name, [] if action.preparations else there),
+            ):
+                if stale:
+                    await attempt(client.destroy_snapshots(name, stale), self._log)
 
     async def _nothing_changed(self, at: float) -> RunResult:
         await self.progress.begin(Step.REMEMBER)
@@ -279,67 +278,9 @@ class Run:
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
-    # --- snapshot
-
-    async def _take(self, found: Found | None, *, expected: tuple[str, ...]) -> _Taken:
-        """Take the snapshot of all volumes, unless they are the expected ones and nothing was written to them."""
-        await self.progress.begin(Step.SNAPSHOT)
-        set_time = self._new_time(found)
-        name = snapshot_name(self._job.id, set_time)
-        since = snapshot_name(self._job.id, self._synced.last_set) if self._synced.last_set is not None else ""
-        datasets: dict[str, Dataset] = {}
-        made = False
-        try:
-            async with frozen(self._assignment.guest, self._source.host, self._log):
-                at = self._clock()
-                for pool, selection in self._places.items():
-                    request = Advance(name, selection.places, selection.names, selection.excluded, expected, since)
-                    advanced = await self._source.advance(pool, request)
-                    if advanced is None:
-                        await self._take_by_commands(pool, name)
-                    else:
-                        datasets |= advanced.inventory.datasets
-                    made = made or advanced is None or advanced.taken
-        except ZsrError:
-            await self._forget(name)
-            raise
-        if self._places and not (datasets and self._knows_bases(datasets, found)):
-            datasets = dict((await look_here(self._assignment.guest, self._assignment.storages, self._source)).datasets)
-        if made:
-            self._log("info", f"snapshot {name}")
-        return _Taken(name, set_time, at, Inventory(datasets), made)
-
-    def _knows_bases(self, datasets: dict[str, Dataset], found: Found | None) -> bool:
-        """Whether a base can be found without the bookmarks, of which a program cannot tell."""
-        if found is None:
-            return True
-        sides = [(datasets.get(v.source.name), v.target) for v in found.volumes]
-        return all(ours is not None and (theirs is None or choose_base(ours, theirs)) for ours, theirs in sides)
-
-    def _new_time(self, found: Found | None) -> int:
-        """A time that no set of the job has, also when the clock went backwards."""
-        known = [] if found is None else found.volumes
-        taken = {at for s in known for dataset in (s.source, s.target) for at in times_on(self._job.id, dataset)}
-        return max([int(self._clock()), (self._synced.last_set or 0) + 1, *(at + 1 for at in taken)])
-
-    async def _take_by_commands(self, pool: str, name: str) -> None:
-        here = await look_here(self._assignment.guest, self._assignment.storages, self._source)
-        volumes = self._pair(here, await self._look_there()).volumes
-        names = [f"{sides.source.name}@{name}" for sides in volumes if pool_of(sides.source.name) == pool]
-        if names:
-            await self._source.snapshot(names)
-
-    async def _forget(self, name: str) -> None:
-        """Take back a set of which not all could be made or used; what remains is tidied by the next run."""
-        here = await look_here(self._assignment.guest, self._assignment.storages, self._source)
-        for dataset in here.datasets.values():
-            new = dataset.named(name)
-            if new is not None:
-                await attempt(self._source.destroy_snapshots(dataset.name, [new]), self._log)
-
     # --- transfer, proof and what follows
 
-    async def _send(self, taken: _Taken, there: There) -> RunResult:
+    async def _send(self, taken: Taken, there: There) -> RunResult:
         await self.progress.begin(Step.PLAN)
         try:
             found = self._pair(taken.here, there)
@@ -347,11 +288,10 @@ class Run:
                 found = self._pair(await self._look_here(), there)  # a bookmark may be the base
             plan = self._judge(found)
         except ZsrError:
-            await self._forget(taken.name)
+            await self._taking.take_back(taken.name)
             raise
         await self._claim(plan)
-        for action in plan.actions:
-            await self._transfer(action, taken.name)
+        await self._transfer_all(plan.actions, taken.name)
         done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
         proof = Proof(self._job.id, taken.name, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
@@ -371,6 +311,20 @@ class Run:
         there = await self._look_there()
         found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
         return {name: dataset for inventory in found for name, dataset in inventory.datasets.items()}
+
+    async def _transfer_all(self, actions: Iterable[Full | Incremental], name: str) -> None:
+        """Every volume: one that cannot be sent does not keep the others from being brought over."""
+        failures: list[ZsrError] = []
+        for action in actions:
+            try:
+                await self._transfer(action, name)
+            except ZsrError as error:
+                failures.append(error)
+                if error.error_class in (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT):
+                    break
+                self._log("error", f"{action.sides.volume}: {error.what}")
+        if failures:
+            raise failures[0]
 
     async def _transfer(self, action: Full | Incremental, name: str) -> None:
         """One volume; a replica that receive finds written to is kept aside, and received into anew."""

@@ -79,6 +79,12 @@ def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str]) -> list[S
     return [snapshot for snapshot in dataset.snapshots if snapshot.job == job and snapshot.name not in kept]
 
 
+def unproven(job: JobId, target: Dataset | None, held: int | None, base: str) -> list[Snapshot]:
+    """A job's snapshots on a replica that came after the set ``held`` and never became part of a whole one."""
+    later = [s for at, s in times_on(job, target).items() if held is None or at > held]
+    return [snapshot for snapshot in later if snapshot.name != base]
+
+
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> Sides:
     """The volume as it is when the action was done: what travelled is on the target too."""
     sides = left_on_target(action)

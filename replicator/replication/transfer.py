@@ -71,9 +71,9 @@ class Transfers:
         )
         if base is None:
             await self._target.create_parents(sides.target_path, sides.volume.name)
-            expected = await self._source.estimate(argv)
-        else:
-            expected = unreplicated_bytes(source, base)
+        # What was written since a bookmark is not known from the snapshots that are left.
+        counted = isinstance(base, Snapshot)
+        expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
         kind = f"incremental from {base.name}" if base else "full"
         self._log("info", f"{sides.volume}: {kind}, {_size(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
