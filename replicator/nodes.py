@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
+from replicator.config import Settings
 from replicator.errors import AuthError, ConfigError, NetworkError
 from replicator.hosts.host import Host
 from replicator.hosts.local import LocalHost
@@ -83,3 +85,14 @@ class Nodes:
         for client in self._clients.values():
             await client.host.close()
         self._clients.clear()
+
+
+@asynccontextmanager
+async def connected(settings: Settings, nodes: Iterable[Node]) -> AsyncIterator[Nodes]:
+    """The cluster's nodes while the body runs, for a process that is not the daemon."""
+    clients = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+    try:
+        await clients.update(nodes)
+        yield clients
+    finally:
+        await clients.close()

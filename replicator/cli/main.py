@@ -19,6 +19,7 @@ EXIT_WRONG_USE = 2
 COMMANDS_GROUP = "zsr.commands"
 
 _COMMANDS = {
+    "adopt": ("replicator.cli.adopt:adopt", "Take over what is on the target already."),
     "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
     "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
     "config": ("replicator.cli.config:config", "Check the settings of this node and of the cluster."),
@@ -26,10 +27,15 @@ _COMMANDS = {
     "daemon": ("replicator.cli.daemon:daemon", "Replicate on schedule, until told to stop."),
     "delete": ("replicator.cli.jobs:delete", "Remove a job with its replicas."),
     "disable": ("replicator.cli.jobs:disable", "Keep a job from running."),
+    "diverged": ("replicator.cli.diverged:diverged", "What was kept aside because it differed from its source."),
     "enable": ("replicator.cli.jobs:enable", "Let a job run again."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
     "log": ("replicator.cli.log:log", "Print what a run did."),
     "read": ("replicator.cli.jobs:read", "Print the settings of a job."),
+    "restore-points": (
+        "replicator.cli.restore_points:list_restore_points",
+        "List what one could go back to on the target.",
+    ),
     "run": ("replicator.cli.run:run", "Run a job now."),
     "schedule-now": ("replicator.cli.run:schedule_now", "Let a job run as soon as possible."),
     "simulate": ("replicator.cli.simulate:simulate", "Play schedules on a virtual clock."),

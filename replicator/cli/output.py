@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from replicator.errors import ConfigError
+
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
@@ -38,3 +40,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def local_time(seconds: float | None, zone: tzinfo) -> str:
     """A time as the peer's tables print it; ``-`` for unknown."""
     return "-" if seconds is None else datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d_%H:%M:%S")
+
+
+def confirmed(question: str) -> bool:
+    """Ask at the terminal, with no as the default.
+
+    Raises:
+        ConfigError: there is no terminal, so nobody can be asked.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question} Nobody can be asked without a terminal.", advice="Say it with --yes.")
+    return click.confirm(question)

@@ -1,0 +1,108 @@
+"""``zsr adopt``: take over what is on the target already, without a full resend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from replicator.cli.node import config_option, settings, store
+from replicator.cli.output import confirmed, print_table
+from replicator.cluster.store import Cluster
+from replicator.config import Settings
+from replicator.errors import ConfigError
+from replicator.jobs import Guest, Job, JobId
+from replicator.locks import guest_lock
+from replicator.nodes import connected
+from replicator.replication.adoption import Finding, Verdict, look, mark, refuse_adoption, same
+from replicator.sizes import size
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def adopt(job_id: str, yes: bool) -> None:
+    """Mark datasets on the target that share a snapshot with the guest's volumes as replicas of job ID.
+
+    Shows what it found before it asks. Nothing is sent and nothing destroyed.
+    """
+    node = settings()
+    cluster = store(node).read()
+    job = cluster.job(JobId.parse(job_id))
+    guest = _own_guest(node, cluster, job)
+    shown = asyncio.run(_look(node, cluster, job, guest))
+    _show(shown, job.target)
+    refuse_adoption(shown, job.target)
+    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown):
+        click.echo(f"{_summary(shown)} There is nothing to adopt.")
+    elif yes or confirmed(f"{_summary(shown)} Mark as replica of job {job.id}?"):
+        asyncio.run(_mark(node, cluster, job, guest, shown))
+    else:
+        click.echo("Nothing was changed.", err=True)
+        click.get_current_context().exit(1)
+
+
+def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
+    if job.removal is not None:
+        raise ConfigError(f"Job {job.id} is being removed, and would destroy what it adopted.")
+    guest = cluster.guests[job.id.guest]
+    if guest.node != node.node:
+        raise ConfigError(f"Job {job.id} belongs to node {guest.node}, not to {node.node}.", advice="Say it there.")
+    return guest
+
+
+async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> list[Finding]:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        source, target = nodes.client(node.node), nodes.client(job.target)
+        return await look(job, guest, cluster.storages.values(), source, target)
+
+
+async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown: Sequence[Finding]) -> None:
+    """Look again under the guest's lock, which is not held while a person thinks, and mark what was shown."""
+    async with connected(node, cluster.nodes.values()) as nodes:
+        source, target = nodes.client(node.node), nodes.client(job.target)
+        with guest_lock(node.state_dir / "locks", guest.id):
+            found = await look(job, guest, cluster.storages.values(), source, target)
+            refuse_adoption(found, job.target)
+            if not same(shown, found):
+                raise ConfigError("What is on the target changed meanwhile; nothing was adopted.", advice="Ask again.")
+            async for name in mark(job.id, found, node.node, target):
+                click.echo(f"adopted {name}")
+
+
+def _show(findings: Sequence[Finding], target: str) -> None:
+    rows = [
+        (
+            str(finding.sides.volume),
+            finding.sides.target_name if finding.sides.target else "-",
+            finding.base.name if finding.base else "-",
+            _newer(finding),
+        )
+        for finding in findings
+    ]
+    print_table(("Volume", f"On {target}", "Common base", "Newer there"), rows)
+
+
+def _newer(finding: Finding) -> str:
+    count = len(finding.newer)
+    snapshots = [f"{count} snapshot{'s' if count > 1 else ''}"] if count else []
+    written = [f"{size(finding.written)} written"] if finding.base and finding.written else []
+    return ", ".join([*snapshots, *written]) or "-"
+
+
+_WORDS = {
+    Verdict.ADOPTABLE: "can be adopted",
+    Verdict.REPLICA: "replicated already",
+    Verdict.ABSENT: "will be sent in full",
+    Verdict.NO_BASE: "without a common base is left alone",
+}
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in _WORDS}
+    parts = [f"{count} {_WORDS[verdict]}" for verdict, count in counts.items() if count]
+    first, *rest = parts
+    number, _, words = first.partition(" ")
+    return ", ".join([f"{number} volume{'s' if number != '1' else ''} {words}", *rest]) + "."

@@ -1,0 +1,119 @@
+"""``zsr diverged``: the replicas that runs kept aside, and an end for those that nobody needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import click
+
+from replicator.cli.node import config_option, settings, store
+from replicator.cli.output import confirmed, format_option, print_json, print_table
+from replicator.cluster.store import Cluster
+from replicator.config import Settings
+from replicator.errors import ConfigError, ZsrError
+from replicator.nodes import Nodes, connected
+from replicator.replication.diverged import Kept, find_kept, list_kept
+from replicator.sizes import size
+
+COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
+
+
+@click.group()
+def diverged() -> None:
+    """Replicas that differed from their source: kept aside by runs, and destroyed only by hand."""
+
+
+@diverged.command("list")
+@click.option("--node", "only", metavar="NODE", help="Only on this node. [default: all]")
+@format_option
+@config_option
+def list_diverged(only: str | None, form: str) -> None:
+    """List what is kept aside, on all nodes of the cluster that can be reached."""
+    node = settings()
+    cluster = store(node).read()
+    names = sorted(cluster.nodes) if only is None else [_known(only, cluster)]
+    answers = asyncio.run(_ask(node, cluster, names))
+    found = [kept for answer in answers.values() if not isinstance(answer, ZsrError) for kept in answer]
+    if form == "json":
+        print_json([_json(kept, cluster) for kept in found])
+    else:
+        print_table(COLUMNS, [_row(kept, cluster) for kept in found])
+    silent = [answer for answer in answers.values() if isinstance(answer, ZsrError)]
+    for error in silent:
+        click.echo(f"zsr: {error}", err=True)
+    if silent:
+        click.get_current_context().exit(1)
+
+
+@diverged.command()
+@click.argument("node_name", metavar="NODE")
+@click.argument("dataset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def destroy(node_name: str, dataset: str, yes: bool) -> None:
+    """Destroy DATASET on NODE, a replica that was kept aside, with its snapshots."""
+    node = settings()
+    cluster = store(node).read()
+    where = _known(node_name, cluster)
+    kept = asyncio.run(_find(node, cluster, where, dataset))
+    also = f" with {kept.snapshots} snapshot{'s' if kept.snapshots != 1 else ''}" if kept.snapshots else ""
+    owner = f"once a replica of job {kept.job}"
+    if yes or confirmed(f"Destroy '{dataset}'{also} on {where}, {size(kept.size)}, {owner}?"):
+        asyncio.run(_destroy(node, cluster, where, dataset))
+        click.echo(f"destroyed {dataset} on {where}")
+    else:
+        click.echo("Nothing was changed.", err=True)
+        click.get_current_context().exit(1)
+
+
+def _known(name: str, cluster: Cluster) -> str:
+    if name not in cluster.nodes:
+        raise ConfigError(f"There is no node '{name}'.", advice=f"Known: {', '.join(sorted(cluster.nodes))}.")
+    return name
+
+
+async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[Kept] | ZsrError]:
+    """What each node has, or why it does not say; all at once."""
+    async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
+        asked = {name: group.create_task(_ask_one(name, cluster, nodes)) for name in names}
+    return {name: task.result() for name, task in asked.items()}
+
+
+async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[Kept] | ZsrError:
+    try:
+        return await list_kept(cluster.storages.values(), nodes.client(name))
+    except ZsrError as error:
+        return error
+
+
+async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> Kept:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        return await find_kept(dataset, cluster.storages.values(), nodes.client(where))
+
+
+async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str) -> None:
+    """Look once more, then destroy; between them stands only what the client itself asks of the dataset."""
+    async with connected(node, cluster.nodes.values()) as nodes:
+        client = nodes.client(where)
+        kept = await find_kept(dataset, cluster.storages.values(), client)
+        await client.destroy_replica(kept.dataset, str(kept.job))
+
+
+def _row(kept: Kept, cluster: Cluster) -> tuple[str, ...]:
+    guest = cluster.guests.get(kept.job.guest)
+    named = f"{kept.job.guest} {guest.name}" if guest and guest.name != str(guest.id) else str(kept.job.guest)
+    return (kept.node, kept.dataset, str(kept.job), named, size(kept.size))
+
+
+def _json(kept: Kept, cluster: Cluster) -> dict[str, object]:
+    guest = cluster.guests.get(kept.job.guest)
+    return {
+        "node": kept.node,
+        "dataset": kept.dataset,
+        "job": str(kept.job),
+        "guest": kept.job.guest,
+        "guest_name": guest.name if guest else None,
+        "size": kept.size,
+        "snapshots": kept.snapshots,
+    }

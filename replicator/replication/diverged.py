@@ -1,0 +1,111 @@
+"""What runs kept aside because it differed from its source: told, and destroyed when a person says so.
+
+It lies directly below ``<storage>/zsr-diverged`` and has the ``zsr:job`` of the replica that it was. Nothing else is
+shown here, and nothing else is ever destroyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from replicator.errors import ConfigError, StorageMissingError
+from replicator.jobs import JobId, Storage
+from replicator.replication.sets import unreplicated_bytes
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.facts import ASIDE, Dataset, Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One replica that was kept aside.
+
+    Attributes:
+        node, dataset: where it is.
+        job: whose replica it was.
+        size: bytes that are its own; None where this ZFS cannot tell.
+        snapshots: how many it has.
+    """
+
+    node: str
+    dataset: str
+    job: JobId
+    size: int | None
+    snapshots: int
+
+
+def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
+    """What is kept aside on a storage's path."""
+    return [_kept(node, dataset, job) for dataset, job in aside_below(path, inventory)]
+
+
+def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
+    """The datasets directly below a storage's folder for what is aside that were a job's replicas, by name."""
+    folder = inventory.get(f"{path}/{ASIDE}")
+    inherited = None if folder is None else folder.job
+    found = []
+    for dataset in sorted(inventory.below(f"{path}/{ASIDE}"), key=lambda dataset: dataset.name):
+        job = None if dataset.job == inherited else _job(dataset.job)
+        if job is not None:
+            found.append((dataset, job))
+    return found
+
+
+async def list_kept(storages: Iterable[Storage], client: ZfsClient) -> list[Kept]:
+    """What is kept aside on a node, one inventory for each storage.
+
+    Raises:
+        ZsrError: the node cannot be asked.
+    """
+    found: dict[str, Kept] = {}
+    for path in _paths(storages, client.node):
+        try:
+            inventory = await client.inventory(f"{path}/{ASIDE}", depth=2)
+        except StorageMissingError:  # nothing was ever kept aside there
+            continue
+        found |= {kept.dataset: kept for kept in kept_aside(client.node, path, inventory)}
+    return [found[name] for name in sorted(found)]
+
+
+async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> Kept:
+    """What is kept aside under this very name.
+
+    Raises:
+        ConfigError: the name is no place where replicas are kept aside, or nothing of the kind is there, or something
+            was made out of it and needs it.
+    """
+    everywhere = tuple(storages)
+    path, _, name = dataset.rpartition(f"/{ASIDE}/")
+    if path not in _paths(everywhere, client.node) or not name or "/" in name or "@" in name:
+        places = ", ".join(f"{path}/{ASIDE}" for path in _paths(everywhere, client.node)) or "none"
+        raise ConfigError(
+            f"'{dataset}' is not directly below a place where node {client.node} keeps replicas aside.",
+            advice=f"These are: {places}. See: zsr diverged list.",
+        )
+    inventory = await client.inventory(path, depth=3)
+    kept = next((kept for kept in kept_aside(client.node, path, inventory) if kept.dataset == dataset), None)
+    if kept is None:
+        there = "is there, but was no replica of zsr's" if inventory.get(dataset) else "does not exist"
+        raise ConfigError(f"'{dataset}' on node {client.node} {there}.", advice="See: zsr diverged list.")
+    clones = [d.name for d in inventory.datasets.values() if (d.origin or "").startswith(f"{dataset}@")]
+    if clones:
+        raise ConfigError(
+            f"'{dataset}' on node {client.node} is needed by {', '.join(sorted(clones))}, made out of it.",
+            advice="A replica stands by itself after the next good run; let anything else do so by zfs promote.",
+        )
+    return kept
+
+
+def _paths(storages: Iterable[Storage], node: str) -> list[str]:
+    return sorted({storage.path_on(node) for storage in storages if storage.allowed_on(node)})
+
+
+def _kept(node: str, dataset: Dataset, job: JobId) -> Kept:
+    return Kept(node, dataset.name, job, unreplicated_bytes(dataset, None), len(dataset.snapshots))
+
+
+def _job(text: str | None) -> JobId | None:
+    try:
+        return JobId.parse(text or "")
+    except ConfigError:
+        return None

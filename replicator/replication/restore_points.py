@@ -1,0 +1,150 @@
+"""The restore points of a job: the sets of its snapshots that the target has, read from the target's own ZFS.
+
+When the source does not answer, which is when one asks, they are told all the same; only how many volumes there should
+be is not known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from replicator.concurrency import together
+from replicator.errors import StorageMissingError, ZsrError
+from replicator.jobs import Guest, Job, JobId, Storage
+from replicator.replication.look import guest_storages, guest_volumes_on, look_depth, look_here
+from replicator.replication.plan import is_replica_of
+from replicator.replication.sets import times_on
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.facts import Dataset, is_aside, snapshot_name
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoint:
+    """One set of a job's snapshots on the target.
+
+    Attributes:
+        job, time: whose, and the unix time in the name of the snapshots.
+        datasets: the replicas that have it.
+        volumes: how many of the guest's volumes have it.
+        of: how many volumes the guest has now; None when the source did not tell.
+        written: bytes since the restore point before, of all replicas; None where this ZFS cannot tell.
+    """
+
+    job: JobId
+    time: int
+    datasets: tuple[str, ...]
+    volumes: int
+    of: int | None
+    written: int | None
+
+    @property
+    def name(self) -> str:
+        """The name of its snapshots."""
+        return snapshot_name(self.job, self.time)
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether every volume that the guest has now is in it; None when that is not known."""
+        return None if self.of is None else self.volumes == self.of
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """What the target has of a job.
+
+    Attributes:
+        datasets: the job's replicas by name.
+        wanted: the names that the replicas of the guest's present volumes have; None when the source did not tell.
+        silence: why it did not.
+    """
+
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    wanted: frozenset[str] | None = None
+    silence: ZsrError | None = None
+
+
+def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
+    """The sets that the replicas hold, newest first."""
+    sets: dict[int, list[tuple[str, int | None]]] = {}
+    for name, dataset in sorted(replicas.datasets.items()):
+        for time, written in _written_by_set(job, dataset).items():
+            sets.setdefault(time, []).append((name, written))
+    wanted = replicas.wanted
+    return [
+        RestorePoint(
+            job=job,
+            time=time,
+            datasets=tuple(name for name, _ in found),
+            volumes=sum(wanted is None or name in wanted for name, _ in found),
+            of=None if wanted is None else len(wanted),
+            written=_sum(written for _, written in found),
+        )
+        for time, found in sorted(sets.items(), reverse=True)
+    ]
+
+
+async def look_at_replicas(
+    job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient | None, target: ZfsClient
+) -> Replicas:
+    """Ask both sides at the same time; a source that fails, or is None, leaves only `Replicas.wanted` unknown.
+
+    Raises:
+        ZsrError: the target cannot be asked.
+    """
+    everywhere = tuple(storages)
+    theirs, ours = await together(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
+    if not isinstance(ours, dict):
+        marked = {name: dataset for name, dataset in theirs.items() if dataset.job == str(job.id)}
+        return Replicas(marked, None, ours)
+    by_name = {storage.name: storage for storage in everywhere}
+    names = {f"{by_name[name].path_on(target.node)}/{volume}": dataset for (name, volume), dataset in ours.items()}
+    replicas = {name: dataset for name, dataset in theirs.items() if is_replica_of(job.id, dataset, names.get(name))}
+    return Replicas(replicas, frozenset(names))
+
+
+async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClient) -> dict[str, Dataset]:
+    found: dict[str, Dataset] = {}
+    for storage in guest_storages(guest, storages, target.node):
+        try:
+            inventory = await target.inventory(storage.path_on(target.node), depth=look_depth(guest, storage))
+        except StorageMissingError:
+            continue
+        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_aside(name)}
+    return found
+
+
+async def _on_source(
+    guest: Guest, storages: Iterable[Storage], source: ZfsClient | None
+) -> dict[tuple[str, str], Dataset] | ZsrError | None:
+    """The guest's volumes, by storage and name; or why they could not be asked for."""
+    if source is None:
+        return None
+    everywhere = tuple(storages)
+    try:
+        here = await look_here(guest, everywhere, source)
+        return {
+            (volume.storage, volume.name): here.datasets[volume.dataset(storage, source.node)]
+            for storage in guest_storages(guest, everywhere, source.node)
+            for volume in guest_volumes_on(guest, storage, here, storage.path_on(source.node))
+        }
+    except ZsrError as error:
+        return error
+
+
+def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:
+    """What each of a job's snapshots holds more than the one before; snapshots of others between count to the next."""
+    own = {snapshot.guid: time for time, snapshot in times_on(job, dataset).items()}
+    found: dict[int, int | None] = {}
+    since: list[int | None] = []
+    for snapshot in sorted(dataset.snapshots, key=lambda snapshot: snapshot.createtxg):
+        since.append(snapshot.written)
+        if snapshot.guid in own:
+            found[own[snapshot.guid]] = _sum(since)
+            since = []
+    return found
+
+
+def _sum(parts: Iterable[int | None]) -> int | None:
+    known = list(parts)
+    return None if any(part is None for part in known) else sum(part for part in known if part is not None)
