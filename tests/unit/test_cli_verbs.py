@@ -27,7 +27,7 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     ],
 )
 def test_wrong_use_is_a_sentence_and_status_2(zsr: Zsr, arguments: list[str], sentence: str) -> None:
-    zsr.well("create-local-job", "200-0", "alpha")
+    zsr.well("create-local-job", "200-0", "gamma")
 
     said = zsr(*arguments)
 
