@@ -222,6 +222,14 @@ REPLICA_LAST_SYNC = Metric(
     "time() - zsr_replica_last_sync_timestamp_seconds",
     "while this node holds no complete replica of the guest",
 )
+DIVERGED = Metric(
+    "zsr_diverged_volumes",
+    Kind.GAUGE,
+    ("node", "guest"),
+    "Volumes of the guest kept aside on this node because they differed from their source, as of the last look.",
+    "sum by (node, guest) (zsr_diverged_volumes) > 0",
+    "for a guest that has no job to this node and nothing kept aside here",
+)
 QUEUE_LENGTH = Metric(
     "zsr_scheduler_queue_length",
     Kind.GAUGE,
@@ -304,6 +312,7 @@ CATALOGUE: tuple[Metric, ...] = (
     RUN_DURATION,
     NODE_REACHABLE,
     REPLICA_LAST_SYNC,
+    DIVERGED,
     QUEUE_LENGTH,
     SCHEDULER_LAG,
     NOTIFICATIONS,

@@ -108,10 +108,13 @@ def nodes(picture: Picture) -> Iterator[Family]:
 
 
 def replicas(picture: Picture) -> Iterator[AnyFamily]:
-    """What this node holds for others."""
-    held = picture.status.replicas
+    """What this node holds for others, and what it keeps aside."""
+    status = picture.status
+    held = status.replicas
     samples = [((str(replica.guest), replica.source, replica.storage), replica.last_sync) for replica in held]
     yield Family(catalogue.REPLICA_LAST_SYNC, samples)
+    aside = [((status.node, str(guest)), status.diverged[guest]) for guest in sorted(status.diverged)]
+    yield Family(catalogue.DIVERGED, aside)
 
 
 def scheduler(picture: Picture) -> Iterator[AnyFamily]:

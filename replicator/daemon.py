@@ -318,6 +318,7 @@ class Daemon:
             config=reading,
             durations=self._durations.histograms(),
             replicas=self._survey_found.replicas,
+            diverged=self._survey_found.diverged,
         )
 
     def _waiting(self, now: float) -> list[Scheduled]:

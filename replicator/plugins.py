@@ -8,7 +8,7 @@ change anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from replicator.events import Event
@@ -84,7 +84,10 @@ class HeldReplica:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole core in one frozen picture, made without any I/O."""
+    """The whole core in one frozen picture, made without any I/O.
+
+    ``diverged``: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
+    """
 
     time: float
     node: str
@@ -100,6 +103,7 @@ class Status:
     config: ConfigStatus
     durations: Mapping[str, RunHistogram]
     replicas: tuple[HeldReplica, ...] = ()
+    diverged: Mapping[int, int] = field(default_factory=dict)
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """The status of one job, or None if there is no such job on this node."""

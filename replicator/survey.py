@@ -9,40 +9,68 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from replicator.cluster.store import Cluster
-from replicator.errors import ConfigError, ZsrError
+from replicator.errors import ConfigError, StorageMissingError, ZsrError
 from replicator.jobs import Guest, Job, JobId
 from replicator.plugins import HeldReplica
+from replicator.replication.diverged import aside_below
 from replicator.replication.look import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory, Snapshot
+from replicator.zfs.facts import Dataset, Inventory, Snapshot, is_aside
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """``unreplicated``: bytes written since each job's newest snapshot; None where this ZFS cannot tell."""
+    """What was found.
+
+    Attributes:
+        unreplicated: bytes written since each job's newest snapshot; None where this ZFS cannot tell.
+        replicas: what this node holds for others.
+        diverged: how many volumes are kept aside here, by guest; a guest that is left out is not known.
+    """
 
     unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
     replicas: tuple[HeldReplica, ...] = ()
+    diverged: Mapping[int, int] = field(default_factory=dict)
 
 
 async def survey(cluster: Cluster, jobs: Iterable[Job], node: ZfsClient) -> Survey:
     """One inventory per storage of this node; a storage that cannot be read leaves its guests unknown."""
     inventories: dict[str, Inventory] = {}
+    all_read = True
     for storage in cluster.storages.values():
         if storage.allowed_on(node.node):
             try:
                 depth = max((look_depth(guest, storage) for guest in cluster.guests.values()), default=2)
                 inventories[storage.name] = await node.inventory(storage.path_on(node.node), depth=depth)
-            except ZsrError:
-                continue
+            except ZsrError as error:
+                all_read = all_read and isinstance(error, StorageMissingError)
     held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
     sizes = {
         job.id: _of_guest(job, cluster.guests[job.id.guest], cluster, node.node, inventories)
         for job in jobs
         if job.id.guest in cluster.guests
     }
-    return Survey(sizes, tuple(held))
+    paths = {cluster.storages[name].path_on(node.node): inventory for name, inventory in inventories.items()}
+    return Survey(sizes, tuple(held), count_diverged(paths, cluster.jobs.values(), node.node, all_read=all_read))
+
+
+def count_diverged(
+    inventories: Mapping[str, Inventory], jobs: Iterable[Job], node: str, *, all_read: bool
+) -> dict[int, int]:
+    """How many volumes are kept aside on a node, by guest.
+
+    Args:
+        inventories: the node's storages by path.
+        jobs: of the whole cluster; a guest with one that targets the node is there with 0 from the start.
+        node: the node's name.
+        all_read: whether these are all of the node's storages; else a guest of which nothing was found is left out.
+    """
+    found = {dataset.name: job for path, each in inventories.items() for dataset, job in aside_below(path, each)}
+    counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
+    for job_id in found.values():
+        counts[job_id.guest] = counts.get(job_id.guest, 0) + 1
+    return counts
 
 
 def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
@@ -52,7 +80,7 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
     """
     oldest: dict[tuple[int, str], int | None] = {}
     for dataset in inventory.datasets.values():
-        if dataset.job is None or dataset.source is None:
+        if dataset.job is None or dataset.source is None or is_aside(dataset.name):
             continue
         try:
             job = JobId.parse(dataset.job)

@@ -187,6 +187,7 @@ def status(
         config=config or ConfigStatus(ok=True, last_success=now - 7 * DAY),
         durations={"success": histogram((2.0, 12.5, 45.0)), "failure": histogram(), "cancelled": histogram()},
         replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0),),
+        diverged={300: 0, 301: 2},
     )
 
 

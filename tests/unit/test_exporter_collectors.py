@@ -273,6 +273,13 @@ def test_notes_that_cannot_be_read_cost_their_own_metrics_only() -> None:
     assert (("notifications",), 0) in getattr(success, "samples", ())
 
 
+def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
+    found = scrape(replace(status(), diverged={300: 0, 301: 2}))
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="300") == 0
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="301") == 2
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="302") is None
+
+
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
     assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "replicas", "scheduler", "notifications"}
     for name in COLLECTORS:
