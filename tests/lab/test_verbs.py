@@ -1,0 +1,151 @@
+"""The verbs about what is on the target, between two real nodes: what they show, what they change, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.lab.duo import Duo
+from tests.lab.lab import Lab, Node
+
+FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
+
+
+@pytest.fixture
+def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+    """The two nodes, a guest with a filesystem and a zvol, and a job that nothing runs by itself."""
+    duo = Duo(lab, node1, node2)
+    duo.filesystem(FILESYSTEM)
+    duo.zvol(ZVOL, 16)
+    duo.job()
+    return duo
+
+
+def by_hand(duo: Duo, name: str, *options: str) -> None:
+    """Bring a volume to the target as an admin does."""
+    duo.source.run(f"zfs snapshot tank/data/{name}@by-hand")
+    receive = " ".join(["zfs receive", *options, f"tank/data/{name}"])
+    duo.source.run(f"zfs send tank/data/{name}@by-hand | ssh node2 {receive}", timeout=300)
+
+
+def guids(duo: Duo) -> list[str]:
+    """The identity of the guest's datasets on the target."""
+    return [duo.target.out(f"zfs get -Ho value guid tank/data/{name}") for name in (FILESYSTEM, ZVOL)]
+
+
+def job_property(duo: Duo, name: str) -> str:
+    """What ``zsr:job`` of a dataset on the target says, and why."""
+    return duo.target.out(f"zfs get -Ho value,source zsr:job tank/data/{name}")
+
+
+def sent(duo: Duo) -> int:
+    """The bytes that the newest run sent."""
+    runs: list[dict[str, Any]] = json.loads(duo.zsr("log", "100-0", "--runs", "--format", "json"))
+    return int(max(runs, key=lambda run: run["run"])["sent_bytes"])
+
+
+class TestAdopt:
+    def test_what_came_by_hand_goes_on_with_an_increment_only(self, duo: Duo) -> None:
+        by_hand(duo, FILESYSTEM, "-u")
+        by_hand(duo, ZVOL)
+        before = guids(duo)
+
+        said = duo.zsr("adopt", "100-0", "--yes")
+
+        assert re.search(rf"^tank:{ZVOL} +tank/data/{ZVOL} +by-hand +-$", said, re.MULTILINE)
+        assert said.endswith(f"adopted tank/data/{FILESYSTEM}\nadopted tank/data/{ZVOL}\n")
+        duo.write(ZVOL, 1)
+        duo.zsr("run", "--id", "100-0")
+        assert guids(duo) == before
+        assert 1 << 20 <= sent(duo) < 2 << 20
+        assert duo.same_on_both()
+        kept = duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{ZVOL}@by-hand")
+        assert kept == f"tank/data/{ZVOL}@by-hand"
+
+    def test_a_volume_in_use_lets_nothing_be_changed_until_it_is_unmounted(self, duo: Duo) -> None:
+        by_hand(duo, FILESYSTEM)  # mounted there, as syncoid leaves it
+        by_hand(duo, ZVOL)
+
+        refused = duo.source.run("zsr adopt 100-0 --yes", check=False)
+
+        assert refused.returncode == 2
+        assert f"'tank/data/{FILESYSTEM}' on node2 is in use (mounted, readonly=off)" in refused.stderr
+        assert [job_property(duo, name) for name in (FILESYSTEM, ZVOL)] == ["-\t-", "-\t-"]
+        duo.target.run(f"zfs unmount tank/data/{FILESYSTEM}")
+        duo.zsr("adopt", "100-0", "--yes")
+        assert [job_property(duo, name) for name in (FILESYSTEM, ZVOL)] == ["100-0\tlocal"] * 2
+
+    def test_what_has_newer_snapshots_there_is_kept_aside_by_the_next_run(self, duo: Duo) -> None:
+        by_hand(duo, ZVOL)
+        duo.target.run(f"zfs snapshot tank/data/{ZVOL}@theirs")
+
+        assert re.search(rf"^tank:{ZVOL} .* by-hand +1 snapshot$", duo.zsr("adopt", "100-0", "--yes"), re.MULTILINE)
+        duo.zsr("run", "--id", "100-0")
+
+        assert duo.same_on_both()
+        [kept] = json.loads(duo.zsr("diverged", "list", "--format", "json"))
+        assert duo.target.out(f"zfs list -Ho name -t snapshot {kept['dataset']}@theirs")
+
+
+class TestRestorePoints:
+    def test_the_number_that_is_kept_is_shown_newest_first(self, duo: Duo) -> None:
+        duo.zsr("update", "100-0", "--keep", "2")
+        for _ in range(3):
+            duo.write(ZVOL, 1)
+            duo.zsr("run", "--id", "100-0")
+
+        points = json.loads(duo.zsr("restore-points", "100-0", "--format", "json"))
+
+        assert [(point["volumes"], point["of"], point["complete"]) for point in points] == [(2, 2, True)] * 2
+        assert points[0]["time"] > points[1]["time"]
+        assert points[0]["written"] >= 1 << 20
+        table = duo.zsr("restore-points", "100-0").splitlines()
+        assert re.match(r"20..-..-.._..:..:..  \S+ +2 of 2   1\.\d MiB +yes$", table[1])
+
+    def test_are_told_by_any_node_when_the_source_is_dead(self, duo: Duo) -> None:
+        duo.zsr("run", "--id", "100-0")
+        settings = duo.source.out("cat /etc/zsr/zsr.toml").replace('node = "node1"', 'node = "node2"')
+        duo.target.write("/etc/zsr/zsr.toml", settings + "\n")
+        duo.target.write("/etc/zsr/cluster.toml", duo.source.out("cat /etc/zsr/cluster.toml") + "\n")
+        duo.source.crash()
+
+        said = duo.target.run("zsr restore-points 100-0", check=False)
+
+        assert said.returncode == 1
+        assert re.search(r" 2 of \?  .* unknown$", said.stdout, re.MULTILINE)
+        assert "node1" in said.stderr
+
+
+class TestDiverged:
+    def test_what_was_kept_aside_is_shown_and_goes_only_by_hand(self, duo: Duo) -> None:
+        duo.zsr("run", "--id", "100-0")
+        duo.target.run(f"zfs snapshot tank/data/{FILESYSTEM}@somebodys")
+        for _ in range(2):
+            duo.write(FILESYSTEM, 1)
+            duo.zsr("run", "--id", "100-0")
+
+        [kept] = json.loads(duo.zsr("diverged", "list", "--format", "json"))
+
+        assert kept["dataset"].startswith(f"tank/data/zsr-diverged/{FILESYSTEM}-")
+        assert (kept["node"], kept["job"], kept["guest"], kept["guest_name"]) == ("node2", "100-0", 100, "web")
+        assert kept["size"] < 1 << 20
+        assert re.search(rf"^node2  {kept['dataset']}  100-0  100 web  \S+ K?i?B$", duo.zsr("diverged", "list"), re.M)
+        asked = duo.source.run(["zsr", "diverged", "destroy", "node2", kept["dataset"]], check=False)
+        assert (asked.returncode, "Destroy " in asked.stderr) == (2, True)
+        duo.zsr("diverged", "destroy", "node2", kept["dataset"], "--yes")
+        assert json.loads(duo.zsr("diverged", "list", "--format", "json")) == []
+        duo.write(FILESYSTEM, 1)
+        duo.zsr("run", "--id", "100-0")
+        assert duo.same_on_both()
+
+    def test_a_node_that_does_not_answer_is_named(self, duo: Duo) -> None:
+        duo.target.cut_from(duo.source)
+
+        said = duo.source.run("zsr diverged list", check=False, timeout=120)
+
+        assert said.returncode == 1
+        assert said.stdout.split() == ["Node", "Dataset", "Job", "Guest", "Size"]
+        assert "node2" in said.stderr
