@@ -37,7 +37,7 @@ def adopt(job_id: str, yes: bool) -> None:
     refuse_adoption(shown, job.target)
     if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown):
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
-    elif yes or confirmed(f"{_summary(shown)} Mark as replica of job {job.id}?"):
+    elif yes or confirmed(f"{_summary(shown)} Mark {_them(shown)} of job {job.id}?"):
         asyncio.run(_mark(node, cluster, job, guest, shown))
     else:
         click.echo("Nothing was changed.", err=True)
@@ -98,6 +98,11 @@ _WORDS = {
     Verdict.ABSENT: "will be sent in full",
     Verdict.NO_BASE: "without a common base is left alone",
 }
+
+
+def _them(findings: Sequence[Finding]) -> str:
+    several = sum(finding.verdict is Verdict.ADOPTABLE for finding in findings) > 1
+    return "them as replicas" if several else "it as replica"
 
 
 def _summary(findings: Sequence[Finding]) -> str:

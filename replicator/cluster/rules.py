@@ -11,12 +11,15 @@ from replicator.cluster.store import Cluster
 from replicator.errors import ConfigError
 from replicator.jobs import Guest, Job
 from replicator.plugins import Problem
+from replicator.zfs.facts import ASIDE, is_aside
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
 _POOL = re.compile(r"[A-Za-z].*", re.ASCII)
 _LONGEST_DATASET = 255
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 DATASET_ALLOWED = "a ZFS path: parts of letters, digits, '_', '-', '.', ':' and spaces, joined by '/', at most 255 long"
+
+_NOT_ASIDE = f"not '{ASIDE}', in which zsr keeps aside what differs from its source"
 
 
 def is_volume_name(name: str) -> bool:
@@ -41,6 +44,8 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
         for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
             if not is_dataset_path(path):
                 yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
+            elif is_aside(path):
+                yield Problem(f"{key}.{where}", repr(path), _NOT_ASIDE)
         for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):
             yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
         for node in sorted({node for node, _ in storage.paths} - cluster.nodes.keys()):
@@ -62,6 +67,8 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
             if not is_volume_name(volume.name):
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
+            elif is_aside(f"/{volume.name}"):
+                yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
         listed = (*guest.volumes, *guest.excluded)
         for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
             yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")

@@ -81,16 +81,23 @@ class Keep:
             (rule.span - start) // rule.interval + 2 for start, rule in zip(starts, self.rules, strict=False)
         )
 
-    def stale(self, times: Sequence[int]) -> set[int]:
-        """The points to destroy, of all that there are, given by their unix times in any order.
+    def stale(self, times: Sequence[int], now: float | None = None) -> set[int]:
+        """The points to destroy, of all that there are.
 
         Ages are measured back from the newest point, which is never stale, so that nothing goes while nothing comes.
+
+        Args:
+            times: the unix times of the points, in any order.
+            now: the unix time, if it is known. A point of the future was named by a clock that was wrong, so it must
+                not make all others look old; it counts as the first to go by number, and as young in a grid.
         """
         if not times:
             return set()
+        past = [time for time in times if now is None or time <= now] or list(times)
+        newest = max(past)
         if not self.rules:
-            return set(sorted(set(times))[: -self.count])
-        newest = max(times)
+            order = sorted(set(times), key=lambda time: (time <= newest, time))
+            return set(order[: -self.count])
         oldest: dict[tuple[Rule, int], int] = {}
         for time in times:
             rule = next((rule for rule in self.rules if newest - time <= rule.span), None)

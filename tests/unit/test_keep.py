@@ -106,6 +106,43 @@ def test_ages_are_measured_from_the_newest_point_so_that_nothing_goes_while_noth
     assert Keep.parse(GRID).stale(last_year) == set()
 
 
+class TestAPointOfTheFuture:
+    """It was named by a clock that was wrong; what it holds is as good as any."""
+
+    HISTORY = (NOW - 2 * DAY, NOW - DAY, NOW)
+
+    def test_does_not_make_all_others_look_old_in_a_grid(self) -> None:
+        points = [*self.HISTORY, NOW + 365 * DAY]
+
+        assert Keep.parse(GRID).stale(points, NOW + 1) == set()
+        assert Keep.parse(GRID).stale(points) == set(self.HISTORY)
+
+    def test_is_the_first_to_go_by_number(self) -> None:
+        points = [*self.HISTORY, NOW + 365 * DAY]
+
+        assert Keep.parse("3").stale(points, NOW + 1) == {NOW + 365 * DAY}
+
+    def test_does_not_push_out_what_was_taken_after_a_clock_was_set_back(self) -> None:
+        taken_later = NOW - 3 * DAY
+
+        assert taken_later not in Keep.parse("1").stale([*self.HISTORY, taken_later], taken_later)
+        assert Keep.parse(GRID).stale([*self.HISTORY, taken_later], taken_later) == set()
+
+    def test_does_not_matter_where_there_is_no_other(self) -> None:
+        assert Keep.parse(GRID).stale([NOW + DAY], NOW) == set()
+
+
+@given(keeps, times, st.integers(min_value=NOW - 90 * DAY, max_value=NOW))
+def test_with_a_clock_too_nothing_more_is_stale_when_the_stale_are_gone(
+    keep: Keep, points: list[int], now: int
+) -> None:
+    kept = set(points) - keep.stale(points, now)
+
+    assert keep.stale(sorted(kept), now) == set()
+    assert bool(kept) == bool(points)
+    assert max((point for point in points if point <= now), default=None) in {*kept, None}
+
+
 @given(keeps, times)
 def test_the_newest_is_never_stale(keep: Keep, points: list[int]) -> None:
     assert max(points, default=None) not in keep.stale(points)

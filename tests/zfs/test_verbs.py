@@ -117,7 +117,7 @@ class TestAdopt:
         said = site.zsr("adopt", "100-0")
 
         assert said.exit == 2
-        assert "1 volume can be adopted. Mark as replica of job 100-0?" in said.err
+        assert "1 volume can be adopted. Mark it as replica of job 100-0?" in said.err
         assert "Say it with --yes." in said.err
         assert site.property(f"{site.target}/{NAME}", "zsr:job") == "-\t-"
 
