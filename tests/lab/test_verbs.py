@@ -47,6 +47,21 @@ def sent(duo: Duo) -> int:
     return int(max(runs, key=lambda run: run["run"])["sent_bytes"])
 
 
+def settle_on_target(duo: Duo) -> None:
+    """Give the target its own settings, and the cluster that the source has."""
+    settings = duo.source.out("cat /etc/zsr/zsr.toml").replace('node = "node1"', 'node = "node2"')
+    duo.target.write("/etc/zsr/zsr.toml", settings + "\n")
+    duo.target.write("/etc/zsr/cluster.toml", duo.source.out("cat /etc/zsr/cluster.toml") + "\n")
+
+
+def metrics_of_target(duo: Duo) -> str:
+    """The metrics of the target's daemon; empty while it does not answer."""
+    try:
+        return duo.lab.http_get(f"http://{duo.target.ip}:9847/metrics")
+    except (OSError, AssertionError):
+        return ""
+
+
 class TestAdopt:
     def test_what_came_by_hand_goes_on_with_an_increment_only(self, duo: Duo) -> None:
         by_hand(duo, FILESYSTEM, "-u")
@@ -107,9 +122,7 @@ class TestRestorePoints:
 
     def test_are_told_by_any_node_when_the_source_is_dead(self, duo: Duo) -> None:
         duo.zsr("run", "--id", "100-0")
-        settings = duo.source.out("cat /etc/zsr/zsr.toml").replace('node = "node1"', 'node = "node2"')
-        duo.target.write("/etc/zsr/zsr.toml", settings + "\n")
-        duo.target.write("/etc/zsr/cluster.toml", duo.source.out("cat /etc/zsr/cluster.toml") + "\n")
+        settle_on_target(duo)
         duo.source.crash()
 
         said = duo.target.run("zsr restore-points 100-0", check=False)
@@ -140,6 +153,19 @@ class TestDiverged:
         duo.write(FILESYSTEM, 1)
         duo.zsr("run", "--id", "100-0")
         assert duo.same_on_both()
+
+    def test_the_node_that_holds_it_counts_it(self, duo: Duo) -> None:
+        duo.zsr("run", "--id", "100-0")
+        duo.target.run(f"zfs snapshot tank/data/{ZVOL}@somebodys")
+        duo.write(ZVOL, 1)
+        duo.zsr("run", "--id", "100-0")
+        settle_on_target(duo)
+
+        duo.target.spawn(["zsr", "daemon"])
+
+        counted = 'zsr_diverged_volumes{node="node2",guest="100"} 1'
+        duo.until(lambda: counted in metrics_of_target(duo), "the volume that is kept aside is counted")
+        assert 'zsr_replica_last_sync_timestamp_seconds{guest="100",source="node1"' in metrics_of_target(duo)
 
     def test_a_node_that_does_not_answer_is_named(self, duo: Duo) -> None:
         duo.target.cut_from(duo.source)
