@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import click
 
 from replicator.cli.node import config_option, settings, store
-from replicator.cli.output import confirmed, format_option, print_json, print_table
+from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
 from replicator.cluster.store import Cluster
 from replicator.config import Settings
 from replicator.errors import ConfigError, ZsrError
 from replicator.nodes import Nodes, connected
-from replicator.replication.diverged import Kept, find_kept, list_kept
+from replicator.replication.diverged import Kept, destroy_kept, find_kept, list_kept, refuse_needed
 from replicator.sizes import size
 
 COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
@@ -49,6 +49,24 @@ def list_diverged(only: str | None, form: str) -> None:
 @diverged.command()
 @click.argument("node_name", metavar="NODE")
 @click.argument("dataset")
+@format_option
+@config_option
+def show(node_name: str, dataset: str, form: str) -> None:
+    """Show what DATASET on NODE, a replica that was kept aside, holds: its snapshots, oldest first."""
+    node = settings()
+    cluster = store(node).read()
+    kept = asyncio.run(_find(node, cluster, _known(node_name, cluster), dataset))
+    if form == "json":
+        contents = [{"snapshot": s.name, "time": s.creation, "written": s.written} for s in kept.snapshots]
+        print_json({**_json(kept, cluster), "contents": contents, "written": kept.written, "clones": kept.clones})
+    else:
+        rows = [(s.name, local_time(s.creation, node.timezone), size(s.written)) for s in kept.snapshots]
+        print_table(("Snapshot", "Time", "Written"), [*rows, ("(since then)", "-", size(kept.written))])
+
+
+@diverged.command()
+@click.argument("node_name", metavar="NODE")
+@click.argument("dataset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 def destroy(node_name: str, dataset: str, yes: bool) -> None:
@@ -57,7 +75,9 @@ def destroy(node_name: str, dataset: str, yes: bool) -> None:
     cluster = store(node).read()
     where = _known(node_name, cluster)
     kept = asyncio.run(_find(node, cluster, where, dataset))
-    also = f" with {kept.snapshots} snapshot{'s' if kept.snapshots != 1 else ''}" if kept.snapshots else ""
+    refuse_needed(kept)
+    count = len(kept.snapshots)
+    also = f" with {count} snapshot{'s' if count > 1 else ''}" if count else ""
     owner = f"once a replica of job {kept.job}"
     if yes or confirmed(f"Destroy '{dataset}'{also} on {where}, {size(kept.size)}, {owner}?"):
         asyncio.run(_destroy(node, cluster, where, dataset))
@@ -93,11 +113,8 @@ async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> K
 
 
 async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str) -> None:
-    """Look once more, then destroy; between them stands only what the client itself asks of the dataset."""
     async with connected(node, cluster.nodes.values()) as nodes:
-        client = nodes.client(where)
-        kept = await find_kept(dataset, cluster.storages.values(), client)
-        await client.destroy_replica(kept.dataset, str(kept.job))
+        await destroy_kept(dataset, cluster.storages.values(), nodes.client(where))
 
 
 def _row(kept: Kept, cluster: Cluster) -> tuple[str, ...]:
@@ -115,5 +132,5 @@ def _json(kept: Kept, cluster: Cluster) -> dict[str, object]:
         "guest": kept.job.guest,
         "guest_name": guest.name if guest else None,
         "size": kept.size,
-        "snapshots": kept.snapshots,
+        "snapshots": len(kept.snapshots),
     }

@@ -13,7 +13,7 @@ from replicator.errors import ConfigError, StorageMissingError
 from replicator.jobs import JobId, Storage
 from replicator.replication.sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import ASIDE, Dataset, Inventory
+from replicator.zfs.facts import ASIDE, Dataset, Inventory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,34 @@ class Kept:
         node, dataset: where it is.
         job: whose replica it was.
         size: bytes that are its own; None where this ZFS cannot tell.
-        snapshots: how many it has.
+        snapshots: those that it has, oldest first.
+        written: bytes written after the newest of them; None where this ZFS cannot tell.
+        clones: what was made out of its snapshots, as far as the inventory goes.
     """
 
     node: str
     dataset: str
     job: JobId
     size: int | None
-    snapshots: int
+    snapshots: tuple[Snapshot, ...]
+    written: int | None
+    clones: tuple[str, ...]
 
 
 def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
     """What is kept aside on a storage's path."""
-    return [_kept(node, dataset, job) for dataset, job in aside_below(path, inventory)]
+    return [
+        Kept(
+            node=node,
+            dataset=dataset.name,
+            job=job,
+            size=unreplicated_bytes(dataset, None),
+            snapshots=dataset.snapshots,
+            written=dataset.written,
+            clones=tuple(sorted(_clones(dataset.name, inventory))),
+        )
+        for dataset, job in aside_below(path, inventory)
+    ]
 
 
 def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
@@ -71,8 +86,7 @@ async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient
     """What is kept aside under this very name.
 
     Raises:
-        ConfigError: the name is no place where replicas are kept aside, or nothing of the kind is there, or something
-            was made out of it and needs it.
+        ConfigError: the name is no place where replicas are kept aside, or nothing of the kind is there.
     """
     everywhere = tuple(storages)
     path, _, name = dataset.rpartition(f"/{ASIDE}/")
@@ -87,21 +101,35 @@ async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient
     if kept is None:
         there = "is there, but was no replica of zsr's" if inventory.get(dataset) else "does not exist"
         raise ConfigError(f"'{dataset}' on node {client.node} {there}.", advice="See: zsr diverged list.")
-    clones = [d.name for d in inventory.datasets.values() if (d.origin or "").startswith(f"{dataset}@")]
-    if clones:
+    return kept
+
+
+def refuse_needed(kept: Kept) -> None:
+    """Raise ConfigError if something was made out of what is kept aside, and so needs it."""
+    if kept.clones:
         raise ConfigError(
-            f"'{dataset}' on node {client.node} is needed by {', '.join(sorted(clones))}, made out of it.",
+            f"'{kept.dataset}' on node {kept.node} is needed by {', '.join(kept.clones)}, made out of it.",
             advice="A replica stands by itself after the next good run; let anything else do so by zfs promote.",
         )
-    return kept
+
+
+async def destroy_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
+    """Look once more, then destroy what is kept aside under this name.
+
+    Raises:
+        ConfigError: as `find_kept` and `refuse_needed`. ZsrError: it could not be destroyed.
+    """
+    kept = await find_kept(dataset, storages, client)
+    refuse_needed(kept)
+    await client.destroy_replica(kept.dataset, str(kept.job))
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:
     return sorted({storage.path_on(node) for storage in storages if storage.allowed_on(node)})
 
 
-def _kept(node: str, dataset: Dataset, job: JobId) -> Kept:
-    return Kept(node, dataset.name, job, unreplicated_bytes(dataset, None), len(dataset.snapshots))
+def _clones(name: str, inventory: Inventory) -> list[str]:
+    return [d.name for d in inventory.datasets.values() if d.origin is not None and d.origin.startswith(f"{name}@")]
 
 
 def _job(text: str | None) -> JobId | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from replicator.errors import ConfigError
 from replicator.jobs import JobId
-from replicator.replication.diverged import Kept, kept_aside
+from replicator.replication.diverged import Kept, kept_aside, refuse_needed
 from replicator.zfs.facts import Dataset, Inventory, Snapshot
 
 PATH = "tank/data"
@@ -22,9 +27,11 @@ def kept(*datasets: Dataset) -> list[Kept]:
 
 
 def test_a_replica_in_the_folder_is_told_with_what_is_its_own() -> None:
-    found = kept(dataset(ASIDE, job=None), dataset(f"{ASIDE}/vm-100-disk-0-7", 100, 20, own=3))
+    [found] = kept(dataset(ASIDE, job=None), dataset(f"{ASIDE}/vm-100-disk-0-7", 100, 20, own=3))
 
-    assert found == [Kept("beta", f"{ASIDE}/vm-100-disk-0-7", JobId(100, 0), 123, 2)]
+    assert (found.node, found.dataset, found.job) == ("beta", f"{ASIDE}/vm-100-disk-0-7", JobId(100, 0))
+    assert (found.size, found.written) == (123, 3)
+    assert [snapshot.name for snapshot in found.snapshots] == ["s1", "s2"]
 
 
 def test_a_size_that_zfs_cannot_tell_is_not_known() -> None:
@@ -49,3 +56,20 @@ def test_what_somebody_else_put_there_is_not_kept_aside() -> None:
 
 def test_what_only_inherits_the_folders_mark_is_not_kept_aside() -> None:
     assert kept(dataset(ASIDE, job="100-0"), dataset(f"{ASIDE}/mine", job="100-0")) == []
+
+
+def test_what_was_made_out_of_it_is_known() -> None:
+    replica = replace(dataset(f"{PATH}/a"), origin=f"{ASIDE}/a-7@s1")
+    other = replace(dataset(f"{PATH}/b"), origin=f"{ASIDE}/a-77@s1")
+
+    [found] = kept(dataset(f"{ASIDE}/a-7", 1), replica, other)
+
+    assert found.clones == (f"{PATH}/a",)
+    with pytest.raises(ConfigError, match="is needed by tank/data/a, made out of it"):
+        refuse_needed(found)
+
+
+def test_what_nothing_was_made_out_of_is_needed_by_nobody() -> None:
+    [found] = kept(dataset(f"{ASIDE}/a-7", 1))
+
+    refuse_needed(found)

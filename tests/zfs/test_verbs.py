@@ -218,6 +218,17 @@ class TestDiverged:
         assert kept not in site.names(site.target)
         assert len(site.zsr.well("diverged", "list").rows) == 1
 
+    def test_shows_what_it_holds(self, site: Site) -> None:
+        site.zsr.well("run", "--id", "100-0")
+        kept = site.diverge()
+
+        said = site.zsr.well("diverged", "show", "beta", kept)
+
+        assert said.rows[0] == ["Snapshot", "Time", "Written"]
+        assert [row[0] for row in said.rows[1:]] == [*site.snapshots(kept), "(since"]
+        [shown] = site.zsr.well("diverged", "show", "beta", kept, "--format", "json").json["contents"]
+        assert shown["snapshot"] == "somebodys"
+
     def test_is_there_for_scripts(self, site: Site) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
