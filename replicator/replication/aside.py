@@ -37,13 +37,24 @@ async def prepare(
                 log("warning", f"{sides.volume}: the replica differs from the source; it is kept aside as '{kept}'")
                 await target.create_parents(sides.target_path, f"{ASIDE}/-")
                 await target.rename(sides.target_name, kept)
+                if sides.source.is_volume:  # it is never written again, and its successor reserves the same room
+                    await target.set_properties(kept, {"refreservation": "none"})
                 if base is not None:
-                    await target.clone(f"{kept}@{base.name}", sides.target_name, properties)
+                    await _clone(target, f"{kept}@{base.name}", sides.target_name, properties)
             case Regrow(aside, base):
                 log("info", f"{sides.volume}: going on from what an earlier run kept aside as '{aside}'")
-                await target.clone(f"{aside}@{base.name}", sides.target_name, properties)
+                await _clone(target, f"{aside}@{base.name}", sides.target_name, properties)
             case Promote():
                 await target.promote(sides.target_name)
+
+
+async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
+    """Clone unmounted; an old ZFS mounts a clone at once whatever its ``canmount`` says, unless that is off."""
+    if "canmount" not in properties:
+        await target.clone(snapshot, name, properties)
+        return
+    await target.clone(snapshot, name, {**properties, "canmount": "off"})
+    await target.set_properties(name, {"canmount": properties["canmount"]})
 
 
 async def release(replica: Dataset, aside: list[Dataset], target: ZfsClient, log: Log) -> None:

@@ -53,7 +53,7 @@ from replicator.replication.sets import (
 from replicator.replication.taking import Taken, Taking
 from replicator.replication.transfer import Log, Transfers
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory
+from replicator.zfs.facts import Dataset, Inventory, snapshot_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +130,11 @@ class Run:
         there = await self._look_there()
         if await self._in_doubt(there):
             at = self._clock()
-            found = await self._look_before(there)
+            found, there = await self._look_before(there)
             if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
-                return await self._nothing_changed(at)
-            there = await self._look_there() if _has_tokens(found) else there
+                synced = Synced(at, self._synced.last_set)
+                self._log("info", f"nothing was written since the set {synced.last_set}")
+                return await self._conclude(found.volumes, synced, found.orphans, found.aside)
             taken = await self._take(found.volumes)
         else:
             taken = await self._take((), self._expected(there))
@@ -216,20 +217,24 @@ class Run:
                 names.append(f"{here}{replica.name[len(path) :]}")
         return tuple(names)
 
-    async def _look_before(self, there: There) -> Found:
-        """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed."""
+    async def _look_before(self, there: There) -> tuple[Found, There]:
+        """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed.
+
+        Returns both sides put together, and what the target has after that.
+        """
         here = await self._look_here()
         found = self._pair(here, there)
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
         if _has_tokens(found):
             await self.progress.begin(Step.RESUME)
             await self._resume(found)
-            found = self._pair(here, await self._look_there())
+            there = await self._look_there()
+            found = self._pair(here, there)
         await self._memory.resume_pending(False)
         plan = self._judge(found)
         await self._claim(plan)
         await self._forget_unproven(plan)
-        return found
+        return found, there
 
     async def _resume(self, found: Found) -> None:
         """Go on with what was cut; once more if a receive that hung there since had to be ended first."""
@@ -254,8 +259,7 @@ class Run:
         held = newest_whole_set(self._job.id, [left_on_target(action) for action in plan.actions])
         claim = settled_claim(self._synced, held, self._clock())
         if claim != self._synced:
-            self._synced = claim
-            await self._memory.synced(claim)
+            await self._remember(claim)
 
     async def _forget_unproven(self, plan: Plan) -> None:
         """Destroy what runs that failed left on both sides, or it would pile up while one volume cannot be sent."""
@@ -273,8 +277,7 @@ class Run:
 
     async def _nothing_changed(self, at: float) -> RunResult:
         await self.progress.begin(Step.REMEMBER)
-        self._synced = Synced(at, self._synced.last_set)
-        await self._memory.synced(self._synced)
+        await self._remember(Synced(at, self._synced.last_set))
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
@@ -293,19 +296,30 @@ class Run:
         await self._claim(plan)
         await self._transfer_all(plan.actions, taken.name)
         done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
-        proof = Proof(self._job.id, taken.name, self._source, self._target, self._log)
+        synced = Synced(min(float(taken.set_time), taken.at), taken.set_time)
+        return await self._conclude(done, synced, plan.orphans, found.aside)
+
+    async def _conclude(
+        self, volumes: Sequence[Sides], synced: Synced, orphans: Sequence[Dataset], aside: Sequence[Dataset]
+    ) -> RunResult:
+        """Prove a set, remember it, and destroy what it makes stale."""
+        name = snapshot_name(self._job.id, synced.last_set or 0)
+        proof = Proof(self._job.id, name, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
-        stale = stale_on_target(self._job.id, Keep.parse(self._job.keep), done, taken.name)
-        await proof.on_target(done, stale, self._datasets_there)
+        stale = stale_on_target(self._job.id, Keep.parse(self._job.keep), volumes, name, self._clock())
+        await proof.on_target(volumes, stale, self._datasets_there)
         await self.progress.begin(Step.REMEMBER)
-        self._synced = Synced(min(float(taken.set_time), taken.at), taken.set_time)
-        await self._memory.synced(self._synced)
-        self._log("info", f"proven on {self._target.node}; the set is {taken.set_time}")
+        await self._remember(synced)
+        self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
-        await proof.on_source([action.sides for action in plan.actions])
-        await self._destroy_orphans(plan.orphans, found.aside)
-        left = [unreplicated_bytes(sides.source, sides.source.named(taken.name)) for sides in done]
-        return RunResult(self._synced.last_sync or taken.at, self.progress.sent_bytes, _sum(left))
+        await proof.on_source(volumes)
+        await self._destroy_orphans(orphans, aside)
+        left = [unreplicated_bytes(sides.source, sides.source.named(name)) for sides in volumes]
+        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, _sum(left))
+
+    async def _remember(self, synced: Synced) -> None:
+        self._synced = synced
+        await self._memory.synced(synced)
 
     async def _datasets_there(self) -> dict[str, Dataset]:
         there = await self._look_there()

@@ -95,13 +95,13 @@ def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> Si
     return replace(sides, target=replace(before, snapshots=(*before.snapshots, *came)))
 
 
-def stale_on_target(job: JobId, keep: Keep, volumes: Sequence[Sides], new: str) -> list[str]:
+def stale_on_target(job: JobId, keep: Keep, volumes: Sequence[Sides], new: str, now: float) -> list[str]:
     """Snapshots (``dataset@name``) in zsr's own name format on replicas that nobody needs any more.
 
     This job's by its restore points; and other jobs' that travelled along and are gone from the source since.
     """
     times = {at for sides in volumes for at in times_on(job, sides.target)}
-    stale = keep.stale(sorted(times))
+    stale = keep.stale(sorted(times), now)
     return [
         f"{sides.target.name}@{snapshot.name}"
         for sides in volumes

@@ -10,6 +10,7 @@ from replicator.jobs import Encryption, Job, Travelling
 from replicator.replication.plan import Full, Incremental, Sides
 from replicator.replication.progress import Progress
 from replicator.replication.sets import unreplicated_bytes
+from replicator.sizes import size
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
@@ -75,7 +76,7 @@ class Transfers:
         counted = isinstance(base, Snapshot)
         expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
         kind = f"incremental from {base.name}" if base else "full"
-        self._log("info", f"{sides.volume}: {kind}, {_size(expected)} expected")
+        self._log("info", f"{sides.volume}: {kind}, {_told(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
         await self._stream(sides, argv, expected, extra)
         if base is None and not (await self._target.features()).receive_properties:
@@ -123,7 +124,7 @@ class Transfers:
         except BusyError:
             await self._target.end_stale_receive(receive)
             raise
-        self._log("info", f"{sides.volume}: {_size(end.moved)} sent")
+        self._log("info", f"{sides.volume}: {size(end.moved)} sent")
 
     def _judge(self, sides: Sides, end: StreamEnd) -> None:
         """Raise the error of the side that failed first; the other only tells of the consequence."""
@@ -158,12 +159,5 @@ def _ours_by_name(token: ResumeToken | None, job: Job) -> bool:
     return token is not None and f"@__replicate_{job.id}_" in token.to_name
 
 
-def _size(count: int | None) -> str:
-    if count is None:
-        return "an unknown number of bytes"
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
+def _told(count: int | None) -> str:
+    return "an unknown number of bytes" if count is None else size(count)
