@@ -4,11 +4,14 @@
 #   make test                 format, lint and types, then every test this machine can run
 #   make unit                 the tests that take seconds and need no root
 #   make check                format, lint and types only
+#   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
 #   make dashboards          the dashboard drawn by Grafana's own libraries from a Prometheus (PROM=URL, OUT=FILE)
 #   make clean                what the goals above left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pytest unit dashboards clean venv
+export SEED CASE LANES
+
+.PHONY: help demo test check pytest unit torture dashboards clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
@@ -39,6 +42,10 @@ unit: venv
 
 venv:
 	@tools/setup venv
+
+torture:
+	@tools/setup test
+	$(BIN)/python -m tests.lab.torture $(or $(N),50)
 
 dashboards: venv
 	grafana/render/render.sh $(or $(OUT),dashboard.png) $(or $(THEME),dark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from replicator.errors import BusyError, TargetActiveError
+from replicator.errors import BusyError, ErrorClass, TargetActiveError, ZsrError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Encryption, Job, Travelling
 from replicator.replication.plan import Full, Incremental, Sides
@@ -15,6 +15,9 @@ from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
 from replicator.zfs.facts import Bookmark, Dataset, ResumeToken, Snapshot
+
+_MAY_PASS = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
+"""Classes of failures that leave a half-received state worth to be gone on with."""
 
 Log = Callable[[str, str], None]
 """Writes one line of the run's log: level (info, warning, error, raw) and text."""
@@ -53,7 +56,14 @@ class Transfers:
                 await self._target.abort_receive(target.name)
                 continue
             self._log("info", f"{sides.volume}: going on with the interrupted transfer of {token.to_name}")
-            await self._stream(sides, commands.send_resume(token.token), token.remaining)
+            try:
+                await self._stream(sides, commands.send_resume(token.token), token.remaining)
+            except ZsrError as error:
+                if error.error_class in _MAY_PASS:
+                    raise
+                # Somebody took a snapshot of the replica meanwhile, say: ZFS then refuses with whatever words.
+                self._log("warning", f"{error.what} The half-received state is dropped.")
+                await self._target.abort_receive(target.name)
 
     async def send(self, action: Full | Incremental, name: str) -> None:
         """Bring one volume's new snapshot to the target, whose preparations were done."""

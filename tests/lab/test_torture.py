@@ -1,0 +1,41 @@
+"""A sample of the crash matrix (docs/reliability.md); `make torture N=500` tries as many faults as one wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab, Node
+from tests.lab.torture.cases import Place, draw, forgotten, places
+from tests.lab.torture.lane import Lane
+from tests.lab.torture.survey import passed_steps
+
+SEEDS = range(14)
+
+
+@pytest.fixture(scope="module")
+def lane(lab: Lab) -> Iterator[Lane]:
+    """The session's nodes with the guest and the job of the crash matrix."""
+    lane = Lane(lab)
+    lane.begin()
+    yield lane
+    for node in lab.nodes:
+        Node.fresh(node)
+
+
+@pytest.fixture(scope="module")
+def matrix(lane: Lane) -> list[Place]:
+    """All places, as dry runs tell them."""
+    passed = passed_steps(lane)
+    assert forgotten(passed) == set(), "no kind of run passes these steps"
+    return places(passed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_fault_the_job_is_well_within_two_runs_and_nothing_is_lost(
+    lane: Lane, matrix: list[Place], seed: int
+) -> None:
+    case = draw(seed, matrix)
+    result = lane.try_case(case)
+    assert not result.broken, f"{case}\n{result.broken}\n{result.evidence}"

@@ -1,0 +1,151 @@
+"""Which faults are tried where: the matrix of kinds of run, their steps and faults, and a random walk over it. Pure.
+
+The steps of each kind are not listed here: a dry run of the kind tells them, so a step that is new is tried too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from replicator.replication.progress import Step
+
+
+class Kind(StrEnum):
+    """What the run does into which the fault comes."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    RESUME = "resume"
+    ASIDE = "put aside"
+    REMOVAL = "removal"
+
+
+class Fault(StrEnum):
+    """What happens to it."""
+
+    KILL = "kill -9 of the daemon"
+    POWER_SOURCE = "power cut of the source"
+    POWER_TARGET = "power cut of the target"
+    DROP = "network silent"
+    RESET = "network reset"
+    SSHD = "SSH server gone"
+    TARGET_FULL = "target pool full"
+    TARGET_QUOTA = "quota on the target"
+    SOURCE_FULL = "source pool full"
+    ABORTED = "receive aborted by hand"
+    FOREIGN_HERE = "somebody's snapshot on the source"
+    FOREIGN_THERE = "somebody's snapshot on the replica"
+    OURS_GONE_HERE = "our snapshots destroyed on the source"
+    OURS_GONE_THERE = "our snapshots destroyed on the replica"
+    CLOCK_BACK = "clock set back an hour"
+
+
+ANYWHERE = (
+    Fault.KILL,
+    Fault.POWER_SOURCE,
+    Fault.POWER_TARGET,
+    Fault.DROP,
+    Fault.RESET,
+    Fault.SSHD,
+    Fault.FOREIGN_HERE,
+    Fault.FOREIGN_THERE,
+    Fault.OURS_GONE_HERE,
+    Fault.OURS_GONE_THERE,
+    Fault.CLOCK_BACK,
+)
+"""Faults that can come at the beginning of every step."""
+
+AT_A_BYTE = (
+    Fault.KILL,
+    Fault.POWER_SOURCE,
+    Fault.POWER_TARGET,
+    Fault.DROP,
+    Fault.RESET,
+    Fault.SSHD,
+    Fault.TARGET_FULL,
+    Fault.TARGET_QUOTA,
+)
+"""Faults that come at a random byte of a transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault comes: the nth beginning of a step in a kind of run, or (``at_byte``) somewhere in its transfer."""
+
+    kind: Kind
+    step: Step
+    nth: int
+    at_byte: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One fault. ``seed`` is all that is needed to try it again: it gives place, fault and every random number."""
+
+    seed: int
+    place: Place
+    fault: Fault
+
+
+def places(passed: Mapping[Kind, Sequence[Step]]) -> list[Place]:
+    """Every place of the matrix, given the steps that a run of each kind passes, as often as it passes them."""
+    found = []
+    for kind, steps in passed.items():
+        seen: Counter[Step] = Counter()
+        for step in steps:
+            seen[step] += 1
+            found.append(Place(kind, step, seen[step]))
+            if step in (Step.TRANSFER, Step.RESUME):
+                found.append(Place(kind, step, seen[step], at_byte=True))
+    return found
+
+
+def forgotten(passed: Mapping[Kind, Sequence[Step]]) -> set[Step]:
+    """The steps that no kind of run passes: a hole in the matrix. The lock is taken before a run can be held."""
+    return set(Step) - {Step.LOCK} - {step for steps in passed.values() for step in steps}
+
+
+def faults(place: Place) -> tuple[Fault, ...]:
+    """The faults that make sense at a place."""
+    if place.at_byte:
+        return AT_A_BYTE
+    more: tuple[Fault, ...] = ()
+    if place.step is Step.SNAPSHOT:
+        more += (Fault.SOURCE_FULL,)
+    if place.kind is Kind.RESUME:
+        more += (Fault.ABORTED,)
+    return ANYWHERE + more
+
+
+def draw(seed: int, matrix: Sequence[Place]) -> Case:
+    """The case of a seed."""
+    dice = random.Random(seed)
+    step = dice.choice(sorted({place.step for place in matrix}))
+    place = dice.choice([place for place in matrix if place.step is step])
+    return Case(seed, place, dice.choice(faults(place)))
+
+
+def table(cases: Iterable[Case]) -> str:
+    """How often each fault was tried at each step, as a table in Markdown."""
+    counts = Counter((case.fault, _column(case.place)) for case in cases)
+    columns = [column for column in (*(_column(Place(Kind.FULL, step, 1)) for step in Step), _BYTE)
+               if any(key[1] == column for key in counts)]  # fmt: skip
+    lines = [f"| fault | {' | '.join(columns)} | all |", "|---|" + "---:|" * (len(columns) + 1)]
+    for fault in Fault:
+        numbers = [counts[fault, column] for column in columns]
+        if sum(numbers):
+            lines.append(f"| {fault} | {' | '.join(str(n or '') for n in numbers)} | {sum(numbers)} |")
+    totals = [sum(counts[fault, column] for fault in Fault) for column in columns]
+    lines.append(f"| **all** | {' | '.join(map(str, totals))} | {sum(totals)} |")
+    return "\n".join(lines)
+
+
+_BYTE = "at a byte"
+
+
+def _column(place: Place) -> str:
+    return _BYTE if place.at_byte else str(place.step)
