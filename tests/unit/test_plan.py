@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.errors import DivergedError, NoCommonBaseError, TargetActiveError
+from replicator.errors import NoCommonBaseError, TargetActiveError
 from replicator.jobs import JobId, Volume
 from replicator.replication.plan import (
+    Action,
     Conflict,
     Full,
     Incremental,
-    Proof,
+    Promote,
+    PutAside,
+    Regrow,
+    Rename,
+    Rollback,
     Sides,
     choose_base,
-    guest_volumes,
-    plan_volume,
-    proven_sync,
-    stale_on_source,
-    stale_on_target,
-    unreplicated_bytes,
+    left_on_target,
+    make_plan,
 )
-from replicator.zfs.facts import Dataset, Inventory, Snapshot, snapshot_name
+from replicator.zfs.facts import Bookmark, Dataset, Snapshot, snapshot_name
 
 JOB = JobId(100, 1)
 
@@ -34,14 +37,33 @@ def snap(guid: int, name: str | None = None, *, written: int | None = 0) -> Snap
     return Snapshot(name or snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid, written=written)
 
 
-def dataset(*snapshots: Snapshot, job: str | None = None, written: int | None = 0, is_volume: bool = False) -> Dataset:
+def dataset(
+    *snapshots: Snapshot,
+    name: str = "tank/a",
+    job: str | None = None,
+    written: int | None = 0,
+    is_volume: bool = False,
+    **more: Any,
+) -> Dataset:
     """A dataset with these snapshots, oldest first."""
-    return Dataset("tank/a", is_volume, 1, tuple(sorted(snapshots, key=lambda s: s.createtxg)), written, None, job)
+    ordered = tuple(sorted(snapshots, key=lambda s: s.createtxg))
+    return Dataset(name, is_volume, 1, ordered, written=written, job=job, **more)
+
+
+def mark(guid: int) -> Bookmark:
+    """The bookmark of the snapshot of this GUID."""
+    return Bookmark(snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid)
 
 
 def sides(source: Dataset, target: Dataset | None) -> Sides:
     """One volume as found on both sides."""
     return Sides(Volume("data", "vm-100-disk-0"), "pool", source, "pool/vm-100-disk-0", target)
+
+
+def plan_volume(job: JobId, volume: Sides, *, orphans: Sequence[Dataset] = (), aside: Sequence[Dataset] = ()) -> Action:
+    """What the plan of a guest with this one volume says of it."""
+    plan = make_plan(job, [volume], orphans, aside)
+    return plan.conflicts[0] if plan.conflicts else plan.actions[0]
 
 
 def test_a_volume_that_the_target_lacks_is_sent_in_full() -> None:
@@ -53,19 +75,46 @@ def test_the_newest_common_snapshot_is_the_base_whoever_made_it() -> None:
     action = plan_volume(JOB, sides(dataset(snap(1), backup, snap(9)), dataset(snap(1), backup, job="100-1")))
     assert isinstance(action, Incremental)
     assert action.base == backup
-    assert action.rollback is None
+    assert action.preparations == ()
 
 
 def test_an_equal_name_with_another_guid_is_no_base() -> None:
     name = snapshot_name(JOB, 7)
-    action = plan_volume(JOB, sides(dataset(snap(1, name)), dataset(snap(2, name), job="100-1")))
+    action = plan_volume(JOB, sides(dataset(snap(1, name)), dataset(snap(2, name))))
     assert isinstance(action, Conflict)
     assert isinstance(action.error, NoCommonBaseError)
 
 
-def test_a_target_without_any_snapshot_is_never_written_over() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(job="100-1")))
+def test_a_dataset_without_a_common_snapshot_that_is_not_ours_is_never_touched() -> None:
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(2))))
     assert isinstance(action, Conflict)
+    assert isinstance(action.error, NoCommonBaseError)
+
+
+def test_our_replica_without_a_common_snapshot_is_kept_aside_and_the_volume_sent_in_full() -> None:
+    """A disk that was re-created under the same name."""
+    action = plan_volume(JOB, sides(dataset(snap(9)), dataset(snap(1), job="100-1")))
+    assert isinstance(action, Full)
+    assert action.preparations == (PutAside(None),)
+
+
+def test_our_replica_of_another_kind_is_kept_aside_too() -> None:
+    action = plan_volume(JOB, sides(dataset(snap(1), is_volume=True), dataset(snap(1), job="100-1")))
+    assert isinstance(action, Full)
+    assert action.preparations == (PutAside(None),)
+
+
+def test_a_bookmark_is_the_base_when_the_snapshot_is_gone_from_the_source() -> None:
+    old = snap(1, "user")
+    action = plan_volume(JOB, sides(dataset(old, bookmarks=(mark(5),)), dataset(old, snap(5), job="100-1")))
+    assert isinstance(action, Incremental)
+    assert action.base == mark(5)
+    assert action.preparations == ()
+
+
+def test_a_snapshot_is_preferred_to_its_own_bookmark() -> None:
+    both = snap(5)
+    assert choose_base(dataset(both, bookmarks=(mark(5),)), dataset(both)) == both
 
 
 def test_a_replica_of_another_job_is_not_ours_to_write() -> None:
@@ -80,35 +129,91 @@ def test_an_unmarked_dataset_with_this_jobs_own_common_snapshot_is_its_replica()
     assert isinstance(plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1)))), Incremental)
 
 
-def test_an_unmarked_dataset_with_only_foreign_common_snapshots_is_left_alone() -> None:
+def test_an_unmarked_dataset_with_only_foreign_common_snapshots_waits_to_be_adopted() -> None:
     both = snap(1, "by-hand")
     action = plan_volume(JOB, sides(dataset(both), dataset(both)))
     assert isinstance(action, Conflict)
     assert isinstance(action.error, TargetActiveError)
+    assert "zsr adopt 100-1" in action.error.advice
 
 
 def test_zsrs_own_newer_snapshots_on_the_replica_are_rolled_back() -> None:
     action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
     assert isinstance(action, Incremental)
-    assert action.rollback == snap(1)
+    assert action.preparations == (Rollback(snap(1)),)
 
 
-def test_somebody_elses_newer_snapshot_on_the_replica_stops_the_run() -> None:
+def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
     action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine"), job="100-1")))
-    assert isinstance(action, Conflict)
-    assert isinstance(action.error, DivergedError)
-    assert "mine" in str(action.error)
+    assert isinstance(action, Incremental)
+    assert action.preparations == (PutAside(snap(1)), Promote())
 
 
-def test_a_replica_that_was_written_to_is_never_rolled_back() -> None:
+def test_a_replica_that_was_written_to_after_a_newer_snapshot_is_kept_aside() -> None:
     action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1", written=4096)))
+    assert isinstance(action, Incremental)
+    assert action.preparations == (PutAside(snap(1)), Promote())
+
+
+def test_a_writable_replica_is_in_use_and_left_alone() -> None:
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-1", readonly=False)))
     assert isinstance(action, Conflict)
-    assert isinstance(action.error, DivergedError)
+    assert isinstance(action.error, TargetActiveError)
 
 
-def test_a_zvol_is_not_received_onto_a_filesystem() -> None:
-    target = dataset(snap(1), job="100-1", is_volume=False)
-    assert isinstance(plan_volume(JOB, sides(dataset(snap(1), is_volume=True), target)), Conflict)
+@pytest.mark.parametrize("base", [1, 7], ids=["with-base", "without"])
+def test_a_mounted_replica_is_not_put_aside(base: int) -> None:
+    target = dataset(snap(1), snap(3, "mine"), job="100-1", readonly=True, mounted=True)
+    action = plan_volume(JOB, sides(dataset(snap(base)), target))
+    assert isinstance(action, Conflict)
+    assert "Unmount" in action.error.advice
+
+
+def test_a_renamed_volumes_replica_is_renamed_and_not_destroyed() -> None:
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1")
+    plan = make_plan(JOB, [sides(dataset(snap(1), snap(2)), None)], [orphan])
+    (action,) = plan.actions
+    assert isinstance(action, Incremental)
+    assert action.preparations == (Rename("pool/vm-100-disk-9"),)
+    assert plan.orphans == ()
+
+
+def test_a_replica_whose_volume_is_gone_stays_an_orphan() -> None:
+    orphan = dataset(snap(7), name="pool/vm-100-disk-9", job="100-1")
+    plan = make_plan(JOB, [sides(dataset(snap(1)), None)], [orphan])
+    assert plan.orphans == (orphan,)
+
+
+# What a run that died between rename, clone and promote left is gone on with.
+KEPT = dataset(snap(1), snap(3, "mine"), name="pool/zsr-diverged/vm-100-disk-0-7", job="100-1")
+
+
+def test_a_run_that_died_after_the_rename_is_gone_on_with_by_clone_and_promote() -> None:
+    action = plan_volume(JOB, sides(dataset(snap(1)), None), aside=[KEPT])
+    assert isinstance(action, Incremental)
+    assert action.preparations == (Regrow(KEPT.name, snap(1)), Promote())
+
+
+def test_a_run_that_died_after_the_clone_is_gone_on_with_by_promote() -> None:
+    clone = dataset(name="pool/vm-100-disk-0", job="100-1", origin=f"{KEPT.name}@{snap(1).name}")
+    action = plan_volume(JOB, sides(dataset(snap(1)), clone), aside=[KEPT])
+    assert isinstance(action, Incremental)
+    assert (action.base, action.preparations) == (snap(1), (Promote(),))
+
+
+def test_after_the_promote_nothing_is_left_to_do() -> None:
+    kept = replace(KEPT, snapshots=(snap(3, "mine"),), origin="pool/vm-100-disk-0@x")
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
+    assert isinstance(action, Incremental)
+    assert action.preparations == ()
+
+
+def test_what_preparations_take_away_is_not_on_the_target_any_more() -> None:
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
+    assert isinstance(action, Incremental)
+    left = left_on_target(action).target
+    assert left is not None
+    assert left.snapshots == (snap(1),)
 
 
 guids = st.sets(st.integers(1, 40), max_size=12)
@@ -130,75 +235,7 @@ def test_an_incremental_never_costs_the_target_what_zsr_did_not_make(
         written=1 if written else 0,
     )
     action = plan_volume(JOB, sides(dataset(*map(snap, here)), target))
-    if isinstance(action, Incremental) and action.rollback is not None:
-        lost = [s for s in target.snapshots if s.createtxg > action.rollback.createtxg]
-        assert all(s.job == JOB for s in lost)
-        assert not written
-
-
-@given(guids, guids, st.integers(1, 40))
-def test_tidying_keeps_the_new_snapshot_and_everything_that_is_not_zsrs(
-    here: set[int], there: set[int], new: int
-) -> None:
-    source = dataset(*map(snap, here | {new}), snap(50, "user"))
-    target = dataset(*map(snap, there | {new}), snap(51, "theirs"))
-    keep = snapshot_name(JOB, 1000 + new)
-    gone = [*stale_on_source(JOB, source, keep), *stale_on_target(JOB, target, source, keep)]
-    assert all(s.job == JOB and s.name != keep for s in gone)
-
-
-def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them() -> None:
-    other = snapshot_name(JobId(100, 2), 5)
-    source = dataset(snap(9), snap(5, other))
-    target = dataset(snap(9), snap(4, snapshot_name(JobId(100, 2), 4)), snap(5, other))
-    stale = stale_on_target(JOB, target, source, snapshot_name(JOB, 1009))
-    assert [s.guid for s in stale] == [4]
-
-
-def test_last_sync_is_the_newest_set_that_every_volume_has_on_both_sides() -> None:
-    first = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
-    second = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
-    assert proven_sync(JOB, [first, second]) == Proof(1002)
-
-
-def test_last_sync_is_taken_back_when_a_replica_is_gone() -> None:
-    """Silence about it would be the one unforgivable thing."""
-    whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert proven_sync(JOB, [whole, sides(dataset(snap(1)), None)]) == Proof(None)
-
-
-def test_a_new_volume_does_not_take_back_what_the_others_have() -> None:
-    whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert proven_sync(JOB, [whole, sides(dataset(snap(5, "user")), None)]) == Proof(1001)
-
-
-def test_a_source_without_any_snapshot_of_the_job_cannot_tell_what_the_target_holds() -> None:
-    assert proven_sync(JOB, [sides(dataset(snap(5, "user")), dataset(snap(1)))]) is None
-
-
-def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
-    source = dataset(snap(1, written=7), snap(2, "user", written=100), written=30)
-    assert unreplicated_bytes(source, 1) == 130
-    assert unreplicated_bytes(source, None) == 137
-
-
-def test_what_would_be_lost_is_unknown_where_zfs_cannot_tell() -> None:
-    assert unreplicated_bytes(dataset(snap(1), written=None), 1) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "is_guests"),
-    [
-        ("vm-100-disk-0", True),
-        ("subvol-100-disk-1", True),
-        ("base-100-disk-0", True),
-        ("basevol-100-disk-0", True),
-        ("vm-1000-disk-0", False),
-        ("vm-10-disk-0", False),
-        ("backup", False),
-    ],
-)
-def test_a_guests_volumes_are_found_by_name(name: str, is_guests: bool) -> None:
-    paths = ("tank/data", f"tank/data/{name}", f"tank/data/x/{name}", f"tank/other/{name}")
-    inventory = Inventory({path: replace(dataset(), name=path) for path in paths})
-    assert guest_volumes(inventory, "tank/data", "data", 100) == ([Volume("data", name)] if is_guests else [])
+    for step in action.preparations if isinstance(action, Incremental) else ():
+        if isinstance(step, Rollback):
+            assert all(s.job == JOB for s in target.snapshots if s.createtxg > step.to.createtxg)
+            assert not written

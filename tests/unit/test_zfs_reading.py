@@ -10,7 +10,7 @@ import pytest
 from replicator.errors import ZfsError
 from replicator.jobs import JobId
 from replicator.zfs import commands
-from replicator.zfs.facts import Snapshot, snapshot_name
+from replicator.zfs.facts import Bookmark, Snapshot, snapshot_name
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 from replicator.zfs.parse import estimated_size, inventory_from_get, inventory_from_list, resume_token
 
@@ -44,12 +44,33 @@ def test_the_version_is_read_where_there_is_one(text: str, version: str) -> None
     assert version_from_output(text) == version
 
 
-LISTING = """\
-tank/data\tfilesystem\t11\t1\t100\t512\t-\toff\t-\t-
-tank/data/vm-100-disk-0\tvolume\t12\t5\t101\t4096\t1-abc-def\taes-256-gcm\t100-0\talpha
-tank/data/vm-100-disk-0@with space\tsnapshot\t14\t9\t109\t10\t-\t-\t100-0\talpha
-tank/data/vm-100-disk-0@__replicate_100-0_105__\tsnapshot\t13\t7\t105\t20\t-\t-\t100-0\talpha
-"""
+COLUMNS = {
+    "type": "filesystem", "createtxg": "1", "creation": "100", "written": "512", "receive_resume_token": "-",
+    "encryption": "off", "encryptionroot": "-", "readonly": "off", "mounted": "no", "origin": "-", "zsr:job": "-",
+    "zsr:source": "-",
+}  # fmt: skip
+
+
+def row(name: str, guid: int, **values: str) -> str:
+    """A line of an inventory; ``zsr_job`` stands for ``zsr:job``."""
+    known = {**COLUMNS, **{key.replace("zsr_", "zsr:"): value for key, value in values.items()}}
+    return "\t".join([name if key == "name" else str(guid) if key == "guid" else known[key] for key in commands.LISTED])
+
+
+VOLUME = "tank/data/vm-100-disk-0"
+LISTING = "\n".join(
+    [
+        row("tank/data", 11),
+        row(
+            VOLUME, 12, type="volume", createtxg="5", creation="101", written="4096", receive_resume_token="1-abc-def",
+            encryption="aes-256-gcm", encryptionroot=VOLUME, readonly="on", mounted="-", zsr_job="100-0",
+            zsr_source="alpha", origin="tank/x@y",
+        ),
+        row(f"{VOLUME}@with space", 14, type="snapshot", createtxg="9", creation="109", written="10", zsr_job="100-0"),
+        row(f"{VOLUME}@__replicate_100-0_105__", 13, createtxg="7", creation="105", written="20", zsr_job="100-0"),
+        row(f"{VOLUME}#mark", 13, type="bookmark", createtxg="7", creation="105", written="-"),
+    ]
+)  # fmt: skip
 
 
 def test_an_inventory_holds_datasets_with_their_snapshots_in_order() -> None:
@@ -60,6 +81,9 @@ def test_an_inventory_holds_datasets_with_their_snapshots_in_order() -> None:
         Snapshot("__replicate_100-0_105__", 13, 7, 105, 20),
         Snapshot("with space", 14, 9, 109, 10),
     )
+    assert dataset.bookmarks == (Bookmark("mark", 13, 7, 105),)
+    assert (dataset.readonly, dataset.mounted, dataset.origin) == (True, None, "tank/x@y")
+    assert (dataset.encryption_root, dataset.creation) == (VOLUME, 101)
 
 
 def test_the_old_form_gives_the_same_facts_as_far_as_it_tells() -> None:
@@ -88,9 +112,7 @@ def test_a_missing_number_is_an_error() -> None:
 
 
 def test_a_child_that_inherits_the_mark_is_not_a_replica() -> None:
-    inventory = inventory_from_list(
-        "p/a\tfilesystem\t1\t1\t1\t0\t-\toff\t100-0\t-\np/a/child\tfilesystem\t2\t1\t1\t0\t-\toff\t100-0\t-\n"
-    )
+    inventory = inventory_from_list("\n".join(row(name, 1, zsr_job="100-0") for name in ("p/a", "p/a/child")))
     assert [replica.name for replica in inventory.replicas_of(JobId(100, 0))] == ["p/a"]
 
 
@@ -143,7 +165,7 @@ def test_a_receive_is_never_forced_and_never_mounts() -> None:
 
 
 def test_a_sources_mountpoint_never_takes_effect_on_a_replica() -> None:
-    assert "-p" not in commands.send(OLD, "tank/a", "s", None, raw=False)
+    assert "-p" not in commands.send(OLD, "tank/a", "s", None, raw=False, properties=True, all_between=True)
     receive = commands.receive(MODERN, "tank/a", is_volume=False, properties={})
     assert ("-x", "mountpoint") in set(pairwise(receive))
 
@@ -158,3 +180,17 @@ def test_a_dry_run_asks_for_the_very_same_stream() -> None:
         "@a",
         "t@b",
     ]
+
+
+def test_a_bookmark_begins_a_plain_increment_also_when_all_between_are_wanted() -> None:
+    argv = commands.send(MODERN, "tank/a", "s", "#mark", raw=False, properties=True, all_between=True)
+    assert ("-i", "#mark") in set(pairwise(argv))
+    argv = commands.send(MODERN, "tank/a", "s", "@base", raw=False, properties=True, all_between=True)
+    assert ("-I", "@base") in set(pairwise(argv))
+
+
+def test_what_is_kept_aside_is_no_replica() -> None:
+    aside = row("tank/data/zsr-diverged/vm-100-disk-0-7", 5, zsr_job="100-0")
+    inventory = inventory_from_list(f"{LISTING}\n{aside}")
+    assert [d.name for d in inventory.replicas_of(JobId(100, 0))] == [VOLUME]
+    assert [d.guid for d in inventory.aside_of(JobId(100, 0))] == [5]

@@ -117,6 +117,7 @@ class Lane:
         self.fresh = True
         self._configure()
         self._start_daemon()
+        self._until(lambda: self._status().get("succeeded"), "the first run, which is due at once, succeeded")
 
     def _configure(self, *, rate: bool = False, removal: bool = False, stream: str = "auto", job: bool = True) -> None:
         """Write settings and cluster file; all of /etc is lost with the power."""
