@@ -223,7 +223,7 @@ class Worker:
         source = self._nodes.client(here)
         if job.removal is not None:
             target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-            await remove(job, cluster.storages.values(), source, target, active.progress, log.add)
+            await remove(job, cluster.storages.values(), source, target, active.progress, log.add, self._clock())
             await asyncio.to_thread(self._store.delete_job, job.id)
             await asyncio.to_thread(self._state.forget, job.id, self._clock())
             return None

@@ -6,8 +6,9 @@ them is gone on with by the plan of the next one (`plan.Regrow`, `plan.Promote`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from replicator.jobs import JobId
 from replicator.replication.plan import Full, Incremental, Promote, PutAside, Regrow, Rename, Rollback, Sides
 from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
@@ -57,9 +58,24 @@ async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mappin
     await target.set_properties(name, {"canmount": properties["canmount"]})
 
 
-async def release(replica: Dataset, aside: list[Dataset], target: ZfsClient, log: Log) -> None:
-    """Let what is kept aside stand by itself, so that the replica it was cloned from can be destroyed."""
-    for kept in aside:
-        if kept.origin is not None and kept.origin.startswith(f"{replica.name}@"):
-            log("info", f"'{kept.name}' is kept, and takes over the snapshots of '{replica.name}'")
-            await target.promote(kept.name)
+async def destroy_or_keep(
+    replica: Dataset, job: JobId, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
+) -> None:
+    """Destroy a replica that nobody needs any more; one with somebody's own snapshots is kept aside instead.
+
+    What travelled is older than the job's newest snapshot; what is newer than that was made there by somebody.
+    """
+    newest = max((s.createtxg for s in replica.snapshots if s.job == job), default=0)
+    foreign = [s.name for s in replica.snapshots if s.job is None and s.createtxg > newest]
+    if foreign:
+        kept = f"{path}/{ASIDE}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
+        log("warning", f"'{replica.name}' has snapshots that zsr did not make ({foreign[0]}); it is kept as '{kept}'")
+        await target.create_parents(path, f"{ASIDE}/-")
+        await target.rename(replica.name, kept)
+        return
+    for kept_one in aside:
+        if kept_one.origin is not None and kept_one.origin.startswith(f"{replica.name}@"):
+            log("info", f"'{kept_one.name}' is kept, and takes over the snapshots of '{replica.name}'")
+            await target.promote(kept_one.name)
+    await target.destroy_replica(replica.name, str(job))
+    log("info", f"replica {replica.name} on {target.node} destroyed")

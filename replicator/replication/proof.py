@@ -157,6 +157,15 @@ async def attempt(step: Awaitable[None], log: Log) -> None:
             log("raw", error.raw)
 
 
+async def purge_marks(job: JobId, sides: Sides, base: str, source: ZfsClient, log: Log) -> None:
+    """Destroy a job's bookmarks of snapshots that the target does not have, once there are too many of them."""
+    own = [mark for mark in marks_of(job, sides.source.bookmarks) if mark.name != base]
+    useless = [mark for mark in own if sides.target is None or sides.target.by_guid(mark.guid) is None]
+    if len(useless) > MARKS_KEPT:
+        for mark in useless:
+            await attempt(source.destroy_bookmark(sides.source.name, mark.name), log)
+
+
 async def destroy_marks(job: JobId, dataset: Dataset, source: ZfsClient) -> None:
     """Destroy all bookmarks of a job on a volume."""
     for mark in marks_of(job, dataset.bookmarks):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError
 from replicator.jobs import Job, Removal, Storage
-from replicator.replication.aside import release
+from replicator.replication.aside import destroy_or_keep
 from replicator.replication.progress import Progress, Step
 from replicator.replication.proof import destroy_marks
 from replicator.replication.transfer import Log
@@ -21,9 +21,17 @@ _DEPTH = 8
 
 
 async def remove(
-    job: Job, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient | None, progress: Progress, log: Log
+    job: Job,
+    storages: Iterable[Storage],
+    source: ZfsClient,
+    target: ZfsClient | None,
+    progress: Progress,
+    log: Log,
+    now: float,
 ) -> None:
     """Destroy what the job left: on the target unless it is kept or None, then on the source.
+
+    ``now`` (unix seconds) names what is kept aside.
 
     Raises:
         ZsrError: something could not be destroyed; the job stays and it is tried again.
@@ -33,30 +41,29 @@ async def remove(
         await progress.begin(Step.REMOVE_REPLICAS)
         for storage in everywhere:
             if storage.allowed_on(target.node):
-                await _remove_replicas(job, await _inventory(target, storage), target, log)
+                await _remove_replicas(job, storage.path_on(target.node), target, now, log)
     await progress.begin(Step.REMOVE_SNAPSHOTS)
     for storage in everywhere:
         if storage.allowed_on(source.node):
-            await _remove_snapshots(job, await _inventory(source, storage), source, log)
+            await _remove_snapshots(job, await _inventory(source, storage.path_on(source.node)), source, log)
 
 
-async def _inventory(client: ZfsClient, storage: Storage) -> Inventory:
+async def _inventory(client: ZfsClient, path: str) -> Inventory:
     try:
-        return await client.inventory(storage.path_on(client.node), depth=_DEPTH, bookmarks=True)
+        return await client.inventory(path, depth=_DEPTH, bookmarks=True)
     except StorageMissingError:
         return Inventory()
 
 
-async def _remove_replicas(job: Job, inventory: Inventory, target: ZfsClient, log: Log) -> None:
+async def _remove_replicas(job: Job, path: str, target: ZfsClient, now: float, log: Log) -> None:
+    inventory = await _inventory(target, path)
     aside = inventory.aside_of(job.id)
     for dataset in inventory.replicas_of(job.id):
         if dataset.token is not None:
             await target.abort_receive(dataset.name)
             if not dataset.snapshots:
                 continue
-        await release(dataset, aside, target, log)
-        await target.destroy_replica(dataset.name, str(job.id))
-        log("info", f"replica {dataset.name} on {target.node} destroyed")
+        await destroy_or_keep(dataset, job.id, path, aside, target, now, log)
     for kept in aside:
         log("warning", f"'{kept.name}' on {target.node} is kept: it holds what no source has (zsr diverged list)")
 

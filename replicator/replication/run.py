@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from replicator.errors import BusyError, DivergedError, ErrorClass, InternalError, StorageMissingError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
-from replicator.replication.aside import prepare, release
+from replicator.replication.aside import destroy_or_keep, prepare
 from replicator.replication.keep import Keep
 from replicator.replication.look import (
     ASIDE_DEPTH,
@@ -38,7 +38,7 @@ from replicator.replication.plan import (
     put_aside,
 )
 from replicator.replication.progress import Progress, Step
-from replicator.replication.proof import Proof, attempt
+from replicator.replication.proof import Proof, attempt, purge_marks
 from replicator.replication.sets import (
     arrived,
     is_unchanged,
@@ -274,6 +274,7 @@ class Run:
             ):
                 if stale:
                     await attempt(client.destroy_snapshots(name, stale), self._log)
+            await purge_marks(self._job.id, action.sides, base, self._source, self._log)
 
     async def _nothing_changed(self, at: float) -> RunResult:
         await self.progress.begin(Step.REMEMBER)
@@ -367,12 +368,13 @@ class Run:
 
     async def _destroy_orphans(self, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> None:
         for orphan in orphans:
-            self._log("info", f"{orphan.name}: its volume is gone from the source; the replica is destroyed")
-            await attempt(self._destroy_orphan(orphan, list(aside)), self._log)
+            self._log("info", f"{orphan.name}: its volume is gone from the source")
+            await attempt(self._destroy_orphan(orphan, aside), self._log)
 
-    async def _destroy_orphan(self, orphan: Dataset, aside: list[Dataset]) -> None:
-        await release(orphan, aside, self._target, self._log)
-        await self._target.destroy_replica(orphan.name, str(self._job.id))
+    async def _destroy_orphan(self, orphan: Dataset, aside: Iterable[Dataset]) -> None:
+        paths = [storage.path_on(self._target.node) for storage in self._assignment.storages]
+        path = max((path for path in paths if orphan.name.startswith(f"{path}/")), key=len)
+        await destroy_or_keep(orphan, self._job.id, path, aside, self._target, self._clock(), self._log)
 
 
 def _has_tokens(found: Found) -> bool:

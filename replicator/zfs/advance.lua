@@ -51,5 +51,11 @@ if not unchanged then
     end
   end
 end
+-- A bookmark stays when somebody destroys the snapshot, and can be the base of the next run; it may fail.
+if not unchanged and zfs.sync.bookmark then
+  for _, volume in ipairs(volumes) do
+    zfs.sync.bookmark(volume .. "@" .. request.name, volume .. "#" .. request.name)
+  end
+end
 for _, volume in ipairs(volumes) do facts(volume) end
 return {rows = rows, taken = not unchanged}

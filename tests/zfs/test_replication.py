@@ -304,6 +304,7 @@ async def _remove(site: Site, removal: Removal) -> None:
         ZfsClient(LocalHost("beta"), limit=60),
         Progress(),
         lambda level, text: None,
+        time.time(),
     )
 
 

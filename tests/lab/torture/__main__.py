@@ -76,6 +76,8 @@ class Torture:
             with self._lock:
                 self._results.append(result)
                 say(_line(len(self._results), self._all, result))
+                if result.broken:
+                    evidence(result.case).write_text(f"{_line(0, 0, result)}\n\n{result.evidence}")
 
     @staticmethod
     def _matrix(lane: Lane) -> list[Place]:
@@ -90,6 +92,11 @@ def _line(number: int, of: int, result: Result) -> str:
     place = f"{case.place.kind}, {case.place.step} {case.place.nth}{' at a byte' if case.place.at_byte else ''}"
     verdict = f"BROKEN {result.broken}" if result.broken else "well"
     return f"{number}/{of} seed {case.seed}: {place}: {case.fault}: {verdict} ({result.seconds:.1f} s)"
+
+
+def evidence(case: Case) -> Path:
+    """The file that says what was there when a case had failed."""
+    return Path(f"/tmp/torture-{case.seed}.txt")  # noqa: S108 - for whoever started it
 
 
 def report(results: list[Result], *, whole: bool) -> int:
