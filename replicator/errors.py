@@ -72,6 +72,10 @@ class NetworkError(ZsrError):
     default_advice = "Check that the node is up and its SSH port answers; zsr probes it every minute."
 
 
+class ConnectionLostError(NetworkError):
+    """A connection that was open broke; a new one may well be had."""
+
+
 class AuthError(ZsrError):
     """The other node answered but would not let us in, or is not the one we know."""
 

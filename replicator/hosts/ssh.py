@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncssh
 
-from replicator.errors import AuthError, DeadlineError, NetworkError, ZsrError
+from replicator.errors import AuthError, ConnectionLostError, DeadlineError, NetworkError, ZsrError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
 from replicator.hosts.settings import SshSettings
@@ -174,12 +174,12 @@ class SshHost:
         except (TimeoutError, OSError, asyncssh.Error) as error:
             raise connect_error(node, error) from error
 
-    def _lost(self, error: BaseException | None) -> NetworkError:
+    def _lost(self, error: BaseException | None) -> ConnectionLostError:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
         reason = f": {error}" if error is not None and str(error) else ""
-        return NetworkError(f"The connection to node {self.name} was lost{reason}.", node=self.name)
+        return ConnectionLostError(f"The connection to node {self.name} was lost{reason}.", node=self.name)
 
 
 def _usual_known_hosts() -> list[str] | bytes:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.errors import BusyError, DivergedError, ErrorClass, InternalError, StorageMissingError, ZsrError
+from replicator.errors import (
+    BusyError,
+    ConnectionLostError,
+    DivergedError,
+    ErrorClass,
+    InternalError,
+    StorageMissingError,
+    ZsrError,
+)
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
 from replicator.replication.aside import destroy_or_keep, prepare
@@ -125,9 +133,12 @@ class Run:
             ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
         """
         await self.progress.begin(Step.LOOK)
-        if (at := await self._unchanged_since()) is not None:
-            return await self._nothing_changed(at)
-        there = await self._look_there()
+        try:
+            if (at := await self._unchanged_since()) is not None:
+                return await self._nothing_changed(at)
+            there = await self._look_there()
+        except ConnectionLostError:  # it was kept since the last run, and the node was started anew since
+            there = await self._look_there()
         if await self._in_doubt(there):
             at = self._clock()
             found, there = await self._look_before(there)

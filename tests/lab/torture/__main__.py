@@ -96,7 +96,7 @@ def _line(number: int, of: int, result: Result) -> str:
 
 def evidence(case: Case) -> Path:
     """The file that says what was there when a case had failed."""
-    return Path(f"/tmp/torture-{case.seed}.txt")  # noqa: S108 - for whoever started it
+    return Path(f"/tmp/torture-{case.seed}.txt")
 
 
 def report(results: list[Result], *, whole: bool) -> int:

@@ -255,6 +255,7 @@ class Lane:
         dice = random.Random(case.seed + 1)
         self.prepare(case.place.kind, dice)
         users = self._users()
+        self.words.append("before: " + " | ".join(self._both("zfs list -Ho name -t all -r tank/data | tr '\\n' ' '")))
         fulls = len(self._status()["fulls"])
         self._configure(rate=case.place.at_byte, removal=case.place.kind is Kind.REMOVAL,
                         stream=dice.choice(["asyncssh", "openssh"]))  # fmt: skip
