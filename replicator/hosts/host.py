@@ -45,6 +45,10 @@ class Host(Protocol):
     def name(self) -> str:
         """The node's name."""
 
+    @property
+    def compression(self) -> str:
+        """How streams to this host are compressed on their way: ``none`` or ``zstd``."""
+
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """Run a command to its end, with a text on its stdin.
 

@@ -33,6 +33,11 @@ class LocalHost:
         """The node's name."""
         return self._name
 
+    @property
+    def compression(self) -> str:
+        """Nothing is gained from compression between pipes."""
+        return "none"
+
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
         process = await start(argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE)

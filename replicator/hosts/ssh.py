@@ -57,6 +57,11 @@ class SshHost:
         """The node's name."""
         return self._node.name
 
+    @property
+    def compression(self) -> str:
+        """See `Host.compression`."""
+        return self._node.compression
+
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
         connection = await self._connect()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from replicator.concurrency import first_leaf
 from replicator.errors import DeadlineError
 from replicator.hosts.host import Completed, Host, StreamProcess
+from replicator.hosts.packing import NO_PACKER, start_packer, unpacked_by
 from replicator.hosts.pump import Pump, sized_pipe
 
 PATIENCE = 5.0
@@ -47,14 +48,19 @@ async def stream(
 ) -> StreamEnd:
     """Run both processes with a pump between them until both have ended.
 
+    What is counted, limited and watched is what goes over the wire: less than expected where it is compressed.
+
     Raises:
         DeadlineError: not a byte moved for ``limits.stall`` seconds.
         NetworkError, AuthError: an end's connection was lost or could not be made.
+        ConfigError: the stream is to be compressed and this node has no zstd.
     """
     send_reader, send_writer = sized_pipe()
     receive_reader, receive_writer = sized_pipe()
+    packing = sink.compression != "none"
     try:
-        receiver = await sink.start_sink(receive, receive_reader, expected_bytes=expected_bytes)
+        argv = unpacked_by(receive) if packing else receive
+        receiver = await sink.start_sink(argv, receive_reader, expected_bytes=expected_bytes)
     except BaseException:
         _close(send_reader, send_writer, receive_writer)
         raise
@@ -64,29 +70,46 @@ async def stream(
         _close(send_reader, receive_writer)
         await receiver.kill()
         raise
+    packer: StreamProcess = NO_PACKER
+    if packing:
+        try:
+            packer, send_reader = await start_packer(source.name, send_reader)
+        except BaseException:
+            _close(receive_writer)
+            await sender.kill()
+            await receiver.kill()
+            raise
     pump = Pump(send_reader, receive_writer, rate=limits.rate)
-    return await _attend(sender, receiver, pump, limits.stall, on_progress)
+    return await _attend((sender, packer, receiver), pump, limits.stall, on_progress)
 
 
 async def _attend(
-    sender: StreamProcess, receiver: StreamProcess, pump: Pump, stall: float, on_progress: Callable[[int], None]
+    ends: tuple[StreamProcess, StreamProcess, StreamProcess],
+    pump: Pump,
+    stall: float,
+    on_progress: Callable[[int], None],
 ) -> StreamEnd:
+    sender, packer, receiver = ends
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_watch(pump, stall, on_progress))
             moving = group.create_task(pump.run())
             sent = group.create_task(sender.wait())
             received = group.create_task(receiver.wait())
+            packed = group.create_task(packer.wait())
             await received
             if not pump.exhausted:  # the receiver ended before the stream did: nothing can be moved any more
                 await sender.kill()
+                await packer.kill()
             await sent
+            await packed
             moving.cancel()
             watch.cancel()
     except BaseExceptionGroup as errors:
         raise first_leaf(errors) from None
     finally:
         await sender.kill()
+        await packer.kill()
         await _end_receiver(receiver)
         pump.close()
         on_progress(pump.moved)

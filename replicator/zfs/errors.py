@@ -9,6 +9,7 @@ import re
 
 from replicator.errors import (
     BusyError,
+    ConfigError,
     DivergedError,
     EncryptionError,
     NoCommonBaseError,
@@ -21,7 +22,10 @@ from replicator.errors import (
 
 _NOT_RUNNING = "ZFS is not running on that node: load its module (modprobe zfs)."
 
+_NO_ZSTD = "Install zstd on both nodes (apt install zstd), or take out the node's 'compression' in the cluster file."
+
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
+    (r"zstd: (?:command )?not found|zstd: No such file", ConfigError, _NO_ZSTD),
     (r"out of space|no space left|disk quota exceeded|exceeds .*quota|quota exceeded", NoSpaceError, ""),
     (r"pool I/O is currently suspended|I/O error", ZfsError, "Look at the pool: zpool status -v."),
     (r"has been modified since most recent snapshot", DivergedError, ""),

@@ -330,6 +330,26 @@ class TestTheFile:
         with closing(sqlite3.connect(path)) as other:
             assert other.execute("PRAGMA user_version").fetchone()[0] == 99
 
+    def test_of_format_1_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
+        """Format 2 remembers the set of last sync too; what set that was, the next look tells."""
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("ALTER TABLE job_state DROP COLUMN last_set")
+            older.execute("PRAGMA user_version = 1")
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                found = state.jobs()[JOB]
+                assert (found.last_sync, found.last_set, found.runs_succeeded) == (NOW + 1, None, 1)
+                assert state.moved_aside is None
+        with closing(State.open(path)) as state:
+            state.set_synced(JOB, Synced(NOW + 9, int(NOW)))
+            assert state.jobs()[JOB].last_set == NOW
+            assert state.begin_run(JOB, NOW, owner="somebody", missed=0) > run
+        with closing(sqlite3.connect(path)) as now:
+            assert now.execute("PRAGMA user_version").fetchone()[0] == 2
+
     def test_that_cannot_be_made_is_told_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(ZsrError, match="Could not open"):

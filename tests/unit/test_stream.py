@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.errors import DeadlineError
+from replicator.errors import ConfigError, DeadlineError
+from replicator.hosts import packing
 from replicator.hosts.host import STDERR_KEPT, StderrTail
 from replicator.hosts.local import LocalHost
 from replicator.hosts.pump import Pump, TokenBucket, sized_pipe
@@ -172,3 +174,50 @@ async def test_commands_run_in_the_c_locale_and_see_the_system_tools(monkeypatch
     done = await HOST.run(["sh", "-c", "echo $LC_ALL $PATH"], limit=10)
     assert done.stdout.startswith("C /usr/bin:/bin:")
     assert "/usr/sbin" in done.stdout
+
+
+class PackingHost(LocalHost):
+    """The same machine, as if it were behind a slow line."""
+
+    @property
+    def compression(self) -> str:
+        return "zstd"
+
+
+async def run_packed(send: str, receive: str) -> StreamEnd:
+    """Stream from one shell command to another, compressed on the way."""
+    return await stream(
+        HOST, ["sh", "-c", send], PackingHost("far"), ["sh", "-c", receive],
+        limits=UNLIMITED, expected_bytes=None, on_progress=lambda moved: None,
+    )  # fmt: skip
+
+
+needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+
+
+@needs_zstd
+async def test_a_packed_stream_arrives_whole_and_what_went_over_the_wire_is_counted(tmp_path: Path) -> None:
+    end = await run_packed("yes | head -c 8000000", f"cat > {tmp_path}/out")
+    assert (tmp_path / "out").read_bytes() == b"y\n" * 4_000_000
+    assert (end.sender.ok, end.receiver.ok) == (True, True)
+    assert end.moved < 100_000
+
+
+@needs_zstd
+async def test_the_receivers_own_failure_is_told_through_the_unpacking() -> None:
+    end = await run_packed("cat /dev/urandom | head -c 3000000", "head -c 10 >/dev/null; echo full >&2; exit 7")
+    assert (end.receiver.status, end.receiver.stderr.splitlines()[0]) == (7, "full")
+
+
+@needs_zstd
+async def test_a_sender_that_fails_in_a_packed_stream_is_told() -> None:
+    end = await run_packed("head -c 100000 /dev/zero; exit 3", "cat >/dev/null")
+    assert end.sender.status == 3
+
+
+async def test_a_node_without_zstd_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_PACK", ("no-such-zstd",))
+    before = open_descriptors()
+    with pytest.raises(ConfigError, match="has no 'zstd'"):
+        await run_packed("echo hello", "cat >/dev/null")
+    assert open_descriptors() == before
