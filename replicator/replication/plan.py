@@ -113,20 +113,41 @@ def make_plan(
         orphans: replicas of the job that belong to none of them by name.
         aside: what was kept aside of the job's replicas.
     """
-    left = list(orphans)
     kept = tuple(aside)
+    free = _free_replicas(job, volumes, orphans)
     planned: list[Action] = []
+    renamed: set[str] = set()
     for sides in volumes:
-        action = _plan_volume(job, sides, left, kept)
+        action = _plan_volume(job, sides, [replica for replica in free if replica.name not in renamed], kept)
         planned.append(action)
-        if not isinstance(action, Conflict):
-            taken = {step.old for step in action.preparations if isinstance(step, Rename)}
-            left = [orphan for orphan in left if orphan.name not in taken]
+        renamed |= _renamed_by(action)
+    for index, action in enumerate(planned):  # whose replica goes to another volume is received anew
+        if action.sides.target is not None and action.sides.target_name in renamed:
+            planned[index] = Full(replace(action.sides, target=None))
+    planned.sort(key=lambda action: not _renamed_by(action))  # a name is given up before it is taken
     return Plan(
         actions=tuple(action for action in planned if not isinstance(action, Conflict)),
         conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
-        orphans=tuple(left),
+        orphans=tuple(orphan for orphan in orphans if orphan.name not in renamed),
     )
+
+
+def _free_replicas(job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset]) -> list[Dataset]:
+    """The replicas that no volume goes on with: those without a volume, and those whose name a new volume took."""
+    taken = [
+        sides.target
+        for sides in volumes
+        if sides.target is not None
+        and is_replica_of(job, sides.target, sides.source)
+        and choose_base(sides.source, sides.target) is None
+    ]
+    return [*orphans, *taken]
+
+
+def _renamed_by(action: Action) -> set[str]:
+    if isinstance(action, Conflict):
+        return set()
+    return {step.old for step in action.preparations if isinstance(step, Rename)}
 
 
 def is_replica_of(job: JobId, target: Dataset, source: Dataset | None) -> bool:
@@ -153,10 +174,10 @@ def choose_base(source: Dataset, target: Dataset) -> Mark | None:
     return max(common, key=lambda mark: mark.createtxg, default=None)
 
 
-def _plan_volume(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+def _plan_volume(job: JobId, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
     target = sides.target
     if target is None:
-        return _without_target(job, sides, orphans, aside)
+        return _without_target(job, sides, free, aside)
     base = choose_base(sides.source, target) if target.is_volume == sides.source.is_volume else None
     if not is_replica_of(job, target, sides.source):
         return Conflict(sides, _not_ours(job, sides, target, base))
@@ -170,10 +191,12 @@ def _plan_volume(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside: Se
     return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (PutAside(None),))
 
 
-def _without_target(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
-    for orphan in orphans:
-        same_place = orphan.name.startswith(f"{sides.target_path}/") and orphan.token is None
-        if same_place and orphan.is_volume == sides.source.is_volume and choose_base(sides.source, orphan) is not None:
+def _without_target(job: JobId, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+    place = f"{sides.target_path}/"
+    for orphan in free:
+        if not orphan.name.startswith(place) or orphan.token is not None:
+            continue
+        if orphan.is_volume == sides.source.is_volume and choose_base(sides.source, orphan) is not None:
             renamed = _plan_volume(job, replace(sides, target=orphan), (), ())
             if isinstance(renamed, Conflict):
                 return renamed
@@ -181,7 +204,8 @@ def _without_target(job: JobId, sides: Sides, orphans: Sequence[Dataset], aside:
     for kept in reversed(aside):
         base = choose_base(sides.source, kept)
         there = None if base is None else kept.by_guid(base.guid)
-        if base is not None and there is not None and kept.is_volume == sides.source.is_volume:
+        fits = kept.is_volume == sides.source.is_volume and kept.name.startswith(place)
+        if base is not None and there is not None and fits:
             return Incremental(sides, base, (Regrow(kept.name, there), Promote()))
     return Full(sides)
 

@@ -299,7 +299,7 @@ class Run:
         await self.progress.begin(Step.PLAN)
         try:
             found = self._pair(taken.here, there)
-            if any(s.target is not None and choose_base(s.source, s.target) is None for s in found.volumes):
+            if any(s.target is None or choose_base(s.source, s.target) is None for s in found.volumes):
                 found = self._pair(await self._look_here(), there)  # a bookmark may be the base
             plan = self._judge(found)
         except ZsrError:

@@ -108,13 +108,16 @@ def settle(
 
 
 def advanced(text: str) -> Advanced | Refused:
-    """Read what `advance` returned."""
+    """Read what `advance` returned; raises ZfsError on what it does not know."""
     found = _returned(text)
-    if "absent" in found:
-        return Refused(str(found["absent"]), None)
-    if "failed" in found:
-        return Refused(str(found["volume"]), int(str(found["failed"])))
-    return Advanced(inventory_of(_row(line) for line in _list(found.get("rows"))), bool(found["taken"]))
+    try:
+        if "absent" in found:
+            return Refused(str(found["absent"]), None)
+        if "failed" in found:
+            return Refused(str(found["volume"]), int(str(found["failed"])))
+        return Advanced(inventory_of(_row(line) for line in _list(found.get("rows"))), bool(found["taken"]))
+    except (KeyError, ValueError):
+        raise _unknown(text) from None
 
 
 def settled(text: str) -> Settled | str:
@@ -136,8 +139,12 @@ def _returned(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)["return"]
     except (ValueError, KeyError, TypeError):
-        raise ZfsError(f"zfs program printed something unknown: {text[:200]!r}.") from None
+        raise _unknown(text) from None
     return found if isinstance(found, dict) else {}
+
+
+def _unknown(text: str) -> ZfsError:
+    return ZfsError(f"zfs program printed something unknown: {text[:200]!r}.")
 
 
 def _list(table: object) -> list[str]:
@@ -146,7 +153,7 @@ def _list(table: object) -> list[str]:
 
 
 def _row(line: str) -> tuple[str, Mapping[str, str]]:
-    values = dict(zip(_COLUMNS, line.split("\t"), strict=True))
+    values = dict(zip(_COLUMNS, line.split("\t", len(_COLUMNS) - 1), strict=True))
     values["guid"] = str(int(values["guid"]) % 2**64)
     values["encryption"] = "on" if values["keystatus"] in ("available", "unavailable") else "off"
     return values["name"], values

@@ -184,6 +184,15 @@ def test_a_replica_whose_volume_is_gone_stays_an_orphan() -> None:
     assert plan.orphans == (orphan,)
 
 
+def test_a_renamed_volume_keeps_its_replica_also_when_a_new_one_took_its_name() -> None:
+    new = sides(dataset(snap(9)), dataset(snap(1), name="pool/vm-100-disk-0", job="100-1"))
+    moved = Sides(Volume("data", "vm-100-disk-1"), "pool", dataset(snap(1)), "pool/vm-100-disk-1", None)
+    first, second = make_plan(JOB, [new, moved]).actions
+    assert isinstance(first, Incremental)
+    assert first.preparations == (Rename("pool/vm-100-disk-0"),)
+    assert second == Full(replace(new, target=None))
+
+
 # What a run that died between rename, clone and promote left is gone on with.
 KEPT = dataset(snap(1), snap(3, "mine"), name="pool/zsr-diverged/vm-100-disk-0-7", job="100-1")
 
@@ -199,6 +208,11 @@ def test_a_run_that_died_after_the_clone_is_gone_on_with_by_promote() -> None:
     action = plan_volume(JOB, sides(dataset(snap(1)), clone), aside=[KEPT])
     assert isinstance(action, Incremental)
     assert (action.base, action.preparations) == (snap(1), (Promote(),))
+
+
+def test_what_is_aside_on_another_storage_begins_nothing() -> None:
+    elsewhere = replace(KEPT, name="hdd/zsr-diverged/vm-100-disk-0-7")
+    assert isinstance(plan_volume(JOB, sides(dataset(snap(1)), None), aside=[elsewhere]), Full)
 
 
 def test_after_the_promote_nothing_is_left_to_do() -> None:
