@@ -1,0 +1,131 @@
+"""The budget of a run: zfs commands on either side, and logins. Counts do not depend on the machine, times do.
+
+What is counted is what is really started: on both nodes a script that writes down its arguments stands before zfs.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from tests.lab.duo import Duo
+from tests.lab.lab import Lab, Node
+
+_COUNTING = '#!/bin/sh\necho "$(basename $0) $*" >>/run/lab/commands\nexec /usr/sbin/$(basename $0) "$@"\n'
+GUESTS = 20
+
+
+class Budget:
+    """Counts the commands of each node since the last `forget`."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        for node in nodes:
+            for program in ("zfs", "zpool"):
+                node.write(f"/usr/local/sbin/{program}", _COUNTING)
+                node.run(f"chmod +x /usr/local/sbin/{program}")
+
+    def forget(self) -> None:
+        """Count from here."""
+        for node in self._nodes:
+            node.run("rm -f /run/lab/commands")
+
+    def spent(self, node: Node) -> list[str]:
+        """The commands of runs; without the daemon's own look at its node, which it takes once a minute."""
+        lines = node.out("cat /run/lab/commands 2>/dev/null || true").splitlines()
+        return [line for line in lines if not (line.startswith("zfs list") and " -d 2 " in line)]
+
+    def remove(self) -> None:
+        """Take the counting scripts away."""
+        for node in self._nodes:
+            node.run("rm -f /usr/local/sbin/zfs /usr/local/sbin/zpool", check=False)
+
+
+@pytest.fixture
+def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+    """Two nodes; runs come when they are asked for."""
+    return Duo(lab, node1, node2)
+
+
+@pytest.fixture
+def budget(lab: Lab, duo: Duo) -> object:
+    """What the nodes' runs cost."""
+    counted = Budget(lab.nodes)
+    yield counted
+    counted.remove()
+
+
+def _next_run(duo: Duo, budget: Budget) -> None:
+    """One run on schedule, counted alone."""
+    budget.forget()
+    duo.run_on_schedule()
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+def test_an_increment_costs_two_commands_a_side_and_one_more_for_each_volume(
+    duo: Duo, budget: Budget, volumes: int
+) -> None:
+    for number in range(volumes):
+        duo.filesystem(f"subvol-100-disk-{number}", 1)
+    duo.job("--schedule", "*/1")
+    duo.daemon()
+    duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    duo.write("subvol-100-disk-0", 1)
+    _next_run(duo, budget)
+    here, there = budget.spent(duo.source), budget.spent(duo.target)
+    assert len(here) <= 2 + volumes, here
+    assert len(there) <= 2 + volumes, there
+    assert sum("send" in shlex.split(line)[1] for line in here) == volumes
+
+
+def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(duo: Duo, budget: Budget) -> None:
+    for number in range(4):
+        duo.filesystem(f"subvol-100-disk-{number}", 1)
+    duo.job("--schedule", "*/1")
+    duo.daemon()
+    duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    before = duo.status()["last_sync"]
+    _next_run(duo, budget)
+    assert len(budget.spent(duo.source)) == 1
+    assert len(budget.spent(duo.target)) == 1
+    assert duo.status()["last_sync"] > before
+    assert duo.metric("zsr_job_last_sent_bytes") == 0
+
+
+def test_guests_that_are_due_together_with_nothing_changed_share_one_look_and_no_login(
+    duo: Duo, budget: Budget
+) -> None:
+    cluster = duo.source.read("/etc/zsr/cluster.toml")
+    for guest in range(100, 100 + GUESTS):
+        duo.source.run(
+            f"zfs create tank/data/subvol-{guest}-disk-0 && echo {guest} >/tank/data/subvol-{guest}-disk-0/f"
+        )
+        cluster += "" if guest == 100 else f'[guests.{guest}]\nnode = "node1"\n'
+        cluster += f'[jobs.{guest}-0]\ntarget = "node2"\nschedule = "*/1"\n'
+    duo.source.write("/etc/zsr/cluster.toml", cluster)
+    duo.daemon()
+
+    def all_since(moment: float) -> bool:
+        jobs = json.loads(duo.zsr("status", "--format", "json"))
+        return len(jobs) == GUESTS and all((job["last_sync"] or 0) >= moment for job in jobs)
+
+    duo.until(lambda: all_since(1), "every guest was replicated once", timeout=240)
+    duo.source.set_clock((duo.source.clock() // 60 + 1) * 60 + 1)
+    duo.until(lambda: all_since(duo.source.clock() // 60 * 60), "and once more, to be idle", timeout=120)
+    logins = _logins(duo)
+    duo.source.set_clock((duo.source.clock() // 60 + 1) * 60 + 31)
+    budget.forget()
+    duo.source.set_clock((duo.source.clock() // 60 + 1) * 60 + 1)
+    moment = duo.source.clock()
+    duo.until(lambda: all_since(moment - 2), "every guest had its next run", timeout=120)
+    assert [line.split()[:2] for line in budget.spent(duo.source)] == [["zpool", "sync"], ["zfs", "list"]]
+    assert [line.split()[:2] for line in budget.spent(duo.target)] == [["zfs", "list"]]
+    assert _logins(duo) == logins
+
+
+def _logins(duo: Duo) -> set[str]:
+    """The connections from the source to the target's SSH server, by their port."""
+    lines = duo.target.out(f"ss -Htn state established 'sport = :22' dst {duo.source.ip}").splitlines()
+    return {line.split()[-1] for line in lines}
