@@ -226,7 +226,8 @@ def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
     if there is None:
         raise AssertionError("a base is on both sides")
     newer = [snapshot for snapshot in target.snapshots if snapshot.createtxg > there.createtxg]
-    if not newer:  # writes without a snapshot are found out by receive itself, which refuses
+    # Writes without a snapshot are found out by receive itself, which refuses; snapshots without writes it lets stay.
+    if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         return Incremental(sides, base)
     if target.written or any(snapshot.job is None for snapshot in newer):
         return put_aside(sides, base)

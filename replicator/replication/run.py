@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from replicator.errors import (
-    BusyError,
     ConnectionLostError,
     DivergedError,
     ErrorClass,
@@ -233,12 +232,16 @@ class Run:
 
         Returns both sides put together, and what the target has after that.
         """
+        if await self._target.end_stale_receives(self._job.id, self._source.node):
+            self._log("warning", "a receive that an earlier run left behind was ended on the target")
+            there = await self._look_there()
         here = await self._look_here()
         found = self._pair(here, there)
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
         if _has_tokens(found):
             await self.progress.begin(Step.RESUME)
-            await self._resume(found)
+            await self._memory.resume_pending(True)
+            await self._transfers.finish_half_received(found.volumes)
             there = await self._look_there()
             found = self._pair(here, there)
         await self._memory.resume_pending(False)
@@ -246,16 +249,6 @@ class Run:
         await self._claim(plan)
         await self._forget_unproven(plan)
         return found, there
-
-    async def _resume(self, found: Found) -> None:
-        """Go on with what was cut; once more if a receive that hung there since had to be ended first."""
-        await self._memory.resume_pending(True)
-        try:
-            await self._transfers.finish_half_received(found.volumes)
-        except BusyError as error:
-            self._log("warning", f"{error.what} A receive that an earlier run left behind was ended there.")
-            again = self._pair(await self._look_here(), await self._look_there())
-            await self._transfers.finish_half_received(again.volumes)
 
     def _judge(self, found: Found) -> Plan:
         plan = make_plan(self._job.id, found.volumes, found.orphans, found.aside)

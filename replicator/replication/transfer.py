@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from replicator.errors import BusyError, ErrorClass, TargetActiveError, ZsrError
+from replicator.errors import ErrorClass, TargetActiveError, ZsrError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Encryption, Job, Travelling
 from replicator.replication.plan import Full, Incremental, Sides
@@ -129,11 +129,7 @@ class Transfers:
         for side in (end.sender, end.receiver):
             if side.stderr.strip():
                 self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
-        try:
-            self._judge(sides, end)
-        except BusyError:
-            await self._target.end_stale_receive(receive)
-            raise
+        self._judge(sides, end)
         self._log("info", f"{sides.volume}: {size(end.moved)} sent")
 
     def _judge(self, sides: Sides, end: StreamEnd) -> None:

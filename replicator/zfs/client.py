@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from replicator.errors import StorageMissingError, ZfsError
 from replicator.hosts.host import Completed, Host
+from replicator.jobs import JobId
 from replicator.zfs import commands, parse, programs
 from replicator.zfs.errors import classify, is_absent
 from replicator.zfs.facts import Inventory, ResumeToken, Snapshot
 from replicator.zfs.features import Features, features_from_usage, version_from_output
+
+_END_AND_WAIT = """
+pkill -KILL -x -f "$1" || exit 1
+n=0; while pgrep -x -f "$1" >/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
+"""
 
 
 class ZfsClient:
@@ -137,14 +143,16 @@ class ZfsClient:
         """Throw a half-received state away."""
         await self._order(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
 
-    async def end_stale_receive(self, receive: Sequence[str]) -> None:
-        """End a receive of this very command line that an earlier run left behind.
+    async def end_stale_receives(self, job: JobId, source: str) -> bool:
+        """End receives for a job that an earlier run left behind; whether there were any.
 
-        When a connection dies in silence the far end does not learn of it, waits for hours and keeps its dataset busy.
-        The caller holds the guest's lock, so no living run can have started it: job and source are part of the words.
+        When a connection dies in silence the far end does not learn of it, waits for hours and may keep its dataset
+        busy. The caller holds the guest's lock, so no living run can have started them: job and source are among their
+        words.
         """
-        words = re.escape(" ".join(receive))
-        await self.host.run(["pkill", "-KILL", "-x", "-f", words], limit=self._limit)
+        words = "zfs receive .*" + re.escape(f"-o zsr:job={job} -o zsr:source={source} ") + ".*"
+        done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", words], limit=self._limit)
+        return done.ok
 
     async def rollback(self, dataset: str, snapshot: Snapshot) -> None:
         """Take a replica back to a snapshot; the plan has made sure that only zsr's own snapshots are newer."""

@@ -19,7 +19,9 @@ from tests.unit.test_plan import JOB, dataset, sides, snap
 REPLICA = "pool/vm-100-disk-0"
 OTHER = "pool/vm-100-disk-1"
 SOURCE = dataset(snap(1), snap(2))
-DIVERGED = dataset(snap(1), snap(2), snap(5, "mine"), name=REPLICA, job=str(JOB), readonly=True, mounted=False)
+DIVERGED = dataset(
+    snap(1), snap(2), snap(5, "mine", written=7), name=REPLICA, job=str(JOB), readonly=True, mounted=False
+)
 
 
 class Killed(BaseException):

@@ -144,9 +144,17 @@ def test_zsrs_own_newer_snapshots_on_the_replica_are_rolled_back() -> None:
 
 
 def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine"), job="100-1")))
+    action = plan_volume(
+        JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine", written=5), job="100-1"))
+    )
     assert isinstance(action, Incremental)
     assert action.preparations == (PutAside(snap(1)), Promote())
+
+
+def test_somebodys_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
+    """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken."""
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
+    assert action == Incremental(action.sides, snap(1))
 
 
 def test_a_replica_that_was_written_to_after_a_newer_snapshot_is_kept_aside() -> None:
@@ -163,7 +171,7 @@ def test_a_writable_replica_is_in_use_and_left_alone() -> None:
 
 @pytest.mark.parametrize("base", [1, 7], ids=["with-base", "without"])
 def test_a_mounted_replica_is_not_put_aside(base: int) -> None:
-    target = dataset(snap(1), snap(3, "mine"), job="100-1", readonly=True, mounted=True)
+    target = dataset(snap(1), snap(3, "mine", written=5), job="100-1", readonly=True, mounted=True)
     action = plan_volume(JOB, sides(dataset(snap(base)), target))
     assert isinstance(action, Conflict)
     assert "Unmount" in action.error.advice
@@ -194,7 +202,7 @@ def test_a_renamed_volume_keeps_its_replica_also_when_a_new_one_took_its_name() 
 
 
 # What a run that died between rename, clone and promote left is gone on with.
-KEPT = dataset(snap(1), snap(3, "mine"), name="pool/zsr-diverged/vm-100-disk-0-7", job="100-1")
+KEPT = dataset(snap(1), snap(3, "mine", written=5), name="pool/zsr-diverged/vm-100-disk-0-7", job="100-1")
 
 
 def test_a_run_that_died_after_the_rename_is_gone_on_with_by_clone_and_promote() -> None:
@@ -216,7 +224,7 @@ def test_what_is_aside_on_another_storage_begins_nothing() -> None:
 
 
 def test_after_the_promote_nothing_is_left_to_do() -> None:
-    kept = replace(KEPT, snapshots=(snap(3, "mine"),), origin="pool/vm-100-disk-0@x")
+    kept = replace(KEPT, snapshots=(snap(3, "mine", written=5),), origin="pool/vm-100-disk-0@x")
     action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
     assert isinstance(action, Incremental)
     assert action.preparations == ()

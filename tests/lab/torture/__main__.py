@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -57,12 +58,20 @@ class Torture:
             for lab in labs:
                 lab.up(2, memory_mb=768)
             with ThreadPoolExecutor(lanes) as threads:
-                for done in [threads.submit(self._work, Lane(lab)) for lab in labs]:
-                    done.result()
+                try:
+                    for done in [threads.submit(self._work, Lane(lab)) for lab in labs]:
+                        done.result()
+                except KeyboardInterrupt:  # what was tried is reported
+                    self._forget_the_rest()
         finally:
             for lab in labs:
                 lab.down()
         return self._results
+
+    def _forget_the_rest(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._seeds.get_nowait()
 
     def _work(self, lane: Lane) -> None:
         lane.begin()

@@ -27,7 +27,7 @@ RATE = 1
 _SETTINGS = """\
 node = "node1"
 [ssh]
-connect_timeout = "3s"
+connect_timeout = "6s"
 keepalive = "2s"
 known_hosts = "/etc/zsr/known_hosts"
 [zfs]
@@ -200,7 +200,11 @@ class Lane:
         if kind is Kind.RESUME:
             self._cut_transfer()
         if kind is Kind.ASIDE:
-            self.there.run(f"zfs snapshot {ZVOL}@theirs{dice.randint(0, 10**9)}")
+            self.there.run(
+                f"zfs set readonly=off {ZVOL} && udevadm settle && echo mine | "
+                f"dd of=/dev/zvol/{ZVOL} conv=notrunc,fsync,sync status=none && "
+                f"zfs snapshot {ZVOL}@theirs{dice.randint(0, 10**9)} && zfs set readonly=on {ZVOL}"
+            )
 
     def _reset(self) -> None:
         """Nothing of the job on either side."""
@@ -254,7 +258,7 @@ class Lane:
     def _try(self, case: Case) -> None:
         dice = random.Random(case.seed + 1)
         self.prepare(case.place.kind, dice)
-        users = self._users()
+        users = self._users(removal=case.place.kind is Kind.REMOVAL)
         self.words.append("before: " + " | ".join(self._both("zfs list -Ho name -t all -r tank/data | tr '\\n' ' '")))
         fulls = len(self._status()["fulls"])
         self._configure(rate=case.place.at_byte, removal=case.place.kind is Kind.REMOVAL,
@@ -276,7 +280,7 @@ class Lane:
         self._mend(case.fault)
         had = self._had_base()
         lost_memory = case.fault is Fault.POWER_SOURCE
-        users |= added
+        users |= added if case.place.kind is not Kind.REMOVAL or case.fault is Fault.FOREIGN_HERE else set()
         self._recover(removal=case.place.kind is Kind.REMOVAL)
         self._check(removal=case.place.kind is Kind.REMOVAL, users=users)
         now = self._status()["fulls"]
@@ -401,15 +405,14 @@ class Lane:
         here, there = found
         return here, there
 
-    def _users(self) -> set[str]:
-        """What is not zsr's on both sides, by the last part of the name: snapshots, and datasets."""
-        found = set()
-        for text in self._both(_LIST):
-            for line in text.splitlines():
-                name = line.split("\t")[0]
-                if "@" in name and "@__replicate_" not in name:
-                    found.add(name.partition("@")[2])
-        return found
+    def _users(self, *, removal: bool) -> set[str]:
+        """The user's snapshots on both sides, by their own names; a replica that is to be removed goes with its own."""
+        here, there = (
+            {name for name in (line.split("\t")[0] for line in text.splitlines()) if "@" in name}
+            for text in self._both(_LIST)
+        )
+        there = {name for name in there if not (removal and name.startswith(VOLUMES))}
+        return {name.partition("@")[2] for name in here | there if "@__replicate_" not in name}
 
     def _had_base(self) -> set[str]:
         """The volumes of which the target has something to go on from: a snapshot that the source has, or a token."""
@@ -464,6 +467,8 @@ class Lane:
         command = _SUM + "".join(f"sum {volume} {name};" for volume in VOLUMES)
         command += " pgrep -x zfs >/dev/null && echo a zfs process is left; true"
         one, two = self._both(command)
+        if "a zfs process" in one + two:
+            raise BrokenError(f"left over: {one[-40:]!r} {two[-40:]!r}")
         if one != two or len(one.splitlines()) != len(VOLUMES):
             raise BrokenError(f"lost: contents differ: {one!r} {two!r}")
 
