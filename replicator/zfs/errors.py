@@ -21,26 +21,38 @@ from replicator.errors import (
 )
 
 _NOT_RUNNING = "ZFS is not running on that node: load its module (modprobe zfs)."
-
 _NO_ZSTD = "Install zstd on both nodes (apt install zstd), or take out the node's 'compression' in the cluster file."
+_POOL = "Look at the pool there: zpool status -v."
+_RIGHTS = "Run as root, or delegate the rights with zfs allow."
+_LOAD = 'Load the key on that node: zfs load-key; or send raw (encryption = "raw").'
+_MIXED = "A replica stays raw or decrypted as it was begun; rename it there, and it is sent anew as the job says."
+_UPGRADE = "That node's ZFS or pool is older than the source's: upgrade it (zpool upgrade), or send from an older one."
+_HOLDS = "Somebody's clone or hold needs it: zfs holds, zfs list -o name,origin. It goes when that goes."
+_AGAIN = "The stream was cut or damaged on its way; the next run goes on from what arrived."
 
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"zstd: (?:command )?not found|zstd: No such file", ConfigError, _NO_ZSTD),
     (r"out of space|no space left|disk quota exceeded|exceeds .*quota|quota exceeded", NoSpaceError, ""),
-    (r"pool I/O is currently suspended|I/O error", ZfsError, "Look at the pool: zpool status -v."),
+    (r"pool I/O is currently suspended|I/O error|pool is read-only", ZfsError, _POOL),
     (r"has been modified since most recent snapshot", DivergedError, ""),
     (r"most recent snapshot of .* does not match incremental source", NoCommonBaseError, ""),
-    (r"incremental source .*does not exist|incremental source .*is not earlier", NoCommonBaseError, ""),
+    (r"incremental source .*does not exist|not an earlier snapshot from the same fs", NoCommonBaseError, ""),
+    (r"local origin for clone .* does not exist", NoCommonBaseError, ""),
     (r"destination '.*' exists\b", TargetActiveError, ""),
-    (r"encryption key|key (?:must be|is not|not) loaded|raw encrypted|is encrypted", EncryptionError, ""),
+    (r"on top of existing unencrypted|IV set guid|without the raw flag|raw encrypted", EncryptionError, _MIXED),
+    (r"key must be loaded|key not loaded|key is not loaded|encryption key|is encrypted", EncryptionError, _LOAD),
     (r"contains partially-complete state", BusyError, ""),
+    (r"dependent clones|it's being held", BusyError, _HOLDS),
     (r"dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy", BusyError, ""),
-    (r"[Pp]ermission denied", ZfsError, "Run as root, or delegate the rights with zfs allow."),
-    (r"Unable to open /dev/zfs|kernel module|Make sure the zfs-fuse daemon", ZfsError, _NOT_RUNNING),
-    (r"connect: (?:No such file|Connection refused)", ZfsError, _NOT_RUNNING),
-    (r"no such pool|does not exist", StorageMissingError, ""),
+    (r"[Pp]ermission denied|must be run as root", ZfsError, _RIGHTS),
+    (r"must be upgraded|unsupported feature|[Ii]ncompatible .*stream feature|Unsupported flag", ZfsError, _UPGRADE),
+    (r"checksum mismatch|incomplete stream|failed to read from stream|bad magic number", ZfsError, _AGAIN),
+    (r"Unable to open /dev/zfs|kernel module|modules are not loaded|zfs-fuse daemon", ZfsError, _NOT_RUNNING),
+    (r"connect: (?:No such file|Connection refused)|initialize the libzfs library", ZfsError, _NOT_RUNNING),
+    (r"no such pool|does not exist|no longer exists", StorageMissingError, ""),
     (r"(?:zfs|env)[:'’‘ ].*(?:not found|No such file)", ZfsError, "Install ZFS there (zfsutils-linux)."),
 )
+"""Patterns over a command's whole stderr (its lines joined), their class, and what to do; the first that fits."""
 
 _SILENT = "no words on stderr"
 _NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.errors import ErrorClass
+from replicator.errors import ErrorClass, ZfsError
 from replicator.zfs.errors import classify, first_line, is_absent, is_broken_pipe, is_incomplete_stream
 
 SEEN = [
@@ -32,7 +32,68 @@ SEEN = [
     ("env: 'zfs': No such file or directory", ErrorClass.ZFS),
     ("connect: No such file or directory\nMake sure the zfs-fuse daemon is running.", ErrorClass.ZFS),
     ("something nobody has ever seen", ErrorClass.ZFS),
+    # OpenZFS 2.3.2, each provoked on a real pool
+    (
+        "cannot receive new filesystem stream: destination 'tank/b' exists\nmust specify -F to overwrite it",
+        ErrorClass.TARGET_ACTIVE,
+    ),
+    ("warning: cannot send 'tank/a@2': incremental source (tank/a#nope) does not exist", ErrorClass.NO_COMMON_BASE),
+    ("warning: cannot send 'tank/a@2': not an earlier snapshot from the same fs", ErrorClass.NO_COMMON_BASE),
+    ("cannot receive new filesystem stream: destination tank/q/x space quota exceeded.", ErrorClass.NO_SPACE),
+    ("cannot create 'small/v2': out of space", ErrorClass.NO_SPACE),
+    (
+        "cannot send tank/e@1: encrypted dataset tank/e may not be sent with properties without the raw flag",
+        ErrorClass.ENCRYPTION,
+    ),
+    ("warning: cannot send 'tank/e@2': dataset key must be loaded", ErrorClass.ENCRYPTION),
+    ("warning: cannot send 'tank/e@2': source key must be loaded", ErrorClass.ENCRYPTION),
+    ("cannot receive incremental stream: inherited key must be loaded", ErrorClass.ENCRYPTION),
+    ("cannot create 'tank/e/child': encryption root's key is not loaded or provided", ErrorClass.ENCRYPTION),
+    (
+        "cannot receive incremental stream: cannot perform raw receive on top of existing unencrypted dataset",
+        ErrorClass.ENCRYPTION,
+    ),
+    (
+        "cannot destroy 'tank/a@2': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\ntank/c",
+        ErrorClass.BUSY,
+    ),
+    ("cannot destroy snapshot tank/a@3: it's being held. Run 'zfs holds -r tank/a@3' to see holders.", ErrorClass.BUSY),
+    ("cannot create snapshots : pool is read-only", ErrorClass.ZFS),
+    (
+        "cannot receive new filesystem stream: checksum mismatch or incomplete stream.\nPartially received snapshot is "
+        "saved.",
+        ErrorClass.ZFS,
+    ),
+    ("cannot receive: failed to read from stream", ErrorClass.ZFS),
+    ("cannot receive: invalid stream (bad magic number)", ErrorClass.ZFS),
+    ("cannot resume send: 'tank/a@big' used in the initial send no longer exists", ErrorClass.STORAGE_MISSING),
+    ("cannot create snapshots : permission denied", ErrorClass.ZFS),
+    ("Channel program execution failed:\nPermission denied. Channel programs must be run as root.", ErrorClass.ZFS),
+    ("cannot receive resume stream: incompatible embedded data stream feature with encrypted receive.", ErrorClass.ZFS),
+    # Texts of other versions' libzfs_sendrecv.c and libzfs_util.c (0.8, 2.1, 2.2)
+    (
+        "cannot receive incremental stream: IV set guid mismatch. See the 'zfs receive' man page section\n discussing "
+        "the limitations of raw encrypted send streams.",
+        ErrorClass.ENCRYPTION,
+    ),
+    ("cannot receive new filesystem stream: pool must be upgraded to receive this stream.", ErrorClass.ZFS),
+    ("cannot receive: stream has unsupported feature, feature flags = 400000", ErrorClass.ZFS),
+    ("cannot receive: local origin for clone tank/a@1 does not exist", ErrorClass.NO_COMMON_BASE),
+    ("cannot unmount '/tank/a': pool or dataset is busy", ErrorClass.BUSY),
+    ("cannot open 'tank': pool I/O is currently suspended", ErrorClass.ZFS),
+    ("The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs' as root to load them.", ErrorClass.ZFS),
+    ("sh: 1: zstd: not found\ncannot receive: failed to read from stream", ErrorClass.CONFIG),
 ]
+
+
+KNOWN = [row for row in SEEN if row[0] != "something nobody has ever seen"]
+
+
+@pytest.mark.parametrize("stderr", [stderr for stderr, _ in KNOWN])
+def test_each_known_message_comes_with_advice_of_its_own(stderr: str) -> None:
+    """Nobody is sent to the log for words that are known."""
+    error = classify("receive", stderr, node="beta")
+    assert error.advice != ZfsError.default_advice
 
 
 @pytest.mark.parametrize(("stderr", "error_class"), SEEN)
