@@ -5,18 +5,19 @@
 #   make unit                 the tests that take seconds and need no root
 #   make check                format, lint and types only
 #   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
+#   make bench                time, processes, sessions and round trips against a pipe by hand and the peers, in the lab
 #   make dashboards          the dashboard drawn by Grafana's own libraries from a Prometheus (PROM=URL, OUT=FILE)
 #   make clean                what the goals above left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
 export SEED CASE LANES
 
-.PHONY: help demo test check pytest unit torture dashboards clean venv
+.PHONY: help demo test check pytest unit torture bench dashboards clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 BIN := .venv/bin
-CODE := replicator exporter alerts grafana demo tests
+CODE := replicator exporter alerts grafana demo tests bench
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,6 +47,13 @@ venv:
 torture:
 	@tools/setup test
 	$(BIN)/python -m tests.lab.torture $(or $(N),50)
+
+# Each writes bench/results/*.json; what they say is docs/performance.md.
+bench:
+	@tools/setup test
+	$(BIN)/python -m bench.pump
+	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.transfer
 
 dashboards: venv
 	grafana/render/render.sh $(or $(OUT),dashboard.png) $(or $(THEME),dark)
