@@ -228,7 +228,12 @@ class Worker:
             await asyncio.to_thread(self._state.forget, job.id, self._clock())
             return None
         guest = cluster.guests.get(job.id.guest)
-        if guest is None or guest.node != here:
+        if guest is None:
+            raise ConfigError(
+                f"Guest {job.id.guest} is not in the cluster file any more; its replicas on {job.target} grow old.",
+                advice=f"Put it back, or remove the job: zsr delete {job.id}.",
+            )
+        if guest.node != here:
             raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
         storages = tuple(cluster.storages.values())
         run = Run(

@@ -72,6 +72,8 @@ def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
 
 
 def _state(job: dict[str, Any]) -> str:
+    if job["state"] == "removing" and not job["enabled"]:
+        return "REMOVING waits for: zsr enable"
     if job["state"] == "error":
         return f"{job['error_class']}: {job['error']}"
     transfer = job["transfer"]

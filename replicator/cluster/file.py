@@ -23,7 +23,7 @@ from tomlkit.items import InlineTable, Table
 
 from replicator.calendar import CalendarError
 from replicator.cluster.entries import read_cluster
-from replicator.cluster.rules import refuse_dead_schedule
+from replicator.cluster.rules import refuse_dead_schedule, refuse_without_guest
 from replicator.cluster.store import ChangedError, Cluster
 from replicator.config import SettingsError
 from replicator.durations import compact, words
@@ -66,6 +66,7 @@ class FileStore:
         with self._changing(None, f"Job {job.id} cannot be made") as change:
             if job.id in change.jobs:
                 raise ConfigError(f"Job {job.id} exists already.", advice=f"Change it with: zsr update {job.id} ...")
+            refuse_without_guest(change.before, job)
             self._refuse_dead(job)
             change.jobs[job.id] = job
             _add(change.document, str(job.id), _fill(tomlkit.table(), job, None))

@@ -85,12 +85,13 @@ def _jobs(cluster: Cluster) -> Iterator[Problem]:
 
 
 def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
-    """All that is wrong with one job in its cluster. A job marked for removal may have lost its guest."""
+    """All that is wrong with one job in its cluster.
+
+    That its guest is gone is not: one forgotten job must not stop all others. Its runs fail and say so, and it can be
+    deleted; only a new job needs a guest (`refuse_without_guest`).
+    """
     key = f"jobs.{job.id}"
     guest = cluster.guests.get(job.id.guest)
-    if guest is None and job.removal is None:
-        known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
-        yield Problem(key, str(job.id.guest), f"there is no such guest; known guests: {known}")
     if job.target not in cluster.nodes:
         yield Problem(f"{key}.target", repr(job.target), _one_of("node", cluster.nodes))
     elif guest is not None and guest.node == job.target:
@@ -120,6 +121,16 @@ def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
         if everywhere and storage.path_on(guest.node) == storage.path_on(job.target):
             allowed = f"this node is the same machine as the source; give storage {name} another path there (paths)"
             yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
+
+
+def refuse_without_guest(cluster: Cluster, job: Job) -> None:
+    """Refuse a new job for a guest that does not exist."""
+    if job.id.guest not in cluster.guests:
+        known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
+        raise ConfigError(
+            f"Job {job.id} cannot be made: there is no such guest; known guests: {known}.",
+            advice=f"Add [guests.{job.id.guest}] to the cluster file.",
+        )
 
 
 def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:

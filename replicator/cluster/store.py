@@ -43,7 +43,7 @@ class Cluster:
         return [
             job
             for job_id, job in sorted(self.jobs.items())
-            if self.source(job) == node or (self.source(job) is None and job.removal and job.target != node)
+            if self.source(job) == node or (self.source(job) is None and job.target != node)
         ]
 
 

@@ -8,18 +8,21 @@ A changed host key is class ``auth`` and is never overridden.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shlex
 from asyncio.subprocess import DEVNULL
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
 
-from replicator.errors import AuthError, ConnectionLostError, DeadlineError, NetworkError, ZsrError
+from replicator.errors import ConfigError, ConnectionLostError, DeadlineError, NetworkError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
 from replicator.hosts.settings import SshSettings
+from replicator.hosts.ssh_errors import connect_error, openssh_error
 from replicator.jobs import Node
 
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
@@ -65,15 +68,24 @@ class SshHost:
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
         connection = await self._connect()
+        # The far command has a limit of its own: closing a channel ends nothing on the other side.
+        command = remote_command(["timeout", "-k", "5", str(math.ceil(limit) + 1), *argv])
+        process: asyncssh.SSHClientProcess[bytes] | None = None
         try:
             async with asyncio.timeout(limit):
-                done = await connection.run(remote_command(argv), input=stdin.encode(), encoding=None, check=False)
+                process = await _opened(connection, command)
+                process.stdin.write(stdin.encode())
+                process.stdin.write_eof()
+                done = await process.wait(check=False)
         except TimeoutError:
             raise DeadlineError(
                 f"'{' '.join(argv[:3])}' on {self.name} did not end within {limit:.0f} s.", node=self.name
             ) from None
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
+        finally:
+            if process is not None:  # or each command that was given up would keep one of the node's few channels
+                process.close()
         if done.exit_status is None and not done.exit_signal:
             raise self._lost(None)
         status = -1 if done.exit_status is None else done.exit_status
@@ -83,7 +95,8 @@ class SshHost:
         """See `Host.start_source`."""
         try:
             connection = await self._connect()
-            process = await connection.create_process(remote_command(argv), stdout=os.dup(stdout), encoding=None)
+            with _duplicate(stdout) as copy:
+                process = await connection.create_process(remote_command(argv), stdout=copy, encoding=None)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
@@ -94,14 +107,25 @@ class SshHost:
         """See `Host.start_sink`."""
         try:
             if self._wants_child(expected_bytes):
-                return OpenSshStreamProcess(self, argv, await start(self._openssh(argv), stdin=stdin, stdout=DEVNULL))
+                return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
             connection = await self._connect()
-            process = await connection.create_process(remote_command(argv), stdin=os.dup(stdin), encoding=None)
+            with _duplicate(stdin) as copy:
+                process = await connection.create_process(remote_command(argv), stdin=copy, encoding=None)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
             os.close(stdin)
         return SshStreamProcess(self, argv, process)
+
+    async def _start_child(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
+        try:
+            return await start(self._openssh(argv), stdin=stdin, stdout=DEVNULL)
+        except FileNotFoundError:
+            raise ConfigError(
+                "This node has no 'ssh', which carries large streams.",
+                node=self.name,
+                advice='Install it (apt install openssh-client), or set the node\'s stream = "asyncssh".',
+            ) from None
 
     def _wants_child(self, expected_bytes: int | None) -> bool:
         if self._node.stream == "auto":
@@ -120,7 +144,7 @@ class SshHost:
             "ServerAliveCountMax": "3",
         }
         if settings.known_hosts is not None:
-            options |= {"UserKnownHostsFile": settings.known_hosts, "GlobalKnownHostsFile": "/dev/null"}
+            options |= {"UserKnownHostsFile": f'"{settings.known_hosts}"', "GlobalKnownHostsFile": "/dev/null"}
         command = ["ssh", "-T", "-x", "-p", str(self._node.port)]
         for key, value in options.items():
             command += ["-o", f"{key}={value}"]
@@ -135,7 +159,8 @@ class SshHost:
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                await connection.run("true", check=False)
+                async with connection.create_process("true") as process:
+                    await process.wait(check=False)
         except TimeoutError:
             raise NetworkError(f"Node {self.name} does not answer on its open connection.", node=self.name) from None
         except (*_CONNECTION_LOST, OSError) as error:
@@ -176,7 +201,7 @@ class SshHost:
                     rekey_bytes=16 * 2**30,
                     **known,
                 )
-        except (TimeoutError, OSError, asyncssh.Error) as error:
+        except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
             raise connect_error(node, error) from error
 
     def _lost(self, error: BaseException | None) -> ConnectionLostError:
@@ -193,22 +218,30 @@ def _usual_known_hosts() -> list[str] | bytes:
     return [str(path) for path in usual if path.is_file()] or b""
 
 
-def connect_error(node: Node, error: BaseException) -> ZsrError:
-    """The error for a connection that could not be made."""
-    at = f"node {node.name} ({node.address}, port {node.port})"
-    match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return AuthError(
-                f"The host key of {at} is not the one in known_hosts: {error.reason}.",
-                node=node.name,
-                advice="If the node was installed anew, replace its line in known_hosts by hand; zsr never does.",
-            )
-        case asyncssh.PermissionDenied():
-            return AuthError(f"{at.capitalize()} refused user {node.user}: {error.reason}.", node=node.name)
-        case TimeoutError() | asyncssh.Error() | OSError():
-            reason = str(getattr(error, "reason", "") or error) or "no answer in time"
-            return NetworkError(f"Could not connect to {at}: {reason}.", node=node.name)
-    raise TypeError(type(error))
+async def _opened(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    """A command's channel. One that is opened only after whoever wanted it has given up is closed at once."""
+    opening = asyncio.ensure_future(connection.create_process(command, encoding=None))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+@contextmanager
+def _duplicate(descriptor: int) -> Iterator[int]:
+    """A copy that the body hands over; closed again if the body fails."""
+    copy = os.dup(descriptor)
+    try:
+        yield copy
+    except BaseException:
+        os.close(copy)
+        raise
 
 
 class SshStreamProcess:
@@ -254,15 +287,7 @@ class OpenSshStreamProcess(LocalStreamProcess):
         done = await super().wait()
         if done.status != SSH_FAILED:
             return done
-        words = done.stderr.strip().splitlines()
-        reason = words[-1] if words else "no words"
-        if any(sign in done.stderr for sign in ("Host key verification failed", "REMOTE HOST IDENTIFICATION")):
-            raise AuthError(f"The host key of node {self._host.name} is not the one in known_hosts.", raw=done.stderr)
-        if "Permission denied" in done.stderr:
-            raise AuthError(f"Node {self._host.name} refused us: {reason}.", node=self._host.name, raw=done.stderr)
-        raise NetworkError(
-            f"The connection to node {self._host.name} was lost: {reason}.", node=self._host.name, raw=done.stderr
-        )
+        raise openssh_error(self._host.name, done.stderr)
 
 
 SSH_FAILED = 255

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from replicator.concurrency import first_leaf
+from replicator.concurrency import first_leaf, unbroken
 from replicator.errors import DeadlineError
 from replicator.hosts.host import Completed, Host, StreamProcess
 from replicator.hosts.packing import NO_PACKER, start_packer, unpacked_by
@@ -21,10 +21,11 @@ _LOOK_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How both ends of a stream ended, and the bytes that went through."""
+    """How both ends of a stream, and what compressed it, ended; and the bytes that went over the wire."""
 
     sender: Completed
     receiver: Completed
+    packer: Completed
     moved: int
 
 
@@ -108,12 +109,20 @@ async def _attend(
     except BaseExceptionGroup as errors:
         raise first_leaf(errors) from None
     finally:
+        # A second cancel must not leave a process or a descriptor behind.
+        await unbroken(_clean_up(ends, pump))
+        on_progress(pump.moved)
+    return StreamEnd(sent.result(), received.result(), packed.result(), pump.moved)
+
+
+async def _clean_up(ends: tuple[StreamProcess, StreamProcess, StreamProcess], pump: Pump) -> None:
+    sender, packer, receiver = ends
+    try:
         await sender.kill()
         await packer.kill()
         await _end_receiver(receiver)
+    finally:
         pump.close()
-        on_progress(pump.moved)
-    return StreamEnd(sent.result(), received.result(), pump.moved)
 
 
 async def _watch(pump: Pump, stall: float, on_progress: Callable[[int], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from replicator.errors import ErrorClass, TargetActiveError, ZsrError
+from replicator.errors import ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Encryption, Job, Travelling
 from replicator.replication.plan import Full, Incremental, Sides
@@ -138,6 +138,9 @@ class Transfers:
         if sender.ok and receiver.ok:
             return
         volume = str(sides.volume)
+        if end.packer.stderr.strip():  # the others only tell of the consequence
+            what = f"The stream of {volume} could not be compressed: {end.packer.stderr.strip()}."
+            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.packer.stderr)
         sending = classify("send", sender.stderr, node=self._source.node, volume=volume, status=sender.status)
         receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume, status=receiver.status)
         if receiver.ok or (

@@ -211,7 +211,6 @@ class TestARefusal:
             Job(JobId(100, 1), "alpha"),
             Job(JobId(100, 1), "beta"),
             Job(JobId(100, 1), "delta"),
-            Job(JobId(101, 0), "beta"),
             Job(JobId(100, 1), "gamma", rate=0.5),
             Job(JobId(100, 1), "gamma", rate=float("inf")),
             Job(JobId(100, 1), "gamma", schedule="*/0"),
@@ -226,6 +225,19 @@ class TestARefusal:
             store.create_job(job)
 
         assert path.read_text() == HAND_WRITTEN
+
+    def test_meets_a_job_for_a_guest_that_does_not_exist(self, store: FileStore, path: Path) -> None:
+        with pytest.raises(ConfigError, match="Job 101-0 cannot be made: there is no such guest; known guests: 100"):
+            store.create_job(Job(JobId(101, 0), "beta"))
+
+        assert path.read_text() == HAND_WRITTEN
+
+    def test_is_not_met_by_a_job_whose_guest_was_taken_out_later(self, store: FileStore, path: Path) -> None:
+        """One forgotten job must not stop all others; it can be deleted."""
+        path.write_text(HAND_WRITTEN + '\n[jobs.999-0]\ntarget = "beta"\n')
+        assert JobId(999, 0) in {job.id for job in store.read().jobs_of("alpha")}
+        store.delete_job(JobId(999, 0))
+        assert JobId(999, 0) not in store.read().jobs
 
     @pytest.mark.parametrize("schedule", ["2020-1-1", "*-2-30", "2026-12-31 0:0"])
     def test_meets_a_schedule_that_never_fires_again(self, store: FileStore, path: Path, schedule: str) -> None:

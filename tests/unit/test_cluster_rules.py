@@ -139,7 +139,6 @@ def test_an_empty_file_is_a_cluster_of_nothing() -> None:
         ("[guests.100]", "[guests.0100]", "guests.0100"),
         ("[jobs.100-0]", "[jobs.100]", "jobs.100"),
         ("[jobs.100-0]", "[jobs.100-00]", "jobs.100-00"),
-        ("[jobs.100-0]", "[jobs.101-0]", "jobs.101-0"),
         ("[nodes.beta]", '[nodes."beta_"]', "nodes.beta_"),
         ('comment = "off site"', 'coment = "off site"', "jobs.100-0.coment"),
         ("[jobs.100-0]", "[job.100-0]", "job"),

@@ -1,0 +1,57 @@
+"""The words of SSH, asyncssh's and the OpenSSH client's, read as error classes with advice (DESIGN 7). One table."""
+
+from __future__ import annotations
+
+import re
+
+import asyncssh
+
+from replicator.errors import AuthError, ConfigError, ConnectionLostError, NetworkError, ZsrError
+from replicator.jobs import Node
+
+_HOST_KEY = "If the node was installed anew, replace its line in known_hosts by hand; zsr never does."
+_KEY = "Look at ssh.key in the settings: a private key file that this user can read, without a passphrase."
+_SETTINGS = "Look at the ssh settings of both nodes: ssh -v shows where they differ."
+
+_TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
+    (r"Host key verification failed|REMOTE HOST IDENTIFICATION|[Hh]ost key is known", AuthError, _HOST_KEY),
+    (r"Permission denied|Too many authentication failures|account .* (?:locked|expired)", AuthError, ""),
+    (r"Bad configuration option|Unknown cipher|[Nn]o matching .* found|Bad port", ConfigError, _SETTINGS),
+    (r"Identity file .* not accessible|error in libcrypto|invalid format|bad permissions", ConfigError, _KEY),
+    (r"Could not resolve|Name or service not known", NetworkError, "Look at the node's address in the cluster file."),
+    (r"Connection refused|timed out|No route to host|Network is unreachable", NetworkError, ""),
+    (r"Connection reset|[Cc]onnection (?:to .* )?closed|Broken pipe|not responding|lost", ConnectionLostError, ""),
+)
+"""Patterns over what the OpenSSH client wrote, the class they mean, and what to do; the first that fits."""
+
+
+def openssh_error(node: str, stderr: str) -> ZsrError:
+    """The error for an OpenSSH client that ended with 255: the connection's end, not the far command's."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    for pattern, kind, advice in _TABLE:
+        said = next((line for line in lines if re.search(pattern, line)), None)
+        if said is not None:
+            what = f"The connection to node {node} failed: {said.rstrip('.')}."
+            return kind(what, node=node, advice=advice, raw=stderr)
+    reason = lines[-1].rstrip(".") if lines else "no words"
+    return ConnectionLostError(f"The connection to node {node} was lost: {reason}.", node=node, raw=stderr)
+
+
+def connect_error(node: Node, error: BaseException) -> ZsrError:
+    """The error for a connection that could not be made."""
+    at = f"node {node.name} ({node.address}, port {node.port})"
+    match error:
+        case asyncssh.HostKeyNotVerifiable():
+            return AuthError(
+                f"The host key of {at} is not the one in known_hosts: {error.reason}.",
+                node=node.name,
+                advice=_HOST_KEY,
+            )
+        case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError() | PermissionError():
+            return ConfigError(f"The SSH key for {at} cannot be used: {error}.", node=node.name, advice=_KEY)
+        case asyncssh.PermissionDenied():
+            return AuthError(f"{at.capitalize()} refused user {node.user}: {error.reason}.", node=node.name)
+        case TimeoutError() | asyncssh.Error() | OSError():
+            reason = str(getattr(error, "reason", "") or error) or "no answer in time"
+            return NetworkError(f"Could not connect to {at}: {reason}.", node=node.name)
+    return ConfigError(f"The SSH settings for {at} are wrong: {error}.", node=node.name, advice=_SETTINGS)
