@@ -52,6 +52,7 @@ torture:
 bench:
 	@tools/setup test
 	$(BIN)/python -m bench.pump
+	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.transfer
 

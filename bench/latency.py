@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 
 from bench import peers, ways
@@ -34,8 +35,8 @@ def _tree(way: str, volumes: int) -> Tree:
     return Tree("tank/zsr" if way == "zsr" else f"tank/{way}{volumes}", 100 + volumes, volumes)
 
 
-def _prepare(stage: Stage, sizes: list[int]) -> None:
-    for way, line in WAYS.items():
+def _prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
+    for way, line in chosen.items():
         for volumes in sizes:
             tree = _tree(way, volumes)
             stage.grow(tree)
@@ -56,16 +57,18 @@ def _step(stage: Stage, way: str, volumes: int, *, changed: bool) -> str:
     return WAYS[way](tree, changed)
 
 
-def _measure(stage: Stage, sizes: list[int], rounds: int, versions: dict[str, str]) -> list[dict[str, object]]:
+def _measure(
+    stage: Stage, chosen: dict[str, Way], sizes: list[int], rounds: int, keep: Callable[[list[dict[str, object]]], Path]
+) -> None:
     """Rounds of all ways, one after the other, then one that is counted and one with a delay."""
     found: list[dict[str, object]] = []
     for changed in (True, False):
         for volumes in sizes:
-            times: dict[str, list[float]] = {way: [] for way in WAYS}
+            times: dict[str, list[float]] = {way: [] for way in chosen}
             for _ in range(rounds):
-                for way in WAYS:
+                for way in chosen:
                     times[way].append(stage.timed(_step(stage, way, volumes, changed=changed)))
-            for way in WAYS:
+            for way in chosen:
                 row: dict[str, object] = {"way": way, "changed": changed, "volumes": volumes}
                 row["seconds"] = [round(second, 2) for second in times[way]]
                 if way == "zsr":  # the first of the ways: its newest runs are those that were timed
@@ -76,8 +79,7 @@ def _measure(stage: Stage, sizes: list[int], rounds: int, versions: dict[str, st
                     row["round_trips"] = _round_trips(stage, way, volumes, changed=changed, near=median(times[way]))
                 _say(str(row))
                 found.append(row)
-                save("latency", {"versions": versions, "delay": DELAY, "steps": found})  # what was found stays found
-    return found
+                keep(found)  # what was found stays found
 
 
 def _round_trips(stage: Stage, way: str, volumes: int, *, changed: bool, near: float) -> float:
@@ -102,6 +104,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--volumes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--name", default="latency", help="of the result's file")
     parser.add_argument("--guests", type=int, default=20)
     parser.add_argument("--only", choices=("steps", "together"))
     options = parser.parse_args()
@@ -109,9 +113,13 @@ def main() -> None:
         if options.only != "together":
             stage = Stage(lab)
             versions = peers.put(stage.source)
-            _prepare(stage, options.volumes)
-            steps = _measure(stage, options.volumes, options.rounds, versions)
-            _say(f"{len(steps)} steps written")
+            chosen = {way: WAYS[way] for way in options.ways}
+            _prepare(stage, chosen, options.volumes)
+
+            def keep(steps: list[dict[str, object]]) -> Path:
+                return save(options.name, {"versions": versions, "delay": DELAY, "steps": steps})
+
+            _measure(stage, chosen, options.volumes, options.rounds, keep)
         if options.only != "steps":
             together = _together(Stage(lab), options.guests)
             _say(str(together))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ _COUNTED = ("zfs", "zpool", "ssh")
 _SETTINGS = 'node = "node1"\n[ssh]\nconnect_timeout = "20s"\nkeepalive = "20s"\n'
 _CLUSTER = '[nodes.node1]\naddress = "node1"\n[nodes.node2]\naddress = "node2"\n[storages.zsr]\npath = "tank/zsr"\n'
 _HOUR = 3600
+_COMMIT = ("git", "describe", "--always", "--dirty")
 _RUNS = """\
 import json, sqlite3
 try:
@@ -36,7 +38,10 @@ except sqlite3.Error:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step started. ``ssh``: clients on the source; ``logins``: connections that the target took."""
+    """What one step started; ``commands_there``: on the target, in words.
+
+    ``ssh``: clients on the source; ``logins``: connections that the target took.
+    """
 
     zfs_here: int
     zfs_there: int
@@ -44,6 +49,7 @@ class Cost:
     zpool_there: int
     ssh: int
     logins: int
+    commands_there: tuple[str, ...]
 
 
 class Stage:
@@ -125,12 +131,19 @@ class Stage:
 
     def cost(self, logins: int) -> Cost:
         """What was written down since counting began."""
-        here, there = (
-            [line.split()[0] for line in node.read("/run/lab/commands").splitlines() if not _is_survey(line)]
+        lines, far_lines = (
+            [line for line in node.read("/run/lab/commands").splitlines() if not _is_survey(line)]
             for node in (self.source, self.target)
         )
+        here, there = ([line.split()[0] for line in side] for side in (lines, far_lines))
         return Cost(
-            here.count("zfs"), there.count("zfs"), here.count("zpool"), there.count("zpool"), here.count("ssh"), logins
+            here.count("zfs"),
+            there.count("zfs"),
+            here.count("zpool"),
+            there.count("zpool"),
+            here.count("ssh"),
+            logins,
+            tuple(far_lines),
         )
 
     def _logins(self) -> int:
@@ -186,7 +199,7 @@ def booted() -> Iterator[Lab]:
 
 
 def machine() -> dict[str, object]:
-    """What the numbers were taken on."""
+    """What the numbers were taken on; ``-dirty`` after the commit: of sources that were not committed yet."""
     model = next(
         (
             line.split(":", 1)[1].strip()
@@ -195,11 +208,13 @@ def machine() -> dict[str, object]:
         ),
         platform.machine(),
     )
+    asked = subprocess.run(_COMMIT, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     return {
         "processor": model,
         "cores": os.cpu_count(),
         "kernel": platform.release(),
-        "load": os.getloadavg()[0],
+        "load": round(os.getloadavg()[0], 1),
+        "commit": asked.stdout.strip(),
         "when": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
     }
 
