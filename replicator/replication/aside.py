@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from replicator.jobs import JobId
-from replicator.replication.plan import Full, Incremental, Promote, PutAside, Regrow, Rename, Rollback, Sides
+from replicator.replication.plan import Full, Incremental, Park, Promote, PutAside, Regrow, Rename, Rollback, Sides
 from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import ASIDE, Dataset
@@ -30,6 +30,9 @@ async def prepare(
             case Rollback(to):
                 log("info", f"{sides.volume}: rolling the replica back to {to.name}")
                 await target.rollback(sides.target_name, to)
+            case Park(to):
+                await target.create_parents(sides.target_path, f"{ASIDE}/-")
+                await target.rename(sides.target_name, to)
             case Rename(old):
                 log("info", f"{sides.volume}: its replica was '{old}'; it is renamed too")
                 await target.rename(old, sides.target_name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from replicator.errors import NoCommonBaseError, TargetActiveError, ZsrError
 from replicator.jobs import JobId, Volume
-from replicator.zfs.facts import Bookmark, Dataset, Mark, Snapshot
+from replicator.zfs.facts import ASIDE, Bookmark, Dataset, Mark, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,14 @@ class Rename:
     old: str
 
 
-Preparation = Rollback | PutAside | Regrow | Promote | Rename
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Volumes swapped their names: move the replica that has this volume's name out of the way, to be renamed later."""
+
+    to: str
+
+
+Preparation = Rollback | PutAside | Regrow | Promote | Rename | Park
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +125,46 @@ def make_plan(
     planned: list[Action] = []
     renamed: set[str] = set()
     for sides in volumes:
-        action = _plan_volume(job, sides, [replica for replica in free if replica.name not in renamed], kept)
+        left = [replica for replica in free if replica.name not in renamed and replica is not sides.target]
+        action = _plan_volume(job, sides, left, kept)
+        if any(replica is sides.target for replica in free):  # its name may be another volume's now
+            moved = _plan_volume(job, replace(sides, target=None), left, ())
+            action = moved if _renamed_by(moved) else action
         planned.append(action)
         renamed |= _renamed_by(action)
     for index, action in enumerate(planned):  # whose replica goes to another volume is received anew
-        if action.sides.target is not None and action.sides.target_name in renamed:
+        if action.sides.target is not None and action.sides.target_name in renamed and not _renamed_by(action):
             planned[index] = Full(replace(action.sides, target=None))
-    planned.sort(key=lambda action: not _renamed_by(action))  # a name is given up before it is taken
     return Plan(
-        actions=tuple(action for action in planned if not isinstance(action, Conflict)),
+        actions=_in_order([action for action in planned if not isinstance(action, Conflict)]),
         conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
         orphans=tuple(orphan for orphan in orphans if orphan.name not in renamed),
     )
+
+
+def _in_order(actions: Sequence[Full | Incremental]) -> tuple[Full | Incremental, ...]:
+    """Renamings first, and so that a name is given up before it is taken; where names go round, one is parked."""
+    waiting = [action for action in actions if _renamed_by(action)]
+    done: list[Full | Incremental] = []
+    while waiting:
+        olds = set().union(*(_renamed_by(action) for action in waiting))
+        at = next((i for i, action in enumerate(waiting) if action.sides.target_name not in olds), None)
+        if at is None:
+            at = 0
+            name = waiting[0].sides.target_name
+            parked = f"{waiting[0].sides.target_path}/{ASIDE}/{name.rpartition('/')[2]}-parked"
+            waiting = [_with_parked(action, name, parked) for action in waiting]
+        done.append(waiting.pop(at))
+    return (*done, *(action for action in actions if not _renamed_by(action)))
+
+
+def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | Incremental:
+    steps: tuple[Preparation, ...] = tuple(
+        Rename(parked) if step == Rename(name) else step for step in action.preparations
+    )
+    if action.sides.target_name == name:
+        steps = (Park(parked), *steps)
+    return replace(action, preparations=steps)
 
 
 def _free_replicas(job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset]) -> list[Dataset]:
@@ -200,7 +235,8 @@ def _without_target(job: JobId, sides: Sides, free: Sequence[Dataset], aside: Se
             renamed = _plan_volume(job, replace(sides, target=orphan), (), ())
             if isinstance(renamed, Conflict):
                 return renamed
-            return replace(renamed, sides=sides, preparations=(Rename(orphan.name), *renamed.preparations))
+            moved = replace(sides, target=replace(orphan, name=sides.target_name))
+            return replace(renamed, sides=moved, preparations=(Rename(orphan.name), *renamed.preparations))
     for kept in reversed(aside):
         base = choose_base(sides.source, kept)
         there = None if base is None else kept.by_guid(base.guid)

@@ -17,6 +17,7 @@ from replicator.replication.plan import (
     Conflict,
     Full,
     Incremental,
+    Park,
     Promote,
     PutAside,
     Regrow,
@@ -199,6 +200,19 @@ def test_a_renamed_volume_keeps_its_replica_also_when_a_new_one_took_its_name() 
     assert isinstance(first, Incremental)
     assert first.preparations == (Rename("pool/vm-100-disk-0"),)
     assert second == Full(replace(new, target=None))
+
+
+def test_volumes_that_swapped_their_names_keep_their_replicas() -> None:
+    names = ("pool/vm-100-disk-0", "pool/vm-100-disk-1")
+    replicas = [dataset(snap(guid), name=name, job="100-1") for guid, name in zip((1, 2), names, strict=True)]
+    swapped = [
+        Sides(Volume("data", name[5:]), "pool", dataset(snap(guid)), name, replica)
+        for guid, name, replica in zip((2, 1), names, replicas, strict=True)
+    ]
+    first, second = make_plan(JOB, swapped).actions
+    parked = "pool/zsr-diverged/vm-100-disk-0-parked"
+    assert first.preparations == (Park(parked), Rename(names[1]))
+    assert second.preparations == (Rename(parked),)
 
 
 # What a run that died between rename, clone and promote left is gone on with.
