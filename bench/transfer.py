@@ -48,8 +48,9 @@ def _from_nothing(stage: Stage, way: str) -> None:
     """Take away what the way made on both sides."""
     name = _tree(way).names[0]
     stage.target.run(f"zfs destroy -r {name} 2>/dev/null; zpool sync", timeout=120, check=False)
-    drop = f"for s in $(zfs list -Hrt snap -o name {name}); do zfs release zfs_autobackup:zfs-autobackup $s 2>/dev/null"
-    stage.source.run(f"{drop}; zfs destroy $s; done; zpool sync", timeout=120)
+    snapshots = f"for s in $(zfs list -Hrt snap -o name {name})"
+    release = "for h in $(zfs holds -H $s | cut -f2); do zfs release $h $s; done"  # zfs-autobackup holds its own
+    stage.source.run(f"{snapshots}; do {release}; zfs destroy $s; done; zpool sync", timeout=120)
     if way == "zsr":  # so that the daemon's connection is there, as it is by hand
         stage.source.run(f"for b in $(zfs list -Hrt bookmark -o name {name}); do zfs destroy $b; done")
 
