@@ -204,7 +204,12 @@ class Daemon:
         begun = self._clock()
         try:
             going.outcome = await self._worker.run(
-                self._reading.cluster, job, started=started, listen=listen, in_company=bool(self._waiting(begun))
+                self._reading.cluster,
+                job,
+                started=started,
+                listen=listen,
+                due=self._due_since(job.id),
+                in_company=bool(self._waiting(begun)),
             )
         except BusyError as error:
             going.error = error
@@ -327,7 +332,7 @@ class Daemon:
 
     def _due_since(self, job_id: JobId) -> float:
         """Since when a waiting job is due; one that is due "at once", since that was first seen."""
-        return next_run(self._plan[job_id].scheduled) or self._asked[job_id]
+        return next_run(self._plan[job_id].scheduled) or self._asked.get(job_id, self._clock())
 
     async def _answer(self, request: Request, say: Say) -> object:
         """Answer a client of the control socket."""

@@ -33,10 +33,13 @@ async def run_jobs(
     worker = Worker(settings, store, state, nodes, time.time)
     try:
         well = True
+        began = time.time()
         jobs = _chosen(settings, cluster, state, job_id)
         for job in jobs:
             try:
-                outcome = await worker.run(cluster, job, started=_nobody, listen=listen, in_company=len(jobs) > 1)
+                outcome = await worker.run(
+                    cluster, job, started=_nobody, listen=listen, due=began, in_company=len(jobs) > 1
+                )
             except BusyError as error:
                 if job_id is not None:
                     raise

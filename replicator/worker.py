@@ -85,6 +85,7 @@ class _Attempt:
     before: _Before
     remembered: _Remembered
     lookout: Lookout | None
+    due: float
     log: RunLog
 
 
@@ -115,9 +116,12 @@ class Worker:
         *,
         started: Callable[[ActiveRun], None],
         listen: Callable[[str], None],
+        due: float,
         in_company: bool = False,
     ) -> Outcome:
-        """Do one run of a job and record how it ended; ``in_company``: other runs are due at the same time.
+        """Do one run of a job, which is ``due`` since a moment (unix seconds), and record how it ended.
+
+        ``in_company`` says that other runs are due at the same time.
 
         Raises:
             BusyError: the guest is locked; nothing was recorded, the job stays due.
@@ -131,9 +135,9 @@ class Worker:
             log = RunLog(self._state, run, listen, self._clock)
             try:
                 remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
-                company = in_company or self._lookout.has_fresh(job.target)
+                company = in_company or self._lookout.has_fresh(job.target, due)
                 lookout = self._lookout if company else None
-                return await self._recorded(_Attempt(cluster, active, before, remembered, lookout, log))
+                return await self._recorded(_Attempt(cluster, active, before, remembered, lookout, due, log))
             finally:
                 await self._write_log(log)
 
@@ -245,6 +249,7 @@ class Worker:
                 remembered.synced,
                 attempt.before.doubtful,
                 attempt.lookout,
+                attempt.due,
             ),
             source,
             self._nodes.client(job.target),

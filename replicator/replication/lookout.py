@@ -37,27 +37,37 @@ class Lookout:
         self._seen: dict[tuple[str, str, int], tuple[float, Seen]] = {}
         self._looking: defaultdict[tuple[str, str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def look(self, client: ZfsClient, path: str, depth: int, *, sync: bool) -> Seen:
-        """What is below a path on a node; ``sync`` its pool first, so that written bytes are counted to the last one.
+    async def look(self, client: ZfsClient, path: str, depth: int, *, since: float, sync: bool) -> Seen:
+        """What is below a path on a node.
+
+        Args:
+            client: the node.
+            path: a storage's path there.
+            depth: how deep to look.
+            since: a look from before this moment (unix seconds) does not do.
+            sync: sync the pool first, so that written bytes are counted to the last one.
 
         Raises:
             ZsrError: the node could not be asked.
         """
         key = (client.node, path, depth)
         async with self._looking[key]:
-            since, seen = self._seen.get(key, (float("-inf"), Seen(None, 0.0)))
-            if not 0 <= self._steady() - since < SHARED_FOR:
-                since, at = self._steady(), self._clock()
+            taken, seen = self._seen.get(key, (float("-inf"), Seen(None, 0.0)))
+            if seen.at < since or not 0 <= self._steady() - taken < SHARED_FOR:
+                taken, at = self._steady(), self._clock()
                 if sync:
                     await client.sync(path.partition("/")[0])
                 try:
                     seen = Seen(await client.inventory(path, depth=depth), at)
                 except StorageMissingError:
                     seen = Seen(None, at)
-                self._seen[key] = (since, seen)
+                self._seen[key] = (taken, seen)
             return seen
 
-    def has_fresh(self, node: str) -> bool:
-        """Whether something of a node was seen a moment ago."""
+    def has_fresh(self, node: str, since: float) -> bool:
+        """Whether something of a node was seen a moment ago, and not before a moment (unix seconds)."""
         now = self._steady()
-        return any(key[0] == node and 0 <= now - since < SHARED_FOR for key, (since, _) in self._seen.items())
+        return any(
+            key[0] == node and 0 <= now - taken < SHARED_FOR and seen.at >= since
+            for key, (taken, seen) in self._seen.items()
+        )

@@ -68,7 +68,7 @@ class Assignment:
     """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
 
     ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well. ``lookout`` is given
-    where other runs are due at the same time.
+    where other runs are due at the same time; ``due`` is since when this one is (unix seconds).
     """
 
     job: Job
@@ -78,6 +78,7 @@ class Assignment:
     remembered: Synced
     doubtful: bool
     lookout: Lookout | None = None
+    due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class Run:
     async def _unchanged_since(self) -> float | None:
         """The moment of a shared look that finds nothing changed; None: this run has to look for itself."""
         lookout, guest, storages = self._assignment.lookout, self._assignment.guest, self._assignment.storages
+        due = self._assignment.due
         if lookout is None or self._assignment.doubtful or not (await self._source.features()).programs:
             return None
         ours: dict[str, Dataset] = {}
@@ -171,10 +173,10 @@ class Run:
         at = self._clock()
         for storage in guest_storages(guest, storages, self._source.node):
             depth = max(look_depth(guest, storage), ASIDE_DEPTH)
-            here = await lookout.look(self._source, storage.path_on(self._source.node), depth, sync=True)
+            here = await lookout.look(self._source, storage.path_on(self._source.node), depth, since=due, sync=True)
             if here.inventory is None or not storage.allowed_on(self._target.node):
                 return None
-            there = await lookout.look(self._target, storage.path_on(self._target.node), depth, sync=False)
+            there = await lookout.look(self._target, storage.path_on(self._target.node), depth, since=due, sync=False)
             ours |= here.inventory.datasets
             theirs[storage.name] = there.inventory or Inventory()
             at = min(at, here.at)
