@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from tests.lab.lab import Lab, Node, missing
+from tests.lab.scene import FS, A, Scene
 
 _HERE = Path(__file__).parent
 
@@ -74,3 +75,19 @@ def node1(fresh_nodes: list[Node]) -> Node:
 def node2(fresh_nodes: list[Node]) -> Node:
     """The other node as if never used; its pool is ``tank``."""
     return fresh_nodes[1]
+
+
+@pytest.fixture
+def bare(lab: Lab, node1: Node, node2: Node) -> Scene:
+    """Two nodes with zsr; the guest has no volume yet."""
+    return Scene(lab, node1, node2)
+
+
+@pytest.fixture
+def scene(bare: Scene) -> Scene:
+    """A guest with a zvol of 8 MiB content and a filesystem of 4 MiB, replicated once."""
+    bare.zvol(A, 16)
+    bare.filesystem(FS, 4)
+    bare.job()
+    bare.well()
+    return bare

@@ -1,0 +1,260 @@
+"""What users and accidents do to volumes and replicas between two runs; each is a thing that a peer gets wrong."""
+
+from __future__ import annotations
+
+from tests.lab.scene import FS, MIB, A, B, Scene
+
+
+class TestFirstRun:
+    def test_that_fails_half_way_is_followed_by_one_that_sends_only_the_rest(self, bare: Scene) -> None:
+        bare.zvol(A, 16)
+        bare.zvol(B, 64)
+        bare.target.run("zfs set quota=28M tank/data")
+        bare.job()
+        assert bare.fails() == "no_space"
+        first = bare.value(bare.target, A, "guid")
+        bare.target.run("zfs set quota=none tank/data")
+        sent = bare.well()
+        assert sent < 35 * MIB
+        assert bare.value(bare.target, A, "guid") == first
+        assert bare.same_on_both()
+        assert bare.aside() == []
+
+    def test_a_dataset_of_somebody_under_a_volumes_name_lets_nothing_be_changed(self, bare: Scene) -> None:
+        bare.zvol(A, 16)
+        bare.zvol(B, 16)
+        bare.target.run(f"zfs create -V 8M tank/data/{B} && zfs snapshot tank/data/{B}@theirs")
+        before = bare.everything(bare.target)
+        bare.job()
+        assert bare.fails() == "no_common_base"
+        assert bare.everything(bare.target) == before
+        assert bare.snapshots(bare.source, A) == []
+        bare.target.run(f"zfs rename tank/data/{B} tank/theirs")
+        bare.well()
+        assert bare.same_on_both()
+        bare.target.run("zfs list tank/theirs@theirs")
+
+
+class TestVolumesComeAndGo:
+    def test_added_and_removed(self, scene: Scene) -> None:
+        old = scene.value(scene.target, A, "guid")
+        scene.zvol(B, 8)
+        assert 4 * MIB <= scene.well() < 5 * MIB
+        assert scene.same_on_both()
+
+        scene.source.run(f"zfs destroy -r tank/data/{B}")
+        del scene.volumes[B]
+        assert scene.well() < MIB
+        assert not scene.exists(scene.target, B)
+        assert scene.value(scene.target, A, "guid") == old
+        assert scene.same_on_both()
+
+    def test_left_out_with_somebodys_snapshot_on_its_replica(self, scene: Scene) -> None:
+        scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
+        left_out = f'name = "web"\nvolumes = [{{ volume = "tank:{A}", replicate = false }}]'
+        scene.cluster('name = "web"', left_out)
+        del scene.volumes[A]
+        scene.well()
+        assert not scene.exists(scene.target, A)
+        [kept] = scene.aside()
+        scene.target.run(f"zfs list {kept}@theirs")
+        assert scene.exists(scene.source, A)
+        scene.cluster(left_out, 'name = "web"')
+        scene.volumes[A] = "zvol"
+        scene.write(A, 1)
+        scene.well()
+        assert scene.same_on_both()
+        scene.target.run(f"zfs list {kept}@theirs")
+
+    def test_created_anew_under_the_same_name_and_as_another_type(self, scene: Scene) -> None:
+        scene.source.run(f"zfs destroy -r tank/data/{A}")
+        scene.zvol(A, 8)
+        assert scene.well() < 6 * MIB
+        assert scene.same_on_both()
+        assert len(scene.aside()) == 1
+
+        scene.source.run(f"zfs destroy -r tank/data/{A}")
+        scene.filesystem(A, 2)
+        assert scene.well() < 4 * MIB
+        assert scene.same_on_both()
+        assert len(scene.aside()) == 2
+
+    def test_renamed_also_to_swap_names(self, scene: Scene) -> None:
+        replica = scene.value(scene.target, A, "guid")
+        scene.source.run(f"zfs rename tank/data/{A} tank/data/vm-100-disk-7")
+        scene.volumes["vm-100-disk-7"] = scene.volumes.pop(A)
+        scene.settle()
+        scene.write("vm-100-disk-7", 1)
+        assert scene.well() < 2 * MIB
+        assert scene.value(scene.target, "vm-100-disk-7", "guid") == replica
+        assert not scene.exists(scene.target, A)
+        assert scene.same_on_both()
+
+        scene.zvol(B, 16)
+        scene.well()
+        scene.source.run(
+            f"cd /; zfs rename tank/data/{B} tank/data/x && zfs rename tank/data/vm-100-disk-7 tank/data/{B} && "
+            "zfs rename tank/data/x tank/data/vm-100-disk-7"
+        )
+        scene.settle()
+        assert scene.well(within=2) < 2 * MIB
+        assert scene.same_on_both()
+        assert scene.value(scene.target, B, "guid") == replica
+
+    def test_grown_shrunk_and_given_other_settings(self, scene: Scene) -> None:
+        scene.source.run(f"zfs set volsize=32M tank/data/{A}; zfs set refquota=100M tank/data/{FS}")
+        scene.source.run(f"zfs set compression=zstd com.me:note='a b' mountpoint=/srv tank/data/{FS}")
+        scene.settle()
+        scene.source.run("cp /srv/file /srv/more && dd if=/dev/urandom of=/srv/x bs=64k count=1 && zpool sync")
+        scene.write(A, 1)
+        assert scene.well() < 6 * MIB
+        assert scene.value(scene.target, A, "volsize") == str(32 * MIB)
+        assert scene.value(scene.target, FS, "refquota") == str(100 * MIB)
+        assert scene.value(scene.target, FS, "com.me:note") == "a b"
+        assert scene.value(scene.target, FS, "mounted") == "no"
+        assert scene.value(scene.target, FS, "mountpoint") != "/srv"
+        assert scene.same_on_both()
+        scene.source.run(f"zfs set volsize=16M tank/data/{A}")
+        scene.settle()
+        scene.write(A, 1)
+        scene.well()
+        assert scene.value(scene.target, A, "volsize") == str(16 * MIB)
+        assert scene.same_on_both()
+
+
+class TestRollback:
+    def test_to_a_snapshot_that_the_target_has_goes_on_from_there(self, scene: Scene) -> None:
+        scene.source.run(f"zfs snapshot tank/data/{A}@mine")
+        for _ in range(2):
+            scene.write(A, 2)
+            scene.well()
+        replica = scene.value(scene.target, A, "guid")
+        scene.source.run(f"zfs rollback -r tank/data/{A}@mine")
+        scene.settle()
+        scene.write(A, 1)
+        assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
+        assert "mine" in scene.snapshots(scene.target, A)
+        if not scene.aside():
+            assert scene.value(scene.target, A, "guid") == replica
+
+    def test_also_drops_a_snapshot_of_the_users_that_the_target_keeps(self, scene: Scene) -> None:
+        scene.source.run(f"zfs snapshot tank/data/{A}@old")
+        scene.write(A, 1)
+        scene.source.run(f"zfs snapshot tank/data/{A}@young")
+        scene.write(A, 1)
+        scene.well()
+        scene.source.run(f"zfs rollback -r tank/data/{A}@old")
+        scene.settle()
+        assert scene.well() < MIB
+        assert scene.same_on_both()
+        [kept] = scene.aside()
+        scene.target.run(f"zfs list {kept}@young")
+        scene.write(A, 1)
+        assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
+
+    def test_to_before_the_first_run(self, bare: Scene) -> None:
+        bare.zvol(A, 16)
+        bare.source.run(f"zfs snapshot tank/data/{A}@before")
+        bare.write(A, 1)
+        bare.job("--snapshots", "own")
+        bare.well()
+        bare.source.run(f"zfs rollback -r tank/data/{A}@before")
+        bare.settle()
+        bare.well()
+        assert bare.same_on_both()
+
+
+class TestSnapshotsGo:
+    def test_ours_on_the_source_and_the_bookmark_is_the_base(self, scene: Scene) -> None:
+        for name in (A, FS):
+            for snapshot in scene.ours(scene.source, name):
+                scene.source.run(f"zfs destroy tank/data/{name}@{snapshot}")
+        scene.write(A, 1)
+        assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
+        assert scene.aside() == []
+
+    def test_ours_on_the_target_and_somebodys_is_the_base(self, scene: Scene) -> None:
+        scene.source.run(f"zfs snapshot tank/data/{A}@hourly")
+        scene.write(A, 1)
+        scene.well()
+        for snapshot in scene.ours(scene.target, A):
+            scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
+        scene.write(A, 1)
+        assert scene.well() < 3 * MIB
+        assert scene.same_on_both()
+        assert "hourly" in scene.snapshots(scene.target, A)
+
+    def test_the_only_one_on_the_target(self, scene: Scene) -> None:
+        [snapshot] = scene.ours(scene.target, A)
+        scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
+        scene.well(within=2)
+        assert scene.same_on_both()
+        assert len(scene.ours(scene.source, A)) == 1
+
+    def test_ours_are_held_or_cloned_by_an_admin_who_tests_a_restore(self, scene: Scene) -> None:
+        [held] = scene.ours(scene.source, A)
+        scene.source.run(f"zfs hold look tank/data/{A}@{held}")
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/try tank/data/{FS}@{held} tank/try")
+        for _ in range(2):
+            scene.write(A, 1)
+            scene.write(FS, 1)
+            assert scene.well() < 3 * MIB
+        assert scene.same_on_both()
+        assert scene.target.out("zfs get -Ho value origin tank/try").startswith("tank/data/")
+        scene.source.run(f"zfs release look tank/data/{A}@{held}")
+        scene.target.run("zfs destroy tank/try")
+        scene.write(A, 1)
+        scene.well()
+        assert [len(scene.ours(node, A)) for node in (scene.source, scene.target)] == [1, 1]
+        assert len(scene.ours(scene.target, FS)) == 1
+
+
+class TestReplicaIsTouched:
+    def test_by_a_snapshot_that_stays_and_by_a_write_before_one(self, scene: Scene) -> None:
+        scene.target.run(f"zfs snapshot tank/data/{A}@theirs tank/data/{FS}@theirs")
+        for _ in range(2):
+            scene.write(A, 1)
+            assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
+        assert scene.aside() == []
+        assert all("theirs" in scene.snapshots(scene.target, name) for name in (A, FS))
+
+        scene.target.run(
+            f"zfs set readonly=off tank/data/{A} && udevadm settle && "
+            f"dd if=/dev/urandom of=/dev/zvol/tank/data/{A} bs=4k count=1 conv=fsync status=none && "
+            f"zfs set readonly=on tank/data/{A} && zfs snapshot tank/data/{A}@written"
+        )
+        scene.write(A, 1)
+        assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
+        [kept] = scene.aside()
+        scene.target.run(f"zfs list {kept}@written")
+        scene.write(A, 1)
+        assert scene.well() < 2 * MIB
+        assert scene.aside() == [kept]
+
+    def test_by_writes_while_it_was_writable_and_then_left_so(self, scene: Scene) -> None:
+        name = f"tank/data/{FS}"
+        scene.target.run(
+            f"zfs set readonly=off {name} && zfs mount {name} && echo theirs > /{name}/theirs && zpool sync && "
+            f"zfs unmount {name} && zfs set readonly=on {name}"
+        )
+        scene.write(FS, 1)
+        assert scene.well() < 3 * MIB  # ZFS itself refuses the first try; in full it would be 4
+        [kept] = scene.aside()
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x tank/k 2>/dev/null || zfs snapshot {kept}@x")
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x tank/k && grep theirs /mnt/kept/theirs")
+        assert scene.same_on_both()
+
+        scene.target.run(f"zfs set readonly=off {name}")
+        scene.target.run("zfs destroy tank/k")
+        before = scene.everything(scene.target)
+        scene.write(FS, 1)
+        assert scene.fails() == "target_active"
+        assert scene.everything(scene.target) == before
+        scene.target.run(f"zfs set readonly=on {name}")
+        assert scene.well() < 2 * MIB
+        assert scene.same_on_both()
