@@ -153,7 +153,7 @@ class TestEncrypted:
 
 
 class TestNoSpace:
-    def test_on_a_full_target_ends_by_itself_when_there_is_room_again(self, scene: Scene) -> None:
+    def test_by_a_quota_on_the_target_ends_by_itself_when_there_is_room_again(self, scene: Scene) -> None:
         scene.write(A, 6)
         scene.target.run("zfs set quota=$(($(zfs get -Hpo value used tank/data) + 2000000)) tank/data")
         old = scene.snapshots(scene.target, A)
@@ -213,7 +213,7 @@ class TestNames:
 
 
 class TestRemoval:
-    def test_with_keep_and_a_new_job_goes_on_from_there(self, scene: Scene) -> None:
+    def test_with_keep_leaves_the_replicas(self, scene: Scene) -> None:
         scene.zsr("delete", "100-0", "--keep")
         daemon = scene.daemon()
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
