@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from replicator.jobs import JobId
-from replicator.replication.plan import Full, Incremental, Park, Promote, PutAside, Regrow, Rename, Rollback, Sides
+from replicator.replication.plan import (
+    Full,
+    Incremental,
+    Park,
+    Promote,
+    PutAside,
+    Regrow,
+    Rename,
+    Rollback,
+    Sides,
+    Tell,
+)
 from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import ASIDE, Dataset
+from replicator.zfs.facts import ASIDE, MADE_HERE, Dataset
 
 
 def aside_name(sides: Sides, now: float) -> str:
@@ -48,6 +59,10 @@ async def prepare(
             case Regrow(aside, base):
                 log("info", f"{sides.volume}: going on from what an earlier run kept aside as '{aside}'")
                 await _clone(target, f"{aside}@{base.name}", sides.target_name, properties)
+            case Tell(names):
+                for name in names:
+                    log("info", f"{sides.volume}: the replica's snapshot {name} was made there by somebody; it stays")
+                    await target.set_properties(f"{sides.target_name}@{name}", {"zsr:job": MADE_HERE})
             case Promote():
                 await target.promote(sides.target_name)
 
@@ -66,10 +81,10 @@ async def destroy_or_keep(
 ) -> None:
     """Destroy a replica that nobody needs any more; one with somebody's own snapshots is kept aside instead.
 
-    What travelled is older than the job's newest snapshot; what is newer than that was made there by somebody.
+    What travelled is older than the job's newest snapshot; what is newer, or marked, was made there by somebody.
     """
     newest = max((s.createtxg for s in replica.snapshots if s.job == job), default=0)
-    foreign = [s.name for s in replica.snapshots if s.job is None and s.createtxg > newest]
+    foreign = [s.name for s in replica.snapshots if s.job is None and (s.made_here or s.createtxg > newest)]
     if foreign:
         kept = f"{path}/{ASIDE}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
         log("warning", f"'{replica.name}' has snapshots that zsr did not make ({foreign[0]}); it is kept as '{kept}'")

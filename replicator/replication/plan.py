@@ -66,7 +66,14 @@ class Park:
     to: str
 
 
-Preparation = Rollback | PutAside | Regrow | Promote | Rename | Park
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Mark snapshots that somebody took on the replica, while they can still be told from those that travelled."""
+
+    names: tuple[str, ...]
+
+
+Preparation = Rollback | PutAside | Regrow | Promote | Rename | Park | Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +271,8 @@ def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
     newer = [snapshot for snapshot in target.snapshots if snapshot.createtxg > there.createtxg]
     # Writes without a snapshot are found out by receive itself, which refuses; snapshots without writes it lets stay.
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
-        return Incremental(sides, base)
+        unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
+        return Incremental(sides, base, (Tell(unmarked),) if unmarked else ())
     if target.written or any(snapshot.job is None for snapshot in newer):
         return put_aside(sides, base)
     return Incremental(sides, base, (Rollback(there),))
@@ -282,7 +290,7 @@ def put_aside(sides: Sides, base: Mark) -> Action:
 def left_on_target(action: Full | Incremental) -> Sides:
     """The volume as it will be after the action's preparations: what they take away holds no set any more."""
     sides = action.sides
-    if sides.target is None or not action.preparations:
+    if sides.target is None or all(isinstance(step, Tell) for step in action.preparations):
         return sides
     if isinstance(action, Full):
         return replace(sides, target=None)

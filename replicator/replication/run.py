@@ -39,6 +39,7 @@ from replicator.replication.plan import (
     Incremental,
     Plan,
     Sides,
+    Tell,
     choose_base,
     left_on_target,
     make_plan,
@@ -354,8 +355,8 @@ class Run:
         try:
             await self._transfers.send(action, name)
         except DivergedError as error:
-            written = action.sides.target is not None and isinstance(action, Incremental) and not action.preparations
-            if not (written and isinstance(action, Incremental)):
+            plain = all(isinstance(step, Tell) for step in action.preparations)
+            if action.sides.target is None or not plain or not isinstance(action, Incremental):
                 raise
             self._log("warning", error.what)
             instead = put_aside(action.sides, action.base)

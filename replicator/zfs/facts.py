@@ -14,6 +14,10 @@ ASIDE = "zsr-diverged"
 """The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
 
 
+MADE_HERE = "nobody"
+"""The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
+
+
 def snapshot_name(job: JobId, time: int) -> str:
     """The name of a job's snapshot taken at a unix time (the peer's format, DESIGN 3)."""
     return f"__replicate_{job}_{time}__"
@@ -43,9 +47,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Mark):
-    """A snapshot; ``written`` (bytes since the one before) may be unknown (None)."""
+    """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
+
+    ``made_here`` says that somebody took it on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
+    """
 
     written: int | None = None
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from replicator.errors import ZfsError
 from replicator.zfs.commands import LISTED
-from replicator.zfs.facts import Bookmark, Dataset, Inventory, ResumeToken, Snapshot
+from replicator.zfs.facts import MADE_HERE, Bookmark, Dataset, Inventory, ResumeToken, Snapshot
 
 _UNSET = ("-", "none", "")
 
@@ -55,7 +55,8 @@ def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
     for name, values in rows:
         if "@" in name:
             dataset, _, short = name.partition("@")
-            snapshots[dataset].append(Snapshot(short, *_identity(name, values), _number(values.get("written", ""))))
+            written, made_here = _number(values.get("written", "")), values.get("zsr:job") == MADE_HERE
+            snapshots[dataset].append(Snapshot(short, *_identity(name, values), written, made_here))
         elif "#" in name:
             dataset, _, short = name.partition("#")
             bookmarks[dataset].append(Bookmark(short, *_identity(name, values)))

@@ -256,6 +256,15 @@ class TestRemoval:
         assert scene.everything(scene.target).count("tank/data") == 1
         assert scene.snapshots(scene.source, A) == ["mine"]
 
+    def test_keeps_a_snapshot_that_somebody_made_on_the_replica(self, scene: Scene) -> None:
+        scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
+        scene.write(A, 1)
+        scene.well()
+        scene.daemon()
+        scene.zsr("delete", "100-0")
+        scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
+        assert "@theirs" in scene.everything(scene.target)
+
 
 class TestTime:
     def test_a_clock_set_back_a_day_and_on_again(self, scene: Scene) -> None:

@@ -24,6 +24,7 @@ from replicator.replication.plan import (
     Rename,
     Rollback,
     Sides,
+    Tell,
     choose_base,
     left_on_target,
     make_plan,
@@ -155,6 +156,9 @@ def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
 def test_somebodys_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
     """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken."""
     action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
+    assert action == Incremental(action.sides, snap(1), (Tell(("mine",)),))
+    marked = replace(snap(3, "mine", written=0), made_here=True)
+    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), marked, job="100-1")))
     assert action == Incremental(action.sides, snap(1))
 
 
