@@ -24,6 +24,7 @@ done
 """
 _FORGET = """
 rm -rf /var/lib/zsr /etc/zsr /run/zsr /var/log/zsr /run/lab/spawned /run/lab/zsr /var/log/lab
+rm -f /usr/local/sbin/zfs /usr/local/sbin/zpool
 nft delete table inet lab 2>/dev/null; tc qdisc del dev vec0 root 2>/dev/null; true
 """
 _DESTROY_POOLS = """
@@ -192,7 +193,7 @@ class Node:
         self.run(f"zpool destroy -f {shlex.quote(name)} 2>/dev/null\n{_create_pool(name, size_mb, disk)}")
 
     def fresh(self) -> None:
-        """As if never used: alive, on the network, right clock, no zsr state or process, one empty pool ``tank``."""
+        """As if never used: alive, on the network, clock and zfs are right, no trace of zsr, an empty pool ``tank``."""
         if self.alive():
             self.mend_link()
         else:

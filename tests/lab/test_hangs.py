@@ -33,19 +33,18 @@ def test_a_transfer_that_stands_still_ends_as_timeout_and_the_next_run_succeeds(
     assert duo.target.out("pgrep -x zfs || true") == ""
 
 
-@pytest.fixture
-def hung(lab: Lab, node1: Node, node2: Node) -> Duo:
-    """A daemon whose target's zfs never ends."""
-    duo = Duo(lab, node1, node2, settings=_LIMITS)
+def _hang(duo: Duo) -> None:
+    """Start the daemon with a target whose zfs never ends (`Node.fresh` takes the fake away, whatever happens)."""
     duo.zvol("vm-100-disk-0", 8)
-    node2.write("/usr/local/sbin/zfs", _HANGING)
-    node2.run("chmod +x /usr/local/sbin/zfs")
+    duo.target.write("/usr/local/sbin/zfs", _HANGING)
+    duo.target.run("chmod +x /usr/local/sbin/zfs")
     duo.job()
     duo.daemon()
-    return duo
 
 
-def test_a_zfs_that_never_ends_costs_one_limit_and_the_daemon_goes_on(hung: Duo) -> None:
+def test_a_zfs_that_never_ends_costs_one_limit_and_the_daemon_goes_on(lab: Lab, node1: Node, node2: Node) -> None:
+    hung = Duo(lab, node1, node2, settings=_LIMITS)
+    _hang(hung)
     hung.until(lambda: hung.runs("failure") == 1, "the run ended", timeout=120)
     assert hung.status()["error_class"] == "timeout"
     assert "is healthy" in hung.get("/-/healthy") or hung.get("/-/healthy")
@@ -55,7 +54,9 @@ def test_a_zfs_that_never_ends_costs_one_limit_and_the_daemon_goes_on(hung: Duo)
     assert hung.same_on_both()
 
 
-def test_a_run_that_waits_for_a_hung_command_can_be_cancelled(hung: Duo) -> None:
+def test_a_run_that_waits_for_a_hung_command_can_be_cancelled(lab: Lab, node1: Node, node2: Node) -> None:
+    hung = Duo(lab, node1, node2, settings='[zfs]\ncommand_timeout = "10m"\n')
+    _hang(hung)
     hung.until(lambda: hung.status()["state"] == "syncing", "the run waits for the hung command")
     hung.zsr("cancel", "100-0")
     hung.until(lambda: hung.runs("cancelled") == 1, "the run was cancelled")
