@@ -22,10 +22,11 @@ from replicator.jobs import Job, JobId, JobState, Outcome, Removal, Synced
 from replicator.locks import guest_lock
 from replicator.nodes import Nodes
 from replicator.processes import is_alive, this_process
+from replicator.replication.assignment import Assignment, Memory, RunResult
 from replicator.replication.lookout import Lookout
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
-from replicator.replication.run import Assignment, Memory, Run, RunResult
+from replicator.replication.run import Run
 from replicator.runlog import RunLog
 from replicator.schedule import backoff, missed_runs
 from replicator.state import RunRecord, State
@@ -224,6 +225,7 @@ class Worker:
         cluster, active, log, remembered = attempt.cluster, attempt.active, attempt.log, attempt.remembered
         job = active.job
         here = self._settings.node
+        await active.progress.begin(Step.LOCK)
         source = self._nodes.client(here)
         if job.removal is not None:
             target = self._nodes.client(job.target) if job.removal is Removal.FULL else None

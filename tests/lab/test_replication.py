@@ -148,3 +148,23 @@ def test_removal_leaves_nothing_of_the_job_on_either_node(duo: Duo) -> None:
     left = duo.source.out("zfs list -Ho name -t snapshot -r tank/data").split()
     assert left == ["tank/data/vm-100-disk-0@mine"]
     assert "100-0" not in duo.zsr("list")
+
+
+def test_a_job_that_went_well_and_cannot_reach_its_target_any_more_leaves_no_snapshot(
+    lab: Lab, node1: Node, node2: Node
+) -> None:
+    """Its snapshot is taken while the target is looked at, and taken back."""
+    duo = Duo(lab, node1, node2)
+    duo.filesystem("subvol-100-disk-0", 1)
+    duo.job()
+    duo.zsr("run", "--id", "100-0")
+    listing = "zfs list -Ho name -t snapshot -r tank/data"
+    before = duo.source.out(listing)
+    duo.write("subvol-100-disk-0", 1)
+    duo.source.refuse_from(duo.target)
+    assert "snapshot __replicate_100-0_" in duo.zsr("run", "--id", "100-0", "--verbose", check=False)
+    assert duo.status()["error_class"] == "network"
+    assert duo.source.out(listing) == before
+    duo.source.mend_network()
+    duo.zsr("run", "--id", "100-0")
+    assert duo.same_on_both()

@@ -38,4 +38,5 @@ def test_after_a_fault_the_job_is_well_within_two_runs_and_nothing_is_lost(
 ) -> None:
     case = draw(seed, matrix)
     result = lane.try_case(case)
+    assert not result.missed, f"{case}\n{result.missed}"
     assert not result.broken, f"{case}\n{result.broken}\n{result.evidence}"

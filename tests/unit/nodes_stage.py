@@ -20,7 +20,7 @@ from replicator.control import call
 from replicator.daemon import Daemon
 from replicator.jobs import JobId, Synced
 from replicator.plugins import JobStatus
-from replicator.replication.run import RunResult
+from replicator.replication.assignment import RunResult
 from replicator.state import State
 
 NOW = 1_800_000_000.0

@@ -40,6 +40,12 @@ def test_a_seed_always_draws_the_same_case(seed: int) -> None:
     assert case.fault in faults(case.place)
 
 
+@given(st.integers(0, 2**40))
+def test_a_case_is_found_again_from_its_line_whatever_has_become_of_the_steps(seed: int) -> None:
+    case = draw(seed, places(PASSED))
+    assert Case.parse(str(case)) == case
+
+
 def test_the_table_counts_each_case_once() -> None:
     cases = [Case(n, place, faults(place)[0]) for n, place in enumerate(places(PASSED))]
     assert table(cases).splitlines()[-1].endswith(f"| {len(cases)} |")

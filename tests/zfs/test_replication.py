@@ -10,9 +10,10 @@ import pytest
 from replicator.errors import NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
 from replicator.jobs import Guest, Job, JobId, Removal, Storage, Synced, Volume
+from replicator.replication.assignment import Assignment, Memory, RunResult
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
-from replicator.replication.run import Assignment, Memory, Run, RunResult
+from replicator.replication.run import Run
 from replicator.zfs.client import ZfsClient
 from tests.zfs.conftest import Pools
 

@@ -1,6 +1,8 @@
 """``python -m tests.lab.torture [N]``: N faults, drawn by seed; one line each, and a table at the end.
 
-Settings (environment): SEED (of the first case; the others follow), CASE (this one only), LANES (labs at once).
+Settings (environment): SEED (of the first case; the others follow), CASE (only this one, as a line of a failed one
+gives it, or by its seed), LANES (labs at once). A seed whose fault did not come where it was to come is replaced by
+one more.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import os
 import random
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,21 +36,27 @@ def main() -> int:
     """Try the faults; exit status 1 if a promise is broken."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     first = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6) * 1000)
-    seeds = [int(os.environ["CASE"])] if os.environ.get("CASE") else list(range(first, first + count))
-    lanes = 1 if len(seeds) == 1 else int(os.environ.get("LANES", "2"))
-    say(f"{len(seeds)} faults, seeds {seeds[0]} to {seeds[-1]}, {lanes} lanes")
-    results = Torture(seeds).run(lanes)
-    return report(results, whole="CASE" not in os.environ)
+    if only := os.environ.get("CASE"):
+        return report(Torture([int(only) if only.isdigit() else Case.parse(only)], extra=0).run(1), whole=False)
+    lanes = 1 if count == 1 else int(os.environ.get("LANES") or "2")
+    say(f"{count} faults, seeds from {first}, {lanes} lanes")
+    return report(Torture(range(first, first + count), extra=count // 5 + 2).run(lanes), whole=True)
 
 
 class Torture:
-    """Seeds are taken by whichever lane is free."""
+    """Cases, given whole or by their seed, are taken by whichever lane is free.
 
-    def __init__(self, seeds: list[int]) -> None:
-        self._seeds: SimpleQueue[int] = SimpleQueue()
-        for seed in seeds:
-            self._seeds.put(seed)
-        self._all = len(seeds)
+    For one whose fault did not come where it was to come the next seed is tried, at most ``extra`` times.
+    """
+
+    def __init__(self, cases: Sequence[Case | int], *, extra: int) -> None:
+        self._seeds: SimpleQueue[Case | int] = SimpleQueue()
+        for case in cases:
+            self._seeds.put(case)
+        self._all = len(cases)
+        last = cases[-1]
+        after = (last.seed if isinstance(last, Case) else last) + 1
+        self._more = iter(range(after, after + extra))
         self._results: list[Result] = []
         self._lock = threading.Lock()
 
@@ -81,9 +90,12 @@ class Torture:
                 seed = self._seeds.get_nowait()
             except Empty:
                 return
-            result = lane.try_case(draw(seed, matrix))
+            result = lane.try_case(seed if isinstance(seed, Case) else draw(seed, matrix))
             with self._lock:
                 self._results.append(result)
+                if result.missed and (more := next(self._more, None)) is not None:
+                    self._all += 1
+                    self._seeds.put(more)
                 say(_line(len(self._results), self._all, result))
                 if result.broken:
                     evidence(result.case).write_text(f"{_line(0, 0, result)}\n\n{result.evidence}")
@@ -97,10 +109,8 @@ class Torture:
 
 
 def _line(number: int, of: int, result: Result) -> str:
-    case = result.case
-    place = f"{case.place.kind}, {case.place.step} {case.place.nth}{' at a byte' if case.place.at_byte else ''}"
-    verdict = f"BROKEN {result.broken}" if result.broken else "well"
-    return f"{number}/{of} seed {case.seed}: {place}: {case.fault}: {verdict} ({result.seconds:.1f} s)"
+    verdict = f"BROKEN {result.broken}" if result.broken else f"missed: {result.missed}" if result.missed else "well"
+    return f"{number}/{of} [{result.case}] {verdict} ({result.seconds:.1f} s)"
 
 
 def evidence(case: Case) -> Path:
@@ -112,18 +122,14 @@ def report(results: list[Result], *, whole: bool) -> int:
     """Print the summary, save evidence and table; the exit status."""
     broken = [result for result in results if result.broken]
     for result in broken:
-        path = Path(f"/tmp/torture-{result.case.seed}.txt")
-        path.write_text(f"{_line(0, 0, result)}\n\n{result.evidence}")
-        say(f"make torture CASE={result.case.seed}   # {result.broken[:200]}; evidence in {path}")
-    counts = {word: sum(result.broken.startswith(word) for result in broken) for word in ("lost", "stuck", "avoidable")}
-    others = len(broken) - sum(counts.values())
-    summary = (
-        f"{len(results)} faults, {counts['lost']} lost, {counts['stuck']} stuck, "
-        f"{counts['avoidable']} avoidable full resends, {others} other"
-    )
-    drawn: list[Case] = [result.case for result in results]
-    say(f"{table(drawn)}\n{summary}")
-    if whole and DOCUMENT.is_file() and len(results) >= 100:
+        say(f"make torture CASE='{result.case}'   # {result.broken[:200]}; evidence in {evidence(result.case)}")
+    words = {"lost": "lost", "stuck": "stuck", "avoidable": "avoidable full resends", "left over": "left over"}
+    counts = {word: sum(result.broken.startswith(word) for result in broken) for word in words}
+    drawn: list[Case] = [result.case for result in results if not result.missed]
+    summary = ", ".join([f"{len(drawn)} faults", *(f"{counts[word]} {words[word]}" for word in words)])
+    summary += f", {len(broken) - sum(counts.values())} other"
+    say(f"{table(drawn)}\n{summary} ({len(results) - len(drawn)} missed their place and were replaced)")
+    if whole and DOCUMENT.is_file() and len(drawn) >= 100:
         text = DOCUMENT.read_text()
         head, _, rest = text.partition(_BEGIN)
         tail = rest.partition(_END)[2]

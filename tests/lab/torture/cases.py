@@ -71,6 +71,8 @@ AT_A_BYTE = (
 )
 """Faults that come at a random byte of a transfer."""
 
+_BYTE = "at a byte"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -84,11 +86,26 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One fault. ``seed`` is all that is needed to try it again: it gives place, fault and every random number."""
+    """One fault. ``seed`` gives its random numbers; with the same matrix it gives place and fault too (`draw`)."""
 
     seed: int
     place: Place
     fault: Fault
+
+    def __str__(self) -> str:
+        place = self.place
+        where = (str(self.seed), place.kind, place.step, str(place.nth), self.fault)
+        return ", ".join((*where, _BYTE) if place.at_byte else where)
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """The case that a string of one names; unlike a seed alone it means the same when the steps have changed.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        seed, kind, step, nth, fault, *byte = (part.strip() for part in text.split(","))
+        return cls(int(seed), Place(Kind(kind), Step(step), int(nth), at_byte=byte == [_BYTE]), Fault(fault))
 
 
 def places(passed: Mapping[Kind, Sequence[Step]]) -> list[Place]:
@@ -105,8 +122,8 @@ def places(passed: Mapping[Kind, Sequence[Step]]) -> list[Place]:
 
 
 def forgotten(passed: Mapping[Kind, Sequence[Step]]) -> set[Step]:
-    """The steps that no kind of run passes: a hole in the matrix. The lock is taken before a run can be held."""
-    return set(Step) - {Step.LOCK} - {step for steps in passed.values() for step in steps}
+    """The steps that no kind of run passes: a hole in the matrix."""
+    return set(Step) - {step for steps in passed.values() for step in steps}
 
 
 def faults(place: Place) -> tuple[Fault, ...]:
@@ -142,9 +159,6 @@ def table(cases: Iterable[Case]) -> str:
     totals = [sum(counts[fault, column] for fault in Fault) for column in columns]
     lines.append(f"| **all** | {' | '.join(map(str, totals))} | {sum(totals)} |")
     return "\n".join(lines)
-
-
-_BYTE = "at a byte"
 
 
 def _column(place: Place) -> str:

@@ -108,9 +108,11 @@ async def main() -> None:
 
 def _status(daemon: Daemon, gate: Gate, database: Path) -> dict[str, Any]:
     job = next((job for job in daemon.status().jobs if str(job.job.id) == JOB), None)
+    transfer = job.transfer if job else None
     db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
-        fulls = [row[0] for row in db.execute("SELECT text FROM run_log WHERE text LIKE '%: full, %'")]
+        fulls = db.execute("SELECT run, text FROM run_log WHERE text LIKE '%: full, %'").fetchall()
+        run = db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
         rows = db.execute("SELECT text FROM run_log WHERE level != 'info' ORDER BY run DESC, number DESC LIMIT 8")
         words = [row[0] for row in rows]
     finally:
@@ -119,10 +121,13 @@ def _status(daemon: Daemon, gate: Gate, database: Path) -> dict[str, Any]:
         "held": gate.held,
         "passed": gate.passed,
         "fulls": fulls,
+        "run": run,
         "words": words,
         "job": job is not None,
-        "active": job is not None and job.transfer is not None,
-        "step": str(job.transfer.step) if job and job.transfer else None,
+        "active": transfer is not None,
+        "transferring": transfer is not None and transfer.transferring,
+        "done": transfer.done_bytes if transfer else 0,
+        "expected": (transfer.expected_bytes or 0) if transfer else 0,
         "state": str(job.condition) if job else None,
         "succeeded": job.state.runs_succeeded if job else 0,
         "failed": job.state.runs_failed if job else 0,
