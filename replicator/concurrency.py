@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from replicator.errors import ZsrError
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -19,6 +21,14 @@ async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
     except BaseExceptionGroup as errors:
         raise first_leaf(errors) from None
     return one.result(), two.result()
+
+
+async def outcome(work: Coroutine[Any, Any, A]) -> A | ZsrError:
+    """What some work gives, be it an error of ours: for work whose error must not end what goes on beside it."""
+    try:
+        return await work
+    except ZsrError as error:
+        return error
 
 
 async def unbroken(work: Coroutine[Any, Any, A]) -> A:

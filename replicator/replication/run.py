@@ -7,9 +7,10 @@ knows of written bytes is what the snapshot holds; a run that has reason for dou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 
+from replicator.concurrency import outcome, together
 from replicator.errors import (
     ConnectionLostError,
     DivergedError,
@@ -19,8 +20,9 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.hosts.stream import Limits
-from replicator.jobs import RATE_UNIT, Guest, Job, Storage, Synced
+from replicator.jobs import RATE_UNIT, Synced
 from replicator.replication.aside import destroy_or_keep, prepare
+from replicator.replication.assignment import Assignment, Memory, RunResult
 from replicator.replication.keep import Keep
 from replicator.replication.look import (
     ASIDE_DEPTH,
@@ -32,7 +34,6 @@ from replicator.replication.look import (
     look_there,
     pair,
 )
-from replicator.replication.lookout import Lookout
 from replicator.replication.plan import (
     Conflict,
     Full,
@@ -62,41 +63,6 @@ from replicator.replication.taking import Taken, Taking
 from replicator.replication.transfer import Log, Transfers
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Inventory, snapshot_name
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
-
-    ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well. ``lookout`` is given
-    where other runs are due at the same time; ``due`` is since when this one is (unix seconds).
-    """
-
-    job: Job
-    guest: Guest
-    storages: tuple[Storage, ...]
-    stall_timeout: float
-    remembered: Synced
-    doubtful: bool
-    lookout: Lookout | None = None
-    due: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a successful run achieved; ``sent_bytes`` is what went through the stream, 0 when nothing had changed."""
-
-    last_sync: float
-    sent_bytes: int
-    unreplicated_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """How a run writes down what it proved and found; durable when the call returns."""
-
-    synced: Callable[[Synced], Awaitable[None]]
-    resume_pending: Callable[[bool], Awaitable[None]]
 
 
 class Run:
@@ -134,32 +100,49 @@ class Run:
             ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
         """
         await self.progress.begin(Step.LOOK)
-        try:
+        with contextlib.suppress(ConnectionLostError):
             if (at := await self._unchanged_since()) is not None:
                 return await self._nothing_changed(at)
-            there = await self._look_there()
-        except ConnectionLostError:  # it was kept since the last run, and the node was started anew since
-            there = await self._look_there()
-        if await self._in_doubt(there):
-            at = self._clock()
-            found, there = await self._look_before(there)
-            if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
-                synced = Synced(at, self._synced.last_set)
-                self._log("info", f"nothing was written since the set {synced.last_set}")
-                return await self._conclude(found.volumes, synced, found.orphans, found.aside)
-            taken = await self._take(found.volumes)
-        else:
-            taken = await self._take((), self._expected(there))
-            if not taken.made:
-                found = self._pair(taken.here, there)
-                if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
-                    return await self._nothing_changed(taken.at)
-                taken = await self._take(())
+        if not await self._is_trusted():
+            return await self._look_and_send(await self._look_there())
+        there, taken = await self._look_and_take()
+        if not self._is_as_remembered(there):
+            await self._take_back(taken)
+            return await self._look_and_send(there)
+        if not taken.made:
+            found = self._pair(taken.here, there)
+            if is_unchanged(self._job.id, found.volumes, self._synced.last_set) and not found.orphans:
+                return await self._nothing_changed(taken.at)
+            taken = await self._taking.take((), self._synced, if_changed=False)
         return await self._send(taken, there)
 
-    async def _take(self, known: Iterable[Sides], expected: tuple[str, ...] = ()) -> Taken:
+    async def _look_and_send(self, there: There) -> RunResult:
+        """The run of a job in doubt: everything is looked at before anything is done."""
+        at = self._clock()
+        found, there = await self._look_before(there)
+        if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
+            synced = Synced(at, self._synced.last_set)
+            self._log("info", f"nothing was written since the set {synced.last_set}")
+            return await self._conclude(found.volumes, synced, found.orphans, found.aside)
         await self.progress.begin(Step.SNAPSHOT)
-        return await self._taking.take(known, self._synced, expected=expected)
+        return await self._send(await self._taking.take(found.volumes, self._synced, if_changed=False), there)
+
+    async def _look_and_take(self) -> tuple[There, Taken]:
+        """Look at the target while the source is looked at and its snapshot taken: neither needs the other."""
+        await self.progress.begin(Step.SNAPSHOT)
+        there, taken = await together(
+            outcome(self._look_there()), outcome(self._taking.take((), self._synced, if_changed=True))
+        )
+        if isinstance(taken, ZsrError):
+            raise taken
+        if isinstance(there, ZsrError):
+            await self._take_back(taken)
+            raise there
+        return there, taken
+
+    async def _take_back(self, taken: Taken) -> None:
+        if taken.made:
+            await self._taking.take_back(taken.name)
 
     # --- look
 
@@ -186,8 +169,11 @@ class Run:
         return at if whole and at >= (self._synced.last_sync or 0) else None
 
     async def _look_there(self) -> There:
-        job, guest = self._job, self._assignment.guest
-        return await look_there(job, guest, self._assignment.storages, self._source.node, self._target)
+        job, guest, storages = self._job, self._assignment.guest, self._assignment.storages
+        try:
+            return await look_there(job, guest, storages, self._source.node, self._target)
+        except ConnectionLostError:  # it was kept since the last run, and the node was started anew since
+            return await look_there(job, guest, storages, self._source.node, self._target)
 
     async def _look_here(self) -> Inventory:
         if (await self._source.features()).programs:
@@ -199,36 +185,26 @@ class Run:
         nodes = (self._source.node, self._target.node)
         return pair(self._job, self._assignment.guest, self._assignment.storages, nodes, here, there)
 
-    async def _in_doubt(self, there: There) -> bool:
-        """Whether everything is looked at before anything is done."""
+    async def _is_trusted(self) -> bool:
+        """Whether the source's snapshot may be taken before the target was looked at."""
         guest = self._assignment.guest
         return (
-            self._assignment.doubtful
-            or guest.freeze is not None
-            or guest.thaw is not None
-            or len(self._taking.pools) != 1
-            or not (await self._source.features()).programs
-            or any(replica.token for replica in self._replicas(there))
-            or not self._expected(there)
+            not self._assignment.doubtful
+            and self._synced.last_set is not None
+            and guest.freeze is None
+            and guest.thaw is None
+            and len(self._taking.pools) == 1
+            and (await self._source.features()).programs
         )
 
-    def _replicas(self, there: There) -> list[Dataset]:
+    def _is_as_remembered(self, there: There) -> bool:
+        """Whether the target has just the replicas that last sync was proven with, and nothing half received."""
         found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
-        return [replica for inventory in found for replica in inventory.replicas_of(self._job.id)]
-
-    def _expected(self, there: There) -> tuple[str, ...]:
-        """The source's volumes, if the target has just the replicas that last sync was proven with; else nothing."""
-        names = []
-        for storage in self._assignment.storages:
-            inventory = there.inventories.get(storage.name)
-            if not isinstance(inventory, Inventory):
-                continue
-            path, here = storage.path_on(self._target.node), storage.path_on(self._source.node)
-            for replica in inventory.replicas_of(self._job.id):
-                if max(times_on(self._job.id, replica), default=None) != self._synced.last_set:
-                    return ()
-                names.append(f"{here}{replica.name[len(path) :]}")
-        return tuple(names)
+        replicas = [replica for inventory in found for replica in inventory.replicas_of(self._job.id)]
+        return bool(replicas) and all(
+            max(times_on(self._job.id, replica), default=None) == self._synced.last_set and not replica.token
+            for replica in replicas
+        )
 
     async def _look_before(self, there: There) -> tuple[Found, There]:
         """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed.
@@ -299,7 +275,7 @@ class Run:
                 found = self._pair(await self._look_here(), there)  # a bookmark may be the base
             plan = self._judge(found)
         except ZsrError:
-            await self._taking.take_back(taken.name)
+            await self._take_back(taken)
             raise
         await self._claim(plan)
         await self._transfer_all(plan.actions, taken.name)

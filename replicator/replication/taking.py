@@ -60,13 +60,13 @@ class Taking:
         """The pools on which the guest may have volumes."""
         return list(self._places)
 
-    async def take(self, known: Iterable[Sides], synced: Synced, *, expected: tuple[str, ...]) -> Taken:
-        """Take the snapshot of all volumes, unless they are the expected ones and nothing was written to them.
+    async def take(self, known: Iterable[Sides], synced: Synced, *, if_changed: bool) -> Taken:
+        """Take the snapshot of all volumes; ``if_changed``: unless nothing was written to any since the proven set.
 
         Args:
             known: the volumes as far as they were looked at before; a new set's time is later than all theirs.
-            synced: what was last proven; nothing is written if nothing is newer than its set.
-            expected: the source's datasets that the target has; empty: take it in any case.
+            synced: what was last proven.
+            if_changed: whether a look is enough where nothing was written; without it the snapshot is taken anyway.
 
         Raises:
             ZsrError: it could not be taken, or the guest not be frozen; what was taken is taken back.
@@ -74,14 +74,14 @@ class Taking:
         volumes = tuple(known)
         set_time = self._new_time(volumes, synced)
         name = snapshot_name(self._job, set_time)
-        since = "" if synced.last_set is None else snapshot_name(self._job, synced.last_set)
+        since = snapshot_name(self._job, synced.last_set) if if_changed and synced.last_set is not None else ""
         datasets: dict[str, Dataset] = {}
         made = False
         try:
             async with frozen(self._guest, self._source.host, self._log):
                 at = self._clock()
                 for pool, selection in self._places.items():
-                    request = Advance(name, selection.places, selection.names, selection.excluded, expected, since)
+                    request = Advance(name, selection.places, selection.names, selection.excluded, since)
                     advanced = await self._source.advance(pool, request)
                     if advanced is None:
                         await self._take_by_commands(pool, name)

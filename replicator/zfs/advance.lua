@@ -35,11 +35,9 @@ for _, name in ipairs(request.names) do
   if not zfs.exists(name) then return {absent = name} end
   volumes[#volumes + 1] = name
 end
-local unchanged = #request.expected > 0 and #volumes == #request.expected
-local expected = {}
-for _, name in ipairs(request.expected) do expected[name] = true end
+local unchanged = #volumes > 0 and request.since ~= ""
 for _, volume in ipairs(volumes) do
-  unchanged = unchanged and expected[volume] and zfs.exists(volume .. "@" .. request.since)
+  unchanged = unchanged and zfs.exists(volume .. "@" .. request.since)
       and zfs.get_prop(volume, "written@" .. request.since) == 0
 end
 if not unchanged then

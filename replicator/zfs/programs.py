@@ -32,15 +32,14 @@ class Place:
 class Advance:
     """Take the snapshot ``name`` of all volumes in ``places`` and ``names``, unless nothing changed.
 
-    Nothing changed if the volumes are exactly the ``expected`` ones and none has a byte written after the snapshot
-    ``since``; with nothing expected the snapshot is always taken.
+    Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
+    ``since`` the snapshot is always taken.
     """
 
     name: str
     places: tuple[Place, ...]
     names: tuple[str, ...] = ()
     excluded: frozenset[str] = frozenset()
-    expected: tuple[str, ...] = ()
     since: str = ""
 
 
@@ -82,7 +81,6 @@ def advance(request: Advance) -> str:
         "places": [{"path": place.path, "prefixes": list(place.prefixes)} for place in request.places],
         "names": list(request.names),
         "excluded": dict.fromkeys(request.excluded, True),
-        "expected": list(request.expected),
         "since": request.since,
     }
     return _program("advance", table)

@@ -1,0 +1,44 @@
+"""What a run is given and what it gives: its task, how it writes down what it proved, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from replicator.jobs import Guest, Job, Storage, Synced
+from replicator.replication.lookout import Lookout
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
+
+    ``remembered`` is what was last proven; ``doubtful`` says that the last run did not end well. ``lookout`` is given
+    where other runs are due at the same time; ``due`` is since when this one is (unix seconds).
+    """
+
+    job: Job
+    guest: Guest
+    storages: tuple[Storage, ...]
+    stall_timeout: float
+    remembered: Synced
+    doubtful: bool
+    lookout: Lookout | None = None
+    due: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a successful run achieved; ``sent_bytes`` is what went through the stream, 0 when nothing had changed."""
+
+    last_sync: float
+    sent_bytes: int
+    unreplicated_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How a run writes down what it proved and found; durable when the call returns."""
+
+    synced: Callable[[Synced], Awaitable[None]]
+    resume_pending: Callable[[bool], Awaitable[None]]
