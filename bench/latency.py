@@ -31,14 +31,16 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _tree(way: str, volumes: int) -> Tree:
+def tree_of(way: str, volumes: int) -> Tree:
+    """The volumes of a way's guest with so many of them."""
     return Tree("tank/zsr" if way == "zsr" else f"tank/{way}{volumes}", 100 + volumes, volumes)
 
 
-def _prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
+def prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
+    """Make the trees of all ways, and let each have been replicated once."""
     for way, line in chosen.items():
         for volumes in sizes:
-            tree = _tree(way, volumes)
+            tree = tree_of(way, volumes)
             stage.grow(tree)
             if way == "zfs-autobackup":
                 stage.source.run(f"zfs set autobackup:{tree.root.rpartition('/')[2]}=child {tree.root}")
@@ -51,7 +53,7 @@ def _prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
 
 def _step(stage: Stage, way: str, volumes: int, *, changed: bool) -> str:
     """The line of a step, after what it is to find has been made."""
-    tree = _tree(way, volumes)
+    tree = tree_of(way, volumes)
     if changed:
         stage.change(tree)
     return WAYS[way](tree, changed)
@@ -114,7 +116,7 @@ def main() -> None:
             stage = Stage(lab)
             versions = peers.put(stage.source)
             chosen = {way: WAYS[way] for way in options.ways}
-            _prepare(stage, chosen, options.volumes)
+            prepare(stage, chosen, options.volumes)
 
             def keep(steps: list[dict[str, object]]) -> Path:
                 return save(options.name, {"versions": versions, "delay": DELAY, "steps": steps})

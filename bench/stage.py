@@ -70,9 +70,9 @@ class Stage:
             self.source.run(f"zfs create {name} && head -c 100k /dev/urandom >/{name}/file")
         self.source.run("zpool sync")
 
-    def change(self, tree: Tree) -> None:
-        """One small change in the guest's first volume that has reached the disk."""
-        self.source.run(f"head -c 20k /dev/urandom >/{tree.names[0]}/change; zpool sync")
+    def change(self, tree: Tree, *, kilobytes: int = 20) -> None:
+        """One change in the guest's first volume that has reached the disk."""
+        self.source.run(f"head -c {kilobytes}k /dev/urandom >/{tree.names[0]}/change; zpool sync", timeout=600)
 
     def daemon(self, guests: list[int]) -> None:
         """Start zsr's daemon with a job for each guest that comes once an hour, and wait until all have run once."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 
+from replicator.concurrency import unbroken
 from replicator.errors import DeadlineError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 
@@ -105,10 +107,26 @@ STDERR_CHUNK = 8192
 
 
 async def start(argv: Sequence[str], *, stdin: int, stdout: int) -> Process:
-    """Start a child in a session of its own with its stderr on a pipe."""
-    return await asyncio.create_subprocess_exec(
-        *argv, stdin=stdin, stdout=stdout, stderr=PIPE, env=c_locale_environment(), start_new_session=True
+    """Start a child in a session of its own with its stderr on a pipe.
+
+    A cancel waits until it is started, and ends it then: asyncio's own start, cancelled half-way, may never return
+    (seen on Python 3.11).
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *argv, stdin=stdin, stdout=stdout, stderr=PIPE, env=c_locale_environment(), start_new_session=True
+        )
     )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await unbroken(_end_started(starting))
+        raise
+
+
+async def _end_started(starting: asyncio.Task[Process]) -> None:
+    with contextlib.suppress(OSError):  # it could not be started at all
+        await end(await starting)
 
 
 async def end(process: Process) -> None:

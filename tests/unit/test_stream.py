@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,11 @@ async def run(send: str, receive: str, limits: Limits = UNLIMITED) -> StreamEnd:
 def open_descriptors() -> set[str]:
     """The descriptors that this process has open."""
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+def children() -> str:
+    """The processes that this one has started and not yet waited for."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
 
 
 def is_running(pid: int) -> bool:
@@ -113,6 +120,29 @@ async def test_no_descriptor_is_left_open() -> None:
     with pytest.raises(DeadlineError):
         await run("sleep 600", "cat", Limits(rate=None, stall=0.2))
     assert len(open_descriptors()) <= len(before)
+
+
+async def test_two_hundred_streams_that_end_in_every_way_leave_nothing_behind() -> None:
+    """No descriptor, no thread and no child, whether they end well, fail at either end, stall, or are cancelled."""
+    dice = random.Random(200)
+    ways = [("head -c 30000 /dev/zero", "cat >/dev/null"), ("cat /dev/zero", "exit 1"), ("exit 1", "cat")]
+
+    async def one(number: int) -> None:
+        try:
+            async with asyncio.timeout(dice.uniform(0.0, 0.3) if number % 2 else None):
+                await run(*(ways[number // 2 % 3] if number % 4 != 3 else ("cat /dev/zero", "cat >/dev/null")))
+        except TimeoutError:
+            pass
+
+    await one(0)
+    before, threads = len(open_descriptors()), threading.active_count()
+    for start in range(0, 200, 10):
+        async with asyncio.TaskGroup() as group:
+            for number in range(start, start + 10):
+                group.create_task(one(number))
+    assert len(open_descriptors()) <= before
+    assert threading.active_count() <= threads
+    assert children() == ""
 
 
 async def test_a_pump_that_was_never_run_closes_its_ends() -> None:
