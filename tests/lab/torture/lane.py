@@ -202,7 +202,8 @@ class Lane:
         for node in self.lab.nodes:
             node.run(f"date -s @{time.time():.0f} >/dev/null")
         self._configure(stream=dice.choice(["asyncssh", "openssh"]))
-        if kind in (Kind.FULL,):
+        self._until(lambda: self._status().get("state") not in (None, "removing"), "the daemon has read the job")
+        if kind is Kind.FULL:
             self._reset()
             return
         self._write(dice)
