@@ -13,7 +13,7 @@ import os
 import shlex
 from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncssh
@@ -74,8 +74,9 @@ class SshHost:
         try:
             async with asyncio.timeout(limit):
                 process = await _opened(connection, command)
-                process.stdin.write(stdin.encode())
-                process.stdin.write_eof()
+                with suppress(BrokenPipeError):  # it has ended already; its status tells why
+                    process.stdin.write(stdin.encode())
+                    process.stdin.write_eof()
                 done = await process.wait(check=False)
         except TimeoutError:
             raise DeadlineError(

@@ -31,6 +31,15 @@ def by_hand(duo: Duo, name: str, *options: str) -> None:
     duo.source.run(f"zfs send tank/data/{name}@by-hand | ssh node2 {receive}", timeout=300)
 
 
+def written_to(duo: Duo, snapshot: str) -> None:
+    """Let somebody write to the zvol's replica, and take a snapshot of it."""
+    duo.target.run(
+        f"zfs set readonly=off tank/data/{ZVOL} && udevadm settle && "
+        f"echo mine | dd of=/dev/zvol/tank/data/{ZVOL} conv=notrunc,fsync,sync status=none && "
+        f"zfs snapshot tank/data/{ZVOL}@{snapshot} && zfs set readonly=on tank/data/{ZVOL}"
+    )
+
+
 def guids(duo: Duo) -> list[str]:
     """The identity of the guest's datasets on the target."""
     return [duo.target.out(f"zfs get -Ho value guid tank/data/{name}") for name in (FILESYSTEM, ZVOL)]
@@ -95,7 +104,7 @@ class TestAdopt:
 
     def test_what_has_newer_snapshots_there_is_kept_aside_by_the_next_run(self, duo: Duo) -> None:
         by_hand(duo, ZVOL)
-        duo.target.run(f"zfs snapshot tank/data/{ZVOL}@theirs")
+        written_to(duo, "theirs")
 
         assert re.search(rf"^tank:{ZVOL} .* by-hand +1 snapshot$", duo.zsr("adopt", "100-0", "--yes"), re.MULTILINE)
         duo.zsr("run", "--id", "100-0")
@@ -135,14 +144,14 @@ class TestRestorePoints:
 class TestDiverged:
     def test_what_was_kept_aside_is_shown_and_goes_only_by_hand(self, duo: Duo) -> None:
         duo.zsr("run", "--id", "100-0")
-        duo.target.run(f"zfs snapshot tank/data/{FILESYSTEM}@somebodys")
+        written_to(duo, "somebodys")
         for _ in range(2):
-            duo.write(FILESYSTEM, 1)
+            duo.write(ZVOL, 1)
             duo.zsr("run", "--id", "100-0")
 
         [kept] = json.loads(duo.zsr("diverged", "list", "--format", "json"))
 
-        assert kept["dataset"].startswith(f"tank/data/zsr-diverged/{FILESYSTEM}-")
+        assert kept["dataset"].startswith(f"tank/data/zsr-diverged/{ZVOL}-")
         assert (kept["node"], kept["job"], kept["guest"], kept["guest_name"]) == ("node2", "100-0", 100, "web")
         assert kept["size"] < 1 << 20
         assert re.search(rf"^node2  {kept['dataset']}  100-0  100 web  \S+ K?i?B$", duo.zsr("diverged", "list"), re.M)
@@ -150,13 +159,13 @@ class TestDiverged:
         assert (asked.returncode, "Destroy " in asked.stderr) == (2, True)
         duo.zsr("diverged", "destroy", "node2", kept["dataset"], "--yes")
         assert json.loads(duo.zsr("diverged", "list", "--format", "json")) == []
-        duo.write(FILESYSTEM, 1)
+        duo.write(ZVOL, 1)
         duo.zsr("run", "--id", "100-0")
         assert duo.same_on_both()
 
     def test_the_node_that_holds_it_counts_it(self, duo: Duo) -> None:
         duo.zsr("run", "--id", "100-0")
-        duo.target.run(f"zfs snapshot tank/data/{ZVOL}@somebodys")
+        written_to(duo, "somebodys")
         duo.write(ZVOL, 1)
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)

@@ -16,6 +16,7 @@ import asyncssh
 import pytest
 
 from replicator.errors import ConfigError, DeadlineError, ErrorClass, NetworkError, ZsrError
+from replicator.hosts import ssh
 from replicator.hosts.pump import sized_pipe
 from replicator.hosts.settings import SshSettings
 from replicator.hosts.ssh import SshHost
@@ -24,9 +25,13 @@ from replicator.jobs import Node
 
 
 class Server:
-    """Counts the commands that run, which never end by themselves; refuses new sessions when told so."""
+    """Counts the commands that run; refuses new sessions when told so.
+
+    They never end by themselves, unless a ``status`` is given with which they end at once.
+    """
 
     def __init__(self) -> None:
+        self.status: int | None = None
         self.going = 0
         self.begun = 0
         self.refuse = False
@@ -38,6 +43,8 @@ class Server:
 
     async def hang(self, stdin: Any, _stdout: Any, _stderr: Any) -> None:
         """What every command does: nothing, until its channel is closed."""
+        if self.status is not None:
+            stdin.channel.exit(self.status)
         self._count(1)
         try:
             await stdin.channel.wait_closed()
@@ -112,6 +119,23 @@ async def test_a_cancelled_command_leaves_no_session_behind(host: SshHost, serve
     await server.until(0)
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_command_that_ended_before_it_was_given_its_input_is_told_by_its_status(
+    host: SshHost, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = ssh._opened
+
+    async def opened_late(connection: Any, command: str) -> Any:
+        """A loop that was busy when the command ended: no real one can be made so at will."""
+        process = await opened(connection, command)
+        await process.wait_closed()
+        return process
+
+    monkeypatch.setattr(ssh, "_opened", opened_late)
+    server.status = 3
+    done = await host.run(["zfs", "program"], limit=10, stdin="return 1")
+    assert done.status == 3
 
 
 async def test_a_refused_channel_leaves_no_descriptor_behind(host: SshHost, server: Server) -> None:
