@@ -1,4 +1,4 @@
-"""``zsr check`` as a monitor sees it: a verdict and numbers on one line, and no exit status that is green by mistake."""
+"""``zsr check`` as a monitor sees it: a verdict and numbers on one line, and no status that is green by mistake."""
 
 from __future__ import annotations
 
