@@ -88,7 +88,7 @@ class _Zsr(click.Group):
 @click.version_option(__version__, prog_name="zsr")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # reading it tells better what is wrong
     help="Settings of this node (else $ZSR_CONFIG, else /etc/zsr/zsr.toml).",
 )
 def cli(config: Path | None) -> None:
