@@ -119,6 +119,7 @@ async def judge(running_now: Monitoring) -> list[Finding]:
                 await _scraped(session, running_now.prometheus),
                 await _rules(session, running_now.prometheus),
                 await _alertmanager(session, running_now),
+                *[await _drawn(session, name, url) for name, url in running_now.boards.items()],
             ]
     except (ClientError, OSError, KeyError) as error:
         return [Finding(False, f"{running_now.prometheus} could not be asked: {error!r}")]
@@ -150,6 +151,19 @@ async def _alertmanager(session: ClientSession, running_now: Monitoring) -> Find
     known = (await _api(session, running_now.prometheus, "alertmanagers"))["activeAlertmanagers"]
     found = any(each["url"].startswith(running_now.alertmanager) for each in known)
     return Finding(found, f"Prometheus {'tells' if found else 'does not tell'} alerts to {running_now.alertmanager}")
+
+
+async def _drawn(session: ClientSession, name: str, url: str) -> Finding:
+    """Whether a dashboard's page is there with all that a browser then asks for."""
+    parts = ("index.html", "dashboard.json", "dist/app.js", "dist/app.css")
+    missing = []
+    for part in parts:
+        async with session.get(url.partition("index.html")[0] + part) as response:
+            if response.status != 200:
+                missing.append(part)
+    return Finding(
+        not missing, f"dashboard {name}: " + (f"no {', '.join(missing)}" if missing else "its page is served")
+    )
 
 
 def _program(name: str) -> str:
