@@ -54,13 +54,18 @@ def prometheus_settings(
     rules: Sequence[Path] = (),
     interval: str = "1s",
     job: str = "zsr",
+    scrape: Mapping[str, object] | None = None,
     alertmanagers: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What goes into prometheus.yml: ``host:port`` targets, scraped and judged by rule files every ``interval``."""
+    """What goes into prometheus.yml: ``host:port`` targets, scraped and judged by rule files every ``interval``.
+
+    ``scrape``: further settings of its one scrape job.
+    """
+    its_targets = [{"targets": list(targets)}] if targets else []
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(path.resolve()) for path in rules],
-        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [{"job_name": job, "static_configs": its_targets, **(scrape or {})}],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,11 +122,14 @@ async def prometheus(
     interval: str = "1s",
     job: str = "zsr",
     flags: Sequence[str] = (),
-    alertmanagers: Sequence[str] = (),
+    scrape: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Prometheus]:
-    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files."""
+    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files.
+
+    ``scrape``: further settings of its one scrape job.
+    """
     listen = f"127.0.0.1:{free_port()}"
-    settings = prometheus_settings(targets, rules=rules, interval=interval, job=job, alertmanagers=alertmanagers)
+    settings = prometheus_settings(targets, rules=rules, interval=interval, job=job, scrape=scrape)
     command = prometheus_command(binary("prometheus"), directory, settings, listen)
     log = directory / "prometheus.log"
     try:
