@@ -7,12 +7,13 @@
 #   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
 #   make bench                time, processes, sessions and round trips against a pipe by hand and the peers, in the lab
 #   make dashboards          the dashboard drawn by Grafana's own libraries from a Prometheus (PROM=URL, OUT=FILE)
+#   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards beside it, on loopback
 #   make clean                what the goals above left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
 export SEED CASE LANES
 
-.PHONY: help demo test check pytest unit torture bench dashboards clean venv
+.PHONY: help demo test check pytest unit torture bench dashboards monitoring clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
@@ -58,6 +59,10 @@ bench:
 
 dashboards: venv
 	grafana/render/render.sh $(or $(OUT),dashboard.png) $(or $(THEME),dark)
+
+monitoring:
+	@tools/setup monitoring
+	@exec $(BIN)/python -m demo --monitoring $(if $(DURATION),--duration $(DURATION))
 
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo --clear; fi

@@ -1,4 +1,4 @@
-"""``python -m demo [--duration SECONDS] [--clear]``: what `make demo` runs."""
+"""``python -m demo [--duration SECONDS] [--monitoring] [--clear]``: what `make demo` and `make monitoring` run."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from demo.engine import SandboxError, stop
 from demo.play import DemoError, play
 from demo.records import Records
 from demo.sandbox import clear_leftovers
+from demo.servers import ServerError
 
 
 @click.command()
 @click.option("--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and judges itself.")
+@click.option(
+    "--monitoring", is_flag=True, help="Beside it Prometheus with zsr's rules, Alertmanager and the dashboards."
+)
 @click.option("--clear", is_flag=True, help="Only clear away what killed demos and tests left behind.")
-def main(duration: float | None, clear: bool) -> None:
+def main(duration: float | None, monitoring: bool, clear: bool) -> None:
     """Show replication between two pools of this machine. Exit status 0: it ended well, and if judged, all is good."""
     console = Console()
     try:
         if clear:
             _clear(console)
             return
-        good = asyncio.run(play(console, duration))
-    except (SandboxError, DemoError) as error:
+        good = asyncio.run(play(console, duration, monitored=monitoring))
+    except (SandboxError, DemoError, ServerError) as error:
         console.print(f"demo: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
     sys.exit(0 if good else 1)

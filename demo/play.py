@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -16,7 +15,10 @@ from rich.console import Console
 from rich.live import Live
 
 from demo import table
+from demo.monitoring import Monitoring, judge, monitoring
 from demo.sandbox import Sandbox
+from demo.servers import end as end_in_order
+from demo.servers import free_port
 from demo.stage import GUESTS, Stage, set_up
 from demo.verdict import Finding, judge_content, judge_runs
 from demo.webhook import Inbox, inbox
@@ -37,8 +39,11 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
 
-async def play(console: Console, duration: float | None) -> bool:
-    """Run the demo for ``duration`` seconds (None: until told to end). True when all that was judged is good."""
+async def play(console: Console, duration: float | None, *, monitored: bool = False) -> bool:
+    """Run the demo for ``duration`` seconds (None: until told to end). True when all that was judged is good.
+
+    ``monitored`` puts Prometheus, Alertmanager and the dashboards beside it (`demo.monitoring`).
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -46,36 +51,48 @@ async def play(console: Console, duration: float | None) -> bool:
     console.print("Making two pools that play the nodes alpha and beta ...")
     with Sandbox("demo") as sandbox:
         async with inbox() as box:
-            stage = await asyncio.to_thread(set_up, sandbox, listen=f"127.0.0.1:{_free_port()}", webhook_port=box.port)
+            stage = await asyncio.to_thread(
+                set_up, sandbox, listen=f"127.0.0.1:{free_port(PREFERRED_PORT)}", webhook_port=box.port
+            )
             before = await asyncio.to_thread(_digests, stage)
-            jobs, scrape = await _perform(console, stage, box, stop, duration)
+            async with AsyncExitStack() as stack:
+                beside = await stack.enter_async_context(monitoring(console, stage, box, stop)) if monitored else None
+                jobs, seen = await _perform(console, stage, box, stop, duration, beside)
         if stop.is_set() and duration is None:
             console.print("Ending: daemon, pools, mounts and files go ...")
             return True
         if stop.is_set():
             console.print("Ended before its time: nothing was judged.")
             return False
-        findings = [scrape, *judge_runs(jobs, len(GUESTS), 2 if duration and duration >= TWO_RUNS else 1)]
+        findings = [*seen, *judge_runs(jobs, len(GUESTS), 2 if duration and duration >= TWO_RUNS else 1)]
         findings += await asyncio.to_thread(judge_content, stage, before)
         return _tell(console, findings)
 
 
 async def _perform(
-    console: Console, stage: Stage, box: Inbox, stop: asyncio.Event, duration: float | None
-) -> tuple[Jobs, Finding]:
-    """Let daemon and writer work; returns the daemon's last words on its jobs and whether its metrics were read."""
+    console: Console,
+    stage: Stage,
+    box: Inbox,
+    stop: asyncio.Event,
+    duration: float | None,
+    beside: Monitoring | None,
+) -> tuple[Jobs, list[Finding]]:
+    """Let daemon and writer work; returns the daemon's last words on its jobs and what is known of its metrics."""
     folders = [stage.sandbox.mountpoint(stage.source(volume)) for volume in stage.volumes]
     end = None if duration is None else time.monotonic() + duration
     async with _writing(folders):
         daemon = stage.daemon()
         try:
+            console.print(table.advice(stage), soft_wrap=True, highlight=False)
+            if beside is not None:
+                console.print(beside.advice, soft_wrap=True, highlight=False, markup=False)
             await _watch(console, stage, box, daemon, stop, end)
             while end is not None and not stop.is_set() and _syncing(await _jobs(stage)):
                 await _pause(stop)  # a run that is going on is let through
             jobs = await _jobs(stage)
-            return jobs, await _scrape(stage)
+            return jobs, [await _scrape(stage), *(await judge(beside) if beside is not None else [])]
         finally:
-            await asyncio.to_thread(_end, daemon)
+            await asyncio.to_thread(end_in_order, daemon, 30.0)
 
 
 async def _watch(
@@ -87,7 +104,6 @@ async def _watch(
     end: float | None,
 ) -> None:
     """Show what happens until it is told to stop or the time is over; raises DemoError if the daemon ends."""
-    console.print(table.advice(stage), soft_wrap=True, highlight=False)
     if not console.is_terminal:
         console.print(table.ending(None if end is None else end - time.monotonic()), highlight=False)
     said: dict[str, None] = {}
@@ -163,16 +179,6 @@ def _digests(stage: Stage) -> dict[str, str]:
     return digests
 
 
-def _end(daemon: subprocess.Popen[bytes]) -> None:
-    """End the daemon in order; it gets 30 seconds for that."""
-    daemon.terminate()
-    try:
-        daemon.wait(30)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
-
-
 def _tell(console: Console, findings: Sequence[Finding]) -> bool:
     for finding in findings:
         mark = "[green]good[/]" if finding.good else "[bold red]WRONG[/]"
@@ -180,14 +186,3 @@ def _tell(console: Console, findings: Sequence[Finding]) -> bool:
     good = all(finding.good for finding in findings)
     console.print("Replication really happened." if good else "[bold red]Replication did not work as it should.[/]")
     return good
-
-
-def _free_port() -> int:
-    """The exporter's own port, or any free one if somebody has it."""
-    for port in (PREFERRED_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-    raise DemoError("no free port on 127.0.0.1")

@@ -1,4 +1,4 @@
-"""A receiver for the demo's notifications: what zsr tells its admin is shown below the table."""
+"""A receiver for the demo's notifications: what zsr, or Alertmanager, tells its admin is shown below the table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -28,14 +29,21 @@ class Inbox:
     messages: list[Notification] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
-        """Handle one POST of apprise's json:// target."""
+        """Handle one POST of apprise's json:// target, or of Alertmanager's webhook."""
         try:
             facts = json.loads(await request.text())
-            message = Notification(time.time(), str(facts["title"]), str(facts["message"]))
+            title, body = _of_alertmanager(facts) if "alerts" in facts else (facts["title"], facts["message"])
         except (ValueError, KeyError, TypeError):
-            return web.Response(status=400, text="a JSON object with title and message is expected\n")
-        self.messages.append(message)
+            return web.Response(status=400, text="a JSON object with title and message, or alerts, is expected\n")
+        self.messages.append(Notification(time.time(), str(title), str(body)))
         return web.Response()
+
+
+def _of_alertmanager(facts: dict[str, Any]) -> tuple[str, str]:
+    """Title and body of what Alertmanager posts (its webhook format, version 4)."""
+    names = sorted({alert["labels"]["alertname"] for alert in facts["alerts"]})
+    told = [f"{alert['status']}: {alert['annotations'].get('description', '')}" for alert in facts["alerts"]]
+    return f"Alertmanager, {facts['status']}: {', '.join(names)}", "\n".join(told)
 
 
 @asynccontextmanager

@@ -21,14 +21,6 @@ for program in node npm chromium python3; do
     command -v "$program" >/dev/null || { echo "render.sh: $program is not installed" >&2; exit 2; }
 done
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/zsr/render/$(sha256sum "$here/package.json" | cut -c1-12)
-if [ ! -e "$cache/.complete" ]; then
-    mkdir -p "$cache"
-    cp "$here/package.json" "$cache/"
-    (cd "$cache" && npm install --legacy-peer-deps --no-audit --no-fund --loglevel=error)
-    touch "$cache/.complete"
-fi
-
 work=$(mktemp -d)
 server=
 finish() {
@@ -37,12 +29,8 @@ finish() {
 }
 trap finish EXIT
 
-cp "$here"/*.{jsx,js,mjs,html} "$work/"
+"$here/prepare.sh" "$work"
 cp "$dashboard" "$work/dashboard.json"
-ln -s "$cache/node_modules" "$work/node_modules"
-mkdir -p "$work/public/build"
-ln -s "$cache/node_modules/@grafana/ui/dist/public/img" "$work/public/build/img"
-(cd "$work" && node build.mjs)
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 python3 -m http.server --bind 127.0.0.1 --directory "$work" "$port" >/dev/null 2>&1 &

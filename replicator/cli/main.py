@@ -22,6 +22,7 @@ _COMMANDS = {
     "adopt": ("replicator.cli.adopt:adopt", "Take over what is on the target already."),
     "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
     "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
+    "check": ("replicator.cli.check:check", "Say whether replication is well, for Nagios and Icinga."),
     "config": ("replicator.cli.config:config", "Check the settings of this node and of the cluster."),
     "create-local-job": ("replicator.cli.jobs:create_local_job", "Create a job."),
     "daemon": ("replicator.cli.daemon:daemon", "Replicate on schedule, until told to stop."),
@@ -87,7 +88,7 @@ class _Zsr(click.Group):
 @click.version_option(__version__, prog_name="zsr")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # reading it tells better what is wrong
     help="Settings of this node (else $ZSR_CONFIG, else /etc/zsr/zsr.toml).",
 )
 def cli(config: Path | None) -> None:

@@ -35,12 +35,12 @@ def _jobs(node: Settings) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = ask_daemon(node, {"verb": "status"})["jobs"]
     except NoDaemonError:
-        return _remembered(node)
+        return remembered(node)
     return found
 
 
-def _remembered(node: Settings) -> list[dict[str, Any]]:
-    """Without a daemon: what ``state.db`` remembers."""
+def remembered(node: Settings) -> list[dict[str, Any]]:
+    """Without a daemon: what ``state.db`` remembers of this node's jobs, as the daemon would tell it."""
     from replicator.picture import job_json  # noqa: PLC0415 - quick start when the daemon answers
     from replicator.planning import plan_jobs  # noqa: PLC0415
     from replicator.status import statuses  # noqa: PLC0415

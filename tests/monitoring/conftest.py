@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.servers import free_port
 from exporter.plugin import ExporterPlugin
 from replicator.plugins import Core
-from tests.monitoring.prometheus import PATIENCE, POLL, Prometheus, binary, free_port, prometheus
+from tests.monitoring.prometheus import PATIENCE, POLL, Prometheus, binary, prometheus
 from tests.statuses import FakeCore
 
 

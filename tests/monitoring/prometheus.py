@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientSession
+
+from demo.prometheus import prometheus_command, prometheus_settings
+from demo.servers import ServerError, free_port, running
 
 POLL = 0.05
 PATIENCE = 20.0
@@ -112,13 +113,6 @@ def binary(name: str) -> str:
     return path
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
 async def prometheus(
     directory: Path,
@@ -128,68 +122,21 @@ async def prometheus(
     interval: str = "1s",
     job: str = "zsr",
     flags: Sequence[str] = (),
+    scrape: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Prometheus]:
-    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files."""
-    program = binary("prometheus")
-    settings = _write_settings(directory, targets, rules, interval, job)
-    port = free_port()
+    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files.
+
+    ``scrape``: further settings of its one scrape job.
+    """
+    listen = f"127.0.0.1:{free_port()}"
+    settings = prometheus_settings(targets, rules=rules, interval=interval, job=job, scrape=scrape)
+    command = prometheus_command(binary("prometheus"), directory, settings, listen)
     log = directory / "prometheus.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            f"--config.file={settings}",
-            f"--storage.tsdb.path={directory / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            *flags,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
     try:
-        async with ClientSession() as session:
-            server = Prometheus(f"http://127.0.0.1:{port}", session, log)
-            await _ready(server, session, process)
-            yield server
-    finally:
-        await _end(process)
-
-
-def _write_settings(directory: Path, targets: Sequence[str], rules: Sequence[Path], interval: str, job: str) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-        "rule_files": [str(path.resolve()) for path in rules],
-        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": list(targets)}]}],
-    }
-    path = directory / "prometheus.yml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-async def _ready(server: Prometheus, session: ClientSession, process: asyncio.subprocess.Process) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if process.returncode is not None:
-                    pytest.fail(f"prometheus ended with status {process.returncode}:\n{server.log()}")
-                try:
-                    async with session.get(f"{server.url}/-/ready") as response:
-                        if response.status == 200:
-                            return
-                except ClientError:
-                    pass
-                await asyncio.sleep(POLL)
-    except TimeoutError:
-        pytest.fail(f"prometheus did not become ready:\n{server.log()}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        async with (
+            running([*command, *flags], f"http://{listen}/-/ready", log),
+            ClientSession() as session,
+        ):
+            yield Prometheus(f"http://{listen}", session, log)
+    except ServerError as error:
+        pytest.fail(str(error))

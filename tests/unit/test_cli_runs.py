@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from replicator import foreground
-from replicator.control import Request, Say, serving
 from replicator.errors import BusyError, ConfigError, ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import JobId, Outcome
@@ -21,6 +18,7 @@ from replicator.picture import status_json
 from replicator.processes import this_process
 from tests.statuses import NOW, failing, healthy, never_ran, status, syncing
 from tests.unit.commandline import Zsr
+from tests.unit.fakedaemon import FakeDaemon
 
 JOB = JobId(100, 0)
 
@@ -31,46 +29,6 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     for job, target in (("100-0", "beta"), ("101-0", "beta"), ("200-0", "gamma")):
         zsr.well("create-local-job", job, target)
     return zsr
-
-
-class FakeDaemon:
-    """Answers on the control socket what a test puts into ``answers``, and keeps what it was asked."""
-
-    def __init__(self, path: Path) -> None:
-        self.asked: list[Request] = []
-        self.answers: dict[str, object] = {"ping": 4711}
-        self.lines: list[str] = []
-        self.hang_up_on: str | None = None
-        self._path = path
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._end = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
-
-    async def _serve(self) -> None:
-        async with serving(self._path, self._answer):
-            self._ready.set()
-            await self._end.wait()
-
-    async def _answer(self, request: Request, say: Say) -> object:
-        self.asked.append(request)
-        if request["verb"] == self.hang_up_on:
-            raise asyncio.CancelledError
-        answer = self.answers.get(str(request["verb"]))
-        for line in self.lines:
-            say(line)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture

@@ -1,0 +1,173 @@
+"""``zsr check``: the health of this node's replication for Nagios, Icinga and everybody who speaks their language.
+
+Output and exit status follow the Monitoring Plugins guidelines: one line with a verdict and performance data, details
+below it; 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. Whatever keeps the question from being answered is UNKNOWN, also a
+wrong option, for which other commands exit with 2: here that would be a false alarm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from replicator.cli.node import config_option, settings
+from replicator.concurrency import first_leaf
+from replicator.control import NoDaemonError, call
+from replicator.durations import words
+from replicator.errors import ConfigError, ZsrError
+from replicator.health import (
+    FAILURES,
+    Finding,
+    JobHealth,
+    Level,
+    daemon_findings,
+    job_health,
+    silent_daemon,
+    worst_first,
+)
+
+
+class _Check(click.Command):
+    """Ends with 3 and one line on standard output for all that other commands tell on standard error."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            _end_unknown(error.format_message())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the process' outermost frame: a traceback is no answer
+            cause = first_leaf(error)
+            expected = isinstance(cause, ZsrError | OSError)
+            _end_unknown(str(cause) if expected else f"unexpected {type(cause).__name__}: {cause}")
+
+
+def _end_unknown(why: str) -> NoReturn:
+    click.echo(f"ZSR UNKNOWN - {_plain(why)}")
+    sys.exit(Level.UNKNOWN)
+
+
+@click.command(cls=_Check)
+@click.option("--guest", type=int, help="Only the jobs of this guest.")
+@click.option("--rpo", "promise_only", is_flag=True, help="Judge the promise only, not failures, nodes and settings.")
+@click.option(
+    "--warning",
+    type=click.IntRange(1, 100),
+    default=80,
+    show_default=True,
+    metavar="PERCENT",
+    help="Warn when so much of a promise is used up.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the daemon may take to answer.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Details of the jobs that are well, too.")
+@config_option
+def check(guest: int | None, promise_only: bool, warning: int, timeout: float, verbose: bool) -> None:
+    """Say whether replication is well, for Nagios and Icinga.
+
+    Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name must not end a check in a locale without its letters
+    status, found = _ask(timeout, promise_only=promise_only)
+    chosen = [job for job in status["jobs"] if guest is None or job["guest"] == guest]
+    if guest is not None and not chosen:
+        raise ConfigError(f"Guest {guest} has no job on node {status['node']}.", advice="See: zsr list.")
+    if not found:
+        targets = [job["target"] for job in chosen if job["enabled"]]
+        found = daemon_findings(status, targets, promise_only=promise_only)
+    jobs = sorted(
+        (job_health(job, status["time"], warn_at=warning / 100, promise_only=promise_only) for job in chosen),
+        key=lambda job: (-job.level, -job.used),
+    )
+    findings = worst_first([*found, *(finding for job in jobs for finding in job.findings)])
+    level = max((finding.level for finding in findings), default=Level.OK)
+    click.echo(f"ZSR {level.name} - {_headline(findings, jobs)}|{_performance(jobs, promise_only=promise_only)}")
+    for finding in findings:
+        if verbose or finding.level is not Level.OK:
+            click.echo(f"[{finding.level.name}] {_plain(finding.text)}")
+    click.get_current_context().exit(level)
+
+
+def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[Finding]]:
+    """The daemon's status; without a daemon that answers, what is remembered, and that as a finding."""
+    node = settings()
+
+    async def asked() -> Any:
+        async with asyncio.timeout(timeout):
+            return await call(node.control, {"verb": "status"})
+
+    try:
+        return asyncio.run(asked()), []
+    except NoDaemonError:
+        why = "the daemon is not running, so nothing is replicated; this is what it left"
+    except TimeoutError:
+        why = f"the daemon does not answer within {words(timeout)}; this is what it wrote down"
+    from replicator.cli.status import remembered  # noqa: PLC0415 - quick start when the daemon answers
+
+    status = {"jobs": remembered(node), "node": node.node, "time": time.time()}
+    return status, [silent_daemon(why, promise_only=promise_only)]
+
+
+def _headline(findings: Sequence[Finding], jobs: Sequence[JobHealth]) -> str:
+    """The worst that was found, and how much more there is; if nothing, which promise has the least margin."""
+    bad = [finding for finding in findings if finding.level is not Level.OK]
+    if bad:
+        return _plain(bad[0].text) + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "")
+    if not jobs:
+        return "this node has no jobs"
+    held = [job for job in jobs if job.rpo is not None]
+    worst = max(held, key=lambda job: job.used, default=None)
+    if worst is None or worst.rpo is None:
+        return f"{_jobs(len(jobs))}, and nothing is promised"
+    margin = "no copy yet, but time for it" if worst.lag is None else f"{words(worst.lag)} of {words(worst.rpo)}"
+    return f"{len(held)} of {_jobs(len(jobs))} with a promise, all kept; least margin: {worst.id}, {margin}"
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
+
+
+def _performance(jobs: Sequence[JobHealth], *, promise_only: bool) -> str:
+    """The totals, then each job's numbers, worst first, so that a monitor that cuts long lines keeps what matters.
+
+    ``label=value[unit];warn;crit;min`` each; a threshold of N is passed by what is more than N. U is a value not known.
+    """
+    broken = sum(1 for job in jobs if job.level is Level.CRITICAL)
+    items = [f"jobs={len(jobs)};;;0", f"promises_broken={broken};;0;0"]
+    for job in jobs:
+        limits = ";;" if job.rpo is None else f";{_number(job.warning)};{_number(job.rpo)}"
+        items.append(f"{job.id}_lag={'U' if job.lag is None else f'{_number(job.lag)}s'}{limits};0")
+        if not promise_only:
+            items.append(f"{job.id}_failures={job.failures};{FAILURES - 1};;0")
+        if job.unreplicated is not None:
+            items.append(f"{job.id}_unreplicated={job.unreplicated}B;;;0")
+    return " ".join(items)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{round(value, 3):.12g}"
+
+
+def _plain(text: str) -> str:
+    """A text on one line, without the bar at which performance data begin."""
+    return " ".join(text.replace("|", "/").split())
