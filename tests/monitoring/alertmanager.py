@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -58,9 +58,7 @@ def hurried(port: int) -> dict[str, Any]:
 async def alertmanager(directory: Path, settings: Mapping[str, Any]) -> AsyncIterator[Alertmanager]:
     """Run Alertmanager with these settings while the context lasts."""
     program = binary("prometheus-alertmanager", package="prometheus-alertmanager")
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "alertmanager.yml"
-    file.write_text(yaml.safe_dump(dict(settings)))
+    file = _write(directory, settings)
     port = free_port()
     log = directory / "alertmanager.log"
     with log.open("wb") as output:
@@ -85,6 +83,17 @@ async def alertmanager(directory: Path, settings: Mapping[str, Any]) -> AsyncIte
             await process.wait()
 
 
+def _write(directory: Path, settings: Mapping[str, Any]) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(dict(settings)))
+    return file
+
+
+def _give_up(log: Path, words: str) -> NoReturn:
+    pytest.fail(f"alertmanager {words}:\n{log.read_text()}")
+
+
 async def _ready(url: str, session: ClientSession, process: asyncio.subprocess.Process, log: Path) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
@@ -97,5 +106,5 @@ async def _ready(url: str, session: ClientSession, process: asyncio.subprocess.P
                     pass
                 await asyncio.sleep(POLL)
     except TimeoutError:
-        pytest.fail(f"alertmanager did not become ready:\n{log.read_text()}")
-    pytest.fail(f"alertmanager ended with status {process.returncode}:\n{log.read_text()}")
+        _give_up(log, "did not become ready")
+    _give_up(log, f"ended with status {process.returncode}")

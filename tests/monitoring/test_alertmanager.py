@@ -126,9 +126,7 @@ def test_amtool_accepts_the_example() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("severity", "receiver"), [("critical", "now"), ("warning", "by-day"), ("info", "by-day")]
-)
+@pytest.mark.parametrize(("severity", "receiver"), [("critical", "now"), ("warning", "by-day"), ("info", "by-day")])
 def test_a_severity_goes_where_it_belongs(severity: str, receiver: str) -> None:
     amtool = binary("amtool", package="prometheus-alertmanager")
     done = subprocess.run(
@@ -189,9 +187,7 @@ async def test_a_warning_holds_back_no_page(desk: Desk) -> None:
 
 async def test_what_has_another_cause_is_told_beside_a_dead_node(desk: Desk) -> None:
     elsewhere = {"instance": "pve1:9847", "source": "pve1", "target": "pve3", "guest": "500", "zsr_job": "500-0"}
-    told = await desk.told(
-        [*failing_to("pve2", source="pve1"), down("pve2"), alert("ZsrRpoBreached", **elsewhere)]
-    )
+    told = await desk.told([*failing_to("pve2", source="pve1"), down("pve2"), alert("ZsrRpoBreached", **elsewhere)])
 
     assert told == [("now", "ZsrDaemonDown", 1), ("now", "ZsrRpoBreached", 1)]
 
