@@ -2,8 +2,8 @@
 
 pint (Cloudflare's linter of Prometheus rules) is a Go program that Debian does not have. Of its checks those are here
 that make sense for rules which are shipped; the metrics with their types and labels are those of the exporter's
-catalogue. Which labels an expression has is worked out in `tests.ruleslabels`. One line a remark, exit status 1 if there
-is any.
+catalogue. Which labels an expression has is worked out in `tests.ruleslabels`. One line a remark, exit status 1 if
+there is any.
 """
 
 from __future__ import annotations
