@@ -107,7 +107,7 @@ def _of_rule(rule: Mapping[str, Any], group: Mapping[str, Any], known: Known) ->
     name = rule.get("alert") or rule["record"]
     where = f"{group['name']}/{name}"
     expression = promql.parse(rule["expr"])
-    for check in (_counters, _windows, _regular_expressions, _values):
+    for check in CHECKS:
         for words in check(expression, known):
             yield Remark(where, CHECKS[check], words)
     try:
@@ -202,11 +202,22 @@ def _values(expression: promql.Expr, known: Known) -> Iterator[str]:
                     yield f"{matcher.name} is never {value!r}"
 
 
+def _brackets(expression: promql.Expr, known: Known) -> Iterator[str]:
+    """``a or b unless c`` takes c away from b only; whoever means that says so with brackets."""
+    del known
+    for node in nodes_of(expression):
+        if isinstance(node, promql.BinaryExpr) and str(node.op) == "or":
+            for side in (node.lhs, node.rhs):
+                if isinstance(side, promql.BinaryExpr) and str(side.op) in ("and", "unless"):
+                    yield f"'{side.op}' binds tighter than the 'or' beside it; put brackets"
+
+
 CHECKS: dict[Callable[[promql.Expr, Known], Iterator[str]], str] = {
     _counters: "promql/counter",
     _windows: "promql/range_query",
     _regular_expressions: "promql/regexp",
     _values: "promql/series",
+    _brackets: "promql/precedence",
 }
 
 

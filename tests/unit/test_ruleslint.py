@@ -49,6 +49,10 @@ def test_a_good_rule_has_no_remark() -> None:
             "zsr_job_rpo_seconds > on (job, instance, zsr_job) group_left (pool) zsr_job_last_duration_seconds",
             "promql/vector_matching",
         ),
+        (
+            "zsr_job_rpo_seconds > 5 or zsr_job_last_duration_seconds > 5 unless zsr_job_run_start_timestamp_seconds",
+            "promql/precedence",
+        ),
         ("zsr_node_reachable == 0", "alerts/template"),
         ("zsr_job_rpo_seconds > on (job, zsr_job) zsr_job_last_duration_seconds", "alerts/template"),
     ],
