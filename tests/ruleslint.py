@@ -107,9 +107,9 @@ def _of_rule(rule: Mapping[str, Any], group: Mapping[str, Any], known: Known) ->
     name = rule.get("alert") or rule["record"]
     where = f"{group['name']}/{name}"
     expression = promql.parse(rule["expr"])
-    for check in CHECKS:
+    for check, called in CHECKS.items():
         for words in check(expression, known):
-            yield Remark(where, CHECKS[check], words)
+            yield Remark(where, called, words)
     try:
         labels = labels_of(expression, {name: NOT_YET} | known.labels)
     except LabelError as error:
