@@ -102,11 +102,11 @@ class Prometheus:
         return {each.labels["instance"]: int(each.value) for each in counted}
 
 
-def binary(name: str) -> str:
+def binary(name: str, package: str = "prometheus") -> str:
     """The path of one of Debian's tools; without it the test is skipped, or failed when ``CI=true``."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed (apt-get install prometheus)"
+        message = f"{name} is not installed (apt-get install {package})"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
