@@ -99,12 +99,23 @@ def jobs(picture: Picture) -> Iterator[Family]:
         [((name, outcome), count) for name, job in known for outcome, count in _runs(job)],
     )
     yield Family(catalogue.JOB_ERRORS, [sample for name, job in known for sample in _errors(name, job)])
+    marks = picture.status.source_snapshots
+    counts = ((name, marks.get(job.job.id)) for name, job in known)
+    yield Family(catalogue.SOURCE_SNAPSHOTS, [((name,), count) for name, count in counts if count is not None])
 
 
 def nodes(picture: Picture) -> Iterator[Family]:
     """The other nodes, as the last contact found them."""
-    reachable = picture.status.reachable
+    reachable, skew = picture.status.reachable, picture.status.clock_skew
     yield Family(catalogue.NODE_REACHABLE, [((node,), int(reachable[node])) for node in sorted(reachable)])
+    yield Family(catalogue.CLOCK_SKEW, [((node,), skew[node]) for node in sorted(skew)])
+
+
+def pools(picture: Picture) -> Iterator[Family]:
+    """The pools of this node, as the last look found them."""
+    found = picture.status.pools
+    yield Family(catalogue.POOL_SIZE, [((space.pool, space.role.value), space.size) for space in found])
+    yield Family(catalogue.POOL_FREE, [((space.pool, space.role.value), space.free) for space in found])
 
 
 def replicas(picture: Picture) -> Iterator[AnyFamily]:
@@ -145,6 +156,7 @@ COLLECTORS: Mapping[str, Callable[[Picture], Iterable[AnyFamily]]] = {
     "jobs": jobs,
     "nodes": nodes,
     "replicas": replicas,
+    "pools": pools,
     "scheduler": scheduler,
     "notifications": notifications,
 }
@@ -174,6 +186,12 @@ def _next_run(job: JobStatus) -> float | None:
     return None if job.transfer else job.next_run
 
 
+def _created(job: JobStatus) -> float | None:
+    """Left out where nobody needs it, so that a job has no more than 40 series in the middle of a transfer."""
+    needless = job.state.last_sync and _transferred(job) is not None
+    return None if needless else _time(job.state.created)
+
+
 def _transferred(job: JobStatus) -> float | None:
     return job.transfer.done_bytes if job.transfer and job.transfer.transferring else None
 
@@ -187,7 +205,7 @@ _JOB_VALUES: tuple[tuple[Metric, Callable[[JobStatus], float | None]], ...] = (
     (catalogue.JOB_LAST_TRY, lambda job: _time(job.state.last_start)),
     (catalogue.JOB_NEXT_RUN, _next_run),
     (catalogue.JOB_RPO, lambda job: job.rpo),
-    (catalogue.JOB_CREATED, lambda job: _time(job.state.created)),
+    (catalogue.JOB_CREATED, _created),
     (catalogue.JOB_RUN_START, lambda job: job.transfer.start if job.transfer else None),
     (catalogue.JOB_LAST_DURATION, lambda job: job.state.last_duration),
     (catalogue.JOB_LAST_SENT, lambda job: job.state.last_sent_bytes),

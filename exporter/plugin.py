@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
+from exporter.server import load, serving
 from exporter.settings import read_settings
-from exporter.web import serving
 from replicator.errors import ConfigError
 from replicator.plugins import Core, Problem
 
@@ -21,7 +20,15 @@ class ExporterPlugin:
     def check(self, settings: object) -> list[Problem]:
         """All that is wrong with the section; None (absent) is right and means the defaults."""
         found = read_settings(settings)
-        return found if isinstance(found, list) else []
+        if isinstance(found, list):
+            return found
+        if not found.enabled or found.web_config is None:
+            return []
+        try:
+            load(found.web_config)
+        except ConfigError as error:
+            return [Problem("web_config", repr(str(found.web_config)), str(error))]
+        return []
 
     async def run(self, core: Core, settings: object) -> None:
         """Serve until cancelled; returns at once when ``enabled = false``.
@@ -34,6 +41,6 @@ class ExporterPlugin:
         if not found.enabled:
             log.info("The exporter is switched off (exporter.enabled = false).")
             return
-        async with serving(core, found.listen) as addresses:
-            log.info("Metrics are served on %s.", ", ".join(f"http://{address}/metrics" for address in addresses))
-            await asyncio.Event().wait()
+        async with serving(core, found) as server:
+            log.info("Metrics are served on %s.", ", ".join(server.urls))
+            await server.follow()

@@ -22,6 +22,7 @@ from replicator.core import CoreView, RunDurations
 from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.jobs import Job, JobId, JobState, Outcome
 from replicator.nodes import Nodes
+from replicator.outlook import Outlook
 from replicator.picture import status_json
 from replicator.planning import plan_jobs
 from replicator.plugins import Plugin, Status
@@ -30,7 +31,6 @@ from replicator.replication.progress import Progress
 from replicator.schedule import Scheduled, choose, due, next_run
 from replicator.state import State
 from replicator.status import Planned, statuses
-from replicator.survey import Survey, survey
 from replicator.worker import ActiveRun, Worker, close_interrupted
 
 _log = logging.getLogger("zsr.daemon")
@@ -39,7 +39,6 @@ LOOK_AGAIN = 2.0
 """The longest that the scheduler sleeps, in seconds, so that a jump of the clock is noticed."""
 
 PROBE_EVERY = 60.0
-SURVEY_EVERY = 60.0
 PLUGIN_PAUSE = 30.0
 """Seconds until a plugin that ended with an error is begun anew."""
 PUT_OFF = 10.0
@@ -73,7 +72,8 @@ class Daemon:
         self._store = store
         self._state = state
         self._clock = clock
-        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout, clock=clock)
+        self._outlook = Outlook(self._nodes, settings.node, state)
         self._worker = Worker(settings, store, state, self._nodes, clock, progress)
         self._core = CoreView(state, self.status)
         self._durations = RunDurations()
@@ -87,9 +87,7 @@ class Daemon:
         self._catching_up = asyncio.Lock()
         self._wake = asyncio.Event()
         self._started = clock()
-        self._zfs_version: str | None = None
         self._loop_lag = 0.0
-        self._survey_found = Survey()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -109,7 +107,8 @@ class Daemon:
                     group.create_task(self._attend_plugin(name, plugin))
                 group.create_task(self._watch_loop())
                 group.create_task(self._probe_targets())
-                group.create_task(self._survey())
+                group.create_task(self._outlook.look(lambda: self._reading.cluster, self._jobs))
+                group.create_task(self._outlook.compare_clocks())
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs", __version__, self._settings.node, len(self._plan))
         finally:
@@ -264,19 +263,8 @@ class Daemon:
             self._answered[node] = self._clock()
             self._wake.set()
 
-    async def _survey(self) -> None:
-        """What is not replicated yet, on a slow timer; a scrape never asks ZFS."""
-        client = self._nodes.client(self._settings.node)
-        while True:
-            try:
-                if self._zfs_version is None:
-                    self._zfs_version = (await client.features()).version
-                jobs = [planned.job for planned in self._plan.values()]
-                self._survey_found = await survey(self._reading.cluster, jobs, client)
-                await asyncio.to_thread(self._state.set_unreplicated, self._survey_found.unreplicated)
-            except ZsrError as error:
-                _log.warning("ZFS of this node could not be asked: %s", error)
-            await asyncio.sleep(SURVEY_EVERY)
+    def _jobs(self) -> list[Job]:
+        return [planned.job for planned in self._plan.values()]
 
     async def _watch_loop(self) -> None:
         """How late the event loop comes to a task that should run every second."""
@@ -304,7 +292,8 @@ class Daemon:
     def status(self) -> Status:
         """The picture of this moment, without any I/O."""
         now = self._clock()
-        reading = self._reading.status
+        reading, survey = self._reading.status, self._outlook.survey
+        obstacles = (*reading.obstacles, *self._outlook.problems)
         active = {job: going.active for job, going in self._going.items() if going.active is not None}
         waiting = self._waiting(now)
         oldest = min((self._due_since(scheduled.id) for scheduled in waiting), default=now)
@@ -312,9 +301,9 @@ class Daemon:
             time=now,
             node=self._settings.node,
             version=__version__,
-            zfs_version=self._zfs_version or "unknown",
+            zfs_version=self._outlook.zfs_version or "unknown",
             started=self._started,
-            ready=reading.last_success > 0 and self._zfs_version is not None,
+            ready=not obstacles,
             jobs=statuses(self._plan, self._reading.cluster, self._settings.node, self._states, active, now),
             reachable=self._nodes.reachable,
             queue_length=len(waiting),
@@ -322,8 +311,13 @@ class Daemon:
             event_loop_lag=self._loop_lag,
             config=reading,
             durations=self._durations.histograms(),
-            replicas=self._survey_found.replicas,
-            diverged=self._survey_found.diverged,
+            replicas=survey.replicas,
+            diverged=survey.diverged,
+            not_ready=obstacles,
+            nodes=tuple(self._reading.cluster.nodes.values()),
+            pools=survey.pools,
+            clock_skew=self._nodes.clock_skew,
+            source_snapshots=survey.marks,
         )
 
     def _waiting(self, now: float) -> list[Scheduled]:

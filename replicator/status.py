@@ -35,7 +35,12 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
 
 
 def job_status(
-    planned: Planned, cluster: Cluster, node: str, state: JobState, active: ActiveRun | None, now: float
+    planned: Planned,
+    cluster: Cluster,
+    node: str,
+    state: JobState,
+    active: ActiveRun | None,
+    now: float,
 ) -> JobStatus:
     """One job as it is now; slots that passed without a start count as missed before the next start comes."""
     job, scheduled = planned.job, planned.scheduled

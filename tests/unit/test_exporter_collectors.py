@@ -281,7 +281,7 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
-    assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "replicas", "scheduler", "notifications"}
+    assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "replicas", "pools", "scheduler", "notifications"}
     for name in COLLECTORS:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
