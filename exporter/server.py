@@ -11,9 +11,10 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -39,6 +40,15 @@ LOOK_AGAIN = 1.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A web configuration, its TLS, and what its files were before they were read: no later change can be missed."""
+
+    config: WebConfig
+    context: ssl.SSLContext | None = None
+    stamps: tuple[object, ...] = ()
+
+
 class Server:
     """The sites on all sockets. ``config`` of the guard is what is in force."""
 
@@ -47,6 +57,7 @@ class Server:
         self._ears = ears
         self._guard = guard
         self._sites: list[web.SockSite] = []
+        self._loaded = Loaded(guard.config)
 
     @property
     def addresses(self) -> list[Address]:
@@ -59,37 +70,40 @@ class Server:
         secure = "https" if self._guard.config.tls else "http"
         return [f"{secure}://{ear.address}/metrics" if ear.is_tcp else str(ear.address) for ear in self._ears]
 
-    async def take(self, config: WebConfig, context: ssl.SSLContext | None) -> None:
+    async def take(self, loaded: Loaded) -> None:
         """Serve by this configuration from now on; unix sockets speak no TLS, for they reach nobody's network."""
         for site in self._sites:
             await site.stop()
-        self._guard.config = config
+        self._loaded = loaded
+        self._guard.config = loaded.config
         self._sites = [
-            web.SockSite(self._runner, ear.socket.dup(), ssl_context=context if ear.is_tcp else None)
+            web.SockSite(self._runner, ear.socket.dup(), ssl_context=loaded.context if ear.is_tcp else None)
             for ear in self._ears
         ]
         for site in self._sites:
             await site.start()
 
     async def follow(self) -> None:
-        """Take over what changes in the files of the web configuration; ends by cancellation only."""
-        seen = await asyncio.to_thread(_stamps, self._guard.config)
+        """Take over what changes in the files of the web configuration; ends by cancellation only.
+
+        What was wrong is tried again each time, for what is missing may be a file that only the new one names.
+        """
+        problem = ""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
-            config = self._guard.config
-            now = await asyncio.to_thread(_stamps, config)
-            if now == seen:
+            config = self._loaded.config
+            if not problem and await asyncio.to_thread(_stamps, config.files) == self._loaded.stamps:
                 continue
-            seen = now
             try:
-                fresh, context = await asyncio.to_thread(load, config.path)
+                fresh = await asyncio.to_thread(load, config.path)
             except ConfigError as error:
-                _log.error("%s The last good web configuration stays in force.", error)
+                if str(error) != problem:
+                    _log.error("%s The last good web configuration stays in force.", error)
+                problem = str(error)
                 continue
-            await self.take(fresh, context)
+            problem = ""
+            await self.take(fresh)
             _log.info("'%s' or a file that it names was changed and is in force.", config.path)
-            if fresh.files != config.files:  # read once more: no change between the two can be missed
-                seen = []
 
 
 @asynccontextmanager
@@ -99,12 +113,12 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
     Raises:
         ConfigError: one of them cannot be listened on, or the web configuration is wrong.
     """
-    config, context = await asyncio.to_thread(load, settings.web_config)
+    loaded = await asyncio.to_thread(load, settings.web_config)
     async with AsyncExitStack() as stack:
         ears = await stack.enter_async_context(listening(settings.listen, os.environ))
         renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exporter")
         stack.callback(renderer.shutdown, wait=False, cancel_futures=True)
-        guard = Guard(config)
+        guard = Guard(loaded.config)
         stack.callback(guard.close)
         sd_target = settings.sd_target or default_sd_target(settings.listen)
         app = make_app(core, renderer, guard, sd_target)
@@ -112,15 +126,19 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         server = Server(runner, ears, guard)
-        await server.take(config, context)
+        await server.take(loaded)
         yield server
 
 
-def load(path: Path | None) -> tuple[WebConfig, ssl.SSLContext | None]:
+def load(path: Path | None) -> Loaded:
     """A web configuration and its TLS; without a path the one that asks for nothing. Raises ConfigError."""
-    config = WebConfig() if path is None else read_web_config(path)
-    return config, make_context(config)
+    if path is None:
+        return Loaded(WebConfig())
+    stamp = stamp_of(path)
+    config = read_web_config(path)
+    others = _stamps(config.files[1:])
+    return Loaded(config, make_context(config), (stamp, *others))
 
 
-def _stamps(config: WebConfig) -> list[object]:
-    return [stamp_of(path) for path in config.files]
+def _stamps(files: Iterable[Path]) -> tuple[object, ...]:
+    return tuple(stamp_of(path) for path in files)

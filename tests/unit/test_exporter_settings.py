@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.addresses import Listen, parse_listen
+from exporter.addresses import Activated, Address, Listen, UnixListen, parse_listen
 from exporter.plugin import ExporterPlugin
 from exporter.settings import Settings, read_settings
 from replicator.plugins import Plugin
@@ -72,6 +72,33 @@ def test_a_wrong_address_is_refused_with_what_is_allowed(text: str) -> None:
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     listen = parse_listen(text)
     assert listen is None or parse_listen(str(listen)) == listen
+
+
+@pytest.mark.parametrize(
+    ("value", "listen"),
+    [
+        ("unix:/run/zsr/exporter.sock", (UnixListen("/run/zsr/exporter.sock"),)),
+        ("systemd", (Activated(),)),
+        (["[::1]:1", "unix:/run/a b/ü.sock"], (Listen("::1", 1), UnixListen("/run/a b/ü.sock"))),
+    ],
+)
+def test_several_addresses_and_sockets_are_taken(value: object, listen: tuple[Address, ...]) -> None:
+    found = read_settings({"listen": value})
+    assert isinstance(found, Settings)
+    assert found.listen == listen
+    assert tuple(parse_listen(str(address)) for address in listen) == listen
+
+
+@pytest.mark.parametrize("value", [[], [":1", ":1"], [":1", 2], ["unix:x"], ["unix:/"], ["unix:/" + "x" * 107], None])
+def test_a_wrong_list_of_addresses_is_refused(value: object) -> None:
+    (problem,) = ExporterPlugin().check({"listen": value})
+    assert problem.key == "listen"
+
+
+@pytest.mark.parametrize("value", ["web-config.yml", "", 1, ["/etc/web-config.yml"]])
+def test_the_web_configuration_is_named_by_an_absolute_path(value: object) -> None:
+    (problem,) = ExporterPlugin().check({"web_config": value})
+    assert problem.key == "web_config"
 
 
 def test_all_problems_are_told_at_once() -> None:
