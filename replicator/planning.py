@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import tzinfo
 from functools import lru_cache
+from math import inf
 
 from replicator.calendar import CalendarEvent
 from replicator.cluster.store import Cluster
 from replicator.errors import ErrorClass
-from replicator.jobs import Job, JobId, JobState
+from replicator.jobs import Guest, Job, JobId, JobState
 from replicator.schedule import Scheduled, rpo
-from replicator.status import Planned
+from replicator.status import Planned, draw_resting
 from replicator.zones import zone
 
 CLOCK_SLACK = 60.0
@@ -29,22 +30,74 @@ def plan_jobs(
     default_zone: tzinfo,
     answered: Mapping[str, float],
     now: float,
+    before: Mapping[JobId, Planned] | None = None,
 ) -> dict[JobId, Planned]:
-    """What the scheduler needs of every job of a node.
+    """What the scheduler needs of every job of a node, by id.
 
-    ``answered`` holds, for targets that did not answer once and do so again, since when.
+    Args:
+        cluster: what should happen.
+        node: the node's name.
+        states: what is remembered of its jobs.
+        default_zone: of schedules that name none.
+        answered: for targets that did not answer once and do so again, since when.
+        now: unix time.
+        before: an earlier plan, of which all is kept that still holds: of thousands of jobs few change in a moment.
     """
-    return {
-        job.id: _planned(job, states.get(job.id) or JobState(created=now), default_zone, answered.get(job.target), now)
-        for job in cluster.jobs_of(node)
-    }
+    known = before or {}
+    plan = {}
+    for job in cluster.jobs_of(node):
+        state = states.get(job.id) or JobState(created=now)
+        guest = cluster.guests.get(job.id.guest)
+        source = guest.node if guest else node
+        its_zone = zone(job.timezone) if job.timezone else default_zone
+        since = _answered_since(state, answered.get(job.target))
+        planned = known.get(job.id)
+        if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now):
+            planned = _plan(job, guest, source, state, its_zone, since, now)
+        plan[job.id] = planned
+    return plan
 
 
-def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float | None, now: float) -> Planned:
-    its_zone = zone(job.timezone) if job.timezone else default_zone
-    event = CalendarEvent.parse(job.schedule)
+def _answered_since(state: JobState, at: float | None) -> float | None:
+    """Since when a target answers that did not at the last attempt; None where that is no news."""
     unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
-    news = answered_at is not None and answered_at > state.last_start
+    return at if unreachable and at is not None and at > state.last_start else None
+
+
+def _holds(
+    planned: Planned,
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> bool:
+    """Whether a job would be planned just so again; that its facts are the very same is seen without comparing them."""
+    resting, scheduled = planned.resting, planned.scheduled
+    return (
+        resting.state is state
+        and resting.job is job
+        and resting.guest is guest
+        and resting.source == source
+        and scheduled.zone is its_zone
+        and scheduled.answered_at == answered_at
+        and planned.drawn <= now < planned.until
+    )
+
+
+def _plan(
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> Planned:
+    event = CalendarEvent.parse(job.schedule)
+    year = now // _YEAR * _YEAR
     scheduled = Scheduled(
         id=job.id,
         event=event,
@@ -54,9 +107,15 @@ def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float
         disabled=job.disabled,
         removing=job.removal is not None,
         target=job.target,
-        answered_at=answered_at if unreachable and news else None,
+        answered_at=answered_at,
     )
-    return Planned(job, scheduled, _promise(job.schedule, job.rpo, now // _YEAR * _YEAR))
+    resting = draw_resting(scheduled, job, guest, source, state, _promise(job.schedule, job.rpo, year), now)
+    changes = [year + _YEAR]
+    if state.last_try > now + CLOCK_SLACK:
+        changes.append(state.last_try - CLOCK_SLACK)
+    if state.slots_from > 0:
+        changes.append(event.next(max(now, state.slots_from), its_zone) or inf)
+    return Planned(job, scheduled, resting.next_run, resting, now, min(changes))
 
 
 @lru_cache(maxsize=4096)
