@@ -15,15 +15,17 @@ from typing import Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from exporter.collectors import Picture, collect, take_picture
+from exporter.collectors import collect, take_picture
 from exporter.discovery import target_groups
 from exporter.exposition import Format, accepts_gzip, choose_format, render
 from exporter.guard import Guard
+from exporter.joblines import JobLines
 from exporter.page import render_page
-from replicator.plugins import Core
+from replicator.plugins import Core, Status
 
 CORE = web.AppKey("CORE", Core)
 RENDERER = web.AppKey("RENDERER", Executor)
+JOB_LINES = web.AppKey("JOB_LINES", JobLines)
 GUARD = web.AppKey("GUARD", Guard)
 SD_TARGET = web.AppKey("SD_TARGET", str)
 HEALTHY = "/-/healthy"
@@ -58,6 +60,7 @@ def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> we
     app[CORE] = core
     app[RENDERER] = renderer
     app[GUARD] = guard
+    app[JOB_LINES] = JobLines()
     app[SD_TARGET] = sd_target
     app.on_response_prepare.append(_secure)
     app.add_routes(
@@ -75,8 +78,8 @@ def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> we
 async def _metrics(request: web.Request) -> web.Response:
     form = choose_format(",".join(request.headers.getall("Accept", [])))
     compress = accepts_gzip(",".join(request.headers.getall("Accept-Encoding", [])))
-    picture = take_picture(request.app[CORE])
-    body = await _in_thread(request, _render, picture, form, compress)
+    core = request.app[CORE]
+    body = await _in_thread(request, _render, core, core.status(), request.app[JOB_LINES], form, compress)
     headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
     if compress:
         headers["Content-Encoding"] = "gzip"
@@ -90,8 +93,8 @@ async def _in_thread(
     return await loop.run_in_executor(request.app[RENDERER], partial(work, *args, **kwargs))
 
 
-def _render(picture: Picture, form: Format, compress: bool) -> bytes:
-    return render(collect(picture), form, compress=compress)
+def _render(core: Core, status: Status, kept: JobLines, form: Format, compress: bool) -> bytes:
+    return render(collect(take_picture(core, status), kept), form, compress=compress)
 
 
 async def _page(request: web.Request) -> web.Response:
