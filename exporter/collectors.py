@@ -16,7 +16,7 @@ from time import perf_counter
 
 from exporter import catalogue
 from exporter.catalogue import Metric
-from exporter.families import AnyFamily, Family, HistogramFamily, Sample
+from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample
 from exporter.joblines import JobLines
 from exporter.process import process_families
 from replicator.jobs import Outcome
@@ -91,9 +91,10 @@ def jobs(picture: Picture, kept: JobLines) -> Iterator[AnyFamily]:
     """Every job of this node; at most 40 series each (DESIGN 8)."""
     known = picture.status.jobs
     yield from kept.families(known)
-    marks = picture.status.source_snapshots
-    counts = ((str(job.job.id), marks.get(job.job.id)) for job in known)
-    yield Family(catalogue.SOURCE_SNAPSHOTS, [((name,), count) for name, count in counts if count is not None])
+    metric, marks = catalogue.SOURCE_SNAPSHOTS, picture.status.source_snapshots
+    counts = ((job.job.id, marks.get(job.job.id)) for job in known)
+    lines = [f'{metric.name}{{zsr_job="{job}"}} {count}\n' for job, count in counts if count is not None]
+    yield LineFamily(metric, lines)
 
 
 def nodes(picture: Picture) -> Iterator[Family]:

@@ -58,7 +58,7 @@ class _Going:
 
 
 class Daemon:
-    """One node's daemon. ``clock`` tells unix time."""
+    """One node's daemon. ``clock`` tells unix time; ``settled`` is called when a new cluster is in force."""
 
     def __init__(
         self,
@@ -67,7 +67,9 @@ class Daemon:
         state: State,
         clock: Callable[[], float] = time.time,
         progress: Callable[[], Progress] = Progress,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
+        self._settled = settled
         self._settings = settings
         self._store = store
         self._state = state
@@ -87,6 +89,7 @@ class Daemon:
         self._catching_up = asyncio.Lock()
         self._wake = asyncio.Event()
         self._started = clock()
+        self._settled_for: Cluster | None = None
         self._loop_lag = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -122,6 +125,9 @@ class Daemon:
             if await self._reading.read_again():
                 await self._nodes.update(self._reading.cluster.nodes.values())
             await self._refresh()
+            if self._reading.cluster is not self._settled_for:
+                self._settled_for = self._reading.cluster
+                self._settled()
 
     async def _refresh(self) -> None:
         """Take over what ``state.db`` remembers, and plan anew."""

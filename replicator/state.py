@@ -67,7 +67,7 @@ class State:
     def __init__(self, connection: sqlite3.Connection, *, moved_aside: Path | None) -> None:
         self._db = connection
         self._lock = threading.RLock()
-        self._known: dict[JobId, tuple[tuple[object, ...], JobState]] = {}
+        self._known: dict[str, tuple[JobId, tuple[object, ...], JobState]] = {}
         self._known_at: tuple[int, int] | None = None
         self.moved_aside = moved_aside
 
@@ -138,22 +138,24 @@ class State:
             if version != self._known_at:
                 self._known = self._read_jobs()
                 self._known_at = version
-            return {job: state for job, (_, state) in self._known.items()}
+            return {job: state for job, _, state in self._known.values()}
 
-    def _read_jobs(self) -> dict[JobId, tuple[tuple[object, ...], JobState]]:
+    def _read_jobs(self) -> dict[str, tuple[JobId, tuple[object, ...], JobState]]:
+        """The jobs by name, with the row of each; row by row, so that of thousands none but a changed one stays."""
         errors: dict[str, list[tuple[ErrorClass, int]]] = {}
         for row in self._rows("SELECT job, class, count FROM job_errors ORDER BY class"):
             errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
-        known = {str(job): (job, *found) for job, found in self._known.items()}
         read = {}
-        for row in self._rows("SELECT * FROM job_state"):
-            name, counts = row["job"], tuple(errors.get(row["job"], ()))
-            facts = (*row, counts)
-            earlier = known.get(name)
-            if earlier is not None and earlier[1] == facts:
-                read[earlier[0]] = earlier[1:]
-            else:
-                read[JobId.parse(name)] = facts, _job_state(row, counts)
+        try:
+            for row in self._db.execute("SELECT * FROM job_state"):
+                name, facts = row["job"], tuple(row)
+                counts = tuple(errors[name]) if name in errors else ()
+                known = self._known.get(name)
+                if known is None or known[1] != facts or known[2].errors != counts:
+                    known = JobId.parse(name), facts, _job_state(row, counts)
+                read[name] = known
+        except sqlite3.Error as error:
+            raise as_zsr_error(error, None) from error
         return read
 
     def job(self, job: JobId) -> JobState | None:
