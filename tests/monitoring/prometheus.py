@@ -10,7 +10,7 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,10 +128,14 @@ async def prometheus(
     interval: str = "1s",
     job: str = "zsr",
     flags: Sequence[str] = (),
+    scrape: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Prometheus]:
-    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files."""
+    """Run Prometheus while the context lasts: it scrapes ``host:port`` targets and evaluates rule files.
+
+    ``scrape``: further settings of its one scrape job.
+    """
     program = binary("prometheus")
-    settings = _write_settings(directory, targets, rules, interval, job)
+    settings = _write_settings(directory, targets, rules, interval, {"job_name": job, **(scrape or {})})
     port = free_port()
     log = directory / "prometheus.log"
     with log.open("wb") as output:
@@ -154,12 +158,14 @@ async def prometheus(
         await _end(process)
 
 
-def _write_settings(directory: Path, targets: Sequence[str], rules: Sequence[Path], interval: str, job: str) -> Path:
+def _write_settings(
+    directory: Path, targets: Sequence[str], rules: Sequence[Path], interval: str, scrape: Mapping[str, object]
+) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     settings = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(path.resolve()) for path in rules],
-        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [{"static_configs": [{"targets": list(targets)}] if targets else [], **scrape}],
     }
     path = directory / "prometheus.yml"
     path.write_text(yaml.safe_dump(settings))
