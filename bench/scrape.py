@@ -2,8 +2,8 @@
 
 The daemon is the real one with its state.db, scheduler and exporter; ``zfs`` is a script that prints an inventory, and
 another process notes 11 runs a second in state.db, as many as 10,000 jobs have that run every quarter of an hour. Then
-a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is in all times but
-``longest_computed``: see ``load``, and ``idle``, which is the same daemon without scrapes.
+a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is in all times: see ``load``, and
+how a process that does nothing stood still meanwhile. ``idle`` is the daemon without scrapes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ GOAL_SECONDS = 0.5
 GOAL_STALL = 0.05
 RUNS_A_SECOND = 11
 PROBE = 0.002
+PAUSE = 2.0
+IDLE_SECONDS = 70
+"""There is one look at ZFS in it."""
 _DICE = random.Random(1)  # noqa: S311 - sizes to look at, no secret
 _ZFS = """\
 #!/bin/sh
@@ -119,28 +122,31 @@ class Stalls:
     """How long the event loop came late to a task that wakes every `PROBE` seconds, since the last `take`."""
 
     def __init__(self) -> None:
-        self._longest = 0.0
-        self._held = 0.0
+        self._longest = [0.0, 0.0, 0.0]
 
     async def watch(self) -> None:
         """Measure for ever."""
         while True:
-            begin, own = time.perf_counter(), time.thread_time()
+            before = time.perf_counter(), time.process_time(), time.thread_time()
             await asyncio.sleep(PROBE)
-            self._longest = max(self._longest, time.perf_counter() - begin - PROBE)
-            self._held = max(self._held, time.thread_time() - own)
+            after = time.perf_counter(), time.process_time(), time.thread_time()
+            passed = [end - begin for begin, end in zip(before, after, strict=True)]
+            self._longest = [max(known, new) for known, new in zip(self._longest, passed, strict=True)]
 
     def take(self) -> dict[str, float]:
-        """The longest stall in seconds; and the longest that the loop's own thread computed between two wakes."""
-        found = {"longest_stall": round(self._longest, 4), "longest_computed": round(self._held, 4)}
-        self._longest = self._held = 0.0
+        """The longest between two wakes, in seconds.
+
+        ``stall``: that passed, whoever had the processor; ``own``: that this process computed meanwhile, in whichever
+        thread, so at most that much of it is our doing; ``loop``: that the loop's own thread computed.
+        """
+        names = ("longest_stall", "longest_own", "longest_loop")
+        found = {name: round(seconds, 4) for name, seconds in zip(names, self._longest, strict=True)}
+        self._longest = [0.0, 0.0, 0.0]
         return found
 
 
-async def _serve(folder: Path) -> None:
-    settings = load_settings(folder / "zsr.toml")
-    state = State.open(folder / "state.db")
-    stalls = Stalls()
+async def _tell(folder: Path, name: str, stalls: Stalls) -> asyncio.Server:
+    """Tell over a socket what was measured since somebody asked last."""
 
     async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -148,10 +154,24 @@ async def _serve(folder: Path) -> None:
         writer.write(json.dumps(answer).encode() + b"\n")
         writer.close()
 
+    return await asyncio.start_unix_server(tell, folder / name)
+
+
+async def _idle(folder: Path) -> None:
+    """A process that does nothing but measure: what stalls even it is the machine's doing."""
+    stalls = Stalls()
+    async with await _tell(folder, "idle.sock", stalls):
+        await stalls.watch()
+
+
+async def _serve(folder: Path) -> None:
+    settings = load_settings(folder / "zsr.toml")
+    state = State.open(folder / "state.db")
+    stalls = Stalls()
     store = FileStore(settings.cluster_path, settings.timezone)
     work = asyncio.ensure_future(Daemon(settings, store, state, settled=set_aside).run())
     watch = asyncio.ensure_future(stalls.watch())
-    server = await asyncio.start_unix_server(tell, folder / "stalls.sock")
+    server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     with suppress(asyncio.CancelledError):
         await work
@@ -178,12 +198,19 @@ async def _child(folder: Path, *words: str) -> AsyncIterator[asyncio.subprocess.
             await child.wait()
 
 
-async def _told(folder: Path) -> dict[str, float]:
-    reader, writer = await asyncio.open_unix_connection(folder / "stalls.sock")
+async def _told(folder: Path, name: str = "stalls.sock") -> dict[str, float]:
+    reader, writer = await asyncio.open_unix_connection(folder / name)
     writer.write(b"\n")
     answer: dict[str, float] = json.loads(await reader.readline())
     writer.close()
     return answer
+
+
+async def _stalls(folder: Path) -> dict[str, float]:
+    """How the daemon's loop stood still since somebody asked last, and how a process that does nothing did."""
+    daemon, nobody = await _told(folder), await _told(folder, "idle.sock")
+    found = {key: seconds for key, seconds in daemon.items() if key.startswith("longest")}
+    return {**found, "longest_stall_of_an_idle_process": nobody["longest_stall"]}
 
 
 async def _scrape(session: ClientSession, encoding: str) -> tuple[float, int, int]:
@@ -209,12 +236,12 @@ async def _ready(session: ClientSession) -> None:
 
 async def _rounds(session: ClientSession, folder: Path, encoding: str, count: int) -> dict[str, Any]:
     """So many scrapes, some seconds apart, as they come in life."""
-    await _told(folder)
+    await _stalls(folder)
     before, found = await _told(folder), []
     for _ in range(count):
         found.append(await _scrape(session, encoding))
-        await asyncio.sleep(2.0)
-    after = await _told(folder)
+        await asyncio.sleep(PAUSE)
+    stalls, after = await _stalls(folder), await _told(folder)
     times = sorted(seconds for seconds, _, _ in found)
     return {
         "scrapes": count,
@@ -222,31 +249,31 @@ async def _rounds(session: ClientSession, folder: Path, encoding: str, count: in
         "seconds_worst": round(times[-1], 3),
         "bytes": found[-1][1],
         **({"series": found[-1][2]} if found[-1][2] else {}),
-        "longest_stall": after["longest_stall"],
-        "longest_computed": after["longest_computed"],
-        "processor_seconds_per_scrape": round((after["cpu"] - before["cpu"]) / count, 3),
+        **stalls,
+        "processor_seconds": round((after["cpu"] - before["cpu"]) / count, 3),  # of a scrape and the pause after it
     }
 
 
 async def _prometheus(folder: Path, port: int, seconds: float) -> dict[str, Any]:
     """What a real Prometheus needs for it, which scrapes every five seconds."""
-    await _told(folder)
+    await _stalls(folder)
     address = f"127.0.0.1:{port}"
     async with prometheus(folder / "prometheus", [address], interval="5s") as server:
         await asyncio.sleep(seconds)
         worst = await server.query("max_over_time(scrape_duration_seconds[1h])")
+        usual = await server.query("quantile_over_time(0.5, scrape_duration_seconds[1h])")
         async with ClientSession() as session, session.get(f"{server.url}/metrics") as response:
             lines = (await response.text()).splitlines()
         own = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-        stalls = await _told(folder)
+        stalls = await _stalls(folder)
         return {
             "seconds": seconds,
-            "scrape_seconds_worst": round(worst[0].value, 3),
+            "scrape_seconds_median": round(usual[0].value, 3),
+            "scrape_seconds_worst": round(worst[0].value, 3),  # the first one, in which it makes all series
             "up": (await server.query("min_over_time(up[1h])"))[0].value,
             "head_series": int(float(own["prometheus_tsdb_head_series"])),
             "memory_mib": round(float(own["process_resident_memory_bytes"]) / 2**20),
-            "longest_stall": stalls["longest_stall"],
-            "longest_computed": stalls["longest_computed"],
+            **stalls,
         }
 
 
@@ -257,21 +284,26 @@ async def measure(jobs: int, rounds: int, seconds: float) -> dict[str, Any]:
         await asyncio.to_thread(prepare, folder, jobs, port)
         async with (
             _child(folder, "--serve", temporary),
+            _child(folder, "--idle", temporary),
             _child(folder, "--note-runs", temporary, "--jobs", str(jobs)),
             ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as session,
         ):
             await _ready(session)
-            await _told(folder)
-            first = await _scrape(session, "gzip")
-            begun = await _told(folder)
-            await asyncio.sleep(70)  # with one look at ZFS in it
-            idle = await _told(folder)
+            await _stalls(folder)
+            first, begun = await _scrape(session, "gzip"), await _stalls(folder)
+            before = await _told(folder)
+            await asyncio.sleep(IDLE_SECONDS)
+            idle, after = await _stalls(folder), await _told(folder)
             result = {
                 "jobs": jobs,
+                "nice": os.nice(0),
                 "goal_seconds": GOAL_SECONDS,
                 "goal_stall": GOAL_STALL,
-                "first_scrape": {"seconds": round(first[0], 3), "longest_stall": begun["longest_stall"]},
-                "idle": {key: idle[key] for key in ("longest_stall", "longest_computed")},
+                "first_scrape": {"seconds": round(first[0], 3), **begun},
+                "idle": {
+                    **idle,
+                    "processor_share": round((after["cpu"] - before["cpu"]) / IDLE_SECONDS, 3),
+                },
                 "gzip": await _rounds(session, folder, "gzip", rounds),
                 "plain": await _rounds(session, folder, "identity", rounds),
                 "prometheus": await _prometheus(folder, port, seconds),
@@ -285,14 +317,19 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--nice", type=int, default=0, help="priority, where others keep the machine busy")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--idle", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--note-runs", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
         asyncio.run(_serve(options.serve))
+    elif options.idle is not None:
+        asyncio.run(_idle(options.idle))
     elif options.note_runs is not None:
         keep_running(options.note_runs, options.jobs)
     else:
+        os.nice(options.nice)
         result = asyncio.run(measure(options.jobs, options.rounds, options.seconds))
         sys.stdout.write(f"{json.dumps(result, indent=1)}\nwritten: {save('scrape', {'scrape': result})}\n")
 

@@ -25,18 +25,15 @@ class JobLines:
     """The lines of all jobs of the last scrape. For one thread; costs some 4 KiB for each job."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[JobStatus, tuple[str, ...]]] = {}
+        self._kept: dict[int, tuple[JobStatus, tuple[str, ...]]] = {}
 
     def families(self, jobs: Iterable[JobStatus]) -> list[LineFamily]:
         """All families of these jobs; what other jobs had is forgotten."""
-        kept = {}
-        for job in jobs:
-            name = str(job.job.id)
-            known = self._kept.get(name)
-            kept[name] = known if known is not None and known[0] is job else (job, _lines(name, job))
-        self._kept = kept
-        texts = [lines for _, lines in kept.values()]
-        return [LineFamily(metric, [lines[index] for lines in texts]) for index, metric in enumerate(METRICS)]
+        # By the object's number, which nobody else can get while it is kept here.
+        self._kept = {id(job): self._kept.get(id(job)) or (job, _lines(str(job.job.id), job)) for job in jobs}
+        columns = zip(*(lines for _, lines in self._kept.values()), strict=True)
+        empty: Iterable[tuple[str, ...]] = ((),) * len(METRICS)
+        return [LineFamily(metric, c) for metric, c in zip(METRICS, columns if self._kept else empty, strict=True)]
 
 
 def _lines(name: str, job: JobStatus) -> tuple[str, ...]:
