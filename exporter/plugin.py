@@ -20,9 +20,12 @@ class ExporterPlugin:
     def check(self, settings: object) -> list[Problem]:
         """All that is wrong with the section; None (absent) is right and means the defaults."""
         found = read_settings(settings)
-        if isinstance(found, list):
-            return found
-        if not found.enabled or found.web_config is None:
+        return found if isinstance(found, list) else []
+
+    def inspect(self, settings: object) -> list[Problem]:
+        """What is wrong with the web configuration; the daemon begins without it, and the exporter is tried again."""
+        found = read_settings(settings)
+        if isinstance(found, list) or not found.enabled or found.web_config is None:
             return []
         try:
             load(found.web_config)

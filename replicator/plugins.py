@@ -201,3 +201,11 @@ class Plugin(Protocol):
 
     async def run(self, core: Core, settings: object) -> None:
         """Work until cancelled. ``settings`` has passed ``check``. An exception is logged and ends the plugin only."""
+
+
+@runtime_checkable
+class InspectingPlugin(Plugin, Protocol):
+    """A plugin whose section names files of its own. What is wrong in those does not keep the daemon from starting."""
+
+    def inspect(self, settings: object) -> list[Problem]:
+        """All that is wrong with the files that a section names which passed ``check``; for ``zsr config check``."""

@@ -300,6 +300,15 @@ async def test_a_key_of_another_certificate_is_an_error(core: FakeCore, files: C
 # --- where it listens
 
 
+async def test_all_addresses_are_those_of_both_families(core: FakeCore) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with running(core, Settings((Listen(None, port),))) as server:
+        for host in ("127.0.0.1", "[::1]")[: len(server.addresses)]:  # one on a machine without IPv6
+            async with ClientSession() as session, session.get(f"http://{host}:{port}/metrics") as response:
+                assert response.status == 200
+
+
 async def test_it_listens_on_several_addresses(core: FakeCore, tmp_path: Path) -> None:
     path = tmp_path / "exporter.sock"
     async with running(core, Settings((LOOPBACK, Listen("127.0.0.1", 0), UnixListen(str(path))))) as server:

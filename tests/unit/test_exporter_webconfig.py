@@ -11,6 +11,7 @@ from exporter.plugin import ExporterPlugin
 from exporter.tls import make_context
 from exporter.webconfig import SUITES, WebConfig, WebConfigError, read_web_config
 from replicator.errors import ConfigError
+from replicator.plugins import InspectingPlugin
 
 HASH = "$2y$10$EYxs8IOG46m9CtpB/XlPxO1ei7E4BjAen0SUv6di7mD4keR/8JO6m"
 FULL = f"""\
@@ -172,13 +173,21 @@ def test_a_file_that_is_not_there_is_named(path: Path) -> None:
         read_web_config(path)
 
 
-def test_the_check_of_the_settings_reads_the_file_too(path: Path) -> None:
+def test_a_wrong_file_is_found_by_config_check_and_keeps_no_daemon_from_starting(path: Path) -> None:
     path.write_text("tls_server_config: {cert_file: none.crt, key_file: none.key}\n")
+    plugin, section = ExporterPlugin(), {"web_config": str(path)}
 
-    (problem,) = ExporterPlugin().check({"web_config": str(path)})
+    (problem,) = plugin.inspect(section)
 
+    assert isinstance(plugin, InspectingPlugin)
     assert problem.key == "web_config"
     assert "none.crt" in problem.allowed
+    assert plugin.check(section) == []
+
+
+@pytest.mark.parametrize("section", [None, {}, {"enabled": False, "web_config": "/none"}, {"listen": 1}])
+def test_without_a_file_there_is_nothing_to_find(section: object) -> None:
+    assert ExporterPlugin().inspect(section) == []
 
 
 def test_every_suite_is_one_that_openssl_knows() -> None:
