@@ -11,8 +11,8 @@ from replicator.calendar import CalendarEvent
 from replicator.cluster.store import Cluster
 from replicator.errors import ErrorClass
 from replicator.jobs import Guest, Job, JobId, JobState
-from replicator.schedule import Scheduled, rpo
-from replicator.status import Planned, draw_resting
+from replicator.schedule import Scheduled, next_run, rpo
+from replicator.status import Planned, draw_resting, slots_passed
 from replicator.zones import zone
 
 CLOCK_SLACK = 60.0
@@ -109,13 +109,23 @@ def _plan(
         target=job.target,
         answered_at=answered_at,
     )
-    resting = draw_resting(scheduled, job, guest, source, state, _promise(job.schedule, job.rpo, year), now)
-    changes = [year + _YEAR]
-    if state.last_try > now + CLOCK_SLACK:
-        changes.append(state.last_try - CLOCK_SLACK)
-    if state.slots_from > 0:
-        changes.append(event.next(max(now, state.slots_from), its_zone) or inf)
-    return Planned(job, scheduled, resting.next_run, resting, now, min(changes))
+    due = next_run(scheduled)
+    passed, next_slot = _slots(scheduled, job, state, due, now)
+    promise = _promise(job.schedule, job.rpo, year)
+    resting = draw_resting(job, guest, source, state, due=due, rpo=promise, passed=passed)
+    distrusted = state.last_try - CLOCK_SLACK if state.last_try > now + CLOCK_SLACK else inf
+    return Planned(job, scheduled, due, resting, now, min(year + _YEAR, next_slot, distrusted))
+
+
+def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, now: float) -> tuple[int, float]:
+    """How many slots have passed without a start, and when the next one may pass."""
+    if state.slots_from <= 0:
+        return 0, inf
+    on_schedule = not (job.disabled or job.removal or scheduled.consecutive_failures)
+    if on_schedule and scheduled.last_try == state.slots_from and due is not None and due > now:
+        return 0, due  # the usual case: being due is the first slot since then, which need not be computed again
+    passed = slots_passed(scheduled, job, state, now)
+    return passed, scheduled.event.next(max(now, state.slots_from), scheduled.zone) or inf
 
 
 @lru_cache(maxsize=4096)

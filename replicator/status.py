@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from replicator.jobs import Guest, Job, JobCondition, JobId, JobState
 from replicator.plugins import JobStatus, Transfer
-from replicator.schedule import Scheduled, missed_runs, next_run
+from replicator.schedule import Scheduled, missed_runs
 from replicator.worker import ActiveRun
 
 FRESH = 10.0
@@ -50,19 +50,19 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
 
 
 def draw_resting(
-    scheduled: Scheduled, job: Job, guest: Guest | None, source: str, state: JobState, rpo: float, now: float
+    job: Job, guest: Guest | None, source: str, state: JobState, *, due: float | None, rpo: float, passed: int
 ) -> JobStatus:
-    """A job that does not run; slots that passed without a start count as missed before the next start comes."""
+    """A job that does not run; slots that ``passed`` without a start count as missed before the next start comes."""
     return JobStatus(
         job=job,
         guest=guest,
         source=source,
         state=state,
         condition=condition(job, state, None),
-        next_run=next_run(scheduled),
+        next_run=due,
         rpo=rpo,
         transfer=None,
-        missed_runs=state.missed_runs + _passed(scheduled, job, state, now),
+        missed_runs=state.missed_runs + passed,
         sent_bytes_total=state.sent_bytes_total,
     )
 
@@ -80,7 +80,7 @@ def _resting(planned: Planned, now: float) -> JobStatus:
     if drawn <= now < planned.until or drawn <= now < drawn + FRESH:
         return planned.resting
     known = planned.resting
-    passed = _passed(planned.scheduled, planned.job, known.state, now)
+    passed = slots_passed(planned.scheduled, planned.job, known.state, now)
     return replace(known, missed_runs=known.state.missed_runs + passed)
 
 
@@ -102,7 +102,8 @@ def _running(planned: Planned, active: ActiveRun) -> JobStatus:
     )
 
 
-def _passed(scheduled: Scheduled, job: Job, state: JobState, now: float) -> int:
+def slots_passed(scheduled: Scheduled, job: Job, state: JobState, now: float) -> int:
+    """How many slots of a job that does not run have passed without a start, and count as missed."""
     if job.disabled or job.removal:
         return 0
     return missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)

@@ -14,6 +14,7 @@ from replicator.errors import ErrorClass
 from replicator.jobs import Failure, Guest, Job, JobId, JobState, Removal
 from replicator.planning import plan_jobs
 from replicator.replication.progress import Progress
+from replicator.schedule import missed_runs, next_run
 from replicator.status import FRESH, Planned, statuses
 from replicator.worker import ActiveRun
 
@@ -35,6 +36,7 @@ states = st.builds(
     missed_runs=st.integers(0, 3),
 )
 schedules = st.sampled_from(["*/15", "*:0", "mon..fri 22:30", "2027-01-16 03:00", "*-*-1"])
+states = st.one_of(states, states.map(lambda state: replace(state, slots_from=state.last_try)))
 jobs = st.builds(
     Job,
     id=st.just(JOB),
@@ -85,6 +87,16 @@ def test_a_plan_with_an_earlier_one_says_what_it_says_without(
     again = plan(of, after, second, before, answered_second)
 
     assert meaning(again[JOB]) == meaning(plan(of, after, second, answered=answered_second)[JOB])
+
+
+@given(jobs, states, moments)
+def test_a_plan_says_when_a_job_is_due_and_what_it_missed(job: Job, state: JobState, now: float) -> None:
+    planned = plan(cluster(job), state, now)[JOB]
+    scheduled = planned.scheduled
+    missed = 0 if job.disabled or job.removal else missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)
+
+    assert planned.due == planned.resting.next_run == next_run(scheduled)
+    assert planned.resting.missed_runs == state.missed_runs + missed
 
 
 @given(jobs, states, moments, st.floats(min_value=-86400, max_value=86400))
