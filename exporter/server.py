@@ -120,7 +120,7 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
         stack.callback(renderer.shutdown, wait=False, cancel_futures=True)
         guard = Guard(loaded.config)
         stack.callback(guard.close)
-        sd_target = settings.sd_target or default_sd_target(settings.listen)
+        sd_target = settings.sd_target or default_sd_target(ear.address for ear in ears)
         app = make_app(core, renderer, guard, sd_target)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await runner.setup()

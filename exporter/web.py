@@ -120,9 +120,17 @@ async def _http_sd(request: web.Request) -> web.Response:
         request.app[CORE].status().nodes,
         request.app[SD_TARGET],
         scheme="http" if request.app[GUARD].config.tls is None else "https",
-        asked=request.url.host or "localhost",
+        asked=_asked_host(request),
     )
     return web.json_response(groups)
+
+
+def _asked_host(request: web.Request) -> str:
+    """The host by which the asker knows this machine, as far as his Host header can be read."""
+    try:
+        return request.url.host or "localhost"
+    except ValueError:
+        return "localhost"
 
 
 @web.middleware

@@ -18,6 +18,7 @@ from exporter.server import SHUTDOWN_TIMEOUT, serving
 from exporter.settings import Settings
 from exporter.web import PATHS
 from replicator.errors import ConfigError
+from replicator.jobs import Node
 from replicator.plugins import Status
 from tests.statuses import FakeCore, every_state, healthy, status
 
@@ -111,6 +112,22 @@ async def test_not_ready_says_why(client: ClientSession, core: FakeCore) -> None
         text = await response.text()
     assert "not ready" in text
     assert "nodes: none is local" in text
+
+
+@pytest.mark.parametrize("host", ["[", "x:y", "a b", ""])
+async def test_a_host_that_cannot_be_read_is_no_error(client: ClientSession, host: str) -> None:
+    async with client.get("/http_sd", headers={"Host": host}) as response:
+        assert response.status == 200
+
+
+async def test_a_node_that_is_this_very_machine_is_found_where_it_was_asked(core: FakeCore) -> None:
+    core.picture = replace(status(), nodes=(Node("alpha", "local"),))
+    async with serving(core, ANYWHERE) as server, ClientSession() as session:
+        (address,) = server.addresses
+        async with session.get(f"http://{address}/http_sd", headers={"Host": "zsr.example.org:80"}) as response:
+            (group,) = await response.json()
+    assert isinstance(address, Listen)
+    assert group["targets"] == [f"zsr.example.org:{address.port}"]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
