@@ -108,6 +108,7 @@ JOB_CREATED = Metric(
     _JOB,
     "Unix time since when the promise is given.",
     "time() - zsr_job_created_timestamp_seconds > zsr_job_rpo_seconds unless zsr_job_last_sync_timestamp_seconds",
+    "while bytes are being sent for a job with a last sync, from which the promise then counts",
 )
 JOB_RUN_START = Metric(
     "zsr_job_run_start_timestamp_seconds",
@@ -222,6 +223,38 @@ REPLICA_LAST_SYNC = Metric(
     "time() - zsr_replica_last_sync_timestamp_seconds",
     "while this node holds no complete replica of the guest",
 )
+SOURCE_SNAPSHOTS = Metric(
+    "zsr_source_snapshots",
+    Kind.GAUGE,
+    _JOB,
+    "Snapshots and bookmarks of the job on its source, all volumes together, as of the last look, once a minute.",
+    "zsr_source_snapshots > 100",
+    "until the first look, and while a storage of the guest cannot be read",
+)
+POOL_SIZE = Metric(
+    "zsr_pool_size_bytes",
+    Kind.GAUGE,
+    ("pool", "role"),
+    "What fits into a pool of this node with which zsr works, after parity and ZFS' reserve, looked at once a minute.",
+    "zsr_pool_free_bytes / zsr_pool_size_bytes < 0.1",
+    "until the first look, and for a pool that cannot be asked",
+)
+POOL_FREE = Metric(
+    "zsr_pool_free_bytes",
+    Kind.GAUGE,
+    ("pool", "role"),
+    "What is free in a pool of this node; role: guests replicate from it (source), into it (target), or both.",
+    'zsr_pool_free_bytes{role!="source"} / 2^30',
+    "until the first look, and for a pool that cannot be asked",
+)
+CLOCK_SKEW = Metric(
+    "zsr_node_clock_skew_seconds",
+    Kind.GAUGE,
+    ("node",),
+    "By how much the node's clock was ahead of this one's; asked every ten minutes while the node answers.",
+    "abs(zsr_node_clock_skew_seconds) > 5",
+    "until the node was asked, at most a minute after the first contact",
+)
 DIVERGED = Metric(
     "zsr_diverged_volumes",
     Kind.GAUGE,
@@ -309,10 +342,14 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_TRANSFER_EXPECTED,
     JOB_UNREPLICATED,
     JOB_RESUME,
+    SOURCE_SNAPSHOTS,
     RUN_DURATION,
     NODE_REACHABLE,
+    CLOCK_SKEW,
     REPLICA_LAST_SYNC,
     DIVERGED,
+    POOL_SIZE,
+    POOL_FREE,
     QUEUE_LENGTH,
     SCHEDULER_LAG,
     NOTIFICATIONS,

@@ -28,4 +28,12 @@ class HistogramFamily:
     points: Sequence[tuple[tuple[str, ...], RunHistogram]]
 
 
-AnyFamily = Family | HistogramFamily
+@dataclass(frozen=True, slots=True)
+class LineFamily:
+    """A gauge, counter or info whose samples are written already, the same for both formats; each ends its line."""
+
+    metric: Metric
+    lines: Sequence[str]
+
+
+AnyFamily = Family | HistogramFamily | LineFamily

@@ -103,9 +103,7 @@ def _title(status: Status) -> str:
 
 
 def _warnings(status: Status) -> str:
-    lines = []
-    if not status.ready:
-        lines.append("The scheduler is not running yet.")
+    lines = [reason for reason in status.not_ready if reason not in status.config.problems]
     if not status.config.ok:
         lines.append("The settings are wrong; the last good ones are in force: " + "; ".join(status.config.problems))
     down = sorted(node for node, reachable in status.reachable.items() if not reachable)

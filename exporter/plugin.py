@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
+from exporter.server import load, serving
 from exporter.settings import read_settings
-from exporter.web import serving
 from replicator.errors import ConfigError
 from replicator.plugins import Core, Problem
 
@@ -23,6 +22,17 @@ class ExporterPlugin:
         found = read_settings(settings)
         return found if isinstance(found, list) else []
 
+    def inspect(self, settings: object) -> list[Problem]:
+        """What is wrong with the web configuration; the daemon begins without it, and the exporter is tried again."""
+        found = read_settings(settings)
+        if isinstance(found, list) or not found.enabled or found.web_config is None:
+            return []
+        try:
+            load(found.web_config)
+        except ConfigError as error:
+            return [Problem("web_config", repr(str(found.web_config)), str(error))]
+        return []
+
     async def run(self, core: Core, settings: object) -> None:
         """Serve until cancelled; returns at once when ``enabled = false``.
 
@@ -34,6 +44,6 @@ class ExporterPlugin:
         if not found.enabled:
             log.info("The exporter is switched off (exporter.enabled = false).")
             return
-        async with serving(core, found.listen) as addresses:
-            log.info("Metrics are served on %s.", ", ".join(f"http://{address}/metrics" for address in addresses))
-            await asyncio.Event().wait()
+        async with serving(core, found) as server:
+            log.info("Metrics are served on %s.", ", ".join(server.urls))
+            await server.follow()

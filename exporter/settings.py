@@ -1,58 +1,28 @@
-"""The section ``[exporter]`` of zsr.toml: whether and where the metrics are served."""
+"""The section ``[exporter]`` of zsr.toml: whether, where and for whom the metrics are served."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from exporter.addresses import LISTEN_ALLOWED, Address, Listen, parse_listen
+from exporter.discovery import SD_TARGET_ALLOWED, is_sd_target
 from replicator.plugins import Problem
 
-DEFAULT_LISTEN = "127.0.0.1:9847"
-LISTEN_ALLOWED = (
-    'an address and a port from 1 to 65535, like "127.0.0.1:9847", "[::1]:9847", or ":9847" for all addresses'
-)
-_LISTEN = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]/\s]*)):(?P<port>[0-9]{1,5})", re.ASCII)
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?", re.ASCII)
-_DOTTED_NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen. ``host`` None means all addresses; port 0, which settings cannot ask for, any free port."""
-
-    host: str | None
-    port: int
-
-    def __str__(self) -> str:
-        if self.host is None:
-            return f":{self.port}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+DEFAULT_PORT = 9847
+DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"
+KEYS = ("enabled", "listen", "sd_target", "web_config")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The section as it holds; see docs/metrics.md."""
 
-    listen: Listen
-    enabled: bool
-
-
-def parse_listen(text: str) -> Listen | None:
-    """Read ``host:port``, ``[ipv6]:port`` or ``:port``; None for anything else."""
-    match = _LISTEN.fullmatch(text)
-    if match is None or not 1 <= int(match["port"]) <= 65535:
-        return None
-    port = int(match["port"])
-    if match["six"] is not None:
-        return Listen(match["six"], port) if _is_address(match["six"], 6) else None
-    host = match["host"]
-    if not host:
-        return Listen(None, port)
-    if _DOTTED_NUMBERS.fullmatch(host):
-        return Listen(host, port) if _is_address(host, 4) else None
-    return Listen(host, port) if _HOST_NAME.fullmatch(host) else None
+    listen: tuple[Address, ...] = (Listen("127.0.0.1", DEFAULT_PORT),)
+    enabled: bool = True
+    web_config: Path | None = None
+    sd_target: str | None = None
 
 
 def read_settings(section: object) -> Settings | list[Problem]:
@@ -60,25 +30,39 @@ def read_settings(section: object) -> Settings | list[Problem]:
     if section is None:
         section = {}
     if not isinstance(section, Mapping):
-        return [Problem("", repr(section), "a table with the keys listen and enabled")]
+        return [Problem("", repr(section), f"a table with the keys {', '.join(KEYS)}")]
     problems = [
-        Problem(str(key), repr(section[key]), "no such key; the keys are listen and enabled")
+        Problem(str(key), repr(section[key]), f"no such key; the keys are {', '.join(KEYS)}")
         for key in section
-        if key not in ("listen", "enabled")
+        if key not in KEYS
     ]
-    listen_text, enabled = section.get("listen", DEFAULT_LISTEN), section.get("enabled", True)
-    listen = parse_listen(listen_text) if isinstance(listen_text, str) else None
-    if listen is None:
-        problems.append(Problem("listen", repr(listen_text), LISTEN_ALLOWED))
+    listen = _read_listen(section.get("listen", DEFAULT_LISTEN), problems)
+    enabled = section.get("enabled", True)
     if not isinstance(enabled, bool):
         problems.append(Problem("enabled", repr(enabled), "true or false"))
-    if problems or listen is None:
+    path = section.get("web_config")
+    if path is not None and not (isinstance(path, str) and path.startswith("/") and "\0" not in path):
+        problems.append(Problem("web_config", repr(path), "an absolute path"))
+    sd_target = section.get("sd_target")
+    if sd_target is not None and not (isinstance(sd_target, str) and is_sd_target(sd_target)):
+        problems.append(Problem("sd_target", repr(sd_target), SD_TARGET_ALLOWED))
+    if problems:
         return problems
-    return Settings(listen=listen, enabled=enabled)
+    return Settings(listen, enabled, Path(path) if path else None, sd_target)
 
 
-def _is_address(text: str, version: int) -> bool:
-    try:
-        return ipaddress.ip_address(text).version == version
-    except ValueError:
-        return False
+def _read_listen(value: object, problems: list[Problem]) -> tuple[Address, ...]:
+    """The addresses of a text or of a list of texts; what is wrong is added to the problems."""
+    texts = value if isinstance(value, list) else [value]
+    if not texts:
+        problems.append(Problem("listen", "[]", f'{LISTEN_ALLOWED}; to serve nothing: "enabled = false"'))
+    found: list[Address] = []
+    for text in texts:
+        address = parse_listen(text) if isinstance(text, str) else None
+        if address is None:
+            problems.append(Problem("listen", repr(text), LISTEN_ALLOWED))
+        elif address in found:
+            problems.append(Problem("listen", repr(text), "each address once"))
+        else:
+            found.append(address)
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""The exporter's HTTP server: /metrics, /-/healthy, /-/ready and the page. Reads only; changes nothing.
+"""What the exporter answers: /metrics, /-/healthy, /-/ready, /http_sd and the page. Reads only; changes nothing.
 
 A request takes one frozen picture of the core in the event loop; everything that grows with the number of jobs is
 then done in a thread, so that a scrape of thousands of jobs does not hold up replication. It is one thread of the
@@ -8,27 +8,28 @@ server's own: transfers may keep the shared ones busy for hours, and a crowd of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from exporter.collectors import Picture, collect, take_picture
+from exporter.collectors import collect, take_picture
+from exporter.discovery import target_groups
 from exporter.exposition import Format, accepts_gzip, choose_format, render
+from exporter.guard import Guard
+from exporter.joblines import JobLines
 from exporter.page import render_page
-from exporter.settings import Listen
-from replicator.errors import ConfigError
-from replicator.plugins import Core
-
-SHUTDOWN_TIMEOUT = 3.0
-"""Seconds that a request in flight gets when the daemon stops."""
+from replicator.plugins import Core, Status
 
 CORE = web.AppKey("CORE", Core)
 RENDERER = web.AppKey("RENDERER", Executor)
-PATHS = ("/", "/metrics", "/-/healthy", "/-/ready")
+JOB_LINES = web.AppKey("JOB_LINES", JobLines)
+GUARD = web.AppKey("GUARD", Guard)
+SD_TARGET = web.AppKey("SD_TARGET", str)
+HEALTHY = "/-/healthy"
+PATHS = ("/", "/metrics", HEALTHY, "/-/ready", "/http_sd")
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -46,51 +47,39 @@ Answer = TypeVar("Answer")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(core: Core, renderer: Executor) -> web.Application:
-    """The application that shows this core and makes its answers in this executor."""
-    app = web.Application(middlewares=[_plain_errors])
+def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> web.Application:
+    """The application that shows a core.
+
+    Args:
+        core: what is shown.
+        renderer: where the answers are made.
+        guard: who may ask; for `HEALTHY` everybody may, for it tells nothing.
+        sd_target: the pattern of the targets (`exporter.discovery`).
+    """
+    app = web.Application(middlewares=[_plain_errors, _guarded])
     app[CORE] = core
     app[RENDERER] = renderer
+    app[GUARD] = guard
+    app[JOB_LINES] = JobLines()
+    app[SD_TARGET] = sd_target
     app.on_response_prepare.append(_secure)
     app.add_routes(
         [
             web.get("/", _page),
             web.get("/metrics", _metrics),
-            web.get("/-/healthy", _healthy),
+            web.get(HEALTHY, _healthy),
             web.get("/-/ready", _ready),
+            web.get("/http_sd", _http_sd),
         ]
     )
     return app
 
 
-@asynccontextmanager
-async def serving(core: Core, listen: Listen) -> AsyncIterator[list[Listen]]:
-    """Serve while the context lasts; gives the addresses that are really listened on.
-
-    Raises ConfigError when the address cannot be listened on, for instance because it is in use.
-    """
-    renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exporter")
-    runner = web.AppRunner(make_app(core, renderer), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
-        except OSError as error:
-            raise ConfigError(
-                f'exporter.listen = "{listen}": cannot listen there: {error.strerror or error}.',
-                advice="Choose an address of this node and a port that no other program uses (ss -ltnp shows them).",
-            ) from error
-        yield [Listen(address[0], address[1]) for address in runner.addresses]
-    finally:
-        await runner.cleanup()
-        renderer.shutdown(wait=False, cancel_futures=True)
-
-
 async def _metrics(request: web.Request) -> web.Response:
     form = choose_format(",".join(request.headers.getall("Accept", [])))
     compress = accepts_gzip(",".join(request.headers.getall("Accept-Encoding", [])))
-    picture = take_picture(request.app[CORE])
-    body = await _in_thread(request, _render, picture, form, compress)
+    core = request.app[CORE]
+    body = await _in_thread(request, _render, core, core.status(), request.app[JOB_LINES], form, compress)
     headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
     if compress:
         headers["Content-Encoding"] = "gzip"
@@ -104,8 +93,8 @@ async def _in_thread(
     return await loop.run_in_executor(request.app[RENDERER], partial(work, *args, **kwargs))
 
 
-def _render(picture: Picture, form: Format, compress: bool) -> bytes:
-    return render(collect(picture), form, compress=compress)
+def _render(core: Core, status: Status, kept: JobLines, form: Format, compress: bool) -> bytes:
+    return render(collect(take_picture(core, status), kept), form, compress=compress)
 
 
 async def _page(request: web.Request) -> web.Response:
@@ -122,8 +111,26 @@ async def _ready(request: web.Request) -> web.Response:
     status = request.app[CORE].status()
     if status.ready:
         return web.Response(text=f"zsr on {status.node} is ready. Jobs: {len(status.jobs)}.\n")
-    why = "" if status.config.ok else f" The settings are wrong: {'; '.join(status.config.problems)}."
-    return web.Response(status=503, text=f"zsr on {status.node} is not ready: the scheduler is not running yet.{why}\n")
+    reasons = "".join(f"\n  {reason}" for reason in status.not_ready)
+    return web.Response(status=503, text=f"zsr on {status.node} is not ready:{reasons}\n")
+
+
+async def _http_sd(request: web.Request) -> web.Response:
+    groups = target_groups(
+        request.app[CORE].status().nodes,
+        request.app[SD_TARGET],
+        scheme="http" if request.app[GUARD].config.tls is None else "https",
+        asked=_asked_host(request),
+    )
+    return web.json_response(groups)
+
+
+def _asked_host(request: web.Request) -> str:
+    """The host by which the asker knows this machine, as far as his Host header can be read."""
+    try:
+        return request.url.host or "localhost"
+    except ValueError:
+        return "localhost"
 
 
 @web.middleware
@@ -138,5 +145,27 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return web.Response(status=405, headers={"Allow": allowed}, text=f"This path answers {allowed} only.\n")
 
 
-async def _secure(_: web.Request, response: web.StreamResponse) -> None:
+@web.middleware
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers those who may ask; whatever the path, so that nobody else learns which there are."""
+    guard = request.app[GUARD]
+    if request.path != HEALTHY:
+        if not guard.knows(_certificate(request)):
+            return web.Response(status=403, text="The names in your certificate are not among client_allowed_sans.\n")
+        if not await guard.admits(request.headers.get("Authorization")):
+            return web.Response(
+                status=401,
+                headers={"WWW-Authenticate": 'Basic realm="zsr", charset="UTF-8"'},
+                text="Name and password are asked for (basic_auth_users of web_config).\n",
+            )
+    return await handler(request)
+
+
+def _certificate(request: web.Request) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = request.get_extra_info("peercert")
+    return found
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
+    response.headers.update(request.app[GUARD].config.headers)

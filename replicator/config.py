@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from replicator.durations import parse_duration
 from replicator.errors import ConfigError
 from replicator.hosts.settings import SshSettings
-from replicator.plugins import ENTRY_POINT_GROUP, Plugin, Problem
+from replicator.plugins import ENTRY_POINT_GROUP, InspectingPlugin, Plugin, Problem
 from replicator.state import Retention
 from replicator.zones import local_zone, zone
 
@@ -219,6 +219,18 @@ def plugin_problems(name: str, plugin: Plugin, section: object) -> list[Problem]
         Problem(f"{name}.{problem.key}" if problem.key else name, problem.value, problem.allowed)
         for problem in plugin.check(section)
     ]
+
+
+def inspect_plugins(settings: Settings) -> None:
+    """Look into the files that plugins' sections name; raises SettingsError with all that is wrong with them."""
+    problems = [
+        Problem(f"{name}.{problem.key}", problem.value, problem.allowed)
+        for name, plugin in load_plugins().items()
+        if isinstance(plugin, InspectingPlugin)
+        for problem in plugin.inspect(settings.sections.get(name))
+    ]
+    if problems:
+        raise SettingsError(settings.path, problems)
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterable[str] = ()) -> list[Problem]:

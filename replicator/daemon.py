@@ -10,27 +10,27 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from replicator import __version__
-from replicator.cluster.store import ClusterStore
+from replicator.cluster.store import Cluster, ClusterStore
 from replicator.config import Settings, load_plugins
 from replicator.control import Request, Say, serving
 from replicator.core import CoreView, RunDurations
 from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.jobs import Job, JobId, JobState, Outcome
 from replicator.nodes import Nodes
+from replicator.outlook import Outlook
 from replicator.picture import status_json
 from replicator.planning import plan_jobs
 from replicator.plugins import Plugin, Status
 from replicator.reading import Reading
 from replicator.replication.progress import Progress
-from replicator.schedule import Scheduled, choose, due, next_run
+from replicator.schedule import first
 from replicator.state import State
 from replicator.status import Planned, statuses
-from replicator.survey import Survey, survey
 from replicator.worker import ActiveRun, Worker, close_interrupted
 
 _log = logging.getLogger("zsr.daemon")
@@ -39,7 +39,6 @@ LOOK_AGAIN = 2.0
 """The longest that the scheduler sleeps, in seconds, so that a jump of the clock is noticed."""
 
 PROBE_EVERY = 60.0
-SURVEY_EVERY = 60.0
 PLUGIN_PAUSE = 30.0
 """Seconds until a plugin that ended with an error is begun anew."""
 PUT_OFF = 10.0
@@ -59,7 +58,7 @@ class _Going:
 
 
 class Daemon:
-    """One node's daemon. ``clock`` tells unix time."""
+    """One node's daemon. ``clock`` tells unix time; ``settled`` is called when a new cluster is in force."""
 
     def __init__(
         self,
@@ -68,12 +67,15 @@ class Daemon:
         state: State,
         clock: Callable[[], float] = time.time,
         progress: Callable[[], Progress] = Progress,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
+        self._settled = settled
         self._settings = settings
         self._store = store
         self._state = state
         self._clock = clock
-        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout, clock=clock)
+        self._outlook = Outlook(self._nodes, settings.node, state)
         self._worker = Worker(settings, store, state, self._nodes, clock, progress)
         self._core = CoreView(state, self.status)
         self._durations = RunDurations()
@@ -87,9 +89,8 @@ class Daemon:
         self._catching_up = asyncio.Lock()
         self._wake = asyncio.Event()
         self._started = clock()
-        self._zfs_version: str | None = None
+        self._settled_for: Cluster | None = None
         self._loop_lag = 0.0
-        self._survey_found = Survey()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -109,7 +110,8 @@ class Daemon:
                     group.create_task(self._attend_plugin(name, plugin))
                 group.create_task(self._watch_loop())
                 group.create_task(self._probe_targets())
-                group.create_task(self._survey())
+                group.create_task(self._outlook.look(lambda: self._reading.cluster, self._jobs))
+                group.create_task(self._outlook.compare_clocks())
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs", __version__, self._settings.node, len(self._plan))
         finally:
@@ -123,30 +125,47 @@ class Daemon:
             if await self._reading.read_again():
                 await self._nodes.update(self._reading.cluster.nodes.values())
             await self._refresh()
+            if self._reading.cluster is not self._settled_for:
+                self._settled_for = self._reading.cluster
+                self._settled()
 
     async def _refresh(self) -> None:
         """Take over what ``state.db`` remembers, and plan anew."""
         now = self._clock()
+        cluster, node = self._reading.cluster, self._settings.node
         known = await asyncio.to_thread(self._state.jobs)
-        for job in self._reading.cluster.jobs_of(self._settings.node):
-            if job.id not in known:
-                await asyncio.to_thread(self._state.ensure_job, job.id, now)
-                known[job.id] = JobState(created=now)
-        for job_id in known.keys() - self._reading.cluster.jobs.keys() - self._going.keys():
+        new, gone = await asyncio.to_thread(_new_and_gone, cluster, node, known)
+        for job_id in new:
+            await asyncio.to_thread(self._state.ensure_job, job_id, now)
+            known[job_id] = JobState(created=now)
+        for job_id in gone - self._going.keys():
             await asyncio.to_thread(self._state.forget, job_id, now)
             await self._core.announce()
-        plan = plan_jobs(
-            self._reading.cluster,
-            self._settings.node,
+        # In a thread, for thousands of jobs must not hold up the event loop; what goes in is not changed by anybody.
+        plan = await asyncio.to_thread(
+            plan_jobs,
+            cluster,
+            node,
             known,
             default_zone=self._settings.timezone,
             answered={node: at for node, at in self._answered.items() if self._nodes.reachable.get(node)},
             now=now,
+            before=self._plan,
         )
-        await asyncio.to_thread(self._state.count_slots, {job_id: _slots_of(plan[job_id].job) for job_id in plan}, now)
-        at_once = [job_id for job_id, planned in plan.items() if next_run(planned.scheduled) == 0]
+        await asyncio.to_thread(self._count_slots, plan, now)
+        at_once = [job_id for job_id, planned in plan.items() if planned.due == 0]
         self._asked = {job_id: self._asked.get(job_id, now) for job_id in at_once}
         self._states, self._plan = known, plan
+
+    def _count_slots(self, plan: Mapping[JobId, Planned], now: float) -> None:
+        """Say what slots count as missed, of those jobs that were planned anew."""
+        fresh = {
+            job_id: _slots_of(planned.job)
+            for job_id, planned in plan.items()
+            if (before := self._plan.get(job_id)) is None or before.job is not planned.job
+        }
+        if fresh:
+            self._state.count_slots(fresh, now)
 
     def _forget_interrupted(self) -> None:
         if self._state.moved_aside is not None:
@@ -173,8 +192,8 @@ class Daemon:
         now = self._clock()
         # A busy guest is put off and never blocks another job; a clock set back must not put it off for long.
         self._put_off = {job: until for job, until in self._put_off.items() if now < until <= now + PUT_OFF}
-        ready = [planned.scheduled for job, planned in self._plan.items() if job not in self._put_off]
-        chosen = choose(ready, frozenset(self._going), now, self._settings.max_parallel)
+        ready = [(when, planned.scheduled) for when, planned in self._due(now) if planned.job.id not in self._put_off]
+        chosen = first(ready, self._going.keys(), self._settings.max_parallel)
         return None if chosen is None else chosen.id
 
     def _start(self, job: Job) -> _Going:
@@ -264,19 +283,8 @@ class Daemon:
             self._answered[node] = self._clock()
             self._wake.set()
 
-    async def _survey(self) -> None:
-        """What is not replicated yet, on a slow timer; a scrape never asks ZFS."""
-        client = self._nodes.client(self._settings.node)
-        while True:
-            try:
-                if self._zfs_version is None:
-                    self._zfs_version = (await client.features()).version
-                jobs = [planned.job for planned in self._plan.values()]
-                self._survey_found = await survey(self._reading.cluster, jobs, client)
-                await asyncio.to_thread(self._state.set_unreplicated, self._survey_found.unreplicated)
-            except ZsrError as error:
-                _log.warning("ZFS of this node could not be asked: %s", error)
-            await asyncio.sleep(SURVEY_EVERY)
+    def _jobs(self) -> list[Job]:
+        return [planned.job for planned in self._plan.values()]
 
     async def _watch_loop(self) -> None:
         """How late the event loop comes to a task that should run every second."""
@@ -304,35 +312,47 @@ class Daemon:
     def status(self) -> Status:
         """The picture of this moment, without any I/O."""
         now = self._clock()
-        reading = self._reading.status
+        reading, survey = self._reading.status, self._outlook.survey
+        obstacles = (*reading.obstacles, *self._outlook.problems)
         active = {job: going.active for job, going in self._going.items() if going.active is not None}
         waiting = self._waiting(now)
-        oldest = min((self._due_since(scheduled.id) for scheduled in waiting), default=now)
+        oldest = min((self._due_since(job_id) for job_id in waiting), default=now)
         return Status(
             time=now,
             node=self._settings.node,
             version=__version__,
-            zfs_version=self._zfs_version or "unknown",
+            zfs_version=self._outlook.zfs_version or "unknown",
             started=self._started,
-            ready=reading.last_success > 0 and self._zfs_version is not None,
-            jobs=statuses(self._plan, self._reading.cluster, self._settings.node, self._states, active, now),
+            ready=not obstacles,
+            jobs=statuses(self._plan, active, now),
             reachable=self._nodes.reachable,
             queue_length=len(waiting),
             scheduler_lag=max(0.0, now - oldest),
             event_loop_lag=self._loop_lag,
             config=reading,
             durations=self._durations.histograms(),
-            replicas=self._survey_found.replicas,
-            diverged=self._survey_found.diverged,
+            replicas=survey.replicas,
+            diverged=survey.diverged,
+            not_ready=obstacles,
+            nodes=tuple(self._reading.cluster.nodes.values()),
+            pools=survey.pools,
+            clock_skew=self._nodes.clock_skew,
+            source_snapshots=survey.marks,
         )
 
-    def _waiting(self, now: float) -> list[Scheduled]:
+    def _due(self, now: float) -> Iterator[tuple[float, Planned]]:
+        """The jobs that are due, running ones too, and since when."""
+        for planned in self._plan.values():
+            if planned.due is not None and planned.due <= now:
+                yield planned.due, planned
+
+    def _waiting(self, now: float) -> list[JobId]:
         """The jobs that are due and do not run yet."""
-        return due([planned.scheduled for job, planned in self._plan.items() if job not in self._going], now)
+        return [planned.job.id for _, planned in self._due(now) if planned.job.id not in self._going]
 
     def _due_since(self, job_id: JobId) -> float:
         """Since when a waiting job is due; one that is due "at once", since that was first seen."""
-        return next_run(self._plan[job_id].scheduled) or self._asked.get(job_id, self._clock())
+        return self._plan[job_id].due or self._asked.get(job_id, self._clock())
 
     async def _answer(self, request: Request, say: Say) -> object:
         """Answer a client of the control socket."""
@@ -398,6 +418,12 @@ class Daemon:
         if self._tasks is None:
             raise BusyError("The daemon is still starting.")
         return self._tasks
+
+
+def _new_and_gone(cluster: Cluster, node: str, known: Mapping[JobId, object]) -> tuple[list[JobId], set[JobId]]:
+    """The jobs of a node of which nothing is known yet, and those that are known and in no cluster any more."""
+    new = [job.id for job in cluster.jobs_of(node) if job.id not in known]
+    return new, known.keys() - cluster.jobs.keys()
 
 
 def _slots_of(job: Job) -> str | None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from replicator.config import Settings
-from replicator.errors import AuthError, ConfigError, NetworkError
+from replicator.errors import AuthError, ConfigError, NetworkError, ZsrError
 from replicator.hosts.host import Host
 from replicator.hosts.local import LocalHost
 from replicator.hosts.settings import SshSettings
 from replicator.hosts.ssh import SshHost
 from replicator.jobs import Node
 from replicator.zfs.client import ZfsClient
+
+CLOCK_VALID = 600.0
+"""Seconds after which a node's clock is compared again."""
+
+CLOCK_LIMIT = 5.0
+"""Seconds that asking for the time may take; half of it is how wrong the answer may be."""
 
 
 class Nodes:
@@ -22,15 +30,23 @@ class Nodes:
         here: this node's name.
         ssh: how to connect to the others.
         limit: seconds that any command but a transfer may take.
+        clock: tells unix time.
     """
 
-    def __init__(self, here: str, ssh: SshSettings, *, limit: float) -> None:
+    def __init__(self, here: str, ssh: SshSettings, *, limit: float, clock: Callable[[], float] = time.time) -> None:
         self._here = here
         self._ssh = ssh
         self._limit = limit
         self._nodes: dict[str, Node] = {}
         self._clients: dict[str, ZfsClient] = {}
         self._reachable: dict[str, bool] = {}
+        self._clock = clock
+        self._skews: dict[str, tuple[float, float]] = {}
+
+    @property
+    def clock_skew(self) -> dict[str, float]:
+        """By how many seconds each node's clock was ahead of this one's; a node that was never asked is left out."""
+        return {name: skew for name, (_, skew) in self._skews.items()}
 
     @property
     def reachable(self) -> dict[str, bool]:
@@ -44,6 +60,7 @@ class Nodes:
             if fresh.get(name) != self._nodes.get(name):
                 await self._clients.pop(name).host.close()
         self._reachable = {name: known for name, known in self._reachable.items() if name in fresh}
+        self._skews = {name: known for name, known in self._skews.items() if name in fresh}
         self._nodes = fresh
 
     def client(self, name: str) -> ZfsClient:
@@ -79,6 +96,29 @@ class Nodes:
             pass
         self.heard(name)
         return True
+
+    async def compare_clocks(self) -> None:
+        """Ask those nodes for the time that answered at the last contact and were not asked for a while.
+
+        Apart from runs, so that none of them costs a command more. A node that cannot tell keeps what was known.
+        """
+        async with asyncio.TaskGroup() as group:
+            for name, node in self._nodes.items():
+                at, _ = self._skews.get(name, (float("-inf"), 0.0))
+                fresh = 0 <= self._clock() - at < CLOCK_VALID
+                if self._reachable.get(name) and not fresh and name != self._here and not node.is_local:
+                    group.create_task(self._compare_clock(name))
+
+    async def _compare_clock(self, name: str) -> None:
+        before, begin = self._clock(), time.monotonic()
+        try:
+            done = await self.client(name).host.run(["date", "+%s.%N"], limit=CLOCK_LIMIT)
+            theirs = float(done.stdout)
+        except (ZsrError, ValueError):
+            return
+        passed = time.monotonic() - begin
+        if name in self._nodes:
+            self._skews[name] = (self._clock(), theirs - (before + passed / 2))
 
     async def close(self) -> None:
         """Give up all connections."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import tzinfo
 from functools import lru_cache
+from math import inf
 
 from replicator.calendar import CalendarEvent
 from replicator.cluster.store import Cluster
 from replicator.errors import ErrorClass
-from replicator.jobs import Job, JobId, JobState
-from replicator.schedule import Scheduled, rpo
-from replicator.status import Planned
+from replicator.jobs import Guest, Job, JobId, JobState
+from replicator.schedule import Scheduled, next_run, rpo
+from replicator.status import Planned, draw_resting, slots_passed
 from replicator.zones import zone
 
 CLOCK_SLACK = 60.0
@@ -29,22 +30,74 @@ def plan_jobs(
     default_zone: tzinfo,
     answered: Mapping[str, float],
     now: float,
+    before: Mapping[JobId, Planned] | None = None,
 ) -> dict[JobId, Planned]:
-    """What the scheduler needs of every job of a node.
+    """What the scheduler needs of every job of a node, by id.
 
-    ``answered`` holds, for targets that did not answer once and do so again, since when.
+    Args:
+        cluster: what should happen.
+        node: the node's name.
+        states: what is remembered of its jobs.
+        default_zone: of schedules that name none.
+        answered: for targets that did not answer once and do so again, since when.
+        now: unix time.
+        before: an earlier plan, of which all is kept that still holds: of thousands of jobs few change in a moment.
     """
-    return {
-        job.id: _planned(job, states.get(job.id) or JobState(created=now), default_zone, answered.get(job.target), now)
-        for job in cluster.jobs_of(node)
-    }
+    known = before or {}
+    plan = {}
+    for job in cluster.jobs_of(node):
+        state = states.get(job.id) or JobState(created=now)
+        guest = cluster.guests.get(job.id.guest)
+        source = guest.node if guest else node
+        its_zone = zone(job.timezone) if job.timezone else default_zone
+        since = _answered_since(state, answered.get(job.target))
+        planned = known.get(job.id)
+        if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now):
+            planned = _plan(job, guest, source, state, its_zone, since, now)
+        plan[job.id] = planned
+    return plan
 
 
-def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float | None, now: float) -> Planned:
-    its_zone = zone(job.timezone) if job.timezone else default_zone
-    event = CalendarEvent.parse(job.schedule)
+def _answered_since(state: JobState, at: float | None) -> float | None:
+    """Since when a target answers that did not at the last attempt; None where that is no news."""
     unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
-    news = answered_at is not None and answered_at > state.last_start
+    return at if unreachable and at is not None and at > state.last_start else None
+
+
+def _holds(
+    planned: Planned,
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> bool:
+    """Whether a job would be planned just so again; that its facts are the very same is seen without comparing them."""
+    resting, scheduled = planned.resting, planned.scheduled
+    return (
+        resting.state is state
+        and resting.job is job
+        and resting.guest is guest
+        and resting.source == source
+        and scheduled.zone is its_zone
+        and scheduled.answered_at == answered_at
+        and planned.drawn <= now < planned.until
+    )
+
+
+def _plan(
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> Planned:
+    event = CalendarEvent.parse(job.schedule)
+    year = now // _YEAR * _YEAR
     scheduled = Scheduled(
         id=job.id,
         event=event,
@@ -54,9 +107,25 @@ def _planned(job: Job, state: JobState, default_zone: tzinfo, answered_at: float
         disabled=job.disabled,
         removing=job.removal is not None,
         target=job.target,
-        answered_at=answered_at if unreachable and news else None,
+        answered_at=answered_at,
     )
-    return Planned(job, scheduled, _promise(job.schedule, job.rpo, now // _YEAR * _YEAR))
+    due = next_run(scheduled)
+    passed, next_slot = _slots(scheduled, job, state, due, now)
+    promise = _promise(job.schedule, job.rpo, year)
+    resting = draw_resting(job, guest, source, state, due=due, rpo=promise, passed=passed)
+    distrusted = state.last_try - CLOCK_SLACK if state.last_try > now + CLOCK_SLACK else inf
+    return Planned(job, scheduled, due, resting, now, min(year + _YEAR, next_slot, distrusted))
+
+
+def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, now: float) -> tuple[int, float]:
+    """How many slots have passed without a start, and when the next one may pass."""
+    if state.slots_from <= 0:
+        return 0, inf
+    on_schedule = not (job.disabled or job.removal or scheduled.consecutive_failures)
+    if on_schedule and scheduled.last_try == state.slots_from and due is not None and due > now:
+        return 0, due  # the usual case: being due is the first slot since then, which need not be computed again
+    passed = slots_passed(scheduled, job, state, now)
+    return passed, scheduled.event.next(max(now, state.slots_from), scheduled.zone) or inf
 
 
 @lru_cache(maxsize=4096)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from replicator.events import Event
-from replicator.jobs import Guest, Job, JobCondition, JobId, JobState
+from replicator.jobs import Guest, Job, JobCondition, JobId, JobState, Node
 
 ENTRY_POINT_GROUP = "zsr.plugins"
 
@@ -62,6 +63,13 @@ class ConfigStatus:
     last_success: float
     problems: tuple[str, ...] = ()
 
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Why this node cannot be called ready, in sentences."""
+        if self.ok:
+            return ()
+        return self.problems or ("The settings have not been read yet.",)
+
 
 @dataclass(frozen=True, slots=True)
 class RunHistogram:
@@ -82,11 +90,37 @@ class HeldReplica:
     last_sync: float
 
 
+class PoolRole(StrEnum):
+    """What zsr does with a pool of this node: replicates from it, receives into it, or both."""
+
+    SOURCE = "source"
+    TARGET = "target"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpace:
+    """A pool of this node that zsr works with, in bytes that datasets can use: after parity and ZFS' own reserve."""
+
+    pool: str
+    role: PoolRole
+    size: int
+    free: int
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """The whole core in one frozen picture, made without any I/O.
 
-    ``diverged``: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
+    Attributes:
+        ready: whether settings, cluster store and this node's ZFS were all read when last looked at.
+        not_ready: why not, in sentences.
+        nodes: of the whole cluster, this one too.
+        diverged: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
+        pools: as of the last look at this node's ZFS.
+        clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
+        source_snapshots: how many snapshots and bookmarks a job has on its source, as of the last look; None where that
+            is not known.
     """
 
     time: float
@@ -104,6 +138,11 @@ class Status:
     durations: Mapping[str, RunHistogram]
     replicas: tuple[HeldReplica, ...] = ()
     diverged: Mapping[int, int] = field(default_factory=dict)
+    not_ready: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    pools: tuple[PoolSpace, ...] = ()
+    clock_skew: Mapping[str, float] = field(default_factory=dict)
+    source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """The status of one job, or None if there is no such job on this node."""
@@ -162,3 +201,11 @@ class Plugin(Protocol):
 
     async def run(self, core: Core, settings: object) -> None:
         """Work until cancelled. ``settings`` has passed ``check``. An exception is logged and ends the plugin only."""
+
+
+@runtime_checkable
+class InspectingPlugin(Plugin, Protocol):
+    """A plugin whose section names files of its own. What is wrong in those does not keep the daemon from starting."""
+
+    def inspect(self, settings: object) -> list[Problem]:
+        """All that is wrong with the files that a section names which passed ``check``; for ``zsr config check``."""

@@ -69,10 +69,17 @@ def due(jobs: Iterable[Scheduled], now: float) -> list[Scheduled]:
 
 def choose(jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int) -> Scheduled | None:
     """The job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once."""
+    wanted = ((next_run(job), job) for job in jobs)
+    return first(((when, job) for when, job in wanted if when is not None and when <= now), running, max_parallel)
+
+
+def first(ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int) -> Scheduled | None:
+    """As `choose`, of jobs that are due and known to be so since when; of thousands, none is looked at twice."""
     if len(running) >= max_parallel:
         return None
     busy = {job.guest for job in running}
-    return next((job for job in due(jobs, now) if job.id.guest not in busy), None)
+    free = ((when, job.id.guest, job.id.number, job) for when, job in ready if job.id.guest not in busy)
+    return min(free, default=(None,))[-1]
 
 
 def missed_runs(event: CalendarEvent, zone: tzinfo, last_start: float, start: float) -> int:

@@ -67,6 +67,8 @@ class State:
     def __init__(self, connection: sqlite3.Connection, *, moved_aside: Path | None) -> None:
         self._db = connection
         self._lock = threading.RLock()
+        self._known: dict[str, tuple[JobId, tuple[object, ...], JobState]] = {}
+        self._known_at: tuple[int, int] | None = None
         self.moved_aside = moved_aside
 
     @classmethod
@@ -129,16 +131,39 @@ class State:
             db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), now))
 
     def jobs(self) -> dict[JobId, JobState]:
-        """The state of every job that is remembered."""
+        """The state of every job that is remembered; the very same object as the last time where nothing changed."""
+        with self._lock:
+            # Both say nothing but whether anybody wrote since: other connections (the first), this one (the second).
+            version = self._rows("PRAGMA data_version")[0][0], self._db.total_changes
+            if version != self._known_at:
+                self._known = self._read_jobs()
+                self._known_at = version
+            return {job: state for job, _, state in self._known.values()}
+
+    def _read_jobs(self) -> dict[str, tuple[JobId, tuple[object, ...], JobState]]:
+        """The jobs by name, with the row of each; row by row, so that of thousands none but a changed one stays."""
         errors: dict[str, list[tuple[ErrorClass, int]]] = {}
         for row in self._rows("SELECT job, class, count FROM job_errors ORDER BY class"):
             errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
-        rows = self._rows("SELECT * FROM job_state")
-        return {JobId.parse(row["job"]): _job_state(row, errors.get(row["job"], ())) for row in rows}
+        read = {}
+        try:
+            for row in self._db.execute("SELECT * FROM job_state"):
+                name, facts = row["job"], tuple(row)
+                counts = tuple(errors[name]) if name in errors else ()
+                known = self._known.get(name)
+                if known is None or known[1] != facts or known[2].errors != counts:
+                    known = JobId.parse(name), facts, _job_state(row, counts)
+                read[name] = known
+        except sqlite3.Error as error:
+            raise as_zsr_error(error, None) from error
+        return read
 
     def job(self, job: JobId) -> JobState | None:
         """The state of one job, or None if it is not remembered."""
-        return self.jobs().get(job)
+        errors = self._rows("SELECT class, count FROM job_errors WHERE job = ? ORDER BY class", str(job))
+        counts = tuple((ErrorClass(row["class"]), row["count"]) for row in errors)
+        rows = self._rows("SELECT * FROM job_state WHERE job = ?", str(job))
+        return _job_state(rows[0], counts) if rows else None
 
     def count_slots(self, wanted: dict[JobId, str | None], now: float) -> None:
         """Say of what schedule each job's slots are that count as missed when they pass; None: none, it is disabled.
@@ -178,7 +203,7 @@ class State:
         """Note how many bytes of each job's guest are not on its target."""
         with self._write() as db:
             db.executemany(
-                "UPDATE job_state SET unreplicated_bytes = ? WHERE job = ?",
+                "UPDATE job_state SET unreplicated_bytes = ?1 WHERE job = ?2 AND unreplicated_bytes IS NOT ?1",
                 [(size, str(job)) for job, size in sizes.items()],
             )
 

@@ -1,24 +1,39 @@
-"""The picture of this moment: cluster, states, schedule and runs put together into a `Status`. Pure."""
+"""The picture of this moment: cluster, states, schedule and runs put together into a `Status`. Pure.
+
+A job at rest is drawn when it is planned, and the drawing is kept until something in it changes: of ten thousand
+jobs, a picture draws anew only those that run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from replicator.cluster.store import Cluster
-from replicator.jobs import Job, JobCondition, JobId, JobState
+from replicator.jobs import Guest, Job, JobCondition, JobId, JobState
 from replicator.plugins import JobStatus, Transfer
-from replicator.schedule import Scheduled, missed_runs, next_run
+from replicator.schedule import Scheduled, missed_runs
 from replicator.worker import ActiveRun
+
+FRESH = 10.0
+"""Seconds for which a drawing is shown although a slot may have passed; planning, which comes sooner, renews it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A job with what the scheduler needs of it, and its promise in seconds."""
+    """A job with what the scheduler needs of it, and how it is while it does not run.
+
+    Attributes:
+        due: when it is due, as `schedule.next_run` tells.
+        resting: the job as it was ``drawn``, at a unix time.
+        until: when a slot of its schedule passes, or something else that time alone changes.
+    """
 
     job: Job
     scheduled: Scheduled
-    rpo: float
+    due: float | None
+    resting: JobStatus
+    drawn: float
+    until: float
 
 
 def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobCondition:
@@ -34,50 +49,61 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
     return JobCondition.OK if state.last_sync is not None else JobCondition.PENDING
 
 
-def job_status(
-    planned: Planned, cluster: Cluster, node: str, state: JobState, active: ActiveRun | None, now: float
+def draw_resting(
+    job: Job, guest: Guest | None, source: str, state: JobState, *, due: float | None, rpo: float, passed: int
 ) -> JobStatus:
-    """One job as it is now; slots that passed without a start count as missed before the next start comes."""
-    job, scheduled = planned.job, planned.scheduled
-    passed = 0
-    if not (job.disabled or job.removal) and active is None:
-        passed = missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)
+    """A job that does not run; slots that ``passed`` without a start count as missed before the next start comes."""
     return JobStatus(
         job=job,
-        guest=cluster.guests.get(job.id.guest),
-        source=cluster.source(job) or node,
+        guest=guest,
+        source=source,
         state=state,
-        condition=condition(job, state, active),
-        next_run=next_run(scheduled),
-        rpo=planned.rpo,
-        transfer=None if active is None else _transfer(active),
+        condition=condition(job, state, None),
+        next_run=due,
+        rpo=rpo,
+        transfer=None,
         missed_runs=state.missed_runs + passed,
-        sent_bytes_total=state.sent_bytes_total + (0 if active is None else active.progress.sent_bytes),
+        sent_bytes_total=state.sent_bytes_total,
     )
 
 
-def _transfer(active: ActiveRun) -> Transfer:
-    progress = active.progress
-    return Transfer(
-        run=active.run,
-        start=active.start,
-        step=progress.step,
-        done_bytes=progress.done_bytes,
-        expected_bytes=progress.expected_bytes,
-        transferring=progress.transferring,
-    )
-
-
-def statuses(
-    plan: Mapping[JobId, Planned],
-    cluster: Cluster,
-    node: str,
-    states: Mapping[JobId, JobState],
-    active: Mapping[JobId, ActiveRun],
-    now: float,
-) -> tuple[JobStatus, ...]:
-    """All jobs of this node as they are now, by id."""
+def statuses(plan: Mapping[JobId, Planned], active: Mapping[JobId, ActiveRun], now: float) -> tuple[JobStatus, ...]:
+    """All jobs of a plan as they are now, in its order."""
     return tuple(
-        job_status(planned, cluster, node, states.get(job_id) or JobState(created=now), active.get(job_id), now)
-        for job_id, planned in sorted(plan.items())
+        _running(planned, active[job_id]) if job_id in active else _resting(planned, now)
+        for job_id, planned in plan.items()
     )
+
+
+def _resting(planned: Planned, now: float) -> JobStatus:
+    drawn = planned.drawn
+    if drawn <= now < planned.until or drawn <= now < drawn + FRESH:
+        return planned.resting
+    known = planned.resting
+    passed = slots_passed(planned.scheduled, planned.job, known.state, now)
+    return replace(known, missed_runs=known.state.missed_runs + passed)
+
+
+def _running(planned: Planned, active: ActiveRun) -> JobStatus:
+    known, progress = planned.resting, active.progress
+    return replace(
+        known,
+        condition=condition(planned.job, known.state, active),
+        transfer=Transfer(
+            run=active.run,
+            start=active.start,
+            step=progress.step,
+            done_bytes=progress.done_bytes,
+            expected_bytes=progress.expected_bytes,
+            transferring=progress.transferring,
+        ),
+        missed_runs=known.state.missed_runs,
+        sent_bytes_total=known.state.sent_bytes_total + progress.sent_bytes,
+    )
+
+
+def slots_passed(scheduled: Scheduled, job: Job, state: JobState, now: float) -> int:
+    """How many slots of a job that does not run have passed without a start, and count as missed."""
+    if job.disabled or job.removal:
+        return 0
+    return missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)

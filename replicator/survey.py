@@ -1,17 +1,19 @@
-"""What this node's ZFS says of all guests at once, on a slow timer: what is not replicated, and what is held here.
+"""What this node's ZFS says of all guests, on a slow timer: what is not replicated, what is held here, how full it is.
 
 The second is the receiving side's own view: how fresh its replicas are is known also when the sender is silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from replicator.cluster.store import Cluster
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
 from replicator.jobs import Guest, Job, JobId
-from replicator.plugins import HeldReplica
+from replicator.plugins import HeldReplica, PoolSpace
+from replicator.pools import pool_roles, pool_spaces
 from replicator.replication.diverged import aside_below
 from replicator.replication.look import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.sets import unreplicated_bytes
@@ -25,34 +27,78 @@ class Survey:
 
     Attributes:
         unreplicated: bytes written since each job's newest snapshot; None where this ZFS cannot tell.
+        marks: how many snapshots and bookmarks of each job are on its source; None where that is not known.
         replicas: what this node holds for others.
         diverged: how many volumes are kept aside here, by guest; a guest that is left out is not known.
+        pools: how full the pools are with which zsr works here.
+        problems: what could not be read, in sentences; a storage that does not exist is none of them.
     """
 
     unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
+    marks: Mapping[JobId, int | None] = field(default_factory=dict)
     replicas: tuple[HeldReplica, ...] = ()
     diverged: Mapping[int, int] = field(default_factory=dict)
+    pools: tuple[PoolSpace, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
-async def survey(cluster: Cluster, jobs: Iterable[Job], node: ZfsClient) -> Survey:
+async def survey(cluster: Cluster, jobs: Sequence[Job], node: ZfsClient) -> Survey:
     """One inventory per storage of this node; a storage that cannot be read leaves its guests unknown."""
     inventories: dict[str, Inventory] = {}
-    all_read = True
+    unread: list[str] = []
     for storage in cluster.storages.values():
         if storage.allowed_on(node.node):
             try:
                 depth = max((look_depth(guest, storage) for guest in cluster.guests.values()), default=2)
-                inventories[storage.name] = await node.inventory(storage.path_on(node.node), depth=depth)
+                path = storage.path_on(node.node)
+                inventories[storage.name] = await node.inventory(path, depth=depth, bookmarks=True)
+            except StorageMissingError:
+                continue
             except ZsrError as error:
-                all_read = all_read and isinstance(error, StorageMissingError)
+                unread.append(str(error))
+    # In threads, for they grow with jobs and volumes and must not hold up the event loop.
+    found = await asyncio.to_thread(conclude, cluster, jobs, node.node, inventories, tuple(unread))
+    roles = await asyncio.to_thread(pool_roles, cluster, node.node)
+    if not roles:
+        return found
+    try:
+        return replace(found, pools=pool_spaces(roles, await node.space(list(roles))))
+    except ZsrError as error:
+        return replace(found, problems=(*found.problems, str(error)))
+
+
+def conclude(
+    cluster: Cluster,
+    jobs: Iterable[Job],
+    node: str,
+    inventories: Mapping[str, Inventory],
+    unread: tuple[str, ...] = (),
+) -> Survey:
+    """What the inventories of a node's storages (by name) say; ``unread``: why others could not be read. Pure."""
+    paths = {cluster.storages[name].path_on(node): inventory for name, inventory in inventories.items()}
+    by_guest = {path: volumes_by_guest(path, inventory) for path, inventory in paths.items()}
+    sizes: dict[JobId, int | None] = {}
+    marks: dict[JobId, int | None] = {}
+    for job in jobs:
+        guest = cluster.guests.get(job.id.guest)
+        if guest is None:
+            continue
+        volumes = _volumes(guest, cluster, node, paths, by_guest)
+        sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
+        marks[job.id] = None if volumes is None else sum(_marks(job, volume) for volume in volumes)
     held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
-    sizes = {
-        job.id: _of_guest(job, cluster.guests[job.id.guest], cluster, node.node, inventories)
-        for job in jobs
-        if job.id.guest in cluster.guests
-    }
-    paths = {cluster.storages[name].path_on(node.node): inventory for name, inventory in inventories.items()}
-    return Survey(sizes, tuple(held), count_diverged(paths, cluster.jobs.values(), node.node, all_read=all_read))
+    aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
+    return Survey(sizes, marks, tuple(held), aside, problems=unread)
+
+
+def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
+    """What is directly below a path by the guest whose number its name has; so each guest is looked up at once."""
+    found: dict[int, dict[str, Dataset]] = {}
+    for dataset in inventory.below(path):
+        number = dataset.name[len(path) + 1 :].partition("-")[2].partition("-")[0]
+        if number.isascii() and number.isdigit():
+            found.setdefault(int(number), {})[dataset.name] = dataset
+    return {guest: Inventory(datasets) for guest, datasets in found.items()}
 
 
 def count_diverged(
@@ -94,23 +140,40 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
     return [HeldReplica(guest, source, storage, at) for (guest, source), at in sorted(oldest.items()) if at is not None]
 
 
-def _of_guest(job: Job, guest: Guest, cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> int | None:
-    total = 0
+def _volumes(
+    guest: Guest,
+    cluster: Cluster,
+    node: str,
+    paths: Mapping[str, Inventory],
+    by_guest: Mapping[str, Mapping[int, Inventory]],
+) -> list[Dataset] | None:
+    """The guest's volumes on this node; None where one of its storages could not be read, or lacks one."""
+    found: list[Dataset] = []
     for storage in guest_storages(guest, cluster.storages.values(), node):
-        inventory, path = inventories.get(storage.name), storage.path_on(node)
-        if inventory is None:
+        path = storage.path_on(node)
+        if path not in paths:
             return None
+        inventory = paths[path] if guest.volumes else by_guest[path].get(guest.id, Inventory())
         try:
             volumes = guest_volumes_on(guest, storage, inventory, path)
         except ZsrError:
             return None
-        for volume in volumes:
-            dataset = inventory.datasets[f"{path}/{volume.name}"]
-            written = unreplicated_bytes(dataset, _newest_of(job, dataset))
-            if written is None:
-                return None
-            total += written
+        found += [inventory.datasets[f"{path}/{volume.name}"] for volume in volumes]
+    return found
+
+
+def _unreplicated(job: Job, volumes: Iterable[Dataset]) -> int | None:
+    total = 0
+    for dataset in volumes:
+        written = unreplicated_bytes(dataset, _newest_of(job, dataset))
+        if written is None:
+            return None
+        total += written
     return total
+
+
+def _marks(job: Job, dataset: Dataset) -> int:
+    return sum(mark.job == job.id for mark in (*dataset.snapshots, *dataset.bookmarks))
 
 
 def _newest_of(job: Job, dataset: Dataset) -> Snapshot | None:

@@ -12,8 +12,18 @@ from dataclasses import dataclass, field, replace
 
 from replicator.errors import ErrorClass
 from replicator.events import Event
-from replicator.jobs import Failure, Guest, Job, JobCondition, JobId, JobState, Removal
-from replicator.plugins import ConfigStatus, HeldReplica, JobStatus, Memory, RunHistogram, Status, Transfer
+from replicator.jobs import Failure, Guest, Job, JobCondition, JobId, JobState, Node, Removal
+from replicator.plugins import (
+    ConfigStatus,
+    HeldReplica,
+    JobStatus,
+    Memory,
+    PoolRole,
+    PoolSpace,
+    RunHistogram,
+    Status,
+    Transfer,
+)
 
 NOW = 1_800_000_000.0
 """The fixed time of pictures that nobody compares with a real clock."""
@@ -188,6 +198,14 @@ def status(
         durations={"success": histogram((2.0, 12.5, 45.0)), "failure": histogram(), "cancelled": histogram()},
         replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0),),
         diverged={300: 0, 301: 2},
+        not_ready=() if ready else ("The ZFS of this node has not answered yet.",),
+        nodes=(Node("alpha", "10.0.0.1"), Node("beta", "10.0.0.2")),
+        pools=(
+            PoolSpace("rpool", PoolRole.SOURCE, 10**12, 4 * 10**11),
+            PoolSpace("tank", PoolRole.BOTH, 10**13, 10**12),
+        ),
+        clock_skew={"beta": -0.25},
+        source_snapshots={job.job.id: 3 for job in jobs},
     )
 
 

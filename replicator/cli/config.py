@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from replicator.cli.node import config_option, config_path, store, store_in
-from replicator.config import Settings, SettingsError, cluster_path, load_settings
+from replicator.config import Settings, SettingsError, cluster_path, inspect_plugins, load_settings
 from replicator.errors import ConfigError
 from replicator.plugins import Problem
 
@@ -26,6 +26,7 @@ def check() -> None:
         lambda: load_settings(path),
         lambda: store_in(cluster_path(path)).read(),
         lambda: _find_this_node(load_settings(path)),
+        lambda: inspect_plugins(load_settings(path)),
     )
     told = [text for text in map(_wrong_with, readings) if text]
     if told:

@@ -13,6 +13,7 @@ from replicator.cli.node import config_option, settings, state, store
 from replicator.concurrency import first_leaf
 from replicator.config import Settings
 from replicator.daemon import Daemon
+from replicator.longlived import set_aside
 
 
 @click.command()
@@ -33,7 +34,7 @@ def daemon(log_level: str) -> None:
 async def _serve(node: Settings) -> None:
     memory = state(node)
     try:
-        work = asyncio.ensure_future(Daemon(node, store(node), memory).run())
+        work = asyncio.ensure_future(Daemon(node, store(node), memory, settled=set_aside).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)

@@ -50,7 +50,7 @@ def remembered(node: Settings) -> list[dict[str, Any]]:
     with memory_of(node) as memory:
         states = memory.jobs()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
-    return [job_json(job, now) for job in statuses(plan, cluster, node.node, states, {}, now)]
+    return [job_json(job, now) for job in statuses(plan, {}, now)]
 
 
 def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:

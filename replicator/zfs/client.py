@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,6 +18,10 @@ _END_AND_WAIT = """
 pkill -KILL -x -f "$1" || exit 1
 n=0; while pgrep -x -f "$1" >/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
 """
+
+
+LARGE_OUTPUT = 256 * 1024
+"""From this length on an inventory is read in a thread: thousands of volumes must not hold up the event loop."""
 
 
 class ZfsClient:
@@ -59,9 +64,22 @@ class ZfsClient:
                     f"'{path}' does not exist on node {self.node}.", node=self.node, raw=done.stderr
                 )
             raise classify(f"list '{path}'", done.stderr, node=self.node)
-        return (
-            parse.inventory_from_list(done.stdout) if features.list_parsable else parse.inventory_from_get(done.stdout)
-        )
+        read = parse.inventory_from_list if features.list_parsable else parse.inventory_from_get
+        if len(done.stdout) < LARGE_OUTPUT:
+            return read(done.stdout)
+        return await asyncio.to_thread(read, done.stdout)
+
+    async def space(self, pools: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """What is used and what is free (bytes) in pools; one that cannot be asked is left out.
+
+        Raises:
+            ZsrError: none of them could be asked.
+        """
+        done = await self.host.run(commands.space(pools), limit=self._limit)
+        found = parse.space(done.stdout)
+        if not found and not done.ok:
+            raise classify(f"ask how full {', '.join(pools)} is", done.stderr, node=self.node)
+        return found
 
     async def sync(self, pool: str) -> None:
         """Wait until what was written to a pool so far is on its disks, and so in what an inventory says."""

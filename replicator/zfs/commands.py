@@ -61,6 +61,11 @@ def inventory(features: Features, path: str, depth: int, *, bookmarks: bool) -> 
     return ["zfs", "get", "-Hp", "-r", "-d", str(depth), "-o", "name,property,value", ",".join(LISTED_OLD), path]
 
 
+def space(pools: Sequence[str]) -> Argv:
+    """Tell what is used and what is free in pools, as their datasets see it; every version of ZFS understands it."""
+    return ["zfs", "get", "-Hp", "-o", "name,property,value", "used,available", *pools]
+
+
 def sync(pool: str) -> Argv:
     """Wait until all that was written to a pool so far is on its disks."""
     return ["zpool", "sync", pool]

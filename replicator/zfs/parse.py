@@ -47,6 +47,16 @@ def inventory_from_get(text: str) -> Inventory:
     return inventory_of(rows.items())
 
 
+def space(text: str) -> dict[str, tuple[int, int]]:
+    """Read ``zfs get`` of used and available: both in bytes, by pool; a pool of which one is missing is left out."""
+    rows: dict[str, dict[str, int]] = {}
+    for line in text.splitlines():
+        name, *rest = line.split("\t")
+        if len(rest) == 2 and rest[1].isdigit():
+            rows.setdefault(name, {})[rest[0]] = int(rest[1])
+    return {name: (row["used"], row["available"]) for name, row in rows.items() if row.keys() >= {"used", "available"}}
+
+
 def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
     """Put rows (a name with its properties) of datasets, snapshots and bookmarks together."""
     snapshots: dict[str, list[Snapshot]] = defaultdict(list)

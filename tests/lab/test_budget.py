@@ -35,7 +35,9 @@ class Budget:
     def spent(self, node: Node) -> list[str]:
         """The commands of runs; without the daemon's own look at its node, which it takes once a minute."""
         lines = node.out("cat /run/lab/commands 2>/dev/null || true").splitlines()
-        return [line for line in lines if not (line.startswith("zfs list") and " -d 2 " in line)]
+        return [
+            line for line in lines if not (line.startswith("zfs list") and " -d 2 " in line) and " used," not in line
+        ]
 
     def remove(self) -> None:
         """Take the counting scripts away."""

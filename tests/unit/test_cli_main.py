@@ -141,6 +141,17 @@ class TestConfigCheck:
         assert "node = 'alhpa': there is no such node" in said.err
         assert said.err.rstrip().endswith("known: alpha, beta, gamma")
 
+    def test_tells_of_a_web_configuration_that_stops_no_other_verb(self, zsr: Zsr) -> None:
+        web = zsr.folder / "web.yml"
+        web.write_text("basic_auth_users: {a: secret}\n")
+        zsr.settings_path.write_text(f'{zsr.settings_path.read_text()}[exporter]\nweb_config = "{web}"\n')
+
+        said = zsr("config", "check")
+
+        assert (said.exit, zsr("status").exit) == (2, 0)
+        assert "exporter.web_config" in said.err
+        assert "basic_auth_users.a = ...: a bcrypt hash" in said.err
+
     def test_changes_nothing(self, zsr: Zsr) -> None:
         zsr("config", "check")
 

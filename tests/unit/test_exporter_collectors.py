@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalogue import CATALOGUE, Kind
-from exporter.collectors import COLLECTORS, Picture, collect, take_picture
+from exporter.collectors import Picture, collect, collectors, take_picture
 from exporter.exposition import Format, render
+from exporter.joblines import JobLines
 from replicator.errors import ErrorClass
 from replicator.plugins import JobStatus, Memory, Status
 from tests.statuses import (
@@ -267,7 +268,8 @@ def test_notes_that_cannot_be_read_cost_their_own_metrics_only() -> None:
         def memory(self, plugin: str) -> Memory:
             raise OSError("state.db is gone")
 
-    families = collect(take_picture(Broken(status(healthy("100-0")))))
+    broken = Broken(status(healthy("100-0")))
+    families = collect(take_picture(broken, broken.status()))
     success = next(family for family in families if family.metric.name == "zsr_collector_success")
     assert "zsr_job_info" in {family.metric.name for family in families}
     assert (("notifications",), 0) in getattr(success, "samples", ())
@@ -281,8 +283,9 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
-    assert set(COLLECTORS) == {"daemon", "jobs", "nodes", "replicas", "scheduler", "notifications"}
-    for name in COLLECTORS:
+    names = set(collectors(JobLines()))
+    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "scheduler", "notifications"}
+    for name in names:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
 

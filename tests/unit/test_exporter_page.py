@@ -126,7 +126,7 @@ def test_unreachable_nodes_and_wrong_settings_are_said() -> None:
     text = outline(render_page(picture)).text
     assert "Not reachable: gamma." in text
     assert "jobs.100-0: no guest" in text
-    assert "scheduler is not running" in text
+    assert "has not answered yet" in text
 
 
 def test_without_jobs_it_says_so() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.addresses import Activated, Address, Listen, UnixListen, parse_listen
 from exporter.plugin import ExporterPlugin
-from exporter.settings import Listen, Settings, parse_listen, read_settings
+from exporter.settings import Settings, read_settings
 from replicator.plugins import Plugin
 
 
@@ -19,7 +20,7 @@ def test_the_plugin_is_what_the_core_expects() -> None:
 @pytest.mark.parametrize("section", [None, {}])
 def test_an_absent_or_empty_section_means_the_defaults(section: object) -> None:
     assert ExporterPlugin().check(section) == []
-    assert read_settings(section) == Settings(listen=Listen("127.0.0.1", 9847), enabled=True)
+    assert read_settings(section) == Settings(listen=(Listen("127.0.0.1", 9847),), enabled=True)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,6 @@ def test_an_address_is_read_and_written_the_same(text: str, listen: Listen) -> N
         "127.0.0.1:9847/metrics",
         "a b:9847",
         "-node:9847",
-        "unix:/run/zsr.sock",
         "127.0.0.1:９８４７",
         "127.0.0.1:9847\n",
     ],
@@ -72,6 +72,33 @@ def test_a_wrong_address_is_refused_with_what_is_allowed(text: str) -> None:
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     listen = parse_listen(text)
     assert listen is None or parse_listen(str(listen)) == listen
+
+
+@pytest.mark.parametrize(
+    ("value", "listen"),
+    [
+        ("unix:/run/zsr/exporter.sock", (UnixListen("/run/zsr/exporter.sock"),)),
+        ("systemd", (Activated(),)),
+        (["[::1]:1", "unix:/run/a b/ü.sock"], (Listen("::1", 1), UnixListen("/run/a b/ü.sock"))),
+    ],
+)
+def test_several_addresses_and_sockets_are_taken(value: object, listen: tuple[Address, ...]) -> None:
+    found = read_settings({"listen": value})
+    assert isinstance(found, Settings)
+    assert found.listen == listen
+    assert tuple(parse_listen(str(address)) for address in listen) == listen
+
+
+@pytest.mark.parametrize("value", [[], [":1", ":1"], [":1", 2], ["unix:x"], ["unix:/"], ["unix:/" + "x" * 107], None])
+def test_a_wrong_list_of_addresses_is_refused(value: object) -> None:
+    (problem,) = ExporterPlugin().check({"listen": value})
+    assert problem.key == "listen"
+
+
+@pytest.mark.parametrize("value", ["web-config.yml", "", 1, ["/etc/web-config.yml"]])
+def test_the_web_configuration_is_named_by_an_absolute_path(value: object) -> None:
+    (problem,) = ExporterPlugin().check({"web_config": value})
+    assert problem.key == "web_config"
 
 
 def test_all_problems_are_told_at_once() -> None:

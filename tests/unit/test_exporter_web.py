@@ -11,13 +11,18 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
+from exporter.addresses import Listen
 from exporter.exposition import Format
 from exporter.plugin import ExporterPlugin
-from exporter.settings import Listen
-from exporter.web import PATHS, SHUTDOWN_TIMEOUT, serving
+from exporter.server import SHUTDOWN_TIMEOUT, serving
+from exporter.settings import Settings
+from exporter.web import PATHS
 from replicator.errors import ConfigError
+from replicator.jobs import Node
 from replicator.plugins import Status
 from tests.statuses import FakeCore, every_state, healthy, status
+
+ANYWHERE = Settings(listen=(Listen("127.0.0.1", 0),))
 
 
 @pytest.fixture
@@ -28,8 +33,10 @@ def core() -> FakeCore:
 @pytest.fixture
 async def client(core: FakeCore) -> AsyncIterator[ClientSession]:
     async with (
-        serving(core, Listen("127.0.0.1", 0)) as (address,),
-        ClientSession(f"http://{address}", auto_decompress=False, headers={"Accept-Encoding": "identity"}) as session,
+        serving(core, ANYWHERE) as server,
+        ClientSession(
+            f"http://{server.addresses[0]}", auto_decompress=False, headers={"Accept-Encoding": "identity"}
+        ) as session,
     ):
         yield session
 
@@ -99,13 +106,28 @@ async def test_ready_says_so(client: ClientSession) -> None:
 
 
 async def test_not_ready_says_why(client: ClientSession, core: FakeCore) -> None:
-    picture = status(ready=False)
-    core.picture = replace(picture, config=replace(picture.config, ok=False, problems=("nodes: none is local",)))
+    core.picture = replace(status(ready=False), not_ready=("nodes: none is local",))
     async with client.get("/-/ready") as response:
         assert response.status == 503
         text = await response.text()
     assert "not ready" in text
     assert "nodes: none is local" in text
+
+
+@pytest.mark.parametrize("host", ["[", "x:y", "a b", ""])
+async def test_a_host_that_cannot_be_read_is_no_error(client: ClientSession, host: str) -> None:
+    async with client.get("/http_sd", headers={"Host": host}) as response:
+        assert response.status == 200
+
+
+async def test_a_node_that_is_this_very_machine_is_found_where_it_was_asked(core: FakeCore) -> None:
+    core.picture = replace(status(), nodes=(Node("alpha", "local"),))
+    async with serving(core, ANYWHERE) as server, ClientSession() as session:
+        (address,) = server.addresses
+        async with session.get(f"http://{address}/http_sd", headers={"Host": "zsr.example.org:80"}) as response:
+            (group,) = await response.json()
+    assert isinstance(address, Listen)
+    assert group["targets"] == [f"zsr.example.org:{address.port}"]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
@@ -133,9 +155,9 @@ async def test_a_core_that_fails_is_an_error_and_not_an_empty_scrape(caplog: pyt
 
     with caplog.at_level(logging.ERROR):
         async with (
-            serving(Broken(), Listen("127.0.0.1", 0)) as (address,),
+            serving(Broken(), ANYWHERE) as server,
             ClientSession() as session,
-            session.get(f"http://{address}/metrics") as response,
+            session.get(f"http://{server.addresses[0]}/metrics") as response,
         ):
             assert response.status == 500
     assert "no status" in caplog.text
@@ -159,9 +181,9 @@ async def test_each_scrape_shows_the_moment(client: ClientSession, core: FakeCor
 
 
 async def test_an_address_in_use_is_named(core: FakeCore) -> None:
-    async with serving(core, Listen("127.0.0.1", 0)) as (address,):
-        with pytest.raises(ConfigError, match=f'exporter.listen = "{address}".*in use'):
-            await ExporterPlugin().run(core, {"listen": str(address)})
+    async with serving(core, ANYWHERE) as server:
+        with pytest.raises(ConfigError, match=f'exporter.listen = "{server.addresses[0]}".*in use'):
+            await ExporterPlugin().run(core, {"listen": str(server.addresses[0])})
 
 
 async def test_settings_that_were_not_checked_are_refused_by_name(core: FakeCore) -> None:
@@ -174,18 +196,18 @@ async def test_switched_off_it_ends_at_once(core: FakeCore) -> None:
 
 
 async def test_what_stopped_serving_has_freed_its_port(core: FakeCore) -> None:
-    async with serving(core, Listen("127.0.0.1", 0)) as (address,):
-        pass
-    async with serving(core, address) as (again,):
-        assert again == address
+    async with serving(core, ANYWHERE) as server:
+        (address,) = server.addresses
+    async with serving(core, Settings(listen=(address,))) as again:
+        assert again.addresses == [address]
 
 
 async def test_a_client_that_keeps_its_connection_does_not_delay_the_end(core: FakeCore) -> None:
     async with (
         ClientSession() as session,
         asyncio.timeout(SHUTDOWN_TIMEOUT),
-        serving(core, Listen("127.0.0.1", 0)) as (address,),
-        session.get(f"http://{address}/-/healthy") as response,
+        serving(core, ANYWHERE) as server,
+        session.get(f"http://{server.addresses[0]}/-/healthy") as response,
     ):
         await response.read()
 

@@ -147,6 +147,60 @@ def fill_with_words(state: State, run: int) -> None:
         state.log(run, [(NOW, "raw", "x" * 50_000)])
 
 
+def test_what_did_not_change_is_the_very_same_object(state: State) -> None:
+    state.ensure_job(JOB, NOW)
+    state.ensure_job(JobId(101, 0), NOW)
+    before = state.jobs()
+    succeed(state, NOW)
+    after = state.jobs()
+
+    assert after[JobId(101, 0)] is before[JobId(101, 0)]
+    assert after[JOB] is not before[JOB]
+    assert after[JOB] == state.job(JOB)
+    assert state.jobs()[JOB] is after[JOB]
+
+
+def test_what_another_process_wrote_is_seen(state: State, path: Path) -> None:
+    state.ensure_job(JOB, NOW)
+    assert state.jobs()[JOB].missed_runs == 0
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE job_state SET missed_runs = 3")
+
+    assert state.jobs()[JOB].missed_runs == 3
+
+
+def test_an_error_that_is_counted_changes_its_jobs_state(state: State) -> None:
+    state.ensure_job(JOB, NOW)
+    assert state.jobs()[JOB].errors == ()
+    fail(state, NOW)
+
+    assert state.jobs()[JOB].errors == ((ErrorClass.NETWORK, 1),)
+    assert state.job(JOB) == state.jobs()[JOB]
+
+
+def test_whoever_gets_the_states_may_change_his_own_dictionary(state: State) -> None:
+    state.ensure_job(JOB, NOW)
+    state.jobs().clear()
+
+    assert list(state.jobs()) == [JOB]
+
+
+def test_a_job_that_is_not_remembered_has_no_state(state: State) -> None:
+    assert state.job(JOB) is None
+
+
+def test_sizes_that_did_not_change_are_not_written(state: State) -> None:
+    state.ensure_job(JOB, NOW)
+    state.set_unreplicated({JOB: 5})
+    before = state.jobs()[JOB]
+    state.set_unreplicated({JOB: 5})
+
+    assert before.unreplicated_bytes == 5
+    assert state.jobs()[JOB] is before
+    state.set_unreplicated({JOB: None})
+    assert state.jobs()[JOB].unreplicated_bytes is None
+
+
 class TestHistory:
     def test_more_runs_than_wanted_are_kept_while_they_are_young(self, state: State) -> None:
         keep = Retention(runs=3, seconds=30 * DAY)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from replicator.jobs import Job, JobId
+from replicator.cluster.store import Cluster
+from replicator.jobs import Guest, Job, JobId, Storage, Volume
 from replicator.plugins import HeldReplica
-from replicator.survey import count_diverged, held_replicas
-from replicator.zfs.facts import Dataset, Inventory, Snapshot
+from replicator.survey import Survey, conclude, count_diverged, held_replicas
+from replicator.zfs.facts import Bookmark, Dataset, Inventory, Snapshot
 
 
 def replica(name: str, *times: int, job: str | None = "100-0", source: str | None = "alpha") -> Dataset:
@@ -64,3 +65,56 @@ def test_what_is_kept_aside_is_counted_by_guest_whatever_became_of_its_job() -> 
 
 def test_as_long_as_a_storage_cannot_be_read_only_what_was_found_is_claimed() -> None:
     assert aside_on_beta(replica("t/zsr-diverged/a-1"), all_read=False) == {100: 1}
+
+
+def of_guests(*guests: Guest, datasets: tuple[Dataset, ...], unread: tuple[str, ...] = ()) -> Survey:
+    """What the survey of node alpha concludes for a job of each guest, all of them on one storage."""
+    jobs = {JobId(guest.id, 0): Job(JobId(guest.id, 0), "beta") for guest in guests}
+    cluster = Cluster({}, {"t": Storage("t", "t")}, {guest.id: guest for guest in guests}, jobs)
+    inventory = Inventory({dataset.name: dataset for dataset in datasets})
+    return conclude(cluster, jobs.values(), "alpha", {} if unread else {"t": inventory}, unread)
+
+
+def volume(name: str, *snapshots: str, bookmarks: tuple[str, ...] = (), written: int = 5) -> Dataset:
+    """A volume with these snapshots, each with 100 bytes written before it."""
+    return Dataset(
+        name,
+        is_volume=True,
+        guid=1,
+        snapshots=tuple(Snapshot(each, 1, number, 1, written=100) for number, each in enumerate(snapshots)),
+        bookmarks=tuple(Bookmark(each, 1, 1, 1) for each in bookmarks),
+        written=written,
+    )
+
+
+OWN = tuple(f"__replicate_100-0_{number}__" for number in range(3))
+
+
+def test_the_jobs_own_snapshots_and_bookmarks_are_counted_over_all_volumes() -> None:
+    found = of_guests(
+        Guest(100, "web", "alpha"),
+        datasets=(
+            volume("t/vm-100-disk-0", OWN[0], "by-hand", OWN[1], bookmarks=(OWN[2], "mine")),
+            volume("t/vm-100-disk-1", OWN[1], "__replicate_100-1_1__"),
+            volume("t/vm-1000-disk-0", OWN[0]),
+        ),
+    )
+
+    assert found.marks == {JobId(100, 0): 4}
+
+
+def test_what_was_written_since_is_added_up_for_each_guest() -> None:
+    found = of_guests(
+        Guest(100, "web", "alpha"),
+        Guest(101, "mail", "alpha", volumes=(Volume("t", "mail/spool"),)),
+        datasets=(volume("t/vm-100-disk-0", OWN[0], "later"), volume("t/mail/spool", written=7), volume("t/vm-101-x")),
+    )
+
+    assert found.unreplicated == {JobId(100, 0): 105, JobId(101, 0): 7}
+
+
+def test_of_a_storage_that_cannot_be_read_nothing_is_claimed() -> None:
+    found = of_guests(Guest(100, "web", "alpha"), datasets=(), unread=("The pool is suspended.",))
+
+    assert (found.marks, found.unreplicated) == ({JobId(100, 0): None}, {JobId(100, 0): None})
+    assert found.problems == ("The pool is suspended.",)

@@ -1,0 +1,144 @@
+"""The exporter's HTTP server: what listens where, in TLS or not, and what happens when a certificate changes.
+
+The web-config.yml and the files that it names are looked at every second. When one changes, the server on each socket
+is replaced by one that speaks the new TLS: the socket stays, and so do requests in flight. What is wrong is said once
+and the last good configuration stays in force (DESIGN 9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from exporter.addresses import Address
+from exporter.discovery import default_sd_target
+from exporter.guard import Guard
+from exporter.settings import Settings
+from exporter.sockets import Ear, listening
+from exporter.tls import make_context
+from exporter.web import make_app
+from exporter.webconfig import WebConfig, read_web_config
+from replicator.errors import ConfigError
+from replicator.files import stamp_of
+from replicator.plugins import Core
+
+SHUTDOWN_TIMEOUT = 3.0
+"""Seconds that a request in flight gets when the daemon stops."""
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at the files of the web configuration."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A web configuration, its TLS, and what its files were before they were read: no later change can be missed."""
+
+    config: WebConfig
+    context: ssl.SSLContext | None = None
+    stamps: tuple[object, ...] = ()
+
+
+class Server:
+    """The sites on all sockets. ``config`` of the guard is what is in force."""
+
+    def __init__(self, runner: web.AppRunner, ears: list[Ear], guard: Guard) -> None:
+        self._runner = runner
+        self._ears = ears
+        self._guard = guard
+        self._sites: list[web.SockSite] = []
+        self._loaded = Loaded(guard.config)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it really listens."""
+        return [ear.address for ear in self._ears]
+
+    @property
+    def urls(self) -> list[str]:
+        """What to ask for, for people."""
+        secure = "https" if self._guard.config.tls else "http"
+        return [f"{secure}://{ear.address}/metrics" if ear.is_tcp else str(ear.address) for ear in self._ears]
+
+    async def take(self, loaded: Loaded) -> None:
+        """Serve by this configuration from now on; unix sockets speak no TLS, for they reach nobody's network."""
+        for site in self._sites:
+            await site.stop()
+        self._loaded = loaded
+        self._guard.config = loaded.config
+        self._sites = [
+            web.SockSite(self._runner, ear.socket.dup(), ssl_context=loaded.context if ear.is_tcp else None)
+            for ear in self._ears
+        ]
+        for site in self._sites:
+            await site.start()
+
+    async def follow(self) -> None:
+        """Take over what changes in the files of the web configuration; ends by cancellation only.
+
+        What was wrong is tried again each time, for what is missing may be a file that only the new one names.
+        """
+        problem = ""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            config = self._loaded.config
+            if not problem and await asyncio.to_thread(_stamps, config.files) == self._loaded.stamps:
+                continue
+            try:
+                fresh = await asyncio.to_thread(load, config.path)
+            except ConfigError as error:
+                if str(error) != problem:
+                    _log.error("%s The last good web configuration stays in force.", error)
+                problem = str(error)
+                continue
+            problem = ""
+            await self.take(fresh)
+            _log.info("'%s' or a file that it names was changed and is in force.", config.path)
+
+
+@asynccontextmanager
+async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
+    """Serve while the context lasts; `Server.follow` has to be awaited meanwhile.
+
+    Raises:
+        ConfigError: one of them cannot be listened on, or the web configuration is wrong.
+    """
+    loaded = await asyncio.to_thread(load, settings.web_config)
+    async with AsyncExitStack() as stack:
+        ears = await stack.enter_async_context(listening(settings.listen, os.environ))
+        renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exporter")
+        stack.callback(renderer.shutdown, wait=False, cancel_futures=True)
+        guard = Guard(loaded.config)
+        stack.callback(guard.close)
+        sd_target = settings.sd_target or default_sd_target(ear.address for ear in ears)
+        app = make_app(core, renderer, guard, sd_target)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        server = Server(runner, ears, guard)
+        await server.take(loaded)
+        yield server
+
+
+def load(path: Path | None) -> Loaded:
+    """A web configuration and its TLS; without a path the one that asks for nothing. Raises ConfigError."""
+    if path is None:
+        return Loaded(WebConfig())
+    stamp = stamp_of(path)
+    config = read_web_config(path)
+    others = _stamps(config.files[1:])
+    return Loaded(config, make_context(config), (stamp, *others))
+
+
+def _stamps(files: Iterable[Path]) -> tuple[object, ...]:
+    return tuple(stamp_of(path) for path in files)

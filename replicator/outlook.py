@@ -1,0 +1,57 @@
+"""What the daemon knows of its surroundings: its own ZFS and the other nodes' clocks, asked on slow timers.
+
+Whoever shows it (metrics, readiness) reads what was found last and asks nothing himself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from replicator.cluster.store import Cluster
+from replicator.errors import ZsrError
+from replicator.jobs import Job
+from replicator.nodes import Nodes
+from replicator.state import State
+from replicator.survey import Survey, survey
+
+_log = logging.getLogger("zsr.daemon")
+
+SURVEY_EVERY = 60.0
+CLOCKS_EVERY = 60.0
+"""Seconds between two looks for clocks that are to be compared; see `Nodes.compare_clocks` for how often each is."""
+
+
+class Outlook:
+    """What was found last: ``survey``, ``zfs_version`` (None: not known yet) and ``problems`` of this node's ZFS."""
+
+    def __init__(self, nodes: Nodes, here: str, state: State) -> None:
+        self.survey = Survey()
+        self.zfs_version: str | None = None
+        self.problems: tuple[str, ...] = ("The ZFS of this node has not answered yet.",)
+        self._nodes = nodes
+        self._here = here
+        self._state = state
+
+    async def look(self, cluster: Callable[[], Cluster], jobs: Callable[[], Sequence[Job]]) -> None:
+        """Ask this node's ZFS about all guests, for ever; the jobs are those of this node."""
+        client = self._nodes.client(self._here)
+        while True:
+            try:
+                if self.zfs_version is None:
+                    self.zfs_version = (await client.features()).version
+                self.survey = await survey(cluster(), jobs(), client)
+                self.problems = self.survey.problems
+                await asyncio.to_thread(self._state.set_unreplicated, self.survey.unreplicated)
+            except ZsrError as error:
+                self.problems = (str(error),)
+            for problem in self.problems:
+                _log.warning("ZFS of this node could not be asked: %s", problem)
+            await asyncio.sleep(SURVEY_EVERY)
+
+    async def compare_clocks(self) -> None:
+        """Compare the clocks of nodes that answer with this one's, for ever."""
+        while True:
+            await asyncio.sleep(CLOCKS_EVERY)
+            await self._nodes.compare_clocks()

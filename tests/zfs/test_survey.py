@@ -1,0 +1,57 @@
+"""The survey of a node on real ZFS: the job's snapshots, what is held for others, and the room in its pools."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicator.cluster.store import Cluster
+from replicator.hosts.local import LocalHost
+from replicator.jobs import Guest, Job, JobId, Storage
+from replicator.plugins import PoolRole
+from replicator.survey import survey
+from replicator.zfs.client import ZfsClient
+from tests.zfs.conftest import Pools
+
+JOB = JobId(100, 0)
+
+
+@pytest.fixture
+def cluster(pools: Pools) -> Cluster:
+    """A guest on alpha with a job to beta; the two pools play the nodes."""
+    source, target = f"{pools.source.name}/data", f"{pools.target.name}/data"
+    pools.sandbox.zfs("create", source)
+    pools.sandbox.zfs("create", target)
+    storage = Storage("data", source, paths=(("beta", target),))
+    return Cluster({}, {"data": storage}, {100: Guest(100, "web", "alpha")}, {JOB: Job(JOB, "beta")})
+
+
+async def test_the_source_tells_of_its_snapshots_and_its_pool(cluster: Cluster, pools: Pools) -> None:
+    volume = f"{pools.source.name}/data/subvol-100-disk-0"
+    pools.sandbox.zfs("create", volume)
+    for name in ("__replicate_100-0_1__", "by-hand", "__replicate_100-0_2__"):
+        pools.sandbox.zfs("snapshot", f"{volume}@{name}")
+
+    found = await survey(cluster, list(cluster.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
+
+    assert found.marks == {JOB: 2}
+    (space,) = found.pools
+    assert (space.pool, space.role) == (pools.source.name, PoolRole.SOURCE)
+    assert 0 < space.free < space.size
+    assert found.problems == ()
+
+
+async def test_the_target_tells_of_its_pool(cluster: Cluster, pools: Pools) -> None:
+    found = await survey(cluster, [], ZfsClient(LocalHost("beta"), limit=60))
+
+    assert [(space.pool, space.role) for space in found.pools] == [(pools.target.name, PoolRole.TARGET)]
+    assert found.marks == {}
+
+
+async def test_a_pool_that_does_not_exist_is_left_out(cluster: Cluster, pools: Pools) -> None:
+    gone = Storage("gone", "no-such-pool/data")
+    more = Cluster({}, {**cluster.storages, "gone": gone}, cluster.guests, cluster.jobs)
+
+    found = await survey(more, list(more.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
+
+    assert [space.pool for space in found.pools] == [pools.source.name]
+    assert found.problems == ()
