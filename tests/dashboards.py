@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import promql_parser
+
 ALL = {
+    "$cluster": ".*",
     "$job": ".+",
     "$instance": ".+",
     "$guest": ".+",
     "$zsr_job": ".+",
     "$__rate_interval": "1m",
     "$__interval": "15s",
+    "$__range": "5m",
 }
+
+PROMISED_METRICS = {"zsr_pool_size_bytes", "zsr_pool_free_bytes"}
+"""Metrics that the dashboards show and an exporter may not have yet."""
 
 
 def panels_of(board: dict[str, Any], *, rows: bool = False) -> Iterator[dict[str, Any]]:
@@ -24,10 +31,12 @@ def panels_of(board: dict[str, Any], *, rows: bool = False) -> Iterator[dict[str
 
 
 def expressions(board: dict[str, Any]) -> Iterator[str]:
-    """The queries of all panels."""
+    """The queries of all panels and of the marks in the graphs."""
     for panel in panels_of(board):
         for target in panel["targets"]:
             yield target["expr"]
+    for mark in board["annotations"]["list"]:
+        yield mark["expr"]
 
 
 def substituted(expression: str, **values: str) -> str:
@@ -36,3 +45,15 @@ def substituted(expression: str, **values: str) -> str:
     for name in sorted(chosen, key=len, reverse=True):
         expression = expression.replace(name, chosen[name])
     return expression
+
+
+def selectors(node: Any) -> Iterator[promql_parser.VectorSelector]:
+    """All vector selectors below a node of a query's syntax tree."""
+    if isinstance(node, promql_parser.VectorSelector):
+        yield node
+    for name in ("expr", "lhs", "rhs", "vector_selector", "param"):
+        child = getattr(node, name, None)
+        if child is not None:
+            yield from selectors(child)
+    for child in getattr(node, "args", None) or []:
+        yield from selectors(child)
