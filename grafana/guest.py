@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana import glance, shared
 from grafana.frame import GUEST, AnyPanel, Row, board, filled
 from grafana.parts import BLUE, Panel, Query, graph, stat_panel
-from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, per_job, total
+from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
 
 def _name(number: int, place: shared.Place) -> stat.Panel:
@@ -52,14 +52,14 @@ def _against_promise(number: int, place: shared.Place) -> timeseries.Panel:
         Panel(
             number,
             "Lag against promise",
-            "Age of each job's last proven copy, and as a dashed line what was promised. Good: saw teeth that stay "
-            "below the dashed line.",
+            "Age of each job's last proven copy (without one: since the job was made), and as a dashed line what was "
+            "promised. Good: saw teeth that stay below the dashed line.",
             *place,
             unit="s",
-            empty="no copy yet",
+            empty="no promise",
             runbook="ZsrRpoBreached",
         ),
-        Query(per_job(f"{LAG} {PROMISING}"), "{{zsr_job}}"),
+        Query(per_job(f"{UNPROTECTED} {PROMISING}"), "{{zsr_job}}"),
         Query(per_job(f"{RPO} {PROMISING}"), "{{zsr_job}} promised"),
         limits="promised$",
     )
@@ -92,6 +92,7 @@ def _progress(number: int, place: shared.Place) -> timeseries.Panel:
             unit="percentunit",
         ),
         Query(per_job(f"clamp_max({share}, 1) or {KEY} 0 * zsr_job_resume_pending{{{JOB}}}"), "{{zsr_job}}"),
+        top=1,
     )
 
 

@@ -13,7 +13,7 @@ from grafana import glance, pools, shared
 from grafana.daemon import health, process
 from grafana.frame import NODES, AnyPanel, Row, board, filled
 from grafana.parts import ORANGE, Panel, Query, graph
-from grafana.promql import GUEST, JOB, NODE, count, worst
+from grafana.promql import GUEST, JOB, NODE, count, per_daemon, worst
 
 
 def _streams(number: int, place: shared.Place) -> timeseries.Panel:
@@ -26,8 +26,8 @@ def _streams(number: int, place: shared.Place) -> timeseries.Panel:
             unit="none",
         ),
         Query(
-            f"count by (instance) (zsr_job_run_start_timestamp_seconds{{{JOB}}}) "
-            f"or on (instance) 0 * zsr_scheduler_queue_length{{{NODE}}}",
+            f"count by (cluster, instance) (zsr_job_run_start_timestamp_seconds{{{JOB}}}) "
+            f"or 0 * {per_daemon(f'zsr_scheduler_queue_length{{{NODE}}}')}",
             "{{instance}}",
         ),
         decimals=0,
@@ -49,6 +49,7 @@ def _busy(number: int, place: shared.Place) -> timeseries.Panel:
             "{{instance}}",
         ),
         steps=((None, "transparent"), (0.8, ORANGE)),
+        top=1,
     )
 
 

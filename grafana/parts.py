@@ -146,6 +146,8 @@ def stat_panel(
         .orientation(look.VizOrientation.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     )
+    if mappings or names:  # several words side by side: Grafana would make the shortest as large as it can
+        built = built.text(common.VizTextDisplayOptions().title_size(16).value_size(22))
     return built.mappings(mappings) if mappings else built
 
 
@@ -157,11 +159,13 @@ def graph(
     decimals: int | None = None,
     colors: Mapping[str, str] | None = None,
     limits: str = "",
+    top: float | None = None,
 ) -> timeseries.Panel:
     """Lines over time, or stacked bars for counts.
 
     More than one step draws the thresholds into the picture; series whose name matches ``limits`` are drawn as what
-    must not be crossed, dashed and red.
+    must not be crossed, dashed and red. ``top`` is where the axis ends at least: without it a line of zeros is drawn on
+    an axis that ends at 100.
     """
     built = (
         dressed(timeseries.Panel(), panel)
@@ -183,12 +187,14 @@ def graph(
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
     )
     if bars:
-        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A")).axis_soft_max(1)
+        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
         built = built.interval(COUNTED)
     if len(steps) > 1:
         built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
     if decimals is not None:
         built = built.decimals(decimals)
+    if top is not None or decimals == 0:
+        built = built.axis_soft_max(1 if top is None else top)
     for name, color in (colors or {}).items():
         built = built.override_by_name(name, [_fixed(color)])
     if limits:

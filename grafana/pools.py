@@ -73,4 +73,5 @@ def used_over_time(number: int, place: Place) -> timeseries.Panel:
         ),
         Query(worst(POOL_USED), "{{pool}} on {{instance}} ({{role}})"),
         steps=((None, "transparent"), *FULL[1:]),
+        top=1,
     )

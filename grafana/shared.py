@@ -8,7 +8,21 @@ from grafana_foundation_sdk.builders import stat, table, timeseries
 
 from grafana.frame import to_guest, to_node
 from grafana.parts import BLUE, GREEN, GREY, NEUTRAL, ORANGE, PROMISE, RED, Panel, Query, graph, stat_panel, words
-from grafana.promql import GUEST, HELD_AGE, JOB, LAG, NODE, PROMISING, RPO, USED, events, per_daemon, per_job, worst
+from grafana.promql import (
+    GUEST,
+    HELD_AGE,
+    JOB,
+    LAG,
+    NODE,
+    PROMISING,
+    RPO,
+    UNPROTECTED,
+    USED,
+    events,
+    per_daemon,
+    per_job,
+    worst,
+)
 from grafana.tables import Column, table_panel
 
 Place: TypeAlias = tuple[int, int, int, int]
@@ -30,25 +44,25 @@ def jobs(number: int, place: Place) -> table.Panel:
     state = per_job(f"zsr_job_state{{{JOB}}} == 1", "state")
     its_guest, its_node = to_guest("${__data.fields.Guest}"), to_node("${__data.fields.Daemon}")
     columns = [
-        Column("Job", label="zsr_job", width=80, link=its_guest, hint="This job's guest"),
-        Column("Guest", info, label="guest", width=75, link=its_guest, hint="This guest"),
-        Column("Name", label="guest_name", width=110, link=its_guest, hint="This guest"),
-        Column("From", label="source", width=85, link=its_node, hint="The node that runs this job"),
-        Column("To", label="target", width=85),
-        Column("State", state, label="state", width=100, steps=NEUTRAL),
-        Column("Used up", per_job(USED), unit="percentunit", width=85, steps=PROMISE, decimals=0, empty="-"),
-        Column("Age of last copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=125),
-        Column("Promised", per_job(RPO), unit="s", decimals=1, width=90),
-        _time("Last success", "zsr_job_last_sync_timestamp_seconds", "dateTimeAsIso", "never", 160),
-        _figure("Last took", "zsr_job_last_duration_seconds", "s", 85),
-        _figure("Last sent", "zsr_job_last_sent_bytes", "decbytes", 90),
-        _figure("Written since", "zsr_job_unreplicated_bytes", "decbytes", 105),
-        _time("Next run", "zsr_job_next_run_timestamp_seconds", "dateTimeFromNow", "none", 120),
+        Column("Job", label="zsr_job", width=70, link=its_guest, hint="This job's guest"),
+        Column("Guest", info, label="guest", width=65, link=its_guest, hint="This guest"),
+        Column("Name", label="guest_name", width=100, link=its_guest, hint="This guest"),
+        Column("From", label="source", width=75, link=its_node, hint="The node that runs this job"),
+        Column("To", label="target", width=75),
+        Column("State", state, label="state", width=90, steps=NEUTRAL),
+        Column("Used up", per_job(USED), unit="percentunit", width=75, steps=PROMISE, decimals=0, empty="-"),
+        Column("Age of last copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=115),
+        Column("Promised", per_job(RPO), unit="s", decimals=1, width=85),
+        _time("Last success", "zsr_job_last_sync_timestamp_seconds", "dateTimeAsIso", "never", 155),
+        _figure("Last took", "zsr_job_last_duration_seconds", "s", 80),
+        _figure("Last sent", "zsr_job_last_sent_bytes", "decbytes", 80),
+        _figure("Written since", "zsr_job_unreplicated_bytes", "decbytes", 100),
+        _time("Next run", "zsr_job_next_run_timestamp_seconds", "dateTimeFromNow", "none", 110),
         Column(
             "Failures",
             per_job(f"zsr_job_consecutive_failures{{{JOB}}}"),
             unit="none",
-            width=75,
+            width=70,
             steps=((None, "transparent"), (1, ORANGE), (3, RED)),
         ),
         Column("Daemon", label="instance", link=its_node, hint="This node"),
@@ -92,6 +106,7 @@ def promise(number: int, place: Place) -> timeseries.Panel:
         ),
         Query(worst(f"clamp_max({USED}, 3)"), "{{zsr_job}}"),
         steps=((None, "transparent"), (1, RED)),
+        top=1.1,
     )
 
 
@@ -186,12 +201,12 @@ def lost(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "What a dead node would lose, in time",
-            "Age of the last proven copy, the 15 highest. Good: never higher than the job's interval plus its run.",
+            "Age of the last proven copy, the 15 highest; without one, since the job was made. Good: never "
+            "higher than the job's interval plus its run.",
             *place,
             unit="s",
-            empty="no copy yet",
         ),
-        Query(worst(f"{LAG} {PROMISING}"), "{{zsr_job}}"),
+        Query(worst(f"{UNPROTECTED} {PROMISING}"), "{{zsr_job}}"),
     )
 
 

@@ -5,30 +5,29 @@
 #
 # Needs node with npm, chromium, python3. The packages (450 MB) are installed once into a cache. Settings, with their defaults:
 #   PROM=http://127.0.0.1:9090     Prometheus, reached from this machine
-#   DASHBOARD=replication          which JSON below grafana/dashboards
+#   DASHBOARD=replication          which JSON below grafana/dashboards, or the path of any dashboard's JSON
 #   FROM=now-24h                   start of the time range
 #   SCRAPE=15                      Prometheus' scrape interval, in seconds
-#   SIZE=1600,1850                 the picture's width and height
+#   VARIABLES=                     values of variables as in an address: var-guest=102&var-instance=alpha%3A9847
+#   SIZE=1600,                     the picture's width and height; without a height as high as the dashboard
 # Beside the picture lies OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
 set -euo pipefail
 
 out=$(realpath -m "${1:?usage: render.sh OUT.png [dark|light]}")
 theme=${2:-dark}
 here=$(cd "$(dirname "$0")" && pwd)
-dashboard=$here/../dashboards/${DASHBOARD:-replication}.json
+dashboard=${DASHBOARD:-replication}
+case $dashboard in
+    *.json) ;;
+    *) dashboard=$here/../dashboards/$dashboard.json ;;
+esac
+[ -r "$dashboard" ] || { echo "render.sh: there is no dashboard $dashboard" >&2; exit 2; }
 
-for program in node npm chromium python3; do
+for program in chromium python3; do
     command -v "$program" >/dev/null || { echo "render.sh: $program is not installed" >&2; exit 2; }
 done
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/zsr/render/$(sha256sum "$here/package.json" | cut -c1-12)
-if [ ! -e "$cache/.complete" ]; then
-    mkdir -p "$cache"
-    cp "$here/package.json" "$cache/"
-    (cd "$cache" && npm install --legacy-peer-deps --no-audit --no-fund --loglevel=error)
-    touch "$cache/.complete"
-fi
-
+cache=$("$here/packages.sh")
 work=$(mktemp -d)
 server=
 finish() {
@@ -52,11 +51,23 @@ for _ in $(seq 50); do
     sleep 0.1
 done
 
-url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}"
+url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}&${VARIABLES:-}"
+# One unit of the grid is 30 pixels and a gap of 8; above it stand links and variables.
+size=${SIZE:-1600,}
+case $size in
+    *,) size=$size$(python3 -c '
+import json, sys
+panels = json.load(open(sys.argv[1]))["panels"]
+inner = [panel for row in panels for panel in row.get("panels", [])]
+print(130 + 38 * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels + inner))' "$dashboard") ;;
+esac
 browser=(timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile"
-    --virtual-time-budget=15000 --window-size="${SIZE:-1600,1850}")
+    --virtual-time-budget=15000 --window-size="$size")
 "${browser[@]}" --dump-dom "$url" >"$work/dom.html" 2>"$work/chromium.log"
 "${browser[@]}" --screenshot="$out" "$url" 2>>"$work/chromium.log"
+
+# A palette takes a third of the room, which matters for pictures that are kept.
+if command -v pngquant >/dev/null; then pngquant --force --skip-if-larger --output "$out" 128 "$out" || [ $? = 98 ]; fi
 
 python3 - "$work/dom.html" "${out%.png}.json" <<'PYTHON'
 import json, re, sys
