@@ -54,6 +54,7 @@ def health(number: int, y: int) -> list[AnyPanel]:
                 *(0, y + 7, 12, 5),
                 unit="none",
                 empty="no daemon",
+                runbook="ZsrSettingsRejected",
             ),
             Query(f"zsr_config_last_reload_successful{{{NODE}}}", "{{instance}}"),
             steps=((None, RED), (1, GREEN)),

@@ -132,6 +132,7 @@ def kept_aside(number: int, place: Place) -> stat.Panel:
             "Volumes that differed from their source and wait for somebody to decide ('zsr diverged list'). Good: 0.",
             *place,
             unit="none",
+            runbook="ZsrDivergedVolumes",
         ),
         Query(total(f"zsr_diverged_volumes{{{GUEST}}}")),
         steps=((None, GREEN), (1, ORANGE)),

@@ -90,6 +90,7 @@ def _progress(number: int, place: shared.Place) -> timeseries.Panel:
             "to 100 % and falls to 0. A flat line between is a transfer that hangs.",
             *place,
             unit="percentunit",
+            runbook="ZsrTransferStalled",
         ),
         Query(per_job(f"clamp_max({share}, 1) or {KEY} 0 * zsr_job_resume_pending{{{JOB}}}"), "{{zsr_job}}"),
         top=1,
@@ -104,8 +105,26 @@ def _waiting(number: int, place: shared.Place) -> timeseries.Panel:
             "1 while a half-received state of a job waits on its target to be resumed. Good: 0, or 1 for one interval.",
             *place,
             unit="none",
+            runbook="ZsrResumeWaiting",
         ),
         Query(per_job(f"zsr_job_resume_pending{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
+def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Snapshots on the source",
+            "Snapshots and bookmarks that each job has on its source, all volumes together. Good: flat, a few for each "
+            "volume; a line that climbs is a target that nothing is proven to be on.",
+            *place,
+            unit="none",
+            empty="not known yet",
+            runbook="ZsrSourceSnapshotsPilingUp",
+        ),
+        Query(per_job(f"zsr_source_snapshots{{{JOB}}}"), "{{zsr_job}}"),
         decimals=0,
     )
 
@@ -155,8 +174,9 @@ def dashboard() -> build.Dashboard:
             [
                 _against_promise(20, (0, 23, 12, 9)),
                 shared.held_over_time(21, (12, 23, 12, 9)),
-                _unreplicated(22, (0, 32, 12, 8)),
-                shared.aside(23, (12, 32, 12, 8)),
+                _unreplicated(22, (0, 32, 8, 8)),
+                shared.aside(23, (8, 32, 8, 8)),
+                _snapshots(24, (16, 32, 8, 8)),
             ],
         ),
         Row(

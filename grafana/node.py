@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import timeseries
 from grafana import glance, pools, shared
 from grafana.daemon import health, process
 from grafana.frame import NODES, AnyPanel, Row, board, filled
-from grafana.parts import ORANGE, Panel, Query, graph
+from grafana.parts import ORANGE, RED, Panel, Query, graph
 from grafana.promql import GUEST, JOB, NODE, count, per_daemon, worst
 
 
@@ -78,9 +78,28 @@ def _peers(number: int, place: shared.Place) -> timeseries.Panel:
             *place,
             unit="none",
             empty="no contact yet",
+            runbook="ZsrTargetUnreachable",
         ),
         Query(f"bottomk(15, zsr_node_reachable{{{NODE}}})", "{{node}} from {{instance}}"),
         decimals=0,
+    )
+
+
+def _clocks(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Clocks of the others",
+            "How far the clocks of two nodes are apart, the 15 furthest. Good: below a second. Ages are differences of "
+            "two clocks, so they are wrong by as much.",
+            *place,
+            unit="s",
+            empty="no contact yet",
+            runbook="ZsrClockSkew",
+        ),
+        Query(worst(f"abs(zsr_node_clock_skew_seconds{{{NODE}}})"), "{{node}} from {{instance}}"),
+        steps=((None, "transparent"), (30, RED)),
+        top=1,
     )
 
 
@@ -143,7 +162,12 @@ def dashboard() -> build.Dashboard:
                 shared.durations(19, (16, 27, 8, 7)),
             ],
         ),
-        Row(101, "Whom it reaches", 34, [shared.reachable(30, (0, 35, 12, 7)), _peers(31, (12, 35, 12, 7))]),
+        Row(
+            101,
+            "Whom it reaches",
+            34,
+            [shared.reachable(30, (0, 35, 8, 7)), _peers(31, (8, 35, 8, 7)), _clocks(32, (16, 35, 8, 7))],
+        ),
         Row(
             102,
             "As a target",

@@ -146,6 +146,8 @@ def stat_panel(
         .orientation(look.VizOrientation.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     )
+    if only_names:
+        built = built.text(common.VizTextDisplayOptions().value_size(28))
     if mappings or names:  # several words side by side: Grafana would make the shortest as large as it can
         built = built.text(common.VizTextDisplayOptions().title_size(16).value_size(22))
     return built.mappings(mappings) if mappings else built

@@ -51,13 +51,13 @@ def jobs(number: int, place: Place) -> table.Panel:
         Column("To", label="target", width=75),
         Column("State", state, label="state", width=90, steps=NEUTRAL),
         Column("Used up", per_job(USED), unit="percentunit", width=75, steps=PROMISE, decimals=0, empty="-"),
-        Column("Age of last copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=115),
+        Column("Age of copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=100),
         Column("Promised", per_job(RPO), unit="s", decimals=1, width=85),
         _time("Last success", "zsr_job_last_sync_timestamp_seconds", "dateTimeAsIso", "never", 155),
         _figure("Last took", "zsr_job_last_duration_seconds", "s", 80),
         _figure("Last sent", "zsr_job_last_sent_bytes", "decbytes", 80),
         _figure("Written since", "zsr_job_unreplicated_bytes", "decbytes", 100),
-        _time("Next run", "zsr_job_next_run_timestamp_seconds", "dateTimeFromNow", "none", 110),
+        _time("Next run", "zsr_job_next_run_timestamp_seconds", "dateTimeFromNow", "none", 125),
         Column(
             "Failures",
             per_job(f"zsr_job_consecutive_failures{{{JOB}}}"),
@@ -72,7 +72,7 @@ def jobs(number: int, place: Place) -> table.Panel:
         Panel(
             number,
             "Jobs, worst first",
-            "One line a job, the one with the most used-up promise on top. 'Age of last copy' is what would be lost if "
+            "One line a job, the one with the most used-up promise on top. 'Age of copy' is what would be lost if "
             "the source died now, 'Written since' the same in bytes. Good: nothing red, no failures.",
             *place,
             unit="none",
@@ -135,6 +135,7 @@ def durations(number: int, place: Place) -> timeseries.Panel:
             *place,
             unit="s",
             empty="no run has ended yet",
+            runbook="ZsrReplicationFallingBehind",
         ),
         Query(worst(f"zsr_job_last_duration_seconds{{{JOB}}}"), "{{zsr_job}}"),
     )
@@ -235,6 +236,7 @@ def held(number: int, place: Place) -> table.Panel:
             *place,
             unit="none",
             empty="holds no replicas",
+            runbook="ZsrReplicaStale",
         ),
         columns,
         sort="Age",
@@ -252,6 +254,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
             *place,
             unit="s",
             empty="holds no replicas",
+            runbook="ZsrReplicaStale",
         ),
         Query(worst(HELD_AGE), "{{guest}} {{storage}} on {{instance}}"),
     )
@@ -268,6 +271,7 @@ def aside(number: int, place: Place) -> timeseries.Panel:
             *place,
             unit="none",
             empty="none known",
+            runbook="ZsrDivergedVolumes",
         ),
         Query(worst(f"sum by (node, guest) (zsr_diverged_volumes{{{GUEST}}})"), "{{guest}} on {{node}}"),
         steps=((None, "transparent"), (1, ORANGE)),
@@ -285,6 +289,7 @@ def reachable(number: int, place: Place) -> stat.Panel:
             *place,
             unit="none",
             empty="no contact yet",
+            runbook="ZsrTargetUnreachable",
         ),
         Query(f"min by (node) (zsr_node_reachable{{{NODE}}})", "{{node}}"),
         steps=((None, RED), (1, GREEN)),
@@ -317,6 +322,7 @@ def wait(number: int, place: Place) -> timeseries.Panel:
             "than its schedules have time for.",
             *place,
             unit="s",
+            runbook="ZsrReplicationFallingBehind",
         ),
         Query(f"zsr_scheduler_lag_seconds{{{NODE}}}", "{{instance}}"),
     )
@@ -332,6 +338,7 @@ def messages(number: int, place: Place) -> timeseries.Panel:
             "anything.",
             *place,
             unit="none",
+            runbook="ZsrNotificationsFailing",
         ),
         Query(events("zsr_notifications_total", "target", "outcome", rest=NODE), "{{target}}: {{outcome}}"),
         bars=True,

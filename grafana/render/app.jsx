@@ -1,6 +1,6 @@
 // Draws a dashboard's JSON with Grafana's own front-end libraries, without a Grafana server.
 // Query string: prom (URL of Prometheus), theme, from (e.g. now-5m), scrape (seconds), var-NAME (the value of a variable),
-// wait (ms until the report is written). Folded rows are unfolded: what is drawn is all there is.
+// patience (ms until the report is written though not all is drawn). Folded rows are unfolded: what is drawn is all there is.
 // The report, in <script type="application/json" id="report">, says per panel what it shows, where its links lead, the marks in
 // the graphs, every query, every error.
 import React from 'react';
@@ -16,7 +16,7 @@ import {Prometheus} from './prometheus.js';
 import {registerPanels} from './panels.jsx';
 
 const wish = new URLSearchParams(location.search);
-const report = {errors: [], queries: [], panels: {}, links: [], marks: []};
+const report = {errors: [], queries: [], panels: {}, links: [], marks: [], changed: 0};
 addEventListener('error', event => report.errors.push(String(event.message)));
 addEventListener('unhandledrejection', event => report.errors.push(`rejected: ${event.reason?.stack || event.reason}`));
 
@@ -96,11 +96,19 @@ await prom.mark(dashboard.annotations.list.filter(each => each.enable), scene);
 
 createRoot(document.getElementById('root')).render(
   <GD.ThemeContext.Provider value={theme}><UI.GlobalStyles hackNoBackdropBlur /><MemoryRouter>
-    <div style={{padding: '8px 24px 8px 8px'}}><Links /><scene.Component model={scene} /></div>
+    <div style={{padding: '8px 24px 20px 8px'}}><Links /><scene.Component model={scene} /></div>
   </MemoryRouter></GD.ThemeContext.Provider>);
 
-setTimeout(() => {
+// The report is there when every panel has been drawn and has been quiet for a while; a page that never comes to rest says so.
+const expected = dashboard.panels.flatMap(each => each.type === 'row' ? each.panels ?? [] : [each]).map(each => String(each.id));
+const begin = performance.now();
+const timer = setInterval(() => {
+  const missing = expected.filter(key => !['Done', 'Error'].includes(report.panels[key]?.state));
+  const late = performance.now() - begin > Number(wish.get('patience') || 90000);
+  if ((missing.length || !report.links.length || performance.now() - report.changed < 1500) && !late) return;
+  if (missing.length) report.errors.push(`not drawn in time: ${missing.join(', ')}`);
+  clearInterval(timer);
   const script = document.createElement('script');
-  Object.assign(script, {type: 'application/json', id: 'report', textContent: JSON.stringify(report)});
+  Object.assign(script, {type: 'application/json', id: 'report', textContent: JSON.stringify({...report, changed: undefined})});
   document.body.append(script);
-}, Number(wish.get('wait') || 6000));
+}, 250);

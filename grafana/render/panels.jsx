@@ -6,7 +6,9 @@ import {sceneUtils} from '@grafana/scenes';
 
 export function registerPanels(theme, report) {
   const note = (props, type, facts) => {
-    report.panels[props.id] = {title: props.title, type, state: props.data.state, frames: props.data.series.length, ...facts};
+    const shown = {title: props.title, type, state: props.data.state, frames: props.data.series.length, ...facts};
+    if (JSON.stringify(shown) !== JSON.stringify(report.panels[props.id])) report.changed = performance.now();
+    report.panels[props.id] = shown;
     for (const error of props.data.errors ?? []) report.errors.push(`${props.title}: ${error.message ?? JSON.stringify(error)}`);
   };
 

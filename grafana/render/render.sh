@@ -9,7 +9,8 @@
 #   FROM=now-24h                   start of the time range
 #   SCRAPE=15                      Prometheus' scrape interval, in seconds
 #   VARIABLES=                     values of variables as in an address: var-guest=102&var-instance=alpha%3A9847
-#   SIZE=1600,                     the picture's width and height; without a height as high as the dashboard
+#   WIDTH=1600                     the picture's width
+#   HEIGHT=                        its height; without one as high as the dashboard
 # Beside the picture lies OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
 set -euo pipefail
 
@@ -52,33 +53,17 @@ for _ in $(seq 50); do
 done
 
 url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}&${VARIABLES:-}"
-# One unit of the grid is 30 pixels and a gap of 8; above it stand links and variables.
-size=${SIZE:-1600,}
-case $size in
-    *,) size=$size$(python3 -c '
-import json, sys
-panels = json.load(open(sys.argv[1]))["panels"]
-inner = [panel for row in panels for panel in row.get("panels", [])]
-print(130 + 38 * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels + inner))' "$dashboard") ;;
-esac
-browser=(timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile"
-    --virtual-time-budget=15000 --window-size="$size")
-"${browser[@]}" --dump-dom "$url" >"$work/dom.html" 2>"$work/chromium.log"
-"${browser[@]}" --screenshot="$out" "$url" 2>>"$work/chromium.log"
+node "$here/shot.mjs" "$url" "$out" "${out%.png}.json" "${WIDTH:-1600}" "$work/profile" "${HEIGHT:-}"
 
 # A palette takes a third of the room, which matters for pictures that are kept.
 if command -v pngquant >/dev/null; then pngquant --force --skip-if-larger --output "$out" 128 "$out" || [ $? = 98 ]; fi
 
-python3 - "$work/dom.html" "${out%.png}.json" <<'PYTHON'
-import json, re, sys
-from pathlib import Path
+exec 3<"${out%.png}.json"
+python3 - <<'PYTHON'
+import json, os, sys
 
-found = re.search(r'<script type="application/json" id="report">(.*?)</script>', Path(sys.argv[1]).read_text(), re.S)
-if not found:
-    sys.exit("render.sh: the page gave no report; is Prometheus there?")
-report = json.loads(found[1])
-Path(sys.argv[2]).write_text(json.dumps(report, indent=1) + "\n")
-for error in report["errors"]:
+errors = json.load(os.fdopen(3))["errors"]
+for error in errors:
     print(f"render.sh: {error}", file=sys.stderr)
-sys.exit(1 if report["errors"] else 0)
+sys.exit(1 if errors else 0)
 PYTHON

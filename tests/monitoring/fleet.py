@@ -12,18 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aiohttp import web
-
 from replicator.errors import ErrorClass
 from replicator.plugins import HeldReplica, JobStatus, Status
-from tests.dashboards import PROMISED_METRICS, substituted
+from tests.dashboards import substituted
 from tests.monitoring.conftest import running_exporter
-from tests.monitoring.prometheus import Found, Prometheus, free_port, prometheus
+from tests.monitoring.prometheus import Found, Prometheus, prometheus
 from tests.statuses import FakeCore, every_state, failing, histogram, status
-
-GIB = 1024**3
-POOLS = {("rpool", "source"): (100 * GIB, 40 * GIB), ("tank", "target"): (200 * GIB, 10 * GIB)}
-"""Size and free bytes by pool and role, on a node of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +72,6 @@ def _later(now: float, jobs: tuple[JobStatus, ...]) -> Status:
 
 
 @asynccontextmanager
-async def _pools() -> AsyncIterator[str]:
-    """The ``host:port`` of a node that tells of its pools as agreed with the exporter."""
-    size, free = "zsr_pool_size_bytes", "zsr_pool_free_bytes"
-    assert {size, free} == PROMISED_METRICS
-    text = "".join(
-        f'{name}{{pool="{pool}",role="{role}"}} {value}\n'
-        for (pool, role), values in POOLS.items()
-        for name, value in zip((size, free), values, strict=True)
-    )
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(text=text)
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def fleet(directory: Path) -> AsyncIterator[Fleet]:
     """Run the fleet and its Prometheus while the context lasts."""
     now = time.time()
@@ -112,8 +80,7 @@ async def fleet(directory: Path) -> AsyncIterator[Fleet]:
     async with (
         running_exporter(core) as alpha,
         running_exporter(FakeCore(_beta(now))) as beta,
-        _pools() as pools,
-        prometheus(directory, [alpha, beta, pools]) as server,
+        prometheus(directory, [alpha, beta]) as server,
     ):
         await server.until(f'count_over_time(zsr_job_info{{instance="{alpha}", zsr_job="110-0"}}[1m]) > 2')
         core.picture = _later(now, jobs)

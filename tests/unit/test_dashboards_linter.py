@@ -111,7 +111,7 @@ def test_every_selector_obeys_the_variables(board: dict[str, Any]) -> None:
         assert found, expression
         for selector in set(found) - {SIBLINGS}:
             assert 'cluster=~"$cluster", job=~"$job", instance=~"$instance"' in selector
-            if re.match(r"zsr_job_", selector):
+            if re.match(r"zsr_(job|source)_", selector):
                 assert 'zsr_job=~"$zsr_job", zsr_job=~"($guest)-.+"' in selector
             if re.match(r"zsr_(replica|diverged)_", selector):
                 assert 'guest=~"$guest"' in selector
