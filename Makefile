@@ -61,6 +61,7 @@ bench:
 dashboards:
 	@tools/setup test
 	$(BIN)/python -m grafana
+	$(BIN)/python -m grafana.document docs/dashboards.md
 ifdef PROM
 	@mkdir -p $(or $(OUT),pictures)
 	for name in replication guest node; do for theme in dark light; do \

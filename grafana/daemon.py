@@ -1,10 +1,10 @@
-"""The panels about the daemon itself: its health, its process, its exporter. Folded away on the dashboards."""
+"""The panels about the daemons themselves: health, process, exporter; of many daemons the 15 worst."""
 
 from __future__ import annotations
 
 from grafana.frame import AnyPanel
 from grafana.parts import BLUE, GREEN, RED, Panel, Query, graph, stat_panel, words
-from grafana.promql import NODE
+from grafana.promql import NODE, worst
 
 
 def health(number: int, y: int) -> list[AnyPanel]:
@@ -18,7 +18,7 @@ def health(number: int, y: int) -> list[AnyPanel]:
                 *(0, y, 8, 7),
                 unit="s",
             ),
-            Query(f"zsr_event_loop_lag_seconds{{{NODE}}}", "{{instance}}"),
+            Query(worst(f"zsr_event_loop_lag_seconds{{{NODE}}}"), "{{instance}}"),
         ),
         graph(
             Panel(
@@ -29,8 +29,10 @@ def health(number: int, y: int) -> list[AnyPanel]:
                 unit="none",
             ),
             Query(
-                f"count by (instance) (zsr_collector_success{{{NODE}}}) - sum by (instance) "
-                f"(zsr_collector_success{{{NODE}}})",
+                worst(
+                    f"count by (instance) (zsr_collector_success{{{NODE}}}) - sum by (instance) "
+                    f"(zsr_collector_success{{{NODE}}})"
+                ),
                 "{{instance}}",
             ),
             decimals=0,
@@ -43,7 +45,7 @@ def health(number: int, y: int) -> list[AnyPanel]:
                 *(16, y, 8, 7),
                 unit="s",
             ),
-            Query(f"sum by (instance) (zsr_collector_duration_seconds{{{NODE}}})", "{{instance}}"),
+            Query(worst(f"sum by (instance) (zsr_collector_duration_seconds{{{NODE}}})"), "{{instance}}"),
         ),
         stat_panel(
             Panel(
@@ -56,7 +58,7 @@ def health(number: int, y: int) -> list[AnyPanel]:
                 empty="no daemon",
                 runbook="ZsrSettingsRejected",
             ),
-            Query(f"zsr_config_last_reload_successful{{{NODE}}}", "{{instance}}"),
+            Query(f"bottomk(12, zsr_config_last_reload_successful{{{NODE}}})", "{{instance}}"),
             steps=((None, RED), (1, GREEN)),
             mappings=words({"1": ("accepted", GREEN), "0": ("REJECTED", RED)}),
         ),
@@ -87,7 +89,7 @@ def process(number: int, y: int) -> list[AnyPanel]:
                 *(0, y, 6, 7),
                 unit="bytes",
             ),
-            Query(f"process_resident_memory_bytes{{{NODE}}}", "{{instance}}"),
+            Query(worst(f"process_resident_memory_bytes{{{NODE}}}"), "{{instance}}"),
         ),
         graph(
             Panel(
@@ -98,7 +100,7 @@ def process(number: int, y: int) -> list[AnyPanel]:
                 *(6, y, 6, 7),
                 unit="percentunit",
             ),
-            Query(f"rate(process_cpu_seconds_total{{{NODE}}}[$__rate_interval])", "{{instance}}"),
+            Query(worst(f"rate(process_cpu_seconds_total{{{NODE}}}[$__rate_interval])"), "{{instance}}"),
         ),
         graph(
             Panel(
@@ -108,7 +110,7 @@ def process(number: int, y: int) -> list[AnyPanel]:
                 *(12, y, 6, 7),
                 unit="percentunit",
             ),
-            Query(f"process_open_fds{{{NODE}}} / process_max_fds{{{NODE}}}", "{{instance}}"),
+            Query(worst(f"process_open_fds{{{NODE}}} / process_max_fds{{{NODE}}}"), "{{instance}}"),
         ),
         graph(
             Panel(
@@ -118,6 +120,6 @@ def process(number: int, y: int) -> list[AnyPanel]:
                 *(18, y, 6, 7),
                 unit="s",
             ),
-            Query(f"time() - process_start_time_seconds{{{NODE}}}", "{{instance}}"),
+            Query(f"bottomk(15, time() - process_start_time_seconds{{{NODE}}})", "{{instance}}"),
         ),
     ]

@@ -34,6 +34,9 @@ COUNTED = "2m"
 """The narrowest bar of a count. `$__rate_interval` is never less than four scrapes: narrower bars would each count what
 their neighbours count too."""
 
+POINTS = 500
+"""Points of a line at most. A wide screen would ask for three times as many, of every job of the fleet."""
+
 PROMISE: Steps = ((None, GREEN), (0.8, YELLOW), (1, RED))
 """The alert fires above 1; the warning colour leaves a fifth of the promise to act in."""
 
@@ -172,6 +175,7 @@ def graph(
     built = (
         dressed(timeseries.Panel(), panel)
         .targets(list(targets(queries, instant=False)))
+        .max_data_points(POINTS)
         .min(0)
         .thresholds(thresholds(steps))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))

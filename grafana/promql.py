@@ -66,6 +66,13 @@ POOL_USED = f"(1 - zsr_pool_free_bytes{{{NODE}}} / zsr_pool_size_bytes{{{NODE}}}
 """How full a pool is, as a part of 1."""
 
 
+LINES = 200
+"""How many lines a table has at most. Who has 10,000 jobs wants the worst ones, and a browser that answers."""
+
+_WORST_JOBS = f"topk({LINES}, {USED} or {KEY} 0 * {RPO})"
+"""The jobs of the table; those that promise nothing come last."""
+
+
 def count(vector: str) -> str:
     """How many series a vector has; 0 when it is empty."""
     return f"count({vector}) or vector(0)"
@@ -77,8 +84,13 @@ def total(vector: str) -> str:
 
 
 def per_job(vector: str, *more: str) -> str:
-    """One value a job, with these labels only, so that the table can merge the columns."""
+    """One value a job, with these labels only, for legends and for merging columns."""
     return f"max by ({', '.join(('cluster', 'instance', 'zsr_job', *more))}) ({vector})"
+
+
+def in_table(vector: str, *more: str) -> str:
+    """One value for each job that has a line in the table of the worst ones."""
+    return per_job(f"({vector}) and {KEY} {_WORST_JOBS}", *more)
 
 
 def per_daemon(vector: str, *more: str) -> str:

@@ -13,14 +13,15 @@ from grafana.promql import (
     HELD_AGE,
     JOB,
     LAG,
+    LINES,
     NODE,
     PROMISING,
     RPO,
     UNPROTECTED,
     USED,
     events,
+    in_table,
     per_daemon,
-    per_job,
     worst,
 )
 from grafana.tables import Column, table_panel
@@ -40,8 +41,8 @@ STATES = {
 
 def jobs(number: int, place: Place) -> table.Panel:
     """One line a job, the worst promise on top."""
-    info = per_job(f"zsr_job_info{{{JOB}}}", "guest", "guest_name", "source", "target")
-    state = per_job(f"zsr_job_state{{{JOB}}} == 1", "state")
+    info = in_table(f"zsr_job_info{{{JOB}}}", "guest", "guest_name", "source", "target")
+    state = in_table(f"zsr_job_state{{{JOB}}} == 1", "state")
     its_guest, its_node = to_guest("${__data.fields.Guest}"), to_node("${__data.fields.Daemon}")
     columns = [
         Column("Job", label="zsr_job", width=70, link=its_guest, hint="This job's guest"),
@@ -50,9 +51,9 @@ def jobs(number: int, place: Place) -> table.Panel:
         Column("From", label="source", width=75, link=its_node, hint="The node that runs this job"),
         Column("To", label="target", width=75),
         Column("State", state, label="state", width=90, steps=NEUTRAL),
-        Column("Used up", per_job(USED), unit="percentunit", width=75, steps=PROMISE, decimals=0, empty="-"),
-        Column("Age of copy", per_job(LAG), unit="s", decimals=1, empty="no copy yet", width=100),
-        Column("Promised", per_job(RPO), unit="s", decimals=1, width=85),
+        Column("Used up", in_table(USED), unit="percentunit", width=75, steps=PROMISE, decimals=0, empty="-"),
+        Column("Age of copy", in_table(LAG), unit="s", decimals=1, empty="no copy yet", width=100),
+        Column("Promised", in_table(RPO), unit="s", decimals=1, width=85),
         _time("Last success", "zsr_job_last_sync_timestamp_seconds", "dateTimeAsIso", "never", 155),
         _figure("Last took", "zsr_job_last_duration_seconds", "s", 80),
         _figure("Last sent", "zsr_job_last_sent_bytes", "decbytes", 80),
@@ -60,7 +61,7 @@ def jobs(number: int, place: Place) -> table.Panel:
         _time("Next run", "zsr_job_next_run_timestamp_seconds", "dateTimeFromNow", "none", 125),
         Column(
             "Failures",
-            per_job(f"zsr_job_consecutive_failures{{{JOB}}}"),
+            in_table(f"zsr_job_consecutive_failures{{{JOB}}}"),
             unit="none",
             width=70,
             steps=((None, "transparent"), (1, ORANGE), (3, RED)),
@@ -72,8 +73,9 @@ def jobs(number: int, place: Place) -> table.Panel:
         Panel(
             number,
             "Jobs, worst first",
-            "One line a job, the one with the most used-up promise on top. 'Age of copy' is what would be lost if "
-            "the source died now, 'Written since' the same in bytes. Good: nothing red, no failures.",
+            "One line a job, the one with the most used-up promise on top, 200 lines at most. 'Age of "
+            "copy' is what would be lost if the source died now, 'Written since' the same in bytes. Good: nothing red, "
+            "no failures.",
             *place,
             unit="none",
             runbook="ZsrRpoBreached",
@@ -85,11 +87,11 @@ def jobs(number: int, place: Place) -> table.Panel:
 
 
 def _time(name: str, metric: str, unit: str, empty: str, width: int) -> Column:
-    return Column(name, per_job(f"{metric}{{{JOB}}} * 1000"), unit=unit, empty=empty, width=width)
+    return Column(name, in_table(f"{metric}{{{JOB}}} * 1000"), unit=unit, empty=empty, width=width)
 
 
 def _figure(name: str, metric: str, unit: str, width: int) -> Column:
-    return Column(name, per_job(f"{metric}{{{JOB}}}"), unit=unit, decimals=1, empty="-", width=width)
+    return Column(name, in_table(f"{metric}{{{JOB}}}"), unit=unit, decimals=1, empty="-", width=width)
 
 
 def promise(number: int, place: Place) -> timeseries.Panel:
@@ -213,15 +215,17 @@ def lost(number: int, place: Place) -> timeseries.Panel:
 
 def held(number: int, place: Place) -> table.Panel:
     """What the targets hold, by their own account."""
+    labels = ("guest", "source", "storage")
+    taken = per_daemon(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}} * 1000", *labels)
     columns = [
         Column("Guest", label="guest", width=90, link=to_guest("${__data.fields.Guest}"), hint="This guest"),
         Column("From", label="source", width=120),
         Column("Storage", label="storage", width=150),
         Column("Held by", label="instance", link=to_node("${__data.fields['Held by']}"), hint="This node"),
-        Column("Age", per_daemon(HELD_AGE, "guest", "source", "storage"), unit="s", decimals=1, width=120),
+        Column("Age", f"topk({LINES}, {per_daemon(HELD_AGE, *labels)})", unit="s", decimals=1, width=120),
         Column(
             "Taken",
-            per_daemon(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}} * 1000", "guest", "source", "storage"),
+            f"bottomk({LINES}, {taken})",
             unit="dateTimeAsIso",
             width=170,
         ),
@@ -231,8 +235,8 @@ def held(number: int, place: Place) -> table.Panel:
         Panel(
             number,
             "Held as a target, oldest first",
-            "The replicas on each node as its own ZFS tells it, so known also when the sender is silent or dead. Good: "
-            "no older than the sender says; if older, the sender is wrong about what is there.",
+            "The replicas on each node as its own ZFS tells it, so known also when the sender is silent or dead; 200 "
+            "lines at most. Good: no older than the sender says; if older, the sender is wrong about what is there.",
             *place,
             unit="none",
             empty="holds no replicas",
@@ -285,13 +289,13 @@ def reachable(number: int, place: Place) -> stat.Panel:
         Panel(
             number,
             "Can the targets be reached?",
-            "From the last contact of any chosen daemon with each node. Good: all reachable.",
+            "From the last contact of any chosen daemon with each node, the 12 worst. Good: all reachable.",
             *place,
             unit="none",
             empty="no contact yet",
             runbook="ZsrTargetUnreachable",
         ),
-        Query(f"min by (node) (zsr_node_reachable{{{NODE}}})", "{{node}}"),
+        Query(f"bottomk(12, min by (node) (zsr_node_reachable{{{NODE}}}))", "{{node}}"),
         steps=((None, RED), (1, GREEN)),
         mappings=words({"1": ("reachable", GREEN), "0": ("OUT OF REACH", RED)}),
     )
@@ -303,11 +307,12 @@ def queue(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Jobs waiting for their turn",
-            "Due jobs that wait for another run of their node to end. Good: back to 0 before the next slot.",
+            "Due jobs that wait for another run of their node to end, the 15 longest queues. Good: back to 0 "
+            "before the next slot.",
             *place,
             unit="none",
         ),
-        Query(f"zsr_scheduler_queue_length{{{NODE}}}", "{{instance}}"),
+        Query(worst(f"zsr_scheduler_queue_length{{{NODE}}}"), "{{instance}}"),
         decimals=0,
     )
 
@@ -318,13 +323,13 @@ def wait(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Longest wait",
-            "How long the oldest due job has been waiting. Good: minutes. If it only grows, the node has more to do "
-            "than its schedules have time for.",
+            "How long the oldest due job has been waiting, the 15 longest. Good: minutes. If it only grows, the node "
+            "has more to do than its schedules have time for.",
             *place,
             unit="s",
             runbook="ZsrReplicationFallingBehind",
         ),
-        Query(f"zsr_scheduler_lag_seconds{{{NODE}}}", "{{instance}}"),
+        Query(worst(f"zsr_scheduler_lag_seconds{{{NODE}}}"), "{{instance}}"),
     )
 
 

@@ -65,7 +65,7 @@ const panel = each => new S.SceneGridItem({x: each.gridPos.x, y: each.gridPos.y,
   body: new S.VizPanel({key: `panel-${each.id}`, pluginId: each.type, title: each.title, description: each.description,
     options: each.options, fieldConfig: {...each.fieldConfig, defaults: thresholds(each.fieldConfig.defaults)},
     $data: new S.SceneDataTransformer({transformations: each.transformations ?? [],
-      $data: new S.SceneQueryRunner({datasource: each.datasource, queries: each.targets, maxDataPoints: 300, minInterval: each.interval})})})});
+      $data: new S.SceneQueryRunner({datasource: each.datasource, queries: each.targets, maxDataPoints: each.maxDataPoints ?? 300, minInterval: each.interval})})})});
 
 const row = each => new S.SceneGridRow({title: each.title, isCollapsed: false, y: each.gridPos.y,
   children: (each.panels ?? []).map(panel)});

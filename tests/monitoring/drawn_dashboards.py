@@ -244,8 +244,12 @@ async def test_the_node_s_dashboard_tells_sources_from_targets(node: Drawing) ->
     assert node.panels["Memory"]["last"]["alpha:9847"].endswith(("MiB", "GiB"))
 
 
-async def test_the_pictures_are_small_enough_for_the_docs_and_go_there(drawings: Drawings) -> None:
+async def test_the_pictures_are_small_enough_for_the_docs_and_go_there(
+    drawings: Drawings, request: pytest.FixtureRequest
+) -> None:
     sizes = {name: drawing.picture.stat().st_size for name, drawing in drawings.items()}
     assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
+    if request.session.testsfailed:
+        pytest.skip("what is not right on them does not go into the docs")
     for drawing in drawings.values():
         shutil.copyfile(drawing.picture, ROOT / "docs" / drawing.picture.name)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from grafana.annotations import marks
-from grafana.promql import LATE, SILENT, USED, count
+from grafana.promql import JOB, LATE, LINES, RPO, SILENT, USED, count, in_table
 from tests.dashboards import substituted
 
 pytestmark = pytest.mark.prometheus
@@ -81,6 +81,36 @@ def test_a_used_up_promise_has_a_value_for_each_cluster(evaluate: Any) -> None:
         for cluster, value in (("north", 1.0), ("south", 0.5))
     ]
     evaluate(USED, series, expected, "1h")
+
+
+def test_a_table_of_many_has_the_worst_lines_and_all_its_columns_have_the_same_ones(evaluate: Any) -> None:
+    """250 jobs: 100-0 to 339-0 equally late, ten more are fresh and one of those is disabled."""
+    series: Samples = {}
+    for guest in range(100, 350):
+        labels = f'{{job="zsr", instance="alpha:9847", zsr_job="{guest}-0"'
+        series |= {
+            f"zsr_job_last_sync_timestamp_seconds{labels}}}": f"{600 if guest < 340 else 3000}x60",
+            f"zsr_job_rpo_seconds{labels}}}": "1800x60",
+            f'zsr_job_state{labels}, state="disabled"}}': f"{int(guest == 349)}x60",
+        }
+    columns = [in_table(f"zsr_job_last_sync_timestamp_seconds{{{JOB}}}"), in_table(RPO), in_table(USED)]
+    for column in columns:
+        evaluate(f"count({column})", series, [{"labels": "{}", "value": LINES}], "1h")
+        evaluate(f"count({column} and {columns[0]})", series, [{"labels": "{}", "value": LINES}], "1h")
+    late = [{"labels": "{}", "value": 600}]
+    evaluate(f"max({columns[0]})", series, late, "1h")
+
+
+def test_a_job_that_promises_nothing_has_its_line_while_there_is_room(evaluate: Any) -> None:
+    labels = '{job="zsr", instance="alpha:9847", zsr_job="100-0"'
+    series = {
+        f"zsr_job_last_sync_timestamp_seconds{labels}}}": "600x60",
+        f"zsr_job_rpo_seconds{labels}}}": "1800x60",
+        f'zsr_job_state{labels}, state="disabled"}}': "1x60",
+    }
+    line = [{"labels": '{instance="alpha:9847", zsr_job="100-0"}', "value": 1800}]
+    evaluate(in_table(RPO), series, line, "1h")
+    evaluate(in_table(USED), series, [], "1h")
 
 
 def test_a_retry_that_is_going_on_is_not_marked_as_a_failure(evaluate: Any) -> None:

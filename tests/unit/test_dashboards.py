@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 from grafana.build import DASHBOARDS, OUTPUT, render, write
+from grafana.document import END, begin, filled
 from tests.dashboards import panels_of
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/dashboards.md"
 PROMISED_RUNBOOKS = {
     "ZsrClockSkew",
     "ZsrDivergedVolumes",
@@ -180,3 +182,21 @@ def test_failures_and_alerts_are_marked_in_the_graphs(board: dict[str, Any]) -> 
 @pytest.mark.parametrize("path", sorted((OUTPUT.parent / "provisioning").rglob("*.yml")), ids=lambda path: path.name)
 def test_provisioning_examples_are_yaml_of_the_known_version(path: Path) -> None:
     assert yaml.safe_load(path.read_text())["apiVersion"] == 1
+
+
+def test_the_page_about_them_is_up_to_date() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert filled(text) == text, "run: python -m grafana.document docs/dashboards.md"
+
+
+def test_a_page_without_a_place_for_a_dashboard_is_refused() -> None:
+    page = "".join(f"{begin(name)}\n{END}\n" for name in list(DASHBOARDS)[1:])
+    with pytest.raises(ValueError, match="panels of replication"):
+        filled(page)
+
+
+def test_every_picture_on_the_page_is_there_and_small_enough() -> None:
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', PAGE.read_text(encoding="utf-8"))
+    assert len(pictures) == 2 * len(DASHBOARDS) + 1
+    for picture in pictures:
+        assert 20_000 < (PAGE.parent / picture).stat().st_size < 300_000, picture
