@@ -47,13 +47,19 @@ def health(number: int, y: int) -> list[AnyPanel]:
             ),
             Query(worst(f"sum by (instance) (zsr_collector_duration_seconds{{{NODE}}})"), "{{instance}}"),
         ),
+        *_versions(number + 3, y + 7),
+    ]
+
+
+def _versions(number: int, y: int) -> list[AnyPanel]:
+    return [
         stat_panel(
             Panel(
-                number + 3,
+                number,
                 "Settings",
                 "Whether the daemon's last reading of its settings succeeded. Good: accepted; if rejected, it "
                 "goes on with the last ones that were right.",
-                *(0, y + 7, 12, 5),
+                *(0, y, 12, 5),
                 unit="none",
                 empty="no daemon",
                 runbook="ZsrSettingsRejected",
@@ -64,10 +70,10 @@ def health(number: int, y: int) -> list[AnyPanel]:
         ),
         stat_panel(
             Panel(
-                number + 4,
+                number + 1,
                 "Versions",
                 "Daemons by version of zsr. Good: one version everywhere.",
-                *(12, y + 7, 12, 5),
+                *(12, y, 12, 5),
                 unit="none",
                 empty="no daemon",
             ),

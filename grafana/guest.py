@@ -143,8 +143,7 @@ def _sent(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def dashboard() -> build.Dashboard:
-    """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
+def _top() -> list[AnyPanel]:
     sent = Panel(
         7,
         "Sent in the shown time",
@@ -152,7 +151,7 @@ def dashboard() -> build.Dashboard:
         *(20, 4, 4, 4),
         unit="decbytes",
     )
-    top: list[AnyPanel] = [
+    return [
         _name(1, (0, 0, 8, 4)),
         glance.broken(2, (8, 0, 4, 4)),
         glance.kept(3, (12, 0, 4, 4)),
@@ -166,7 +165,10 @@ def dashboard() -> build.Dashboard:
         shared.jobs(10, (0, 8, 24, 7)),
         shared.held(12, (0, 15, 24, 7)),
     ]
-    rows = [
+
+
+def _rows() -> list[Row]:
+    return [
         Row(
             100,
             "How old what each target holds is",
@@ -194,6 +196,10 @@ def dashboard() -> build.Dashboard:
             ],
         ),
     ]
+
+
+def dashboard() -> build.Dashboard:
+    """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
     empty = board(
         GUEST,
         "zsr / Guest",
@@ -201,4 +207,4 @@ def dashboard() -> build.Dashboard:
         ["guest"],
         one_guest=True,
     )
-    return filled(empty, top, rows)
+    return filled(empty, _top(), _rows())

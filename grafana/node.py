@@ -120,8 +120,7 @@ def _slots(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def dashboard() -> build.Dashboard:
-    """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
+def _top() -> list[AnyPanel]:
     mine = Panel(
         2,
         "Jobs run here",
@@ -136,7 +135,7 @@ def dashboard() -> build.Dashboard:
         *(8, 0, 4, 4),
         unit="none",
     )
-    top: list[AnyPanel] = [
+    return [
         glance.silent(1, (0, 0, 4, 4)),
         glance.amount(mine, count(f"zsr_job_info{{{JOB}}}")),
         glance.amount(others, count(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}}")),
@@ -144,7 +143,10 @@ def dashboard() -> build.Dashboard:
         glance.failing(5, (16, 0, 4, 4)),
         pools.fullest(6, (20, 0, 4, 4)),
     ]
-    rows = [
+
+
+def _rows() -> list[Row]:
+    return [
         Row(
             100,
             "As a source",
@@ -181,10 +183,14 @@ def dashboard() -> build.Dashboard:
         Row(103, "Pools", 59, [pools.pools(50, (0, 60, 12, 8)), pools.used_over_time(51, (12, 60, 12, 8))]),
         Row(104, "The daemon", 68, [*process(60, 69), *health(70, 76), shared.messages(80, (0, 88, 24, 6))]),
     ]
+
+
+def dashboard() -> build.Dashboard:
+    """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
     empty = board(
         NODES,
         "zsr / Node",
         "A node as source and as target: its jobs, whether it keeps up, what it holds, its pools, its daemon.",
         ["node"],
     )
-    return filled(empty, top, rows)
+    return filled(empty, _top(), _rows())

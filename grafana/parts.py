@@ -163,14 +163,14 @@ def graph(
     bars: bool = False,
     decimals: int | None = None,
     colors: Mapping[str, str] | None = None,
+    shades: str = "",
     limits: str = "",
     top: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or stacked bars for counts.
+    """Lines over time, or stacked bars for counts. More than one step draws the thresholds into the picture.
 
-    More than one step draws the thresholds into the picture; series whose name matches ``limits`` are drawn as what
-    must not be crossed, dashed and red. ``top`` is where the axis ends at least: without it a line of zeros is drawn on
-    an axis that ends at 100.
+    ``colors`` go by a series' name or by a pattern (``/failure$/``), all others are ``shades`` of one colour if that is
+    given; series that match the pattern ``limits`` are what must not be crossed. The axis ends at ``top`` at least.
     """
     built = (
         dressed(timeseries.Panel(), panel)
@@ -200,9 +200,16 @@ def graph(
     if decimals is not None:
         built = built.decimals(decimals)
     if top is not None or decimals == 0:
-        built = built.axis_soft_max(1 if top is None else top)
-    for name, color in (colors or {}).items():
-        built = built.override_by_name(name, [_fixed(color)])
+        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
+    if shades:
+        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
+    return _colored(built, colors or {}, limits)
+
+
+def _colored(built: timeseries.Panel, colors: Mapping[str, str], limits: str) -> timeseries.Panel:
+    for name, color in colors.items():
+        by = built.override_by_regexp if name.startswith("/") else built.override_by_name
+        built = by(name, [_fixed(color)])
     if limits:
         dashes = model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]})
         flat = model.DynamicConfigValue(id_val="custom.fillOpacity", value=0)

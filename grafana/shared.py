@@ -177,6 +177,7 @@ def failures(number: int, place: Place) -> timeseries.Panel:
         bars=True,
         decimals=0,
         colors={"none": GREY},
+        shades=RED,
     )
 
 
@@ -348,5 +349,5 @@ def messages(number: int, place: Place) -> timeseries.Panel:
         Query(events("zsr_notifications_total", "target", "outcome", rest=NODE), "{{target}}: {{outcome}}"),
         bars=True,
         decimals=0,
-        colors={"none: none": GREY},
+        colors={"none: none": GREY, "/: success$/": GREEN, "/: failure$/": RED},
     )
