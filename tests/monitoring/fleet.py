@@ -1,7 +1,8 @@
-"""A fleet to look at on the dashboards: two scripted daemons behind real exporters, scraped by a real Prometheus.
+"""Fleets to look at on the dashboards: two scripted daemons behind real exporters, scraped by a real Prometheus.
 
-alpha runs one job in each condition, and 110-0 that failed from the start and has no copy at all; beta is only a
-target. Halfway two runs end on alpha, so that counters have grown while Prometheus was looking.
+In `fleet` alpha runs one job in each condition, and 110-0 that failed from the start and has no copy at all; beta is
+only a target. Halfway two runs end on alpha, so that counters have grown while Prometheus was looking. In `calm` all
+is well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from replicator.plugins import HeldReplica, JobStatus, Status
 from tests.dashboards import substituted
 from tests.monitoring.conftest import running_exporter
 from tests.monitoring.prometheus import Found, Prometheus, prometheus
-from tests.statuses import FakeCore, every_state, failing, histogram, status
+from tests.statuses import FakeCore, every_state, failing, healthy, histogram, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,23 @@ async def fleet(directory: Path) -> AsyncIterator[Fleet]:
     ):
         await server.until(f'count_over_time(zsr_job_info{{instance="{alpha}", zsr_job="110-0"}}[1m]) > 2')
         core.picture = _later(now, jobs)
-        await server.until('increase(zsr_job_runs_total{zsr_job="100-0", outcome="success"}[1m]) > 0')
+        await server.until('increase(zsr_job_runs_total{zsr_job="100-0", outcome="success"}[1h]) > 0')
         await server.scraped_again()
+        yield Fleet(server, alpha, beta, now)
+
+
+@asynccontextmanager
+async def calm(directory: Path) -> AsyncIterator[Fleet]:
+    """A fleet in which all is well and nothing happens just now: two jobs from alpha to beta, no notifications set."""
+    now = time.time()
+    jobs = (healthy("100-0", now=now), healthy("101-0", now=now))
+    held = tuple(HeldReplica(guest, "alpha", "local-zfs", now - 300) for guest in (100, 101))
+    source = replace(status(*jobs, now=now), replicas=(), diverged={})
+    target = replace(status(now=now, reachable={"alpha": True}), node="beta", replicas=held, diverged={100: 0, 101: 0})
+    async with (
+        running_exporter(FakeCore(source)) as alpha,
+        running_exporter(FakeCore(target)) as beta,
+        prometheus(directory, [alpha, beta]) as server,
+    ):
+        await server.until("count(count_over_time(zsr_build_info[1m]) > 2) == 2")
         yield Fleet(server, alpha, beta, now)

@@ -74,7 +74,7 @@ async def test_the_guest_s_name_and_node_are_told(scraper: Fleet) -> None:
 async def test_the_newest_copy_is_as_old_as_its_last_sync(scraper: Fleet) -> None:
     (found,) = await answer(scraper, "Newest copy", "102")
     (now,) = await scraper.ask("time()")
-    assert found.value == pytest.approx(now.value - (scraper.now - 5400), abs=5)
+    assert found.value == pytest.approx(now.value - (scraper.now - 5400), abs=60)
 
 
 async def test_a_guest_without_a_copy_has_no_age_and_not_57_years(scraper: Fleet) -> None:
@@ -95,7 +95,7 @@ async def test_what_the_target_holds_is_its_own_account_not_the_sender_s(scraper
     (row,) = await answer(scraper, "Held as a target, oldest first", "110")
     assert row.labels == {"guest": "110", "source": "alpha", "storage": "local-zfs", "instance": scraper.beta}
     (now,) = await scraper.ask("time()")
-    assert row.value == pytest.approx(now.value - (scraper.now - 200_000), abs=5)
+    assert row.value == pytest.approx(now.value - (scraper.now - 200_000), abs=60)
 
 
 async def test_progress_is_a_part_of_the_estimate_and_0_while_nothing_is_sent(scraper: Fleet) -> None:
