@@ -6,12 +6,13 @@
 #   make check                format, lint and types only
 #   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
 #   make bench                time, processes, sessions and round trips against a pipe by hand and the peers, in the lab
-#   make dashboards          the dashboard drawn by Grafana's own libraries from a Prometheus (PROM=URL, OUT=FILE)
 #   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards beside it, on loopback
+#   make dashboards [MINUTES=12]  the dashboards' JSON, and their pictures in docs/ from a demo that ran so long, checked;
+#                             with PROM=URL [OUT=FOLDER] only pictures, of that Prometheus
 #   make clean                what the goals above left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
-export SEED CASE LANES
+export SEED CASE LANES PROM
 
 .PHONY: help demo test check pytest unit torture bench dashboards monitoring clean venv
 
@@ -57,8 +58,19 @@ bench:
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.transfer
 
-dashboards: venv
-	grafana/render/render.sh $(or $(OUT),dashboard.png) $(or $(THEME),dark)
+# What is drawn needs node, npm, chromium and, to be small, pngquant; grafana/render/render.sh says what is missing.
+dashboards:
+	@tools/setup test
+	$(BIN)/python -m grafana
+	$(BIN)/python -m grafana.document docs/dashboards.md
+ifdef PROM
+	@mkdir -p $(or $(OUT),pictures)
+	for name in replication guest node; do for theme in dark light; do \
+	    DASHBOARD=$$name grafana/render/render.sh $(or $(OUT),pictures)/$$name-$$theme.png $$theme || exit 1; \
+	done; done
+else
+	MINUTES=$(or $(MINUTES),12) $(BIN)/pytest tests/monitoring/drawn_dashboards.py
+endif
 
 monitoring:
 	@tools/setup monitoring

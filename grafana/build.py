@@ -8,11 +8,14 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from grafana.annotations import marks
+from grafana.guest import dashboard as guest
+from grafana.node import dashboard as node
 from grafana.replication import dashboard as replication
 
 OUTPUT = Path(__file__).parent / "dashboards"
 
-DASHBOARDS = {"replication.json": replication}
+DASHBOARDS = {"replication.json": replication, "guest.json": guest, "node.json": node}
 
 
 UNASKED = {"repeatDirection": "h", "auto": False, "auto_min": "10s", "auto_count": 30, "transparent": False}
@@ -39,7 +42,7 @@ def _tidy(value: Any, parent: str = "") -> Any:
 def render(name: str) -> str:
     """The JSON text of a dashboard, e.g. of ``replication.json``; raises KeyError for a name that is not ours."""
     built = DASHBOARDS[name]().build()
-    tidy = _tidy(json.loads(json.dumps(built, cls=JSONEncoder))) | {"annotations": {"list": []}}
+    tidy = _tidy(json.loads(json.dumps(built, cls=JSONEncoder))) | {"annotations": marks()}
     return json.dumps(tidy, indent=2, ensure_ascii=False) + "\n"
 
 

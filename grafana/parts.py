@@ -1,4 +1,4 @@
-"""The house's panels: what every stat, table and graph of ours has in common, on top of the foundation SDK.
+"""The house's panels: what every stat and graph of ours has in common, on top of the foundation SDK.
 
 Everything that Grafana would otherwise choose by itself is said here: position, data source, unit, thresholds (its
 default of 80 makes nonsense of ratios), and what a good value looks like.
@@ -8,22 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from grafana_foundation_sdk.builders import common, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+RUNBOOKS = "https://github.com/zsr-project/zsr/blob/main/alerts/runbooks"
 
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
 
+AnyPanel = TypeVar("AnyPanel", stat.Panel, table.Panel, timeseries.Panel)
+
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 
 NEUTRAL: Steps = ((None, GREY),)
 ZERO_IS_GOOD: Steps = ((None, GREEN), (1, RED))
+FULL: Steps = ((None, GREEN), (0.8, ORANGE), (0.9, RED))
+"""How full a pool may be: ZFS slows down above 80 %, and above 90 % the next full copy may not fit."""
+
+COUNTED = "2m"
+"""The narrowest bar of a count. `$__rate_interval` is never less than four scrapes: narrower bars would each count what
+their neighbours count too."""
+
+POINTS = 500
+"""Points of a line at most. A wide screen would ask for three times as many, of every job of the fleet."""
+
 PROMISE: Steps = ((None, GREEN), (0.8, YELLOW), (1, RED))
 """The alert fires above 1; the warning colour leaves a fifth of the promise to act in."""
 
@@ -40,6 +53,10 @@ class Panel:
     w: int
     h: int
     unit: str
+    empty: str = "no jobs"
+    """What the panel says when no series is there; a bare "No data" leaves people guessing."""
+    runbook: str = ""
+    """The alert whose runbook says what to do when the panel is red."""
 
     @property
     def grid(self) -> model.GridPos:
@@ -53,20 +70,6 @@ class Query:
 
     expr: str
     legend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table made of instant queries: a value of its own, or a label of one that came before."""
-
-    name: str
-    expr: str | None = None
-    label: str | None = None
-    unit: str | None = None
-    width: int | None = None
-    steps: Steps | None = None
-    decimals: int | None = None
-    empty: str | None = None
 
 
 def thresholds(steps: Steps) -> build.ThresholdsConfig:
@@ -87,12 +90,39 @@ def words(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
     return [model.ValueMap(options=results)]
 
 
-def _targets(queries: Sequence[Query], *, instant: bool) -> list[prometheus.Dataquery]:
-    targets = []
+def runbook(alert: str) -> build.DashboardLink:
+    """A link from a panel to what to do about an alert."""
+    return (
+        build.DashboardLink(f"Runbook: {alert}")
+        .type(model.DashboardLinkType.LINK)
+        .url(f"{RUNBOOKS}/{alert}.md")
+        .icon("doc")
+        .tooltip("What it means, how bad it is, what to do")
+        .target_blank(True)
+    )
+
+
+def dressed(built: AnyPanel, panel: Panel) -> AnyPanel:
+    """A panel with all that every panel has."""
+    built = (
+        built.id(panel.id)
+        .title(panel.title)
+        .description(panel.description)
+        .grid_pos(panel.grid)
+        .datasource(SOURCE)
+        .unit(panel.unit)
+        .no_value(panel.empty)
+    )
+    return built.links([runbook(panel.runbook)]) if panel.runbook else built
+
+
+def targets(queries: Sequence[Query], *, instant: bool) -> list[prometheus.Dataquery]:
+    """The panel's queries, named A, B, C ... in their order."""
+    asked = []
     for ref, query in zip("ABCDEFGHIJKLMNOP", queries, strict=False):
         target = prometheus.Dataquery().expr(query.expr).ref_id(ref).datasource(SOURCE).legend_format(query.legend)
-        targets.append(target.instant() if instant else target.range())
-    return targets
+        asked.append(target.instant() if instant else target.range())
+    return asked
 
 
 def stat_panel(
@@ -101,28 +131,28 @@ def stat_panel(
     steps: Steps,
     mappings: list[model.ValueMapping] | None = None,
     names: bool = False,
+    only_names: bool = False,
+    decimals: int = 0,
 ) -> stat.Panel:
     """A number, or a word for it, on the colour of its threshold; with the series' names where there are several."""
+    text = look.BigValueTextMode.VALUE_AND_NAME if mappings or names else look.BigValueTextMode.VALUE
     built = (
-        stat.Panel()
-        .id(panel.id)
-        .title(panel.title)
-        .description(panel.description)
-        .grid_pos(panel.grid)
-        .datasource(SOURCE)
-        .targets(list(_targets(queries, instant=True)))
-        .unit(panel.unit)
-        .decimals(0)
-        .no_value("no jobs")
+        dressed(stat.Panel(), panel)
+        .targets(list(targets(queries, instant=True)))
+        .decimals(decimals)
         .thresholds(thresholds(steps))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .color_mode(look.BigValueColorMode.BACKGROUND)
         .graph_mode(look.BigValueGraphMode.NONE)
         .justify_mode(look.BigValueJustifyMode.CENTER)
-        .text_mode(look.BigValueTextMode.VALUE_AND_NAME if mappings or names else look.BigValueTextMode.VALUE)
+        .text_mode(look.BigValueTextMode.NAME if only_names else text)
         .orientation(look.VizOrientation.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     )
+    if only_names:
+        built = built.text(common.VizTextDisplayOptions().value_size(28))
+    if mappings or names:  # several words side by side: Grafana would make the shortest as large as it can
+        built = built.text(common.VizTextDisplayOptions().title_size(16).value_size(22))
     return built.mappings(mappings) if mappings else built
 
 
@@ -133,17 +163,19 @@ def graph(
     bars: bool = False,
     decimals: int | None = None,
     colors: Mapping[str, str] | None = None,
+    shades: str = "",
+    limits: str = "",
+    top: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or stacked bars for counts. More than one step draws the thresholds into the picture."""
+    """Lines over time, or stacked bars for counts. More than one step draws the thresholds into the picture.
+
+    ``colors`` go by a series' name or by a pattern (``/failure$/``), all others are ``shades`` of one colour if that is
+    given; series that match the pattern ``limits`` are what must not be crossed. The axis ends at ``top`` at least.
+    """
     built = (
-        timeseries.Panel()
-        .id(panel.id)
-        .title(panel.title)
-        .description(panel.description)
-        .grid_pos(panel.grid)
-        .datasource(SOURCE)
-        .targets(list(_targets(queries, instant=False)))
-        .unit(panel.unit)
+        dressed(timeseries.Panel(), panel)
+        .targets(list(targets(queries, instant=False)))
+        .max_data_points(POINTS)
         .min(0)
         .thresholds(thresholds(steps))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
@@ -161,87 +193,30 @@ def graph(
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
     )
     if bars:
-        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A")).axis_soft_max(1)
+        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
+        built = built.interval(COUNTED)
     if len(steps) > 1:
         built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
     if decimals is not None:
         built = built.decimals(decimals)
-    for name, color in (colors or {}).items():
-        fixed = model.FieldColor(mode=model.FieldColorModeId.FIXED, fixed_color=color)
-        built = built.override_by_name(name, [model.DynamicConfigValue(id_val="color", value=fixed)])
+    if top is not None or decimals == 0:
+        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
+    if shades:
+        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
+    return _colored(built, colors or {}, limits)
+
+
+def _colored(built: timeseries.Panel, colors: Mapping[str, str], limits: str) -> timeseries.Panel:
+    for name, color in colors.items():
+        by = built.override_by_regexp if name.startswith("/") else built.override_by_name
+        built = by(name, [_fixed(color)])
+    if limits:
+        dashes = model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]})
+        flat = model.DynamicConfigValue(id_val="custom.fillOpacity", value=0)
+        built = built.override_by_regexp(f"/{limits}/", [_fixed(RED), dashes, flat])
     return built
 
 
-def _column(column: Column) -> list[model.DynamicConfigValue]:
-    properties: list[tuple[str, object]] = []
-    if column.unit is not None:
-        properties.append(("unit", column.unit))
-    if column.decimals is not None:
-        properties.append(("decimals", column.decimals))
-    if column.width is not None:
-        properties.append(("custom.width", column.width))
-    if column.empty is not None:
-        properties.append(("noValue", column.empty))
-    if column.steps is not None:
-        config = thresholds(column.steps).build()
-        properties += [
-            ("thresholds", config),
-            ("color", model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)),
-            ("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-        ]
-    return [model.DynamicConfigValue(id_val=name, value=value) for name, value in properties]
-
-
-def _arrange(columns: Sequence[Column], fields: Mapping[str, Column]) -> list[model.DataTransformerConfig]:
-    """Merge the queries' rows by the labels they share, then name, order and hide the fields."""
-    order = {field: columns.index(column) for field, column in fields.items()}
-    values = [f"Value #{ref}" for ref in _refs(columns)]
-    hidden = {name: True for name in ("Time", *values) if name not in fields}
-    names = {field: column.name for field, column in fields.items()}
-    return [
-        model.DataTransformerConfig(id_val="merge", options={}),
-        model.DataTransformerConfig(
-            id_val="organize", options={"excludeByName": hidden, "indexByName": order, "renameByName": names}
-        ),
-    ]
-
-
-def _refs(columns: Sequence[Column]) -> dict[str, Column]:
-    queried = [column for column in columns if column.expr is not None]
-    return dict(zip("ABCDEFGHIJKLMNOP", queried, strict=False))
-
-
-def table_panel(
-    panel: Panel,
-    columns: Sequence[Column],
-    *,
-    sort: str,
-    mappings: Mapping[str, list[model.ValueMapping]] | None = None,
-) -> table.Panel:
-    """A table of instant queries that share labels; a column with both ``expr`` and ``label`` shows the label."""
-    fields = {column.label or f"Value #{ref}": column for ref, column in _refs(columns).items()}
-    fields |= {column.label: column for column in columns if column.label is not None}
-    queries = [Query(column.expr) for column in columns if column.expr is not None]
-    targets = [target.format(PromQueryFormat.TABLE) for target in _targets(queries, instant=True)]
-    built = (
-        table.Panel()
-        .id(panel.id)
-        .title(panel.title)
-        .description(panel.description)
-        .grid_pos(panel.grid)
-        .datasource(SOURCE)
-        .targets(list(targets))
-        .unit(panel.unit)
-        .thresholds(thresholds(NEUTRAL))
-        .cell_height(look.TableCellHeight.SM)
-        .show_header(True)
-        .sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
-        .transformations(_arrange(columns, fields))
-    )
-    for column in columns:
-        properties = _column(column)
-        if mappings and column.name in mappings:
-            properties.append(model.DynamicConfigValue(id_val="mappings", value=mappings[column.name]))
-        if properties:
-            built = built.override_by_name(column.name, properties)
-    return built
+def _fixed(color: str) -> model.DynamicConfigValue:
+    value = model.FieldColor(mode=model.FieldColorModeId.FIXED, fixed_color=color)
+    return model.DynamicConfigValue(id_val="color", value=value)

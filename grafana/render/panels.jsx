@@ -6,17 +6,48 @@ import {sceneUtils} from '@grafana/scenes';
 
 export function registerPanels(theme, report) {
   const note = (props, type, facts) => {
-    report.panels[props.id] = {title: props.title, type, state: props.data.state, frames: props.data.series.length, ...facts};
+    const shown = {title: props.title, type, state: props.data.state, frames: props.data.series.length, ...facts};
+    if (JSON.stringify(shown) !== JSON.stringify(report.panels[props.id])) report.changed = performance.now();
+    report.panels[props.id] = shown;
     for (const error of props.data.errors ?? []) report.errors.push(`${props.title}: ${error.message ?? JSON.stringify(error)}`);
   };
+
+  // What Grafana says in place of a panel without data.
+  const Nothing = props => <div style={{height: props.height, display: 'grid', placeItems: 'center', opacity: 0.7}}>
+    {props.fieldConfig.defaults.noValue ?? 'No data'}</div>;
+
+  const marked = new WeakSet();
+  function marks(config) { // a dashed line for each mark, as Grafana draws annotations
+    if (marked.has(config)) return;
+    marked.add(config);
+    config.addHook('draw', plot => {
+      for (const {time, color} of report.marks) {
+        const x = Math.round(plot.valToPos(time, 'x', true));
+        if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
+        plot.ctx.save();
+        Object.assign(plot.ctx, {strokeStyle: theme.visualization.getColorByName(color), lineWidth: devicePixelRatio});
+        plot.ctx.setLineDash([4, 4]);
+        plot.ctx.beginPath();
+        plot.ctx.moveTo(x, plot.bbox.top);
+        plot.ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
+        plot.ctx.stroke();
+        plot.ctx.restore();
+      }
+    });
+  }
 
   function Graph(props) {
     const names = props.data.series.flatMap(frame => frame.fields.filter(field => field.type === 'number')
       .map(field => GD.getFieldDisplayName(field, frame, props.data.series)));
-    note(props, 'timeseries', {names: names.slice(0, 20)});
+    const last = props.data.series.flatMap(frame => frame.fields.filter(field => field.type === 'number').map(field => {
+      const value = [...field.values].reverse().find(each => each !== null && !Number.isNaN(each));
+      return [GD.getFieldDisplayName(field, frame, props.data.series), GD.formattedValueToString(field.display(value))];
+    }));
+    note(props, 'timeseries', {names: names.slice(0, 20), last: Object.fromEntries(last.slice(0, 20))});
+    if (!props.data.series.length) return <Nothing {...props} />;
     return <UI.TimeSeries frames={props.data.series} structureRev={props.data.structureRev} timeRange={props.timeRange}
       timeZone={props.timeZone} width={props.width} height={props.height} legend={props.options.legend}
-      tweakScale={scale => scale} tweakAxis={axis => axis} options={props.options}>{() => null}</UI.TimeSeries>;
+      tweakScale={scale => scale} tweakAxis={axis => axis} options={props.options}>{config => { marks(config); return null; }}</UI.TimeSeries>;
   }
 
   function Stat(props) {
@@ -27,21 +58,26 @@ export function registerPanels(theme, report) {
     const width = (props.width - gap * (values.length - 1)) / Math.max(1, values.length);
     return <div style={{display: 'flex', gap}}>{values.map((value, index) => <UI.BigValue key={index} value={value.display}
       width={width} height={props.height} theme={theme} colorMode={props.options.colorMode} graphMode={props.options.graphMode}
-      justifyMode={props.options.justifyMode} textMode={props.options.textMode} />)}</div>;
+      justifyMode={props.options.justifyMode} textMode={props.options.textMode}
+      text={props.options.text} />)}</div>;
   }
 
   function Table(props) {
     const frame = props.data.series[0];
     const text = (field, row) => GD.formattedValueToString((field.display ?? GD.getDisplayProcessor({field, theme}))(field.values[row]));
-    note(props, 'table', {rows: frame?.length, columns: frame?.fields.map(field => GD.getFieldDisplayName(field, frame)),
-      first: frame?.length ? frame.fields.map(field => text(field, 0)) : []});
-    if (!frame) return <div>No data</div>;
+    const shown = frame?.fields.filter(field => field.config.custom?.hidden !== true) ?? [];
+    const names = shown.map(field => GD.getFieldDisplayName(field, frame));
+    const rows = [...Array(frame?.length ?? 0).keys()].map(row => Object.fromEntries(shown.map((field, place) => [names[place], text(field, row)])));
+    const links = frame?.length ? Object.fromEntries(shown.flatMap((field, place) =>
+      field.config.links?.length ? [[names[place], field.getLinks?.({valueRowIndex: 0}).map(each => each.href)]] : [])) : {};
+    note(props, 'table', {columns: names, rows, links});
+    if (!frame?.length) return <Nothing {...props} />;
     return <UI.Table data={frame} width={props.width} height={props.height} timeRange={props.timeRange}
       initialSortBy={props.options.sortBy} enableSharedCrosshair={false} ariaLabel={props.title} />;
   }
 
   const custom = {drawStyle: 'line', lineWidth: 1, fillOpacity: 0, showPoints: 'auto', spanNulls: false, lineInterpolation: 'linear',
-    gradientMode: 'none', scaleDistribution: {type: 'linear'}, axisLabel: '', axisSoftMax: undefined, stacking: undefined, thresholdsStyle: undefined,
+    gradientMode: 'none', scaleDistribution: {type: 'linear'}, axisLabel: '', axisSoftMax: undefined, stacking: undefined, thresholdsStyle: undefined, lineStyle: undefined,
     axisPlacement: undefined, align: undefined, cellOptions: undefined, width: undefined, hideFrom: undefined};
   const option = ([id, defaultValue]) => ({id, path: id, name: id, editor: () => null, override: () => null,
     process: value => value, shouldApply: () => true, defaultValue});

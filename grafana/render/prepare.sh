@@ -10,17 +10,7 @@ set -euo pipefail
 work=${1:?usage: prepare.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 
-for program in node npm; do
-    command -v "$program" >/dev/null || { echo "prepare.sh: $program is not installed" >&2; exit 2; }
-done
-
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/zsr/render/$(sha256sum "$here/package.json" | cut -c1-12)
-if [ ! -e "$cache/.complete" ]; then
-    mkdir -p "$cache"
-    cp "$here/package.json" "$cache/"
-    (cd "$cache" && npm install --legacy-peer-deps --no-audit --no-fund --loglevel=error)
-    touch "$cache/.complete"
-fi
+cache=$("$here/packages.sh")
 
 mkdir -p "$work"
 cp "$here"/*.{jsx,js,mjs,html} "$work/"

@@ -32,15 +32,17 @@ export class Prometheus extends RuntimeDataSource {
     for (const target of request.targets) {
       const step = Math.max(this.scrapeSeconds, Math.round(request.intervalMs / 1000));
       const rate = Math.max(step + this.scrapeSeconds, 4 * this.scrapeSeconds);
-      const timed = target.expr.replaceAll('$__rate_interval', `${rate}s`).replaceAll('$__interval', `${step}s`);
+      const range = Math.round((request.range.to - request.range.from) / 1000);
+      const timed = target.expr.replaceAll('$__rate_interval', `${rate}s`).replaceAll('$__interval', `${step}s`)
+        .replaceAll('$__range', `${range}s`);
       const expr = sceneGraph.interpolate(scene, timed, request.scopedVars, format);
       const record = {refId: target.refId, expr, instant: !!target.instant};
       this.report.queries.push(record);
       try {
         const answer = target.instant
           ? await this.api('query', {query: expr, time: request.range.to / 1000})
-          : await this.api('query_range', {query: expr, start: Math.floor(request.range.from / 1000),
-              end: Math.ceil(request.range.to / 1000), step});
+          : await this.api('query_range', {query: expr, step, // whole steps, as Grafana asks
+              start: Math.floor(request.range.from / 1000 / step) * step, end: Math.floor(request.range.to / 1000 / step) * step});
         record.series = answer.result.length;
         const several = request.targets.length > 1;
         data.push(...(target.format === 'table' ? [this.table(target, answer.result, several, request.range.to.valueOf())] : this.series(target, answer)));
@@ -51,6 +53,29 @@ export class Prometheus extends RuntimeDataSource {
       }
     }
     return {data, state: LoadingState.Done};
+  }
+
+  // The marks of all graphs: what Grafana makes of a dashboard's annotations. Either the value is the moment in milliseconds, one mark
+  // for each such moment, or a value of 1 means that something holds, one mark where it begins.
+  async mark(annotations, scene) {
+    const {from: begin, to: end} = sceneGraph.getTimeRange(scene).state.value;
+    const start = Math.floor(begin / 1000);
+    for (const each of annotations) {
+      const expr = sceneGraph.interpolate(scene, each.expr, {}, format);
+      this.report.queries.push({annotation: each.name, expr});
+      try {
+        const answer = await this.api('query_range', {query: expr, start, end: Math.ceil(end / 1000), step: this.scrapeSeconds});
+        for (const {metric, values} of answer.result) {
+          const times = each.useValueForTime ? new Set(values.map(([, value]) => Math.floor(number(value))))
+            : new Set(values.filter(([time, value], place) => number(value) === 1
+              && !(place && values[place - 1][0] === time - this.scrapeSeconds)).map(([time]) => time * 1000));
+          const title = each.titleFormat.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => metric[label] ?? '');
+          for (const time of times) if (time >= begin) this.report.marks.push({name: each.name, time, title, color: each.iconColor});
+        }
+      } catch (error) {
+        this.report.errors.push(`annotation ${each.name}: ${error.message}`);
+      }
+    }
   }
 
   table(target, result, several, now) { // one time for all frames, or they could not be merged

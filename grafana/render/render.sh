@@ -5,19 +5,26 @@
 #
 # Needs node with npm, chromium, python3. The packages (450 MB) are installed once into a cache. Settings, with their defaults:
 #   PROM=http://127.0.0.1:9090     Prometheus, reached from this machine
-#   DASHBOARD=replication          which JSON below grafana/dashboards
+#   DASHBOARD=replication          which JSON below grafana/dashboards, or the path of any dashboard's JSON
 #   FROM=now-24h                   start of the time range
 #   SCRAPE=15                      Prometheus' scrape interval, in seconds
-#   SIZE=1600,1850                 the picture's width and height
+#   VARIABLES=                     values of variables as in an address: var-guest=102&var-instance=alpha%3A9847
+#   WIDTH=1600                     the picture's width
+#   HEIGHT=                        its height; without one as high as the dashboard
 # Beside the picture lies OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
 set -euo pipefail
 
 out=$(realpath -m "${1:?usage: render.sh OUT.png [dark|light]}")
 theme=${2:-dark}
 here=$(cd "$(dirname "$0")" && pwd)
-dashboard=$here/../dashboards/${DASHBOARD:-replication}.json
+dashboard=${DASHBOARD:-replication}
+case $dashboard in
+    *.json) ;;
+    *) dashboard=$here/../dashboards/$dashboard.json ;;
+esac
+[ -r "$dashboard" ] || { echo "render.sh: there is no dashboard $dashboard" >&2; exit 2; }
 
-for program in node npm chromium python3; do
+for program in chromium python3; do
     command -v "$program" >/dev/null || { echo "render.sh: $program is not installed" >&2; exit 2; }
 done
 
@@ -40,22 +47,18 @@ for _ in $(seq 50); do
     sleep 0.1
 done
 
-url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}"
-browser=(timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile"
-    --virtual-time-budget=15000 --window-size="${SIZE:-1600,1850}")
-"${browser[@]}" --dump-dom "$url" >"$work/dom.html" 2>"$work/chromium.log"
-"${browser[@]}" --screenshot="$out" "$url" 2>>"$work/chromium.log"
+url="http://127.0.0.1:$port/?theme=$theme&prom=${PROM:-http://127.0.0.1:9090}&from=${FROM:-now-24h}&scrape=${SCRAPE:-15}&${VARIABLES:-}"
+node "$here/shot.mjs" "$url" "$out" "${out%.png}.json" "${WIDTH:-1600}" "$work/profile" "${HEIGHT:-}"
 
-python3 - "$work/dom.html" "${out%.png}.json" <<'PYTHON'
-import json, re, sys
-from pathlib import Path
+# A palette takes a third of the room, which matters for pictures that are kept.
+if command -v pngquant >/dev/null; then pngquant --force --skip-if-larger --output "$out" 128 "$out" || [ $? = 98 ]; fi
 
-found = re.search(r'<script type="application/json" id="report">(.*?)</script>', Path(sys.argv[1]).read_text(), re.S)
-if not found:
-    sys.exit("render.sh: the page gave no report; is Prometheus there?")
-report = json.loads(found[1])
-Path(sys.argv[2]).write_text(json.dumps(report, indent=1) + "\n")
-for error in report["errors"]:
+exec 3<"${out%.png}.json"
+python3 - <<'PYTHON'
+import json, os, sys
+
+errors = json.load(os.fdopen(3))["errors"]
+for error in errors:
     print(f"render.sh: {error}", file=sys.stderr)
-sys.exit(1 if report["errors"] else 0)
+sys.exit(1 if errors else 0)
 PYTHON

@@ -1,0 +1,210 @@
+"""The dashboard "zsr / Guest": one guest, and what would be left of it if its node died now.
+
+From top to bottom: the answer in one glance, its jobs, what each target holds by its own account, lag against promise
+over time, and what became of the runs.
+"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders import stat, timeseries
+
+from grafana import glance, shared
+from grafana.frame import GUEST, AnyPanel, Row, board, filled
+from grafana.parts import BLUE, Panel, Query, graph, stat_panel
+from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
+
+
+def _name(number: int, place: shared.Place) -> stat.Panel:
+    return stat_panel(
+        Panel(
+            number,
+            "Guest",
+            "The guest's name and the node where it lives, as its jobs tell them. Good: the one you were looking for.",
+            *place,
+            unit="none",
+            empty="no job tells of it",
+        ),
+        Query(f"max by (guest_name, source) (zsr_job_info{{{JOB}}})", "{{guest_name}} on {{source}}"),
+        steps=((None, BLUE),),
+        only_names=True,
+    )
+
+
+def _freshest(number: int, place: shared.Place) -> stat.Panel:
+    return glance.amount(
+        Panel(
+            number,
+            "Newest copy",
+            "Age of the newest proven copy on any target: what a recovery there would lose. Good: less than the "
+            "shortest promise.",
+            *place,
+            unit="s",
+            empty="no copy yet",
+        ),
+        f"min({LAG})",
+        decimals=1,
+    )
+
+
+def _against_promise(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Lag against promise",
+            "Age of each job's last proven copy (without one: since the job was made), and as a dashed line what was "
+            "promised. Good: saw teeth that stay below the dashed line.",
+            *place,
+            unit="s",
+            empty="no promise",
+            runbook="ZsrRpoBreached",
+        ),
+        Query(per_job(f"{UNPROTECTED} {PROMISING}"), "{{zsr_job}}"),
+        Query(per_job(f"{RPO} {PROMISING}"), "{{zsr_job}} promised"),
+        limits="promised$",
+    )
+
+
+def _unreplicated(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Written since the last copy",
+            "Bytes written on the source since the last sync, as of the last look: what a dead node would cost. Good: "
+            "small, back to almost 0 with each run.",
+            *place,
+            unit="decbytes",
+            empty="not known yet",
+        ),
+        Query(per_job(f"zsr_job_unreplicated_bytes{{{JOB}}}"), "{{zsr_job}}"),
+    )
+
+
+def _progress(number: int, place: shared.Place) -> timeseries.Panel:
+    share = f"zsr_job_transfer_bytes{{{JOB}}} / (zsr_job_transfer_expected_bytes{{{JOB}}} > 0)"
+    return graph(
+        Panel(
+            number,
+            "Progress of transfers",
+            "What a transfer has sent so far, as a part of the estimate by ZFS; 0 while none goes on. Good: it climbs "
+            "to 100 % and falls to 0. A flat line between is a transfer that hangs.",
+            *place,
+            unit="percentunit",
+            runbook="ZsrTransferStalled",
+        ),
+        Query(per_job(f"clamp_max({share}, 1) or {KEY} 0 * zsr_job_resume_pending{{{JOB}}}"), "{{zsr_job}}"),
+        top=1,
+    )
+
+
+def _waiting(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Half-received states",
+            "1 while a half-received state of a job waits on its target to be resumed. Good: 0, or 1 for one interval.",
+            *place,
+            unit="none",
+            runbook="ZsrResumeWaiting",
+        ),
+        Query(per_job(f"zsr_job_resume_pending{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
+def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Snapshots on the source",
+            "Snapshots and bookmarks that each job has on its source, all volumes together. Good: flat, a few for each "
+            "volume; a line that climbs is a target that nothing is proven to be on.",
+            *place,
+            unit="none",
+            empty="not known yet",
+            runbook="ZsrSourceSnapshotsPilingUp",
+        ),
+        Query(per_job(f"zsr_source_snapshots{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
+def _sent(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Bytes sent",
+            "What each job sent, by time. Good: about what the guest writes; much more is one target fed anew.",
+            *place,
+            unit="decbytes",
+        ),
+        Query(f"sum by (zsr_job) (increase(zsr_job_sent_bytes_total{{{JOB}}}[$__rate_interval]))", "{{zsr_job}}"),
+        bars=True,
+    )
+
+
+def _top() -> list[AnyPanel]:
+    sent = Panel(
+        7,
+        "Sent in the shown time",
+        "Bytes sent to all targets in the time range shown. Good: about what the guest writes, times its targets.",
+        *(20, 4, 4, 4),
+        unit="decbytes",
+    )
+    return [
+        _name(1, (0, 0, 8, 4)),
+        glance.broken(2, (8, 0, 4, 4)),
+        glance.kept(3, (12, 0, 4, 4)),
+        glance.worst_promise(4, (16, 0, 4, 4)),
+        _freshest(5, (20, 0, 4, 4)),
+        glance.failing(6, (0, 4, 5, 4)),
+        glance.never_copied(8, (5, 4, 5, 4)),
+        glance.running(9, (10, 4, 5, 4)),
+        glance.kept_aside(11, (15, 4, 5, 4)),
+        glance.amount(sent, total(f"increase(zsr_job_sent_bytes_total{{{JOB}}}[$__range])"), decimals=1),
+        shared.jobs(10, (0, 8, 24, 7)),
+        shared.held(12, (0, 15, 24, 7)),
+    ]
+
+
+def _rows() -> list[Row]:
+    return [
+        Row(
+            100,
+            "How old what each target holds is",
+            22,
+            [
+                _against_promise(20, (0, 23, 12, 9)),
+                shared.held_over_time(21, (12, 23, 12, 9)),
+                _unreplicated(22, (0, 32, 8, 8)),
+                shared.aside(23, (8, 32, 8, 8)),
+                _snapshots(24, (16, 32, 8, 8)),
+            ],
+        ),
+        Row(
+            101,
+            "Runs",
+            40,
+            [
+                shared.runs(30, (0, 41, 8, 8)),
+                shared.durations(31, (8, 41, 8, 8)),
+                _sent(32, (16, 41, 8, 8)),
+                shared.failures(33, (0, 49, 6, 8)),
+                shared.in_a_row(34, (6, 49, 6, 8)),
+                _progress(35, (12, 49, 6, 8)),
+                _waiting(36, (18, 49, 6, 8)),
+            ],
+        ),
+    ]
+
+
+def dashboard() -> build.Dashboard:
+    """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
+    empty = board(
+        GUEST,
+        "zsr / Guest",
+        "One guest: its jobs, what each target holds of it and how old that is, and how its runs went.",
+        ["guest"],
+        one_guest=True,
+    )
+    return filled(empty, _top(), _rows())
