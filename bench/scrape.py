@@ -27,6 +27,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from bench.stage import save
+from demo.servers import free_port
 from exporter.exposition import Format
 from replicator.cluster.file import FileStore
 from replicator.config import load_settings
@@ -34,7 +35,7 @@ from replicator.daemon import Daemon
 from replicator.jobs import JobId
 from replicator.longlived import set_aside
 from replicator.state import State
-from tests.monitoring.prometheus import free_port, prometheus
+from tests.monitoring.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
 GOAL_STALL = 0.05

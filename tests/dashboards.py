@@ -7,8 +7,6 @@ from typing import Any
 
 import promql_parser
 
-from exporter.catalogue import CATALOGUE
-
 ALL = {
     "$cluster": ".*",
     "$job": ".+",
@@ -20,16 +18,6 @@ ALL = {
     "$__range": "1h",
 }
 """Windows are so long that what was counted at a test's beginning is still in them when a slow machine comes to ask."""
-
-PROMISED_METRICS = {
-    "zsr_pool_size_bytes",
-    "zsr_pool_free_bytes",
-    "zsr_source_snapshots",
-    "zsr_node_clock_skew_seconds",
-}
-"""Metrics that the dashboards show though the exporter may not have them yet; tests of them wait until it has."""
-
-NOT_YET = PROMISED_METRICS - {metric.name for metric in CATALOGUE}
 
 
 def panels_of(board: dict[str, Any], *, rows: bool = False) -> Iterator[dict[str, Any]]:
@@ -47,11 +35,6 @@ def expressions(board: dict[str, Any]) -> Iterator[str]:
             yield target["expr"]
     for mark in board["annotations"]["list"]:
         yield mark["expr"]
-
-
-def asks_for_what_is_not_there_yet(panel: dict[str, Any]) -> bool:
-    """Whether one of a panel's queries is for a metric that this exporter does not have."""
-    return any(name in target["expr"] for target in panel["targets"] for name in NOT_YET)
 
 
 def substituted(expression: str, **values: str) -> str:

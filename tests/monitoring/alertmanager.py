@@ -15,7 +15,8 @@ import pytest
 import yaml
 from aiohttp import ClientError, ClientSession
 
-from tests.monitoring.prometheus import PATIENCE, POLL, binary, free_port
+from demo.servers import free_port
+from tests.monitoring.prometheus import PATIENCE, POLL, binary
 
 EXAMPLE = Path(__file__).parents[2] / "alerts" / "alertmanager" / "alertmanager.yml"
 

@@ -19,11 +19,12 @@ import yaml
 from aiohttp import ClientSession
 
 from demo.sandbox import MIB, Sandbox
+from demo.servers import free_port
 from demo.stage import Stage, set_up
 from demo.webhook import inbox
 from demo.writer import write
 from replicator.control import call
-from tests.monitoring.prometheus import Prometheus, free_port, prometheus
+from tests.monitoring.prometheus import Prometheus, prometheus
 
 ROOT = Path(__file__).parents[2]
 SCRAPE = 5

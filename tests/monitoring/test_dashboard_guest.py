@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import render
-from tests.dashboards import NOT_YET, panels_of
+from tests.dashboards import panels_of
 from tests.monitoring.fleet import Fleet, fleet
 from tests.monitoring.prometheus import Found
 
@@ -116,7 +116,6 @@ async def test_failures_in_a_row_are_those_since_the_last_success(scraper: Fleet
     assert [each.value for each in await answer(scraper, "Failures in a row", "100")] == [0]
 
 
-@pytest.mark.skipif(bool(NOT_YET), reason=f"the exporter does not have {', '.join(sorted(NOT_YET))} yet")
 async def test_snapshots_on_the_source_are_told_by_job(scraper: Fleet) -> None:
     (found,) = await answer(scraper, "Snapshots on the source", "100")
     assert (found.labels["zsr_job"], found.value) == ("100-0", 3)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import render
-from tests.dashboards import NOT_YET, panels_of
+from tests.dashboards import panels_of
 from tests.monitoring.fleet import Fleet, fleet
 from tests.monitoring.prometheus import Found
 
@@ -20,7 +20,6 @@ BOARD: dict[str, Any] = json.loads(render("node.json"))
 POOLS = {("rpool", "source"): (10**12, 4 * 10**11), ("tank", "both"): (10**13, 10**12)}
 """Size and free bytes by pool and role, as tests/statuses.py has them."""
 
-waits = pytest.mark.skipif(bool(NOT_YET), reason=f"the exporter does not have {', '.join(sorted(NOT_YET))} yet")
 
 PANELS = {panel["title"]: panel for panel in panels_of(BOARD)}
 
@@ -87,13 +86,11 @@ async def test_kept_aside_is_told_by_node_and_guest(scraper: Fleet) -> None:
     assert aside == {("alpha", "300"): 0, ("alpha", "301"): 2, ("beta", "100"): 0, ("beta", "102"): 1}
 
 
-@waits
 async def test_the_fullest_pool_is_the_one_with_the_least_space_for_its_size(scraper: Fleet) -> None:
     (fullest,) = await answer(scraper, "Fullest pool")
     assert fullest.value == pytest.approx(max(1 - free / size for size, free in POOLS.values()))
 
 
-@waits
 async def test_the_table_of_pools_has_a_line_for_each_pool_and_role(scraper: Fleet) -> None:
     used, free, size = [
         {
@@ -107,7 +104,6 @@ async def test_the_table_of_pools_has_a_line_for_each_pool_and_role(scraper: Fle
     assert size == {key: size for key, (size, _) in POOLS.items()}
 
 
-@waits
 async def test_clocks_are_apart_whichever_of_them_is_ahead(scraper: Fleet) -> None:
     apart = await answer(scraper, "Clocks of the others", instance=scraper.alpha)
     assert [(each.labels["node"], each.value) for each in apart] == [("beta", 0.25)]

@@ -12,9 +12,10 @@ import bcrypt
 import pytest
 import trustme
 
+from demo.servers import free_port
 from exporter.plugin import ExporterPlugin
 from replicator.jobs import Node
-from tests.monitoring.prometheus import free_port, prometheus
+from tests.monitoring.prometheus import prometheus
 from tests.statuses import FakeCore, healthy, status
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120)]
