@@ -163,6 +163,11 @@ def test_each_alert_has_a_moment_of_silence_in_the_story_in_which_it_fires(alert
     )  # there the story has one clock that is well beside two that are not
 
 
+@pytest.mark.parametrize("path", STORY_FILES, ids=lambda path: path.stem)
+def test_a_story_is_told_with_all_rules_loaded_so_that_silence_means_something(path: Path) -> None:
+    assert {(path.parent / name).resolve() for name in load(path)["rule_files"]} == set(RULE_FILES)
+
+
 def test_every_alert_is_silent_through_a_quiet_life() -> None:
     lives = [story for path in STORY_FILES if path.name in QUIET for story in load(path)["tests"]]
     series = " ".join(each["series"] for story in lives for each in story["input_series"])
