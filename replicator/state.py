@@ -24,6 +24,7 @@ from replicator.jobs import Failure, JobId, JobState, Outcome, Synced
 from replicator.journal import KINDS, from_json, to_json
 
 _JOURNAL_KEPT = 10_000
+_AT_A_TIME = 500
 _DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
 
 
@@ -200,12 +201,19 @@ class State:
             db.execute("UPDATE job_state SET resume_pending = ? WHERE job = ?", (pending, str(job)))
 
     def set_unreplicated(self, sizes: Mapping[JobId, int | None]) -> None:
-        """Note how many bytes of each job's guest are not on its target."""
-        with self._write() as db:
-            db.executemany(
-                "UPDATE job_state SET unreplicated_bytes = ?1 WHERE job = ?2 AND unreplicated_bytes IS NOT ?1",
-                [(size, str(job)) for job, size in sizes.items()],
-            )
+        """Note how many bytes of each job's guest are not on its target; of those where that changed.
+
+        Some at a time: whoever wants to read or write meanwhile does not wait for thousands.
+        """
+        known = self.jobs()
+        rows = [
+            (size, str(job)) for job, size in sizes.items() if job in known and known[job].unreplicated_bytes != size
+        ]
+        for begin in range(0, len(rows), _AT_A_TIME):
+            with self._write() as db:
+                db.executemany(
+                    "UPDATE job_state SET unreplicated_bytes = ? WHERE job = ?", rows[begin : begin + _AT_A_TIME]
+                )
 
     def forget(self, job: JobId, now: float) -> None:
         """Forget a job with its history, and say in the journal that it is gone."""
