@@ -183,7 +183,7 @@ class Stage:
 
 def _is_survey(line: str) -> bool:
     """Whether it is the daemon's own look at its node, which it takes once a minute whatever runs."""
-    return not line or (line.startswith("zfs list") and " -d 2 " in line)
+    return not line or (line.startswith("zfs list") and " -d 2 " in line) or " used," in line
 
 
 @contextmanager
