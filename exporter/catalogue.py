@@ -227,8 +227,9 @@ SOURCE_SNAPSHOTS = Metric(
     "zsr_source_snapshots",
     Kind.GAUGE,
     _JOB,
-    "Snapshots and bookmarks of the job on its source, all volumes together, as of the last look, once a minute.",
-    "zsr_source_snapshots > 100",
+    "Snapshots and bookmarks of the job on that volume of its source that has the most, as of the last look, once a "
+    "minute.",
+    "zsr_source_snapshots > 25",
     "until the first look, and while a storage of the guest cannot be read",
 )
 POOL_SIZE = Metric(

@@ -117,8 +117,8 @@ def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
         Panel(
             number,
             "Snapshots on the source",
-            "Snapshots and bookmarks that each job has on its source, all volumes together. Good: flat, a few for each "
-            "volume; a line that climbs is a target that nothing is proven to be on.",
+            "Snapshots and bookmarks of each job on that volume of its source that has the most. Good: flat, at most "
+            "seventeen or so; a line that climbs is a target that nothing is proven to be on.",
             *place,
             unit="none",
             empty="not known yet",

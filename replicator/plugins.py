@@ -119,8 +119,8 @@ class Status:
         diverged: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
         pools: as of the last look at this node's ZFS.
         clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
-        source_snapshots: how many snapshots and bookmarks a job has on its source, as of the last look; None where that
-            is not known.
+        source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
+            None where that is not known.
     """
 
     time: float

@@ -27,7 +27,7 @@ class Survey:
 
     Attributes:
         unreplicated: bytes written since each job's newest snapshot; None where this ZFS cannot tell.
-        marks: how many snapshots and bookmarks of each job are on its source; None where that is not known.
+        marks: snapshots and bookmarks of each job on that volume of its source with the most; None where not known.
         replicas: what this node holds for others.
         diverged: how many volumes are kept aside here, by guest; a guest that is left out is not known.
         pools: how full the pools are with which zsr works here.
@@ -85,7 +85,7 @@ def conclude(
             continue
         volumes = _volumes(guest, cluster, node, paths, by_guest)
         sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
-        marks[job.id] = None if volumes is None else sum(_marks(job, volume) for volume in volumes)
+        marks[job.id] = None if volumes is None else max((_marks(job, volume) for volume in volumes), default=0)
     held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
     aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
     return Survey(sizes, marks, tuple(held), aside, problems=unread)

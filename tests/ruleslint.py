@@ -18,7 +18,7 @@ from typing import Any
 import promql_parser as promql
 import yaml
 
-from exporter.catalogue import CATALOGUE, Kind, Metric
+from exporter.catalogue import CATALOGUE, Kind
 from replicator.durations import parse_duration
 from replicator.errors import ErrorClass
 from replicator.jobs import JobCondition, Outcome
@@ -35,15 +35,6 @@ SHORTEST_WINDOW = 120
 
 OVER_COUNTERS = {"rate", "increase", "irate", "resets"}
 COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
-
-PENDING: tuple[Metric, ...] = (
-    Metric("zsr_pool_size_bytes", Kind.GAUGE, ("pool", "role"), "", ""),
-    Metric("zsr_pool_free_bytes", Kind.GAUGE, ("pool", "role"), "", ""),
-    Metric("zsr_source_snapshots", Kind.GAUGE, ("zsr_job",), "", ""),
-    Metric("zsr_source_volumes", Kind.GAUGE, ("zsr_job",), "", ""),
-    Metric("zsr_node_clock_skew_seconds", Kind.GAUGE, ("node",), "", ""),
-)
-"""Metrics that rules ask for and the exporter does not have yet; a rule without its metric is silent."""
 
 VALUES: Mapping[str, frozenset[str]] = {
     "state": frozenset(JobCondition),
@@ -77,7 +68,7 @@ class Known:
     @classmethod
     def of_exporter(cls) -> Known:
         """What the exporter has, with Prometheus' own ``up``."""
-        metrics = {metric.name: metric for metric in (*PENDING, *CATALOGUE)}
+        metrics = {metric.name: metric for metric in CATALOGUE}
         labels = {name: frozenset(metric.labels) | TARGET_LABELS for name, metric in metrics.items()}
         counters = frozenset(name for name, metric in metrics.items() if metric.kind is Kind.COUNTER)
         return cls(labels | {"up": TARGET_LABELS}, counters)

@@ -13,7 +13,7 @@ import yaml
 
 from exporter.catalogue import CATALOGUE
 from tests.ruleslabels import nodes_of
-from tests.ruleslint import PENDING, lint
+from tests.ruleslint import lint
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "alerts"
@@ -181,15 +181,8 @@ def test_every_alert_is_silent_through_a_quiet_life() -> None:
 
 
 def test_rules_use_only_metrics_that_the_exporter_has() -> None:
-    known = {metric.name for metric in CATALOGUE} | {metric.name for metric in PENDING} | RECORDED | {"up"}
+    known = {metric.name for metric in CATALOGUE} | RECORDED | {"up"}
     assert not USED - known, f"unknown: {USED - known}"
-
-
-def test_a_metric_that_is_still_missing_is_marked_where_it_is_used() -> None:
-    rules = " ".join(path.read_text() for path in RULE_FILES)
-    marked = set(re.findall(r"NEEDS-METRIC (zsr_\w+)", rules))
-    missing = {metric.name for metric in PENDING} - {metric.name for metric in CATALOGUE}
-    assert marked <= missing, "the exporter has it now: take the mark away"
 
 
 def test_every_recorded_series_is_used() -> None:

@@ -90,7 +90,7 @@ def volume(name: str, *snapshots: str, bookmarks: tuple[str, ...] = (), written:
 OWN = tuple(f"__replicate_100-0_{number}__" for number in range(3))
 
 
-def test_the_jobs_own_snapshots_and_bookmarks_are_counted_over_all_volumes() -> None:
+def test_the_jobs_own_snapshots_and_bookmarks_are_counted_on_the_volume_with_the_most() -> None:
     found = of_guests(
         Guest(100, "web", "alpha"),
         datasets=(
@@ -100,7 +100,7 @@ def test_the_jobs_own_snapshots_and_bookmarks_are_counted_over_all_volumes() -> 
         ),
     )
 
-    assert found.marks == {JobId(100, 0): 4}
+    assert found.marks == {JobId(100, 0): 3}
 
 
 def test_what_was_written_since_is_added_up_for_each_guest() -> None:
