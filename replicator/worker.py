@@ -230,7 +230,7 @@ class Worker:
         if job.removal is not None:
             target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
             await remove(job, cluster.storages.values(), source, target, active.progress, log.add, self._clock())
-            await asyncio.to_thread(self._store.delete_job, job.id)
+            await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
             await asyncio.to_thread(self._state.forget, job.id, self._clock())
             return None
         guest = cluster.guests.get(job.id.guest)

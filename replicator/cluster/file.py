@@ -80,10 +80,12 @@ class FileStore:
             change.jobs[job.id] = job
             _fill(change.document["jobs"][str(job.id)], job, before)
 
-    def delete_job(self, job_id: JobId) -> None:
+    def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
         """See `ClusterStore.delete_job`."""
         with self._changing(None, f"Job {job_id} cannot be taken out") as change:
-            if change.jobs.pop(job_id, None) is not None:
+            job = change.jobs.get(job_id)
+            if job is not None and (job.removal or not only_if_removing):
+                del change.jobs[job_id]
                 del change.document["jobs"][str(job_id)]
 
     def _refuse_dead(self, job: Job) -> None:

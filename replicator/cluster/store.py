@@ -69,5 +69,8 @@ class ClusterStore(Protocol):
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
         """Put a job in the place of the one with its id; raises ChangedError if the cluster is not at ``digest``."""
 
-    def delete_job(self, job_id: JobId) -> None:
-        """Take a job out; no error if it is gone already."""
+    def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
+        """Take a job out; no error if it is gone already.
+
+        With ``only_if_removing`` one that is not to be removed stays: somebody wanted it again meanwhile.
+        """

@@ -30,8 +30,9 @@ class Scene(Duo):
         for _ in range(within):
             done = self.source.run("zsr run --id 100-0", check=False, timeout=120)
             if done.returncode == 0:
-                assert self.status()["state"] == "ok"
-                return int(self.newest_run()["sent_bytes"] or 0)
+                run = self.newest_run()
+                assert run["outcome"] == "success"
+                return int(run["sent_bytes"] or 0)
             said += f"status {done.returncode}\n{done.stdout}{done.stderr}{self.zsr('log', '100-0', check=False)}"
         raise AssertionError(f"not well after {within} runs:\n{said}")
 

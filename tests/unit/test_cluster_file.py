@@ -185,6 +185,16 @@ class TestInEveryLayoutOfTheFile:
 
         assert store.read().jobs.keys() == others
 
+    def test_a_job_that_is_wanted_again_while_it_is_removed_stays(self, laid_out: Path) -> None:
+        store = FileStore(laid_out, ZoneInfo("UTC"), clock=lambda: NOW)
+
+        store.delete_job(JOB, only_if_removing=True)
+        assert JOB in store.read().jobs
+
+        store.update_job(replace(store.read().job(JOB), removal=Removal.FULL))
+        store.delete_job(JOB, only_if_removing=True)
+        assert JOB not in store.read().jobs
+
     def test_comments_stay(self, laid_out: Path) -> None:
         store = FileStore(laid_out, ZoneInfo("UTC"), clock=lambda: NOW)
         store.create_job(Job(JobId(100, 1), "gamma"))

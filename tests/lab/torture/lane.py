@@ -352,9 +352,9 @@ class Lane:
     def _recover(self, *, removal: bool) -> None:
         """Within two further runs the job is well."""
         self._wait_for_end()
-        self._configure(removal=removal)
         if removal and not self._status()["job"]:
             return
+        self._configure(removal=removal)
         for _ in range(2):
             if self._run():
                 return
