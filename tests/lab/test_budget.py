@@ -47,8 +47,10 @@ class Budget:
 
 @pytest.fixture
 def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
-    """Two nodes; runs come when they are asked for."""
-    return Duo(lab, node1, node2)
+    """Two nodes; runs come when they are asked for, and no real hour begins in the middle of a test."""
+    duo = Duo(lab, node1, node2)
+    duo.source.set_clock(duo.source.clock() // 3600 * 3600 + 600)
+    return duo
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class TestOthersSnapshots:
         assert len(there) <= 4, there
         scene.daemon()
         scene.zsr("delete", "100-1")
-        scene.until(lambda: "100-1" not in scene.zsr("list"), "the other job is gone")
+        scene.until(lambda: "100-1" not in scene.zsr("list"), "the other job is gone", timeout=180)
         assert scene.source.out("zfs list -Ho name -r pond/data") == "pond/data"
         assert not [name for name in scene.snapshots(scene.source, A) if "_100-1_" in name]
         scene.write(A, 1)
