@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from replicator.errors import ConfigError, DeadlineError
 from replicator.hosts import packing
+from replicator.hosts import stream as stream_module
 from replicator.hosts.host import STDERR_KEPT, StderrTail
 from replicator.hosts.local import LocalHost
 from replicator.hosts.pump import Pump, TokenBucket, sized_pipe
@@ -97,13 +98,16 @@ async def test_a_stalled_stream_is_ended() -> None:
         await run("sleep 600", "cat", Limits(rate=None, stall=0.4))
 
 
-async def test_a_cancelled_stream_lets_the_receiver_save_what_it_has(tmp_path: Path) -> None:
+async def test_a_cancelled_stream_lets_the_receiver_save_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A resumable receive keeps its state only if it sees the end of its stream and is not killed."""
+    monkeypatch.setattr(stream_module, "PATIENCE", 60.0)  # a machine may stand still for seconds
     started, saved = tmp_path / "started", tmp_path / "saved"
     task = asyncio.create_task(
         run(f"head -c 5000 /dev/zero; touch {started}; sleep 600", f"cat >/dev/null; touch {saved}")
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not started.exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.01)
     task.cancel()
