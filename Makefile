@@ -36,9 +36,11 @@ check: venv
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(addprefix -p ,$(CODE))
 
+# A process for each processor, at most 4: the nodes of each take 2 GiB. One that has nothing left takes over tests of
+# another, so the slow ones (tests/lab, first in order) end up shared.
 pytest:
 	@tools/setup test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 unit: venv
 	$(BIN)/pytest tests/unit
