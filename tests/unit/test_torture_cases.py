@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.replication.progress import Step
-from tests.lab.torture.cases import Case, Fault, Kind, Place, draw, faults, forgotten, places, table
+from tests.lab.torture.cases import AT_A_BYTE, Case, Fault, Kind, Place, draw, faults, forgotten, places, table
 
 PASSED = {
     Kind.INCREMENTAL: [Step.LOOK, Step.SNAPSHOT, Step.PLAN, Step.TRANSFER, Step.TRANSFER, Step.PROVE],
@@ -38,6 +38,20 @@ def test_a_seed_always_draws_the_same_case(seed: int) -> None:
     case = draw(seed, matrix)
     assert case == draw(seed, matrix)
     assert case.fault in faults(case.place)
+
+
+@given(st.integers(0, 2**40))
+def test_five_hundred_seeds_that_follow_each_other_try_every_fault_at_every_step_and_byte(first: int) -> None:
+    everywhere = places({kind: list(Step) for kind in Kind})
+    drawn = {(case.place.step, case.place.at_byte, case.fault) for case in seeds(first, everywhere)}
+    possible = {(place.step, False, fault) for place in everywhere if not place.at_byte for fault in faults(place)}
+    assert {cell for cell in drawn if not cell[1]} == possible
+    assert {fault for _, at_byte, fault in drawn if at_byte} == set(AT_A_BYTE)
+
+
+def seeds(first: int, matrix: list[Place]) -> list[Case]:
+    """Five hundred cases."""
+    return [draw(seed, matrix) for seed in range(first, first + 500)]
 
 
 @given(st.integers(0, 2**40))

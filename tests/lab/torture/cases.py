@@ -139,11 +139,17 @@ def faults(place: Place) -> tuple[Fault, ...]:
 
 
 def draw(seed: int, matrix: Sequence[Place]) -> Case:
-    """The case of a seed."""
-    dice = random.Random(seed)
-    step = dice.choice(sorted({place.step for place in matrix}))
-    place = dice.choice([place for place in matrix if place.step is step])
-    return Case(seed, place, dice.choice(faults(place)))
+    """The case of a seed. Seeds that follow each other go through all cells of the table, in an order by dice.
+
+    A byte of a transfer is three cells, for there is more than one such place.
+    """
+    cells = sorted({(_column(place), fault) for place in matrix for fault in faults(place)})
+    cells += 2 * [cell for cell in cells if cell[0] == _BYTE]
+    turn, number = divmod(seed, len(cells))
+    random.Random(f"turn {turn}").shuffle(cells)
+    column, fault = cells[number]
+    there = [place for place in matrix if _column(place) == column and fault in faults(place)]
+    return Case(seed, random.Random(f"seed {seed}").choice(there), fault)
 
 
 def table(cases: Iterable[Case]) -> str:
