@@ -99,7 +99,8 @@ async def _attend(
             received = group.create_task(receiver.wait())
             packed = group.create_task(packer.wait())
             await received
-            if not pump.exhausted:  # the receiver ended before the stream did: nothing can be moved any more
+            # One that went well had read all it needs, and the sender is about to end by itself.
+            if not pump.exhausted and not received.result().ok:
                 await sender.kill()
                 await packer.kill()
             await sent

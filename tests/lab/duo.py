@@ -15,7 +15,7 @@ node = "node1"
 [exporter]
 listen = "0.0.0.0:9847"
 [ssh]
-connect_timeout = "3s"
+connect_timeout = "10s"
 keepalive = "3s"
 """
 CLUSTER = """\
@@ -145,7 +145,7 @@ class Duo:
         self.source.set_clock((self.source.clock() // 60 + 1) * 60 + 1)
         self.until(lambda: self.runs("success") > before, "a run succeeded on schedule")
 
-    def until(self, holds: Callable[[], bool], what: str, *, timeout: float = 60.0) -> None:
+    def until(self, holds: Callable[[], bool], what: str, *, timeout: float = 120.0) -> None:
         """Wait until something holds; fails with what was awaited and the daemon's own words."""
         end = time.monotonic() + timeout
         while not holds():

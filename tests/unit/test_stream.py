@@ -93,6 +93,11 @@ async def test_a_receiver_that_dies_before_the_first_byte_ends_a_silent_sender()
     assert end.receiver.status == 5
 
 
+async def test_a_sender_may_end_after_a_receiver_that_went_well() -> None:
+    end = await run("echo all; sleep 0.5", "read line")
+    assert (end.sender.ok, end.receiver.ok) == (True, True)
+
+
 async def test_a_stalled_stream_is_ended() -> None:
     with pytest.raises(DeadlineError, match="stood still"):
         await run("sleep 600", "cat", Limits(rate=None, stall=0.4))
