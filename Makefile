@@ -60,9 +60,8 @@ bench:
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.transfer
 
-# What is drawn needs node, npm, chromium and, to be small, pngquant; grafana/render/render.sh says what is missing.
 dashboards:
-	@tools/setup test
+	@tools/setup dashboards
 	$(BIN)/python -m grafana
 	$(BIN)/python -m grafana.document docs/dashboards.md
 ifdef PROM
