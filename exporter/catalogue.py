@@ -223,6 +223,14 @@ REPLICA_LAST_SYNC = Metric(
     "time() - zsr_replica_last_sync_timestamp_seconds",
     "while this node holds no complete replica of the guest",
 )
+REPLICA_USED = Metric(
+    "zsr_replica_used_bytes",
+    Kind.GAUGE,
+    ("guest", "source", "storage"),
+    "What the guest's replicas and their snapshots take on this node, read from its own ZFS once a minute.",
+    "sum by (instance) (zsr_replica_used_bytes)",
+    "while this node holds no complete replica of the guest",
+)
 SOURCE_SNAPSHOTS = Metric(
     "zsr_source_snapshots",
     Kind.GAUGE,
@@ -348,6 +356,7 @@ CATALOGUE: tuple[Metric, ...] = (
     NODE_REACHABLE,
     CLOCK_SKEW,
     REPLICA_LAST_SYNC,
+    REPLICA_USED,
     DIVERGED,
     POOL_SIZE,
     POOL_FREE,

@@ -114,9 +114,10 @@ def pools(picture: Picture) -> Iterator[Family]:
 def replicas(picture: Picture) -> Iterator[AnyFamily]:
     """What this node holds for others, and what it keeps aside."""
     status = picture.status
-    held = status.replicas
-    samples = [((str(replica.guest), replica.source, replica.storage), replica.last_sync) for replica in held]
-    yield Family(catalogue.REPLICA_LAST_SYNC, samples)
+    held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
+    yield Family(catalogue.REPLICA_LAST_SYNC, [(labels, replica.last_sync) for labels, replica in held])
+    sizes = [(labels, replica.used) for labels, replica in held if replica.used is not None]
+    yield Family(catalogue.REPLICA_USED, sizes)
     aside = [((status.node, str(guest)), status.diverged[guest]) for guest in sorted(status.diverged)]
     yield Family(catalogue.DIVERGED, aside)
 

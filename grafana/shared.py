@@ -230,6 +230,7 @@ def held(number: int, place: Place) -> table.Panel:
             unit="dateTimeAsIso",
             width=170,
         ),
+        Column("Takes", per_daemon(f"zsr_replica_used_bytes{{{GUEST}}}", *labels), unit="bytes", decimals=1, width=100),
         Column("Cluster", label="cluster", width=90),
     ]
     return table_panel(
@@ -237,7 +238,8 @@ def held(number: int, place: Place) -> table.Panel:
             number,
             "Held as a target, oldest first",
             "The replicas on each node as its own ZFS tells it, so known also when the sender is silent or dead; 200 "
-            "lines at most. Good: no older than the sender says; if older, the sender is wrong about what is there.",
+            "lines at most. 'Takes' is with their snapshots. Good: no older than the sender says; if older, the sender "
+            "is wrong about what is there.",
             *place,
             unit="none",
             empty="holds no replicas",

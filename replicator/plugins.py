@@ -82,12 +82,16 @@ class RunHistogram:
 
 @dataclass(frozen=True, slots=True)
 class HeldReplica:
-    """What this node holds for another: how fresh a guest's replicas on a storage are, read from its own ZFS."""
+    """What this node holds for another: how fresh a guest's replicas on a storage are, read from its own ZFS.
+
+    ``used`` is the bytes that they take with their snapshots; None where this ZFS did not tell.
+    """
 
     guest: int
     source: str
     storage: str
     last_sync: float
+    used: int | None = None
 
 
 class PoolRole(StrEnum):

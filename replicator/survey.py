@@ -125,6 +125,7 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
     A guest's replicas are as old as the oldest of them; one without a snapshot of its job holds nothing yet.
     """
     oldest: dict[tuple[int, str], int | None] = {}
+    used: dict[tuple[int, str], int | None] = {}
     for dataset in inventory.datasets.values():
         if dataset.job is None or dataset.source is None or is_aside(dataset.name):
             continue
@@ -137,7 +138,13 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
         key = (job.guest, dataset.source)
         known = oldest.get(key, newest)
         oldest[key] = None if newest is None or known is None else min(known, newest)
-    return [HeldReplica(guest, source, storage, at) for (guest, source), at in sorted(oldest.items()) if at is not None]
+        so_far = used.get(key, 0)
+        used[key] = None if so_far is None or dataset.used is None else so_far + dataset.used
+    return [
+        HeldReplica(guest, source, storage, at, used[guest, source])
+        for (guest, source), at in sorted(oldest.items())
+        if at is not None
+    ]
 
 
 def _volumes(

@@ -196,7 +196,7 @@ def status(
         event_loop_lag=0.001,
         config=config or ConfigStatus(ok=True, last_success=now - 7 * DAY),
         durations={"success": histogram((2.0, 12.5, 45.0)), "failure": histogram(), "cancelled": histogram()},
-        replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0),),
+        replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0, used=3 << 30),),
         diverged={300: 0, 301: 2},
         not_ready=() if ready else ("The ZFS of this node has not answered yet.",),
         nodes=(Node("alpha", "10.0.0.1"), Node("beta", "10.0.0.2")),

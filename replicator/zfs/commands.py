@@ -25,12 +25,13 @@ LISTED = [
     "readonly",
     "mounted",
     "origin",
+    "used",
     "zsr:job",
     "zsr:source",
 ]
 """The columns of an inventory, in order."""
 
-LISTED_OLD = ["type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "zsr:job", "zsr:source"]
+LISTED_OLD = ["type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "used", "zsr:job", "zsr:source"]
 """What a ZFS without ``list -p`` is asked for by ``get -p``."""
 
 PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum", "copies", "acltype", "xattr", "sync"]

@@ -67,7 +67,8 @@ class Dataset:
 
     ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the properties ``zsr:job``
     and ``zsr:source`` say; ``origin`` is the snapshot (dataset@name) of which it is a clone; ``encryption_root`` is
-    None where it was not asked for. ``readonly`` and ``mounted`` are None where this ZFS was not asked.
+    None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
+    included) are None where this ZFS was not asked.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Dataset:
     mounted: bool | None = None
     creation: int = 0
     origin: str | None = None
+    used: int | None = None
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """The snapshot with this GUID, or None."""

@@ -90,6 +90,7 @@ def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
                 mounted=_switch(values.get("mounted"), "yes", "no"),
                 creation=_number(values.get("creation", "")) or 0,
                 origin=_set(values.get("origin")),
+                used=_number(values.get("used", "")),
             )
             for name, values in datasets.items()
         }

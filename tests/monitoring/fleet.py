@@ -44,7 +44,7 @@ def _beta(now: float) -> Status:
     return replace(
         status(now=now, reachable={"alpha": True}),
         node="beta",
-        replicas=tuple(HeldReplica(guest, "alpha", "local-zfs", taken) for guest, taken in held),
+        replicas=tuple(HeldReplica(guest, "alpha", "local-zfs", taken, 5 << 30) for guest, taken in held),
         diverged={100: 0, 102: 1},
     )
 
@@ -95,7 +95,7 @@ async def calm(directory: Path) -> AsyncIterator[Fleet]:
     """A fleet in which all is well and nothing happens just now: two jobs from alpha to beta, no notifications set."""
     now = time.time()
     jobs = (healthy("100-0", now=now), healthy("101-0", now=now))
-    held = tuple(HeldReplica(guest, "alpha", "local-zfs", now - 300) for guest in (100, 101))
+    held = tuple(HeldReplica(guest, "alpha", "local-zfs", now - 300, 5 << 30) for guest in (100, 101))
     source = replace(status(*jobs, now=now), replicas=(), diverged={})
     target = replace(status(now=now, reachable={"alpha": True}), node="beta", replicas=held, diverged={100: 0, 101: 0})
     async with (

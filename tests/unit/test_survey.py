@@ -9,10 +9,12 @@ from replicator.survey import Survey, conclude, count_diverged, held_replicas
 from replicator.zfs.facts import Bookmark, Dataset, Inventory, Snapshot
 
 
-def replica(name: str, *times: int, job: str | None = "100-0", source: str | None = "alpha") -> Dataset:
+def replica(
+    name: str, *times: int, job: str | None = "100-0", source: str | None = "alpha", used: int | None = 10
+) -> Dataset:
     """A replica with this job's snapshots of these times."""
     snapshots = tuple(Snapshot(f"__replicate_100-0_{time}__", time, time, time) for time in times)
-    return Dataset(name, is_volume=True, guid=1, snapshots=snapshots, job=job, source=source)
+    return Dataset(name, is_volume=True, guid=1, snapshots=snapshots, job=job, source=source, used=used)
 
 
 def held(*datasets: Dataset) -> list[HeldReplica]:
@@ -21,7 +23,11 @@ def held(*datasets: Dataset) -> list[HeldReplica]:
 
 
 def test_a_guest_is_as_old_as_its_oldest_replica() -> None:
-    assert held(replica("t/a", 100, 200), replica("t/b", 150)) == [HeldReplica(100, "alpha", "tank", 150)]
+    assert held(replica("t/a", 100, 200), replica("t/b", 150)) == [HeldReplica(100, "alpha", "tank", 150, 20)]
+
+
+def test_the_size_of_replicas_is_not_known_while_one_of_them_is_not_asked() -> None:
+    assert [each.used for each in held(replica("t/a", 100), replica("t/b", 100, used=None))] == [None]
 
 
 def test_a_guest_with_a_replica_that_is_not_there_yet_is_not_held() -> None:
@@ -35,7 +41,7 @@ def test_what_is_no_replica_does_not_count() -> None:
 def test_what_is_kept_aside_is_no_replica_and_does_not_make_one_look_old() -> None:
     aside = replica("t/zsr-diverged/a-90", 50)
 
-    assert held(replica("t/a", 100), aside) == [HeldReplica(100, "alpha", "tank", 100)]
+    assert held(replica("t/a", 100), aside) == [HeldReplica(100, "alpha", "tank", 100, 10)]
 
 
 JOBS = (Job(JobId(100, 0), "beta"), Job(JobId(101, 0), "beta"), Job(JobId(102, 0), "gamma"))
