@@ -278,6 +278,9 @@ class Daemon:
         except ZsrError as error:  # taken out of the cluster meanwhile
             _log.warning("node %s could not be probed: %s", node, error)
             return
+        except Exception:  # noqa: BLE001 - a task's outermost frame: the other nodes' jobs go on
+            _log.exception("node %s could not be probed (class internal)", node)
+            return
         if answers:
             _log.info("node %s answers again", node)
             self._answered[node] = self._clock()

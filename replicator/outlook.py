@@ -46,6 +46,9 @@ class Outlook:
                 await asyncio.to_thread(self._state.set_unreplicated, self.survey.unreplicated)
             except ZsrError as error:
                 self.problems = (str(error),)
+            except Exception as error:  # noqa: BLE001 - a task's outermost frame: a look is no reason to stop replicating
+                _log.exception("the look at this node's ZFS ended (class internal); it is tried again")
+                self.problems = (f"Unexpected {type(error).__name__} while this node's ZFS was looked at.",)
             for problem in self.problems:
                 _log.warning("ZFS of this node could not be asked: %s", problem)
             await asyncio.sleep(SURVEY_EVERY)
@@ -54,4 +57,7 @@ class Outlook:
         """Compare the clocks of nodes that answer with this one's, for ever."""
         while True:
             await asyncio.sleep(CLOCKS_EVERY)
-            await self._nodes.compare_clocks()
+            try:
+                await self._nodes.compare_clocks()
+            except Exception:  # noqa: BLE001 - a task's outermost frame
+                _log.exception("the clocks could not be compared (class internal); it is tried again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,9 +27,9 @@ class FakeHost:
 
     compression = "none"
 
-    def __init__(self, name: str, answers: dict[str, str | ZsrError]) -> None:
+    def __init__(self, name: str, answers: Mapping[str, str | Exception]) -> None:
         self.name = name
-        self.answers = answers
+        self.answers = dict(answers)
         self.asked: list[str] = []
 
     async def close(self) -> None:
@@ -39,7 +39,7 @@ class FakeHost:
         words = " ".join(argv[:2])
         self.asked.append(words)
         answer = self.answers.get(words, "")
-        if isinstance(answer, ZsrError):
+        if isinstance(answer, Exception):
             raise answer
         return Completed(tuple(argv), 0, answer, "")
 
@@ -162,6 +162,14 @@ async def test_a_zfs_that_hangs_is_told(
     alpha.answers[words] = DeadlineError("It did not end within 60 s.")
     made = await look_once(alpha, state, monkeypatch)
     assert "did not end within 60 s" in " ".join(made.problems)
+
+
+async def test_a_look_that_ends_in_a_way_nobody_thought_of_is_told_and_does_not_end_the_daemon(
+    alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha.answers["zfs list"] = LookupError("surprise")
+    made = await look_once(alpha, state, monkeypatch)
+    assert "Unexpected LookupError" in " ".join(made.problems)
 
 
 async def test_a_look_asks_for_each_storage_and_once_for_all_pools(
