@@ -76,7 +76,7 @@ def failure_message(
     deed = "removal" if job is not None and job.job.removal is not None else "replication"
     first_ones = event.consecutive <= EACH_UP_TO
     verb = "failed" if first_ones else "still fails"
-    title = f"{subject.short}: {deed} {verb} ({event.error_class}), to {_short(subject.target)}"
+    title = f"{subject.short}: {deed} {verb} ({event.error_class}), to {shortened(subject.target)}"
     times = "" if event.consecutive == 1 else f" for the {ordinal(event.consecutive)} time in a row"
     lines = [
         f"Job {event.job}: {deed} of {subject.guest} from {subject.source} to {subject.target} failed{times}.",
@@ -90,9 +90,7 @@ def failure_message(
     ]
     if event.consecutive >= EACH_UP_TO:
         lines += ["", "While it goes on failing, one message a day follows, and one when it is well again."]
-    return Message(
-        Kind.FAILED, one_line(title), "\n".join(lines + _foot(event.time, subject, status)), event.job, number
-    )
+    return Message(Kind.FAILED, one_line(title), "\n".join(lines + foot(event.time, status, zone)), event.job, number)
 
 
 def recovery_message(
@@ -106,7 +104,7 @@ def recovery_message(
     """Tell that a job is well again. ``worst_lag`` is the oldest the replica was meanwhile, in seconds, if known."""
     job = status.job(event.job)
     subject = _subject(event.job, job, status, zone)
-    title = f"{subject.short}: replication is well again, to {_short(subject.target)}"
+    title = f"{subject.short}: replication is well again, to {shortened(subject.target)}"
     lines = [
         f"Job {event.job}: {subject.guest} is replicated from {subject.source} to {subject.target} again.",
         "",
@@ -121,7 +119,7 @@ def recovery_message(
         lines.append(f"The replica was up to {duration(worst_lag)} old meanwhile{promise}.")
     lines.append("There is nothing to do.")
     return Message(
-        Kind.RECOVERED, one_line(title), "\n".join(lines + _foot(event.time, subject, status)), event.job, number
+        Kind.RECOVERED, one_line(title), "\n".join(lines + foot(event.time, status, zone)), event.job, number
     )
 
 
@@ -195,7 +193,8 @@ def _subject(job_id: JobId, job: JobStatus | None, status: Status, zone: tzinfo 
     return _Subject(job_id, name, one_line(job.source), one_line(job.job.target), status.time, zone)
 
 
-def _short(node: str) -> str:
+def shortened(node: str) -> str:
+    """A node's name, cut where it would push the rest of a title out of sight."""
     return node if len(node) <= _NAME_SHOWN else f"{node[: _NAME_SHOWN - 1]}…"
 
 
@@ -205,10 +204,12 @@ def _next_try(next_run: float | None, subject: _Subject) -> str:
     return subject.when(next_run) if next_run > subject.now else "now, as soon as its turn comes"
 
 
-def _foot(event_time: float, subject: _Subject, status: Status) -> list[str]:
+def foot(event_time: float, status: Status, zone: tzinfo | None) -> list[str]:
+    """The last lines of a message: whether it comes late, who sends it, and in which zone its times are."""
     lines = [""]
     if status.time - event_time > LATE_AFTER:
-        lines.append(f"This message comes late: it happened {subject.when(event_time)}.")
-    zone_name = datetime.fromtimestamp(status.time, UTC).astimezone(subject.zone).tzname()
+        happened = f"{clock_time(event_time, zone)} ({distance(event_time - status.time)})"
+        lines.append(f"This message comes late: it happened {happened}.")
+    zone_name = datetime.fromtimestamp(status.time, UTC).astimezone(zone).tzname()
     lines.append(f"Sent by zsr on {one_line(status.node)}; times are in {zone_name}.")
     return lines

@@ -1,6 +1,7 @@
-"""What the plugin remembers in ``state.db``: per target how far it is in the journal, and the counters.
+"""What the plugin remembers in ``state.db``: per target its place in the journal, its outbox, and the counters.
 
-One key per target, so that the step from "sent" to "noted" is one write and a crash cannot fall between two.
+One key per target: that a batch of events became messages, or that one of them was sent, is one write, and a crash
+cannot fall between the two halves of either.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from alerts.policy import Incident
+from alerts import policy
+from alerts.policy import Held, Incident, Telling
+from replicator.events import RunFailed, RunSucceeded
+from replicator.journal import from_json, to_json
 from replicator.plugins import Memory
 
 COUNTERS = "counters"
@@ -22,18 +27,17 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TargetNotes:
-    """How far one target is: the last journal event that is settled, and the jobs that fail (by job id)."""
+    """How far one target is.
+
+    Attributes:
+        cursor: the last event of the journal that was folded into messages or needs none.
+        memory: what is remembered of jobs once all of the outbox is sent.
+        outbox: the messages to send, oldest first.
+    """
 
     cursor: int
-    incidents: Mapping[str, Incident] = field(default_factory=dict)
-
-    def after(self, number: int, job: str, incident: Incident | None) -> TargetNotes:
-        """The notes when an event is settled; None forgets the job."""
-        incidents = dict(self.incidents)
-        incidents.pop(job, None)
-        if incident is not None:
-            incidents[job] = incident
-        return TargetNotes(number, incidents)
+    memory: policy.Memory = field(default_factory=policy.Memory)
+    outbox: tuple[Telling, ...] = ()
 
 
 def load_notes(memory: Memory, target: str) -> TargetNotes | None:
@@ -43,8 +47,10 @@ def load_notes(memory: Memory, target: str) -> TargetNotes | None:
         return None
     try:
         data = json.loads(text)
-        incidents = {job: Incident(told, synced) for job, (told, synced) in data["incidents"].items()}
-        return TargetNotes(int(data["cursor"]), incidents)
+        incidents = {job: _incident(fields) for job, fields in data["incidents"].items()}
+        held = {node: tuple(_held(fields) for fields in waiting) for node, waiting in data.get("held", {}).items()}
+        outbox = tuple(_telling(fields) for fields in data.get("outbox", ()))
+        return TargetNotes(int(data["cursor"]), policy.Memory(incidents, held), outbox)
     except (ValueError, TypeError, KeyError, AttributeError):
         _LOG.error("The notes of notification target '%s' are damaged; it begins anew with the next event.", target)
         return None
@@ -52,8 +58,16 @@ def load_notes(memory: Memory, target: str) -> TargetNotes | None:
 
 def save_notes(memory: Memory, target: str, notes: TargetNotes) -> None:
     """Write the notes of a target; durable when this returns."""
-    incidents = {job: [incident.told, incident.synced] for job, incident in notes.incidents.items()}
-    memory.put(_key(target), json.dumps({"cursor": notes.cursor, "incidents": incidents}))
+    data = {
+        "cursor": notes.cursor,
+        "incidents": {job: _fields(incident) for job, incident in notes.memory.incidents.items()},
+        "held": {
+            node: [[_event_fields(each.number, each.event), _fields(each.incident)] for each in waiting]
+            for node, waiting in notes.memory.held.items()
+        },
+        "outbox": [_telling_fields(telling) for telling in notes.outbox],
+    }
+    memory.put(_key(target), json.dumps(data))
 
 
 def forget_absent_targets(memory: Memory, active: Iterable[str]) -> None:
@@ -86,6 +100,51 @@ class Counters:
 
     def _save(self) -> None:
         self._memory.put(COUNTERS, json.dumps(self._counts))
+
+
+def _fields(incident: Incident | None) -> list[object] | None:
+    return None if incident is None else [incident.told, incident.synced, incident.node]
+
+
+def _incident(fields: list[Any]) -> Incident:
+    told, synced, *node = fields  # notes of before there were nodes' troubles have two
+    if any(not isinstance(moment, int | float | None) for moment in (told, synced)):
+        raise ValueError(f"no times: {fields}")
+    return Incident(told, synced, *map(str, node))
+
+
+def _event_fields(number: int, event: RunFailed | RunSucceeded) -> list[object]:
+    return [number, *to_json(event)]
+
+
+def _event(fields: list[Any]) -> tuple[int, RunFailed | RunSucceeded]:
+    number, kind, body = fields
+    event = from_json(kind, body)
+    if not isinstance(event, RunFailed | RunSucceeded):
+        raise TypeError(f"nothing is told of {kind}")
+    return int(number), event
+
+
+def _held(fields: list[Any]) -> Held:
+    number, event = _event(fields[0])
+    if not isinstance(event, RunSucceeded):
+        raise TypeError("only a recovery is held back")
+    return Held(number, event, _incident(fields[1]))
+
+
+def _telling_fields(telling: Telling) -> dict[str, object]:
+    return {
+        "events": [_event_fields(number, event) for number, event in telling.events],
+        "incidents": {job: _fields(incident) for job, incident in telling.incidents.items()},
+        "node": telling.node,
+        "along": list(telling.along),
+    }
+
+
+def _telling(data: Mapping[str, Any]) -> Telling:
+    events = tuple(_event(fields) for fields in data["events"])
+    incidents = {job: None if fields is None else _incident(fields) for job, fields in data["incidents"].items()}
+    return Telling(events, incidents, str(data["node"]), tuple(map(str, data["along"])))
 
 
 def _counts(known: object) -> dict[str, int]:

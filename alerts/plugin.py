@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
-from alerts.delivery import Delivery, Desk, Sleep
+from alerts.delivery import GATHER, Delivery, Desk, Sleep
 from alerts.notes import Counters, forget_absent_targets
 from alerts.redaction import guarded_logs, secrets_of
 from alerts.sender import SEND_LIMIT, Sender, known_scheme, make_service
@@ -27,6 +27,7 @@ class AlertsPlugin:
     Args:
         sleep: how to wait between attempts (tests wait by their own clock).
         send_limit: seconds one attempt may take.
+        gather: seconds after a failure in which others with the same cause come into the same message.
         zone: zone of the times in messages; None is this machine's.
         environ: where ``url_env`` is looked up; None is the process's environment.
     """
@@ -38,11 +39,13 @@ class AlertsPlugin:
         *,
         sleep: Sleep = asyncio.sleep,
         send_limit: float = SEND_LIMIT,
+        gather: float = GATHER,
         zone: tzinfo | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._sleep = sleep
         self._send_limit = send_limit
+        self._gather = gather
         self._zone = zone
         self._environ = os.environ if environ is None else environ
 
@@ -65,6 +68,7 @@ class AlertsPlugin:
             counters=Counters(memory, [target.name for target in targets]),
             sleep=self._sleep,
             zone=self._zone,
+            gather=self._gather,
         )
         with guarded_logs(all_secrets(targets)) as guard:
             async with asyncio.TaskGroup() as group:

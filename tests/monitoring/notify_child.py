@@ -1,6 +1,7 @@
 """A process that runs the plugin on a real ``state.db`` and can be killed: ``notify_child STATE_DB WEBHOOK_PORT``.
 
-It prints ``noted N`` when the target's place in the journal is on disk, and ``waiting`` when an attempt has failed.
+It prints ``noted N M`` when the target's place N in the journal and its outbox of M messages are on disk, and
+``waiting`` when an attempt has failed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class PrintingMemory:
     def put(self, key: str, value: str | None) -> None:
         self.inner.put(key, value)
         if key == "target/hook" and value is not None:
-            print("noted", json.loads(value)["cursor"], flush=True)  # noqa: T201 - this is how the test listens
+            print("noted", json.loads(value)["cursor"], len(json.loads(value)["outbox"]), flush=True)  # noqa: T201 - this is how the test listens
 
 
 @dataclass
@@ -62,7 +63,7 @@ async def wait_forever(_seconds: float) -> None:
 async def main(database: Path, port: str) -> None:
     core = DiskCore(State.open(database))
     settings = [{"name": "hook", "url": f"json://127.0.0.1:{port}/hook"}]
-    await AlertsPlugin(sleep=wait_forever).run(core, settings)
+    await AlertsPlugin(sleep=wait_forever, gather=0.0).run(core, settings)
 
 
 if __name__ == "__main__":

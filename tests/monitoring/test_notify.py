@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,8 +41,8 @@ def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> Ru
     )
 
 
-def recovered(time: float, after: int) -> RunSucceeded:
-    return RunSucceeded(time, JOB, 99, time - 20, 20.0, 1000, recovered_after=after, failing_since=statuses.NOW - 4500)
+def recovered(time: float, after: int, job: JobId = JOB) -> RunSucceeded:
+    return RunSucceeded(time, job, 99, time - 20, 20.0, 1000, recovered_after=after, failing_since=statuses.NOW - 4500)
 
 
 @pytest.fixture
@@ -69,10 +70,14 @@ def target(port: int, name: str = "hook", extra: str = "") -> dict[str, object]:
 
 @asynccontextmanager
 async def running(
-    core: statuses.FakeCore, clock: TestClock, *targets: dict[str, object], send_limit: float = 20.0
+    core: statuses.FakeCore,
+    clock: TestClock,
+    *targets: dict[str, object],
+    send_limit: float = 20.0,
+    gather: float = 0.0,
 ) -> AsyncIterator[None]:
     """A plugin at work; left as a killed daemon leaves it, without a farewell."""
-    plugin = AlertsPlugin(sleep=clock.sleep, send_limit=send_limit, zone=ZoneInfo("UTC"))
+    plugin = AlertsPlugin(sleep=clock.sleep, send_limit=send_limit, gather=gather, zone=ZoneInfo("UTC"))
     assert plugin.check(list(targets)) == []
     work = asyncio.create_task(plugin.run(core, list(targets)))
     await asyncio.sleep(0.01)
@@ -89,9 +94,14 @@ async def settled(core: statuses.FakeCore, name: str = "hook") -> None:
     memory = core.memories["notify"]
     assert isinstance(memory, WatchedMemory)
     async with asyncio.timeout(20):
-        while json.loads(memory.get(f"target/{name}") or '{"cursor": -1}')["cursor"] < core.last_event():
+        while not _through(json.loads(memory.get(f"target/{name}") or '{"cursor": -1}'), core.last_event()):
             memory.written.clear()
             await memory.written.wait()
+
+
+def _through(notes: dict[str, Any], last: int) -> bool:
+    """Whether a target's notes say that it has read up to an event, and sent all."""
+    return notes["cursor"] >= last and not notes["outbox"]
 
 
 def counts(core: statuses.FakeCore) -> dict[str, dict[str, int]]:
@@ -328,6 +338,50 @@ async def test_a_full_disk_under_the_notes_sends_nothing_twice(
         await settled(core)
         assert memory.get("target/hook") is not None
     assert len(hooks.seen) == 1
+
+
+GUESTS = range(100, 300)
+
+
+def job(guest: int) -> JobId:
+    return JobId(guest, 0)
+
+
+async def test_a_dead_node_with_two_hundred_jobs_is_one_message_and_one_when_it_is_back(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    core.set_status(*(statuses.failing(f"{guest}-0") for guest in GUESTS))
+    async with running(core, clock, target(hooks.port), gather=20.0):
+        await core.publish(*(failed(1, job=job(guest)) for guest in GUESTS[:7]))
+        await settled(core)
+        for consecutive in (1, 2, 3):
+            await core.publish(*(failed(consecutive, core.picture.time, job=job(guest)) for guest in GUESTS))
+        await settled(core)
+        core.set_status(*(statuses.healthy(f"{guest}-0") for guest in GUESTS), now=core.picture.time)
+        for guest in GUESTS:
+            await core.publish(recovered(core.picture.time, 3, job(guest)))
+        await settled(core)
+    assert [hook.json["title"] for hook in hooks.seen] == [
+        "7 guests: replication fails (network), to beta",
+        "200 guests: replication is well again, to beta",
+    ]
+    assert "200 jobs replicate to beta" in hooks.seen[0].json["message"]
+    assert "Failed runs: 600" in hooks.seen[1].json["message"]
+
+
+async def test_failures_of_the_same_moment_with_one_cause_are_one_message_also_if_the_daemon_is_stopped_meanwhile(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    core.set_status(*(statuses.failing(f"{guest}-0") for guest in GUESTS))
+    clock.longest = 1
+    async with running(core, clock, target(hooks.port), gather=20.0):
+        await core.publish(failed(1, job=job(100)))
+        await clock.reached.wait()
+    await core.publish(failed(1, job=job(101)))
+    clock.longest = float("inf")
+    async with running(core, clock, target(hooks.port), gather=20.0):
+        await settled(core)
+    assert [hook.json["title"] for hook in hooks.seen] == ["2 guests: replication fails (network), to beta"]
 
 
 SECRETS = ("hunter-one", "p4ssw0rd!", "t0ken-in-path", "t0ken-in-query", "t0ken-in-header", "t0ken-in-field")

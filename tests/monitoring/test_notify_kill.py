@@ -78,7 +78,7 @@ async def test_each_event_arrives_once_however_often_the_daemon_is_killed_before
     database = tmp_path / "state.db"
     state = State.open(database)
     async with killed_in_the_end(database, hooks.port) as child:
-        await child.says("noted 0")
+        await child.says("noted 0 0")
     numbers = [fail(state, 1), fail(state, 2)]
     for _ in range(3):
         hooks.statuses = [500]
@@ -87,7 +87,7 @@ async def test_each_event_arrives_once_however_often_the_daemon_is_killed_before
     hooks.statuses = [200]
     for _ in range(2):
         async with killed_in_the_end(database, hooks.port) as child:
-            await child.says(f"noted {numbers[-1]}")
+            await child.says(f"noted {numbers[-1]} 0")
     state.close()
     assert hooks.answers == [500, 500, 500, 200, 200]
     assert ["2nd time" in hook.json["message"] for hook in hooks.accepted] == [False, True]
