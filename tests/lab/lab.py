@@ -59,14 +59,19 @@ class Lab:
 
     # --- life
 
-    def up(self, count: int = 2, *, memory_mb: int = 1024) -> None:
+    def up(self, count: int = 2, *, memory_mb: int = 1024, disks: Path | None = None) -> None:
         """Start nodes 1 to ``count`` and wait until their ssh answers; those that run already go on.
+
+        ``disks`` is the folder for the images of their disks; None: with the lab's state.
 
         Raises:
             LabError: one of them does not boot.
         """
         self.control("sweep")
-        self.control("up", str(count), ZLAB_OUT=str(build()), ZLAB_OWNER=str(os.getpid()), ZLAB_MEM=f"{memory_mb}M")
+        settings = {"ZLAB_OUT": str(build()), "ZLAB_OWNER": str(os.getpid()), "ZLAB_MEM": f"{memory_mb}M"}
+        if disks is not None:
+            settings["ZLAB_DISKS"] = str(disks)
+        self.control("up", str(count), **settings)
         self.nodes = [Node(i, self.state, self.inside, self.control) for i in range(1, count + 1)]
 
     def down(self) -> None:
