@@ -194,7 +194,7 @@ def booted() -> Iterator[Lab]:
     build()
     lab = Lab()
     try:
-        lab.up(2, memory_mb=MEMORY_MB, disks=Path("/dev/shm"))  # noqa: S108 - a file system in memory, not a place to write
+        lab.up(2, memory_mb=MEMORY_MB, disk_gb=8, disks=Path("/dev/shm"))  # noqa: S108 - a file system in memory, not a place to write
         yield lab
     finally:
         lab.down()

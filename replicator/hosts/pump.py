@@ -20,6 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 PIPE_SIZE = 1024 * 1024
 """Wanted size of the pipes, in bytes: Linux's default upper limit for everybody (pipe(7))."""
 
+WORTH_WHILE = PIPE_SIZE // 2
+"""Bytes from which on a hand-over is worth a wake-up; after a smaller one the pump rests until so many are likely."""
+
+_LONGEST_REST = 0.005
+"""Seconds that a rest may take; the pipes' size allows for more than 100 MB/s in it."""
+
 _BURST = 0.1
 """Seconds of the rate that may be sent at once."""
 
@@ -59,6 +65,25 @@ class TokenBucket:
     def wait(self) -> float:
         """Seconds until it is worth asking again."""
         return 0.0 if self._rate is None else min(_LONGEST_WAIT, max(0.001, (4096 - self._tokens) / self._rate))
+
+
+class Pace:
+    """How quickly a stream flows, so that whoever hands it on need not be woken for each little piece."""
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._rate = 0.0
+
+    def note(self, count: int, now: float) -> None:
+        """So many bytes have come since the last ones."""
+        passed = max(now - self._at, 1e-6)
+        self._at = now
+        self._rate += (count / passed - self._rate) / 8
+
+    def rest(self, count: int, now: float) -> float:
+        """Seconds in which `WORTH_WHILE` bytes are likely to come, after so many came since the last ones."""
+        self.note(count, now)
+        return min(_LONGEST_REST, WORTH_WHILE / max(self._rate, 1.0))
 
 
 class Pump:
@@ -119,6 +144,7 @@ class Pump:
         os.set_blocking(self._sink, False)
         readable = _poll(self._source, select.POLLIN, self._wake_reader)
         writable = _poll(self._sink, select.POLLOUT, self._wake_reader)
+        pace = Pace(self._clock())
         while not self._stop.is_set():
             granted = self._bucket.grant(PIPE_SIZE, self._clock())
             if granted == 0:
@@ -137,6 +163,10 @@ class Pump:
                 return
             self.moved += count
             self._bucket.spend(count)
+            if count < WORTH_WHILE:
+                select.select([self._wake_reader], [], [], pace.rest(count, self._clock()))
+            else:
+                pace.note(count, self._clock())
 
     def _hand_over(self, granted: int) -> int:
         if self._splice:

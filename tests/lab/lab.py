@@ -59,16 +59,17 @@ class Lab:
 
     # --- life
 
-    def up(self, count: int = 2, *, memory_mb: int = 1024, disks: Path | None = None) -> None:
+    def up(self, count: int = 2, *, memory_mb: int = 1024, disk_gb: int = 4, disks: Path | None = None) -> None:
         """Start nodes 1 to ``count`` and wait until their ssh answers; those that run already go on.
 
-        ``disks`` is the folder for the images of their disks; None: with the lab's state.
+        Each has two disks of ``disk_gb``; ``disks`` is the folder for their images, None: with the lab's state.
 
         Raises:
             LabError: one of them does not boot.
         """
         self.control("sweep")
-        settings = {"ZLAB_OUT": str(build()), "ZLAB_OWNER": str(os.getpid()), "ZLAB_MEM": f"{memory_mb}M"}
+        settings = {"ZLAB_OUT": str(build()), "ZLAB_OWNER": str(os.getpid())}
+        settings |= {"ZLAB_MEM": f"{memory_mb}M", "ZLAB_DISK": f"{disk_gb}G"}
         if disks is not None:
             settings["ZLAB_DISKS"] = str(disks)
         self.control("up", str(count), **settings)
