@@ -68,11 +68,15 @@ class Lab:
             LabError: one of them does not boot.
         """
         self.control("sweep")
-        settings = {"ZLAB_OUT": str(build()), "ZLAB_OWNER": str(os.getpid())}
-        settings |= {"ZLAB_MEM": f"{memory_mb}M", "ZLAB_DISK": f"{disk_gb}G"}
-        if disks is not None:
-            settings["ZLAB_DISKS"] = str(disks)
-        self.control("up", str(count), **settings)
+        self.control(
+            "up",
+            str(count),
+            ZLAB_OUT=str(build()),
+            ZLAB_OWNER=str(os.getpid()),
+            ZLAB_MEM=f"{memory_mb}M",
+            ZLAB_DISK=f"{disk_gb}G",
+            ZLAB_DISKS="" if disks is None else str(disks),
+        )
         self.nodes = [Node(i, self.state, self.inside, self.control) for i in range(1, count + 1)]
 
     def down(self) -> None:
