@@ -36,8 +36,8 @@ _STATUS_HINTS = {
 }
 
 
-def diagnose(heard: list[str]) -> str:
-    """One sentence for what the guarded loggers said during a failed delivery (already redacted, in order)."""
+def diagnose(heard: list[str], speaker: str = "apprise") -> str:
+    """One sentence for what was said during a failed delivery (already redacted, in order) by a speaker."""
     text = "\n".join(heard)
     if found := _CERTIFICATE.search(text):
         return (
@@ -52,7 +52,7 @@ def diagnose(heard: list[str]) -> str:
         if pattern.search(text):
             return sentence
     last = _ADDRESS.sub("***", " ".join(heard[-1].split()))[:200] if heard else ""
-    return f"It failed; apprise says: {last}" if last else "It failed; apprise gives no reason."
+    return f"It failed; {speaker} says: {last}" if last else f"It failed; {speaker} gives no reason."
 
 
 def _smtp(code: int, text: str) -> str:

@@ -44,11 +44,17 @@ class SendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One attempt: how it ended, why (a sentence without secrets, empty when delivered) and its seconds."""
+    """One attempt: how it ended, why (a sentence without secrets, empty when delivered) and its seconds.
+
+    ``permanent``: the receiver refused it for good, so that trying again helps only when somebody changes something.
+    ``retry_after``: seconds that it asks to be left alone, where it says so.
+    """
 
     status: SendStatus
     reason: str
     seconds: float
+    permanent: bool = False
+    retry_after: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -78,7 +84,7 @@ class Sender:
             self._unfinished = None
             if attempt.result().ok and _same(about, message):
                 return attempt.result()
-        attempt = _in_thread(lambda: self._attempt(message))
+        attempt = in_thread(lambda: self._attempt(message))
         self._unfinished = (message, attempt)
         try:
             async with asyncio.timeout(self._limit):
@@ -162,7 +168,7 @@ def _same(one: Message, other: Message) -> bool:
     return (one.kind, one.job, one.event) == (other.kind, other.job, other.event)
 
 
-def _in_thread(call: Callable[[], Sent]) -> asyncio.Future[Sent]:
+def in_thread(call: Callable[[], Sent]) -> asyncio.Future[Sent]:
     """Run a call in a daemon thread, which never keeps the process from ending."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Sent] = loop.create_future()

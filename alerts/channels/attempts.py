@@ -1,0 +1,40 @@
+"""One attempt at a time, in a thread of its own and within a limit; one that ran out of time is not forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from alerts.sender import SendStatus, Sent, in_thread
+
+
+class Attempts:
+    """The attempts of one target. ``limit``: seconds that one may take.
+
+    If an attempt still hangs when the next is asked for, no second one is started beside it; if it got through after
+    all, the same notice is not sent twice.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._unfinished: tuple[str, asyncio.Future[Sent]] | None = None
+
+    async def run(self, key: str, call: Callable[[], Sent]) -> Sent:
+        """Make a call that blocks, for the notice with a key. Raises nothing but for being cancelled."""
+        if self._unfinished is not None:
+            about, attempt = self._unfinished
+            if not attempt.done():
+                return Sent(SendStatus.TIMEOUT, "The attempt before still hangs.", 0.0)
+            self._unfinished = None
+            if about == key and attempt.result().ok:
+                return attempt.result()
+        attempt = in_thread(call)
+        self._unfinished = (key, attempt)
+        try:
+            async with asyncio.timeout(self._limit):
+                sent = await asyncio.shield(attempt)
+        except TimeoutError:
+            reason = f"The server did not answer within {self._limit:g} seconds; the message may still arrive."
+            return Sent(SendStatus.TIMEOUT, reason, self._limit)
+        self._unfinished = None
+        return sent
