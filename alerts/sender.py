@@ -103,28 +103,35 @@ class Sender:
         return any(attempt.result().ok for attempt in done)
 
     def _attempt(self, message: Message) -> Sent:
-        began = time.monotonic()
-        client = apprise.Apprise(asset=self._service.asset)
-        client.add(self._service)
-        with self._guard.listening() as heard:
-            try:
-                result = client.notify(
-                    title=message.title,
-                    body=message.body,
-                    notify_type=_TYPES[message.kind],
-                    body_format=apprise.NotifyFormat.TEXT,
-                )
-            except Exception as error:  # noqa: BLE001 - a thread's outermost frame; 170 services can raise anything
-                reason = f"It failed inside apprise ({type(error).__name__}); this is a bug there or in zsr."
-                return Sent(SendStatus.FAILED, reason, time.monotonic() - began)
-        seconds = time.monotonic() - began
-        # The status alone is not enough: an optional service that failed is reported as SUCCESS (reference 6.1).
-        attempts = [attempt for service in result for attempt in service.attempts]
-        delivered = bool(attempts) and attempts[-1].status == apprise.AppriseResultStatus.SUCCESS
-        if result and delivered:
-            return Sent(SendStatus.DELIVERED, "", seconds)
-        timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
-        return Sent(SendStatus.TIMEOUT if timed_out else SendStatus.FAILED, diagnose(heard), seconds)
+        return deliver(self._service, self._guard, message.title, message.body, _TYPES[message.kind])
+
+
+def deliver(
+    service: apprise.NotifyBase,
+    guard: RedactingFilter,
+    title: str,
+    body: str,
+    kind: apprise.NotifyType,
+    form: apprise.NotifyFormat = apprise.NotifyFormat.TEXT,
+) -> Sent:
+    """Send through a service and wait for the end, however long it takes; raises nothing."""
+    began = time.monotonic()
+    client = apprise.Apprise(asset=service.asset)
+    client.add(service)
+    with guard.listening() as heard:
+        try:
+            result = client.notify(title=title, body=body, notify_type=kind, body_format=form)
+        except Exception as error:  # noqa: BLE001 - a thread's outermost frame; 170 services can raise anything
+            reason = f"It failed inside apprise ({type(error).__name__}); this is a bug there or in zsr."
+            return Sent(SendStatus.FAILED, reason, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    # The status alone is not enough: an optional service that failed is reported as SUCCESS (reference 6.1).
+    attempts = [attempt for service in result for attempt in service.attempts]
+    delivered = bool(attempts) and attempts[-1].status == apprise.AppriseResultStatus.SUCCESS
+    if result and delivered:
+        return Sent(SendStatus.DELIVERED, "", seconds)
+    timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
+    return Sent(SendStatus.TIMEOUT if timed_out else SendStatus.FAILED, diagnose(heard), seconds)
 
 
 def make_service(target: Target) -> apprise.NotifyBase | None:

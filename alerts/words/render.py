@@ -97,15 +97,19 @@ class Renderer:
 
     def try_own(self, file: str, notice: Notice, form: Form, reader: Reader) -> str:
         """What a user's template makes of a notice; raises BrokenTemplateError."""
-        try:
-            text = _write(self._own[form], file, notice, compose(notice, reader), reader)
-        except BREAKS as error:
-            line = getattr(error, "lineno", None)
-            place = f"line {line}: " if line else ""
-            raise BrokenTemplateError(file, f"{place}{one_line(str(error)) or type(error).__name__}.") from error
-        if not text.strip():
-            raise BrokenTemplateError(file, "It writes nothing.")
-        return text
+        return _try(self._own[form], file, notice, reader)
+
+
+class OwnTemplate:
+    """A single template of the user's, for what has no built-in words; nothing in it is escaped."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.name
+        self._environment = _environment(Form.TEXT, FileSystemLoader(path.parent))
+
+    def write(self, notice: Notice, reader: Reader, **further: object) -> str:
+        """What it makes of a notice and further values; raises BrokenTemplateError."""
+        return _try(self._environment, self._file, notice, reader, **further)
 
 
 def markdown(text: object) -> str:
@@ -133,9 +137,29 @@ def _environment(form: Form, loader: ChoiceLoader | FileSystemLoader) -> Environ
     return made
 
 
-def _write(environment: Environment, file: str, notice: Notice, letter: Letter, reader: Reader) -> str:
+def _try(environment: Environment, file: str, notice: Notice, reader: Reader, **further: object) -> str:
+    """What a user's template writes; raises BrokenTemplateError."""
+    try:
+        text = _write(environment, file, notice, compose(notice, reader), reader, **further)
+    except BREAKS as error:
+        line = getattr(error, "lineno", None)
+        place = f"line {line}: " if line else ""
+        raise BrokenTemplateError(file, f"{place}{one_line(str(error)) or type(error).__name__}.") from error
+    if not text.strip():
+        raise BrokenTemplateError(file, "It writes nothing.")
+    return text
+
+
+def _write(
+    environment: Environment, file: str, notice: Notice, letter: Letter, reader: Reader, **further: object
+) -> str:
     template = environment.get_template(file)
-    facts = {"letter": letter, "notice": notice, "now": reader.now, "clock": lambda t: clock_time(t, reader.zone)}
+    facts = further | {
+        "letter": letter,
+        "notice": notice,
+        "now": reader.now,
+        "clock": lambda t: clock_time(t, reader.zone),
+    }
     parts, length = [], 0
     for part in template.generate(facts):
         length += len(part)

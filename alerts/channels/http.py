@@ -1,0 +1,128 @@
+"""One HTTP request of our own channels: within a limit, without redirects, and what its answer means.
+
+Names are looked up in threads of this room's own: a resolver that hangs must not fill the pool that the daemon writes
+its state in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from alerts.diagnosis import diagnose
+from alerts.redaction import redact
+from alerts.sender import SendStatus, Sent
+
+AGAIN = frozenset({408, 425, 429})
+"""Client errors that may be none the next time."""
+LONGEST_PAUSE = 86_400.0
+AGENT = "zsr"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent where. ``url`` may carry user and password, which become basic authentication."""
+
+    url: str = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "POST"
+
+
+async def exchange(request: Request, secrets: frozenset[str], limit: float) -> Sent:
+    """Send a request, once, and say how it ended. ``limit``: seconds. Raises nothing but for being cancelled."""
+    began = time.monotonic()
+    try:
+        async with (
+            asyncio.timeout(limit),
+            ClientSession(
+                connector=TCPConnector(resolver=Resolver(), force_close=True),
+                timeout=ClientTimeout(total=None),
+                headers={"User-Agent": AGENT},
+                trust_env=True,
+            ) as session,
+            session.request(
+                request.method, request.url, data=request.body, headers=dict(request.headers), allow_redirects=False
+            ) as response,
+        ):
+            pause = response.headers.get("Retry-After", "")
+            return judge(response.status, pause, time.monotonic() - began)
+    except TimeoutError:
+        reason = f"The server did not answer within {limit:g} seconds; the message may still have arrived."
+        return Sent(SendStatus.TIMEOUT, reason, time.monotonic() - began)
+    except (ClientError, OSError, ValueError) as error:
+        return Sent(SendStatus.FAILED, _why(error, secrets), time.monotonic() - began)
+
+
+def judge(status: int, retry_after: str, seconds: float) -> Sent:
+    """What an answer means: 2xx took it; 5xx, 408, 425 and 429 may take it later; anything else is a no for good."""
+    if 200 <= status < 300:
+        return Sent(SendStatus.DELIVERED, "", seconds)
+    pause = min(float(retry_after), LONGEST_PAUSE) if retry_after.isascii() and retry_after.isdecimal() else None
+    permanent = status < 500 and status not in AGAIN
+    return Sent(SendStatus.FAILED, diagnose([f"error={status}"]), seconds, permanent, pause)
+
+
+class Resolver(AbstractResolver):
+    """Looks names up in a thread for each; one that hangs costs nobody else anything."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """All addresses of a name; raises OSError."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+        def settle(found: list[ResolveResult], error: OSError | None) -> None:
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(found)
+            else:
+                answer.set_exception(error)
+
+        def work() -> None:
+            found: list[ResolveResult] = []
+            problem: OSError | None = None
+            try:
+                found = _look_up(host, port, family)
+            except OSError as error:
+                problem = error
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, found, problem)
+
+        threading.Thread(target=work, name="zsr-lookup", daemon=True).start()
+        return await answer
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=int(address[1]),
+            family=kind,
+            proto=proto,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for kind, _, proto, _, address in found
+    ]
+
+
+def _why(error: Exception, secrets: frozenset[str]) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    said = f"{error} {os.strerror(number)}" if number is not None and number > 0 else str(error)
+    return diagnose([redact(said, secrets)], "the HTTP library")
