@@ -1,0 +1,219 @@
+"""Carry notices to Alertmanager's API v2: alerts that last until the all-clear, renewed meanwhile.
+
+Alertmanager forgets an alert that nobody renews and, when it is begun anew, all of them. So the alerts that last are
+noted in ``state.db`` and posted again every minute; a daemon that is down for less than `LASTS` resolves nothing. The
+labels of an alert do not change while it lasts: they are what Alertmanager knows it by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from alerts.channels.http import Request, exchange
+from alerts.document import moment
+from alerts.notice import Notice, NoticeKind, Subject
+from alerts.secrets import Secret, all_derived
+from alerts.sender import SEND_LIMIT, SendStatus, Sent
+from alerts.words.render import Form
+from alerts.words.scribe import Scribe
+from replicator.plugins import Memory, Status
+
+PATH = "/api/v2/alerts"
+RENEW_EVERY = 60.0
+"""Seconds between two renewals."""
+LASTS = 3600.0
+"""Seconds for which an alert lasts without being renewed."""
+TEST_LASTS = 300.0
+ORIGIN = ("sender", "zsr")
+"""The label by which the receiver knows alerts that zsr posted itself."""
+
+_STATES = {
+    NoticeKind.FAILED: ("ZsrJobFailing", "warning"),
+    NoticeKind.STILL_FAILING: ("ZsrJobFailing", "warning"),
+    NoticeKind.FLAPPING: ("ZsrJobFailing", "warning"),
+    NoticeKind.RECOVERED: ("ZsrJobFailing", "warning"),
+    NoticeKind.RPO_BREACHED: ("ZsrRpoBreached", "critical"),
+    NoticeKind.RPO_KEPT: ("ZsrRpoBreached", "critical"),
+    NoticeKind.TARGET_UNREACHABLE: ("ZsrTargetUnreachable", "warning"),
+    NoticeKind.TARGET_BACK: ("ZsrTargetUnreachable", "warning"),
+    NoticeKind.REMOVAL_STUCK: ("ZsrRemovalStuck", "warning"),
+    NoticeKind.SETTINGS_REJECTED: ("ZsrSettingsRejected", "warning"),
+    NoticeKind.SETTINGS_ACCEPTED: ("ZsrSettingsRejected", "warning"),
+    NoticeKind.UNDELIVERED: ("ZsrNotificationsFailing", "warning"),
+    NoticeKind.TEST: ("ZsrTest", "info"),
+}
+"""What an alert is called, as in the rules of Prometheus, so that the same routes and inhibitions hold."""
+_OF_NODES = frozenset({NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK})
+_ENDS = frozenset({NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerSettings:
+    """Where Alertmanager is: its URL without `PATH`; user and password in it, or a token."""
+
+    url: Secret
+    token: Secret | None = None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All that must not be shown."""
+        return all_derived([self.url, *([self.token] if self.token else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert. Times are unix times; ``thread`` is that of the notice that raised it, ``job`` empty or a job's id."""
+
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+    begins: float
+    thread: str
+    job: str = ""
+
+    def post(self, ends: float) -> dict[str, object]:
+        """As the API takes it."""
+        return {
+            "labels": dict(self.labels),
+            "annotations": dict(self.annotations),
+            "startsAt": moment(min(self.begins, ends)),
+            "endsAt": moment(ends),
+        }
+
+
+def alerts_of(notice: Notice, title: str, text: str) -> list[Alert]:
+    """The alerts that a notice raises or ends: one for a node, or one for each job. Pure."""
+    if notice.kind not in _STATES:
+        return []
+    name, severity = _STATES[notice.kind]
+    if all(subject.removing for subject in notice.subjects) and notice.subjects and name == "ZsrJobFailing":
+        name = "ZsrRemovalStuck"
+    labels = {"alertname": name, "severity": severity, "instance": notice.node, ORIGIN[0]: ORIGIN[1]}
+    annotations = tuple({"summary": title, "description": text}.items())
+    if notice.kind in _OF_NODES:
+        labels |= {"target": notice.about, "node": notice.about}
+        return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
+    if not notice.subjects:
+        if notice.kind is NoticeKind.UNDELIVERED:
+            labels["target"] = notice.about
+        return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
+    return [_of_job(subject, labels, annotations, notice) for subject in notice.subjects]
+
+
+def _of_job(
+    subject: Subject, labels: Mapping[str, str], annotations: tuple[tuple[str, str], ...], notice: Notice
+) -> Alert:
+    own = {"zsr_job": str(subject.job), "guest": str(subject.guest), "source": subject.source, "target": subject.target}
+    begins = subject.failing_since or notice.time
+    return Alert(tuple({**labels, **own}.items()), annotations, begins, notice.thread, str(subject.job))
+
+
+@dataclass
+class Lasting:
+    """The alerts that last, kept in a plugin's notes under a key."""
+
+    memory: Memory
+    key: str
+    alerts: dict[tuple[tuple[str, str], ...], Alert] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Read them; notes that are damaged are none."""
+        try:
+            read = [
+                Alert(_pairs(each["labels"]), _pairs(each["annotations"]), each["begins"], each["thread"], each["job"])
+                for each in json.loads(self.memory.get(self.key) or "[]")
+            ]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            read = []
+        self.alerts = {alert.labels: alert for alert in read}
+
+    def save(self) -> None:
+        """Write them; durable when this returns."""
+        kept = [
+            {
+                "labels": dict(alert.labels),
+                "annotations": dict(alert.annotations),
+                "begins": alert.begins,
+                "thread": alert.thread,
+                "job": alert.job,
+            }
+            for alert in self.alerts.values()
+        ]
+        self.memory.put(self.key, json.dumps(kept) if kept else None)
+
+
+class AlertmanagerChannel:
+    """One Alertmanager. `renew` has to be awaited beside `send`, or alerts end `LASTS` seconds after their notice."""
+
+    def __init__(
+        self, settings: AlertmanagerSettings, scribe: Scribe, lasting: Lasting, *, limit: float = SEND_LIMIT
+    ) -> None:
+        self._settings = settings
+        self._scribe = scribe
+        self._lasting = lasting
+        self._limit = limit
+        lasting.load()
+
+    async def send(self, notice: Notice) -> Sent:
+        """Raise or end the alerts of a notice. What is no state (a digest) or came from Alertmanager is not sent."""
+        words = self._scribe.write(notice, Form.TEXT)
+        alerts = alerts_of(notice, words.title, words.body)
+        if not alerts:
+            return Sent(SendStatus.DELIVERED, "", 0.0)
+        now = self._scribe.clock()
+        if notice.closes or notice.kind in _ENDS:
+            known = self._lasting.alerts
+            ending = {
+                alert.labels: alert for alert in known.values() if notice.closes and alert.thread == notice.thread
+            }
+            for alert in alerts:
+                ending[alert.labels] = replace(alert, begins=known.get(alert.labels, alert).begins)
+            return await self._end(ending.values(), now)
+        lasts = TEST_LASTS if notice.kind is NoticeKind.TEST else LASTS
+        sent = await self._post([alert.post(now + lasts) for alert in alerts])
+        if sent.ok and notice.kind is not NoticeKind.TEST:
+            for alert in alerts:
+                self._lasting.alerts[alert.labels] = alert
+            self._lasting.save()
+        return sent
+
+    async def renew(
+        self, status: Callable[[], Status], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        """Keep alerts alive until cancelled, and end those of jobs that are there no more."""
+        while True:
+            await self.renew_once(status())
+            await sleep(RENEW_EVERY)
+
+    async def renew_once(self, status: Status) -> Sent | None:
+        """Post what lasts once more; None if nothing does."""
+        if status.ready:
+            jobs = {str(job.job.id) for job in status.jobs}
+            gone = [alert for alert in self._lasting.alerts.values() if alert.job and alert.job not in jobs]
+            if gone:
+                await self._end(gone, self._scribe.clock())
+        ends = self._scribe.clock() + LASTS
+        posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
+        return await self._post(posts) if posts else None
+
+    async def _end(self, alerts: Iterable[Alert], now: float) -> Sent:
+        ending = list(alerts)
+        sent = await self._post([alert.post(now) for alert in ending])
+        if sent.ok:
+            for alert in ending:
+                self._lasting.alerts.pop(alert.labels, None)
+            self._lasting.save()
+        return sent
+
+    async def _post(self, alerts: list[dict[str, object]]) -> Sent:
+        headers = {"Content-Type": "application/json"}
+        if self._settings.token is not None:
+            headers["Authorization"] = f"Bearer {self._settings.token.text}"
+        url = self._settings.url.text.rstrip("/") + PATH
+        return await exchange(Request(url, json.dumps(alerts).encode(), headers), self._settings.secrets, self._limit)
+
+
+def _pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in labels.items())
