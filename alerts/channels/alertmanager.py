@@ -87,7 +87,8 @@ def alerts_of(notice: Notice, title: str, text: str) -> list[Alert]:
     """The alerts that a notice raises or ends: one for a node, or one for each job. Pure."""
     if notice.kind not in _STATES:
         return []
-    name, severity = _STATES[notice.kind]
+    told_of_target = notice.kind is NoticeKind.RECOVERED and not notice.subjects
+    name, severity = _STATES[NoticeKind.UNDELIVERED if told_of_target else notice.kind]
     if all(subject.removing for subject in notice.subjects) and notice.subjects and name == "ZsrJobFailing":
         name = "ZsrRemovalStuck"
     labels = {"alertname": name, "severity": severity, "instance": notice.node, ORIGIN[0]: ORIGIN[1]}
@@ -96,7 +97,7 @@ def alerts_of(notice: Notice, title: str, text: str) -> list[Alert]:
         labels |= {"target": notice.about, "node": notice.about}
         return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
     if not notice.subjects:
-        if notice.kind is NoticeKind.UNDELIVERED:
+        if told_of_target or notice.kind is NoticeKind.UNDELIVERED:
             labels["target"] = notice.about
         return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
     return [_of_job(subject, labels, annotations, notice) for subject in notice.subjects]

@@ -54,6 +54,11 @@ def compose(notice: Notice, reader: Reader) -> Letter:
         notes.append("While it goes on failing, one message a day follows, and one when it is well again.")
     if notice.kind is NoticeKind.TEST:
         notes.append("If you can read this, messages about failing replication will arrive here.")
+    advice = {
+        NoticeKind.SETTINGS_REJECTED: "What is wrong with them: zsr config check",
+        NoticeKind.UNDELIVERED: f"Try it: zsr notify test {one_line(notice.about)}",
+    }.get(notice.kind)
+    notes += [advice] if advice else []
     if notice.kind in _GOOD or notice.kind is NoticeKind.TEST:
         notes.append(NOTHING_TO_DO)
     return Letter(
@@ -94,6 +99,7 @@ def _lead(notice: Notice) -> str:
         NoticeKind.SETTINGS_REJECTED: f"{node} cannot use {about}; the last good settings stay in force.",
         NoticeKind.SETTINGS_ACCEPTED: f"{node} can use {about or 'its settings'} again.",
         NoticeKind.UNDELIVERED: f"The notification target '{about}' of {node} takes no messages.",
+        NoticeKind.RECOVERED: f"The notification target '{about}' of {node} takes messages again.",
         NoticeKind.TEST: f"This is a test from zsr on {node} through the target '{about}'.",
     }.get(notice.kind, title_of(notice))
 

@@ -68,6 +68,7 @@ def _title(notice: Notice) -> str:
         NoticeKind.SETTINGS_REJECTED: f"Settings of {node} are rejected: {PurePath(notice.about).name}",
         NoticeKind.SETTINGS_ACCEPTED: f"Settings of {node} are well again",
         NoticeKind.UNDELIVERED: f"Messages to '{about}' do not arrive, from {node}",
+        NoticeKind.RECOVERED: f"Messages to '{about}' arrive again, from {node}",
         NoticeKind.TEST: f"zsr test message from {node}",
     }.get(notice.kind, f"zsr on {node}: {notice.kind} {about}".rstrip())
 

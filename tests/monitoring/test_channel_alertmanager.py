@@ -170,6 +170,16 @@ async def test_the_alert_of_a_job_that_is_gone_ends(manager: Alertmanager, clock
     assert await alerts(manager) == []
 
 
+async def test_a_target_that_takes_messages_again_ends_its_alert(manager: Alertmanager, clock: Clock) -> None:
+    notices = channel(manager.url, clock)
+    await notices.send(incident(clock, NoticeKind.UNDELIVERED))
+    (alert,) = await alerts(manager)
+    assert (alert["labels"]["alertname"], alert["labels"]["target"]) == ("ZsrNotificationsFailing", "phone")
+    again = replace(incident(clock, NoticeKind.RECOVERED, jobs=0), about="phone", thread="other")
+    assert (await notices.send(again)).ok
+    assert await alerts(manager) == []
+
+
 @pytest.mark.parametrize("kind", [NoticeKind.DIGEST, NoticeKind.ALERTMANAGER])
 async def test_what_is_no_state_or_came_from_there_is_not_sent_there(
     hooks: WebhookServer, clock: Clock, kind: NoticeKind

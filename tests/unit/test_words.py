@@ -110,6 +110,7 @@ def test_200_jobs_are_a_list_that_ends() -> None:
         (NoticeKind.TARGET_BACK, 0, "Node beta is back, seen from alpha"),
         (NoticeKind.SETTINGS_REJECTED, 0, "Settings of alpha are rejected: zsr.toml"),
         (NoticeKind.UNDELIVERED, 0, "Messages to 'phone' do not arrive, from alpha"),
+        (NoticeKind.RECOVERED, 0, "Messages to '' arrive again, from alpha"),
         (NoticeKind.DIGEST, 12, "1 of 12 jobs not well on alpha: guest 100 web"),
     ],
 )
