@@ -66,7 +66,7 @@ def _row(line: DigestLine, digest: Digest, reader: Reader) -> Row:
     if line.slowest is not None:
         details.append(f"longest {duration(line.slowest)}")
     if line.oldest_restore_point is not None:
-        details.append(f"reaches back {distance(line.oldest_restore_point - digest.end).removesuffix(' ago')}")
+        details.append(f"history {distance(line.oldest_restore_point - digest.end).removesuffix(' ago')}")
     return Row(_who(line), what, " · ".join(details), bad=broken or line.condition == "error")
 
 

@@ -70,7 +70,8 @@ async def test_a_result_that_is_neither_true_nor_false_is_a_failure(
     plain = apprise.Apprise()
     plain.add(url)
     result = await asyncio.to_thread(plain.notify, title="t", body="b")
-    assert result is not False, "the trap: what `is False` does not catch"
+    untyped: object = result
+    assert untyped is not False, "the trap: what `is False` does not catch"
     sent = await channel(guard, url).send(FAILED)
     assert sent.status is SendStatus.FAILED
     assert "HTTP 500" in sent.reason

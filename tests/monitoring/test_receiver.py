@@ -38,7 +38,7 @@ class Inbox:
     async def post(self, body: object, token: str = TOKEN) -> int:
         async with (
             ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
-            session.post(self.url, **({"data": body} if isinstance(body, bytes) else {"json": body})) as response,  # type: ignore[arg-type]
+            session.post(self.url, **({"data": body} if isinstance(body, bytes) else {"json": body})) as response,
         ):
             assert (await response.json())["status"] in {"ok", "error"}
             return response.status

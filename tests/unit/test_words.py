@@ -156,7 +156,7 @@ def test_a_digest_says_lag_bytes_longest_run_and_restore_points() -> None:
     ]
     assert told[8] == (
         "- 100 web: error, 37 minutes old, promised 30 minutes "
-        "[job 100-0 to beta · 96 runs, 4 failed · 1.2 GiB · longest 2 minutes · reaches back 4 days]"
+        "[job 100-0 to beta · 96 runs, 4 failed · 1.2 GiB · longest 2 minutes · history 4 days]"
     )
 
 
