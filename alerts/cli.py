@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from alerts.cli_log import explain, log, resend
 from alerts.targets import Target, read_targets
 from replicator.config import Settings, default_path, load_settings
 from replicator.errors import ConfigError
@@ -30,7 +31,12 @@ EXIT_WRONG_USE = 2
 
 @click.group()
 def notify() -> None:
-    """Notifications: try whether they arrive."""
+    """Notifications: try whether they arrive, see what was sent, and who would be told."""
+
+
+notify.add_command(log)
+notify.add_command(resend)
+notify.add_command(explain)
 
 
 @notify.command()

@@ -1,182 +1,223 @@
-"""Carry the journal's events to one target: each that deserves a message, in order, again and again until it arrives.
+"""Carry to one target what it is to be told: events become messages of its outbox, and each is sent until it arrives.
 
 The journal is durable and every target has its own place in it, so what happened while the daemon was down is told
 when it is back, and a target that hangs delays no other. Events become messages of the target's outbox, and its place
 moves on, in one write. A message is sent twice to one target only if the process is killed between the server's "yes"
-and the note of it.
+and the note of it, and then with the same key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from alerts.groups import group_message
-from alerts.messages import Message, duration, failure_message, recovery_message
-from alerts.notes import Counters, TargetNotes, load_notes, save_notes
-from alerts.policy import Telling, deserves_a_look, dropped, fold, worst_lag
-from alerts.sender import Sender, Sent
-from replicator.events import Event, RunFailed
-from replicator.plugins import Core, Memory
+from alerts.channel import Channel, Sent
+from alerts.desk import Desk
+from alerts.intake import first_notes, post, send_again, take_in
+from alerts.messages import duration
+from alerts.notes import Fate, TargetNotes, key_of, notes_json, record_notes
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.noticing import Sender
+from alerts.outbox import BACK_OFF, Entry, next_due, next_entry
+from alerts.policy import deserves_a_look, untold
+from alerts.reminding import LONGEST, digest, slot_passed
+from alerts.routes import Route
+from alerts.wording import compose
+from replicator.events import Event
+from replicator.jobs import JobId
+from replicator.notes import READ_TO
+from replicator.plugins import JobHistory
 
-BACK_OFF = (60.0, 120.0, 300.0, 900.0, 3600.0)
-"""Seconds before the second, third, ... attempt; the last one repeats."""
-GIVE_UP_AFTER = 24 * 3600.0
-"""Seconds after an event from which on a failed attempt is the last one."""
-MOST_ATTEMPTS = 30
-"""Attempts in a day by ``BACK_OFF`` and some more: ends the retries also when the clock was set back."""
 CANCEL_GRACE = 2.0
 """Seconds that the end of the daemon waits for a message that is just going out, so that it is noted."""
 GATHER = 20.0
 """Seconds after a failure in which others with the same cause come into the same message."""
 LOOK_AGAIN = 60.0
-"""Seconds after which an all-clear that waits for other jobs is looked at again, though nothing happened."""
+"""The longest that a target waits before it looks at the core's picture, in seconds."""
 
-Sleep = Callable[[float], Awaitable[object]]
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all targets share: the core, the plugin's notes, the counters, how to wait, and how long to gather."""
-
-    core: Core
-    memory: Memory
-    counters: Counters
-    sleep: Sleep
-    zone: tzinfo | None = None
-    gather: float = GATHER
 
 
 class Delivery:
     """One target's way through the journal."""
 
-    def __init__(self, target: str, sender: Sender, desk: Desk) -> None:
+    def __init__(self, target: str, channel: Channel, desk: Desk, route: Route) -> None:
         self._target = target
-        self._sender = sender
+        self._channel = channel
         self._desk = desk
+        self._route = route
         self._notes: TargetNotes | None = None
+        self._given = asyncio.Event()
+        desk.deliveries[target] = self
+
+    @property
+    def cursor(self) -> int | None:
+        """The last event of the journal that it needs no more; None while that is not known."""
+        return None if self._notes is None else self._notes.cursor
 
     async def run(self) -> None:
         """Work until cancelled. May be called again after an exception; it goes on where it was."""
         if self._notes is None:
-            self._notes = self._first_notes()
-        self._save(self._notes)
+            notes = first_notes(self._desk, self._target, self._route)
+            self._keep(notes)
+        else:
+            self._keep(self._notes)
+        events: list[tuple[int, Event]] = []
         while True:
-            while self._notes.outbox:
-                await self._settle(self._notes.outbox[0], self._notes)
-            self._take_in(await self._gathered(self._notes), self._notes)
+            notes = await self._taken_in(events)
+            entry = next_entry(notes.outbox, self._desk.now)
+            if entry is not None:
+                await self._settle(entry)
+            events = await self._news(self._known)
 
-    async def _gathered(self, notes: TargetNotes) -> list[tuple[int, Event]]:
-        """The journal's next events; after a failure of just now also those that come within some seconds."""
-        try:
-            async with asyncio.timeout(LOOK_AGAIN if notes.memory.held else None):
-                events = await self._desk.core.events(notes.cursor)
-        except TimeoutError:
-            return []
+    @property
+    def _known(self) -> TargetNotes:
+        if self._notes is None:
+            raise AssertionError("a target without notes does nothing")
+        return self._notes
+
+    async def _taken_in(self, events: list[tuple[int, Event]]) -> TargetNotes:
+        """Turn what happened into messages of the outbox, with the requests to send one again."""
+        histories = await self._histories()
+        # No waiting from here on: another target may put something into the outbox meanwhile.
+        before = self._known
+        notes = take_in(events, before, self._desk, self._target, self._route)
+        if histories is not None:
+            status = self._desk.core.status()
+            sender = Sender(status.node, self._target, notes.following)
+            told = digest(status, histories, notes.digested, self._route.match, sender)
+            notes = replace(notes, digested=status.time)
+            notes = post(told, notes, self._route, status.time, self._desk.zone)
+        notes, extra = send_again(self._desk, self._target, notes)
+        if notes != before or extra:
+            self._keep(notes, extra)
+        return notes
+
+    async def _histories(self) -> Mapping[JobId, JobHistory] | None:
+        """What the jobs' runs came to since the last digest; None if it is not time for one."""
+        since, now = self._known.digested, self._desk.now
+        if not slot_passed(self._route.digest, since, now, self._desk.zone):
+            return None
+        return await self._desk.core.history(max(since, now - LONGEST), now)
+
+    async def _news(self, notes: TargetNotes) -> list[tuple[int, Event]]:
+        """The journal's next events, or none when it is time for a message or another look.
+
+        After a failure of just now also those that come within some seconds.
+        """
+        due = next_due(notes.outbox, self._desk.now)
+        if self._desk.core.last_event() <= notes.cursor:
+            if due is not None and due <= self._desk.now:
+                return []
+            if not await self._wait(notes.cursor, due):
+                return []
+        events = await self._desk.core.events(notes.cursor)
         moment = deserves_a_look(events)
-        age = None if moment is None else self._desk.core.status().time - moment
+        age = None if moment is None else self._desk.now - moment
         if age is None or not 0 <= age < self._desk.gather:
             return events
         await self._desk.sleep(self._desk.gather - age)
         return await self._desk.core.events(notes.cursor)
 
-    def _take_in(self, events: list[tuple[int, Event]], notes: TargetNotes) -> None:
-        """Turn events into messages of the outbox."""
-        jobs = {str(each.job.id): each for each in self._desk.core.status().jobs}
-        going_on = {job for job, each in jobs.items() if not each.job.disabled}
-        tellings, memory = fold(
-            events,
-            notes.memory,
-            target_of=lambda job: jobs[job].job.target if job in jobs else "",
-            going_on=going_on,
-        )
-        cursor = events[-1][0] if events else notes.cursor
-        after = TargetNotes(cursor, memory, (*notes.outbox, *tellings))
-        if after != notes:
-            self._save(after)
+    async def _wait(self, cursor: int, due: float | None) -> bool:
+        """Wait for an event (True), for the next message's time, or until it is time for another look (False)."""
+        news = asyncio.ensure_future(self._desk.core.events(cursor))
+        pause = None if due is None else min(due - self._desk.now, LOOK_AGAIN)
+        waits: list[asyncio.Future[Any]] = [news, asyncio.ensure_future(self._given.wait())]
+        if pause is not None:
+            waits.append(asyncio.ensure_future(self._desk.sleep(pause)))
+        try:
+            await asyncio.wait(waits, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+            self._given.clear()
+            return news.done()
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
-    def _first_notes(self) -> TargetNotes:
-        newest = self._desk.core.last_event()
-        notes = load_notes(self._desk.memory, self._target)
-        if notes is None:
-            return TargetNotes(newest)
-        if notes.cursor > newest:
-            _LOG.warning(
-                "Notification target '%s' was at event %d, but the journal ends at %d; it goes on from there.",
-                self._target,
-                notes.cursor,
-                newest,
-            )
-            return TargetNotes(newest, notes.memory, notes.outbox)
-        return notes
-
-    def _save(self, notes: TargetNotes) -> None:
+    def _keep(self, notes: TargetNotes, extra: dict[str, str | None] | None = None) -> None:
         # Kept here before it is written: if the disk is full, this process still sends nothing twice.
         self._notes = notes
-        save_notes(self._desk.memory, self._target, notes)
+        written = {key_of(self._target): notes_json(notes), **(extra or {})}
+        self._desk.memory.put_all({**written, READ_TO: self._desk.read_to()})
 
-    async def _settle(self, telling: Telling, notes: TargetNotes) -> None:
-        """Send the first message of the outbox, or give it up."""
-        sent = TargetNotes(notes.cursor, notes.memory, notes.outbox[1:])
+    async def _settle(self, entry: Entry) -> None:
+        """Send a message; note that it arrived, that it did not, or that it is given up."""
+        attempt = asyncio.ensure_future(self._channel.send(entry.notice))
         try:
-            delivered = await self._deliver(telling)
+            sent = await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            if await self._sender.arrives_after_all(telling.events[0][0], CANCEL_GRACE):
-                self._save(sent)
-                self._count(success=True)
+            done, _ = await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
+            if any(each.exception() is None and each.result().ok for each in done):
+                self._delivered(entry)
+            attempt.cancel()
             raise
-        self._save(sent if delivered else TargetNotes(sent.cursor, dropped(telling, sent.memory), sent.outbox))
-        if delivered:
-            self._count(success=True)
-
-    async def _deliver(self, telling: Telling) -> bool:
-        """Try until it arrives (True) or is too old (False)."""
-        happened = telling.events[-1][1].time
-        for attempt in range(MOST_ATTEMPTS):
-            message = self._compose(telling)
-            sent = await self._sender.send(message)
-            if sent.ok:
-                _LOG.info("Notification target '%s' took '%s'.", self._target, message.title)
-                return True
-            self._count(success=False)
-            last = self._desk.core.status().time - happened >= GIVE_UP_AFTER or attempt == MOST_ATTEMPTS - 1
-            pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
-            self._complain(message, sent, None if last else pause)
-            if last:
-                return False
-            await self._desk.sleep(pause)
-        return False
-
-    def _compose(self, telling: Telling) -> Message:
-        status, zone = self._desk.core.status(), self._desk.zone
-        if len(telling.events) + len(telling.along) > 1:
-            return group_message(telling, status, zone=zone)
-        number, event = telling.events[0]
-        if isinstance(event, RunFailed):
-            return failure_message(event, status, number=number, zone=zone)
-        lag = worst_lag(event, telling.incidents[str(event.job)])
-        return recovery_message(event, status, worst_lag=lag, number=number, zone=zone)
-
-    def _count(self, *, success: bool) -> None:
-        self._desk.counters.add(self._target, success=success)
-
-    def _complain(self, message: Message, sent: Sent, pause: float | None) -> None:
-        if pause is None:
-            _LOG.error(
-                "Notification target '%s' GAVE UP on '%s', which is never delivered there: %s",
-                self._target,
-                message.title,
-                sent.reason,
-            )
+        if sent.ok:
+            _LOG.info("Notification target '%s' took '%s'.", self._target, self._title(entry))
+            self._delivered(entry)
         else:
-            _LOG.warning(
-                "Notification target '%s' did not take '%s': %s Next try in %s.",
-                self._target,
-                message.title,
-                sent.reason,
-                duration(pause),
-            )
+            self._failed(entry.failed(self._desk.now, sent.reason), sent)
+
+    def _delivered(self, entry: Entry) -> None:
+        notes = replace(self._without(entry), dead="")
+        dead = self._known.dead
+        extra = record_notes(self._target, entry, Fate.DELIVERED, self._desk.now)
+        extra |= self._desk.counters.add(self._target, "success")
+        if dead:
+            extra |= self._tell_others(self._about_me(NoticeKind.RECOVERED, Severity.INFO, dead))
+        self._keep(notes, extra)
+
+    def _failed(self, entry: Entry, sent: Sent) -> None:
+        counted = self._desk.counters.add(self._target, "failure")
+        if not entry.is_hopeless(self._desk.now):
+            outbox = tuple(entry if each.number == entry.number else each for each in self._known.outbox)
+            self._keep(replace(self._known, outbox=outbox), counted)
+            pause = duration(BACK_OFF[min(entry.attempts, len(BACK_OFF)) - 1])
+            words = "Notification target '%s' did not take '%s': %s Next try in %s."
+            _LOG.warning(words, self._target, self._title(entry), sent.reason, pause)
+            return
+        words = "Notification target '%s' GAVE UP on '%s', which is never delivered there: %s"
+        _LOG.error(words, self._target, self._title(entry), sent.reason)
+        notes = self._without(entry)
+        notes = replace(notes, memory=untold(entry.jobs, entry.fault, notes.memory))
+        extra = {**counted, **self._desk.counters.add(self._target, "undelivered")}
+        extra |= record_notes(self._target, entry, Fate.UNDELIVERED, self._desk.now)
+        if not notes.dead:
+            told = self._about_me(NoticeKind.UNDELIVERED, Severity.CRITICAL, "")
+            extra |= self._tell_others(replace(told, text=sent.reason))
+            notes = replace(notes, dead=told.thread)
+        self._keep(notes, extra)
+
+    def _about_me(self, kind: NoticeKind, severity: Severity, thread: str) -> Notice:
+        """A notice for the other targets: that this one takes nothing, or takes messages again."""
+        now, node = self._desk.now, self._desk.core.status().node
+        key = Sender(node, self._target).key(str(kind), now, self._known.following)
+        closes = bool(thread)
+        return Notice(
+            key, kind, severity, now, node, thread or key, opens=not closes, closes=closes, about=self._target
+        )
+
+    def _tell_others(self, notice: Notice) -> dict[str, str | None]:
+        """Give a notice to every other target, whatever its match; the notes that this makes."""
+        made: dict[str, str | None] = {}
+        for name, other in self._desk.deliveries.items():
+            if name != self._target:
+                made |= other.given(notice)
+        return made
+
+    def given(self, notice: Notice) -> dict[str, str | None]:
+        """Take a notice into the outbox, whatever the match says; the notes that this makes, for the giver to write."""
+        if self._notes is None:
+            return {}
+        self._notes = post(notice, self._notes, self._route, self._desk.now, self._desk.zone)
+        self._given.set()
+        return {key_of(self._target): notes_json(self._notes)}
+
+    def _without(self, entry: Entry) -> TargetNotes:
+        return replace(self._known, outbox=tuple(each for each in self._known.outbox if each.number != entry.number))
+
+    def _title(self, entry: Entry) -> str:
+        return compose(entry.notice, self._desk.now, self._desk.zone).title

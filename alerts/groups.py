@@ -1,4 +1,4 @@
-"""The words of a message about several jobs with one cause: a silent node, or failures of one moment. Pure.
+"""The words about several jobs: a silent node, failures of one moment, what still fails, or all jobs. Pure.
 
 The title says what is wrong with whom; the text lists the guests, those first whose promise breaks first.
 """
@@ -8,113 +8,102 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
-from alerts.messages import Kind, Message, clock_time, distance, duration, foot, one_line, shortened
-from alerts.policy import Telling, worst_lag
-from replicator.events import RunFailed, RunSucceeded
-from replicator.plugins import JobStatus, Status
+from alerts.messages import clock_time, distance, duration, guest_of, one_line, shortened, when
+from alerts.notice import Notice, NoticeKind, Subject
 
 LISTED = 25
 """Guests that a message lists; of more it says how many there are."""
 
 
-def group_message(telling: Telling, status: Status, *, zone: tzinfo | None = None) -> Message:
-    """Tell of all events of a telling with more than one job."""
-    return _failures(telling, status, zone) if telling.is_failure else _recoveries(telling, status, zone)
-
-
-def _failures(telling: Telling, status: Status, zone: tzinfo | None) -> Message:
-    events = [event for _, event in telling.events if isinstance(event, RunFailed)]
-    first = events[0]
-    target = _target(telling, status)
-    jobs = _jobs([*(str(event.job) for event in events), *telling.along], status)
-    title = f"{len(jobs)} guests: replication fails ({first.error_class}), to {shortened(target)}"
-    still = "" if first.consecutive <= 1 else " still"
-    lines = [f"Replication from {one_line(status.node)} to {one_line(target)} fails{still} ({len(jobs)} jobs).", ""]
-    lines += [
-        f"What happened: {one_line(first.message)} (class: {first.error_class})",
-        f"Failing since: {_when(min(event.failing_since for event in events), status, zone)}",
-        f"What to do: {one_line(first.advice) or 'Look at the logs of the runs.'}",
-    ]
-    if telling.node:
-        others = [each for each in status.jobs if each.job.target == telling.node and not each.job.disabled]
-        if len(others) > len(jobs):
-            lines.append(f"{len(others)} jobs replicate to {one_line(target)}; none of the others is told one by one.")
-    lines += ["", f"If {one_line(status.node)} died now, these would fall back to:"]
-    lines += _listed(jobs, status, zone)
-    lines += ["", "While it goes on, one message a day follows, and one when all are well again."]
-    number = telling.events[0][0]
-    body = "\n".join(lines + foot(first.time, status, zone))
-    return Message(Kind.FAILED, one_line(title), body, None, number)
-
-
-def _recoveries(telling: Telling, status: Status, zone: tzinfo | None) -> Message:
-    events = [event for _, event in telling.events if isinstance(event, RunSucceeded)]
-    target = _target(telling, status)
-    title = f"{len(events)} guests: replication is well again, to {shortened(target)}"
-    lines = [f"All {len(events)} jobs to {one_line(target)} that had failed are well again.", ""]
-    began = [event.failing_since for event in events if event.failing_since is not None]
-    if began:
-        end = max(event.time for event in events)
-        lines.append(f"They had been failing since {clock_time(min(began), zone)}, for {duration(end - min(began))}.")
-    lines.append(f"Failed runs: {sum(event.recovered_after for event in events)}")
-    lags = [(worst_lag(event, telling.incidents.get(str(event.job))), event) for event in events]
-    known = [(lag, event) for lag, event in lags if lag is not None]
-    if known:
-        lag, event = max(known, key=lambda each: each[0])
-        job = status.job(event.job)
-        promise = f" (promised: {duration(job.rpo)})" if job is not None else ""
-        lines.append(f"The oldest replica was that of guest {event.job.guest}, up to {duration(lag)} old{promise}.")
-    lines += ["There is nothing to do.", "", "Guests: " + _names(events)]
-    number = telling.events[0][0]
-    body = "\n".join(lines + foot(max(event.time for event in events), status, zone))
-    return Message(Kind.RECOVERED, one_line(title), body, None, number)
-
-
-def _target(telling: Telling, status: Status) -> str:
-    job = status.job(telling.events[0][1].job)
-    return telling.node or (job.job.target if job is not None else "its target")
-
-
-def _jobs(names: Sequence[str], status: Status) -> list[JobStatus | str]:
-    """The jobs by name as they are now, those first that lose most of their promise; a removed one is its name."""
-    known = {str(each.job.id): each for each in status.jobs}
-    found = [known.get(name, name) for name in dict.fromkeys(names)]
-    return sorted(found, key=lambda job: _left(job, status))
-
-
-def _left(job: JobStatus | str, status: Status) -> float:
-    """Seconds until a promise breaks, negative when it is broken; a job without a replica comes first."""
-    if isinstance(job, str):
-        return float("inf")
-    synced = job.lost_if_dead_now
-    return float("-inf") if synced is None else synced + job.rpo - status.time
-
-
-def _listed(jobs: Sequence[JobStatus | str], status: Status, zone: tzinfo | None) -> list[str]:
-    lines = [_line(job, status, zone) for job in jobs[:LISTED]]
+def failures(notice: Notice, now: float, zone: tzinfo) -> tuple[str, list[str]]:
+    """Title and lines about jobs that fail, or whose promise is broken."""
+    jobs = notice.subjects
+    target = _common([job.target for job in jobs]) or "several nodes"
+    kind = _common([job.error_class for job in jobs])
+    late = notice.kind is NoticeKind.RPO_BREACHED
+    verb = "promise broken" if late else "replication still fails" if _repeats(notice) else "replication fails"
+    title = f"{len(jobs)} guests: {verb}{f' ({kind})' if kind and not late else ''}, to {shortened(target)}"
+    lines = [f"{title[0].upper()}{title[1:]} from {one_line(notice.node)}.", ""]
+    messages = [job for job in jobs if job.message]
+    if kind and messages and not late:
+        lines += [
+            f"What happened: {one_line(messages[0].message)} (class: {kind})",
+            f"What to do: {one_line(messages[0].advice) or 'Look at the logs of the runs.'}",
+        ]
+    began = [job.failing_since for job in jobs if job.failing_since is not None]
+    if began and not late:
+        lines.append(f"Failing since: {when(min(began), now, zone)}")
+    if notice.text:
+        lines.append(one_line(notice.text))
+    lines += ["", f"If {one_line(notice.node)} died now, these would fall back to:"]
+    lines += [_line(job, now, zone) for job in jobs[:LISTED]]
     if len(jobs) > LISTED:
         lines.append(f"- and {len(jobs) - LISTED} more: zsr status shows all")
-    return lines
+    return title, [*lines, "", "One message follows when all are well again."]
 
 
-def _line(job: JobStatus | str, status: Status, zone: tzinfo | None) -> str:
-    if isinstance(job, str):
-        return f"- job {job}, which is not there any more"
-    name = one_line(job.guest.name) if job.guest is not None else ""
-    who = f"- guest {job.job.id.guest} {name}".rstrip()
-    synced = job.lost_if_dead_now
-    if synced is None:
+def recoveries(notice: Notice, zone: tzinfo) -> tuple[str, list[str]]:
+    """Title and lines about jobs that are well again."""
+    jobs = notice.subjects
+    target = _common([job.target for job in jobs]) or "several nodes"
+    verb = "promise is kept again" if notice.kind is NoticeKind.RPO_KEPT else "replication is well again"
+    title = f"{len(jobs)} guests: {verb}, to {shortened(target)}"
+    lines = [f"All {len(jobs)} jobs to {one_line(target)} that had failed are well again.", ""]
+    began = [job.failing_since for job in jobs if job.failing_since is not None]
+    if began:
+        since = min(began)
+        lines.append(f"They had been failing since {clock_time(since, zone)}, for {duration(notice.time - since)}.")
+    if notice.kind is not NoticeKind.RPO_KEPT:
+        lines.append(f"Failed runs: {sum(job.consecutive for job in jobs)}")
+    known = [(job.worst_lag, job) for job in jobs if job.worst_lag is not None]
+    if known:
+        lag, job = max(known, key=lambda each: each[0])
+        promise = f" (promised: {duration(job.rpo)})" if job.rpo is not None else ""
+        lines.append(f"The oldest replica was that of guest {job.guest}, up to {duration(lag)} old{promise}.")
+    guests = sorted({job.guest for job in jobs})
+    names = ", ".join(map(str, guests[:LISTED]))
+    more = f" and {len(guests) - LISTED} more" if len(guests) > LISTED else ""
+    return title, [*lines, "There is nothing to do.", "", f"Guests: {names}{more}"]
+
+
+def digest_lines(notice: Notice, zone: tzinfo) -> tuple[str, list[str]]:
+    """Title and lines of how all jobs are."""
+    if notice.digest is None:
+        return "How replication is", []
+    jobs = notice.digest.lines
+    bad = [line for line in jobs if line.condition in ("late", "error")]
+    title = (
+        f"{len(bad)} of {len(jobs)} jobs of {one_line(notice.node)} are not well"
+        if bad
+        else (f"All {len(jobs)} jobs of {one_line(notice.node)} are well")
+    )
+    lines = [f"From {clock_time(notice.digest.begin, zone)} to {clock_time(notice.digest.end, zone)}:", ""]
+    for line in jobs:
+        synced = line.subject.last_sync
+        lag = "no replica yet" if synced is None else f"lag {duration(notice.digest.end - synced)}"
+        slowest = "" if line.slowest is None else f", slowest {duration(line.slowest)}"
+        runs = f"{line.runs} runs, {line.failures} failed, {line.sent_bytes} bytes{slowest}"
+        lines.append(f"- {line.condition}: job {line.subject.job} {guest_of(line.subject)}: {lag}; {runs}")
+    return title, lines
+
+
+def _repeats(notice: Notice) -> bool:
+    return notice.kind is NoticeKind.STILL_FAILING and all(job.consecutive > 1 for job in notice.subjects)
+
+
+def _common(values: Sequence[str]) -> str:
+    known = {value for value in values if value}  # a job that is gone has none
+    return next(iter(known)) if len(known) == 1 else ""
+
+
+def _line(job: Subject, now: float, zone: tzinfo) -> str:
+    if not job.target:
+        return f"- job {job.job}, which is not there any more"
+    who = f"- {guest_of(job)}"
+    if job.last_sync is None:
         return f"{who}: nothing, there is no replica yet"
-    left = _left(job, status)
-    promise = "the promise is broken" if left < 0 else f"the promise breaks {distance(left)}"
-    return f"{who}: {clock_time(synced, zone)} ({distance(synced - status.time)}; {promise})"
-
-
-def _names(events: Sequence[RunSucceeded]) -> str:
-    guests = sorted({event.job.guest for event in events})
-    shown = ", ".join(map(str, guests[:LISTED]))
-    return shown if len(guests) <= LISTED else f"{shown} and {len(guests) - LISTED} more"
-
-
-def _when(moment: float, status: Status, zone: tzinfo | None) -> str:
-    return f"{clock_time(moment, zone)} ({distance(moment - status.time)})"
+    age = f"{clock_time(job.last_sync, zone)} ({distance(job.last_sync - now)}"
+    if job.rpo is None:
+        return f"{who}: {age})"
+    left = job.last_sync + job.rpo - now
+    return f"{who}: {age}; {'the promise is broken' if left < 0 else f'the promise breaks {distance(left)}'})"

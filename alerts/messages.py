@@ -1,4 +1,4 @@
-"""The words of a message: from an event and the picture of the core to a title and a plain text. Pure functions.
+"""The words of a message: from a notice to a title and a plain text. Pure functions.
 
 Written for somebody who is woken by it: which guest and what stands in the first 60 characters, then what happened,
 since when, what would be lost now, when it is tried next and what to do.
@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from alerts.policy import EACH_UP_TO
-from replicator.events import RunFailed, RunSucceeded
-from replicator.jobs import JobId
-from replicator.plugins import JobStatus, Status
+from alerts.notice import Notice, NoticeKind, Subject
 
 TITLE_SEEN = 60
 """Characters of a title that a phone's lock screen shows."""
@@ -33,94 +30,59 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: one line, and lines of plain text. ``job`` and ``event`` say what it tells of."""
+    """What is sent: one line, and lines of plain text. ``key`` is that of the notice it tells."""
 
     kind: Kind
     title: str
     body: str
-    job: JobId | None = None
-    event: int | None = None
+    key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """Who a message is about, as far as it is known; a removed job has only its number left."""
-
-    job: JobId
-    name: str
-    source: str
-    target: str
-    now: float
-    zone: tzinfo | None
-
-    @property
-    def guest(self) -> str:
-        return f"guest {self.job.guest} {self.name}".rstrip()
-
-    @property
-    def short(self) -> str:
-        name = self.name if len(self.name) <= _NAME_SHOWN else f"{self.name[: _NAME_SHOWN - 1]}…"
-        return f"Guest {self.job.guest} {name}".rstrip()
-
-    def when(self, moment: float) -> str:
-        """A time with its distance from now."""
-        return f"{clock_time(moment, self.zone)} ({distance(moment - self.now)})"
-
-
-def failure_message(
-    event: RunFailed, status: Status, *, number: int | None = None, zone: tzinfo | None = None
-) -> Message:
-    """Tell of a failed run. ``zone`` is the zone of the times in the text (None: this machine's)."""
-    job = status.job(event.job)
-    subject = _subject(event.job, job, status, zone)
-    deed = "removal" if job is not None and job.job.removal is not None else "replication"
-    first_ones = event.consecutive <= EACH_UP_TO
-    verb = "failed" if first_ones else "still fails"
-    title = f"{subject.short}: {deed} {verb} ({event.error_class}), to {shortened(subject.target)}"
-    times = "" if event.consecutive == 1 else f" for the {ordinal(event.consecutive)} time in a row"
-    lines = [
-        f"Job {event.job}: {deed} of {subject.guest} from {subject.source} to {subject.target} failed{times}.",
-        "",
-        f"What happened: {one_line(event.message)} (class: {event.error_class})",
-        f"Failing since: {subject.when(event.failing_since)}",
-        lost_now(event, job, subject),
-        f"Next try: {_next_try(job.next_run if job is not None else event.next_run, subject)}",
-        f"What to do: {one_line(event.advice) or 'Look at the log of the run.'}",
-        f"Log of the run: zsr log {event.job}",
+def failure(notice: Notice, job: Subject, now: float, zone: tzinfo) -> tuple[str, list[str]]:
+    """Title and lines about one job that fails, or whose promise is broken."""
+    source, target = one_line(job.source), one_line(job.target) or "its target"
+    deed = "removal" if job.removing else "replication"
+    if notice.kind is NoticeKind.RPO_BREACHED:
+        title = f"{_short_guest(job)}: promise broken, to {shortened(target)}"
+        begin = f"Job {job.job}: the replica of {guest_of(job)} on {target} is older than promised."
+    else:
+        verb = "still fails" if job.consecutive > 3 else "failed"
+        title = f"{_short_guest(job)}: {deed} {verb} ({job.error_class}), to {shortened(target)}"
+        times = "" if job.consecutive == 1 else f" for the {ordinal(job.consecutive)} time in a row"
+        begin = f"Job {job.job}: {deed} of {guest_of(job)} from {source} to {target} failed{times}."
+    lines = [begin, ""]
+    if job.message:
+        lines.append(f"What happened: {one_line(job.message)} (class: {job.error_class})")
+    if job.failing_since is not None:
+        lines.append(f"Failing since: {when(job.failing_since, now, zone)}")
+    lines += [
+        lost_now(job, now, zone),
+        f"Next try: {_next_try(job.next_run, now, zone)}",
+        f"What to do: {one_line(job.advice) or 'Look at the log of the run.'}",
+        f"Log of the run: zsr log {job.job}",
     ]
-    if event.consecutive >= EACH_UP_TO:
-        lines += ["", "While it goes on failing, one message a day follows, and one when it is well again."]
-    return Message(Kind.FAILED, one_line(title), "\n".join(lines + foot(event.time, status, zone)), event.job, number)
+    return title, lines
 
 
-def recovery_message(
-    event: RunSucceeded,
-    status: Status,
-    *,
-    worst_lag: float | None = None,
-    number: int | None = None,
-    zone: tzinfo | None = None,
-) -> Message:
-    """Tell that a job is well again. ``worst_lag`` is the oldest the replica was meanwhile, in seconds, if known."""
-    job = status.job(event.job)
-    subject = _subject(event.job, job, status, zone)
-    title = f"{subject.short}: replication is well again, to {shortened(subject.target)}"
-    lines = [
-        f"Job {event.job}: {subject.guest} is replicated from {subject.source} to {subject.target} again.",
-        "",
-        f"Last sync: {subject.when(event.last_sync)}",
-    ]
-    if event.failing_since is not None:
-        lasted = duration(event.time - event.failing_since)
-        lines.append(f"It had been failing since {clock_time(event.failing_since, zone)}, for {lasted}.")
-    lines.append(f"Failed runs: {event.recovered_after}")
-    if worst_lag is not None:
-        promise = f" (promised: {duration(job.rpo)})" if job is not None else ""
-        lines.append(f"The replica was up to {duration(worst_lag)} old meanwhile{promise}.")
+def recovery(notice: Notice, job: Subject, now: float, zone: tzinfo) -> tuple[str, list[str]]:
+    """Title and lines about one job that is well again."""
+    source, target = one_line(job.source), one_line(job.target) or "its target"
+    kept = notice.kind is NoticeKind.RPO_KEPT
+    what = "promise is kept again" if kept else "replication is well again"
+    title = f"{_short_guest(job)}: {what}, to {shortened(target)}"
+    lines = [f"Job {job.job}: {guest_of(job)} is replicated from {source} to {target} again.", ""]
+    if job.last_sync is not None:
+        lines.append(f"Last sync: {when(job.last_sync, now, zone)}")
+    if job.failing_since is not None:
+        lasted, verb = duration(notice.time - job.failing_since), "late" if kept else "failing"
+        lines.append(f"It had been {verb} since {clock_time(job.failing_since, zone)}, for {lasted}.")
+    if not kept:
+        lines.append(f"Failed runs: {job.consecutive}")
+    if job.worst_lag is not None:
+        promise = f" (promised: {duration(job.rpo)})" if job.rpo is not None else ""
+        lines.append(f"The replica was up to {duration(job.worst_lag)} old meanwhile{promise}.")
     lines.append("There is nothing to do.")
-    return Message(
-        Kind.RECOVERED, one_line(title), "\n".join(lines + foot(event.time, status, zone)), event.job, number
-    )
+    return title, lines
 
 
 def sample_message(target: str, node: str) -> Message:
@@ -133,19 +95,31 @@ def sample_message(target: str, node: str) -> Message:
     return Message(Kind.TEST, f"zsr test message from {one_line(node)}", "\n".join(body))
 
 
-def lost_now(event: RunFailed, job: JobStatus | None, subject: _Subject) -> str:
+def lost_now(job: Subject, now: float, zone: tzinfo) -> str:
     """What a dead source would cost at this moment, in words."""
-    synced = job.lost_if_dead_now if job is not None else event.last_sync
-    if synced is None:
-        return (
-            f"If {subject.source} died now: {subject.guest} would be lost; there is no replica on {subject.target} yet."
-        )
-    age = max(0.0, subject.now - synced)
-    sentence = f"If {subject.source} died now, {subject.guest} would fall back to "
-    if job is None:
-        return f"{sentence}{subject.when(synced)}."
+    source, target = one_line(job.source), one_line(job.target) or "its target"
+    if job.last_sync is None:
+        return f"If {source} died now: {guest_of(job)} would be lost; there is no replica on {target} yet."
+    age = max(0.0, now - job.last_sync)
+    sentence = f"If {source} died now, {guest_of(job)} would fall back to "
+    if job.rpo is None:
+        return f"{sentence}{when(job.last_sync, now, zone)}."
     broken = " The promise is broken." if age > job.rpo else ""
-    return f"{sentence}{clock_time(synced, subject.zone)} ({distance(-age)}; promised: {duration(job.rpo)}).{broken}"
+    return f"{sentence}{clock_time(job.last_sync, zone)} ({distance(-age)}; promised: {duration(job.rpo)}).{broken}"
+
+
+def guest_of(job: Subject) -> str:
+    """``guest 100 web``; a removed job has only its number left."""
+    return f"guest {job.guest} {one_line(job.guest_name)}".rstrip()
+
+
+def _short_guest(job: Subject) -> str:
+    return f"Guest {job.guest} {shortened(one_line(job.guest_name))}".rstrip()
+
+
+def when(moment: float, now: float, zone: tzinfo) -> str:
+    """A time with its distance from now."""
+    return f"{clock_time(moment, zone)} ({distance(moment - now)})"
 
 
 def clock_time(moment: float, zone: tzinfo | None) -> str:
@@ -186,30 +160,22 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _subject(job_id: JobId, job: JobStatus | None, status: Status, zone: tzinfo | None) -> _Subject:
-    if job is None:
-        return _Subject(job_id, "", status.node, "its target", status.time, zone)
-    name = one_line(job.guest.name) if job.guest is not None else ""
-    return _Subject(job_id, name, one_line(job.source), one_line(job.job.target), status.time, zone)
-
-
 def shortened(node: str) -> str:
-    """A node's name, cut where it would push the rest of a title out of sight."""
+    """A name, cut where it would push the rest of a title out of sight."""
     return node if len(node) <= _NAME_SHOWN else f"{node[: _NAME_SHOWN - 1]}…"
 
 
-def _next_try(next_run: float | None, subject: _Subject) -> str:
+def _next_try(next_run: float | None, now: float, zone: tzinfo) -> str:
     if next_run is None:
         return "none is planned."
-    return subject.when(next_run) if next_run > subject.now else "now, as soon as its turn comes"
+    return when(next_run, now, zone) if next_run > now else "now, as soon as its turn comes"
 
 
-def foot(event_time: float, status: Status, zone: tzinfo | None) -> list[str]:
+def foot(notice: Notice, now: float, zone: tzinfo) -> list[str]:
     """The last lines of a message: whether it comes late, who sends it, and in which zone its times are."""
     lines = [""]
-    if status.time - event_time > LATE_AFTER:
-        happened = f"{clock_time(event_time, zone)} ({distance(event_time - status.time)})"
-        lines.append(f"This message comes late: it happened {happened}.")
-    zone_name = datetime.fromtimestamp(status.time, UTC).astimezone(zone).tzname()
-    lines.append(f"Sent by zsr on {one_line(status.node)}; times are in {zone_name}.")
+    if now - notice.time > LATE_AFTER:
+        lines.append(f"This message comes late: it happened {when(notice.time, now, zone)}.")
+    zone_name = datetime.fromtimestamp(now, UTC).astimezone(zone).tzname()
+    lines.append(f"Sent by zsr on {one_line(notice.node)}; times are in {zone_name}.")
     return lines

@@ -1,7 +1,7 @@
 """What the plugin remembers in ``state.db``: per target its place in the journal, its outbox, and the counters.
 
 One key per target: that a batch of events became messages, or that one of them was sent, is one write, and a crash
-cannot fall between the two halves of either.
+cannot fall between the two halves of either. What became of a message is kept under a key of its own, in that write.
 """
 
 from __future__ import annotations
@@ -9,20 +9,52 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from alerts import policy
+from alerts.outbox import Entry, entry_json, entry_of
 from alerts.policy import Held, Incident, Telling
+from alerts.watching import Alarm
 from replicator.events import RunFailed, RunSucceeded
 from replicator.journal import from_json, to_json
 from replicator.plugins import Memory
 
 COUNTERS = "counters"
-"""Key of the counters, JSON ``{"<target>": {"success": n, "failure": n}}``; the exporter reads it."""
+"""Key of the counters, JSON ``{"<target>": {"success": n, ...}}`` by outcome; the exporter reads it."""
+OUTCOMES = ("success", "failure", "undelivered")
+"""Attempts that succeeded and that failed, and messages that were given up."""
+KEPT = 200
+"""So many messages of a target are remembered after they were sent or given up."""
+RESEND = "resend/"
+"""Keys that begin so, and go on like ``mail-17``, ask for a message to be sent again."""
 
 _TARGETS = "targets"
 _LOG = logging.getLogger(__name__)
+
+
+class Fate(StrEnum):
+    """What became of a message."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message in the log: its target, and when its fate was sealed (unix time; None while it is pending)."""
+
+    target: str
+    entry: Entry
+    fate: Fate
+    at: float | None
+
+    @property
+    def name(self) -> str:
+        """What ``zsr notify resend`` calls it."""
+        return f"{self.target}-{self.entry.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +65,51 @@ class TargetNotes:
         cursor: the last event of the journal that was folded into messages or needs none.
         memory: what is remembered of jobs once all of the outbox is sent.
         outbox: the messages to send, oldest first.
+        alarms: what it was told of that is not in the journal.
+        reminded, digested: up to when reminders and digests were made, unix time; 0: never.
+        following: the number of the next message.
+        dead: the thread in which the other targets were told that this one takes nothing; empty while it does.
+        unsent: messages that an earlier version was about to send.
     """
 
     cursor: int
     memory: policy.Memory = field(default_factory=policy.Memory)
-    outbox: tuple[Telling, ...] = ()
+    outbox: tuple[Entry, ...] = ()
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    reminded: float = 0.0
+    digested: float = 0.0
+    following: int = 1
+    dead: str = ""
+    unsent: tuple[Telling, ...] = ()
 
 
 def load_notes(memory: Memory, target: str) -> TargetNotes | None:
     """The notes of a target; None if there are none yet, or if they are damaged (said in the log)."""
-    text = memory.get(_key(target))
+    text = memory.get(key_of(target))
     if text is None:
         return None
     try:
         data = json.loads(text)
         incidents = {job: _incident(fields) for job, fields in data["incidents"].items()}
         held = {node: tuple(_held(fields) for fields in waiting) for node, waiting in data.get("held", {}).items()}
-        outbox = tuple(_telling(fields) for fields in data.get("outbox", ()))
-        return TargetNotes(int(data["cursor"]), policy.Memory(incidents, held), outbox)
+        return TargetNotes(
+            cursor=int(data["cursor"]),
+            memory=policy.Memory(incidents, held),
+            outbox=tuple(entry_of(fields) for fields in data.get("entries", ())),
+            alarms={name: Alarm(**fields) for name, fields in data.get("alarms", {}).items()},
+            reminded=float(data.get("reminded", 0.0)),
+            digested=float(data.get("digested", 0.0)),
+            following=int(data.get("following", 1)),
+            dead=str(data.get("dead", "")),
+            unsent=tuple(_telling(fields) for fields in data.get("outbox", ())),
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         _LOG.error("The notes of notification target '%s' are damaged; it begins anew with the next event.", target)
         return None
 
 
-def save_notes(memory: Memory, target: str, notes: TargetNotes) -> None:
-    """Write the notes of a target; durable when this returns."""
+def notes_json(notes: TargetNotes) -> str:
+    """The notes of a target, as they are kept under `key_of` it; those of an earlier version must be sent first."""
     data = {
         "cursor": notes.cursor,
         "incidents": {job: _fields(incident) for job, incident in notes.memory.incidents.items()},
@@ -65,52 +117,88 @@ def save_notes(memory: Memory, target: str, notes: TargetNotes) -> None:
             node: [[_event_fields(each.number, each.event), _fields(each.incident)] for each in waiting]
             for node, waiting in notes.memory.held.items()
         },
-        "outbox": [_telling_fields(telling) for telling in notes.outbox],
+        "entries": [entry_json(entry) for entry in notes.outbox],
+        "alarms": {name: asdict(alarm) for name, alarm in notes.alarms.items()},
+        "reminded": notes.reminded,
+        "digested": notes.digested,
+        "following": notes.following,
+        "dead": notes.dead,
     }
-    memory.put(_key(target), json.dumps(data))
+    return json.dumps(data)
+
+
+def record_notes(target: str, entry: Entry, fate: Fate, at: float) -> dict[str, str | None]:
+    """The notes that a message's fate makes, and that it pushes out."""
+    data = {"entry": entry_json(entry), "fate": str(fate), "at": at}
+    return {_log_key(target, entry.number - KEPT): None, _log_key(target, entry.number): json.dumps(data)}
+
+
+def find_record(memory: Memory, target: str, number: int) -> Record | None:
+    """A message that was sent or given up, if it is still remembered."""
+    text = memory.get(_log_key(target, number))
+    return None if text is None else _record(target, text)
+
+
+def load_log(memory: Memory) -> list[Record]:
+    """All messages that are remembered, newest first; damaged ones are left out."""
+    found = []
+    for key, text in memory.items("sent/").items():
+        record = _record(key.split("/")[1], text)
+        if record is not None:
+            found.append(record)
+    for key in memory.items("target/"):
+        target = key.removeprefix("target/")
+        notes = load_notes(memory, target)
+        found += [Record(target, entry, Fate.PENDING, None) for entry in (notes.outbox if notes else ())]
+    return sorted(found, key=lambda record: (record.entry.since, record.target, record.entry.number), reverse=True)
+
+
+def _record(target: str, text: str) -> Record | None:
+    try:
+        data = json.loads(text)
+        return Record(target, entry_of(data["entry"]), Fate(data["fate"]), float(data["at"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def forget_absent_targets(memory: Memory, active: Iterable[str]) -> None:
     """Drop the notes of targets that are gone or switched off.
 
-    A target that comes back after a month must not be sent the month.
+    A target that comes back after a month must not be sent the month. What was sent through it stays in the log.
     """
     names = sorted(active)
-    before = _load_json(memory, _TARGETS)
-    for name in before if isinstance(before, list) else []:
-        if isinstance(name, str) and name not in names:
-            memory.put(_key(name), None)
-    memory.put(_TARGETS, json.dumps(names))
+    gone = [key for key in memory.items("target/") if key.removeprefix("target/") not in names]
+    memory.put_all({**dict.fromkeys(gone), _TARGETS: None})
 
 
 class Counters:
-    """How many messages each target took, and how many attempts failed; kept over restarts, all targets from 0."""
+    """How many messages each target took, attempts failed and messages were given up; kept over restarts."""
 
     def __init__(self, memory: Memory, targets: Iterable[str]) -> None:
-        self._memory = memory
         before = _load_json(memory, COUNTERS)
         known = before if isinstance(before, dict) else {}
         self._counts = {name: _counts(known.get(name)) for name in targets}
-        self._save()
+        memory.put_all(self.notes())
 
-    def add(self, target: str, *, success: bool) -> None:
-        """Count one attempt."""
-        self._counts[target]["success" if success else "failure"] += 1
-        self._save()
+    def add(self, target: str, outcome: str) -> dict[str, str | None]:
+        """Count one of `OUTCOMES`; the notes that it makes."""
+        self._counts[target][outcome] += 1
+        return self.notes()
 
-    def _save(self) -> None:
-        self._memory.put(COUNTERS, json.dumps(self._counts))
+    def notes(self) -> dict[str, str | None]:
+        """The counters as they are kept."""
+        return {COUNTERS: json.dumps(self._counts)}
 
 
 def _fields(incident: Incident | None) -> list[object] | None:
-    return None if incident is None else [incident.told, incident.synced, incident.node]
+    return None if incident is None else [incident.told, incident.synced, incident.node, incident.thread]
 
 
 def _incident(fields: list[Any]) -> Incident:
-    told, synced, *node = fields  # notes of before there were nodes' troubles have two
+    told, synced, *names = fields  # notes of before there were nodes' troubles, or threads, have fewer
     if any(not isinstance(moment, int | float | None) for moment in (told, synced)):
         raise ValueError(f"no times: {fields}")
-    return Incident(told, synced, *map(str, node))
+    return Incident(told, synced, *map(str, names))
 
 
 def _event_fields(number: int, event: RunFailed | RunSucceeded) -> list[object]:
@@ -132,15 +220,6 @@ def _held(fields: list[Any]) -> Held:
     return Held(number, event, _incident(fields[1]))
 
 
-def _telling_fields(telling: Telling) -> dict[str, object]:
-    return {
-        "events": [_event_fields(number, event) for number, event in telling.events],
-        "incidents": {job: _fields(incident) for job, incident in telling.incidents.items()},
-        "node": telling.node,
-        "along": list(telling.along),
-    }
-
-
 def _telling(data: Mapping[str, Any]) -> Telling:
     events = tuple(_event(fields) for fields in data["events"])
     incidents = {job: None if fields is None else _incident(fields) for job, fields in data["incidents"].items()}
@@ -149,7 +228,7 @@ def _telling(data: Mapping[str, Any]) -> Telling:
 
 def _counts(known: object) -> dict[str, int]:
     values = known if isinstance(known, dict) else {}
-    return {key: int(value) if isinstance(value := values.get(key), int) else 0 for key in ("success", "failure")}
+    return {key: int(value) if isinstance(value := values.get(key), int) else 0 for key in OUTCOMES}
 
 
 def _load_json(memory: Memory, key: str) -> object:
@@ -160,5 +239,10 @@ def _load_json(memory: Memory, key: str) -> object:
     return loaded
 
 
-def _key(target: str) -> str:
+def key_of(target: str) -> str:
+    """Where the notes of a target are kept."""
     return f"target/{target}"
+
+
+def _log_key(target: str, number: int) -> str:
+    return f"sent/{target}/{number:09d}"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import NAMESPACE_URL, uuid5
 
+from alerts.channel import Sent
 from alerts.channels.http import Request, exchange
 from alerts.secrets import Secret
-from alerts.sender import Sent
 from replicator.events import Event, RunFailed, RunStarted, RunSucceeded
 from replicator.jobs import JobId
 from replicator.plugins import Core

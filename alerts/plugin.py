@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 
-from alerts.delivery import GATHER, Delivery, Desk, Sleep
+from alerts.apprise_channel import AppriseChannel
+from alerts.channel import Channel
+from alerts.delivery import GATHER, Delivery
+from alerts.desk import Desk, Sleep
 from alerts.notes import Counters, forget_absent_targets
-from alerts.redaction import guarded_logs, secrets_of
+from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
 from alerts.sender import SEND_LIMIT, Sender, known_scheme, make_service
 from alerts.targets import Target, read_targets
+from replicator.notes import READ_TO
 from replicator.plugins import Core, Problem
+from replicator.zones import local_zone
 
 RESTART_PAUSE = 60.0
 """Seconds until a target's delivery is taken up again after an unexpected error."""
+
+Channels = Callable[[Target, RedactingFilter, Desk], Channel | None]
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +37,7 @@ class AlertsPlugin:
         gather: seconds after a failure in which others with the same cause come into the same message.
         zone: zone of the times in messages; None is this machine's.
         environ: where ``url_env`` is looked up; None is the process's environment.
+        channels: makes the way to a target, or says in the log why there is none; None is apprise.
     """
 
     section = "notify"
@@ -42,12 +50,14 @@ class AlertsPlugin:
         gather: float = GATHER,
         zone: tzinfo | None = None,
         environ: Mapping[str, str] | None = None,
+        channels: Channels | None = None,
     ) -> None:
         self._sleep = sleep
         self._send_limit = send_limit
         self._gather = gather
         self._zone = zone
         self._environ = os.environ if environ is None else environ
+        self._channels: Channels = channels or self._apprise
 
     def check(self, settings: object) -> list[Problem]:
         """All that is wrong with the section; shows of a URL at most its scheme. Reads files, sends nothing."""
@@ -67,20 +77,28 @@ class AlertsPlugin:
             memory=memory,
             counters=Counters(memory, [target.name for target in targets]),
             sleep=self._sleep,
-            zone=self._zone,
+            zone=self._zone or core.status().timezone or local_zone(),
             gather=self._gather,
         )
         with guarded_logs(all_secrets(targets)) as guard:
+            deliveries = [
+                (target.name, Delivery(target.name, channel, desk, target.route))
+                for target in active
+                if (channel := self._channels(target, guard, desk)) is not None
+            ]
+            if not deliveries:
+                memory.put(READ_TO, None)  # nobody reads the journal
             async with asyncio.TaskGroup() as group:
-                for target in active:
-                    service = make_service(target)
-                    if service is None:
-                        _LOG.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
-                        continue
-                    sender = Sender(service, guard, limit=self._send_limit)
-                    delivery = Delivery(target.name, sender, desk)
-                    group.create_task(self._keep_delivering(target.name, delivery), name=f"notify {target.name}")
+                for name, delivery in deliveries:
+                    group.create_task(self._keep_delivering(name, delivery), name=f"notify {name}")
                 await asyncio.Event().wait()
+
+    def _apprise(self, target: Target, guard: RedactingFilter, desk: Desk) -> Channel | None:
+        service = make_service(target)
+        if service is None:
+            _LOG.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
+            return None
+        return AppriseChannel(Sender(service, guard, limit=self._send_limit), lambda: desk.now, desk.zone)
 
     async def _keep_delivering(self, name: str, delivery: Delivery) -> None:
         while True:

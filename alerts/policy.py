@@ -1,9 +1,10 @@
-"""What deserves a message: failures 1, 2 and 3 of a job, then one a day, and the all-clear; one message for one cause.
+"""What of the journal deserves a message: failures by a ladder, and the all-clear; one message for one cause.
 
 The journal's events are folded in batches. Failures of one batch with one cause (target node and class) are one
 message. Where the cause is the node itself (it does not answer, or lets nobody in), jobs that fail later join the
 trouble that was told already, and the all-clear waits until none of them fails any more: a dead node with 200 jobs is
-one message, and one when it is back. Pure; what is remembered is small, durable, and so holds over restarts.
+one message, and one when it is back. What goes on after the ladder is told once a day (`alerts.reminding`). Pure; what
+is remembered is small, durable, and so holds over restarts.
 """
 
 from __future__ import annotations
@@ -14,10 +15,6 @@ from dataclasses import dataclass, field, replace
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunFailed, RunSucceeded
 
-EACH_UP_TO = 3
-"""Failures in a row that are told one by one."""
-REPEAT_AFTER = 24 * 3600.0
-"""Seconds after a job's last message until the next one, while it goes on failing."""
 NODE_WIDE = frozenset({ErrorClass.NETWORK, ErrorClass.AUTH})
 """Classes of error whose cause is the target node, so that all jobs to it have it."""
 
@@ -30,11 +27,13 @@ class Incident:
         told: time of the event that the last message told of; None while none was delivered.
         synced: last sync before the failures began; None if there never was one.
         node: the target node whose trouble it is; empty where it is the job's own.
+        thread: the same for all jobs and messages that hang together.
     """
 
     told: float | None = None
     synced: float | None = None
     node: str = ""
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,14 @@ class Telling:
         incidents: what was remembered of each job before, by job id; jobs that join are in it, too.
         node: the node whose trouble it is; empty where it is the jobs' own.
         along: other jobs that are in the same trouble, by job id.
+        thread: of its incidents.
     """
 
     events: tuple[tuple[int, RunFailed | RunSucceeded], ...]
     incidents: Mapping[str, Incident | None]
     node: str = ""
     along: tuple[str, ...] = ()
+    thread: str = ""
 
     @property
     def is_failure(self) -> bool:
@@ -75,12 +76,17 @@ class Memory:
     held: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
 
 
+Due = Callable[[int, bool], bool]
+"""Whether a failure is told: its place in the row, and whether anything was told of its job since it fails."""
+
+
 @dataclass(slots=True)
 class Fold:
     """A batch of events on its way into messages. ``tellings`` come in the order in which they are to be sent."""
 
     target_of: Callable[[str], str]
     going_on: Collection[str]
+    due: Due
     incidents: dict[str, Incident]
     held: dict[str, list[Held]]
     tellings: list[Telling] = field(default_factory=list)
@@ -109,26 +115,27 @@ class Fold:
         self._take_out(job)
         others = {name: other for name, other in self.incidents.items() if node and other.node == node and name != job}
         told = max((other.told for other in others.values() if other.told is not None), default=None)
-        if others and told is not None and not _old(event.time, told):
+        if others and told is not None:
             self._add(number, event, job, before, node)
-            self.incidents[job] = replace(known, told=told)
+            thread = next((other.thread for other in others.values() if other.thread), "")
+            self.incidents[job] = replace(known, told=told, thread=known.thread or thread)
             return
-        due = _old(event.time, known.told) if others else _due(event, known)
-        if not due:
+        if not self.due(event.consecutive, known.told is not None):
             self.incidents[job] = known
             return
-        self._join(number, event, job, before, node, tuple(others))
-        self.incidents[job] = replace(known, told=event.time)
-        for name, other in others.items():  # a repeat tells of all of them
-            self.incidents[name] = replace(other, told=event.time)
+        threads = [each.thread for each in (known, *others.values()) if each.thread]
+        thread = self._join(number, event, job, before, node, tuple(others), next(iter(threads), str(number)))
+        self.incidents[job] = replace(known, told=event.time, thread=known.thread or thread)
+        for name, other in others.items():  # they are in its message, too
+            self.incidents[name] = replace(other, told=event.time, thread=other.thread or thread)
 
     def _succeeded(self, number: int, event: RunSucceeded, job: str) -> None:
         before = self.incidents.pop(job, None)
         if before is None or not before.node:
-            if event.recovered_after:
-                self._join(number, event, job, before, "", ())
+            if before is not None and before.told is not None:
+                self._join(number, event, job, before, "", (), before.thread)
             return
-        if event.recovered_after:
+        if before.told is not None:
             self.held.setdefault(before.node, []).append(Held(number, event, before))
         self._all_clear(before.node)
 
@@ -153,7 +160,8 @@ class Fold:
             del self.incidents[job]
         waiting = self.held.pop(node)
         events = tuple((each.number, each.event) for each in waiting)
-        self.tellings.append(Telling(events, {str(each.event.job): each.incident for each in waiting}, node))
+        incidents = {str(each.event.job): each.incident for each in waiting}
+        self.tellings.append(Telling(events, incidents, node, (), waiting[0].incident.thread))
 
     def _join(
         self,
@@ -163,22 +171,27 @@ class Fold:
         before: Incident | None,
         node: str,
         along: tuple[str, ...],
-    ) -> None:
-        """Tell of an event, with others of this batch that have the same cause where there are any."""
-        if not self._add(number, event, job, before, node):
-            self.tellings.append(Telling(((number, event),), {job: before}, node, along))
+        thread: str,
+    ) -> str:
+        """Tell of an event, with others of this batch that have the same cause where there are any; its thread."""
+        joined = self._add(number, event, job, before, node)
+        if joined is None:
+            self.tellings.append(Telling(((number, event),), {job: before}, node, along, thread))
+        return thread if joined is None else joined
 
-    def _add(self, number: int, event: RunFailed | RunSucceeded, job: str, before: Incident | None, node: str) -> bool:
-        """Put an event to a message of this batch that is about the same cause, if there is one."""
+    def _add(
+        self, number: int, event: RunFailed | RunSucceeded, job: str, before: Incident | None, node: str
+    ) -> str | None:
+        """Put an event to a message of this batch that is about the same cause, if there is one; its thread."""
         for index in range(len(self.tellings) - 1, -1, -1):
             telling = self.tellings[index]
             if job in telling.incidents:
-                return False  # what follows it is another message
+                return None  # what follows it is another message
             if self._is_same(telling, event, job, node):
                 events, incidents = (*telling.events, (number, event)), {**telling.incidents, job: before}
                 self.tellings[index] = replace(telling, events=events, incidents=incidents)
-                return True
-        return False
+                return telling.thread
+        return None
 
     def _is_same(self, telling: Telling, event: RunFailed | RunSucceeded, job: str, node: str) -> bool:
         _, first = telling.events[0]
@@ -196,6 +209,7 @@ def fold(
     *,
     target_of: Callable[[str], str],
     going_on: Collection[str],
+    due: Due,
 ) -> tuple[tuple[Telling, ...], Memory]:
     """What a batch of the journal's events tells, and what is remembered when all of it was told.
 
@@ -204,9 +218,10 @@ def fold(
         memory: what was remembered before them.
         target_of: the node that a job replicates to, by job id; empty where it is not known.
         going_on: the jobs that are there and not switched off, by id; an all-clear waits for no others.
+        due: the ladder.
     """
     held = {node: list(waiting) for node, waiting in memory.held.items()}
-    work = Fold(target_of, going_on, dict(memory.incidents), held)
+    work = Fold(target_of, going_on, due, dict(memory.incidents), held)
     for number, event in events:
         work.take(number, event)
     work.close()
@@ -214,15 +229,18 @@ def fold(
     return tuple(work.tellings), after
 
 
-def dropped(telling: Telling, memory: Memory) -> Memory:
-    """What is remembered when a message was given up: its jobs, and those that joined it, count as not told by it."""
-    if not telling.is_failure:
-        return memory
+def untold(before: Mapping[str, float | None], node: str, memory: Memory) -> Memory:
+    """What is remembered when a message of failures was given up, or is not wanted: its jobs count as not told by it.
+
+    Args:
+        before: when each of its jobs was told of last before it.
+        node: the node whose trouble it told of, if it did; jobs that joined it later count as not told, too.
+        memory: what is remembered now.
+    """
     incidents = dict(memory.incidents)
     for job, incident in memory.incidents.items():
-        before = telling.incidents.get(job)
-        if job in telling.incidents or (telling.node and incident.node == telling.node):
-            incidents[job] = replace(incident, told=None if before is None else before.told)
+        if job in before or (node and incident.node == node):
+            incidents[job] = replace(incident, told=before.get(job))
     return replace(memory, incidents=incidents)
 
 
@@ -239,12 +257,3 @@ def deserves_a_look(events: Sequence[tuple[int, Event]]) -> float | None:
         if isinstance(event, RunFailed) or (isinstance(event, RunSucceeded) and event.recovered_after):
             return event.time
     return None
-
-
-def _due(event: RunFailed, incident: Incident) -> bool:
-    return event.consecutive <= EACH_UP_TO or _old(event.time, incident.told)
-
-
-def _old(now: float, told: float | None) -> bool:
-    """Whether a day has passed since the last message; a clock that was set back must not keep a job silent."""
-    return told is None or not 0 <= now - told < REPEAT_AFTER

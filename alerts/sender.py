@@ -12,13 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 
 import apprise
 from apprise.apprise import N_MGR
 from apprise.plugins.email.base import NotifyEmail
 
+from alerts.channel import SendStatus, Sent
 from alerts.diagnosis import diagnose
 from alerts.messages import Kind, Message
 from alerts.redaction import RedactingFilter
@@ -32,34 +31,6 @@ _TYPES = {
     Kind.RECOVERED: apprise.NotifyType.SUCCESS,
     Kind.TEST: apprise.NotifyType.INFO,
 }
-
-
-class SendStatus(StrEnum):
-    """How one attempt ended. A time-out may still deliver later; it counts as failed."""
-
-    DELIVERED = "ok"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One attempt: how it ended, why (a sentence without secrets, empty when delivered) and its seconds.
-
-    ``permanent``: the receiver refused it for good, so that trying again helps only when somebody changes something.
-    ``retry_after``: seconds that it asks to be left alone, where it says so.
-    """
-
-    status: SendStatus
-    reason: str
-    seconds: float
-    permanent: bool = False
-    retry_after: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the message arrived."""
-        return self.status is SendStatus.DELIVERED
 
 
 class Sender:
@@ -82,7 +53,7 @@ class Sender:
             if not attempt.done():
                 return Sent(SendStatus.TIMEOUT, "The attempt before still hangs.", 0.0)
             self._unfinished = None
-            if attempt.result().ok and _same(about, message):
+            if attempt.result().ok and about.key == message.key:
                 return attempt.result()
         attempt = in_thread(lambda: self._attempt(message))
         self._unfinished = (message, attempt)
@@ -94,13 +65,6 @@ class Sender:
             return Sent(SendStatus.TIMEOUT, reason, self._limit)
         self._unfinished = None
         return sent
-
-    async def arrives_after_all(self, event: int, grace: float) -> bool:
-        """Whether the cancelled attempt to tell of an event gets through within some seconds."""
-        if self._unfinished is None or self._unfinished[0].event != event:
-            return False
-        done, _ = await asyncio.wait({self._unfinished[1]}, timeout=grace)
-        return any(attempt.result().ok for attempt in done)
 
     def _attempt(self, message: Message) -> Sent:
         return deliver(self._service, self._guard, message.title, message.body, _TYPES[message.kind])
@@ -168,11 +132,6 @@ def known_scheme(url: str) -> str:
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     known: Container[str] = N_MGR
     return scheme if scheme in {"http", "https"} or scheme in known else ""
-
-
-def _same(one: Message, other: Message) -> bool:
-    """Whether two messages tell of the same thing; the text may differ, because it says how long ago things were."""
-    return (one.kind, one.job, one.event) == (other.kind, other.job, other.event)
 
 
 def in_thread(call: Callable[[], Sent]) -> asyncio.Future[Sent]:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alerts.routes import ROUTE_KEYS, Route, read_route
 from replicator.plugins import Problem
 
-KEYS = ("name", "url", "url_file", "url_env", "enabled")
+KEYS = ("name", "url", "url_file", "url_env", "enabled", *ROUTE_KEYS)
 SOURCES = ("url", "url_file", "url_env")
 LONGEST_NAME = 40
 """Characters of a target's name; it is a metric label."""
@@ -28,13 +29,14 @@ _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Target:
     """One place messages are sent to; ``url`` is left out of the repr because it is a secret.
 
-    ``key`` is the setting that the URL comes from, like ``0.url_file``.
+    ``key`` is the setting that the URL comes from, like ``0.url_file``; ``route`` says what it is told, and when.
     """
 
     name: str
     url: str = field(repr=False)
     enabled: bool = True
     key: str = "url"
+    route: Route = field(default_factory=Route)
 
 
 def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
@@ -56,6 +58,8 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
             problems.append(Problem(f"{index}", type(table).__name__, "a table with name and url"))
             continue
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
+        route, wrong = read_route(f"{index}", table)
+        found += wrong
         url = ""
         try:
             url = _url(index, table, environ)
@@ -64,7 +68,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         problems += found
         if not found:
             source = next(source for source in SOURCES if source in table)
-            targets.append(Target(table["name"], url, table.get("enabled", True), f"{index}.{source}"))
+            targets.append(Target(table["name"], url, table.get("enabled", True), f"{index}.{source}", route))
     return tuple(targets), tuple(problems)
 
 

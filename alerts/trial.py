@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.channel import SendStatus, Sent
 from alerts.messages import Message, sample_message
 from alerts.plugin import all_secrets
 from alerts.redaction import RedactingFilter, guarded_logs
-from alerts.sender import Sender, SendStatus, Sent, known_scheme, make_service
+from alerts.sender import Sender, known_scheme, make_service
 from alerts.targets import Target
 
 TRIAL_LIMIT = 30.0

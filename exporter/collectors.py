@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 NOTIFY_SECTION = "notify"
 COUNTERS_KEY = "counters"
-NOTIFICATION_OUTCOMES = ("success", "failure")
+NOTIFICATION_OUTCOMES = ("success", "failure", "undelivered")
 
 
 class MalformedNotesError(ValueError):

@@ -7,9 +7,11 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from replicator.events import Event
-from replicator.jobs import Outcome
-from replicator.plugins import RunHistogram, Status
-from replicator.state import PluginMemory, State
+from replicator.history import histories
+from replicator.jobs import JobId, Outcome
+from replicator.notes import PluginMemory
+from replicator.plugins import JobHistory, RunHistogram, Status
+from replicator.state import State
 
 _BOUNDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, float("inf"))
 _ASK_AGAIN = 5.0
@@ -43,6 +45,14 @@ class CoreView:
     def last_event(self) -> int:
         """See `Core.last_event`."""
         return self._state.last_event()
+
+    def first_event(self) -> int:
+        """See `Core.first_event`."""
+        return self._state.first_event()
+
+    async def history(self, begin: float, end: float) -> dict[JobId, JobHistory]:
+        """See `Core.history`."""
+        return await asyncio.to_thread(histories, self._state, begin, end)
 
     def memory(self, plugin: str) -> PluginMemory:
         """See `Core.memory`."""

@@ -341,6 +341,7 @@ class Daemon:
             pools=survey.pools,
             clock_skew=self._nodes.clock_skew,
             source_snapshots=survey.marks,
+            timezone=self._settings.timezone,
         )
 
     def _due(self, now: float) -> Iterator[tuple[float, Planned]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -94,6 +95,16 @@ class HeldReplica:
     used: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobHistory:
+    """What a job's runs of a time came to; cancelled ones do not count. ``slowest`` is the longest run's seconds."""
+
+    runs: int
+    failures: int
+    sent_bytes: int
+    slowest: float
+
+
 class PoolRole(StrEnum):
     """What zsr does with a pool of this node: replicates from it, receives into it, or both."""
 
@@ -125,6 +136,7 @@ class Status:
         clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
         source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
             None where that is not known.
+        timezone: this node's, as its settings say; None: the machine's.
     """
 
     time: float
@@ -147,6 +159,7 @@ class Status:
     pools: tuple[PoolSpace, ...] = ()
     clock_skew: Mapping[str, float] = field(default_factory=dict)
     source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
+    timezone: tzinfo | None = None
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """The status of one job, or None if there is no such job on this node."""
@@ -154,13 +167,23 @@ class Status:
 
 
 class Memory(Protocol):
-    """A plugin's own durable notes in ``state.db``; keys and values are strings."""
+    """A plugin's own durable notes in ``state.db``; keys and values are strings.
+
+    A plugin that reads the journal notes under `replicator.notes.READ_TO` the number of the last event that it needs no
+    more; what comes after it is kept for it, up to a hundred thousand events.
+    """
 
     def get(self, key: str) -> str | None:
         """The value of a key, or None."""
 
+    def items(self, prefix: str) -> dict[str, str]:
+        """The notes whose keys begin with a text, in the order of the keys."""
+
     def put(self, key: str, value: str | None) -> None:
         """Write a value (None: forget the key); durable when this returns."""
+
+    def put_all(self, notes: Mapping[str, str | None]) -> None:
+        """Write many notes (None: forget the key), all of them or none; durable when this returns."""
 
 
 class Core(Protocol):
@@ -174,6 +197,12 @@ class Core(Protocol):
 
     def last_event(self) -> int:
         """The number of the journal's newest event (0 when it is empty)."""
+
+    def first_event(self) -> int:
+        """The number of the journal's oldest event that is kept (0 when it is empty)."""
+
+    async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
+        """What the runs that ended in a time came to, by job; only those that are remembered (``[history]``)."""
 
     def memory(self, plugin: str) -> Memory:
         """The durable notes of a plugin."""

@@ -22,8 +22,12 @@ from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunSta
 from replicator.files import file_error
 from replicator.jobs import Failure, JobId, JobState, Outcome, Synced
 from replicator.journal import KINDS, from_json, to_json
+from replicator.notes import READ_TO, PluginMemory
 
-_JOURNAL_KEPT = 10_000
+JOURNAL_KEPT = 10_000
+"""So many events are kept for whoever wants to look back ..."""
+JOURNAL_MOST = 100_000
+"""... and so many for a plugin that has not read them: one that is gone for good must not fill the disk."""
 _AT_A_TIME = 500
 _DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
 
@@ -102,7 +106,7 @@ class State:
             self._db.close()
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it or nothing."""
         with self._lock:
             try:
@@ -117,7 +121,8 @@ class State:
             except sqlite3.Error as error:
                 raise as_zsr_error(error, None) from error
 
-    def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """The rows that a query finds."""
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
@@ -128,14 +133,14 @@ class State:
 
     def ensure_job(self, job: JobId, now: float) -> None:
         """Begin to remember a job; nothing changes if it is known."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), now))
 
     def jobs(self) -> dict[JobId, JobState]:
         """The state of every job that is remembered; the very same object as the last time where nothing changed."""
         with self._lock:
             # Both say nothing but whether anybody wrote since: other connections (the first), this one (the second).
-            version = self._rows("PRAGMA data_version")[0][0], self._db.total_changes
+            version = self.rows("PRAGMA data_version")[0][0], self._db.total_changes
             if version != self._known_at:
                 self._known = self._read_jobs()
                 self._known_at = version
@@ -144,7 +149,7 @@ class State:
     def _read_jobs(self) -> dict[str, tuple[JobId, tuple[object, ...], JobState]]:
         """The jobs by name, with the row of each; row by row, so that of thousands none but a changed one stays."""
         errors: dict[str, list[tuple[ErrorClass, int]]] = {}
-        for row in self._rows("SELECT job, class, count FROM job_errors ORDER BY class"):
+        for row in self.rows("SELECT job, class, count FROM job_errors ORDER BY class"):
             errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
         read = {}
         try:
@@ -161,9 +166,9 @@ class State:
 
     def job(self, job: JobId) -> JobState | None:
         """The state of one job, or None if it is not remembered."""
-        errors = self._rows("SELECT class, count FROM job_errors WHERE job = ? ORDER BY class", str(job))
+        errors = self.rows("SELECT class, count FROM job_errors WHERE job = ? ORDER BY class", str(job))
         counts = tuple((ErrorClass(row["class"]), row["count"]) for row in errors)
-        rows = self._rows("SELECT * FROM job_state WHERE job = ?", str(job))
+        rows = self.rows("SELECT * FROM job_state WHERE job = ?", str(job))
         return _job_state(rows[0], counts) if rows else None
 
     def count_slots(self, wanted: dict[JobId, str | None], now: float) -> None:
@@ -172,11 +177,11 @@ class State:
         Where that changes, counting begins anew: slots of a time when the job was disabled, or had another schedule,
         were not missed.
         """
-        known = {row["job"]: row["slots_of"] for row in self._rows("SELECT job, slots_of FROM job_state")}
+        known = {row["job"]: row["slots_of"] for row in self.rows("SELECT job, slots_of FROM job_state")}
         changes = [(of, str(job)) for job, of in wanted.items() if str(job) in known and known[str(job)] != of]
         if not changes:
             return
-        with self._write() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE job_state SET slots_of = ?1, slots_from = CASE "
                 "WHEN ?1 IS NULL OR last_start = 0 THEN 0 WHEN slots_of IS NULL AND slots_from > 0 THEN slots_from "
@@ -186,18 +191,18 @@ class State:
 
     def schedule_now(self, job: JobId) -> None:
         """Make a job due at once: as if it had never been tried (failures stay counted)."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
     def set_synced(self, job: JobId, synced: Synced) -> None:
         """Remember what was proven to be on the target; durable when this returns."""
-        with self._write() as db:
+        with self.transaction() as db:
             row = (synced.last_sync, synced.last_set, str(job))
             db.execute("UPDATE job_state SET last_sync = ?, last_set = ? WHERE job = ?", row)
 
     def set_resume_pending(self, job: JobId, pending: bool) -> None:
         """Note whether a half-received state waits on the target."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE job_state SET resume_pending = ? WHERE job = ?", (pending, str(job)))
 
     def set_unreplicated(self, sizes: Mapping[JobId, int | None]) -> None:
@@ -210,14 +215,14 @@ class State:
             (size, str(job)) for job, size in sizes.items() if job in known and known[job].unreplicated_bytes != size
         ]
         for begin in range(0, len(rows), _AT_A_TIME):
-            with self._write() as db:
+            with self.transaction() as db:
                 db.executemany(
                     "UPDATE job_state SET unreplicated_bytes = ? WHERE job = ?", rows[begin : begin + _AT_A_TIME]
                 )
 
     def forget(self, job: JobId, now: float) -> None:
         """Forget a job with its history, and say in the journal that it is gone."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
             for table in ("runs", "job_errors", "job_state"):
                 db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
@@ -227,7 +232,7 @@ class State:
 
     def begin_run(self, job: JobId, start: float, *, owner: str, missed: int) -> int:
         """Record that a run has begun; ``owner`` names the process (see `replicator.processes`)."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), start))
             db.execute(
                 "UPDATE job_state SET last_try = ?, last_start = ?, slots_from = ?, missed_runs = missed_runs + ? "
@@ -255,7 +260,7 @@ class State:
         once. ``retention`` None keeps all history for now.
         """
         job = str(event.job)
-        with self._write() as db:
+        with self.transaction() as db:
             if db.execute("SELECT 1 FROM runs WHERE id = ? AND finish IS NULL", (event.run,)).fetchone() is None:
                 return
             match event:
@@ -290,16 +295,16 @@ class State:
 
     def interrupted_runs(self) -> list[RunRecord]:
         """Runs that have begun and not ended: going on now, or cut off by a kill or a power cut."""
-        return [_record(row) for row in self._rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
+        return [_record(row) for row in self.rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
 
     def runs(self, job: JobId, limit: int = 20) -> list[RunRecord]:
         """The newest runs of a job, newest first; -1: all of them."""
-        rows = self._rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
+        rows = self.rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
         return [_record(row) for row in rows]
 
     def log(self, run: int, lines: Sequence[tuple[float, str, str]]) -> None:
         """Add lines (time, level, text) to a run's log; not to that of a run which was forgotten with its job."""
-        with self._write() as db:
+        with self.transaction() as db:
             if db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is None:
                 return
             last = db.execute("SELECT coalesce(max(number), 0) FROM run_log WHERE run = ?", (run,)).fetchone()[0]
@@ -310,7 +315,7 @@ class State:
 
     def run_log(self, run: int, after: int = 0) -> list[LogLine]:
         """The lines of a run's log with a number above ``after``."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT number, time, level, text FROM run_log WHERE run = ? AND number > ? ORDER BY number", run, after
         )
         return [LogLine(*row) for row in rows]
@@ -320,7 +325,7 @@ class State:
     def events(self, after: int, limit: int = 500) -> list[tuple[int, Event]]:
         """The journal's events with a number above ``after``, oldest first."""
         marks = ", ".join("?" * len(KINDS))  # kinds that only a newer version knows are passed over
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT number, kind, body FROM journal WHERE number > ? AND kind IN ({marks}) ORDER BY number LIMIT ?",  # noqa: S608
             after,
             *KINDS,
@@ -330,41 +335,16 @@ class State:
 
     def last_event(self) -> int:
         """The number of the newest event, 0 if there never was one."""
-        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'journal'")
+        rows = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'journal'")
         return int(rows[0]["seq"]) if rows else 0
+
+    def first_event(self) -> int:
+        """The number of the oldest event that is kept, 0 if there is none."""
+        return int(self.rows("SELECT coalesce(min(number), 0) FROM journal")[0][0])
 
     def memory(self, plugin: str) -> PluginMemory:
         """The durable notes of a plugin."""
         return PluginMemory(self, plugin)
-
-    def note(self, plugin: str, key: str) -> str | None:
-        """A plugin's note, or None."""
-        rows = self._rows("SELECT value FROM memory WHERE plugin = ? AND key = ?", plugin, key)
-        return str(rows[0]["value"]) if rows else None
-
-    def set_note(self, plugin: str, key: str, value: str | None) -> None:
-        """Write or (None) forget a plugin's note."""
-        with self._write() as db:
-            if value is None:
-                db.execute("DELETE FROM memory WHERE plugin = ? AND key = ?", (plugin, key))
-            else:
-                db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (plugin, key, value))
-
-
-@dataclass(frozen=True, slots=True)
-class PluginMemory:
-    """A plugin's own drawer in ``state.db`` (`replicator.plugins.Memory`)."""
-
-    state: State
-    plugin: str
-
-    def get(self, key: str) -> str | None:
-        """The value of a key, or None."""
-        return self.state.note(self.plugin, key)
-
-    def put(self, key: str, value: str | None) -> None:
-        """Write a value (None: forget the key); durable when this returns."""
-        self.state.set_note(self.plugin, key, value)
 
 
 def _move_aside(path: Path) -> Path:
@@ -409,7 +389,15 @@ def _prune(db: sqlite3.Connection, job: str, now: float, retention: Retention) -
     gone = [(run,) for run in old if run not in newest]
     db.executemany("DELETE FROM run_log WHERE run = ?", gone)
     db.executemany("DELETE FROM runs WHERE id = ?", gone)
-    db.execute("DELETE FROM journal WHERE number <= (SELECT max(number) FROM journal) - ?", (_JOURNAL_KEPT,))
+    _prune_journal(db)
+
+
+def _prune_journal(db: sqlite3.Connection) -> None:
+    newest = db.execute("SELECT max(number) FROM journal").fetchone()[0]
+    read = db.execute("SELECT min(CAST(value AS INTEGER)) FROM memory WHERE key = ?", (READ_TO,)).fetchone()[0]
+    kept = newest - JOURNAL_KEPT
+    unread = kept if read is None else max(min(read, kept), newest - JOURNAL_MOST)
+    db.execute("DELETE FROM journal WHERE number <= ?", (unread,))
 
 
 def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:

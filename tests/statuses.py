@@ -16,6 +16,7 @@ from replicator.jobs import Failure, Guest, Job, JobCondition, JobId, JobState, 
 from replicator.plugins import (
     ConfigStatus,
     HeldReplica,
+    JobHistory,
     JobStatus,
     Memory,
     PoolRole,
@@ -224,6 +225,13 @@ class FakeMemory:
         else:
             self.notes[key] = value
 
+    def items(self, prefix: str) -> dict[str, str]:
+        return {key: self.notes[key] for key in sorted(self.notes) if key.startswith(prefix)}
+
+    def put_all(self, notes: Mapping[str, str | None]) -> None:
+        for key, value in notes.items():
+            self.put(key, value)
+
 
 class FakeCore:
     """A core that shows what a test sets: implements ``replicator.plugins.Core``.
@@ -236,6 +244,7 @@ class FakeCore:
         self.picture = picture or status()
         self.journal: list[Event] = []
         self.memories: dict[str, FakeMemory] = {}
+        self.histories: dict[JobId, JobHistory] = {}
         self._published = asyncio.Condition()
 
     def set_status(self, *jobs: JobStatus, now: float = NOW) -> None:
@@ -258,6 +267,12 @@ class FakeCore:
 
     def last_event(self) -> int:
         return len(self.journal)
+
+    def first_event(self) -> int:
+        return min(1, len(self.journal))
+
+    async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
+        return self.histories
 
     def memory(self, plugin: str) -> Memory:
         return self.memories.setdefault(plugin, FakeMemory())

@@ -12,11 +12,12 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from alerts.channel import SendStatus, Sent
 from alerts.channels.http import Request, exchange
 from alerts.document import moment
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.secrets import Secret, all_derived
-from alerts.sender import SEND_LIMIT, SendStatus, Sent
+from alerts.sender import SEND_LIMIT
 from alerts.words.render import Form
 from alerts.words.scribe import Scribe
 from replicator.plugins import Memory, Status

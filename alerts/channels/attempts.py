@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from alerts.sender import SendStatus, Sent, in_thread
+from alerts.channel import SendStatus, Sent
+from alerts.sender import in_thread
 
 
 class Attempts:

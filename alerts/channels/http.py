@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from alerts.channel import SendStatus, Sent
 from alerts.diagnosis import diagnose
 from alerts.redaction import redact
-from alerts.sender import SendStatus, Sent
 
 AGAIN = frozenset({408, 425, 429})
 """Client errors that may be none the next time."""

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 from alerts.messages import LATE_AFTER, clock_time, distance, duration, one_line, ordinal
 from alerts.notice import Notice, NoticeKind, Severity, Subject
-from alerts.policy import EACH_UP_TO
 from alerts.words.digest import digest_letter
 from alerts.words.letter import Fact, Letter, Reader, Row, Tone
 from alerts.words.links import links
 from alerts.words.titles import deed, guests, is_broken, title_of, whither
+
+EACH_UP_TO = 3
+"""Failures in a row that are told one by one by a route that says nothing else."""
 
 _BADGES = {
     NoticeKind.FAILED: "Failed",

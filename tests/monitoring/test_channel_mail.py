@@ -14,11 +14,11 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from alerts.channel import SendStatus
 from alerts.channels.mail import MailChannel
 from alerts.channels.mailto import mail_settings
 from alerts.notice import NoticeKind, Severity
 from alerts.redaction import secrets_of
-from alerts.sender import SendStatus
 from alerts.words.render import Renderer
 from alerts.words.samples import sample
 from alerts.words.scribe import Scribe

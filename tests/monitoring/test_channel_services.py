@@ -10,10 +10,11 @@ from datetime import UTC
 import apprise
 import pytest
 
+from alerts.channel import SendStatus
 from alerts.channels.services import AppriseChannel, notify_type
 from alerts.notice import NoticeKind
 from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
-from alerts.sender import SendStatus, make_service
+from alerts.sender import make_service
 from alerts.targets import Target
 from alerts.words.render import Renderer
 from alerts.words.samples import sample

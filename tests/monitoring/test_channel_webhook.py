@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from alerts.channel import SendStatus, Sent
 from alerts.channels.http import Request
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.notice import NoticeKind
 from alerts.secrets import Secret
-from alerts.sender import SendStatus, Sent
 from alerts.words.render import Renderer
 from alerts.words.samples import sample
 from alerts.words.scribe import Scribe

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.delivery import BACK_OFF
+from alerts.notes import load_log
+from alerts.outbox import BACK_OFF
 from alerts.plugin import AlertsPlugin
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, RunFailed, RunSucceeded
 from replicator.jobs import JobId
+from replicator.plugins import JobHistory
 from tests import statuses
 from tests.monitoring.mailserver import hanging_server
 from tests.monitoring.notify_clock import TestClock, WatchedMemory
@@ -99,9 +102,19 @@ async def settled(core: statuses.FakeCore, name: str = "hook") -> None:
             await memory.written.wait()
 
 
+async def written(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
+    """Wait until something holds, looking whenever notes are written."""
+    memory = core.memories["notify"]
+    assert isinstance(memory, WatchedMemory)
+    async with asyncio.timeout(20):
+        while not holds():
+            memory.written.clear()
+            await memory.written.wait()
+
+
 def _through(notes: dict[str, Any], last: int) -> bool:
     """Whether a target's notes say that it has read up to an event, and sent all."""
-    return notes["cursor"] >= last and not notes["outbox"]
+    return notes["cursor"] >= last and not notes["entries"]
 
 
 def counts(core: statuses.FakeCore) -> dict[str, dict[str, int]]:
@@ -121,7 +134,7 @@ async def test_a_failure_reaches_a_webhook_with_title_text_and_kind(
     assert hook.json["type"] == "failure"
 
 
-async def test_failures_one_to_three_then_one_a_day_then_the_all_clear(
+async def test_failures_one_to_three_then_the_all_clear(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     async with running(core, clock, target(hooks.port)):
@@ -129,7 +142,7 @@ async def test_failures_one_to_three_then_one_a_day_then_the_all_clear(
         await core.publish(recovered(statuses.NOW + HALF_HOUR * 52, 51))
         await settled(core)
     titles = [hook.json["title"] for hook in hooks.seen]
-    assert ["still fails" in title for title in titles] == [False, False, False, True, False]
+    assert ["failed" in title for title in titles] == [True, True, True, False]
     assert "well again" in titles[-1]
     assert "Failed runs: 51" in hooks.seen[-1].json["message"]
 
@@ -191,7 +204,7 @@ async def test_a_message_that_is_just_going_out_at_the_stop_is_noted_and_not_sen
     async with running(core, clock, target(hooks.port)):
         await settled(core)
     assert len(hooks.seen) == 1
-    assert counts(core)["hook"] == {"success": 1, "failure": 0}
+    assert counts(core)["hook"] == {"success": 1, "failure": 0, "undelivered": 0}
 
 
 async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
@@ -201,24 +214,28 @@ async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
     async with running(core, clock, target(hooks.port)):
         await core.publish(failed(1))
         await settled(core)
-    assert clock.slept == [*BACK_OFF, BACK_OFF[-1]]
+    assert sum(clock.slept) == sum([*BACK_OFF, BACK_OFF[-1]])
     assert len(hooks.accepted) == 1
-    assert counts(core)["hook"] == {"success": 1, "failure": 6}
+    assert counts(core)["hook"] == {"success": 1, "failure": 6, "undelivered": 0}
 
 
-async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_next_is_tried(
+async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_targets_are_told(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hooks.statuses = [500]
-    async with running(core, clock, target(hooks.port)):
-        await core.publish(failed(1))
-        await settled(core)
-        assert sum(clock.slept) == pytest.approx(24 * 3600, abs=3600)
-        hooks.statuses = [200]
-        await core.publish(failed(2, core.picture.time))
-        await settled(core)
+    async with webhook_server() as broken:
+        broken.statuses = [500]
+        async with running(core, clock, target(broken.port, "broken"), target(hooks.port)):
+            await core.publish(failed(1))
+            await written(core, lambda: counts(core)["broken"]["undelivered"] == 1)
+            assert sum(clock.slept) == pytest.approx(24 * 3600, abs=3600)
+            broken.statuses = [200]
+            await written(core, lambda: counts(core)["broken"]["success"] > 0)
+            await settled(core)
     assert any("GAVE UP" in record.message for record in caplog.records if record.levelno == logging.ERROR)
-    assert len(hooks.accepted) == 1
+    titles = [hook.json["title"] for hook in hooks.accepted]
+    assert "Notification target 'broken' has taken nothing for a day" in titles
+    assert titles[-1] == "Notification target 'broken' takes messages again"
+    assert titles.count(titles[-1]) == 1
 
 
 async def test_a_late_message_says_when_it_happened(
@@ -240,7 +257,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
         await core.publish(failed(1))
         await settled(core)
     assert [hook.path for hook in hooks.seen] == ["/hook", "/hook"]
-    assert counts(core)["hook"] == {"success": 1, "failure": 1}
+    assert counts(core)["hook"] == {"success": 1, "failure": 1, "undelivered": 0}
 
 
 async def test_an_optional_target_that_fails_is_still_a_failure(
@@ -250,7 +267,7 @@ async def test_an_optional_target_that_fails_is_still_a_failure(
     async with running(core, clock, target(hooks.port, extra="?optional=yes")):
         await core.publish(failed(1))
         await settled(core)
-    assert counts(core)["hook"] == {"success": 1, "failure": 1}
+    assert counts(core)["hook"] == {"success": 1, "failure": 1, "undelivered": 0}
 
 
 async def test_a_hanging_target_delays_no_other(
@@ -268,12 +285,12 @@ async def test_an_attempt_beyond_the_limit_fails_and_is_not_started_twice_while_
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     hooks.answer.clear()
-    clock.longest = 3
+    clock.longest = 4  # the pause after the third attempt
     async with running(core, clock, target(hooks.port, extra="?rto=30"), send_limit=0.2):
         await core.publish(failed(1))
         await clock.reached.wait()
         assert len(hooks.seen) == 1
-        assert counts(core)["hook"] == {"success": 0, "failure": 3}
+        assert counts(core)["hook"] == {"success": 0, "failure": 3, "undelivered": 0}
         hooks.answer.set()
 
 
@@ -296,7 +313,7 @@ async def test_every_configured_target_is_counted_from_zero(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     async with running(core, clock, target(hooks.port), target(hooks.port, "other")):
-        assert counts(core) == {name: {"success": 0, "failure": 0} for name in ("hook", "other")}
+        assert counts(core) == {name: {"success": 0, "failure": 0, "undelivered": 0} for name in ("hook", "other")}
 
 
 async def test_a_target_that_comes_back_is_not_sent_what_it_missed(
@@ -317,7 +334,7 @@ async def test_a_removed_job_is_forgotten(core: statuses.FakeCore, clock: TestCl
     async with running(core, clock, target(hooks.port)):
         await core.publish(failed(1), JobRemoved(statuses.NOW + 1, JOB))
         await settled(core)
-    assert "100-0" not in (core.memory("notify").get("target/hook") or "")
+    assert json.loads(core.memory("notify").get("target/hook") or "{}")["incidents"] == {}
 
 
 async def test_a_full_disk_under_the_notes_sends_nothing_twice(
@@ -325,15 +342,15 @@ async def test_a_full_disk_under_the_notes_sends_nothing_twice(
 ) -> None:
     async with running(core, clock, target(hooks.port)):
         memory = core.memories["notify"]
-        full, write = [True], memory.put
+        full, write = [True], memory.put_all
 
-        def put(key: str, value: str | None) -> None:
-            if full and key.startswith("target/"):
+        def put_all(notes: Mapping[str, str | None]) -> None:
+            if full and "counters" in notes:
                 full.pop()
                 raise OSError(28, "No space left on device")
-            write(key, value)
+            write(notes)
 
-        monkeypatch.setattr(memory, "put", put)
+        monkeypatch.setattr(memory, "put_all", put_all)
         await core.publish(failed(1))
         await settled(core)
         assert memory.get("target/hook") is not None
@@ -382,6 +399,126 @@ async def test_failures_of_the_same_moment_with_one_cause_are_one_message_also_i
     async with running(core, clock, target(hooks.port), gather=20.0):
         await settled(core)
     assert [hook.json["title"] for hook in hooks.seen] == ["2 guests: replication fails (network), to beta"]
+
+
+async def test_a_route_is_told_what_it_matches_and_its_all_clear_and_no_other(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    core.set_status(statuses.failing("100-0"), statuses.failing("101-0", error_class=ErrorClass.ZFS))
+    table = {**target(hooks.port), "match": {"guest": 101}}
+    async with running(core, clock, table):
+        await core.publish(failed(1, job=job(100)), failed(1, job=job(101)))
+        await settled(core)
+        now = core.picture.time
+        core.set_status(statuses.healthy("100-0", now=now), statuses.healthy("101-0", now=now), now=now)
+        await core.publish(recovered(now, 1, job(100)), recovered(now, 1, job(101)))
+        await settled(core)
+    titles = [hook.json["title"] for hook in hooks.seen]
+    assert [title.split()[1] for title in titles] == ["101", "101"]
+    assert "well again" in titles[1]
+
+
+async def test_a_route_for_what_is_critical_hears_nothing_of_a_failure_while_the_promise_holds(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    core.set_status(statuses.healthy())
+    async with running(core, clock, {**target(hooks.port), "match": {"severity": "critical"}}):
+        await core.publish(failed(1), recovered(statuses.NOW + 60, 1))
+        await settled(core)
+        assert hooks.seen == []
+        core.set_status(statuses.failing())
+        await core.publish(failed(2))
+        await settled(core)
+    assert [hook.json["title"].split(":")[0] for hook in hooks.seen] == ["Guest 100 guest-100"]
+
+
+async def test_quiet_hours_hold_a_message_until_they_are_over(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    # it is 08:00 UTC
+    async with running(core, clock, {**target(hooks.port), "quiet": "07:00-09:30"}):
+        await core.publish(failed(1))
+        await settled(core)
+    assert len(hooks.seen) == 1
+    assert sum(clock.slept) == 5400
+
+
+async def test_what_is_dropped_in_quiet_hours_is_told_afterwards_if_it_still_fails(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    table = {**target(hooks.port), "quiet": {"window": "07:00-09:30", "mode": "drop"}}
+    async with running(core, clock, table):
+        await core.publish(failed(1))
+        await settled(core)
+        assert hooks.seen == []
+        core.set_status(statuses.failing(now=statuses.NOW + 7200), now=statuses.NOW + 7200)
+        await core.publish(failed(4, statuses.NOW + 7200))
+        await settled(core)
+    assert len(hooks.seen) == 1
+
+
+async def test_all_that_still_fails_is_one_message_a_day_at_eight(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    classes = (ErrorClass.ZFS, ErrorClass.HOOK, ErrorClass.NO_SPACE)
+    jobs = {f"{100 + index}-0": error_class for index, error_class in enumerate(classes)}
+    core.set_status(*(statuses.failing(name, error_class=each) for name, each in jobs.items()))
+    async with running(core, clock, target(hooks.port)):
+        events = [replace(failed(1, job=JobId.parse(name)), error_class=each) for name, each in jobs.items()]
+        await core.publish(*events)
+        await settled(core)
+        assert len(hooks.seen) == 3
+        later = statuses.NOW + statuses.DAY + 60
+        core.set_status(*(statuses.failing(name, error_class=each) for name, each in jobs.items()), now=later)
+        await core.publish(*(replace(event, time=later, consecutive=48) for event in events))
+        await settled(core)
+    assert [hook.json["title"] for hook in hooks.seen[3:]] == ["3 guests: replication still fails, to beta"]
+
+
+async def test_a_digest_comes_at_its_time_and_once(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    table = {**target(hooks.port), "digest": "daily 08:00"}
+    core.set_status(*statuses.many(3))
+    async with running(core, clock, table):
+        await settled(core)
+    later = statuses.NOW + statuses.DAY + 60
+    core.set_status(*(statuses.healthy(f"{guest}-0", now=later) for guest in (100, 101, 102)), now=later)
+    core.histories = {job(100): JobHistory(96, 2, 5000, 12.0)}
+    for _ in range(2):
+        async with running(core, clock, table):
+            await hooks.wait_for(1)
+            await settled(core)
+    assert [hook.json["title"] for hook in hooks.seen] == ["All 3 jobs of alpha are well"]
+    assert "96 runs, 2 failed, 5000 bytes, slowest 12 seconds" in hooks.seen[0].json["message"]
+
+
+async def test_a_message_is_sent_again_when_somebody_asks_for_it_under_another_key(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        await core.publish(failed(1))
+        await settled(core)
+    core.memory("notify").put("resend/hook-1", "1")
+    async with running(core, clock, target(hooks.port)):
+        await hooks.wait_for(2)
+        await settled(core)
+    records = load_log(core.memory("notify"))
+    assert [record.name for record in records] == ["hook-2", "hook-1"]
+    assert records[0].entry.notice.key == f"{records[1].entry.notice.key}/again-2"
+    assert core.memory("notify").items("resend/") == {}
+
+
+async def test_events_that_were_lost_unread_are_said(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(core, clock, target(hooks.port)):
+        pass
+    core.first_event = lambda: 50  # type: ignore[method-assign]
+    core.journal.extend([failed(1)] * 60)
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    assert "never heard of those between" in caplog.text
 
 
 SECRETS = ("hunter-one", "p4ssw0rd!", "t0ken-in-path", "t0ken-in-query", "t0ken-in-header", "t0ken-in-field")

@@ -1,16 +1,24 @@
-"""``zsr notify test`` as somebody runs it: what is printed, and the exit status."""
+"""``zsr notify`` as somebody runs it: what is printed, and the exit status."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from alerts.cli import notify
+from alerts.notes import RESEND, Fate, TargetNotes, key_of, notes_json, record_notes
+from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.outbox import Entry
+from replicator.errors import ConfigError
+from replicator.jobs import JobId
+from replicator.notes import PluginMemory
+from replicator.state import State
 from tests.monitoring.webhookserver import WebhookServer, webhook_server
 
 SECRET = "t0ken-in-path"
@@ -105,3 +113,72 @@ async def test_a_missing_file_and_an_unknown_name_exit_2(tmp_path: Path) -> None
     assert (missing.exit_code, "There is no file" in missing.output) == (2, True)
     unknown = await zsr_notify_test(write(tmp_path, hook(9)), "nobody")
     assert (unknown.exit_code, "Configured are: hook" in unknown.output) == (2, True)
+
+
+class TestLogResendAndExplain:
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Path:
+        quiet = 'match = { guest = 101 }\nquiet = { window = "00:00-24:00", below = "critical" }'
+        tables = [hook(9), hook(9, "web", quiet), hook(9, "off", "enabled = false")]
+        path = tmp_path / "zsr.toml"
+        top = f'node = "alpha"\nstate_dir = "{tmp_path}"\n[cluster]\npath = "{tmp_path}/cluster.toml"\n'
+        path.write_text(top + "".join(f"[[notify]]\n{table}\n" for table in tables))
+        return path
+
+    @pytest.fixture
+    def memory(self, settings: Path) -> Iterator[PluginMemory]:
+        with closing(State.open(settings.parent / "state.db")) as state:
+            yield state.memory("notify")
+
+    @staticmethod
+    def entry(number: int, reason: str = "") -> Entry:
+        subject = Subject(JobId(100, 0), 100, "web", "alpha", "beta", error_class="zfs", consecutive=1)
+        notice = Notice(f"k{number}", NoticeKind.FAILED, Severity.WARNING, 5.0, "alpha", "t", subjects=(subject,))
+        return Entry(number, notice, float(number), attempts=1 if reason else 0, reason=reason)
+
+    @staticmethod
+    def zsr(settings: Path, *args: str) -> Result:
+        return CliRunner().invoke(notify, [args[0], "--config", str(settings), *args[1:]])
+
+    def test_the_log_lists_what_became_of_each_message(self, settings: Path, memory: PluginMemory) -> None:
+        memory.put_all(record_notes("hook", self.entry(1), Fate.DELIVERED, 9.0))
+        memory.put_all(record_notes("hook", self.entry(2, "It was refused."), Fate.UNDELIVERED, 9.0))
+        rows = self.zsr(settings, "log").output.splitlines()
+        assert [row.split()[0] for row in rows] == ["ID", "hook-2", "hook-1"]
+        assert "Guest 100 web: replication failed (zfs), to beta" in rows[2]
+        failed = self.zsr(settings, "log", "--failed", "--format", "json")
+        (only,) = json.loads(failed.output)
+        assert (only["id"], only["result"], only["reason"]) == ("hook-2", "undelivered", "It was refused.")
+
+    def test_resend_asks_the_daemon_for_a_message_that_is_remembered(
+        self, settings: Path, memory: PluginMemory
+    ) -> None:
+        memory.put_all(record_notes("hook", self.entry(1), Fate.DELIVERED, 9.0))
+        memory.put(key_of("hook"), notes_json(TargetNotes(0)))
+        assert self.zsr(settings, "resend", "hook-1").exit_code == 0
+        assert list(memory.items(RESEND)) == ["resend/hook-1"]
+
+    @pytest.mark.parametrize("name", ["hook-7", "hook", "nobody-1", "1"])
+    def test_resend_refuses_what_is_not_there(self, settings: Path, memory: PluginMemory, name: str) -> None:
+        memory.put(key_of("hook"), notes_json(TargetNotes(0)))
+        result = self.zsr(settings, "resend", name)
+        assert isinstance(result.exception, ConfigError)
+        assert memory.items(RESEND) == {}
+
+    def test_explain_says_who_would_be_told_and_why_not(self, settings: Path) -> None:
+        said = self.zsr(
+            settings, "explain", "--event", "failed", "--job", "100-0", "--target", "beta", "--format", "json"
+        )
+        assert {each["target"]: each["told"] for each in json.loads(said.output)} == {
+            "hook": "yes",
+            "web": "no",
+            "off": "no",
+        }
+        assert "guest 100 is not one of 101" in said.output
+
+    def test_explain_says_until_when_quiet_hours_hold_it(self, settings: Path) -> None:
+        asked = ["explain", "--event", "failed", "--job", "101-0", "--target", "beta", "--format", "json"]
+        told = {each["target"]: each["told"] for each in json.loads(self.zsr(settings, *asked).output)}
+        assert told["web"] == "later"
+        critical = json.loads(self.zsr(settings, *asked, "--severity", "critical").output)
+        assert {each["target"]: each["told"] for each in critical}["web"] == "yes"

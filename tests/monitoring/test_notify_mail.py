@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.messages import Message, failure_message
+from alerts.channel import Sent
+from alerts.messages import Message
+from alerts.noticing import Sender, telling_notice
+from alerts.policy import Memory, Telling
 from alerts.redaction import guarded_logs, secrets_of
-from alerts.sender import Sent
 from alerts.targets import Target
 from alerts.trial import Trial, send_through, try_targets
+from alerts.wording import compose
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed
 from replicator.jobs import JobId
@@ -47,7 +50,8 @@ def message() -> Message:
         next_run=statuses.NOW + 780,
     )
     picture = statuses.status(statuses.failing(), now=statuses.NOW)
-    return failure_message(event, picture, number=1, zone=ZoneInfo("UTC"))
+    telling = Telling(((1, event),), {"100-0": None})
+    return compose(telling_notice(telling, picture, Memory(), Sender("alpha", "mail")), statuses.NOW, ZoneInfo("UTC"))
 
 
 async def send(address: str, told: Message | None = None, *, limit: float = 20.0) -> Sent:
@@ -77,7 +81,7 @@ async def test_a_user_may_say_something_else_in_the_header(server: MailServer) -
 
 
 async def test_umlauts_and_dots_survive_the_way(server: MailServer) -> None:
-    told = Message(message().kind, "Gast für 100 – Müllhalde", "Zeile\n.\n..mit Punkten ü", None, None)
+    told = Message(message().kind, "Gast für 100 – Müllhalde", "Zeile\n.\n..mit Punkten ü")
     assert (await send(url(server.port), told)).ok
     (mail,) = server.received
     assert mail.message["Subject"] == told.title

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from alerts.groups import LISTED, group_message
+from alerts.groups import LISTED
 from alerts.messages import TITLE_SEEN, Kind, Message
-from alerts.policy import Incident, Telling
+from alerts.noticing import Sender, telling_notice
+from alerts.policy import Incident, Memory, Telling
+from alerts.wording import compose
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import JobId
@@ -35,12 +37,13 @@ def failure(guest: int) -> RunFailed:
 def told(*events: RunFailed | RunSucceeded, jobs: tuple[JobStatus, ...], node: str = "beta") -> Message:
     incidents = {str(event.job): Incident(None, NOW - 7200) for event in events}
     telling = Telling(tuple(enumerate(events, start=5)), incidents, node)
-    return group_message(telling, statuses.status(*jobs), zone=ZoneInfo("UTC"))
+    notice = telling_notice(telling, statuses.status(*jobs), Memory(), Sender("alpha", "mail"))
+    return compose(notice, NOW, ZoneInfo("UTC"))
 
 
 def test_a_title_says_how_many_what_and_where_and_fits_a_lock_screen() -> None:
     message = told(failure(100), failure(101), jobs=statuses.many(2))
-    assert (message.kind, message.event) == (Kind.FAILED, 5)
+    assert message.kind is Kind.FAILED
     assert message.title == "2 guests: replication fails (network), to beta"
     assert len(message.title) <= TITLE_SEEN
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.messages import TITLE_SEEN, Kind, Message, distance, duration, failure_message, ordinal, recovery_message
+from alerts.messages import TITLE_SEEN, Kind, Message, distance, duration, ordinal
+from alerts.noticing import Sender, telling_notice
+from alerts.policy import Incident, Memory, Telling
+from alerts.wording import compose
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import Guest, JobId, Removal
-from replicator.plugins import JobStatus
+from replicator.plugins import JobStatus, Status
 from tests import statuses
 
 NOW = statuses.NOW  # 2027-01-15 08:00:00 UTC
@@ -41,8 +44,15 @@ def job(name: str = "web", **changes: object) -> JobStatus:
     return replace(picture, guest=Guest(id=100, name=name, node="alpha"), **changes)  # type: ignore[arg-type]
 
 
+def told(
+    happened: RunFailed | RunSucceeded, picture: Status, zone: tzinfo = UTC, synced: float | None = None
+) -> Message:
+    telling = Telling(((1, happened),), {str(happened.job): Incident(None, synced)})
+    return compose(telling_notice(telling, picture, Memory(), Sender("alpha", "mail")), NOW, zone)
+
+
 def failure(status: JobStatus | None = None, failed: RunFailed | None = None) -> Message:
-    return failure_message(failed or event(), statuses.status(status or job()), zone=UTC)
+    return told(failed or event(), statuses.status(status or job()))
 
 
 def test_a_failure_tells_all_that_is_asked_at_night() -> None:
@@ -76,13 +86,8 @@ def test_a_guest_without_a_replica_is_told_as_such() -> None:
     assert "would be lost; there is no replica on beta yet" in failure(picture).body
 
 
-def test_the_third_failure_announces_that_messages_become_rarer() -> None:
-    assert "one message a day" in failure(failed=event(3)).body
-    assert "one message a day" not in failure(failed=event(2)).body
-
-
 def test_a_job_that_was_removed_meanwhile_is_still_told_with_what_the_event_knows() -> None:
-    message = failure_message(event(), statuses.status(), zone=UTC)
+    message = told(event(), statuses.status())
     assert message.title.startswith("Guest 100: replication failed")
     assert "fall back to 2027-01-15 06:30:00" in message.body
 
@@ -94,14 +99,14 @@ def test_a_failing_removal_is_called_a_removal() -> None:
 
 
 def test_times_are_those_of_the_zone() -> None:
-    message = failure_message(event(), statuses.status(job()), zone=ZoneInfo("Europe/Vienna"))
+    message = told(event(), statuses.status(job()), ZoneInfo("Europe/Vienna"))
     assert "Failing since: 2027-01-15 07:45:00" in message.body
     assert "times are in CET" in message.body
 
 
 def test_the_all_clear_tells_how_long_how_often_and_how_bad() -> None:
     succeeded = RunSucceeded(NOW, JOB, 9, NOW - 20, 20.0, 5, recovered_after=6, failing_since=NOW - 7200)
-    message = recovery_message(succeeded, statuses.status(job()), worst_lag=8100.0, zone=UTC)
+    message = told(succeeded, statuses.status(job()), synced=NOW - 8100)
     assert message.kind is Kind.RECOVERED
     assert message.title == "Guest 100 web: replication is well again, to beta"
     assert message.body.splitlines()[2:7] == [

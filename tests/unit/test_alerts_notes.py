@@ -8,10 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.notes import COUNTERS, Counters, TargetNotes, load_notes, save_notes
-from alerts.policy import Held, Incident, Memory, Telling
-from replicator.errors import ErrorClass
-from replicator.events import RunFailed, RunSucceeded
+from alerts.notes import (
+    COUNTERS,
+    KEPT,
+    Counters,
+    Fate,
+    TargetNotes,
+    key_of,
+    load_log,
+    load_notes,
+    notes_json,
+    record_notes,
+)
+from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.outbox import Entry
+from alerts.policy import Held, Incident, Memory
+from alerts.watching import Alarm
+from replicator.events import RunSucceeded
 from replicator.jobs import JobId
 from tests.statuses import FakeMemory
 
@@ -22,23 +35,42 @@ JOB_ID = JOB.map(JobId.parse)
 INCIDENT = st.builds(Incident, MOMENT, MOMENT, st.text())
 TIME = st.floats(min_value=0, max_value=4e9)
 RECOVERY = st.builds(RunSucceeded, TIME, JOB_ID, NUMBER, TIME, TIME, NUMBER, NUMBER, MOMENT)
-FAILURE = st.builds(
-    RunFailed, TIME, JOB_ID, NUMBER, st.sampled_from(ErrorClass), st.text(), st.text(), NUMBER, TIME, MOMENT, MOMENT
+SUBJECT = st.builds(
+    Subject, job=JOB_ID, guest=NUMBER, guest_name=st.text(), source=st.text(), target=st.text(), last_sync=MOMENT
 )
-EVENTS = st.lists(st.tuples(NUMBER, RECOVERY | FAILURE), min_size=1).map(tuple)
+NOTICE = st.builds(
+    Notice,
+    key=st.text(),
+    kind=st.sampled_from(NoticeKind),
+    severity=st.sampled_from(Severity),
+    time=TIME,
+    node=st.text(),
+    thread=st.text(),
+    opens=st.booleans(),
+    closes=st.booleans(),
+    subjects=st.lists(SUBJECT, max_size=3).map(tuple),
+)
+ENTRY = st.builds(
+    Entry, NUMBER, NOTICE, TIME, TIME, NUMBER, TIME, st.text(), st.dictionaries(JOB, MOMENT, max_size=2), st.text()
+)
 
 
 @given(
     cursor=st.integers(min_value=0),
     incidents=st.dictionaries(JOB, INCIDENT),
     held=st.dictionaries(st.text(), st.lists(st.builds(Held, NUMBER, RECOVERY, INCIDENT), min_size=1).map(tuple)),
-    outbox=st.lists(st.builds(Telling, EVENTS, st.dictionaries(JOB, st.none() | INCIDENT), st.text())).map(tuple),
+    outbox=st.lists(ENTRY).map(tuple),
+    alarms=st.dictionaries(st.text(), st.builds(Alarm, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
 )
 def test_what_is_written_is_read_again(
-    cursor: int, incidents: dict[str, Incident], held: dict[str, tuple[Held, ...]], outbox: tuple[Telling, ...]
+    cursor: int,
+    incidents: dict[str, Incident],
+    held: dict[str, tuple[Held, ...]],
+    outbox: tuple[Entry, ...],
+    alarms: dict[str, Alarm],
 ) -> None:
-    memory, notes = FakeMemory(), TargetNotes(cursor, Memory(incidents, held), outbox)
-    save_notes(memory, "mail", notes)
+    memory, notes = FakeMemory(), TargetNotes(cursor, Memory(incidents, held), outbox, alarms, 5.0, 6.0, 7, "dead")
+    memory.put(key_of("mail"), notes_json(notes))
     assert load_notes(memory, "mail") == notes
     assert load_notes(memory, "other") is None
 
@@ -56,13 +88,46 @@ def test_notes_of_the_version_before_are_understood() -> None:
     assert load_notes(memory, "mail") == TargetNotes(7, Memory({"100-0": Incident(5.0, None)}))
 
 
+def test_messages_that_the_version_before_was_about_to_send_are_understood() -> None:
+    failed = json.dumps(
+        {"time": 5.0, "job": "100-0", "run": 1, "error_class": "zfs", "message": "m", "advice": "a", "consecutive": 1}
+        | {"failing_since": 5.0, "last_sync": None, "next_run": None}
+    )
+    telling = {"events": [[3, "RunFailed", failed]], "incidents": {"100-0": None}, "node": "", "along": []}
+    data = {"cursor": 7, "incidents": {"100-0": [5.0, None, ""]}, "held": {}, "outbox": [telling]}
+    notes = load_notes(FakeMemory({"target/mail": json.dumps(data)}), "mail")
+    assert notes is not None
+    assert [event.job for each in notes.unsent for _, event in each.events] == [JobId(100, 0)]
+
+
+def entry(number: int) -> Entry:
+    notice = Notice(f"k{number}", NoticeKind.FAILED, Severity.WARNING, 5.0, "alpha", "thread")
+    return Entry(number, notice, since=float(number))
+
+
+def test_the_log_tells_what_waits_and_what_became_of_the_rest_newest_first() -> None:
+    memory = FakeMemory()
+    memory.put_all(record_notes("mail", entry(1), Fate.DELIVERED, 9.0))
+    memory.put_all(record_notes("mail", entry(2), Fate.UNDELIVERED, 9.0))
+    memory.put(key_of("mail"), notes_json(TargetNotes(0, outbox=(entry(3),))))
+    found = [(record.name, str(record.fate)) for record in load_log(memory)]
+    assert found == [("mail-3", "pending"), ("mail-2", "undelivered"), ("mail-1", "delivered")]
+
+
+def test_the_log_does_not_grow_for_ever() -> None:
+    memory = FakeMemory()
+    for number in range(1, KEPT + 51):
+        memory.put_all(record_notes("mail", entry(number), Fate.DELIVERED, 9.0))
+    assert len(load_log(memory)) == KEPT
+
+
 def test_counters_go_on_over_restarts_and_forget_targets_that_are_gone() -> None:
     memory = FakeMemory()
-    Counters(memory, ["mail", "old"]).add("mail", success=True)
-    Counters(memory, ["mail", "new"]).add("mail", success=False)
+    memory.put_all(Counters(memory, ["mail", "old"]).add("mail", "success"))
+    memory.put_all(Counters(memory, ["mail", "new"]).add("mail", "failure"))
     assert json.loads(memory.notes[COUNTERS]) == {
-        "mail": {"success": 1, "failure": 1},
-        "new": {"success": 0, "failure": 0},
+        "mail": {"success": 1, "failure": 1, "undelivered": 0},
+        "new": {"success": 0, "failure": 0, "undelivered": 0},
     }
 
 
@@ -70,4 +135,4 @@ def test_counters_go_on_over_restarts_and_forget_targets_that_are_gone() -> None
 def test_damaged_counters_begin_at_zero(text: str) -> None:
     memory = FakeMemory({COUNTERS: text})
     Counters(memory, ["mail"])
-    assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0}}
+    assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0, "undelivered": 0}}

@@ -1,15 +1,15 @@
-"""What is told: failures 1, 2, 3 of a job, then one a day, and the all-clear; one message for one cause."""
+"""What of the journal is told: failures 1, 2, 3 of a job, and the all-clear; one message for one cause."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.policy import REPEAT_AFTER, Incident, Memory, Telling, dropped, fold, worst_lag
+from alerts.policy import Incident, Memory, Telling, fold, untold, worst_lag
+from alerts.routes import Repeat
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.jobs import JobId
@@ -57,7 +57,7 @@ def told(
     for batch in batches:
         numbered = list(enumerate(batch, start=number + 1))
         number += len(batch)
-        found, known = fold(numbered, known, target_of=lambda _: "beta", going_on=going_on)
+        found, known = fold(numbered, known, target_of=lambda _: "beta", going_on=going_on, due=Repeat().due)
         tellings += found
     return tellings, known
 
@@ -66,6 +66,12 @@ def one_by_one(*events: Event) -> list[Event]:
     """The events that are told when each comes in a batch of its own."""
     tellings, _ = told([[event] for event in events])
     return [event for telling in tellings for _, event in telling.events]
+
+
+def given_up(telling: Telling, memory: Memory) -> Memory:
+    """What is remembered when a message was given up."""
+    before = {job: None if known is None else known.told for job, known in telling.incidents.items()}
+    return untold(before, telling.node, memory)
 
 
 def guests(telling: Telling) -> list[int]:
@@ -77,12 +83,6 @@ class TestOneJob:
     def test_its_first_three_failures_are_told_and_the_fourth_is_not(self) -> None:
         failures = [failed(1000.0 + 600 * number, number) for number in range(1, 5)]
         assert one_by_one(*failures) == failures[:3]
-
-    def test_that_fails_for_three_days_is_told_thrice_and_then_once_a_day(self) -> None:
-        failures = [failed(HALF_HOUR * number, number) for number in range(1, 3 * 48 + 1)]
-        third = 3 * HALF_HOUR
-        times = [event.time for event in one_by_one(*failures)]
-        assert times == [HALF_HOUR, 2 * HALF_HOUR, third, third + REPEAT_AFTER, third + 2 * REPEAT_AFTER]
 
     def test_its_success_after_failures_is_told_and_a_usual_one_is_not(self) -> None:
         assert one_by_one(failed(1000), well(5000), well(6000, recovered_after=0)) == [failed(1000), well(5000)]
@@ -106,27 +106,25 @@ class TestOneJob:
 
     def test_a_message_that_was_given_up_counts_as_not_told(self) -> None:
         (telling,), memory = told([[failed(90_000, 40)]])
-        again, _ = told([[failed(91_800, 41)]], dropped(telling, memory))
+        again, _ = told([[failed(91_800, 41)]], given_up(telling, memory))
         assert len(again) == 1
 
-    def test_a_clock_that_was_set_back_does_not_silence_it(self) -> None:
-        tellings, _ = told([[failed(5000, 50)]], Memory({"100-0": Incident(told=1_000_000.0)}))
-        assert len(tellings) == 1
+    def test_of_which_nothing_was_told_has_no_all_clear(self) -> None:
+        (telling,), memory = told([[failed(90_000, 1)]])
+        assert told([[well(91_000)]], given_up(telling, memory))[0] == []
+        assert told([[well(91_000)]])[0] == []
 
     def test_failures_of_one_batch_are_told_one_by_one(self) -> None:
         tellings, _ = told([[failed(1000, 1), failed(1600, 2), well(2000, 2), failed(2600, 1)]])
         assert [len(telling.events) for telling in tellings] == [1, 1, 1, 1]
 
     @given(st.lists(st.floats(min_value=60, max_value=100_000), min_size=4, max_size=80))
-    def test_at_no_pace_more_than_three_failures_and_one_a_day_are_told(self, gaps: list[float]) -> None:
+    def test_at_no_pace_more_than_the_first_three_failures_are_told(self, gaps: list[float]) -> None:
         time, failures = 1000.0, []
         for number, gap in enumerate(gaps, start=1):
             time += gap
             failures.append(failed(time, number))
-        events = one_by_one(*failures)
-        assert events[:3] == failures[:3]
-        repeats = [event.time for event in events[2:]]
-        assert all(later - earlier >= REPEAT_AFTER for earlier, later in pairwise(repeats))
+        assert one_by_one(*failures) == failures[:3]
 
 
 class TestWorstLag:
@@ -154,7 +152,7 @@ class TestJobsOfOwnTroubles:
 
     def test_whose_target_is_not_known_are_told_one_by_one(self) -> None:
         numbered = [(1, failed(1000, guest=100)), (2, failed(1001, guest=101))]
-        tellings, _ = fold(numbered, Memory(), target_of=lambda _: "", going_on=ALL)
+        tellings, _ = fold(numbered, Memory(), target_of=lambda _: "", going_on=ALL, due=Repeat().due)
         assert [guests(telling) for telling in tellings] == [[100], [101]]
 
 
@@ -169,16 +167,6 @@ class TestADeadNode:
         again = [[of_node(5000.0 + guest, guest, 2)] for guest in range(100, 300)]
         tellings, _ = told([first, *later, *again])
         assert [guests(telling) for telling in tellings] == [[100, 101, 102, 103, 104]]
-
-    def test_is_told_again_after_a_day_with_all_that_are_in_it(self) -> None:
-        batches = [
-            [of_node(1000, 100), of_node(1001, 101)],
-            [of_node(2000, 102)],
-            [of_node(1002 + REPEAT_AFTER, 101, 9)],
-        ]
-        _, again = told(batches)[0]
-        assert guests(again) == [101]
-        assert sorted(again.along) == ["100-0", "102-0"]
 
     def test_is_well_again_in_one_message_when_the_last_job_is(self) -> None:
         batches: list[list[Event]] = [
@@ -233,8 +221,21 @@ class TestADeadNode:
     def test_is_told_anew_when_its_message_was_given_up(self) -> None:
         (telling,), memory = told([[of_node(1000, 100), of_node(1001, 101)]])
         _, memory = told([[of_node(1500, 102)]], memory)
-        again, _ = told([[of_node(90_000, 102, 9)]], dropped(telling, memory))
+        again, _ = told([[of_node(90_000, 102, 9)]], given_up(telling, memory))
         assert [guests(each) for each in again] == [[102]]
+
+
+class TestThreads:
+    def test_all_messages_of_a_trouble_are_in_one(self) -> None:
+        batches: list[list[Event]] = [[failed(1000)], [failed(1300, 2)], [well(2000, 2)], [failed(3000)]]
+        first, second, clear, other = told(batches)[0]
+        assert first.thread == second.thread == clear.thread
+        assert other.thread != first.thread
+
+    def test_a_silent_node_has_one_for_all_jobs_also_for_those_that_fail_later(self) -> None:
+        batches: list[list[Event]] = [[of_node(1000, 100), of_node(1001, 101)], [of_node(2000, 102)]]
+        (telling,), memory = told(batches)
+        assert {incident.thread for incident in memory.incidents.values()} == {telling.thread}
 
 
 KINDS = st.sampled_from(["own", "node", "well"])

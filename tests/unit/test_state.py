@@ -18,9 +18,12 @@ import pytest
 
 from replicator.errors import ErrorClass, NoSpaceError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.history import histories
 from replicator.jobs import Failure, JobId, Outcome, Synced
+from replicator.notes import READ_TO
+from replicator.plugins import JobHistory
 from replicator.processes import this_process
-from replicator.state import Retention, State
+from replicator.state import JOURNAL_KEPT, JOURNAL_MOST, Retention, State
 from replicator.worker import close_interrupted
 
 NOW = 1_800_000_000.0
@@ -310,7 +313,7 @@ class TestJournal:
         assert state.last_event() == events[-1][0]
 
     def test_is_empty_at_first(self, state: State) -> None:
-        assert (state.events(0), state.last_event()) == ([], 0)
+        assert (state.events(0), state.first_event(), state.last_event()) == ([], 0, 0)
 
     def test_passes_over_what_only_a_newer_version_knows(self, state: State, path: Path) -> None:
         with closing(sqlite3.connect(path)) as other:
@@ -321,6 +324,28 @@ class TestJournal:
             )
             other.commit()
         assert [event for _, event in state.events(0)] == [RunStarted(2.0, JOB, 7)]
+
+    def write(self, path: Path, count: int) -> None:
+        with closing(sqlite3.connect(path)) as other, other:
+            other.executemany("INSERT INTO journal (time, kind, body) VALUES (1, 'Later', '{}')", [()] * count)
+
+    def test_keeps_the_newest(self, state: State, path: Path) -> None:
+        self.write(path, JOURNAL_KEPT + 50)
+        succeed(state, NOW, retention=Retention())
+        assert state.first_event() == 53
+
+    def test_keeps_what_a_plugin_has_not_read(self, state: State, path: Path) -> None:
+        state.memory("notify").put(READ_TO, "7")
+        state.memory("other").put(READ_TO, "30")
+        self.write(path, JOURNAL_KEPT + 50)
+        succeed(state, NOW, retention=Retention())
+        assert state.first_event() == 8
+
+    def test_does_not_grow_for_ever_for_a_plugin_that_is_gone(self, state: State, path: Path) -> None:
+        state.memory("gone").put(READ_TO, "7")
+        self.write(path, JOURNAL_MOST + 50)
+        succeed(state, NOW, retention=Retention())
+        assert state.first_event() == 53
 
     def test_numbers_are_never_used_again(self, state: State, path: Path) -> None:
         succeed(state, NOW)
@@ -339,6 +364,42 @@ def test_a_plugins_notes_last_and_are_its_own(path: Path) -> None:
         state.memory("other").put("seen", None)
     with closing(State.open(path)) as state:
         assert (state.memory("notify").get("seen"), state.memory("other").get("seen")) == ("17", None)
+
+
+def test_a_plugins_notes_are_found_by_the_beginning_of_their_keys(state: State) -> None:
+    drawer = state.memory("notify")
+    drawer.put_all({"out/2": "b", "out/1": "a", "outer": "c", "in/1": "d"})
+    assert list(drawer.items("out/").items()) == [("out/1", "a"), ("out/2", "b")]
+    assert state.memory("other").items("") == {}
+
+
+def test_many_notes_are_written_all_or_none(state: State) -> None:
+    drawer = state.memory("notify")
+    drawer.put_all({"a": "1", "b": "1"})
+    pages = state._db.execute("PRAGMA page_count").fetchone()[0]
+    state._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(NoSpaceError):
+        drawer.put_all({"a": "2", "b": None, "c": "x" * 1_000_000})
+    assert drawer.items("") == {"a": "1", "b": "1"}
+
+
+class TestHistories:
+    def test_tell_what_the_runs_of_a_time_came_to(self, state: State) -> None:
+        succeed(state, NOW)
+        succeed(state, NOW + 900)
+        fail(state, NOW + 1800)
+        succeed(state, NOW, job=JobId(101, 0))
+        assert histories(state, NOW, NOW + 3600) == {
+            JOB: JobHistory(runs=3, failures=1, sent_bytes=23, slowest=5.0),
+            JobId(101, 0): JobHistory(runs=1, failures=0, sent_bytes=10, slowest=5.0),
+        }
+
+    def test_leave_out_what_ended_before_or_after_and_what_was_cancelled(self, state: State) -> None:
+        succeed(state, NOW - 900)
+        succeed(state, NOW + 3600)
+        run = state.begin_run(JOB, NOW, owner="somebody", missed=0)
+        state.finish_run(RunCancelled(NOW + 1, JOB, run), start=NOW, sent_bytes=0)
+        assert histories(state, NOW, NOW + 3600) == {}
 
 
 def test_a_log_grows_in_order_and_can_be_read_from_where_one_stopped(state: State) -> None:

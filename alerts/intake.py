@@ -1,0 +1,197 @@
+"""From journal, picture and clock to the messages of one target's outbox: what its route wants, when it may go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import tzinfo
+
+from alerts.desk import Desk
+from alerts.notes import RESEND, TargetNotes, find_record, load_notes
+from alerts.notice import Notice
+from alerts.noticing import Sender, telling_notice
+from alerts.outbox import Entry
+from alerts.policy import Telling, fold, untold
+from alerts.reminding import reminder, slot_passed
+from alerts.routes import ALL_CLEARS, Route, held_until, reasons_against
+from alerts.watching import Alarm, Alarms, watch
+from replicator.events import Event
+from replicator.plugins import Status
+
+_LOG = logging.getLogger(__name__)
+
+
+def first_notes(desk: Desk, target: str, route: Route) -> TargetNotes:
+    """The notes with which a target begins: its own, or where it has none, those of the journal's end."""
+    newest, oldest, now = desk.core.last_event(), desk.core.first_event(), desk.now
+    notes = load_notes(desk.memory, target)
+    if notes is None:
+        logged = list(desk.memory.items(f"sent/{target}/"))
+        following = int(logged[-1].rpartition("/")[2]) + 1 if logged else 1
+        return TargetNotes(newest, reminded=now, digested=now, following=following)
+    if notes.cursor > newest:
+        words = "Notification target '%s' was at event %d, but the journal ends at %d; it goes on from there."
+        _LOG.warning(words, target, notes.cursor, newest)
+        notes = replace(notes, cursor=newest)
+    elif oldest > notes.cursor + 1:
+        words = (
+            "Notification target '%s' was at event %d, but the journal begins at %d; it never heard of those between."
+        )
+        _LOG.error(words, target, notes.cursor, oldest)
+    for telling in notes.unsent:
+        notes = _post_telling(telling, notes, desk, target, route, now)
+    return replace(notes, unsent=(), reminded=notes.reminded or now, digested=notes.digested or now)
+
+
+def take_in(events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, target: str, route: Route) -> TargetNotes:
+    """The notes when events, and what the core's picture and clock show, have become messages of the outbox."""
+    status = desk.core.status()
+    now = status.time
+    # A clock that was set back would otherwise keep reminders and digests until the old time is reached again.
+    notes = replace(notes, reminded=min(notes.reminded, now), digested=min(notes.digested, now))
+    notes = _with_events(events, notes, desk, target, route)
+    sender = Sender(status.node, target, notes.following)
+    notices, alarms = watch(status, notes.alarms, notes.memory.incidents, route.match, sender)
+    for notice in notices:
+        if notice.kind in ALL_CLEARS or _wanted(notice, route, now, desk.zone):
+            notes = post(notice, notes, route, now, desk.zone)
+        else:
+            alarms = _not_told(notice, alarms)
+    notes = replace(notes, alarms=alarms)
+    if not slot_passed(route.repeat.then, notes.reminded, now, desk.zone):
+        return notes
+    sender = Sender(status.node, target, notes.following)
+    told, incidents = reminder(status, notes.memory.incidents, notes.alarms, route.match, route.repeat, sender)
+    notes = replace(notes, reminded=now)
+    if told is None or not _wanted(told, route, now, desk.zone):
+        return notes
+    names = [str(subject.job) for subject in told.subjects]
+    jobs = {name: notes.memory.incidents[name].told for name in names if name in notes.memory.incidents}
+    notes = replace(notes, memory=replace(notes.memory, incidents=incidents))
+    return post(told, notes, route, now, desk.zone, jobs=jobs)
+
+
+def _with_events(
+    events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, target: str, route: Route
+) -> TargetNotes:
+    status = desk.core.status()
+    jobs = {str(each.job.id): each for each in status.jobs}
+    targets = {name: each.job.target for name, each in jobs.items()}
+    mine = [
+        (number, event)
+        for number, event in events
+        if str(event.job) in notes.memory.incidents or route.match.wants_job(event.job, targets.get(str(event.job), ""))
+    ]
+    tellings, memory = fold(
+        mine,
+        notes.memory,
+        target_of=lambda job: targets.get(job, ""),
+        going_on={name for name, each in jobs.items() if not each.job.disabled},
+        due=route.repeat.due,
+    )
+    notes = replace(notes, memory=memory, cursor=events[-1][0] if events else notes.cursor)
+    unheard: set[str] = set()
+    for telling in tellings:
+        notes = _post_wanted(telling, notes, unheard, desk, target, route, status)
+    return notes
+
+
+def _post_wanted(
+    telling: Telling,
+    notes: TargetNotes,
+    unheard: set[str],
+    desk: Desk,
+    target: str,
+    route: Route,
+    status: Status,
+) -> TargetNotes:
+    """A telling as a message, if the route wants it; ``unheard`` are jobs of which it has not wanted the trouble."""
+    members = set(telling.incidents)
+    if not telling.is_failure:
+        if members <= unheard:
+            return notes
+        return _post_telling(telling, notes, desk, target, route, status.time)
+    notice = telling_notice(telling, status, notes.memory, Sender(status.node, target))
+    if _wanted(notice, route, status.time, desk.zone):
+        unheard -= members
+        return _post_telling(telling, notes, desk, target, route, status.time)
+    unheard |= {job for job, before in telling.incidents.items() if before is None or before.told is None}
+    return replace(notes, memory=untold(_told_before(telling), telling.node, notes.memory))
+
+
+def _post_telling(
+    telling: Telling, notes: TargetNotes, desk: Desk, target: str, route: Route, now: float
+) -> TargetNotes:
+    status = desk.core.status()
+    notice = telling_notice(telling, status, notes.memory, Sender(status.node, target))
+    if not telling.is_failure:
+        return post(notice, notes, route, now, desk.zone)
+    return post(notice, notes, route, now, desk.zone, jobs=_told_before(telling), fault=telling.node)
+
+
+def _told_before(telling: Telling) -> dict[str, float | None]:
+    return {job: None if before is None else before.told for job, before in telling.incidents.items()}
+
+
+def _wanted(notice: Notice, route: Route, now: float, zone: tzinfo) -> bool:
+    """Whether a route wants a notice now: its match, and not in hours in which it is dropped."""
+    if reasons_against(route.match, notice):
+        return False
+    quiet = route.quiet
+    return quiet is None or not quiet.drop or held_until(quiet, notice.severity, now, zone) is None
+
+
+def _not_told(notice: Notice, alarms: Alarms) -> dict[str, Alarm]:
+    """The alarms when a notice about them is not wanted: as if they had not been told."""
+    return {
+        name: replace(alarm, told=None, thread="")
+        if alarm.thread == notice.thread and alarm.told == notice.time
+        else alarm
+        for name, alarm in alarms.items()
+    }
+
+
+def post(
+    notice: Notice,
+    notes: TargetNotes,
+    route: Route,
+    now: float,
+    zone: tzinfo,
+    *,
+    jobs: Mapping[str, float | None] | None = None,
+    fault: str = "",
+) -> TargetNotes:
+    """Put a notice into the outbox, held back until quiet hours are over; ``jobs`` and ``fault`` as in `Entry`."""
+    until = held_until(route.quiet, notice.severity, now, zone)
+    entry = Entry(notes.following, notice, now, until or 0.0, jobs=jobs or {}, fault=fault)
+    return replace(notes, outbox=(*notes.outbox, entry), following=notes.following + 1)
+
+
+def send_again(desk: Desk, target: str, notes: TargetNotes) -> tuple[TargetNotes, dict[str, str | None]]:
+    """Do what was asked for by `RESEND`: the notes then, and which requests are done with."""
+    done: dict[str, str | None] = {}
+    for key in desk.memory.items(f"{RESEND}{target}-"):
+        number = key.rpartition("-")[2]
+        if key != f"{RESEND}{target}-{number}" or not number.isdecimal():
+            continue
+        done[key] = None
+        notes = _again(desk, target, notes, int(number))
+    return notes, done
+
+
+def _again(desk: Desk, target: str, notes: TargetNotes, number: int) -> TargetNotes:
+    if any(entry.number == number for entry in notes.outbox):
+        hurried = (
+            replace(entry, tried=0.0, attempts=0, not_before=0.0) if entry.number == number else entry
+            for entry in notes.outbox
+        )
+        return replace(notes, outbox=tuple(hurried))
+    record = find_record(desk.memory, target, number)
+    if record is None:
+        _LOG.warning("Message %s-%d is not remembered any more; it is not sent again.", target, number)
+        return notes
+    # Under a key of its own, since a receiver that has it would drop it.
+    notice = replace(record.entry.notice, key=f"{record.entry.notice.key}/again-{notes.following}")
+    entry = Entry(notes.following, notice, desk.now)
+    return replace(notes, outbox=(*notes.outbox, entry), following=notes.following + 1)

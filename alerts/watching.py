@@ -1,0 +1,204 @@
+"""What is not in the journal: broken promises, silent nodes, rejected settings; seen in the core's picture. Pure.
+
+Each is told once when it has lasted a while, and once when it is over, to whom it was told. What is told of is
+remembered, so a restart neither repeats nor forgets. What a message about failures has said already is not said again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.noticing import Sender, is_late, subject_now, worst_first
+from alerts.policy import Incident
+from alerts.routes import Match
+from replicator.jobs import JobId
+from replicator.plugins import JobStatus, Status
+
+GATHER = 120.0
+"""Seconds that something lasts before it is told; a run that is being proven ends a lag of some seconds."""
+AGAIN = 900.0
+"""Seconds between two messages about promises to one node, so that jobs that break theirs one by one are no storm."""
+
+PROMISE, NODE, SETTINGS = "promise", "node", "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that is not as it should be: since when, and if it was told, when and in which thread.
+
+    ``gone``: since when it is over; ``lag``: the oldest that a replica was in it. Times are unix times.
+    """
+
+    since: float
+    told: float | None = None
+    thread: str = ""
+    gone: float | None = None
+    lag: float | None = None
+
+
+Alarms = Mapping[str, Alarm]
+"""By ``<what>/<of whom>``, like ``promise/100-0``, ``node/beta``, ``settings/``."""
+
+
+def watch(
+    status: Status, alarms: Alarms, incidents: Mapping[str, Incident], match: Match, sender: Sender
+) -> tuple[list[Notice], dict[str, Alarm]]:
+    """What is to be told at this moment to a target that wants what ``match`` says, and what is remembered then.
+
+    Args:
+        status: the core's picture.
+        alarms: what was remembered.
+        incidents: the failures that the target was told of, by job id.
+        match: which jobs it is about.
+        sender: for whom.
+    """
+    now = status.time
+    jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
+    seen = {f"{PROMISE}/{job.job.id}" for job in jobs if is_late(job, now)}
+    seen |= {f"{NODE}/{node}" for node in _silent(status, jobs)}
+    if not status.config.ok:
+        seen.add(f"{SETTINGS}/")
+    known = _remembered(alarms, seen, now)
+    for job in jobs:
+        name = f"{PROMISE}/{job.job.id}"
+        if name in seen and job.state.last_sync is not None:
+            known[name] = replace(known[name], lag=max(known[name].lag or 0.0, now - job.state.last_sync))
+    _forget_removed(known, {job.job.id for job in jobs})
+    notices = _promises(jobs, known, incidents, now, sender)
+    notices += _nodes(known, incidents, now, sender)
+    notices += _settings(status, known, sender)
+    return notices, known
+
+
+def _remembered(alarms: Alarms, seen: set[str], now: float) -> dict[str, Alarm]:
+    known = {}
+    for name in sorted({*alarms, *seen}):
+        alarm = alarms.get(name, Alarm(now))
+        if name in seen:
+            # A clock that was set back must not keep it from being told.
+            known[name] = replace(alarm, gone=None, since=min(alarm.since, now))
+        elif alarm.told is not None:
+            known[name] = replace(alarm, gone=alarm.gone if alarm.gone is not None else now)
+    return known
+
+
+def _silent(status: Status, jobs: Iterable[JobStatus]) -> set[str]:
+    """The nodes that do not answer and to which something is to be replicated."""
+    wanted = {job.job.target for job in jobs if not job.job.disabled}
+    return {node for node, answers in status.reachable.items() if not answers and node in wanted}
+
+
+def _promises(
+    jobs: Iterable[JobStatus], known: dict[str, Alarm], incidents: Mapping[str, Incident], now: float, sender: Sender
+) -> list[Notice]:
+    notices = []
+    by_node: dict[str, list[JobStatus]] = {}
+    for job in jobs:
+        if f"{PROMISE}/{job.job.id}" in known:
+            by_node.setdefault(job.job.target, []).append(job)
+    at_fault = _told_nodes(known, incidents)
+    for node, late in sorted(by_node.items()):
+        alarms = {job.job.id: known[f"{PROMISE}/{job.job.id}"] for job in late}
+        last = max((alarm.told for alarm in alarms.values() if alarm.told is not None), default=None)
+        new = [job for job in late if alarms[job.job.id].told is None and not _was_said(job, incidents)]
+        ripe = any(now - alarms[job.job.id].since >= GATHER for job in new)
+        if ripe and node not in at_fault and (last is None or not 0 <= now - last < AGAIN):
+            thread = next((alarm.thread for alarm in alarms.values() if alarm.thread), None)
+            notice = _notice(NoticeKind.RPO_BREACHED, now, f"{PROMISE}/{node}", sender, thread)
+            subjects = worst_first((subject_now(job) for job in new), now)
+            notices.append(replace(notice, severity=Severity.CRITICAL, subjects=subjects))
+            _note(known, (f"{PROMISE}/{job.job.id}" for job in new), now, notice.thread)
+        notices += _kept(late, alarms, known, now, sender)
+    return notices
+
+
+def _was_said(job: JobStatus, incidents: Mapping[str, Incident]) -> bool:
+    """Whether a message about the job's failures was made after its promise broke, and so said that."""
+    incident = incidents.get(str(job.job.id))
+    since = job.state.created if job.state.last_sync is None else job.state.last_sync
+    return incident is not None and incident.told is not None and incident.told >= since + job.rpo
+
+
+def _kept(
+    late: Iterable[JobStatus], alarms: Mapping[JobId, Alarm], known: dict[str, Alarm], now: float, sender: Sender
+) -> list[Notice]:
+    """The all-clear for those whose promise is kept again: when that of all in their thread is, or after a while."""
+    notices = []
+    for thread in sorted({alarm.thread for alarm in alarms.values() if alarm.told is not None}):
+        mine = [job for job in late if alarms[job.job.id].thread == thread]
+        kept = [job for job in mine if alarms[job.job.id].gone is not None]
+        waited = max((now - (alarms[job.job.id].gone or now) for job in kept), default=0.0)
+        if kept and (len(kept) == len(mine) or not 0 <= waited < AGAIN):
+            notice = _notice(NoticeKind.RPO_KEPT, now, f"kept/{thread}", sender, thread)
+            subjects = tuple(
+                replace(subject_now(job), worst_lag=alarms[job.job.id].lag, failing_since=alarms[job.job.id].since)
+                for job in kept
+            )
+            off = any(job.job.disabled or job.job.removal is not None for job in kept)
+            text = "Nothing is promised for what was switched off or is being removed." if off else ""
+            closes = len(kept) == len(mine)
+            notices.append(replace(notice, opens=False, closes=closes, subjects=subjects, text=text))
+            for job in kept:
+                del known[f"{PROMISE}/{job.job.id}"]
+    return notices
+
+
+def _forget_removed(known: dict[str, Alarm], jobs: set[JobId]) -> None:
+    for name in [name for name in known if name.startswith(f"{PROMISE}/")]:
+        if JobId.parse(name.partition("/")[2]) not in jobs:
+            del known[name]
+
+
+def _told_nodes(known: Mapping[str, Alarm], incidents: Mapping[str, Incident]) -> set[str]:
+    """The nodes of which the target knows that they are at fault, so that nothing that follows from it is told."""
+    by_failures = {incident.node for incident in incidents.values() if incident.node and incident.told is not None}
+    alarms = {name.partition("/")[2]: alarm for name, alarm in known.items() if name.startswith(f"{NODE}/")}
+    return by_failures | {node for node, alarm in alarms.items() if alarm.told is not None}
+
+
+def _nodes(known: dict[str, Alarm], incidents: Mapping[str, Incident], now: float, sender: Sender) -> list[Notice]:
+    told = {incident.node for incident in incidents.values() if incident.node and incident.told is not None}
+    notices = []
+    for name in [name for name in known if name.startswith(f"{NODE}/")]:
+        alarm, node = known[name], name.partition("/")[2]
+        if alarm.gone is not None:
+            notice = _notice(NoticeKind.TARGET_BACK, now, name, sender, alarm.thread)
+            notices.append(replace(notice, about=node, opens=False, closes=True, text=_lasted(alarm)))
+            del known[name]
+        elif alarm.told is None and node not in told and now - alarm.since >= GATHER:
+            notice = _notice(NoticeKind.TARGET_UNREACHABLE, now, name, sender, None)
+            notices.append(replace(notice, severity=Severity.WARNING, about=node))
+            _note(known, [name], now, notice.thread)
+    return notices
+
+
+def _settings(status: Status, known: dict[str, Alarm], sender: Sender) -> list[Notice]:
+    name, now = f"{SETTINGS}/", status.time
+    alarm = known.get(name)
+    if alarm is None:
+        return []
+    if alarm.gone is not None:
+        notice = _notice(NoticeKind.SETTINGS_ACCEPTED, now, SETTINGS, sender, alarm.thread)
+        del known[name]
+        return [replace(notice, opens=False, closes=True)]
+    if alarm.told is not None or now - alarm.since < GATHER:
+        return []
+    notice = _notice(NoticeKind.SETTINGS_REJECTED, now, SETTINGS, sender, None)
+    _note(known, [name], now, notice.thread)
+    return [replace(notice, severity=Severity.WARNING, text="\n".join(status.config.problems))]
+
+
+def _lasted(alarm: Alarm) -> str:
+    return f"It had been silent for {round(((alarm.gone or 0.0) - alarm.since) / 60)} minutes."
+
+
+def _note(known: dict[str, Alarm], names: Iterable[str], now: float, thread: str) -> None:
+    for name in names:
+        known[name] = replace(known[name], told=now, thread=thread)
+
+
+def _notice(kind: NoticeKind, now: float, what: str, sender: Sender, thread: str | None) -> Notice:
+    key = sender.key(what, now, sender.number)
+    return Notice(key, kind, Severity.INFO, now, sender.node, thread or key)
