@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from alerts.notice import Notice
+
+SEND_LIMIT = 60.0
+"""Seconds that one attempt may take before it counts as failed."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class SendStatus(StrEnum):
@@ -35,6 +42,15 @@ class Sent:
     def ok(self) -> bool:
         """Whether the message arrived."""
         return self.status is SendStatus.DELIVERED
+
+
+def failed_inside(error: Exception, seconds: float) -> Sent:
+    """An attempt that ended with an error which nobody expected; the lines of code that led there go to the log.
+
+    The error's own words do not: they may hold a secret.
+    """
+    _LOG.error("An attempt failed inside zsr:\n%s", "".join(traceback.format_tb(error.__traceback__)))
+    return Sent(SendStatus.FAILED, f"It failed inside zsr ({type(error).__name__}); this is a bug.", seconds)
 
 
 class Channel(Protocol):

@@ -17,21 +17,22 @@ from rich.console import Console
 from rich.table import Table
 
 from alerts.cli_log import explain, log, resend
-from alerts.targets import Target, read_targets
+from replicator.cli.node import store
 from replicator.config import Settings, default_path, load_settings
 from replicator.errors import ConfigError
+from replicator.jobs import JobId
 
 if TYPE_CHECKING:
+    from alerts.targets import Target
     from alerts.trial import Trial
 
-SECTION = "notify"
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
 
 @click.group()
 def notify() -> None:
-    """Notifications: try whether they arrive, see what was sent, and who would be told."""
+    """Notifications: try them, list them, ask who is told."""
 
 
 notify.add_command(log)
@@ -49,12 +50,13 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
 
     Exit status: 0 all delivered, 1 at least one not, 2 the settings or NAME are wrong.
     """
-    settings = _settings(config or _config_of(ctx))
-    targets, _ = read_targets(settings.sections.get(SECTION), os.environ)  # checked with all the other settings
-    chosen = _chosen(targets, name)
+    from alerts.settings import read_settings  # noqa: PLC0415 - see the module's docstring
     from alerts.trial import try_targets  # noqa: PLC0415 - see the module's docstring
 
-    trials = asyncio.run(try_targets(chosen, settings.node))
+    node = _settings(config or _config_of(ctx))
+    settings, _ = read_settings(node.sections, os.environ)  # checked with all the other settings
+    chosen = _chosen(settings.targets, name)
+    trials = asyncio.run(try_targets(settings, chosen, node.node, node.timezone, job=_some_job(node)))
     _report(trials, form)
     if not all(trial.ok for trial in trials):
         ctx.exit(EXIT_FAILED)
@@ -72,6 +74,16 @@ def _settings(path: Path) -> Settings:
         return load_settings(path)
     except ConfigError as error:
         raise _wrong_use(str(error)) from None
+
+
+def _some_job(node: Settings) -> JobId | None:
+    """A job of this node, whose check can be pinged; None if there is none, or the cluster cannot be read."""
+    try:
+        cluster = store(node).read()
+    except ConfigError:
+        return None
+    mine = [job for job in cluster.jobs if (guest := cluster.guests.get(job.guest)) and guest.node == node.node]
+    return min(mine, default=None)
 
 
 def _chosen(targets: tuple[Target, ...], name: str | None) -> list[Target]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,13 +13,15 @@ from alerts.archive import plain
 from alerts.notes import RESEND, Fate, Record, find_record, load_log, load_notes
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.routes import ALL_CLEARS, held_until, reasons_against
-from alerts.targets import Target, read_targets
-from alerts.wording import compose
+from alerts.words.titles import title_of
 from replicator.cli.node import config_option, memory_of, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.config import Settings
 from replicator.errors import ConfigError
 from replicator.jobs import JobId
+
+if TYPE_CHECKING:
+    from alerts.targets import Target
 
 SECTION = "notify"
 
@@ -54,13 +57,20 @@ def _has_failed(record: Record) -> bool:
 
 def _row(record: Record, node: Settings) -> tuple[str, ...]:
     entry, zone = record.entry, node.timezone
-    title = compose(entry.notice, entry.since, zone).title
     waits = record.fate is Fate.PENDING and entry.attempts == 0 and entry.not_before > time.time()
     result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.fate)
     # An attempt that succeeded is the one after those that failed.
     attempts = entry.attempts + (record.fate is Fate.DELIVERED)
     why = "" if record.fate is Fate.DELIVERED else entry.reason
-    return record.name, local_time(entry.since, zone), str(entry.notice.kind), result, str(attempts), title, why
+    return (
+        record.name,
+        local_time(entry.since, zone),
+        str(entry.notice.kind),
+        result,
+        str(attempts),
+        title_of(entry.notice),
+        why,
+    )
 
 
 def _record_json(record: Record) -> dict[str, object]:
@@ -119,10 +129,12 @@ class Verdict:
 @config_option
 def explain(event: str, job_id: str | None, severity: str | None, node_name: str | None, form: str) -> None:
     """Say which targets would be told of an event, and why or why not. Nothing is sent."""
+    from alerts.settings import read_settings  # noqa: PLC0415 - it knows aiohttp, which takes long to import
+
     node = settings()
-    targets, _ = read_targets(node.sections.get(SECTION), os.environ)
+    known, _ = read_settings(node.sections, os.environ)
     notice = _notice(node, NoticeKind(event), job_id, severity, node_name or "")
-    verdicts = [verdict(target, notice, node, time.time()) for target in targets]
+    verdicts = [verdict(target, notice, node, time.time()) for target in known.targets]
     if form == "json":
         print_json([{"target": each.target, "told": each.told, "why": each.why} for each in verdicts])
         return
@@ -133,6 +145,8 @@ def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdi
     """What becomes of a notice at one target at a moment (unix time)."""
     if not target.enabled:
         return Verdict(target.name, "no", "it is switched off (enabled = false)")
+    if not target.is_told:
+        return Verdict(target.name, "no", "it is pinged for each run, and told nothing")
     clear = notice.kind in ALL_CLEARS
     against = [] if clear else reasons_against(target.route.match, notice)
     if against:

@@ -12,20 +12,21 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from errno import EAGAIN
 from typing import Any
 
-from alerts.channel import Channel, Sent
+from alerts.channel import Channel, Sent, failed_inside
 from alerts.desk import Desk
-from alerts.intake import first_notes, post, send_again, take_in
+from alerts.intake import first_notes, offered, post, send_again, take_in
 from alerts.messages import duration
 from alerts.notes import Fate, TargetNotes, key_of, notes_json, record_notes
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.noticing import Sender
-from alerts.outbox import BACK_OFF, Entry, next_due, next_entry
+from alerts.outbox import Entry, next_due, next_entry
 from alerts.policy import deserves_a_look, untold
 from alerts.reminding import LONGEST, digest, slot_passed
 from alerts.routes import Route
-from alerts.wording import compose
+from alerts.words.titles import title_of
 from replicator.events import Event
 from replicator.jobs import JobId
 from replicator.notes import READ_TO
@@ -45,7 +46,7 @@ class Delivery:
     """One target's way through the journal."""
 
     def __init__(self, target: str, channel: Channel, desk: Desk, route: Route) -> None:
-        self._target = target
+        self.target = target
         self._channel = channel
         self._desk = desk
         self._route = route
@@ -61,7 +62,7 @@ class Delivery:
     async def run(self) -> None:
         """Work until cancelled. May be called again after an exception; it goes on where it was."""
         if self._notes is None:
-            notes = first_notes(self._desk, self._target, self._route)
+            notes = first_notes(self._desk, self.target, self._route)
             self._keep(notes)
         else:
             self._keep(self._notes)
@@ -84,14 +85,14 @@ class Delivery:
         histories = await self._histories()
         # No waiting from here on: another target may put something into the outbox meanwhile.
         before = self._known
-        notes = take_in(events, before, self._desk, self._target, self._route)
+        notes = take_in(events, before, self._desk, self.target, self._route)
         if histories is not None:
             status = self._desk.core.status()
-            sender = Sender(status.node, self._target, notes.following)
+            sender = Sender(status.node, self.target, notes.following)
             told = digest(status, histories, notes.digested, self._route.match, sender)
             notes = replace(notes, digested=status.time)
             notes = post(told, notes, self._route, status.time, self._desk.zone)
-        notes, extra = send_again(self._desk, self._target, notes)
+        notes, extra = send_again(self._desk, self.target, notes)
         if notes != before or extra:
             self._keep(notes, extra)
         return notes
@@ -141,50 +142,57 @@ class Delivery:
     def _keep(self, notes: TargetNotes, extra: dict[str, str | None] | None = None) -> None:
         # Kept here before it is written: if the disk is full, this process still sends nothing twice.
         self._notes = notes
-        written = {key_of(self._target): notes_json(notes), **(extra or {})}
+        written = {key_of(self.target): notes_json(notes), **(extra or {})}
         self._desk.memory.put_all({**written, READ_TO: self._desk.read_to()})
 
     async def _settle(self, entry: Entry) -> None:
         """Send a message; note that it arrived, that it did not, or that it is given up."""
-        attempt = asyncio.ensure_future(self._channel.send(entry.notice))
+        attempt = asyncio.ensure_future(self._attempt(entry))
         try:
             sent = await asyncio.shield(attempt)
         except asyncio.CancelledError:
             done, _ = await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
-            if any(each.exception() is None and each.result().ok for each in done):
+            if any(each.result().ok for each in done):
                 self._delivered(entry)
             attempt.cancel()
             raise
         if sent.ok:
-            _LOG.info("Notification target '%s' took '%s'.", self._target, self._title(entry))
+            _LOG.info("Notification target '%s' took '%s'.", self.target, title_of(entry.notice))
             self._delivered(entry)
         else:
-            self._failed(entry.failed(self._desk.now, sent.reason), sent)
+            self._failed(entry.failed(self._desk.now, sent), sent)
+
+    async def _attempt(self, entry: Entry) -> Sent:
+        began = self._desk.now
+        try:
+            return await self._channel.send(entry.notice)
+        except Exception as error:  # noqa: BLE001 - a task's outermost frame; a message with a bug delays no other
+            return failed_inside(error, self._desk.now - began)
 
     def _delivered(self, entry: Entry) -> None:
         notes = replace(self._without(entry), dead="")
         dead = self._known.dead
-        extra = record_notes(self._target, entry, Fate.DELIVERED, self._desk.now)
-        extra |= self._desk.counters.add(self._target, "success")
+        extra = record_notes(self.target, entry, Fate.DELIVERED, self._desk.now)
+        extra |= self._desk.counters.add(self.target, "success")
         if dead:
             extra |= self._tell_others(self._about_me(NoticeKind.RECOVERED, Severity.INFO, dead))
         self._keep(notes, extra)
 
     def _failed(self, entry: Entry, sent: Sent) -> None:
-        counted = self._desk.counters.add(self._target, "failure")
+        counted = self._desk.counters.add(self.target, "failure")
         if not entry.is_hopeless(self._desk.now):
             outbox = tuple(entry if each.number == entry.number else each for each in self._known.outbox)
             self._keep(replace(self._known, outbox=outbox), counted)
-            pause = duration(BACK_OFF[min(entry.attempts, len(BACK_OFF)) - 1])
+            pause = duration(entry.due(entry.tried) - entry.tried)
             words = "Notification target '%s' did not take '%s': %s Next try in %s."
-            _LOG.warning(words, self._target, self._title(entry), sent.reason, pause)
+            _LOG.warning(words, self.target, title_of(entry.notice), sent.reason, pause)
             return
         words = "Notification target '%s' GAVE UP on '%s', which is never delivered there: %s"
-        _LOG.error(words, self._target, self._title(entry), sent.reason)
+        _LOG.error(words, self.target, title_of(entry.notice), sent.reason)
         notes = self._without(entry)
         notes = replace(notes, memory=untold(entry.jobs, entry.fault, notes.memory))
-        extra = {**counted, **self._desk.counters.add(self._target, "undelivered")}
-        extra |= record_notes(self._target, entry, Fate.UNDELIVERED, self._desk.now)
+        extra = {**counted, **self._desk.counters.add(self.target, "undelivered")}
+        extra |= record_notes(self.target, entry, Fate.UNDELIVERED, self._desk.now)
         if not notes.dead:
             told = self._about_me(NoticeKind.UNDELIVERED, Severity.CRITICAL, "")
             extra |= self._tell_others(replace(told, text=sent.reason))
@@ -194,17 +202,15 @@ class Delivery:
     def _about_me(self, kind: NoticeKind, severity: Severity, thread: str) -> Notice:
         """A notice for the other targets: that this one takes nothing, or takes messages again."""
         now, node = self._desk.now, self._desk.core.status().node
-        key = Sender(node, self._target).key(str(kind), now, self._known.following)
+        key = Sender(node, self.target).key(str(kind), now, self._known.following)
         closes = bool(thread)
-        return Notice(
-            key, kind, severity, now, node, thread or key, opens=not closes, closes=closes, about=self._target
-        )
+        return Notice(key, kind, severity, now, node, thread or key, opens=not closes, closes=closes, about=self.target)
 
     def _tell_others(self, notice: Notice) -> dict[str, str | None]:
         """Give a notice to every other target, whatever its match; the notes that this makes."""
         made: dict[str, str | None] = {}
         for name, other in self._desk.deliveries.items():
-            if name != self._target:
+            if name != self.target:
                 made |= other.given(notice)
         return made
 
@@ -214,10 +220,18 @@ class Delivery:
             return {}
         self._notes = post(notice, self._notes, self._route, self._desk.now, self._desk.zone)
         self._given.set()
-        return {key_of(self._target): notes_json(self._notes)}
+        return {key_of(self.target): notes_json(self._notes)}
+
+    def offered(self, notice: Notice) -> TargetNotes | None:
+        """The notes when a notice of another program is taken; None if it is not. Raises OSError before the start."""
+        if self._notes is None:
+            raise OSError(EAGAIN, "The targets are not at work yet")
+        return offered(notice, self._notes, self._desk, self.target, self._route)
+
+    def accept(self, notes: TargetNotes) -> None:
+        """Go on with notes that are on disk already."""
+        self._notes = notes
+        self._given.set()
 
     def _without(self, entry: Entry) -> TargetNotes:
         return replace(self._known, outbox=tuple(each for each in self._known.outbox if each.number != entry.number))
-
-    def _title(self, entry: Entry) -> str:
-        return compose(entry.notice, self._desk.now, self._desk.zone).title

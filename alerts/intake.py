@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
 
+from alerts import flapping
 from alerts.desk import Desk
-from alerts.notes import RESEND, TargetNotes, find_record, load_notes
-from alerts.notice import Notice
+from alerts.flapping import sift
+from alerts.notes import RESEND, TargetNotes, entries_of, find_record, load_notes
+from alerts.notice import Notice, NoticeKind
 from alerts.noticing import Sender, telling_notice
 from alerts.outbox import Entry
-from alerts.policy import Telling, fold, untold
+from alerts.policy import Memory, Telling, fold, untold
 from alerts.reminding import reminder, slot_passed
 from alerts.routes import ALL_CLEARS, Route, held_until, reasons_against
 from alerts.watching import Alarm, Alarms, watch
@@ -50,9 +52,11 @@ def take_in(events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, tar
     now = status.time
     # A clock that was set back would otherwise keep reminders and digests until the old time is reached again.
     notes = replace(notes, reminded=min(notes.reminded, now), digested=min(notes.digested, now))
+    before = notes.memory
     notes = _with_events(events, notes, desk, target, route)
     sender = Sender(status.node, target, notes.following)
-    notices, alarms = watch(status, notes.alarms, notes.memory.incidents, route.match, sender)
+    answered = (told_jobs(before) | told_jobs(notes.memory)) & at_work(status)
+    notices, alarms = watch(status, notes.alarms, notes.memory.incidents, route.match, sender, answered)
     for notice in notices:
         if notice.kind in ALL_CLEARS or _wanted(notice, route, now, desk.zone):
             notes = post(notice, notes, route, now, desk.zone)
@@ -83,17 +87,20 @@ def _with_events(
         for number, event in events
         if str(event.job) in notes.memory.incidents or route.match.wants_job(event.job, targets.get(str(event.job), ""))
     ]
+    sieve, memory = sift(mine, notes.flaps, notes.memory, status.time)
     tellings, memory = fold(
-        mine,
-        notes.memory,
+        sieve.kept,
+        memory,
         target_of=lambda job: targets.get(job, ""),
         going_on={name for name, each in jobs.items() if not each.job.disabled},
         due=route.repeat.due,
     )
-    notes = replace(notes, memory=memory, cursor=events[-1][0] if events else notes.cursor)
+    cursor = events[-1][0] if events else notes.cursor
+    notes = replace(notes, memory=memory, flaps=sieve.flaps, cursor=cursor)
     unheard: set[str] = set()
     for telling in tellings:
-        notes = _post_wanted(telling, notes, unheard, desk, target, route, status)
+        flap = all(number in sieve.flapping for number, _ in telling.events)
+        notes = _post_wanted(replace(telling, flapping=flap), notes, unheard, desk, target, route, status)
     return notes
 
 
@@ -117,7 +124,8 @@ def _post_wanted(
         unheard -= members
         return _post_telling(telling, notes, desk, target, route, status.time)
     unheard |= {job for job, before in telling.incidents.items() if before is None or before.told is None}
-    return replace(notes, memory=untold(_told_before(telling), telling.node, notes.memory))
+    flaps = flapping.untold(telling.incidents, notes.flaps) if telling.flapping else notes.flaps
+    return replace(notes, memory=untold(_told_before(telling), telling.node, notes.memory), flaps=flaps)
 
 
 def _post_telling(
@@ -127,7 +135,41 @@ def _post_telling(
     notice = telling_notice(telling, status, notes.memory, Sender(status.node, target))
     if not telling.is_failure:
         return post(notice, notes, route, now, desk.zone)
+    notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, route)))))
     return post(notice, notes, route, now, desk.zone, jobs=_told_before(telling), fault=telling.node)
+
+
+def _what_follows(notice: Notice, route: Route) -> str:
+    """What a route hears after the last failure that it is told of at once; nothing for those before."""
+    failures = max((subject.consecutive for subject in notice.subjects), default=0)
+    if notice.kind is NoticeKind.FLAPPING or failures < max(route.repeat.failures, default=1):
+        return ""
+    reminder = "" if route.repeat.then is None else "in the reminder of all that still fails, and "
+    return f"From now on it is told {reminder}when it is well again."
+
+
+def told_jobs(memory: Memory) -> set[str]:
+    """The jobs of which a target was told that they fail, so that it will be told when they are well."""
+    held = {str(each.event.job) for waiting in memory.held.values() for each in waiting}
+    return held | {job for job, incident in memory.incidents.items() if incident.told is not None}
+
+
+def at_work(status: Status) -> set[str]:
+    """The jobs that are neither off nor being removed, by id: of the others no run will tell that they are well."""
+    return {str(job.job.id) for job in status.jobs if not job.job.disabled and job.job.removal is None}
+
+
+def offered(notice: Notice, notes: TargetNotes, desk: Desk, target: str, route: Route) -> TargetNotes | None:
+    """The notes when a notice of another program is in the outbox; None where it is there already or is not wanted.
+
+    An all-clear goes to whom the trouble was told.
+    """
+    known = [entry.notice for entry in entries_of(desk.memory, target, notes)]
+    same = [each for each in known if each.thread == notice.thread]
+    wanted = bool(same) and not same[-1].closes if notice.closes else _wanted(notice, route, desk.now, desk.zone)
+    if not wanted or any(each.key == notice.key for each in same):
+        return None
+    return post(notice, notes, route, desk.now, desk.zone)
 
 
 def _told_before(telling: Telling) -> dict[str, float | None]:

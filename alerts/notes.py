@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from alerts import policy
+from alerts.flapping import Flap
 from alerts.outbox import Entry, entry_json, entry_of
 from alerts.policy import Held, Incident, Telling
 from alerts.watching import Alarm
@@ -66,6 +67,7 @@ class TargetNotes:
         memory: what is remembered of jobs once all of the outbox is sent.
         outbox: the messages to send, oldest first.
         alarms: what it was told of that is not in the journal.
+        flaps: what is remembered of jobs that failed lately.
         reminded, digested: up to when reminders and digests were made, unix time; 0: never.
         following: the number of the next message.
         dead: the thread in which the other targets were told that this one takes nothing; empty while it does.
@@ -76,6 +78,7 @@ class TargetNotes:
     memory: policy.Memory = field(default_factory=policy.Memory)
     outbox: tuple[Entry, ...] = ()
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    flaps: Mapping[str, Flap] = field(default_factory=dict)
     reminded: float = 0.0
     digested: float = 0.0
     following: int = 1
@@ -97,6 +100,7 @@ def load_notes(memory: Memory, target: str) -> TargetNotes | None:
             memory=policy.Memory(incidents, held),
             outbox=tuple(entry_of(fields) for fields in data.get("entries", ())),
             alarms={name: Alarm(**fields) for name, fields in data.get("alarms", {}).items()},
+            flaps={job: _flap(fields) for job, fields in data.get("flaps", {}).items()},
             reminded=float(data.get("reminded", 0.0)),
             digested=float(data.get("digested", 0.0)),
             following=int(data.get("following", 1)),
@@ -119,6 +123,7 @@ def notes_json(notes: TargetNotes) -> str:
         },
         "entries": [entry_json(entry) for entry in notes.outbox],
         "alarms": {name: asdict(alarm) for name, alarm in notes.alarms.items()},
+        "flaps": {job: _flap_fields(flap) for job, flap in notes.flaps.items()},
         "reminded": notes.reminded,
         "digested": notes.digested,
         "following": notes.following,
@@ -137,6 +142,14 @@ def find_record(memory: Memory, target: str, number: int) -> Record | None:
     """A message that was sent or given up, if it is still remembered."""
     text = memory.get(_log_key(target, number))
     return None if text is None else _record(target, text)
+
+
+def entries_of(memory: Memory, target: str, notes: TargetNotes) -> list[Entry]:
+    """All messages of a target that are remembered or on their way, in the order of their numbers."""
+    records = (_record(target, text) for text in memory.items(f"sent/{target}/").values())
+    known = {record.entry.number: record.entry for record in records if record is not None}
+    known |= {entry.number: entry for entry in notes.outbox}
+    return [known[number] for number in sorted(known)]
 
 
 def load_log(memory: Memory) -> list[Record]:
@@ -213,11 +226,24 @@ def _event(fields: list[Any]) -> tuple[int, RunFailed | RunSucceeded]:
     return int(number), event
 
 
-def _held(fields: list[Any]) -> Held:
-    number, event = _event(fields[0])
+def _flap_fields(flap: Flap) -> dict[str, object]:
+    held = None if flap.held is None else _event_fields(*flap.held)
+    return {field.name: getattr(flap, field.name) for field in fields(flap)} | {"held": held}
+
+
+def _flap(data: Mapping[str, Any]) -> Flap:
+    held = None if data["held"] is None else _event(data["held"])
+    if held is not None and not isinstance(held[1], RunSucceeded):
+        raise TypeError("only a recovery is held back")
+    known: dict[str, Any] = {field.name: data[field.name] for field in fields(Flap)}
+    return Flap(**known | {"begins": tuple(map(float, data["begins"])), "held": held})
+
+
+def _held(data: list[Any]) -> Held:
+    number, event = _event(data[0])
     if not isinstance(event, RunSucceeded):
         raise TypeError("only a recovery is held back")
-    return Held(number, event, _incident(fields[1]))
+    return Held(number, event, _incident(data[1]))
 
 
 def _telling(data: Mapping[str, Any]) -> Telling:

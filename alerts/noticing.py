@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from alerts.flapping import SETTLED, STEADY, TIMES, WINDOW
+from alerts.messages import duration
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.policy import Memory, Telling, worst_lag
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import JobId
 from replicator.plugins import JobStatus, Status
+
+_AGAIN_AND_AGAIN = (
+    f"It began to fail {TIMES} times within {duration(WINDOW)}. From now on single failures and recoveries are not "
+    f"told; one message follows when it has not failed for {duration(SETTLED)}, or when it fails {STEADY} times in a "
+    "row."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,9 @@ def telling_notice(telling: Telling, status: Status, memory: Memory, sender: Sen
     )
     if telling.is_failure:
         return _failing(notice, telling, status)
+    if telling.flapping:
+        text = f"It had failed again and again, and has been well for {duration(SETTLED)}."
+        notice = replace(notice, time=status.time, text=text)
     open_still = any(incident.thread == telling.thread != "" for incident in memory.incidents.values())
     subjects = [_recovered(event, telling, status) for _, event in telling.events if isinstance(event, RunSucceeded)]
     back = telling.node and len(subjects) > 1
@@ -107,24 +118,25 @@ def _failing(notice: Notice, telling: Telling, status: Status) -> Notice:
     subjects += [subject_now(job) for job in along]
     silent = events[0].error_class is ErrorClass.NETWORK and status.reachable.get(telling.node) is False
     severity = Severity.CRITICAL if any(broken(each, status.time) for each in subjects) else Severity.WARNING
-    opens = all(before is None or before.told is None for before in telling.incidents.values())
+    untold = [before is None or before.told is None for before in telling.incidents.values()]
     return replace(
         notice,
-        kind=_kind(events, silent=silent, several=len(subjects) > 1, removing=subjects[0].removing),
+        kind=NoticeKind.FLAPPING
+        if telling.flapping
+        else _kind(first=any(untold), silent=silent, several=len(subjects) > 1, removing=subjects[0].removing),
         severity=severity,
-        opens=opens,
+        opens=all(untold),
         subjects=worst_first(subjects, status.time),
         about=telling.node if silent else "",
-        text=_others(telling, status, len(subjects)),
+        text=_AGAIN_AND_AGAIN if telling.flapping else _others(telling, status, len(subjects)),
     )
 
 
-def _kind(events: list[RunFailed], *, silent: bool, several: bool, removing: bool) -> NoticeKind:
+def _kind(*, first: bool, silent: bool, several: bool, removing: bool) -> NoticeKind:
     if silent and several:
         return NoticeKind.TARGET_UNREACHABLE
     if removing:
         return NoticeKind.REMOVAL_STUCK
-    first = any(event.consecutive == 1 for event in events)
     return NoticeKind.FAILED if first else NoticeKind.STILL_FAILING
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alerts.archive import notice_of, plain
+from alerts.channel import Sent
 from alerts.notice import Notice
 
 BACK_OFF = (60.0, 120.0, 300.0, 900.0, 3600.0)
@@ -32,6 +33,7 @@ class Entry:
         not_before: the end of the quiet hours that hold it; 0 without.
         tried: time of the last attempt; 0 before the first.
         reason: why that failed, in words.
+        pause: seconds that its receiver asked for then, or that one gets which refused it for good.
         jobs: those whose failure it tells of, and when each was told of last before it.
         fault: the node whose trouble it tells of, if it does.
     """
@@ -43,6 +45,7 @@ class Entry:
     attempts: int = 0
     tried: float = 0.0
     reason: str = ""
+    pause: float = 0.0
     jobs: Mapping[str, float | None] = field(default_factory=dict)
     fault: str = ""
 
@@ -50,11 +53,13 @@ class Entry:
         """When it may go out, unix time; a clock that was set back does not hold it."""
         if self.attempts == 0:
             return self.not_before if now >= self.since else 0.0
-        return self.tried + BACK_OFF[min(self.attempts, len(BACK_OFF)) - 1] if now >= self.tried else 0.0
+        pause = max(self.pause, BACK_OFF[min(self.attempts, len(BACK_OFF)) - 1])
+        return self.tried + pause if now >= self.tried else 0.0
 
-    def failed(self, now: float, reason: str) -> Entry:
-        """The entry after an attempt that failed."""
-        return replace(self, attempts=self.attempts + 1, tried=now, reason=reason)
+    def failed(self, now: float, sent: Sent) -> Entry:
+        """The entry after an attempt that failed; a refusal for good may still be mended by somebody, but not soon."""
+        pause = max(sent.retry_after or 0.0, BACK_OFF[-1] if sent.permanent else 0.0)
+        return replace(self, attempts=self.attempts + 1, tried=now, reason=sent.reason, pause=pause)
 
     def is_hopeless(self, now: float) -> bool:
         """Whether no further attempt is made."""
@@ -91,6 +96,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "attempts": entry.attempts,
         "tried": entry.tried,
         "reason": entry.reason,
+        "pause": entry.pause,
         "jobs": dict(entry.jobs),
         "fault": entry.fault,
     }
@@ -106,6 +112,7 @@ def entry_of(data: Mapping[str, Any]) -> Entry:
         attempts=int(data["attempts"]),
         tried=float(data["tried"]),
         reason=str(data["reason"]),
+        pause=float(data.get("pause", 0.0)),  # notes of an earlier version have none
         jobs=dict(data["jobs"]),
         fault=str(data["fault"]),
     )

@@ -49,15 +49,15 @@ def ping_of(event: Event, url: str, node: str) -> Ping | None:
             suffix, body = "/fail", f"{event.error_class}: {event.message} {event.advice}".strip()
         case _:
             return None
-    parts = urlsplit(url.replace(PLACE, quote(str(event.job), safe="")))
     run = uuid5(NAMESPACE_URL, f"zsr/{node}/{event.job}/{event.run}")
-    query = f"{parts.query}&rid={run}" if parts.query else f"rid={run}"
-    whole = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + suffix, query, ""))
-    return Ping(Secret(whole), body)
+    return Ping(_address(url, event.job, suffix, f"rid={run}"), body)
 
 
 class Pinger:
-    """Follows the journal for one ``ping`` target. ``counted`` hears of each try whether it was taken."""
+    """Follows the journal for one ``ping`` target.
+
+    ``counted`` hears of each try whether it was taken; ``wanted`` says of which jobs it is.
+    """
 
     def __init__(
         self,
@@ -65,12 +65,14 @@ class Pinger:
         url: Secret,
         counted: Callable[[bool], None],
         *,
+        wanted: Callable[[JobId], bool] = lambda _: True,
         sleep: Sleep = asyncio.sleep,
         limit: float = LIMIT,
     ) -> None:
         self._name = name
         self._url = url
         self._counted = counted
+        self._wanted = wanted
         self._sleep = sleep
         self._limit = limit
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
@@ -84,7 +86,7 @@ class Pinger:
                 for number, event in await core.events(cursor):
                     cursor = number
                     ping = ping_of(event, self._url.text, core.status().node)
-                    if ping is not None:
+                    if ping is not None and self._wanted(event.job):
                         task = group.create_task(self._ping(ping, last.get(event.job)))
                         last[event.job] = task
 
@@ -102,12 +104,24 @@ class Pinger:
             _LOG.warning("Ping target '%s' did not take a ping: %s", self._name, sent.reason)
 
     async def _try(self, ping: Ping) -> Sent:
-        secrets = self._url.derived | ping.url.derived
-        return await exchange(
-            Request(ping.url.text, ping.body.encode(), {"Content-Type": "text/plain; charset=utf-8"}),
-            secrets,
-            self._limit,
-        )
+        return await _send(ping, self._url, self._limit)
+
+
+async def try_ping(url: Secret, job: JobId, limit: float) -> Sent:
+    """Ping in a way that changes nothing, as a job's check: healthchecks.io writes it to its log."""
+    return await _send(Ping(_address(url.text, job, "/log", ""), "A test of zsr."), url, limit)
+
+
+async def _send(ping: Ping, url: Secret, limit: float) -> Sent:
+    secrets = url.derived | ping.url.derived
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    return await exchange(Request(ping.url.text, ping.body.encode(), headers), secrets, limit)
+
+
+def _address(url: str, job: JobId, suffix: str, query: str) -> Secret:
+    parts = urlsplit(url.replace(PLACE, quote(str(job), safe="")))
+    whole = "&".join(filter(None, (parts.query, query)))
+    return Secret(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + suffix, whole, "")))
 
 
 def ping_problem(url: str) -> str:

@@ -45,6 +45,7 @@ class Telling:
         node: the node whose trouble it is; empty where it is the jobs' own.
         along: other jobs that are in the same trouble, by job id.
         thread: of its incidents.
+        flapping: whether all of its jobs have begun to fail again and again (`alerts.flapping`).
     """
 
     events: tuple[tuple[int, RunFailed | RunSucceeded], ...]
@@ -52,6 +53,7 @@ class Telling:
     node: str = ""
     along: tuple[str, ...] = ()
     thread: str = ""
+    flapping: bool = False
 
     @property
     def is_failure(self) -> bool:

@@ -23,7 +23,7 @@ from aiohttp import web
 from alerts.foreign import ForeignError, notice_of_post
 from alerts.notice import Notice
 from alerts.secrets import Secret, SecretError, read_secret
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, ZsrError
 from replicator.plugins import Problem
 
 SECTION = "notify_receiver"
@@ -40,7 +40,7 @@ _LISTEN_ALLOWED = 'an IP address and a port from 1 to 65535, like "127.0.0.1:984
 _LOG = logging.getLogger(__name__)
 
 HandOver = Callable[[Notice], Awaitable[None]]
-"""Takes a notice; durable when it returns. May raise OSError when it cannot."""
+"""Takes a notice; durable when it returns. May raise OSError or ZsrError when it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ class Receiver:
         if notice is not None:
             try:
                 await self._hand_over(notice)
-            except OSError as error:
-                _LOG.error("A message of Alertmanager cannot be kept, it is asked to try again: %s", error.strerror)
+            except (OSError, ZsrError) as error:
+                _LOG.error("A message of Alertmanager cannot be kept, it is asked to try again: %s", error)
                 return _no(503, "It cannot be kept now; try again.")
         return web.json_response({"status": "ok"})
 

@@ -96,9 +96,9 @@ class Route:
 
 
 def words_of(notice: Notice) -> frozenset[NoticeKind]:
-    """The events that a notice is: a silent node whose jobs fail is also the failure of these jobs."""
-    also = {NoticeKind.FAILED} if notice.kind is NoticeKind.TARGET_UNREACHABLE and notice.subjects else set()
-    return frozenset({notice.kind, *also})
+    """The events that a notice is: a silent node whose jobs fail is also their failure, and so is their flapping."""
+    of_jobs = notice.subjects and notice.kind in (NoticeKind.TARGET_UNREACHABLE, NoticeKind.FLAPPING)
+    return frozenset({notice.kind, *([NoticeKind.FAILED] if of_jobs else [])})
 
 
 def reasons_against(match: Match, notice: Notice) -> list[str]:

@@ -1,48 +1,49 @@
 """The ``[[notify]]`` tables: where messages go. Reads them, and says all that is wrong with them at once.
 
-A URL is a secret as a whole, so no problem ever shows more of it than its scheme, and only one that apprise knows.
+A URL is a secret as a whole, so no problem ever shows more of it than its scheme.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
+from alerts.channels.settings import CHANNEL_KEYS, WAYS, PingSettings, Way, read_way
 from alerts.routes import ROUTE_KEYS, Route, read_route
 from replicator.plugins import Problem
 
-KEYS = ("name", "url", "url_file", "url_env", "enabled", *ROUTE_KEYS)
-SOURCES = ("url", "url_file", "url_env")
+KEYS = ("name", "enabled", *CHANNEL_KEYS, *ROUTE_KEYS)
 LONGEST_NAME = 40
 """Characters of a target's name; it is a metric label."""
 MOST_TARGETS = 100
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place messages are sent to; ``url`` is left out of the repr because it is a secret.
+    """One place messages are sent to, and by which way.
 
-    ``key`` is the setting that the URL comes from, like ``0.url_file``; ``route`` says what it is told, and when.
+    ``key`` is the setting that the way comes from, like ``0.url_file``; ``route`` says what it is told, and when.
     """
 
     name: str
-    url: str = field(repr=False)
+    way: Way
     enabled: bool = True
     key: str = "url"
     route: Route = field(default_factory=Route)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is sent messages; a target of pings is not."""
+        return not isinstance(self.way, PingSettings)
 
 
 def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
     """The targets of the ``notify`` section and all that is wrong with it (None: the section is absent).
 
-    Reads the files that ``url_file`` names; whether a URL is one that apprise understands is asked elsewhere.
+    Reads the files that secrets stand in; whether a URL is one that apprise understands is asked elsewhere.
     """
     if settings is None:
         return (), ()
@@ -60,24 +61,15 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         route, wrong = read_route(f"{index}", table)
         found += wrong
-        url = ""
-        try:
-            url = _url(index, table, environ)
-        except _WrongSettingError as error:
-            found.append(error.problem)
+        way, wrong = read_way(table, environ)
+        found += [replace(problem, key=f"{index}.{problem.key}") for problem in wrong]
+        if isinstance(way, PingSettings):
+            found += _beside_ping(index, table)
         problems += found
-        if not found:
-            source = next(source for source in SOURCES if source in table)
-            targets.append(Target(table["name"], url, table.get("enabled", True), f"{index}.{source}", route))
+        if way is not None and not found:
+            source = next(source for source in WAYS if source in table)
+            targets.append(Target(table["name"], way, table.get("enabled", True), f"{index}.{source}", route))
     return tuple(targets), tuple(problems)
-
-
-class _WrongSettingError(Exception):
-    """One wrong setting, on its way to the list of all of them."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
 
 
 def _name_problems(index: int, table: dict[str, object], names: set[str]) -> Iterator[Problem]:
@@ -110,53 +102,12 @@ def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
         yield Problem(f"{index}.enabled", f"({type(enabled).__name__})", "true or false")
 
 
-def _url(index: int, table: dict[str, object], environ: Mapping[str, str]) -> str:
-    given = [key for key in SOURCES if key in table]
-    if len(given) != 1:
-        shown = " and ".join(given) or "(missing)"
-        raise _WrongSettingError(Problem(f"{index}.url", shown, "exactly one of url, url_file and url_env"))
-    source = given[0]
-    key, value = f"{index}.{source}", table[source]
-    if not isinstance(value, str) or not value.strip():
-        raise _WrongSettingError(Problem(key, f"(empty or {type(value).__name__})", "a string"))
-    if source == "url":
-        return value.strip()
-    if "://" in value:
-        raise _WrongSettingError(Problem(key, "(a URL, not shown)", "not the URL itself; that goes into url"))
-    return _from_environment(key, value, environ) if source == "url_env" else _from_file(key, value)
-
-
-def _from_environment(key: str, variable: str, environ: Mapping[str, str]) -> str:
-    if not _ENV.fullmatch(variable):
-        raise _WrongSettingError(Problem(key, "(not shown)", "the name of an environment variable"))
-    value = environ.get(variable, "").strip()
-    if not value:
-        raise _WrongSettingError(Problem(key, variable, "an environment variable of the daemon that is set, not empty"))
-    return value
-
-
-def _from_file(key: str, name: str) -> str:
-    path = Path(name)
-    if not path.is_absolute():
-        raise _WrongSettingError(Problem(key, name, "an absolute path"))
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise _WrongSettingError(Problem(key, name, f"a file that zsr can read ({reason})")) from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise _WrongSettingError(Problem(key, name, "a plain file"))
-        if facts.st_mode & 0o007:
-            mode = f"{stat.S_IMODE(facts.st_mode):04o}"
-            allowed = "a file that others cannot read, because it holds a secret: chmod 0600"
-            raise _WrongSettingError(Problem(key, f"{name} (mode {mode})", allowed))
-        content = file.read(65536)
-    try:
-        lines = [line.strip() for line in content.decode().splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        lines = []
-    if len(lines) != 1:
-        raise _WrongSettingError(Problem(key, name, "a file with one line of text: the URL"))
-    return lines[0]
+def _beside_ping(index: int, table: dict[str, object]) -> Iterator[Problem]:
+    """What means nothing for pings: each run is told, when it is."""
+    for key in ("quiet", "repeat", "digest"):
+        if key in table:
+            yield Problem(f"{index}.{key}", "...", "not beside ping, which tells of every run")
+    match = table.get("match")
+    for key in ("severity", "event"):
+        if isinstance(match, dict) and key in match:
+            yield Problem(f"{index}.match.{key}", "...", "not beside ping, which tells of every run")

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from alerts.channel import SendStatus, Sent
-from alerts.messages import Message, sample_message
-from alerts.plugin import all_secrets
-from alerts.redaction import RedactingFilter, guarded_logs
-from alerts.sender import Sender, known_scheme, make_service
+from alerts.channels.alertmanager import AlertmanagerSettings
+from alerts.channels.make import Office, make_channel
+from alerts.channels.settings import PingSettings
+from alerts.channels.webhook import WebhookSettings
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.pings import try_ping
+from alerts.plugin import scribe_of
+from alerts.redaction import guarded_logs
+from alerts.sender import known_scheme
+from alerts.settings import AlertsSettings
 from alerts.targets import Target
+from replicator.jobs import JobId
 
 TRIAL_LIMIT = 30.0
 """Seconds a test message may take; somebody is waiting for the answer."""
@@ -19,7 +28,7 @@ TRIAL_LIMIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The test of one target: ``kind`` is its URL's scheme, ``reason`` a sentence, empty when it was delivered."""
+    """The test of one target: ``kind`` is its way or its URL's scheme, ``reason`` a sentence, empty when delivered."""
 
     target: str
     kind: str
@@ -33,21 +42,71 @@ class Trial:
         return self.status is SendStatus.DELIVERED
 
 
-async def try_targets(targets: Sequence[Target], node: str, *, limit: float = TRIAL_LIMIT) -> list[Trial]:
-    """Send the test message through all targets at once; in the order of the targets."""
+@dataclass(frozen=True, slots=True)
+class NoMemory:
+    """Notes that nobody keeps: a trial leaves none, and the daemon's are the daemon's."""
+
+    def get(self, key: str) -> str | None:
+        """Nothing."""
+
+    def items(self, prefix: str) -> dict[str, str]:
+        """Nothing."""
+        return {}
+
+    def put(self, key: str, value: str | None) -> None:
+        """Forget it."""
+
+    def put_all(self, notes: Mapping[str, str | None]) -> None:
+        """Forget them."""
+
+
+async def try_targets(
+    settings: AlertsSettings,
+    targets: Iterable[Target],
+    node: str,
+    zone: tzinfo,
+    *,
+    job: JobId | None = None,
+    limit: float = TRIAL_LIMIT,
+) -> list[Trial]:
+    """Send the test message through some targets at once; in their order.
+
+    Args:
+        settings: all of them, so that messages look as they will.
+        targets: which to try.
+        node: the name of this node.
+        zone: that of times in messages.
+        job: whose check is pinged.
+        limit: seconds that one may take.
+    """
     # One guard for all: a second one would drop the records that the first listens to.
-    with guarded_logs(all_secrets(targets)) as guard:
+    with guarded_logs(settings.secrets) as guard:
+        office = Office(scribe_of(settings, time.time, zone), guard, NoMemory(), limit)
+        tried: Sequence[Target] = tuple(targets)
+        all_sent = await asyncio.gather(*(_try(target, node, office, job or JobId(100, 0)) for target in tried))
+    return [
+        Trial(target.name, _kind(target), sent.status, sent.reason, sent.seconds)
+        for target, sent in zip(tried, all_sent, strict=True)
+    ]
 
-        async def one(target: Target) -> Trial:
-            sent = await send_through(target, sample_message(target.name, node), guard, limit=limit)
-            return Trial(target.name, known_scheme(target.url), sent.status, sent.reason, sent.seconds)
 
-        return list(await asyncio.gather(*(one(target) for target in targets)))
-
-
-async def send_through(target: Target, message: Message, guard: RedactingFilter, *, limit: float) -> Sent:
-    """Send one message through one target, once, under a guard that knows the target's secrets."""
-    service = make_service(target)
-    if service is None:
+async def _try(target: Target, node: str, office: Office, job: JobId) -> Sent:
+    if isinstance(target.way, PingSettings):
+        return await try_ping(target.way.url, job, office.limit)
+    channel = make_channel(target.name, target.way, office)
+    if channel is None:
         return Sent(SendStatus.FAILED, "Its URL is not one that apprise understands.", 0.0)
-    return await Sender(service, guard, limit=limit).send(message)
+    now = time.time()
+    key = f"{node}/{target.name}/test/{now:.6f}"
+    return await channel.send(Notice(key, NoticeKind.TEST, Severity.INFO, now, node, key, about=target.name))
+
+
+def _kind(target: Target) -> str:
+    match target.way:
+        case WebhookSettings():
+            return "webhook"
+        case AlertmanagerSettings():
+            return "alertmanager"
+        case PingSettings():
+            return "ping"
+    return known_scheme(target.way.url.text)

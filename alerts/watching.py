@@ -6,7 +6,7 @@ remembered, so a restart neither repeats nor forgets. What a message about failu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from alerts.notice import Notice, NoticeKind, Severity
@@ -43,7 +43,12 @@ Alarms = Mapping[str, Alarm]
 
 
 def watch(
-    status: Status, alarms: Alarms, incidents: Mapping[str, Incident], match: Match, sender: Sender
+    status: Status,
+    alarms: Alarms,
+    incidents: Mapping[str, Incident],
+    match: Match,
+    sender: Sender,
+    answered: Collection[str] = (),
 ) -> tuple[list[Notice], dict[str, Alarm]]:
     """What is to be told at this moment to a target that wants what ``match`` says, and what is remembered then.
 
@@ -53,6 +58,7 @@ def watch(
         incidents: the failures that the target was told of, by job id.
         match: which jobs it is about.
         sender: for whom.
+        answered: jobs whose failure is followed by an all-clear, which says too that the promise is kept again.
     """
     now = status.time
     jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
@@ -66,6 +72,9 @@ def watch(
         if name in seen and job.state.last_sync is not None:
             known[name] = replace(known[name], lag=max(known[name].lag or 0.0, now - job.state.last_sync))
     _forget_removed(known, {job.job.id for job in jobs})
+    for name in [f"{PROMISE}/{job}" for job in answered]:
+        if name in known and known[name].gone is not None:
+            del known[name]
     notices = _promises(jobs, known, incidents, now, sender)
     notices += _nodes(known, incidents, now, sender)
     notices += _settings(status, known, sender)

@@ -142,14 +142,14 @@ class Settings:
 
 
 def load_plugins() -> dict[str, Plugin]:
-    """The installed plugins by the section of the settings that belongs to each."""
+    """The installed plugins by the names of their entry points."""
     plugins: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         try:
             plugin = entry.load()()
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"The plugin '{entry.name}' ({entry.value}) cannot be loaded: {error}.") from error
-        plugins[plugin.section] = plugin
+        plugins[entry.name] = plugin
     return plugins
 
 
@@ -180,15 +180,16 @@ def load_settings(path: Path) -> Settings:
     """
     raw = read_toml(path, 'Write one with at least: node = "this-nodes-name" (docs/settings.md), or give --config.')
     plugins = load_plugins()
-    sections = {key: raw.pop(key) for key in plugins if key in raw}
+    known = [section for plugin in plugins.values() for section in plugin.sections]
+    sections = {key: raw.pop(key) for key in known if key in raw}
     problems: list[Problem] = []
     try:
         model = _File.model_validate(raw)
     except ValidationError as error:
-        problems += problems_of(error, _File, also=plugins)
+        problems += problems_of(error, _File, also=known)
         model = None
-    for name, plugin in plugins.items():
-        problems += plugin_problems(name, plugin, sections.get(name))
+    for plugin in plugins.values():
+        problems += plugin.check(sections_of(plugin, sections))
     if problems or model is None:
         raise SettingsError(path, problems)
     return Settings(
@@ -213,21 +214,18 @@ def load_settings(path: Path) -> Settings:
     )
 
 
-def plugin_problems(name: str, plugin: Plugin, section: object) -> list[Problem]:
-    """What a plugin finds wrong with its section, with the section's name in front of each key."""
-    return [
-        Problem(f"{name}.{problem.key}" if problem.key else name, problem.value, problem.allowed)
-        for problem in plugin.check(section)
-    ]
+def sections_of(plugin: Plugin, sections: Mapping[str, object]) -> dict[str, object]:
+    """Those of all sections that belong to a plugin, which may hold secrets that are no other's to see."""
+    return {name: sections[name] for name in plugin.sections if name in sections}
 
 
 def inspect_plugins(settings: Settings) -> None:
     """Look into the files that plugins' sections name; raises SettingsError with all that is wrong with them."""
     problems = [
-        Problem(f"{name}.{problem.key}", problem.value, problem.allowed)
-        for name, plugin in load_plugins().items()
+        problem
+        for plugin in load_plugins().values()
         if isinstance(plugin, InspectingPlugin)
-        for problem in plugin.inspect(settings.sections.get(name))
+        for problem in plugin.inspect(sections_of(plugin, settings.sections))
     ]
     if problems:
         raise SettingsError(settings.path, problems)

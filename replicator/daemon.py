@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from replicator import __version__
 from replicator.cluster.store import Cluster, ClusterStore
-from replicator.config import Settings, load_plugins
+from replicator.config import Settings, load_plugins, sections_of
 from replicator.control import Request, Say, serving
 from replicator.core import CoreView, RunDurations
 from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
@@ -301,7 +301,7 @@ class Daemon:
         """A plugin's outermost frame: what goes wrong in it is said, never ends the replication; it is begun anew."""
         while True:
             try:
-                await plugin.run(self._core, self._settings.sections.get(name))
+                await plugin.run(self._core, sections_of(plugin, self._settings.sections))
             except ZsrError as error:
                 _log.error("plugin %s ended: %s It is tried again.", name, error)
             except Exception:  # noqa: BLE001 - a task's outermost frame

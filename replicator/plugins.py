@@ -224,21 +224,24 @@ class Problem:
 class Plugin(Protocol):
     """A sink for what the core does. Its class is named by an entry point and constructed without arguments.
 
-    ``section`` is the top-level key of ``zsr.toml`` that belongs to it.
+    ``sections`` are the top-level keys of ``zsr.toml`` that belong to it; it is given no others, and those that are
+    absent are left out.
     """
 
-    section: str
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The names of its sections."""
 
-    def check(self, settings: object) -> list[Problem]:
-        """All that is wrong with the plugin's section (None when it is absent); keys without the section's name."""
+    def check(self, sections: Mapping[str, object]) -> list[Problem]:
+        """All that is wrong with the plugin's sections; keys begin with the section's name."""
 
-    async def run(self, core: Core, settings: object) -> None:
-        """Work until cancelled. ``settings`` has passed ``check``. An exception is logged and ends the plugin only."""
+    async def run(self, core: Core, sections: Mapping[str, object]) -> None:
+        """Work until cancelled. ``sections`` have passed ``check``. An exception is logged and ends the plugin only."""
 
 
 @runtime_checkable
 class InspectingPlugin(Plugin, Protocol):
-    """A plugin whose section names files of its own. What is wrong in those does not keep the daemon from starting."""
+    """A plugin whose sections name files of its own. What is wrong in those does not keep the daemon from starting."""
 
-    def inspect(self, settings: object) -> list[Problem]:
-        """All that is wrong with the files that a section names which passed ``check``; for ``zsr config check``."""
+    def inspect(self, sections: Mapping[str, object]) -> list[Problem]:
+        """All that is wrong with the files that sections name which passed ``check``; for ``zsr config check``."""

@@ -12,14 +12,15 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from alerts.channel import SendStatus, Sent
+from alerts.channel import SEND_LIMIT, SendStatus, Sent
 from alerts.channels.http import Request, exchange
 from alerts.document import moment
 from alerts.notice import Notice, NoticeKind, Subject
+from alerts.noticing import is_late
 from alerts.secrets import Secret, all_derived
-from alerts.sender import SEND_LIMIT
 from alerts.words.render import Form
 from alerts.words.scribe import Scribe
+from replicator.jobs import JobId
 from replicator.plugins import Memory, Status
 
 PATH = "/api/v2/alerts"
@@ -156,10 +157,15 @@ class AlertmanagerChannel:
         self._scribe = scribe
         self._lasting = lasting
         self._limit = limit
+        self._one_by_one = asyncio.Lock()
         lasting.load()
 
     async def send(self, notice: Notice) -> Sent:
         """Raise or end the alerts of a notice. What is no state (a digest) or came from Alertmanager is not sent."""
+        async with self._one_by_one:  # a renewal that is on its way would raise anew what ends now
+            return await self._tell(notice)
+
+    async def _tell(self, notice: Notice) -> Sent:
         words = self._scribe.write(notice, Form.TEXT)
         alerts = alerts_of(notice, words.title, words.body)
         if not alerts:
@@ -184,18 +190,20 @@ class AlertmanagerChannel:
     async def renew(
         self, status: Callable[[], Status], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
-        """Keep alerts alive until cancelled, and end those of jobs that are there no more."""
+        """Keep alerts alive until cancelled, and end those that are over though no notice says so."""
         while True:
             await self.renew_once(status())
             await sleep(RENEW_EVERY)
 
     async def renew_once(self, status: Status) -> Sent | None:
         """Post what lasts once more; None if nothing does."""
-        if status.ready:
-            jobs = {str(job.job.id) for job in status.jobs}
-            gone = [alert for alert in self._lasting.alerts.values() if alert.job and alert.job not in jobs]
-            if gone:
-                await self._end(gone, self._scribe.clock())
+        async with self._one_by_one:
+            return await self._renew(status)
+
+    async def _renew(self, status: Status) -> Sent | None:
+        over = [alert for alert in self._lasting.alerts.values() if status.ready and _is_over(alert, status)]
+        if over:
+            await self._end(over, self._scribe.clock())
         ends = self._scribe.clock() + LASTS
         posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
         return await self._post(posts) if posts else None
@@ -215,6 +223,17 @@ class AlertmanagerChannel:
             headers["Authorization"] = f"Bearer {self._settings.token.text}"
         url = self._settings.url.text.rstrip("/") + PATH
         return await exchange(Request(url, json.dumps(alerts).encode(), headers), self._settings.secrets, self._limit)
+
+
+def _is_over(alert: Alert, status: Status) -> bool:
+    """Whether an alert's job is gone, or keeps its promise again: the all-clear of its failure says both at once."""
+    if not alert.job:
+        return False
+    job = status.job(JobId.parse(alert.job))
+    if job is None:
+        return True
+    of_promise = dict(alert.labels).get("alertname") == _STATES[NoticeKind.RPO_BREACHED][0]
+    return of_promise and not is_late(job, status.time)
 
 
 def _pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -1,12 +1,18 @@
-"""One attempt at a time, in a thread of its own and within a limit; one that ran out of time is not forgotten."""
+"""One attempt at a time, in a thread of its own and within a limit; one that ran out of time is not forgotten.
+
+Not in asyncio's pool, whose threads the daemon would wait for at its end, and not in apprise's, which a few hanging
+targets would fill for all the others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from alerts.channel import SendStatus, Sent
-from alerts.sender import in_thread
+from alerts.channel import SendStatus, Sent, failed_inside
 
 
 class Attempts:
@@ -29,7 +35,7 @@ class Attempts:
             self._unfinished = None
             if about == key and attempt.result().ok:
                 return attempt.result()
-        attempt = in_thread(call)
+        attempt = _in_thread(call)
         self._unfinished = (key, attempt)
         try:
             async with asyncio.timeout(self._limit):
@@ -39,3 +45,25 @@ class Attempts:
             return Sent(SendStatus.TIMEOUT, reason, self._limit)
         self._unfinished = None
         return sent
+
+
+def _in_thread(call: Callable[[], Sent]) -> asyncio.Future[Sent]:
+    """Run a call in a daemon thread, which never keeps the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Sent] = loop.create_future()
+
+    def hand_over(sent: Sent) -> None:
+        if not future.done():
+            future.set_result(sent)
+
+    def work() -> None:
+        began = time.monotonic()
+        try:
+            sent = call()
+        except Exception as error:  # noqa: BLE001 - a thread's outermost frame
+            sent = failed_inside(error, time.monotonic() - began)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for the result any more
+            loop.call_soon_threadsafe(hand_over, sent)
+
+    threading.Thread(target=work, name="zsr-notify", daemon=True).start()
+    return future

@@ -24,7 +24,8 @@ from alerts.redaction import redact
 
 AGAIN = frozenset({408, 425, 429})
 """Client errors that may be none the next time."""
-LONGEST_PAUSE = 86_400.0
+LONGEST_PAUSE = 6 * 3600.0
+"""Seconds that a server may ask for at the most, so that a message is tried several times before it is given up."""
 AGENT = "zsr"
 
 

@@ -12,14 +12,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from alerts.channel import SendStatus, Sent
+from alerts.channel import SEND_LIMIT, SendStatus, Sent
 from alerts.channels.attempts import Attempts
 from alerts.channels.letterhead import mail_of
 from alerts.channels.mailto import MailSettings
 from alerts.diagnosis import diagnose
 from alerts.notice import Notice
 from alerts.redaction import redact
-from alerts.sender import SEND_LIMIT
 from alerts.words.render import Form
 from alerts.words.scribe import Scribe
 

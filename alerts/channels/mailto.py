@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from apprise.plugins.email.base import NotifyEmail, PGPMode
 
 from alerts.sender import make_service
-from alerts.targets import Target
 
 _FORMAT = re.compile(r"[?&]format=(?P<form>[a-z]+)", re.IGNORECASE)
 
@@ -49,7 +48,7 @@ def is_mail(url: str) -> bool:
 
 def mail_settings(url: str) -> MailSettings | None:
     """The settings of a mail URL; None for one that is not understood, or asks for PGP, which is apprise's to do."""
-    service = make_service(Target("mail", url)) if is_mail(url) else None
+    service = make_service(url) if is_mail(url) else None
     if not isinstance(service, NotifyEmail) or service.pgp_mode != PGPMode.NONE:
         return None
     form = _FORMAT.search(url)

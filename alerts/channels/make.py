@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alerts.channel import SEND_LIMIT
 from alerts.channels.alertmanager import AlertmanagerChannel, AlertmanagerSettings, Lasting
 from alerts.channels.mail import MailChannel
 from alerts.channels.mailto import mail_settings
@@ -11,8 +12,7 @@ from alerts.channels.services import AppriseChannel
 from alerts.channels.settings import PingSettings, Way
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.redaction import RedactingFilter
-from alerts.sender import SEND_LIMIT, make_service
-from alerts.targets import Target
+from alerts.sender import make_service
 from alerts.words.scribe import Scribe
 from replicator.plugins import Memory
 
@@ -42,12 +42,5 @@ def make_channel(name: str, way: Way, office: Office) -> AnyChannel | None:
     mail = mail_settings(way.url.text)
     if mail is not None:
         return MailChannel(mail, office.scribe, way.url.derived, limit=office.limit)
-    service = make_service(Target(name, way.url.text))
+    service = make_service(way.url.text)
     return None if service is None else AppriseChannel(service, office.scribe, office.guard, limit=office.limit)
-
-
-def secrets_of_way(way: Way) -> frozenset[str]:
-    """All that must not be shown of a way."""
-    if isinstance(way, WebhookSettings | AlertmanagerSettings):
-        return way.secrets
-    return way.url.derived

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import apprise
 
-from alerts.channel import Sent
+from alerts.channel import SEND_LIMIT, Sent
 from alerts.channels.attempts import Attempts
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.redaction import RedactingFilter
-from alerts.sender import SEND_LIMIT, deliver
+from alerts.sender import deliver
 from alerts.words.render import Form, Rendered
 from alerts.words.scribe import Scribe
 

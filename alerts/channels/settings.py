@@ -46,6 +46,13 @@ class PingSettings:
 Way = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings
 
 
+def secrets_of_way(way: Way) -> frozenset[str]:
+    """All that must not be shown of a way."""
+    if isinstance(way, WebhookSettings | AlertmanagerSettings):
+        return way.secrets
+    return way.url.derived
+
+
 def read_way(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[Way | None, list[Problem]]:
     """The way of a table, and all that is wrong with it; keys without the table's number. Reads files, sends nothing.
 
@@ -68,6 +75,8 @@ def read_way(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[W
         made = reading.webhook(url)
     elif way == "alertmanager":
         token = reading.secret("token") if "token" in table else None
+        if token and url and "@" in urlsplit(url.text).netloc:
+            reading.problems.append(Problem("token", "(not shown)", "not beside user and password in the URL"))
         made = AlertmanagerSettings(url, token) if url else None
     elif way == "ping":
         made = PingSettings(url) if url else None
@@ -113,6 +122,10 @@ class _Reading:
             self.problems.append(Problem("method", "(not shown)", "POST or PUT"))
         key = self.secret("secret") if "secret" in self.table else None
         headers = dict(self.headers())
+        if url and "@" in urlsplit(url.text).netloc and "authorization" in map(str.lower, headers):
+            self.problems.append(
+                Problem("headers", "(not shown)", "no Authorization beside user and password in the URL")
+            )
         if self.problems or url is None:
             return None
         return WebhookSettings(url, key, headers, Path(body) if isinstance(body, str) else None, str(kind), str(method))

@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alerts.channel import Sent
+from alerts.channel import SEND_LIMIT, Sent
 from alerts.channels.http import Request, exchange
 from alerts.document import VERSION, document, header_id
 from alerts.notice import Notice
 from alerts.secrets import Secret, all_derived
-from alerts.sender import SEND_LIMIT
 from alerts.words.render import BrokenTemplateError, Form, OwnTemplate
 from alerts.words.scribe import Scribe
 

@@ -13,10 +13,7 @@ from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.words.digest import digest_letter
 from alerts.words.letter import Fact, Letter, Reader, Row, Tone
 from alerts.words.links import links
-from alerts.words.titles import deed, guests, is_broken, title_of, whither
-
-EACH_UP_TO = 3
-"""Failures in a row that are told one by one by a route that says nothing else."""
+from alerts.words.titles import GONE, deed, guests, is_broken, title_of, whither
 
 _BADGES = {
     NoticeKind.FAILED: "Failed",
@@ -52,8 +49,6 @@ def compose(notice: Notice, reader: Reader) -> Letter:
         rows = tuple(_row(notice, subject, reader) for subject in notice.subjects[: reader.rows])
     foreign = notice.foreign
     notes = [line for text in (notice.text, foreign.text if foreign else "") for line in text.splitlines() if line]
-    if notice.kind is NoticeKind.STILL_FAILING or _is_last_of_the_first_ones(notice):
-        notes.append("While it goes on failing, one message a day follows, and one when it is well again.")
     if notice.kind is NoticeKind.TEST:
         notes.append("If you can read this, messages about failing replication will arrive here.")
     advice = {
@@ -76,11 +71,6 @@ def compose(notice: Notice, reader: Reader) -> Letter:
         links=links(notice, reader),
         foot=_foot(notice, reader),
     )
-
-
-def _is_last_of_the_first_ones(notice: Notice) -> bool:
-    failures = max((subject.consecutive for subject in notice.subjects), default=0)
-    return notice.kind is NoticeKind.FAILED and failures >= EACH_UP_TO
 
 
 def _tone(notice: Notice) -> Tone:
@@ -110,7 +100,9 @@ def _lead_of_jobs(notice: Notice) -> str:
     subjects, first = notice.subjects, notice.subjects[0]
     what = deed(subjects)
     many = f"{len(subjects)} jobs to {whither(subjects)}"
-    one = f"Job {first.job}: {what} of {_guest(first)} from {one_line(first.source)} to {one_line(first.target)}"
+    one = (
+        f"Job {first.job}: {what} of {_guest(first)} from {one_line(first.source)} to {one_line(first.target) or GONE}"
+    )
     who = one if len(subjects) == 1 else f"{what.capitalize()} of {guests(subjects)} ({many})"
     times = f" for the {ordinal(first.consecutive)} time in a row" if first.consecutive > 1 else ""
     words = {
@@ -172,6 +164,8 @@ def _facts_of_many(notice: Notice, reader: Reader) -> list[Fact]:
         facts.append(Fact("Had been failing", f"since {clock_time(min(since), reader.zone)}, for {lasted}"))
     elif since:
         facts.append(Fact("Failing since", when(min(since), reader)))
+    if sum(subject.consecutive for subject in subjects) and notice.kind in _GOOD:
+        facts.append(Fact("Failed runs", str(sum(subject.consecutive for subject in subjects))))
     lags = [subject.worst_lag for subject in subjects if subject.worst_lag is not None]
     if lags and notice.kind in _GOOD:
         facts.append(Fact("Oldest a replica was", duration(max(lags))))
@@ -192,6 +186,8 @@ def _row(notice: Notice, subject: Subject, reader: Reader) -> Row:
     broken = is_broken(subject, reader.now) and notice.kind not in _GOOD
     who = f"{subject.guest} {one_line(subject.guest_name)}".rstrip()
     route = f"job {subject.job} to {one_line(subject.target)}"
+    if not subject.target:
+        return Row(who, "the job is not there any more", f"job {subject.job}")
     if subject.last_sync is None:
         return Row(who, "nothing, there is no replica yet", route, bad=notice.kind not in _GOOD)
     promised = f"promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
@@ -203,7 +199,9 @@ def lost_now(subject: Subject, reader: Reader) -> Fact:
     """What a dead source would cost at this moment."""
     label, who = f"If {one_line(subject.source)} died now", _guest(subject)
     if subject.last_sync is None:
-        return Fact(label, f"{who} would be lost; there is no replica on {one_line(subject.target)} yet", bad=True)
+        return Fact(
+            label, f"{who} would be lost; there is no replica on {one_line(subject.target) or GONE} yet", bad=True
+        )
     age = max(0.0, reader.now - subject.last_sync)
     promised = f"; promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
     broken = is_broken(subject, reader.now)

@@ -12,6 +12,12 @@ NOT_WELL = frozenset({"error", "pending"})
 """Conditions of a job that a digest counts as not well; a job whose promise is broken counts too."""
 
 
+_DIGITS_SHOWN = 14
+"""Digits of guests' numbers in a title; more would push the rest out of sight."""
+GONE = "its target"
+"""What the target of a job is called that is not there any more."""
+
+
 def title_of(notice: Notice) -> str:
     """One line without control characters."""
     return one_line(_title(notice))
@@ -24,15 +30,18 @@ def guests(subjects: Sequence[Subject], *, named: bool = True) -> str:
     if len(numbers) == 1:
         name = shortened(one_line(known[numbers[0]])) if named else ""
         return f"guest {numbers[0]} {name}".rstrip()
-    if len(numbers) == 2:
-        return f"guests {numbers[0]} and {numbers[1]}"
-    return f"guests {numbers[0]}, {numbers[1]} and {len(numbers) - 2} more"
+    shown = list(map(str, numbers[:2]))
+    if len("".join(shown)) > _DIGITS_SHOWN:
+        shown = shown[:1]
+    more = [f"{len(numbers) - len(shown)} more"] if len(numbers) > len(shown) else []
+    *begin, end = [*shown, *more]
+    return f"guests {', '.join(begin)} and {end}"
 
 
 def whither(subjects: Sequence[Subject]) -> str:
     """The target node, or how many there are."""
     targets = {subject.target for subject in subjects}
-    return shortened(one_line(targets.pop())) if len(targets) == 1 else f"{len(targets)} nodes"
+    return shortened(one_line(targets.pop())) or GONE if len(targets) == 1 else f"{len(targets)} nodes"
 
 
 def deed(subjects: Sequence[Subject]) -> str:

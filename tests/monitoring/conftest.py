@@ -20,7 +20,7 @@ from tests.statuses import FakeCore
 async def running_exporter(core: Core, port: int | None = None) -> AsyncIterator[str]:
     """Run the exporter plugin in this event loop while the context lasts; gives its ``host:port``."""
     address = f"127.0.0.1:{port or free_port()}"
-    task = asyncio.create_task(ExporterPlugin().run(core, {"listen": address}))
+    task = asyncio.create_task(ExporterPlugin().run(core, {"exporter": {"listen": address}}))
     try:
         await _answers(address, task)
         yield address

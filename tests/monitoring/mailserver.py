@@ -36,7 +36,10 @@ class Received:
 
     @property
     def text(self) -> str:
-        content = self.message.get_content()
+        """The part in plain text."""
+        part = self.message.get_body(("plain",))
+        assert part is not None
+        content = part.get_content()
         assert isinstance(content, str)
         return content.replace("\r\n", "\n").rstrip("\n")
 

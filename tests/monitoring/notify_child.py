@@ -1,8 +1,9 @@
 """Processes that run the plugin on a real ``state.db`` and can be killed: ``notify_child STATE_DB WEBHOOK_PORT``.
 
-For each line on its standard input it forks one, which is quicker than a new interpreter, and prints its number; the
-child posts each notice with its key, and prints ``noted N M`` when the target's place N in the journal and its outbox
-of M messages are on disk.
+For each line on its standard input it forks one, which is quicker than a new interpreter. The child prints ``born
+PID``, posts each notice with its key, and prints ``noted PID N M`` when the target's place N in the journal and its
+outbox of M messages are on disk; when it is gone, ``dead PID STATUS`` is printed. Each line is one write, so lines of
+parent and child never mix.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +51,7 @@ class PrintingMemory:
         value = notes.get("target/hook")
         if value is not None:
             data = json.loads(value)
-            print("noted", data["cursor"], len(data["entries"]), flush=True)  # noqa: T201 - this is how the test listens
+            say("noted", os.getpid(), data["cursor"], len(data["entries"]))
 
 
 @dataclass
@@ -94,20 +96,29 @@ class KeyedHook:
             return Sent(SendStatus.DELIVERED if answer.status == 200 else SendStatus.FAILED, "", 0.0)
 
 
+def say(*words: object) -> None:
+    """Tell the test, in one write and past any buffer that a fork would copy."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
 async def main(database: Path, port: int) -> None:
-    settings = [{"name": "hook", "url": f"json://127.0.0.1:{port}/hook"}]
+    sections = {"notify": [{"name": "hook", "url": f"json://127.0.0.1:{port}/hook"}]}
     plugin = AlertsPlugin(gather=0.0, channels=lambda *_: KeyedHook(port))
-    await plugin.run(DiskCore(State.open(database)), settings)
+    await plugin.run(DiskCore(State.open(database)), sections)
 
 
 def serve(database: Path, port: int) -> None:
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
-            asyncio.run(main(database, port))
-        print("child", child, flush=True)  # noqa: T201 - as above
-        os.waitpid(child, 0)
-        print("dead", child, flush=True)  # noqa: T201 - as above
+            say("born", os.getpid())
+            try:
+                asyncio.run(main(database, port))
+            finally:
+                traceback.print_exc()
+                os._exit(1)  # never on into the parent's loop
+        _, status = os.waitpid(child, 0)
+        say("dead", child, os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":

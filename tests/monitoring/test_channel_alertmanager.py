@@ -170,6 +170,17 @@ async def test_the_alert_of_a_job_that_is_gone_ends(manager: Alertmanager, clock
     assert await alerts(manager) == []
 
 
+async def test_the_alert_of_a_promise_that_is_kept_again_ends_though_no_notice_says_so(
+    manager: Alertmanager, clock: Clock
+) -> None:
+    notices = channel(manager.url, clock)
+    await notices.send(incident(clock, NoticeKind.RPO_BREACHED))
+    await notices.renew_once(statuses.status(statuses.failing()))
+    assert len(await alerts(manager)) == 1
+    await notices.renew_once(statuses.status(statuses.healthy()))
+    assert await alerts(manager) == []
+
+
 async def test_a_target_that_takes_messages_again_ends_its_alert(manager: Alertmanager, clock: Clock) -> None:
     notices = channel(manager.url, clock)
     await notices.send(incident(clock, NoticeKind.UNDELIVERED))

@@ -15,7 +15,6 @@ from alerts.channels.services import AppriseChannel, notify_type
 from alerts.notice import NoticeKind
 from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
 from alerts.sender import make_service
-from alerts.targets import Target
 from alerts.words.render import Renderer
 from alerts.words.samples import sample
 from alerts.words.scribe import Scribe
@@ -45,7 +44,7 @@ def guard() -> Iterator[RedactingFilter]:
 
 
 def channel(guard: RedactingFilter, url: str, *, limit: float = 10.0) -> AppriseChannel:
-    service = make_service(Target("hook", url))
+    service = make_service(url)
     assert service is not None
     return AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard, limit=limit)
 
@@ -114,7 +113,7 @@ async def test_headers_and_paths_that_apprise_does_not_mask_are_shown_nowhere(
 def test_a_wrong_url_is_no_service_where_apprise_only_returns_false() -> None:
     url = "jsom://bob:hunter2@example.org"
     assert apprise.Apprise().add(url) is False
-    assert make_service(Target("hook", url)) is None
+    assert make_service(url) is None
 
 
 async def test_a_time_out_that_delivers_after_all_is_not_sent_again(
@@ -146,7 +145,7 @@ async def test_a_hanging_target_delays_nobody(hooks: WebhookServer, guard: Redac
 async def test_a_service_that_takes_little_gets_a_shorter_list(
     hooks: WebhookServer, guard: RedactingFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = make_service(Target("hook", f"json://127.0.0.1:{hooks.port}/hook"))
+    service = make_service(f"json://127.0.0.1:{hooks.port}/hook")
     assert service is not None
     monkeypatch.setattr(service, "body_maxlen", 1000)
     small = AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard)

@@ -31,7 +31,7 @@ def core() -> FakeCore:
 @asynccontextmanager
 async def exporting(core: FakeCore, settings: dict[str, object]) -> AsyncIterator[None]:
     """The exporter by these settings, while the context lasts."""
-    task = asyncio.ensure_future(ExporterPlugin().run(core, settings))
+    task = asyncio.ensure_future(ExporterPlugin().run(core, {"exporter": settings}))
     try:
         yield
         assert not task.done()

@@ -80,9 +80,16 @@ async def running(
     gather: float = 0.0,
 ) -> AsyncIterator[None]:
     """A plugin at work; left as a killed daemon leaves it, without a farewell."""
-    plugin = AlertsPlugin(sleep=clock.sleep, send_limit=send_limit, gather=gather, zone=ZoneInfo("UTC"))
-    assert plugin.check(list(targets)) == []
-    work = asyncio.create_task(plugin.run(core, list(targets)))
+    plugin = AlertsPlugin(
+        sleep=clock.sleep,
+        clock=lambda: core.picture.time,
+        send_limit=send_limit,
+        gather=gather,
+        zone=ZoneInfo("UTC"),
+    )
+    sections = {"notify": list(targets)}
+    assert plugin.check(sections) == []
+    work = asyncio.create_task(plugin.run(core, sections))
     await asyncio.sleep(0.01)
     try:
         yield
@@ -130,7 +137,7 @@ async def test_a_failure_reaches_a_webhook_with_title_text_and_kind(
         await settled(core)
     (hook,) = hooks.seen
     assert hook.json["title"].startswith("Guest 100 guest-100: replication failed (network)")
-    assert "If alpha died now, guest 100 guest-100 would fall back to" in hook.json["message"]
+    assert "If alpha died now: guest 100 guest-100 would fall back to" in hook.json["message"]
     assert hook.json["type"] == "failure"
 
 
@@ -142,9 +149,55 @@ async def test_failures_one_to_three_then_the_all_clear(
         await core.publish(recovered(statuses.NOW + HALF_HOUR * 52, 51))
         await settled(core)
     titles = [hook.json["title"] for hook in hooks.seen]
-    assert ["failed" in title for title in titles] == [True, True, True, False]
+    assert ["fail" in title for title in titles] == [True, True, True, False]
     assert "well again" in titles[-1]
     assert "Failed runs: 51" in hooks.seen[-1].json["message"]
+
+
+async def test_the_last_failure_that_is_told_at_once_says_what_follows(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    table = {**target(hooks.port), "repeat": {"failures": [1, 2], "then": "off"}}
+    async with running(core, clock, table, target(hooks.port, "other")):
+        await core.publish(*(failed(number) for number in (1, 2, 3)))
+        await settled(core)
+        await settled(core, "other")
+    said = {
+        name: [hook.json["message"] for hook in hooks.seen if hook.path == f"/{name}"] for name in ("hook", "other")
+    }
+    assert ["From now on" in text for text in said["hook"]] == [False, True]
+    assert "it is told when it is well again" in said["hook"][1]
+    assert ["in the reminder of all that still fails" in text for text in said["other"]] == [False, False, True]
+
+
+async def test_a_flapping_job_is_told_once_and_once_when_it_has_settled_also_over_restarts(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    for number in range(6):
+        now = statuses.NOW + HALF_HOUR * number
+        core.set_status(statuses.failing(error_class=ErrorClass.ZFS, now=now), now=now)
+        async with running(core, clock, target(hooks.port)):
+            await core.publish(replace(failed(1, now), error_class=ErrorClass.ZFS))
+            await settled(core)
+            core.set_status(statuses.healthy(now=now + 60), now=now + 60)
+            await core.publish(recovered(now + 60, 1))
+            await settled(core)
+    later = statuses.NOW + HALF_HOUR * 5 + 3 * 3600
+    core.set_status(statuses.healthy(now=later), now=later)
+    async with running(core, clock, target(hooks.port)):
+        await hooks.wait_for(6)
+        await settled(core)
+    assert [hook.json["title"].partition(": ")[2].partition(" (")[0] for hook in hooks.seen] == [
+        "replication failed",
+        "replication is well again, to beta",
+        "replication failed",
+        "replication is well again, to beta",
+        "replication fails again and again",
+        "replication is well again, to beta",
+    ]
+    assert "single failures and recoveries are not told" in hooks.seen[4].json["message"]
+    assert "Failed runs: 6" in hooks.seen[5].json["message"]
+    assert "comes late" not in hooks.seen[5].json["message"]
 
 
 async def test_history_from_before_the_first_start_is_not_told(
@@ -233,8 +286,8 @@ async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_
             await settled(core)
     assert any("GAVE UP" in record.message for record in caplog.records if record.levelno == logging.ERROR)
     titles = [hook.json["title"] for hook in hooks.accepted]
-    assert "Notification target 'broken' has taken nothing for a day" in titles
-    assert titles[-1] == "Notification target 'broken' takes messages again"
+    assert "Messages to 'broken' do not arrive, from alpha" in titles
+    assert titles[-1] == "Messages to 'broken' arrive again, from alpha"
     assert titles.count(titles[-1]) == 1
 
 
@@ -379,8 +432,8 @@ async def test_a_dead_node_with_two_hundred_jobs_is_one_message_and_one_when_it_
             await core.publish(recovered(core.picture.time, 3, job(guest)))
         await settled(core)
     assert [hook.json["title"] for hook in hooks.seen] == [
-        "7 guests: replication fails (network), to beta",
-        "200 guests: replication is well again, to beta",
+        "Guests 100, 101 and 5 more: replication failed (network), to beta",
+        "Node beta is back: guests 100, 101 and 198 more",
     ]
     assert "200 jobs replicate to beta" in hooks.seen[0].json["message"]
     assert "Failed runs: 600" in hooks.seen[1].json["message"]
@@ -398,7 +451,7 @@ async def test_failures_of_the_same_moment_with_one_cause_are_one_message_also_i
     clock.longest = float("inf")
     async with running(core, clock, target(hooks.port), gather=20.0):
         await settled(core)
-    assert [hook.json["title"] for hook in hooks.seen] == ["2 guests: replication fails (network), to beta"]
+    assert [hook.json["title"] for hook in hooks.seen] == ["Guests 100 and 101: replication failed (network), to beta"]
 
 
 async def test_a_route_is_told_what_it_matches_and_its_all_clear_and_no_other(
@@ -472,7 +525,9 @@ async def test_all_that_still_fails_is_one_message_a_day_at_eight(
         core.set_status(*(statuses.failing(name, error_class=each) for name, each in jobs.items()), now=later)
         await core.publish(*(replace(event, time=later, consecutive=48) for event in events))
         await settled(core)
-    assert [hook.json["title"] for hook in hooks.seen[3:]] == ["3 guests: replication still fails, to beta"]
+    assert [hook.json["title"] for hook in hooks.seen[3:]] == [
+        "Guests 100, 101 and 1 more: replication still fails, to beta"
+    ]
 
 
 async def test_a_digest_comes_at_its_time_and_once(
@@ -489,8 +544,8 @@ async def test_a_digest_comes_at_its_time_and_once(
         async with running(core, clock, table):
             await hooks.wait_for(1)
             await settled(core)
-    assert [hook.json["title"] for hook in hooks.seen] == ["All 3 jobs of alpha are well"]
-    assert "96 runs, 2 failed, 5000 bytes, slowest 12 seconds" in hooks.seen[0].json["message"]
+    assert [hook.json["title"] for hook in hooks.seen] == ["All 3 jobs are well on alpha"]
+    assert "96 runs, 2 failed · 4.9 KiB · longest 12 seconds" in hooks.seen[0].json["message"]
 
 
 async def test_a_message_is_sent_again_when_somebody_asks_for_it_under_another_key(

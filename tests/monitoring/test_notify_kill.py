@@ -11,7 +11,8 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -26,39 +27,68 @@ from tests.monitoring.webhookserver import WebhookServer, webhook_server
 KILLS = int(os.environ.get("ZSR_KILLS", "40"))
 LONGEST_LIFE = 0.15
 """Seconds; a child needs about half of it to begin, decide, send and note."""
-PATIENCE = 60.0
-"""Seconds; a killed child that writes to a busy disk is not gone before its write is."""
 ROOT = Path(__file__).parents[2]
 
 
+@dataclass
 class Nursery:
-    """Begins children that deliver, one at a time."""
+    """Begins children that deliver, one at a time, and hears all that they say.
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    One task reads: who waits for one line cannot swallow another. Nothing here is timed but by the test's own limit,
+    since a killed child that writes to a busy disk is not gone before its write is.
+    """
 
-    async def _says(self, begin: str) -> str:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            while (said := (await self._process.stdout.readline()).decode()) and not said.startswith(begin):
-                pass
-        assert said, f"the process ended before it said '{begin}'"
-        return said.strip()
+    process: asyncio.subprocess.Process
+    said: list[str] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    born_at: int = 0
+    pid: int = 0
+    ended: bool = False
+
+    async def listen(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            await self._note(line.decode().strip())
+        self.ended = True
+        await self._note("the nursery ended")
+
+    async def _note(self, line: str) -> None:
+        async with self.news:
+            self.said.append(line)
+            self.news.notify_all()
+
+    async def _hears(self, begin: str) -> str:
+        """The first line that begins so since the child was asked for; fails if nobody is left to say it."""
+
+        def heard(begin: str) -> str | None:
+            return next((line for line in self.said[self.born_at :] if line.startswith(begin)), None)
+
+        def is_over() -> bool:
+            return self.ended or (self.pid != 0 and heard(f"dead {self.pid} ") is not None)
+
+        async with self.news:
+            await self.news.wait_for(lambda: heard(begin) is not None or is_over())
+        line = heard(begin)
+        assert line is not None, f"nobody is left to say '{begin}': {self.said[-5:]}"
+        return line
 
     @asynccontextmanager
     async def child(self) -> AsyncIterator[None]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
-        pid = int((await self._says("child")).split()[1])
+        assert self.process.stdin is not None
+        self.born_at, self.pid = len(self.said), 0
+        self.process.stdin.write(b"go\n")
+        self.pid = int((await self._hears("born ")).split()[1])
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGKILL)
-            await self._says(f"dead {pid}")
+            with suppress(ProcessLookupError):  # it ended by itself, which is told below
+                os.kill(self.pid, signal.SIGKILL)
+            dead = await self._hears(f"dead {self.pid} ")
+        assert dead.endswith(f" {-signal.SIGKILL}"), f"the child ended by itself: {dead}"
 
     async def notes(self, line: str) -> None:
         """Wait until the child says so."""
-        await self._says(f"noted {line}")
+        await self._hears(f"noted {self.pid} {line}")
 
 
 @asynccontextmanager
@@ -66,11 +96,14 @@ async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
     command = (sys.executable, "-m", "tests.monitoring.notify_child", str(database), str(port))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=ROOT)
+    nursery = Nursery(process)
+    listening = asyncio.create_task(nursery.listen())
     try:
-        yield Nursery(process)
+        yield nursery
     finally:
         process.kill()
-        await process.communicate()
+        await process.wait()
+        await listening
 
 
 @pytest.fixture

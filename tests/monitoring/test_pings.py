@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from alerts.pings import Pinger, ping_of, ping_problem
+from alerts.pings import Pinger, ping_of, ping_problem, try_ping
 from alerts.secrets import Secret
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
@@ -64,6 +64,25 @@ async def test_start_success_and_failure_of_a_run_are_told_in_order(hooks: Webho
     ]
     start, well, failed = (run for _, _, run in paths)
     assert start == well != failed
+
+
+async def test_jobs_that_are_not_wanted_are_not_pinged(hooks: WebhookServer) -> None:
+    core, url = statuses.FakeCore(), Secret(f"http://127.0.0.1:{hooks.port}/{{job}}")
+    pinger = Pinger("hc", url, lambda _: None, wanted=lambda job: job.guest == 101)
+    task = asyncio.create_task(pinger.run(core))
+    await asyncio.sleep(0)
+    await core.publish(STARTED, RunStarted(NOW, JobId(101, 0), 8))
+    async with asyncio.timeout(10):
+        await hooks.wait_for(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [hook.path.partition("/start")[0] for hook in hooks.seen] == ["/101-0"]
+
+
+async def test_a_trial_changes_nothing_of_a_check(hooks: WebhookServer) -> None:
+    sent = await try_ping(Secret(f"http://127.0.0.1:{hooks.port}/key/zsr-{{job}}?create=1"), JOB, 5.0)
+    assert sent.ok
+    assert hooks.seen[0].path == "/key/zsr-100-0/log?create=1"
 
 
 async def test_a_ping_that_is_not_taken_is_tried_three_times_and_dropped(

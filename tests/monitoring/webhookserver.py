@@ -13,12 +13,12 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Hook:
-    """One request as it arrived."""
+    """One request as it arrived; ``json`` is mostly an object."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    json: dict[str, Any]
+    json: Any
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.flapping import Flap
 from alerts.notes import (
     COUNTERS,
     KEPT,
@@ -35,6 +36,16 @@ JOB_ID = JOB.map(JobId.parse)
 INCIDENT = st.builds(Incident, MOMENT, MOMENT, st.text())
 TIME = st.floats(min_value=0, max_value=4e9)
 RECOVERY = st.builds(RunSucceeded, TIME, JOB_ID, NUMBER, TIME, TIME, NUMBER, NUMBER, MOMENT)
+FLAP = st.builds(
+    Flap,
+    st.lists(TIME, max_size=3).map(tuple),
+    TIME,
+    MOMENT,
+    NUMBER,
+    MOMENT,
+    MOMENT,
+    st.none() | st.tuples(NUMBER, RECOVERY),
+)
 SUBJECT = st.builds(
     Subject, job=JOB_ID, guest=NUMBER, guest_name=st.text(), source=st.text(), target=st.text(), last_sync=MOMENT
 )
@@ -51,7 +62,17 @@ NOTICE = st.builds(
     subjects=st.lists(SUBJECT, max_size=3).map(tuple),
 )
 ENTRY = st.builds(
-    Entry, NUMBER, NOTICE, TIME, TIME, NUMBER, TIME, st.text(), st.dictionaries(JOB, MOMENT, max_size=2), st.text()
+    Entry,
+    NUMBER,
+    NOTICE,
+    TIME,
+    TIME,
+    NUMBER,
+    TIME,
+    st.text(),
+    TIME,
+    st.dictionaries(JOB, MOMENT, max_size=2),
+    st.text(),
 )
 
 
@@ -61,6 +82,7 @@ ENTRY = st.builds(
     held=st.dictionaries(st.text(), st.lists(st.builds(Held, NUMBER, RECOVERY, INCIDENT), min_size=1).map(tuple)),
     outbox=st.lists(ENTRY).map(tuple),
     alarms=st.dictionaries(st.text(), st.builds(Alarm, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
+    flaps=st.dictionaries(JOB, FLAP),
 )
 def test_what_is_written_is_read_again(
     cursor: int,
@@ -68,8 +90,10 @@ def test_what_is_written_is_read_again(
     held: dict[str, tuple[Held, ...]],
     outbox: tuple[Entry, ...],
     alarms: dict[str, Alarm],
+    flaps: dict[str, Flap],
 ) -> None:
-    memory, notes = FakeMemory(), TargetNotes(cursor, Memory(incidents, held), outbox, alarms, 5.0, 6.0, 7, "dead")
+    memory = FakeMemory()
+    notes = TargetNotes(cursor, Memory(incidents, held), outbox, alarms, flaps, 5.0, 6.0, 7, "dead")
     memory.put(key_of("mail"), notes_json(notes))
     assert load_notes(memory, "mail") == notes
     assert load_notes(memory, "other") is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.channel import SendStatus, Sent
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.outbox import BACK_OFF, GIVE_UP_AFTER, MOST_ATTEMPTS, Entry, next_due, next_entry
 
@@ -45,6 +46,17 @@ def test_quiet_hours_hold_one_until_they_are_over() -> None:
 def test_the_pauses_grow_to_an_hour() -> None:
     tried = [entry(1, attempts=attempts, tried=NOW).due(NOW) - NOW for attempts in range(1, 8)]
     assert tried == [*BACK_OFF, BACK_OFF[-1], BACK_OFF[-1]]
+
+
+def test_a_server_that_asks_for_a_pause_gets_it_if_it_is_longer() -> None:
+    for asked, pause in ((5.0, BACK_OFF[0]), (600.0, 600.0)):
+        busy = entry(1).failed(NOW, Sent(SendStatus.FAILED, "It is busy.", 0.0, retry_after=asked))
+        assert busy.due(NOW) == NOW + pause
+
+
+def test_a_refusal_for_good_is_tried_again_rarely_since_somebody_may_mend_it() -> None:
+    refused = entry(1).failed(NOW, Sent(SendStatus.FAILED, "No.", 0.0, permanent=True))
+    assert refused.due(NOW) == NOW + BACK_OFF[-1]
 
 
 def test_a_clock_that_was_set_back_holds_nothing() -> None:

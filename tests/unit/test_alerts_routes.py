@@ -46,6 +46,10 @@ class TestAMatch:
     def test_says_why_not(self, match: Match, reason: str) -> None:
         assert reasons_against(match, NOTICE) == [reason]
 
+    def test_of_failures_wants_flapping_jobs_too(self) -> None:
+        flapping = replace(NOTICE, kind=NoticeKind.FLAPPING)
+        assert reasons_against(Match(event=frozenset({NoticeKind.FAILED})), flapping) == []
+
     def test_wants_a_notice_about_several_jobs_for_one_of_them(self) -> None:
         assert reasons_against(Match(guest=frozenset({101})), NOTICE) == []
 

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from alerts.channels.settings import ServiceSettings
 from alerts.plugin import AlertsPlugin
+from alerts.secrets import Secret
 from alerts.sender import make_service
 from alerts.targets import Target, read_targets
+from replicator.plugins import InspectingPlugin
 
 URL = "json://bob:hunter2-secret@example.org/t0ken-in-path"
 SECRETS = ("bob", "hunter2-secret", "example.org", "t0ken-in-path")
 
 
 def problems(settings: object, **environ: str) -> list[str]:
-    return [str(problem) for problem in AlertsPlugin(environ=environ).check(settings)]
+    return [str(problem) for problem in AlertsPlugin(environ=environ).check({"notify": settings})]
 
 
 def write_secret(path: Path, text: str = URL, mode: int = 0o600) -> str:
@@ -32,17 +35,18 @@ def test_no_targets_are_no_problem(settings: object) -> None:
 
 
 def test_a_url_may_stand_in_the_settings_a_file_or_the_environment(tmp_path: Path) -> None:
+    file = write_secret(tmp_path / "with a space", f"\n{URL}\n")
     settings = [
         {"name": "here", "url": URL},
-        {"name": "file", "url_file": write_secret(tmp_path / "with a space", f"\n{URL}\n")},
+        {"name": "file", "url_file": file},
         {"name": "env", "url_env": "ZSR_HOOK", "enabled": False},
     ]
     targets, wrong = read_targets(settings, {"ZSR_HOOK": URL})
     assert wrong == ()
-    assert [(target.name, target.url, target.enabled) for target in targets] == [
-        ("here", URL, True),
-        ("file", URL, True),
-        ("env", URL, False),
+    assert [(target.name, target.way, target.enabled) for target in targets] == [
+        ("here", ServiceSettings(Secret(URL)), True),
+        ("file", ServiceSettings(Secret(URL, f"file:{file}")), True),
+        ("env", ServiceSettings(Secret(URL, "env:ZSR_HOOK")), False),
     ]
 
 
@@ -59,7 +63,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
             "no table",
         ]
     )
-    keys = [text.split(" = ")[0] for text in found]
+    keys = [text.split(" = ")[0].removeprefix("notify.") for text in found]
     assert keys == [
         "0.name",
         "1.name",
@@ -72,6 +76,35 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         "6.url_file",
         "7",
     ]
+
+
+def test_what_means_nothing_for_pings_is_a_problem() -> None:
+    table = {
+        "name": "hc",
+        "ping": "https://hc.example.org/{job}",
+        "quiet": "22:00-07:00",
+        "repeat": {},
+        "digest": "off",
+    }
+    found = problems([{**table, "match": {"guest": 100, "event": "failed", "severity": "info"}}])
+    keys = ["quiet", "repeat", "digest", "match.severity", "match.event"]
+    assert [text.split(" = ")[0] for text in found] == [f"notify.0.{key}" for key in keys]
+
+
+def test_all_three_sections_are_checked_at_once() -> None:
+    sections = {"notify": [{}], "notify_messages": {"page": "x"}, "notify_receiver": {"listen": "x", "token": "t"}}
+    found = [problem.key for problem in AlertsPlugin(environ={}).check(sections)]
+    assert found == ["notify.0.name", "notify.0.url", "notify_messages.page", "notify_receiver.listen"]
+
+
+def test_a_broken_template_is_found_by_config_check_and_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "failed.txt").write_text("{{ nobody }}")
+    plugin, sections = AlertsPlugin(environ={}), {"notify_messages": {"templates": str(tmp_path)}}
+    assert isinstance(plugin, InspectingPlugin)
+    assert plugin.check(sections) == []
+    (problem,) = plugin.inspect(sections)
+    assert (problem.key, problem.value) == ("notify_messages.templates", "failed.txt")
+    assert plugin.inspect({}) == []
 
 
 def test_a_section_that_is_no_list_is_a_problem() -> None:
@@ -123,7 +156,7 @@ def test_a_url_that_apprise_does_not_understand_is_a_problem_and_never_shown(
 ) -> None:
     caplog.set_level(0)
     (problem,) = problems([{"name": "hook", "url": url}])
-    assert problem.startswith("0.url = ")
+    assert problem.startswith("notify.0.url = ")
     assert [secret for secret in SECRETS if secret in problem.replace("admin@example.org", "")] == []
     assert [secret for secret in SECRETS if secret in caplog.text] == []
 
@@ -141,10 +174,10 @@ def test_the_scheme_tells_which_url_is_meant() -> None:
 
 
 def test_a_target_does_not_show_its_url_in_a_traceback() -> None:
-    assert [secret for secret in SECRETS if secret in repr(Target("hook", URL))] == []
+    assert [secret for secret in SECRETS if secret in repr(Target("hook", ServiceSettings(Secret(URL))))] == []
 
 
 def test_a_service_neither_follows_redirects_nor_is_optional_whatever_its_url_says() -> None:
-    service = make_service(Target("hook", f"{URL}?redirect=yes&optional=yes"))
+    service = make_service(f"{URL}?redirect=yes&optional=yes")
     assert service is not None
     assert (service.redirects, service.optional) == (False, False)

@@ -26,6 +26,7 @@ class Watcher:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     match: Match = field(default_factory=Match)
+    answered: set[str] = field(default_factory=set)
     told: list[Notice] = field(default_factory=list)
 
     def look(
@@ -34,7 +35,7 @@ class Watcher:
         config = ConfigStatus(ok=not problems, last_success=NOW, problems=problems)
         status = statuses.status(*jobs, now=now, reachable={"beta": reachable}, config=config)
         notices, self.alarms = watch(
-            status, self.alarms, self.incidents, self.match, Sender("alpha", "mail", len(self.told))
+            status, self.alarms, self.incidents, self.match, Sender("alpha", "mail", len(self.told)), self.answered
         )
         self.told += notices
         return [notice.kind for notice in notices]
@@ -56,6 +57,14 @@ class TestAPromise:
         breach, kept = watcher.told
         assert (breach.severity, breach.thread, kept.closes) == (Severity.CRITICAL, kept.thread, True)
         assert kept.subjects[0].worst_lag == 5400 + 5000
+
+    def test_that_is_kept_again_when_a_failure_ends_is_told_by_its_all_clear_only(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(told=NOW - 5000)}, answered={"100-0"})
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + GATHER, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + 600, statuses.healthy(now=NOW + 600)) == []
+        watcher.answered = set()
+        assert watcher.look(NOW + 660, statuses.healthy(now=NOW + 600)) == []
 
     def test_that_is_kept_again_soon_is_not_told(self) -> None:
         watcher = Watcher()

@@ -11,9 +11,9 @@ import pytest
 
 from alerts.channels.alertmanager import AlertmanagerChannel, AlertmanagerSettings
 from alerts.channels.mail import MailChannel
-from alerts.channels.make import AnyChannel, Office, make_channel, secrets_of_way
+from alerts.channels.make import AnyChannel, Office, make_channel
 from alerts.channels.services import AppriseChannel
-from alerts.channels.settings import PingSettings, ServiceSettings, read_way
+from alerts.channels.settings import PingSettings, ServiceSettings, read_way, secrets_of_way
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.redaction import guarded_logs
 from alerts.secrets import Secret
@@ -102,6 +102,8 @@ def test_all_of_a_webhook(tmp_path: Path) -> None:
         ({"webhook": "https://example.org", "headers": {"X": f"{SECRET}\nY: z"}}, ["headers"]),
         ({"webhook": "https://example.org", "headers": SECRET}, ["headers"]),
         ({"webhook": "https://example.org", "headers": {"X": 7}}, ["headers"]),
+        ({"webhook": "https://u:p@example.org", "headers": {"authorization": SECRET}}, ["headers"]),
+        ({"alertmanager": "https://u:p@example.org", "token": SECRET}, ["token"]),
     ],
 )
 def test_what_is_wrong_is_told_at_once_and_shows_no_secret(table: dict[str, object], keys: list[str] | None) -> None:
@@ -112,7 +114,8 @@ WAYS = {
     "mail": {"url": MAIL},
     "mail in a file's stead": {"url": "env:S"},
     "webhook": {"webhook": f"https://u:{SECRET}@example.org", "secret": SECRET, "headers": {"X": SECRET}},
-    "alertmanager": {"alertmanager": f"http://u:{SECRET}@example.org", "token": SECRET},
+    "alertmanager": {"alertmanager": f"http://u:{SECRET}@example.org"},
+    "alertmanager with a token": {"alertmanager": "http://example.org", "token": SECRET},
     "ping": {"ping": f"https://hc.example.org/{SECRET}/{{job}}"},
 }
 

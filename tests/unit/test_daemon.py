@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -298,12 +298,12 @@ class TestWhatMayGoWrong:
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         class Crashing:
-            section = "crashing"
+            sections = ("crashing",)
 
-            def check(self, settings: object) -> list[Problem]:
+            def check(self, sections: Mapping[str, object]) -> list[Problem]:
                 return []
 
-            async def run(self, core: Core, settings: object) -> None:
+            async def run(self, core: Core, sections: Mapping[str, object]) -> None:
                 raise LookupError("nobody expected this")
 
         monkeypatch.setattr("replicator.daemon.load_plugins", lambda: {"crashing": Crashing()})

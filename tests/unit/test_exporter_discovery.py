@@ -43,13 +43,13 @@ def test_the_port_is_that_on_which_this_node_listens() -> None:
 @pytest.mark.parametrize("text", ["{address}:9847", "{node}.example.org:1", "zsr-{node}:65535"])
 def test_a_right_pattern_is_taken(text: str) -> None:
     assert is_sd_target(text)
-    assert ExporterPlugin().check({"sd_target": text}) == []
+    assert ExporterPlugin().check({"exporter": {"sd_target": text}}) == []
 
 
 @pytest.mark.parametrize(
     "text", ["", "9847", "{address}", "{address}:0", "{host}:9847", "{node}:99999", "a:1", "{node}/x:1"]
 )
 def test_a_wrong_pattern_is_refused(text: str) -> None:
-    (problem,) = ExporterPlugin().check({"sd_target": text})
-    assert problem.key == "sd_target"
+    (problem,) = ExporterPlugin().check({"exporter": {"sd_target": text}})
+    assert problem.key == "exporter.sd_target"
     assert "{address}" in problem.allowed

@@ -287,14 +287,14 @@ async def test_a_key_that_comes_after_its_certificate_is_waited_for(core: FakeCo
 async def test_a_wrong_file_at_the_start_is_an_error(core: FakeCore, files: Certificates) -> None:
     files.replace("basic_auth_users: {alice: wonderland}")
     with pytest.raises(ConfigError, match="htpasswd"):
-        await ExporterPlugin().run(core, {"web_config": str(files.config)})
+        await ExporterPlugin().run(core, {"exporter": {"web_config": str(files.config)}})
 
 
 async def test_a_key_of_another_certificate_is_an_error(core: FakeCore, files: Certificates) -> None:
     files.write()
     files.ca.issue_cert("x").private_key_pem.write_to_path(files.folder / "node.key")
     with pytest.raises(ConfigError, match=r"node\.crt and key node\.key cannot be used"):
-        await ExporterPlugin().run(core, {"web_config": str(files.config)})
+        await ExporterPlugin().run(core, {"exporter": {"web_config": str(files.config)}})
 
 
 # --- where it listens
@@ -364,7 +364,7 @@ async def test_a_file_that_is_no_socket_is_never_removed(core: FakeCore, tmp_pat
     path = tmp_path / "precious"
     path.write_text("precious")
     with pytest.raises(ConfigError, match="no socket"):
-        await ExporterPlugin().run(core, {"listen": f"unix:{path}"})
+        await ExporterPlugin().run(core, {"exporter": {"listen": f"unix:{path}"}})
     assert path.read_text() == "precious"
 
 
@@ -404,13 +404,13 @@ async def test_without_sockets_of_systemd_it_says_what_to_do(
     monkeypatch.setenv("LISTEN_PID", pid.replace("our own", str(os.getpid())))
     monkeypatch.setenv("LISTEN_FDS", count)
     with pytest.raises(ConfigError, match=r"systemctl enable --now zsr-exporter\.socket"):
-        await ExporterPlugin().run(core, {"listen": "systemd"})
+        await ExporterPlugin().run(core, {"exporter": {"listen": "systemd"}})
 
 
 async def test_the_log_says_where(core: FakeCore, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     path = tmp_path / "exporter.sock"
     with caplog.at_level(logging.INFO):
-        task = asyncio.ensure_future(ExporterPlugin().run(core, {"listen": [f"unix:{path}"]}))
+        task = asyncio.ensure_future(ExporterPlugin().run(core, {"exporter": {"listen": [f"unix:{path}"]}}))
         await told(caplog, "Metrics are served")
         task.cancel()
         with suppress(asyncio.CancelledError):

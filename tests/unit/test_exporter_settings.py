@@ -14,12 +14,12 @@ from replicator.plugins import Plugin
 
 def test_the_plugin_is_what_the_core_expects() -> None:
     assert isinstance(ExporterPlugin(), Plugin)
-    assert ExporterPlugin.section == "exporter"
+    assert ExporterPlugin.sections == ("exporter",)
 
 
 @pytest.mark.parametrize("section", [None, {}])
 def test_an_absent_or_empty_section_means_the_defaults(section: object) -> None:
-    assert ExporterPlugin().check(section) == []
+    assert ExporterPlugin().check({"exporter": section}) == []
     assert read_settings(section) == Settings(listen=(Listen("127.0.0.1", 9847),), enabled=True)
 
 
@@ -62,8 +62,8 @@ def test_an_address_is_read_and_written_the_same(text: str, listen: Listen) -> N
     ],
 )
 def test_a_wrong_address_is_refused_with_what_is_allowed(text: str) -> None:
-    (problem,) = ExporterPlugin().check({"listen": text})
-    assert problem.key == "listen"
+    (problem,) = ExporterPlugin().check({"exporter": {"listen": text}})
+    assert problem.key == "exporter.listen"
     assert problem.value == repr(text)
     assert "[::1]:9847" in problem.allowed
 
@@ -91,22 +91,22 @@ def test_several_addresses_and_sockets_are_taken(value: object, listen: tuple[Ad
 
 @pytest.mark.parametrize("value", [[], [":1", ":1"], [":1", 2], ["unix:x"], ["unix:/"], ["unix:/" + "x" * 107], None])
 def test_a_wrong_list_of_addresses_is_refused(value: object) -> None:
-    (problem,) = ExporterPlugin().check({"listen": value})
-    assert problem.key == "listen"
+    (problem,) = ExporterPlugin().check({"exporter": {"listen": value}})
+    assert problem.key == "exporter.listen"
 
 
 @pytest.mark.parametrize("value", ["web-config.yml", "", 1, ["/etc/web-config.yml"]])
 def test_the_web_configuration_is_named_by_an_absolute_path(value: object) -> None:
-    (problem,) = ExporterPlugin().check({"web_config": value})
-    assert problem.key == "web_config"
+    (problem,) = ExporterPlugin().check({"exporter": {"web_config": value}})
+    assert problem.key == "exporter.web_config"
 
 
 def test_all_problems_are_told_at_once() -> None:
-    problems = ExporterPlugin().check({"listen": 9847, "enabled": "yes", "port": 1})
-    assert {problem.key for problem in problems} == {"listen", "enabled", "port"}
+    problems = ExporterPlugin().check({"exporter": {"listen": 9847, "enabled": "yes", "port": 1}})
+    assert {problem.key for problem in problems} == {"exporter.listen", "exporter.enabled", "exporter.port"}
 
 
 @pytest.mark.parametrize("section", ["127.0.0.1:9847", 9847, [], True])
 def test_a_section_that_is_no_table_is_refused(section: object) -> None:
-    (problem,) = ExporterPlugin().check(section)
+    (problem,) = ExporterPlugin().check({"exporter": section})
     assert "table" in problem.allowed

@@ -183,16 +183,16 @@ async def test_each_scrape_shows_the_moment(client: ClientSession, core: FakeCor
 async def test_an_address_in_use_is_named(core: FakeCore) -> None:
     async with serving(core, ANYWHERE) as server:
         with pytest.raises(ConfigError, match=f'exporter.listen = "{server.addresses[0]}".*in use'):
-            await ExporterPlugin().run(core, {"listen": str(server.addresses[0])})
+            await ExporterPlugin().run(core, {"exporter": {"listen": str(server.addresses[0])}})
 
 
 async def test_settings_that_were_not_checked_are_refused_by_name(core: FakeCore) -> None:
     with pytest.raises(ConfigError, match=r"exporter\.listen = 'x'"):
-        await ExporterPlugin().run(core, {"listen": "x"})
+        await ExporterPlugin().run(core, {"exporter": {"listen": "x"}})
 
 
 async def test_switched_off_it_ends_at_once(core: FakeCore) -> None:
-    await asyncio.wait_for(ExporterPlugin().run(core, {"enabled": False}), timeout=5)
+    await asyncio.wait_for(ExporterPlugin().run(core, {"exporter": {"enabled": False}}), timeout=5)
 
 
 async def test_what_stopped_serving_has_freed_its_port(core: FakeCore) -> None:
@@ -214,4 +214,4 @@ async def test_a_client_that_keeps_its_connection_does_not_delay_the_end(core: F
 
 async def test_an_address_that_is_not_this_nodes_is_named(core: FakeCore) -> None:
     with pytest.raises(ConfigError, match=r'exporter.listen = "203.0.113.1:9847"'):
-        await ExporterPlugin().run(core, {"listen": "203.0.113.1:9847"})
+        await ExporterPlugin().run(core, {"exporter": {"listen": "203.0.113.1:9847"}})

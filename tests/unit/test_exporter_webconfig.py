@@ -175,19 +175,19 @@ def test_a_file_that_is_not_there_is_named(path: Path) -> None:
 
 def test_a_wrong_file_is_found_by_config_check_and_keeps_no_daemon_from_starting(path: Path) -> None:
     path.write_text("tls_server_config: {cert_file: none.crt, key_file: none.key}\n")
-    plugin, section = ExporterPlugin(), {"web_config": str(path)}
+    plugin, sections = ExporterPlugin(), {"exporter": {"web_config": str(path)}}
 
-    (problem,) = plugin.inspect(section)
+    (problem,) = plugin.inspect(sections)
 
     assert isinstance(plugin, InspectingPlugin)
-    assert problem.key == "web_config"
+    assert problem.key == "exporter.web_config"
     assert "none.crt" in problem.allowed
-    assert plugin.check(section) == []
+    assert plugin.check(sections) == []
 
 
 @pytest.mark.parametrize("section", [None, {}, {"enabled": False, "web_config": "/none"}, {"listen": 1}])
 def test_without_a_file_there_is_nothing_to_find(section: object) -> None:
-    assert ExporterPlugin().inspect(section) == []
+    assert ExporterPlugin().inspect({"exporter": section}) == []
 
 
 def test_every_suite_is_one_that_openssl_knows() -> None:

@@ -62,11 +62,6 @@ def test_a_guest_without_a_replica_is_told_as_such() -> None:
     assert "guest 100 web would be lost; there is no replica on beta yet" in text(failed(last_sync=None))
 
 
-def test_the_third_failure_announces_that_messages_become_rarer() -> None:
-    assert "one message a day" in text(failed(consecutive=3))
-    assert "one message a day" not in text(failed(consecutive=2))
-
-
 def test_a_message_that_comes_late_says_so() -> None:
     late = text(failed(), reader=Reader(NOW + 3600, UTC))
     assert "This message comes late: it happened 2027-01-15 08:00:00 (1 hour ago)." in late

@@ -1,0 +1,55 @@
+"""All settings of notifications: ``[[notify]]``, ``[notify_messages]`` and ``[notify_receiver]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from alerts import receiver
+from alerts.channels.settings import secrets_of_way
+from alerts.receiver import ReceiverSettings, read_receiver
+from alerts.targets import Target, read_targets
+from alerts.words import settings as words
+from alerts.words.settings import WordSettings, read_words
+from replicator.plugins import Problem
+
+SECTION = "notify"
+SECTIONS = (SECTION, words.SECTION, receiver.SECTION)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSettings:
+    """What is right of the settings. ``receiver`` None: nothing listens."""
+
+    targets: tuple[Target, ...] = ()
+    words: WordSettings = field(default_factory=WordSettings)
+    receiver: ReceiverSettings | None = None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All that must not be shown."""
+        token = self.receiver.token.derived if self.receiver is not None else frozenset()
+        return token.union(*(secrets_of_way(target.way) for target in self.targets))
+
+
+def read_settings(sections: Mapping[str, object], environ: Mapping[str, str]) -> tuple[AlertsSettings, list[Problem]]:
+    """The settings, and all that is wrong with them; keys begin with the section's name. Reads files, sends nothing.
+
+    Args:
+        sections: by name; those that are absent are left out.
+        environ: where ``env:`` and ``credential:`` are looked up.
+    """
+    targets, wrong_targets = read_targets(sections.get(SECTION), environ)
+    messages, wrong_words = read_words(sections.get(words.SECTION))
+    receiving, wrong_receiver = read_receiver(sections.get(receiver.SECTION), environ)
+    problems = [
+        *placed(SECTION, wrong_targets),
+        *placed(words.SECTION, wrong_words),
+        *placed(receiver.SECTION, wrong_receiver),
+    ]
+    return AlertsSettings(targets, messages, receiving), problems
+
+
+def placed(section: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems with the section's name in front of their keys."""
+    return (replace(each, key=f"{section}.{each.key}" if each.key else section) for each in problems)
