@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -22,6 +22,7 @@ WAYS: dict[str, Way] = {
     "bzfs": lambda tree, changed: ways.bzfs(tree, changed=changed),
     "zfs-autobackup": lambda tree, changed: ways.autobackup(tree, changed=changed),
 }
+BY_HAND = ("hand", "pipe")
 DELAY = 0.3
 """Seconds by which the target's packets come later where round trips are counted."""
 
@@ -36,7 +37,7 @@ def tree_of(way: str, volumes: int) -> Tree:
     return Tree("tank/zsr" if way == "zsr" else f"tank/{way}{volumes}", 100 + volumes, volumes)
 
 
-def prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
+def prepare(stage: Stage, chosen: Mapping[str, Way], sizes: list[int]) -> None:
     """Make the trees of all ways, and let each have been replicated once."""
     for way, line in chosen.items():
         for volumes in sizes:
@@ -44,7 +45,7 @@ def prepare(stage: Stage, chosen: dict[str, Way], sizes: list[int]) -> None:
             stage.grow(tree)
             if way == "zfs-autobackup":
                 stage.source.run(f"zfs set autobackup:{tree.root.rpartition('/')[2]}=child {tree.root}")
-            if way == "hand":
+            if way in BY_HAND:
                 stage.source.run(ways.by_hand_first(tree), timeout=300)
             elif way != "zsr":
                 stage.source.run(line(tree, True), timeout=300)

@@ -9,14 +9,20 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
 
-from bench import peers
-from bench.latency import WAYS, prepare, tree_of
+from bench import peers, ways
+from bench.latency import WAYS, Way, prepare, tree_of
 from bench.stage import Stage, booted, save
 
+PIPES: dict[str, Way] = {
+    "zsr": WAYS["zsr"],
+    "pipe": lambda tree, changed: ways.by_hand(tree, changed=changed, login=True),
+    "hand": WAYS["hand"],
+}
+"""zsr, the pipe as people write it (``ssh`` logs in), and the same over a connection that is open already."""
 _MEMORY = "ps -o rss= -p $(pgrep -f 'replicator.cli.main daemon' | head -1)"
 _ONLY_THE_NEWEST = (  # what a way does not tidy itself would fill the pool
     "for s in $(zfs list -Hrt snap -o name -S createtxg {name} | tail -n +2); do "
@@ -44,10 +50,10 @@ def _memory(stage: Stage) -> Iterator[list[int]]:
         watch.join()
 
 
-def _step(stage: Stage, way: str, megabytes: int) -> float:
+def _step(stage: Stage, way: str, line: Way, megabytes: int) -> float:
     tree = tree_of(way, 1)
     stage.change(tree, kilobytes=megabytes * 1024)
-    seconds = stage.timed(WAYS[way](tree, True))
+    seconds = stage.timed(line(tree, True))
     if way in ("bzfs", "zfs-autobackup"):
         for node in (stage.source, stage.target):
             node.run(_ONLY_THE_NEWEST.format(name=tree.names[0]), timeout=120)
@@ -56,25 +62,29 @@ def _step(stage: Stage, way: str, megabytes: int) -> float:
     return round(seconds, 2)
 
 
-def measure(stage: Stage, chosen: list[str], megabytes: int, rounds: int) -> dict[str, object]:
-    """Rounds of all ways; ratios of medians: zsr's rate by the other's, above 1 zsr is faster."""
-    prepare(stage, {way: WAYS[way] for way in chosen}, [1])
+def measure(stage: Stage, chosen: Mapping[str, Way], megabytes: int, rounds: int) -> dict[str, object]:
+    """Rounds of all ways; zsr's rate by each other's of the same round, as median: above 1 zsr is faster."""
+    prepare(stage, chosen, [1])
     seconds: dict[str, list[float]] = {way: [] for way in chosen}
     for number in range(rounds + 1):
         for way, times in seconds.items():
-            took = _step(stage, way, megabytes)
+            took = _step(stage, way, chosen[way], megabytes)
             sys.stdout.write(f"{way} {took} s\n")
             sys.stdout.flush()
             if number:  # the first step has the least to write over, and warms everything up
                 times.append(took)
     with _memory(stage) as seen:
-        _step(stage, "zsr", megabytes)
-    own = median(seconds["zsr"])
+        _step(stage, "zsr", chosen["zsr"], megabytes)
+    own = seconds["zsr"]
     return {
         "megabytes": megabytes,
         "rounds": rounds,
         "seconds": seconds,
-        "rate_of_zsr_to": {way: round(median(times) / own, 2) for way, times in seconds.items() if way != "zsr"},
+        "rate_of_zsr_to": {
+            way: round(median(time / mine for time, mine in zip(times, own, strict=True)), 2)
+            for way, times in seconds.items()
+            if way != "zsr"
+        },
         "daemon_kib": seen,
     }
 
@@ -83,17 +93,17 @@ def main() -> None:
     """Boot the lab, measure, write bench/results/transfer.json and transfer-pipe.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=160, help="with all ways; the pools are small")
-    parser.add_argument("--large", type=int, default=640, help="megabytes with zsr and the pipe by hand only")
+    parser.add_argument("--large", type=int, default=960, help="megabytes with zsr and the pipes by hand only")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("peers", "pipe"))
     options = parser.parse_args()
-    runs = {"transfer": (list(WAYS), options.megabytes), "transfer-pipe": (["zsr", "hand"], options.large)}
+    runs = {"transfer": (WAYS, options.megabytes), "transfer-pipe": (PIPES, options.large)}
     if options.only:
         runs.pop("transfer" if options.only == "pipe" else "transfer-pipe")
     with booted() as lab:
         for name, (chosen, megabytes) in runs.items():
             stage = Stage(lab)
-            versions = peers.put(stage.source) if len(chosen) > 2 else {}
+            versions = peers.put(stage.source) if chosen is WAYS else {}
             result = measure(stage, chosen, megabytes, options.rounds)
             sys.stdout.write(f"{result}\nwritten: {save(name, {'versions': versions, 'transfer': result})}\n")
 

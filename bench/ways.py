@@ -34,6 +34,11 @@ class Tree:
         """The datasets, the same on both nodes."""
         return [f"{self.root}/subvol-{self.guest}-disk-{number}" for number in range(self.volumes)]
 
+    @property
+    def old(self) -> str:
+        """The file in which a way by hand keeps the name of its last snapshot."""
+        return f"/run/old-{self.root.replace('/', '-')}"
+
 
 def zsr(tree: Tree) -> str:
     """Ask the running daemon for the run of the guest's job and wait for its end."""
@@ -41,8 +46,10 @@ def zsr(tree: Tree) -> str:
     return f"perl -MSocket -e '{_TRIGGER}' '{request}'"
 
 
-def by_hand(tree: Tree, *, changed: bool) -> str:
+def by_hand(tree: Tree, *, changed: bool, login: bool = False) -> str:
     """What nobody can do without, over one open connection: both sides at once wherever order does not matter.
+
+    ``login``: each stream's ``ssh`` logs in itself, as the plain ``zfs send | ssh zfs receive`` does.
 
     Nothing changed: one list a side. Otherwise: list a side, one snapshot of all volumes, a send and a receive for
     each, one list of the target that reads the GUIDs back, a destroy of the old snapshot for each a side.
@@ -52,15 +59,16 @@ def by_hand(tree: Tree, *, changed: bool) -> str:
     look = f"{far} {columns} {tree.root} >/run/there & {columns} {tree.root} >/run/here; wait"
     if not changed:
         return look
+    way = f"ssh -c {CIPHER} {TARGET}" if login else far
     sends = "; ".join(
-        f"zfs send -Lce -i @$old {name}@$new | {far} zfs receive -u -o readonly=on {name}" for name in tree.names
+        f"zfs send -Lce -i @$old {name}@$new | {way} zfs receive -u -o readonly=on {name}" for name in tree.names
     )
     snapshots = " ".join(f"{name}@$new" for name in tree.names)
     guids = f"{far} zfs list -Hp -o name,guid {snapshots} >/run/proof"
     destroys = "; ".join(f"zfs destroy {name}@$old" for name in tree.names)
     return (
-        f"set -e; old=$(cat /run/old-{tree.guest}); new=hand$(date +%s%N); {look}; zfs snapshot {snapshots}; {sends}; "
-        f'{guids}; {far} "{destroys}" & {destroys}; wait; echo $new >/run/old-{tree.guest}'
+        f"set -e; old=$(cat {tree.old}); new=hand$(date +%s%N); {look}; zfs snapshot {snapshots}; {sends}; "
+        f'{guids}; {far} "{destroys}" & {destroys}; wait; echo $new >{tree.old}'
     )
 
 
@@ -69,7 +77,7 @@ def by_hand_first(tree: Tree) -> str:
     far = f"ssh {MASTER} {TARGET}"
     sends = "; ".join(f"zfs send -Lce {name}@hand0 | {far} zfs receive -u {name}" for name in tree.names)
     snapshots = " ".join(f"{name}@hand0" for name in tree.names)
-    return f"set -e; zfs snapshot {snapshots}; {sends}; echo hand0 >/run/old-{tree.guest}"
+    return f"set -e; zfs snapshot {snapshots}; {sends}; echo hand0 >{tree.old}"
 
 
 def syncoid(tree: Tree, *, changed: bool) -> str:

@@ -66,6 +66,9 @@ class Host(Protocol):
     async def probe(self) -> None:
         """A mere connection; raises NetworkError or AuthError if there is none."""
 
+    async def reach(self) -> None:
+        """See that there is a connection, at no cost if one is open; NetworkError or AuthError if none can be had."""
+
     async def close(self) -> None:
         """Give up connections."""
 

@@ -74,6 +74,9 @@ class LocalHost:
     async def probe(self) -> None:
         """Nothing to ask: it always answers."""
 
+    async def reach(self) -> None:
+        """Nothing to connect to."""
+
     async def close(self) -> None:
         """Nothing to give up."""
 

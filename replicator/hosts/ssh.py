@@ -97,7 +97,7 @@ class SshHost:
         try:
             connection = await self._connect()
             with _duplicate(stdout) as copy:
-                process = await connection.create_process(remote_command(argv), stdout=copy, encoding=None)
+                process = await self._begun(connection, argv, stdout=copy)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
@@ -111,12 +111,23 @@ class SshHost:
                 return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
             connection = await self._connect()
             with _duplicate(stdin) as copy:
-                process = await connection.create_process(remote_command(argv), stdin=copy, encoding=None)
+                process = await self._begun(connection, argv, stdin=copy)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
             os.close(stdin)
         return SshStreamProcess(self, argv, process)
+
+    async def _begun(
+        self, connection: asyncssh.SSHClientConnection, argv: Sequence[str], **ends: int
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        """A stream's far process; a server that answers but begins nothing would hold the run for ever."""
+        limit = self._settings.connect_timeout
+        try:
+            async with asyncio.timeout(limit):
+                return await connection.create_process(remote_command(argv), encoding=None, **ends)
+        except TimeoutError:
+            raise self._lost(f"it did not begin '{' '.join(argv[:2])}' within {limit:.0f} s") from None
 
     async def _start_child(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
         try:
@@ -141,8 +152,8 @@ class SshHost:
             "Ciphers": ",".join(CIPHERS),
             "Compression": "no",
             "ConnectTimeout": str(max(1, round(settings.connect_timeout))),
-            "ServerAliveInterval": str(max(1, round(settings.keepalive))),
-            "ServerAliveCountMax": "3",
+            # Its timer costs a call for every 32 KiB; the open connection's keepalive tells of a lost node (`reach`).
+            "ServerAliveInterval": "0",
         }
         if settings.known_hosts is not None:
             options |= {"UserKnownHostsFile": f'"{settings.known_hosts}"', "GlobalKnownHostsFile": "/dev/null"}
@@ -166,6 +177,10 @@ class SshHost:
             raise NetworkError(f"Node {self.name} does not answer on its open connection.", node=self.name) from None
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
+
+    async def reach(self) -> None:
+        """See `Host.reach`; the open connection's own keepalive closes it when the node is silent."""
+        await self._connect()
 
     async def close(self) -> None:
         """See `Host.close`."""
@@ -205,7 +220,7 @@ class SshHost:
         except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
             raise connect_error(node, error) from error
 
-    def _lost(self, error: BaseException | None) -> ConnectionLostError:
+    def _lost(self, error: BaseException | str | None) -> ConnectionLostError:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from replicator.concurrency import first_leaf, unbroken
@@ -15,6 +15,9 @@ from replicator.hosts.pump import Pump, sized_pipe
 
 PATIENCE = 5.0
 """Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
+
+FINISHING = 6
+"""A receive that frees much, or whose pool is slow, may be busy for long after the last byte: times the stall."""
 
 _LOOK_EVERY = 0.5
 
@@ -31,10 +34,15 @@ class StreamEnd:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up."""
+    """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up.
+
+    When all bytes are handed over the receiver gets `FINISHING` times as long to write what it has.
+    ``silence``: seconds without a byte after which the hosts' connections are looked at.
+    """
 
     rate: float | None
     stall: float
+    silence: float = 5.0
 
 
 async def stream(
@@ -53,7 +61,7 @@ async def stream(
 
     Raises:
         DeadlineError: not a byte moved for ``limits.stall`` seconds.
-        NetworkError, AuthError: an end's connection was lost or could not be made.
+        NetworkError, AuthError: an end's connection was lost or could not be made, or none moves and its host is gone.
         ConfigError: the stream is to be compressed and this node has no zstd.
     """
     send_reader, send_writer = sized_pipe()
@@ -81,19 +89,21 @@ async def stream(
             await receiver.kill()
             raise
     pump = Pump(send_reader, receive_writer, rate=limits.rate)
-    return await _attend((sender, packer, receiver), pump, limits.stall, on_progress)
+    return await _attend(
+        (sender, packer, receiver), pump, _watch(pump, limits, (source, sink), on_progress), on_progress
+    )
 
 
 async def _attend(
     ends: tuple[StreamProcess, StreamProcess, StreamProcess],
     pump: Pump,
-    stall: float,
+    watching: Coroutine[None, None, None],
     on_progress: Callable[[int], None],
 ) -> StreamEnd:
     sender, packer, receiver = ends
     try:
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(_watch(pump, stall, on_progress))
+            watch = group.create_task(watching)
             moving = group.create_task(pump.run())
             sent = group.create_task(sender.wait())
             received = group.create_task(receiver.wait())
@@ -126,7 +136,7 @@ async def _clean_up(ends: tuple[StreamProcess, StreamProcess, StreamProcess], pu
         pump.close()
 
 
-async def _watch(pump: Pump, stall: float, on_progress: Callable[[int], None]) -> None:
+async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     seen, since = pump.moved, loop.time()
     while True:
@@ -134,8 +144,11 @@ async def _watch(pump: Pump, stall: float, on_progress: Callable[[int], None]) -
         on_progress(pump.moved)
         if pump.moved != seen:
             seen, since = pump.moved, loop.time()
-        elif loop.time() - since > stall:
-            raise DeadlineError(f"The transfer stood still for {stall:.0f} s and was ended.")
+        elif loop.time() - since > limits.stall * (FINISHING if pump.exhausted else 1):
+            raise DeadlineError(f"The transfer stood still for {loop.time() - since:.0f} s and was ended.")
+        elif loop.time() - since > limits.silence:
+            for host in hosts:
+                await host.reach()
 
 
 async def _end_receiver(receiver: StreamProcess) -> None:

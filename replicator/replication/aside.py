@@ -52,6 +52,9 @@ async def prepare(
                 log("warning", f"{sides.volume}: the replica differs from the source; it is kept aside as '{kept}'")
                 await target.create_parents(sides.target_path, f"{ASIDE}/-")
                 await target.rename(sides.target_name, kept)
+                if sides.target is not None and sides.target.job is None:  # unmarked, nobody would be told of it
+                    marks = {key: value for key, value in properties.items() if key.startswith("zsr:")}
+                    await target.set_properties(kept, marks)
                 if sides.source.is_volume:  # it is never written again, and its successor reserves the same room
                     await target.set_properties(kept, {"refreservation": "none"})
                 if base is not None:

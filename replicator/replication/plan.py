@@ -273,7 +273,9 @@ def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
         return Incremental(sides, base, (Tell(unmarked),) if unmarked else ())
-    if target.written or any(snapshot.job is None for snapshot in newer):
+    # An unmarked one may have been the guest's own volume, and what it wrote last be in a snapshot that never got away.
+    only_here = target.job is None and any(snapshot.written != 0 for snapshot in newer)
+    if target.written or only_here or any(snapshot.job is None for snapshot in newer):
         return put_aside(sides, base)
     return Incremental(sides, base, (Rollback(there),))
 

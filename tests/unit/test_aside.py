@@ -45,7 +45,7 @@ class World:
 
     async def set_properties(self, name: str, properties: Mapping[str, str]) -> None:
         self._order()
-        assert name in self.datasets
+        self.datasets[name] = replace(self.datasets[name], job=properties.get("zsr:job", self.datasets[name].job))
 
     async def rename(self, old: str, new: str) -> None:
         self._order()
@@ -117,6 +117,12 @@ async def test_wherever_runs_die_a_replica_is_put_aside_once_and_never_sent_in_f
 
     assert all(isinstance(action, Incremental) for action in actions)
     assert world.contents() == undisturbed.contents() == [({1, 2}, None), ({5}, f"{REPLICA}@{snap(2).name}")]
+
+
+async def test_an_earlier_source_without_a_mark_is_put_aside_under_the_jobs_name_so_that_it_is_told_of() -> None:
+    world = World(replace(DIVERGED, job=None, snapshots=(snap(1), snap(2), snap(5, written=7))))
+    await run(world, SOURCE, orders=99, now=10.0)
+    assert [{s.guid for s in kept.snapshots} for kept in Inventory(world.datasets).aside_of(JOB)] == [{5}]
 
 
 async def test_after_it_nothing_is_left_to_prepare() -> None:

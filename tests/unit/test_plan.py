@@ -145,6 +145,13 @@ def test_zsrs_own_newer_snapshots_on_the_replica_are_rolled_back() -> None:
     assert action.preparations == (Rollback(snap(1)),)
 
 
+def test_what_an_earlier_source_wrote_before_its_last_snapshot_is_kept_aside_and_not_rolled_back() -> None:
+    returned = dataset(snap(1), snap(2, written=4096), job=None)
+    action = plan_volume(JOB, sides(dataset(snap(1), snap(3)), returned))
+    assert isinstance(action, Incremental)
+    assert action.preparations == (PutAside(snap(1)), Promote())
+
+
 def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
     action = plan_volume(
         JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine", written=5), job="100-1"))

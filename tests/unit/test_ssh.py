@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Server:
         self.going = 0
         self.begun = 0
         self.refuse = False
+        self.begins_nothing = False
         self.changed = asyncio.Event()
 
     def make(self) -> asyncssh.SSHServer:
@@ -73,7 +75,12 @@ class _Door(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         return False
 
+    async def _never(self) -> Any:
+        await asyncio.Event().wait()
+
     def session_requested(self) -> Any:
+        if self._server.begins_nothing:
+            return self._never()
         return False if self._server.refuse else self._server.hang
 
 
@@ -112,6 +119,23 @@ async def test_commands_that_do_not_end_in_time_leave_no_session_behind(host: Ss
     await server.until(0)
 
 
+async def test_a_host_is_reached_by_the_open_connection_or_a_new_one_and_else_that_is_said(
+    host: SshHost, server: Server
+) -> None:
+    await host.reach()
+    first = host._connection
+    await host.reach()
+    assert host._connection is first
+    assert first is not None
+    first.abort()
+    await first.wait_closed()
+    await host.reach()
+    assert host._connection is not first
+    gone = SshHost(Node("beta", "127.0.0.1", 1), SshSettings(connect_timeout=1.0))
+    with pytest.raises(NetworkError):
+        await gone.reach()
+
+
 async def test_a_cancelled_command_leaves_no_session_behind(host: SshHost, server: Server) -> None:
     task = asyncio.create_task(host.run(["zfs", "list"], limit=60))
     await server.until(1)
@@ -145,6 +169,20 @@ async def test_a_refused_channel_leaves_no_descriptor_behind(host: SshHost, serv
     server.refuse = True
     reader, writer = sized_pipe()
     with pytest.raises(NetworkError):
+        await host.start_sink(["zfs", "receive"], reader, expected_bytes=1)
+    os.close(writer)
+    assert open_descriptors() <= before
+
+
+async def test_a_server_that_answers_but_begins_no_stream_is_given_up(
+    host: SshHost, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await host.reach()
+    monkeypatch.setattr(host, "_settings", replace(host._settings, connect_timeout=0.5))
+    server.begins_nothing = True
+    before = open_descriptors()
+    reader, writer = sized_pipe()
+    with pytest.raises(NetworkError, match="did not begin 'zfs receive'"):
         await host.start_sink(["zfs", "receive"], reader, expected_bytes=1)
     os.close(writer)
     assert open_descriptors() <= before

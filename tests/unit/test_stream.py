@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.errors import ConfigError, DeadlineError
+from replicator.errors import ConfigError, DeadlineError, NetworkError
 from replicator.hosts import packing
 from replicator.hosts import stream as stream_module
 from replicator.hosts.host import STDERR_KEPT, StderrTail
@@ -26,10 +26,18 @@ HOST = LocalHost("here")
 UNLIMITED = Limits(rate=None, stall=20)
 
 
-async def run(send: str, receive: str, limits: Limits = UNLIMITED) -> StreamEnd:
+class GoneHost(LocalHost):
+    """A host whose connection has ended and cannot be made anew; what runs on it says nothing of that."""
+
+    async def reach(self) -> None:
+        """See `Host.reach`."""
+        raise NetworkError("Node there cannot be reached.", node=self.name)
+
+
+async def run(send: str, receive: str, limits: Limits = UNLIMITED, sink: LocalHost = HOST) -> StreamEnd:
     """Stream from one shell command to another."""
     return await stream(
-        HOST, ["sh", "-c", send], HOST, ["sh", "-c", receive],
+        HOST, ["sh", "-c", send], sink, ["sh", "-c", receive],
         limits=limits, expected_bytes=None, on_progress=lambda moved: None,
     )  # fmt: skip
 
@@ -101,6 +109,27 @@ async def test_a_sender_may_end_after_a_receiver_that_went_well() -> None:
 async def test_a_stalled_stream_is_ended() -> None:
     with pytest.raises(DeadlineError, match="stood still"):
         await run("sleep 600", "cat", Limits(rate=None, stall=0.4))
+
+
+async def test_a_receiver_that_has_all_bytes_gets_longer_to_write_them() -> None:
+    end = await run("echo all", "cat >/dev/null; sleep 2", Limits(rate=None, stall=0.6))
+    assert end.receiver.ok
+
+
+async def test_a_receiver_that_has_all_bytes_does_not_hang_for_ever() -> None:
+    with pytest.raises(DeadlineError, match="stood still"):
+        await run("echo all", "cat >/dev/null; sleep 600", Limits(rate=None, stall=0.2))
+
+
+async def test_a_stream_that_stands_still_because_a_host_has_gone_is_ended_before_it_counts_as_stalled() -> None:
+    with pytest.raises(NetworkError, match="cannot be reached"):
+        await run("sleep 600", "cat", Limits(rate=None, stall=600, silence=0.4), GoneHost("there"))
+
+
+async def test_a_stream_that_flows_needs_no_other_sign_of_its_host() -> None:
+    flowing = "for i in 1 2 3 4 5 6; do echo line; sleep 0.3; done"
+    end = await run(flowing, "cat >/dev/null", Limits(rate=None, stall=600, silence=1.5), GoneHost("there"))
+    assert end.receiver.ok
 
 
 async def test_a_cancelled_stream_lets_the_receiver_save_what_it_has(
