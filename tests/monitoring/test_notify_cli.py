@@ -182,3 +182,10 @@ class TestLogResendAndExplain:
         assert told["web"] == "later"
         critical = json.loads(self.zsr(settings, *asked, "--severity", "critical").output)
         assert {each["target"]: each["told"] for each in critical}["web"] == "yes"
+
+    def test_explain_says_that_a_target_of_pings_is_told_nothing(self, settings: Path) -> None:
+        with settings.open("a") as file:
+            file.write('[[notify]]\nname = "hc"\nping = "https://hc.example.org/{job}"\n')
+        said = self.zsr(settings, "explain", "--event", "digest", "--format", "json")
+        (verdict,) = (each for each in json.loads(said.output) if each["target"] == "hc")
+        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run, and told nothing")
