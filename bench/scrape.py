@@ -35,6 +35,7 @@ from replicator.daemon import Daemon
 from replicator.jobs import JobId
 from replicator.longlived import set_aside
 from replicator.state import State
+from replicator.zfs.commands import LISTED
 from tests.monitoring.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
@@ -87,11 +88,15 @@ def _volume(guest: int) -> str:
     """The lines of ``zfs list`` for a guest's volume and its job's snapshot."""
     name, at = f"tank/data/vm-{guest}-disk-0", int(time.time()) - 300
     snapshot = f"{name}@__replicate_{guest}-0_{at}__"
-    rest = "off\t-\ton\tno\t-\t-\t-\n"
-    return (
-        f"{name}\tvolume\t{guest}1\t{guest}\t{at}\t{_DICE.randrange(10**9)}\t-\t{rest}"
-        f"{snapshot}\tsnapshot\t{guest}2\t{guest}\t{at}\t{_DICE.randrange(10**9)}\t-\t{rest}"
+    return "".join(
+        _line(name=name, type=kind, guid=guid, createtxg=guest, creation=at, written=_DICE.randrange(10**9))
+        for name, kind, guid in ((name, "volume", f"{guest}1"), (snapshot, "snapshot", f"{guest}2"))
     )
+
+
+def _line(**known: object) -> str:
+    values = {"encryption": "off", "readonly": "on", "mounted": "no", "used": 10**9, **known}
+    return "\t".join(str(values.get(column, "-")) for column in LISTED) + "\n"
 
 
 def _note_runs(folder: Path, jobs: list[str]) -> None:
