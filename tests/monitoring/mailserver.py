@@ -24,6 +24,7 @@ class Behaviour(Enum):
     REFUSE_RECIPIENT = auto()
     DEFER = auto()
     CLOSE_IN_DATA = auto()
+    HANG = auto()
 
 
 @dataclass(frozen=True)
@@ -46,28 +47,34 @@ class Received:
 
 @dataclass
 class MailServer:
-    """What a running server took, and how it shall behave (may be changed while it runs)."""
+    """What a running server took, and how it shall behave (may be changed while it runs).
+
+    ``coming``: how the next messages are treated, one each, before ``behaviour`` counts.
+    """
 
     port: int = 0
     ca_file: Path = Path()
     behaviour: Behaviour = Behaviour.ACCEPT
+    coming: list[Behaviour] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     seen: int = 0
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self.behaviour is Behaviour.REFUSE_RECIPIENT:
-            self.seen += 1
+        if (self.coming[0] if self.coming else self.behaviour) is Behaviour.REFUSE_RECIPIENT:
+            self._next()
             return "550 5.1.1 no such user"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.seen += 1
-        if self.behaviour is Behaviour.DEFER:
+        behaviour = self._next()
+        if behaviour is Behaviour.HANG:
+            await asyncio.Event().wait()
+        if behaviour is Behaviour.DEFER:
             return "451 4.7.1 greylisted, try later"
-        if self.behaviour is Behaviour.CLOSE_IN_DATA:
+        if behaviour is Behaviour.CLOSE_IN_DATA:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "421 closing"
@@ -77,6 +84,11 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         self.received.append(Received(message, tuple(envelope.rcpt_tos), session.ssl is not None))
         return "250 OK"
+
+    def _next(self) -> Behaviour:
+        """How the message that comes now is treated; it is counted."""
+        self.seen += 1
+        return self.coming.pop(0) if self.coming else self.behaviour
 
 
 @asynccontextmanager
