@@ -30,7 +30,8 @@ CREATE TABLE job_state (
     unreplicated_bytes INTEGER,
     resume_pending INTEGER NOT NULL DEFAULT 0,
     slots_from REAL NOT NULL DEFAULT 0,
-    slots_of TEXT
+    slots_of TEXT,
+    sets TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -52,9 +53,12 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
     body TEXT NOT NULL);
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 2
+_VERSION = 3
 
-_UPGRADES = {1: "ALTER TABLE job_state ADD COLUMN last_set REAL"}
+_UPGRADES = {
+    1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
+    2: "ALTER TABLE job_state ADD COLUMN sets TEXT",
+}
 """What brings a file of a version to the next one."""
 
 

@@ -115,7 +115,7 @@ class NoCommonBaseError(ZsrError):
     """Source and target both have the volume, and share no snapshot."""
 
     error_class = ErrorClass.NO_COMMON_BASE
-    default_advice = "Rename or destroy the target's volume; the next run then sends it in full."
+    default_advice = "Rename the volume on the target (zfs rename); the next run then sends it in full."
 
 
 class DivergedError(ZsrError):
@@ -157,7 +157,7 @@ class HookError(ZsrError):
     """A freeze or thaw hook failed."""
 
     error_class = ErrorClass.HOOK
-    default_advice = "Run the hook by hand and mend it."
+    default_advice = "Run the hook by hand and fix it."
 
 
 class ZfsError(ZsrError):

@@ -171,16 +171,35 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSets:
+    """What this node remembers of a job's snapshot sets, by the unix time in their names.
+
+    Names alone do not say who took a set, or whether it was ever whole; this does. Lost memory destroys nothing.
+
+    Attributes:
+        proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
+        volumes: the guest's volumes that were part of it; empty when that is not known.
+        taken: the sets that this node took as the guest's owner, oldest first.
+    """
+
+    proven: int | None = None
+    volumes: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """What was proven to be on a target.
 
     Attributes:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
         last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
+        sets: what is remembered of the job's sets.
     """
 
     last_sync: float | None = None
     last_set: int | None = None
+    sets: KnownSets = KnownSets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +210,7 @@ class JobState:
         created: since when the promise (RPO) is given.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
-        last_sync, last_set: as in `Synced`; None until there is one.
+        last_sync, last_set, sets: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
     """
@@ -215,6 +234,7 @@ class JobState:
     resume_pending: bool = False
     errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
     slots_from: float = 0.0
+    sets: KnownSets = KnownSets()
 
 
 class Outcome(StrEnum):

@@ -23,6 +23,7 @@ from replicator.files import file_error
 from replicator.jobs import Failure, JobId, JobState, Outcome, Synced
 from replicator.journal import KINDS, from_json, to_json
 from replicator.notes import READ_TO, PluginMemory
+from replicator.set_codec import sets_from_text, sets_to_text
 
 JOURNAL_KEPT = 10_000
 """So many events are kept for whoever wants to look back ..."""
@@ -197,8 +198,8 @@ class State:
     def set_synced(self, job: JobId, synced: Synced) -> None:
         """Remember what was proven to be on the target; durable when this returns."""
         with self.transaction() as db:
-            row = (synced.last_sync, synced.last_set, str(job))
-            db.execute("UPDATE job_state SET last_sync = ?, last_set = ? WHERE job = ?", row)
+            row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), str(job))
+            db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ? WHERE job = ?", row)
 
     def set_resume_pending(self, job: JobId, pending: bool) -> None:
         """Note whether a half-received state waits on the target."""
@@ -407,9 +408,15 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
     plain = {
         key: row[key]
         for key in row.keys()  # noqa: SIM118 - a Row iterates over values
-        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of")
+        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "sets")
     }
-    return JobState(**plain, failure=failure, resume_pending=bool(row["resume_pending"]), errors=tuple(errors))
+    return JobState(
+        **plain,
+        failure=failure,
+        resume_pending=bool(row["resume_pending"]),
+        errors=tuple(errors),
+        sets=sets_from_text(row["sets"], row["last_set"]),
+    )
 
 
 def _record(row: sqlite3.Row) -> RunRecord:

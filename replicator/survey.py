@@ -86,9 +86,19 @@ def conclude(
         volumes = _volumes(guest, cluster, node, paths, by_guest)
         sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
         marks[job.id] = None if volumes is None else max((_marks(job, volume) for volume in volumes), default=0)
-    held = [replica for name, inventory in inventories.items() for replica in held_replicas(name, inventory)]
+    held = [
+        replica
+        for name, inventory in inventories.items()
+        for replica in held_replicas(name, _without_inner(cluster.storages[name].path_on(node), paths, inventory))
+    ]
     aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
     return Survey(sizes, marks, tuple(held), aside, problems=unread)
+
+
+def _without_inner(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
+    """Return what is below a storage's path without what lies in a storage inside it: the innermost one holds it."""
+    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
+    return Inventory({name: each for name, each in inventory.datasets.items() if not name.startswith(inner)})
 
 
 def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
@@ -155,7 +165,7 @@ def _volumes(
     by_guest: Mapping[str, Mapping[int, Inventory]],
 ) -> list[Dataset] | None:
     """The guest's volumes on this node; None where one of its storages could not be read, or lacks one."""
-    found: list[Dataset] = []
+    found: dict[str, Dataset] = {}
     for storage in guest_storages(guest, cluster.storages.values(), node):
         path = storage.path_on(node)
         if path not in paths:
@@ -165,8 +175,8 @@ def _volumes(
             volumes = guest_volumes_on(guest, storage, inventory, path)
         except ZsrError:
             return None
-        found += [inventory.datasets[f"{path}/{volume.name}"] for volume in volumes]
-    return found
+        found |= {name: inventory.datasets[name] for name in (f"{path}/{volume.name}" for volume in volumes)}
+    return list(found.values())
 
 
 def _unreplicated(job: Job, volumes: Iterable[Dataset]) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -58,6 +58,9 @@ class _Remembered:
         await asyncio.to_thread(self.state.set_synced, self.job, synced)
         self.synced = synced
 
+    async def note_vanished(self, names: Sequence[str]) -> None:
+        """Replaced at the merge."""
+
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
             await asyncio.to_thread(self.state.set_resume_pending, self.job, pending)
@@ -74,7 +77,7 @@ class _Before:
     @property
     def synced(self) -> Synced:
         last_set = self.state.last_set
-        return Synced(self.state.last_sync, None if last_set is None else int(last_set))
+        return Synced(self.state.last_sync, None if last_set is None else int(last_set), self.state.sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +260,7 @@ class Worker:
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            memory=Memory(remembered.note_synced, remembered.note_resume_pending),
+            memory=Memory(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
             clock=self._clock,
         )
         return await run.execute()

@@ -1,7 +1,8 @@
 """Adoption: datasets on the target that pvesr, syncoid or ``zfs send`` by hand brought over become a job's replicas.
 
-Only properties are set, on datasets that share a base (by GUID) with their volume and are nobody else's; nothing is
-sent and nothing destroyed. ``zsr:job`` is set last: a dataset that has it has the others.
+So do replicas that bear the mark of another source: the guest was moved, or its node has a new name. Only properties
+are set, on datasets that share a base (by GUID) with their volume and are no other job's; nothing is sent or destroyed.
+``zsr:job`` is set last: a dataset that has it has the others.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class Finding:
         return (self.sides.target.written or 0) if self.sides.target else 0
 
 
-def examine(job: JobId, volumes: Iterable[Sides]) -> list[Finding]:
-    """What can be adopted of what is on the target, and what cannot."""
-    return [_examine(job, sides) for sides in volumes]
+def examine(job: JobId, volumes: Iterable[Sides], source: str) -> list[Finding]:
+    """Return what can be adopted of what is on the target, for a guest on the node ``source``, and what cannot."""
+    return [_examine(job, sides, source) for sides in volumes]
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
@@ -79,7 +80,8 @@ async def look(
     here, there = await together(
         look_here(guest, everywhere, source), look_there(job, guest, everywhere, source.node, target)
     )
-    return examine(job.id, pair(job, guest, everywhere, (source.node, target.node), here, there).volumes)
+    volumes = pair(job, guest, everywhere, (source.node, target.node), here, there).volumes
+    return examine(job.id, volumes, source.node)
 
 
 def same(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
@@ -104,7 +106,7 @@ def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:
     return [(f.sides.target_name, f.verdict, f.sides.target.guid if f.sides.target else 0) for f in findings]
 
 
-def _examine(job: JobId, sides: Sides) -> Finding:
+def _examine(job: JobId, sides: Sides, source: str) -> Finding:
     target = sides.target
     if target is None:
         return Finding(sides, Verdict.ABSENT)
@@ -112,7 +114,7 @@ def _examine(job: JobId, sides: Sides) -> Finding:
     base = None if mark is None else target.by_guid(mark.guid)
     newer = tuple(s for s in target.snapshots if base is not None and s.createtxg > base.createtxg)
     why = _foreign(job, sides, target)
-    if why is None and target.job is not None:
+    if why is None and target.job is not None and target.source == source:
         return Finding(sides, Verdict.REPLICA, base, newer)
     if why is None and base is None:
         return Finding(sides, Verdict.NO_BASE)
@@ -132,6 +134,8 @@ def _foreign(job: JobId, sides: Sides, target: Dataset) -> str | None:
 def _in_use(target: Dataset) -> str | None:
     if target.token is not None:
         return f"holds a half-received state: let that end, or drop it there (zfs receive -A {target.name})."
+    if target.job is not None and target.readonly is False:
+        return "is a replica that was made writable (readonly=off): stop what uses it there, and set readonly=on."
     if target.mounted and target.readonly is False:
         return "is in use (mounted, readonly=off): unmount it there (zfs unmount), or set readonly=on."
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from replicator.jobs import JobId
+from replicator.replication.ownership import Direction, writable, written_to
 from replicator.replication.plan import (
     Full,
     Incremental,
@@ -79,14 +79,26 @@ async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mappin
     await target.set_properties(name, {"canmount": properties["canmount"]})
 
 
-async def destroy_or_keep(
-    replica: Dataset, job: JobId, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
-) -> None:
-    """Destroy a replica that nobody needs any more; one with somebody's own snapshots is kept aside instead.
+def refuse_in_use(replica: Dataset, way: Direction) -> None:
+    """Raise TargetActiveError if a replica is writable or was written to since its newest snapshot."""
+    if replica.readonly is False:
+        raise writable(way, replica, None)
+    if replica.written and replica.snapshots:  # without a snapshot it is what a first transfer brought so far
+        raise written_to(way, replica, None)
 
-    What travelled is older than the job's newest snapshot; what is newer, or marked, was made there by somebody.
+
+async def destroy_or_keep(
+    replica: Dataset, way: Direction, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
+) -> None:
+    """Destroy the replica of a job that is removed; one with snapshots that were made there is kept aside instead.
+
+    What travelled is older than the job's newest snapshot; what is newer, or marked, was made on the target.
+
+    Raises:
+        TargetActiveError: it is writable or was written to; nothing was done.
     """
-    newest = max((s.createtxg for s in replica.snapshots if s.job == job), default=0)
+    refuse_in_use(replica, way)
+    newest = max((s.createtxg for s in replica.snapshots if s.job == way.job), default=0)
     foreign = [s.name for s in replica.snapshots if s.job is None and (s.made_here or s.createtxg > newest)]
     if foreign:
         kept = f"{path}/{ASIDE}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
@@ -98,5 +110,5 @@ async def destroy_or_keep(
         if kept_one.origin is not None and kept_one.origin.startswith(f"{replica.name}@"):
             log("info", f"'{kept_one.name}' is kept, and takes over the snapshots of '{replica.name}'")
             await target.promote(kept_one.name)
-    await target.destroy_replica(replica.name, str(job))
+    await target.destroy_replica(replica.name, str(way.job), way.source)
     log("info", f"replica {replica.name} on {target.node} destroyed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from replicator.jobs import Guest, Job, Storage, Synced
@@ -42,3 +42,4 @@ class Memory:
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
+    vanished: Callable[[Sequence[str]], Awaitable[None]]

@@ -121,7 +121,7 @@ async def destroy_kept(dataset: str, storages: Iterable[Storage], client: ZfsCli
     """
     kept = await find_kept(dataset, storages, client)
     refuse_needed(kept)
-    await client.destroy_replica(kept.dataset, str(kept.job))
+    await client.destroy_aside(kept.dataset, str(kept.job))
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""A guest's freeze and thaw commands around the snapshot. Thaw always happens (DESIGN 4, step 4)."""
+"""A guest's freeze and thaw commands around the snapshot. Thaw always happens, and is awaited (DESIGN 4, step 4)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from replicator.concurrency import unbroken
 from replicator.errors import HookError, ZsrError
 from replicator.hosts.host import Host
 from replicator.jobs import FreezeFailure, Guest
@@ -16,7 +16,8 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
     """Hold the guest still while the body runs.
 
     Raises:
-        HookError: freezing failed and the guest's settings make that an error; it was thawed again.
+        HookError: freezing failed and the guest's settings make that an error; it was thawed again. Or the thaw
+            failed: the guest may stand still.
     """
     try:
         if guest.freeze is not None:
@@ -24,8 +25,7 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
         yield
     finally:
         if guest.thaw is not None:
-            # Shielded: a cancelled run must not leave a guest frozen.
-            await asyncio.shield(asyncio.ensure_future(_thaw(guest, guest.thaw, host, log)))
+            await unbroken(_thaw(guest, guest.thaw, host, log))  # a cancelled run must not leave a guest frozen
 
 
 async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
@@ -41,7 +41,9 @@ async def _thaw(guest: Guest, command: str, host: Host, log: Callable[[str, str]
     try:
         await _run_hook("thaw", guest, command, host)
     except HookError as error:
-        log("error", f"{error.what} Look after guest {guest.id}: it may be frozen.")
+        what = f"{error.what} Guest {guest.id} may still be frozen."
+        log("error", what)
+        raise HookError(what, advice=f"Thaw it now: {command}", raw=error.raw) from error
 
 
 async def _run_hook(kind: str, guest: Guest, command: str, host: Host) -> None:

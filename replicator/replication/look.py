@@ -28,7 +28,11 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The guest's volumes on both sides; this job's replicas whose volume is gone by name; and what is aside."""
+    """The guest's volumes on both sides; this job's replicas whose volume is gone by name; and what is aside.
+
+    A replica whose name is that of any of the volumes, on whatever storage, is none of ``orphans``; nor is one whose
+    ``zsr:source`` is another node.
+    """
 
     volumes: tuple[Sides, ...]
     orphans: tuple[Dataset, ...]
@@ -64,38 +68,66 @@ def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, 
     """Put both sides together.
 
     Raises:
-        ConfigError: the guest has no volume, or one that is listed by hand does not exist.
+        ConfigError: the guest has no volume, one that is listed by hand does not exist, or two volumes would have one
+            replica.
         StorageMissingError, StorageRestrictedError: a storage with volumes cannot be used on the target.
     """
     source, target = nodes
+    wanted: dict[str, list[Volume]] = {}
+    by_name: dict[str, Storage] = {}
+    for volume, storage in guest_volumes(guest, storages, source, here, target=target):
+        wanted.setdefault(storage.name, []).append(volume)
+        by_name[storage.name] = storage
     volumes: list[Sides] = []
-    orphans: list[Dataset] = []
-    aside: list[Dataset] = []
-    for storage in guest_storages(guest, storages, source):
-        wanted = guest_volumes_on(guest, storage, here, storage.path_on(source))
-        theirs = there.inventories.get(storage.name)
+    for name, some in wanted.items():
+        theirs = there.inventories.get(name)
         if theirs is None:
-            _refuse_restricted(guest, storage, target, wanted)
-            continue
+            raise _restricted(guest, by_name[name], target, some)
         if isinstance(theirs, StorageMissingError):
-            if wanted:
-                raise theirs
-            continue
-        volumes += [_pair(volume, storage, nodes, here, theirs) for volume in wanted]
-        names = {volume.dataset(storage, target) for volume in wanted}
-        orphans += [replica for replica in theirs.replicas_of(job.id) if replica.name not in names]
-        aside += theirs.aside_of(job.id)
+            raise theirs
+        volumes += [_pair(volume, by_name[name], nodes, here, theirs) for volume in some]
     if not volumes:
         raise ConfigError(
             f"Guest {guest.id} ({guest.name}) has no volumes on node {source}.",
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
-    return Found(tuple(volumes), tuple(orphans), tuple(aside))
+    _refuse_doubles(volumes, target)
+    names = {sides.target_name for sides in volumes}
+    found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
+    replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
+    aside = {kept.name: kept for inventory in found for kept in inventory.aside_of(job.id)}
+    return Found(
+        tuple(volumes),
+        tuple(r for name, r in sorted(replicas.items()) if name not in names and r.source == source),
+        tuple(kept for _, kept in sorted(aside.items())),
+    )
 
 
 def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
     """How the full names of a guest's volumes below a storage's path begin."""
     return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
+
+
+def guest_volumes(
+    guest: Guest, storages: Iterable[Storage], node: str, here: Inventory, *, target: str | None = None
+) -> list[tuple[Volume, Storage]]:
+    """Return the guest's volumes on its node with their storages, each dataset once.
+
+    Storages may have one path: the first of them owns the volume, or the first that ``target`` may use.
+    """
+    everywhere = tuple(storages)
+    usable = sorted(
+        guest_storages(guest, everywhere, node), key=lambda each: target is not None and not each.allowed_on(target)
+    )
+    by_name = {storage.name: storage for storage in everywhere}
+    excluded = {volume.dataset(by_name[volume.storage], node) for volume in guest.excluded if volume.storage in by_name}
+    found: dict[str, tuple[Volume, Storage]] = {}
+    for storage in usable:
+        for volume in guest_volumes_on(guest, storage, here, storage.path_on(node)):
+            dataset = volume.dataset(storage, node)
+            if dataset not in excluded:
+                found.setdefault(dataset, (volume, storage))
+    return list(found.values())
 
 
 def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path: str) -> list[Volume]:
@@ -116,12 +148,8 @@ def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path:
 
 
 def source_datasets(guest: Guest, storages: Iterable[Storage], node: str, here: Inventory) -> list[str]:
-    """The names of the guest's datasets on its own node."""
-    return [
-        volume.dataset(storage, node)
-        for storage in guest_storages(guest, storages, node)
-        for volume in guest_volumes_on(guest, storage, here, storage.path_on(node))
-    ]
+    """Return the names of the guest's datasets on its own node."""
+    return [volume.dataset(storage, node) for volume, storage in guest_volumes(guest, storages, node, here)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +177,8 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
             v.dataset(storage, node) for v in guest.volumes if v.storage == storage.name and v not in guest.excluded
         ]
         excluded |= {v.dataset(storage, node) for v in guest.excluded if v.storage == storage.name}
-    return {
-        pool: Selection(tuple(places[pool]), tuple(names[pool]), frozenset(excluded))
+    return {  # each once, also where storages have one path
+        pool: Selection(tuple(dict.fromkeys(places[pool])), tuple(dict.fromkeys(names[pool])), frozenset(excluded))
         for pool in places
         if places[pool] or names[pool]
     }
@@ -175,10 +203,20 @@ def _pair(volume: Volume, storage: Storage, nodes: tuple[str, str], here: Invent
     return Sides(volume, storage.path_on(target), dataset, name_there, there.get(name_there))
 
 
-def _refuse_restricted(guest: Guest, storage: Storage, node: str, volumes: list[Volume]) -> None:
-    if volumes:
-        raise StorageRestrictedError(
-            f"Storage {storage.name} is not allowed on node {node}, and guest {guest.id} has volumes on it: "
-            f"{', '.join(map(str, volumes))}.",
-            node=node,
-        )
+def _refuse_doubles(volumes: Iterable[Sides], node: str) -> None:
+    first: dict[str, Sides] = {}
+    for sides in volumes:
+        other = first.setdefault(sides.target_name, sides)
+        if other is not sides:
+            raise ConfigError(
+                f"Volumes {other.volume} and {sides.volume} would both be '{sides.target_name}' on node {node}.",
+                advice="Give their storages different paths on that node in the cluster file; nothing was changed.",
+            )
+
+
+def _restricted(guest: Guest, storage: Storage, node: str, volumes: list[Volume]) -> StorageRestrictedError:
+    return StorageRestrictedError(
+        f"Storage {storage.name} is not allowed on node {node}, and guest {guest.id} has volumes on it: "
+        f"{', '.join(map(str, volumes))}.",
+        node=node,
+    )

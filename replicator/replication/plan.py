@@ -1,7 +1,7 @@
 """The plan of a run: what each volume needs, decided from the facts of both sides alone (DESIGN 4, step 3). Pure.
 
-A base is common only by GUID. What is in the way on a replica is rolled back where only zsr's own snapshots go, and
-kept aside where anything of anybody else would; what may not be touched is a conflict.
+A base is common only by GUID. What is in the way on a replica is rolled back where only sets that this node sent and
+never proved would go, and kept aside otherwise. A dataset without this job's and this node's marks is a conflict.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from replicator.errors import NoCommonBaseError, TargetActiveError, ZsrError
+from replicator.errors import TargetActiveError, ZsrError
 from replicator.jobs import JobId, Volume
+from replicator.replication.ownership import Direction, foreign, is_marked, is_unproven, writable
 from replicator.zfs.facts import ASIDE, Bookmark, Dataset, Mark, Snapshot
 
 
@@ -27,7 +28,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """Take the replica back to a snapshot: only zsr's own, unproven or outdated ones are newer there."""
+    """Take the replica back to a snapshot: all newer ones are of sets that this node sent and never proved."""
 
     to: Snapshot
 
@@ -117,25 +118,25 @@ class Plan:
 
 
 def make_plan(
-    job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset] = (), aside: Iterable[Dataset] = ()
+    way: Direction, volumes: Sequence[Sides], orphans: Iterable[Dataset] = (), aside: Iterable[Dataset] = ()
 ) -> Plan:
-    """The plan for all volumes of a guest.
+    """Return the plan for all volumes of a guest.
 
     Args:
-        job: the job.
+        way: whose replicas it is about.
         volumes: the guest's volumes.
         orphans: replicas of the job that belong to none of them by name.
         aside: what was kept aside of the job's replicas.
     """
     kept = tuple(aside)
-    free = _free_replicas(job, volumes, orphans)
+    free = _free_replicas(way, volumes, orphans)
     planned: list[Action] = []
     renamed: set[str] = set()
     for sides in volumes:
         left = [replica for replica in free if replica.name not in renamed and replica is not sides.target]
-        action = _plan_volume(job, sides, left, kept)
+        action = _plan_volume(way, sides, left, kept)
         if any(replica is sides.target for replica in free):  # its name may be another volume's now
-            moved = _plan_volume(job, replace(sides, target=None), left, ())
+            moved = _plan_volume(way, replace(sides, target=None), left, ())
             action = moved if _renamed_by(moved) else action
         planned.append(action)
         renamed |= _renamed_by(action)
@@ -174,14 +175,12 @@ def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | I
     return replace(action, preparations=steps)
 
 
-def _free_replicas(job: JobId, volumes: Sequence[Sides], orphans: Iterable[Dataset]) -> list[Dataset]:
+def _free_replicas(way: Direction, volumes: Sequence[Sides], orphans: Iterable[Dataset]) -> list[Dataset]:
     """The replicas that no volume goes on with: those without a volume, and those whose name a new volume took."""
     taken = [
         sides.target
         for sides in volumes
-        if sides.target is not None
-        and is_replica_of(job, sides.target, sides.source)
-        and choose_base(sides.source, sides.target) is None
+        if sides.target is not None and is_marked(way, sides.target) and choose_base(sides.source, sides.target) is None
     ]
     return [*orphans, *taken]
 
@@ -192,17 +191,21 @@ def _renamed_by(action: Action) -> set[str]:
     return {step.old for step in action.preparations if isinstance(step, Rename)}
 
 
-def is_replica_of(job: JobId, target: Dataset, source: Dataset | None) -> bool:
-    """Whether a dataset on the target is this job's replica.
+def refuse_foreign(way: Direction, volumes: Iterable[Sides]) -> None:
+    """Raise the error of the first volume whose name on the target another dataset has.
 
-    Its ``zsr:job`` says so; or, for one whose mark was not yet set when the run died (and for a replica made by the
-    peer under the same job id), it holds a snapshot of this very job that the source has too.
+    Raises:
+        TargetActiveError: it bears no marks, or those of another job or source.
     """
-    if target.job is not None:
-        return target.job == str(job)
-    return source is not None and any(
-        snapshot.job == job and source.by_guid(snapshot.guid) is not None for snapshot in target.snapshots
-    )
+    for sides in volumes:
+        error = None if sides.target is None else _foreign(way, sides, sides.target)
+        if error is not None:
+            raise error
+
+
+def _foreign(way: Direction, sides: Sides, target: Dataset) -> TargetActiveError | None:
+    same_kind = target.is_volume == sides.source.is_volume
+    return foreign(way, sides.volume, sides.source, target, choose_base(sides.source, target) if same_kind else None)
 
 
 def choose_base(source: Dataset, target: Dataset) -> Mark | None:
@@ -216,30 +219,30 @@ def choose_base(source: Dataset, target: Dataset) -> Mark | None:
     return max(common, key=lambda mark: mark.createtxg, default=None)
 
 
-def _plan_volume(job: JobId, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+def _plan_volume(way: Direction, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
     target = sides.target
     if target is None:
-        return _without_target(job, sides, free, aside)
+        return _without_target(way, sides, free, aside)
+    if (error := _foreign(way, sides, target)) is not None:
+        return Conflict(sides, error)
     base = choose_base(sides.source, target) if target.is_volume == sides.source.is_volume else None
-    if not is_replica_of(job, target, sides.source):
-        return Conflict(sides, _not_ours(job, sides, target, base))
     if target.job is not None and target.readonly is False:
-        return Conflict(sides, _active(sides, "is a replica, but writable (readonly=off): somebody uses it there"))
+        return Conflict(sides, writable(way, target, sides.volume))
     if base is not None:
-        return _onto_base(sides, target, base)
+        return _onto_base(way, sides, target, base)
     grown = None if target.snapshots else _half_grown(sides.source, target, aside)
     if grown is not None:
         return Incremental(sides, grown, (Promote(),))
     return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (PutAside(None),))
 
 
-def _without_target(job: JobId, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+def _without_target(way: Direction, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
     place = f"{sides.target_path}/"
     for orphan in free:
         if not orphan.name.startswith(place) or orphan.token is not None:
             continue
         if orphan.is_volume == sides.source.is_volume and choose_base(sides.source, orphan) is not None:
-            renamed = _plan_volume(job, replace(sides, target=orphan), (), ())
+            renamed = _plan_volume(way, replace(sides, target=orphan), (), ())
             if isinstance(renamed, Conflict):
                 return renamed
             moved = replace(sides, target=replace(orphan, name=sides.target_name))
@@ -263,7 +266,7 @@ def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> M
     return None
 
 
-def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
+def _onto_base(way: Direction, sides: Sides, target: Dataset, base: Mark) -> Action:
     """Receive goes only onto the target's newest snapshot: what is newer there decides."""
     there = target.by_guid(base.guid)
     if there is None:
@@ -273,9 +276,9 @@ def _onto_base(sides: Sides, target: Dataset, base: Mark) -> Action:
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
         return Incremental(sides, base, (Tell(unmarked),) if unmarked else ())
-    # An unmarked one may have been the guest's own volume, and what it wrote last be in a snapshot that never got away.
-    only_here = target.job is None and any(snapshot.written != 0 for snapshot in newer)
-    if target.written or only_here or any(snapshot.job is None for snapshot in newer):
+    # Proven sets are restore points, and a set that this node did not take may hold what another owner wrote last.
+    ours = all(snapshot.job == way.job and is_unproven(snapshot, way.known) for snapshot in newer)
+    if target.written or not ours:
         return put_aside(sides, base)
     return Incremental(sides, base, (Rollback(there),))
 
@@ -306,30 +309,10 @@ def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
     return [mark for mark in bookmarks if mark.job == job]
 
 
-def _not_ours(job: JobId, sides: Sides, target: Dataset, base: Mark | None) -> ZsrError:
-    if target.job is not None:
-        return _active(sides, f"belongs to job {target.job}")
-    if base is None:
-        return _no_base(sides)
-    why = "shares a snapshot with the source, but is not marked as zsr's"
-    return _active(sides, why, f"Let zsr take it over: zsr adopt {job}. Or rename it there (zfs rename).")
-
-
-def _active(sides: Sides, why: str, advice: str = "") -> TargetActiveError:
-    return TargetActiveError(
-        f"Dataset '{sides.target_name}' on the target {why}.",
-        volume=str(sides.volume),
-        advice=advice or "Rename it there (zfs rename) or remove it by hand; zsr writes only replicas of its own job.",
-    )
-
-
 def _mounted(sides: Sides) -> TargetActiveError:
-    why = "is mounted, and has to be put aside since it differs from the source"
-    return _active(sides, why, "Unmount it there (zfs unmount); the next run then goes on.")
-
-
-def _no_base(sides: Sides) -> NoCommonBaseError:
-    return NoCommonBaseError(
-        f"Volume {sides.volume} is on both nodes ('{sides.target_name}' on the target) without a common snapshot.",
+    return TargetActiveError(
+        f"Dataset '{sides.target_name}' on the target is mounted, and has to be put aside since it differs from the "
+        "source.",
         volume=str(sides.volume),
+        advice="Unmount it there (zfs unmount); the next run then goes on.",
     )

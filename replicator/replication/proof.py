@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from replicator.errors import ZfsError, ZsrError
-from replicator.jobs import JobId
+from replicator.jobs import JobId, KnownSets
 from replicator.replication.plan import Sides, marks_of
 from replicator.replication.sets import stale_on_source
 from replicator.replication.transfer import Log
@@ -29,8 +29,9 @@ def pool_of(name: str) -> str:
 class Proof:
     """Proves the set ``name`` on the target, and destroys what it makes stale on both sides."""
 
-    def __init__(self, job: JobId, name: str, source: ZfsClient, target: ZfsClient, log: Log) -> None:
+    def __init__(self, job: JobId, name: str, known: KnownSets, source: ZfsClient, target: ZfsClient, log: Log) -> None:
         self._job = job
+        self._known = known
         self._name = name
         self._source = source
         self._target = target
@@ -98,7 +99,7 @@ class Proof:
         stale = [
             f"{sides.source.name}@{snapshot.name}"
             for sides in volumes
-            for snapshot in stale_on_source(self._job, sides.source, {self._name})
+            for snapshot in stale_on_source(self._job, sides.source, {self._name}, self._known)
         ]
         names = [sides.source.name for sides in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names]

@@ -1,20 +1,22 @@
 """The removal of a job: its replicas and snapshots on the target, its snapshots on the source (DESIGN 4, 6).
 
-Only datasets whose own ``zsr:job`` names the job are destroyed. It may die anywhere; done again, it does the rest.
+Only datasets whose own ``zsr:job`` and ``zsr:source`` name the job and its source are destroyed, and only if nothing
+was written to them. It may die anywhere; done again, it does the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from replicator.errors import StorageMissingError
+from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.jobs import Job, Removal, Storage
-from replicator.replication.aside import destroy_or_keep
+from replicator.replication.aside import destroy_or_keep, refuse_in_use
+from replicator.replication.ownership import Direction
 from replicator.replication.progress import Progress, Step
 from replicator.replication.proof import destroy_marks
 from replicator.replication.transfer import Log
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Inventory, is_aside
+from replicator.zfs.facts import Dataset, Inventory, is_aside
 
 _DEPTH = 8
 """How deep below a storage replicas are looked for; volumes listed by hand may have parts in their names."""
@@ -34,14 +36,17 @@ async def remove(
     ``now`` (unix seconds) names what is kept aside.
 
     Raises:
+        TargetActiveError: a replica is in use; the others are gone, the source's snapshots and the job stay.
         ZsrError: something could not be destroyed; the job stays and it is tried again.
     """
     everywhere = tuple(storages)
     if job.removal is Removal.FULL and target is not None:
         await progress.begin(Step.REMOVE_REPLICAS)
-        for storage in everywhere:
-            if storage.allowed_on(target.node):
-                await _remove_replicas(job, storage.path_on(target.node), target, now, log)
+        way = Direction(job.id, source.node, target.node)
+        paths = {storage.path_on(target.node) for storage in everywhere if storage.allowed_on(target.node)}
+        in_use = [each for path in sorted(paths) for each in await _remove_replicas(way, path, paths, target, now, log)]
+        if in_use:
+            raise in_use[0]
     await progress.begin(Step.REMOVE_SNAPSHOTS)
     for storage in everywhere:
         if storage.allowed_on(source.node):
@@ -55,22 +60,48 @@ async def _inventory(client: ZfsClient, path: str) -> Inventory:
         return Inventory()
 
 
-async def _remove_replicas(job: Job, path: str, target: ZfsClient, now: float, log: Log) -> None:
+async def _remove_replicas(
+    way: Direction, path: str, paths: Iterable[str], target: ZfsClient, now: float, log: Log
+) -> list[TargetActiveError]:
+    """Destroy the job's replicas below a storage's path, but not those in a storage inside it.
+
+    Returns why some of them were left.
+    """
     inventory = await _inventory(target, path)
-    aside = inventory.aside_of(job.id)
-    for dataset in inventory.replicas_of(job.id):
-        if dataset.token is not None:
-            await target.abort_receive(dataset.name)
-            if not dataset.snapshots:
-                continue
-        await destroy_or_keep(dataset, job.id, path, aside, target, now, log)
+    aside = inventory.aside_of(way.job)
+    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
+    in_use: list[TargetActiveError] = []
+    for dataset in inventory.replicas_of(way.job):
+        if dataset.name.startswith(inner):
+            continue
+        if dataset.source != way.source:
+            whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"
+            log("warning", f"'{dataset.name}' on {target.node} is kept: {whose}")
+            continue
+        try:
+            await _remove_replica(dataset, way, path, aside, target, now, log)
+        except TargetActiveError as error:
+            log("error", f"{error}")
+            in_use.append(error)
     for kept in aside:
         log("warning", f"'{kept.name}' on {target.node} is kept: it holds what no source has (zsr diverged list)")
+    return in_use
+
+
+async def _remove_replica(
+    dataset: Dataset, way: Direction, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
+) -> None:
+    refuse_in_use(dataset, way)
+    if dataset.token is not None:
+        await target.abort_receive(dataset.name)
+        if not dataset.snapshots:
+            return
+    await destroy_or_keep(dataset, way, path, aside, target, now, log)
 
 
 async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
     for dataset in inventory.datasets.values():
-        if dataset.job == str(job.id) or is_aside(dataset.name):
+        if dataset.job is not None or is_aside(dataset.name):  # a replica, also of another source; or it was one
             continue
         await destroy_marks(job.id, dataset, source)
         stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from replicator.concurrency import together
 from replicator.errors import StorageMissingError, ZsrError
 from replicator.jobs import Guest, Job, JobId, Storage
-from replicator.replication.look import guest_storages, guest_volumes_on, look_depth, look_here
-from replicator.replication.plan import is_replica_of
+from replicator.replication.look import guest_storages, guest_volumes, look_depth, look_here
+from replicator.replication.ownership import shares_set
 from replicator.replication.sets import times_on
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, is_aside, snapshot_name
@@ -99,8 +99,12 @@ async def look_at_replicas(
         return Replicas(marked, None, ours)
     by_name = {storage.name: storage for storage in everywhere}
     names = {f"{by_name[name].path_on(target.node)}/{volume}": dataset for (name, volume), dataset in ours.items()}
-    replicas = {name: dataset for name, dataset in theirs.items() if is_replica_of(job.id, dataset, names.get(name))}
+    replicas = {name: dataset for name, dataset in theirs.items() if _is_replica(job.id, dataset, names.get(name))}
     return Replicas(replicas, frozenset(names))
+
+
+def _is_replica(job: JobId, target: Dataset, source: Dataset | None) -> bool:
+    return shares_set(job, target, source) if target.job is None else target.job == str(job)
 
 
 async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClient) -> dict[str, Dataset]:
@@ -125,8 +129,7 @@ async def _on_source(
         here = await look_here(guest, everywhere, source)
         return {
             (volume.storage, volume.name): here.datasets[volume.dataset(storage, source.node)]
-            for storage in guest_storages(guest, everywhere, source.node)
-            for volume in guest_volumes_on(guest, storage, here, storage.path_on(source.node))
+            for volume, storage in guest_volumes(guest, everywhere, source.node, here)
         }
     except ZsrError as error:
         return error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from replicator.concurrency import outcome, together
 from replicator.errors import (
@@ -21,7 +22,7 @@ from replicator.errors import (
 )
 from replicator.hosts.stream import Limits
 from replicator.jobs import RATE_UNIT, Synced
-from replicator.replication.aside import destroy_or_keep, prepare
+from replicator.replication.aside import prepare
 from replicator.replication.assignment import Assignment, Memory, RunResult
 from replicator.replication.keep import Keep
 from replicator.replication.look import (
@@ -34,6 +35,7 @@ from replicator.replication.look import (
     look_there,
     pair,
 )
+from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import (
     Conflict,
     Full,
@@ -45,6 +47,7 @@ from replicator.replication.plan import (
     left_on_target,
     make_plan,
     put_aside,
+    refuse_foreign,
 )
 from replicator.replication.progress import Progress, Step
 from replicator.replication.proof import Proof, attempt, purge_marks
@@ -52,12 +55,15 @@ from replicator.replication.sets import (
     arrived,
     is_unchanged,
     newest_whole_set,
+    proven_set,
     settled_claim,
     stale_on_source,
     stale_on_target,
     times_on,
     unproven,
     unreplicated_bytes,
+    with_taken,
+    without_taken,
 )
 from replicator.replication.taking import Taken, Taking
 from replicator.replication.transfer import Log, Transfers
@@ -88,7 +94,9 @@ class Run:
         self._log = log
         self._memory = memory
         self._clock = clock
-        self._taking = Taking(self._job.id, assignment.guest, assignment.storages, source, log, clock)
+        self._taking = Taking(
+            self._job.id, assignment.guest, assignment.storages, source, log, clock, self._about_to_take
+        )
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, assignment.stall_timeout)
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log)
@@ -101,18 +109,23 @@ class Run:
         """
         await self.progress.begin(Step.LOOK)
         with contextlib.suppress(ConnectionLostError):
-            if (at := await self._unchanged_since()) is not None:
-                return await self._nothing_changed(at)
+            if (seen := await self._unchanged_since()) is not None:
+                return await self._nothing_changed(*seen)
         if not await self._is_trusted():
             return await self._look_and_send(await self._look_there())
         there, taken = await self._look_and_take()
-        if not self._is_as_remembered(there):
+        try:
+            found = self._pair(taken.here, there)
+        except ZsrError:
+            await self._take_back(taken)
+            raise
+        if not self._is_as_remembered(found):
             await self._take_back(taken)
             return await self._look_and_send(there)
         if not taken.made:
-            found = self._pair(taken.here, there)
-            if is_unchanged(self._job.id, found.volumes, self._synced.last_set) and not found.orphans:
-                return await self._nothing_changed(taken.at)
+            if is_unchanged(self._way(), found.volumes, self._synced.last_set):
+                self._synced = without_taken(self._synced, taken.set_time)
+                return await self._nothing_changed(taken.at, found.orphans)
             taken = await self._taking.take((), self._synced, if_changed=False)
         return await self._send(taken, there)
 
@@ -120,10 +133,10 @@ class Run:
         """The run of a job in doubt: everything is looked at before anything is done."""
         at = self._clock()
         found, there = await self._look_before(there)
-        if is_unchanged(self._job.id, found.volumes, self._synced.last_set):
-            synced = Synced(at, self._synced.last_set)
+        if is_unchanged(self._way(), found.volumes, self._synced.last_set):
+            synced = replace(self._synced, last_sync=at)
             self._log("info", f"nothing was written since the set {synced.last_set}")
-            return await self._conclude(found.volumes, synced, found.orphans, found.aside)
+            return await self._conclude(found.volumes, synced, found.orphans)
         await self.progress.begin(Step.SNAPSHOT)
         return await self._send(await self._taking.take(found.volumes, self._synced, if_changed=False), there)
 
@@ -146,8 +159,11 @@ class Run:
 
     # --- look
 
-    async def _unchanged_since(self) -> float | None:
-        """The moment of a shared look that finds nothing changed; None: this run has to look for itself."""
+    async def _unchanged_since(self) -> tuple[float, tuple[Dataset, ...]] | None:
+        """Return the moment of a shared look that finds nothing changed, and replicas without a volume.
+
+        None: this run has to look for itself.
+        """
         lookout, guest, storages = self._assignment.lookout, self._assignment.guest, self._assignment.storages
         due = self._assignment.due
         if lookout is None or self._assignment.doubtful or not (await self._source.features()).programs:
@@ -165,8 +181,8 @@ class Run:
             theirs[storage.name] = there.inventory or Inventory()
             at = min(at, here.at)
         found = self._pair(Inventory(ours), There(theirs))
-        whole = not found.orphans and is_unchanged(self._job.id, found.volumes, self._synced.last_set)
-        return at if whole and at >= (self._synced.last_sync or 0) else None
+        whole = is_unchanged(self._way(), found.volumes, self._synced.last_set)
+        return (at, found.orphans) if whole and at >= (self._synced.last_sync or 0) else None
 
     async def _look_there(self) -> There:
         job, guest, storages = self._job, self._assignment.guest, self._assignment.storages
@@ -197,14 +213,19 @@ class Run:
             and (await self._source.features()).programs
         )
 
-    def _is_as_remembered(self, there: There) -> bool:
-        """Whether the target has just the replicas that last sync was proven with, and nothing half received."""
-        found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
-        replicas = [replica for inventory in found for replica in inventory.replicas_of(self._job.id)]
+    def _is_as_remembered(self, found: Found) -> bool:
+        """Return whether the volumes' replicas are those that last sync was proven with, and none is half received."""
+        way = self._way()
+        replicas = [sides.target for sides in found.volumes if sides.target is not None]
         return bool(replicas) and all(
-            max(times_on(self._job.id, replica), default=None) == self._synced.last_set and not replica.token
+            is_marked(way, replica)
+            and max(times_on(self._job.id, replica), default=None) == self._synced.last_set
+            and not replica.token
             for replica in replicas
         )
+
+    def _way(self, *, marks_late: bool = False) -> Direction:
+        return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late)
 
     async def _look_before(self, there: There) -> tuple[Found, There]:
         """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed.
@@ -218,39 +239,47 @@ class Run:
         found = self._pair(here, there)
         self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
         if _has_tokens(found):
+            refuse_foreign(self._way(marks_late=await self._marks_late()), found.volumes)
             await self.progress.begin(Step.RESUME)
             await self._memory.resume_pending(True)
             await self._transfers.finish_half_received(found.volumes)
             there = await self._look_there()
             found = self._pair(here, there)
         await self._memory.resume_pending(False)
-        plan = self._judge(found)
+        plan = await self._judge(found)
         await self._claim(plan)
         await self._forget_unproven(plan)
         return found, there
 
-    def _judge(self, found: Found) -> Plan:
-        plan = make_plan(self._job.id, found.volumes, found.orphans, found.aside)
+    async def _judge(self, found: Found) -> Plan:
+        way = self._way(marks_late=await self._marks_late())
+        plan = make_plan(way, found.volumes, found.orphans, found.aside)
         for conflict in plan.conflicts:
             self._log("error", f"{conflict.sides.volume}: {conflict.error}")
         if plan.conflicts:
             raise plan.conflicts[0].error
+        for action in plan.actions:
+            self._transfers.is_raw(action)  # raises before anything is changed
         return plan
+
+    async def _marks_late(self) -> bool:
+        return not (await self._target.features()).receive_properties
 
     async def _claim(self, plan: Plan) -> None:
         """Claim no more than what the target holds now, and will still hold when it was made ready."""
-        held = newest_whole_set(self._job.id, [left_on_target(action) for action in plan.actions])
+        volumes = [left_on_target(action) for action in plan.actions]
+        held = newest_whole_set(self._job.id, volumes, self._synced.sets)
         claim = settled_claim(self._synced, held, self._clock())
         if claim != self._synced:
             await self._remember(claim)
 
     async def _forget_unproven(self, plan: Plan) -> None:
         """Destroy what runs that failed left on both sides, or it would pile up while one volume cannot be sent."""
-        held = self._synced.last_set
+        known = self._synced.sets
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
-            here = stale_on_source(self._job.id, action.sides.source, {base})
-            there = unproven(self._job.id, left_on_target(action).target, held, base)
+            here = stale_on_source(self._job.id, action.sides.source, {base}, known)
+            there = unproven(self._job.id, left_on_target(action).target, known, base)
             for client, name, stale in (
                 (self._source, action.sides.source.name, here),
                 (self._target, action.sides.target_name, [] if action.preparations else there),
@@ -259,9 +288,10 @@ class Run:
                     await attempt(client.destroy_snapshots(name, stale), self._log)
             await purge_marks(self._job.id, action.sides, base, self._source, self._log)
 
-    async def _nothing_changed(self, at: float) -> RunResult:
+    async def _nothing_changed(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
         await self.progress.begin(Step.REMEMBER)
-        await self._remember(Synced(at, self._synced.last_set))
+        await self._remember(replace(self._synced, last_sync=at))
+        await self._report_vanished(orphans)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
@@ -273,22 +303,20 @@ class Run:
             found = self._pair(taken.here, there)
             if any(s.target is None or choose_base(s.source, s.target) is None for s in found.volumes):
                 found = self._pair(await self._look_here(), there)  # a bookmark may be the base
-            plan = self._judge(found)
+            plan = await self._judge(found)
         except ZsrError:
             await self._take_back(taken)
             raise
         await self._claim(plan)
         await self._transfer_all(plan.actions, taken.name)
         done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
-        synced = Synced(min(float(taken.set_time), taken.at), taken.set_time)
-        return await self._conclude(done, synced, plan.orphans, found.aside)
+        synced = proven_set(self._synced, min(float(taken.set_time), taken.at), taken.set_time, done)
+        return await self._conclude(done, synced, plan.orphans)
 
-    async def _conclude(
-        self, volumes: Sequence[Sides], synced: Synced, orphans: Sequence[Dataset], aside: Sequence[Dataset]
-    ) -> RunResult:
+    async def _conclude(self, volumes: Sequence[Sides], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
         """Prove a set, remember it, and destroy what it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
-        proof = Proof(self._job.id, name, self._source, self._target, self._log)
+        proof = Proof(self._job.id, name, synced.sets, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
         stale = stale_on_target(self._job.id, Keep.parse(self._job.keep), volumes, name, self._clock())
         await proof.on_target(volumes, stale, self._datasets_there)
@@ -297,13 +325,23 @@ class Run:
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
         await proof.on_source(volumes)
-        await self._destroy_orphans(orphans, aside)
+        await self._report_vanished(orphans)
         left = [unreplicated_bytes(sides.source, sides.source.named(name)) for sides in volumes]
         return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, _sum(left))
 
     async def _remember(self, synced: Synced) -> None:
         self._synced = synced
         await self._memory.synced(synced)
+
+    async def _about_to_take(self, set_time: int) -> None:
+        await self._remember(with_taken(self._synced, set_time))
+
+    async def _report_vanished(self, orphans: Sequence[Dataset]) -> None:
+        """Report the replicas whose volume is gone from the source; they stay."""
+        for orphan in orphans:
+            gone = f"'{orphan.name}' on {self._target.node}: its volume is gone from the source; the replica is kept"
+            self._log("warning", gone)
+        await self._memory.vanished(sorted(orphan.name for orphan in orphans))
 
     async def _datasets_there(self) -> dict[str, Dataset]:
         there = await self._look_there()
@@ -348,16 +386,6 @@ class Run:
             await self.progress.begin(Step.ASIDE)
             properties = self._transfers.replica_properties(action.sides.source)
             await prepare(action, self._target, properties, self._clock(), self._log)
-
-    async def _destroy_orphans(self, orphans: Sequence[Dataset], aside: Sequence[Dataset]) -> None:
-        for orphan in orphans:
-            self._log("info", f"{orphan.name}: its volume is gone from the source")
-            await attempt(self._destroy_orphan(orphan, aside), self._log)
-
-    async def _destroy_orphan(self, orphan: Dataset, aside: Iterable[Dataset]) -> None:
-        paths = [storage.path_on(self._target.node) for storage in self._assignment.storages]
-        path = max((path for path in paths if orphan.name.startswith(f"{path}/")), key=len)
-        await destroy_or_keep(orphan, self._job.id, path, aside, self._target, self._clock(), self._log)
 
 
 def _has_tokens(found: Found) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from replicator.jobs import JobId, Synced, Travelling
+from replicator.jobs import JobId, KnownSets, Synced, Travelling
 from replicator.replication.keep import Keep
+from replicator.replication.ownership import Direction, is_marked, is_unproven
 from replicator.replication.plan import Full, Incremental, Sides, left_on_target
 from replicator.zfs.facts import Dataset, Mark, Snapshot
 
@@ -21,21 +22,38 @@ def times_on(job: JobId, dataset: Dataset | None) -> dict[int, Snapshot]:
     return {s.set_time: s for s in found if s.job == job and s.set_time is not None}
 
 
-def newest_whole_set(job: JobId, volumes: Sequence[Sides]) -> int | None:
-    """The newest set that the target holds of all volumes; None: there is none.
+def newest_whole_set(job: JobId, volumes: Sequence[Sides], known: KnownSets) -> int | None:
+    """Return the newest set that the target holds of all volumes; None: there is none.
 
-    Where the source still has the snapshot its GUID counts, else the name. A volume that was created after a set, and
-    has no snapshot of it, was no part of it.
+    Where the source still has the snapshot its GUID counts, else the name.
     """
     times = {at for sides in volumes for at in times_on(job, sides.target)}
-    return next((at for at in sorted(times, reverse=True) if all(_holds(job, sides, at) for sides in volumes)), None)
+    return next(
+        (at for at in sorted(times, reverse=True) if all(_holds(job, sides, at, known) for sides in volumes)), None
+    )
 
 
-def _holds(job: JobId, sides: Sides, at: int) -> bool:
+def _holds(job: JobId, sides: Sides, at: int, known: KnownSets) -> bool:
     ours, theirs = times_on(job, sides.source), times_on(job, sides.target)
     if at in theirs:
         return at not in ours or ours[at].guid == theirs[at].guid
-    return sides.source.creation > at and min((*ours, *theirs), default=at + 1) > at
+    return not _was_part(job, sides, at, known)
+
+
+def _was_part(job: JobId, sides: Sides, at: int, known: KnownSets) -> bool:
+    """Return whether a volume was part of a set that its replica does not have.
+
+    A volume that was created later was not; nor one that joined the guest after the last proven set, as a disk does
+    that was another guest's: its creation is older, but it has no snapshot or bookmark of the job from that time.
+    """
+    bookmarks = [mark.set_time for mark in sides.source.bookmarks if mark.job == job and mark.set_time is not None]
+    oldest = min((*times_on(job, sides.source), *times_on(job, sides.target), *bookmarks), default=None)
+    if oldest is not None and oldest <= at:
+        return True
+    is_new = known.volumes and str(sides.volume) not in known.volumes
+    if known.proven is not None and is_new and at <= known.proven and (oldest is None or oldest > known.proven):
+        return False
+    return sides.source.creation <= at
 
 
 def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
@@ -45,16 +63,43 @@ def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     never in the future, whatever a name says that was given by a clock that was wrong.
     """
     if held is None:
-        return Synced()
+        return Synced(sets=remembered.sets)
     claim = remembered.last_sync if held == remembered.last_set else None
-    return Synced(min(float(held) if claim is None else claim, now), held)
+    return Synced(min(float(held) if claim is None else claim, now), held, remembered.sets)
 
 
-def is_unchanged(job: JobId, volumes: Sequence[Sides], held: int | None) -> bool:
-    """Whether no volume has a byte written since the set ``held``, which the target has, GUID by GUID."""
+TAKEN_KEPT = 64
+"""So many sets are remembered as taken here; a node has few of its own sets at a time."""
+
+
+def with_taken(synced: Synced, set_time: int) -> Synced:
+    """Return what is remembered when this node is about to take a set."""
+    taken = (*synced.sets.taken, set_time)[-TAKEN_KEPT:]
+    return replace(synced, sets=replace(synced.sets, taken=taken))
+
+
+def without_taken(synced: Synced, set_time: int) -> Synced:
+    """Return what is remembered when a set was not taken after all."""
+    taken = tuple(time for time in synced.sets.taken if time != set_time)
+    return replace(synced, sets=replace(synced.sets, taken=taken))
+
+
+def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Iterable[Sides]) -> Synced:
+    """Return what is remembered when a set of these volumes was proven on the target."""
+    names = tuple(str(sides.volume) for sides in volumes)
+    return Synced(last_sync, set_time, KnownSets(set_time, names, before.sets.taken))
+
+
+def is_unchanged(way: Direction, volumes: Sequence[Sides], held: int | None) -> bool:
+    """Return whether no volume has a byte written since the set ``held``, which the target has, GUID by GUID.
+
+    A replica that is writable or was written to is none that a run may leave unsaid.
+    """
     for sides in volumes:
-        ours = times_on(job, sides.source).get(held or 0)
-        if ours is None or sides.target is None or sides.target.job != str(job):
+        ours = times_on(way.job, sides.source).get(held or 0)
+        if ours is None or sides.target is None or not is_marked(way, sides.target):
+            return False
+        if sides.target.readonly is False or sides.target.written:
             return False
         theirs = sides.target.by_guid(ours.guid)
         if theirs is None or theirs != max(sides.target.snapshots, key=lambda snapshot: snapshot.createtxg):
@@ -73,16 +118,24 @@ def unreplicated_bytes(source: Dataset, base: Mark | None) -> int | None:
     return sum(part for part in parts if part is not None)
 
 
-def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str]) -> list[Snapshot]:
-    """The snapshots of a job on the source but those to keep."""
+def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> list[Snapshot]:
+    """Return the snapshots of a job on the source but those to keep.
+
+    A dataset with the mark of a replica was one before the guest came to this node: the sets that it received then are
+    restore points, and only those that this node took are stale.
+    """
     kept = set(keep)
-    return [snapshot for snapshot in dataset.snapshots if snapshot.job == job and snapshot.name not in kept]
+    was_replica = dataset.job is not None or dataset.source is not None
+    return [
+        snapshot
+        for snapshot in dataset.snapshots
+        if snapshot.job == job and snapshot.name not in kept and (not was_replica or snapshot.set_time in known.taken)
+    ]
 
 
-def unproven(job: JobId, target: Dataset | None, held: int | None, base: str) -> list[Snapshot]:
-    """A job's snapshots on a replica that came after the set ``held`` and never became part of a whole one."""
-    later = [s for at, s in times_on(job, target).items() if held is None or at > held]
-    return [snapshot for snapshot in later if snapshot.name != base]
+def unproven(job: JobId, target: Dataset | None, known: KnownSets, base: str) -> list[Snapshot]:
+    """Return a job's snapshots on a replica that this node sent and that never became part of a whole set."""
+    return [s for s in times_on(job, target).values() if s.name != base and is_unproven(s, known)]
 
 
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> Sides:

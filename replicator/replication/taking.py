@@ -5,7 +5,7 @@ Where ZFS can, the look at the source is part of it (`zfs.programs.advance`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from replicator.errors import ZsrError
@@ -36,7 +36,10 @@ class Taken:
 
 
 class Taking:
-    """Takes a guest's snapshots on its node, and takes them back."""
+    """Takes a guest's snapshots on its node, and takes them back.
+
+    ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,9 @@ class Taking:
         source: ZfsClient,
         log: Log,
         clock: Callable[[], float],
+        before: Callable[[int], Awaitable[None]],
     ) -> None:
+        self._before = before
         self._job = job
         self._guest = guest
         self._storages = tuple(storages)
@@ -77,6 +82,7 @@ class Taking:
         since = snapshot_name(self._job, synced.last_set) if if_changed and synced.last_set is not None else ""
         datasets: dict[str, Dataset] = {}
         made = False
+        await self._before(set_time)
         try:
             async with frozen(self._guest, self._source.host, self._log):
                 at = self._clock()

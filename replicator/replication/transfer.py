@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from replicator.errors import ErrorClass, TargetActiveError, ZfsError, ZsrError
+from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.jobs import Encryption, Job, Travelling
 from replicator.replication.plan import Full, Incremental, Sides
@@ -43,8 +43,8 @@ class Transfers:
             if target is None or target.token is None:
                 continue
             token = await self._source.resume_token(target.token)
-            fits = token is not None and _belongs(token, sides)
-            if not fits and not (target.job == str(self._job.id) or _ours_by_name(token, self._job)):
+            fits = token is not None and _belongs(token, sides) and (token.raw or not self._is_raw(sides, target))
+            if not fits and target.job is None:
                 raise TargetActiveError(
                     f"'{target.name}' on node {self._target.node} is half received by somebody else.",
                     node=self._target.node,
@@ -70,7 +70,9 @@ class Transfers:
         sides = action.sides
         source = sides.source
         base = action.base if isinstance(action, Incremental) else None
-        raw = source.encrypted and self._is_raw(sides)
+        raw = self.is_raw(action)
+        if raw and self._job.encryption is Encryption.DECRYPTED:
+            self._log("warning", f"{sides.volume}: the replica stays raw, as it was begun")
         argv = commands.send(
             (await self._source.features()).common(await self._target.features()),
             source.name,
@@ -89,17 +91,36 @@ class Transfers:
         self._log("info", f"{sides.volume}: {kind}, {_told(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
         await self._stream(sides, argv, expected, extra)
-        if base is None and not (await self._target.features()).receive_properties:
+        unmarked = base is None or sides.target is None or sides.target.job is None
+        if unmarked and not (await self._target.features()).receive_properties:
             await self._target.set_properties(sides.target_name, self.replica_properties(source))
 
-    def _is_raw(self, sides: Sides) -> bool:
-        """Whether an encrypted volume travels raw: a replica stays as it was begun, a new one is as the job says."""
-        target = sides.target
+    def is_raw(self, action: Full | Incremental) -> bool:
+        """Return whether an action sends raw; raises EncryptionError as `_is_raw`."""
+        return self._is_raw(action.sides, action.sides.target if isinstance(action, Incremental) else None)
+
+    def _is_raw(self, sides: Sides, target: Dataset | None) -> bool:
+        """Return whether a volume travels raw: an encrypted one always does when the job says so.
+
+        What the target reports of its replica never makes a raw job send in the clear.
+
+        Raises:
+            EncryptionError: the job says raw, and the replica is not.
+        """
+        if not sides.source.encrypted:
+            return False
         if target is None or not target.snapshots:
             return self._job.encryption is Encryption.RAW
         raw = target.encryption_root == target.name
-        if raw is not (self._job.encryption is Encryption.RAW):
-            self._log("warning", f"{sides.volume}: the replica stays {'raw' if raw else 'decrypted'}, as it was begun")
+        if self._job.encryption is Encryption.RAW and not raw:
+            raise EncryptionError(
+                f"Volume {sides.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
+                f"{self._target.node} is not raw.",
+                node=self._target.node,
+                volume=str(sides.volume),
+                advice="Rename it there (zfs rename), and the volume is sent raw in full. Or, if that node may "
+                f"read it, send it in the clear: zsr update {self._job.id} --encryption decrypted.",
+            )
         return raw
 
     async def _stream(
@@ -150,7 +171,8 @@ class Transfers:
         raise receiving
 
     def _marks(self) -> dict[str, str]:
-        return {"zsr:job": str(self._job.id), "zsr:source": self._source.node}
+        # zsr:job is last: where properties are set one by one, a dataset that has it has the source too.
+        return {"zsr:source": self._source.node, "zsr:job": str(self._job.id)}
 
     def replica_properties(self, source: Dataset) -> dict[str, str]:
         """What is set on a source's replica."""
@@ -162,10 +184,6 @@ def _belongs(token: ResumeToken, sides: Sides) -> bool:
     dataset, _, snapshot = token.to_name.partition("@")
     found: Snapshot | None = sides.source.by_guid(token.to_guid)
     return dataset == sides.source.name and found is not None and found.name == snapshot
-
-
-def _ours_by_name(token: ResumeToken | None, job: Job) -> bool:
-    return token is not None and f"@__replicate_{job.id}_" in token.to_name
 
 
 def _told(count: int | None) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from replicator.errors import StorageMissingError, ZfsError
+from replicator.errors import StorageMissingError, TargetActiveError, ZfsError
 from replicator.hosts.host import Completed, Host
 from replicator.jobs import JobId
 from replicator.zfs import commands, parse, programs
@@ -168,7 +168,7 @@ class ZfsClient:
         busy. The caller holds the guest's lock, so no living run can have started them: job and source are among their
         words.
         """
-        words = "zfs receive .*" + re.escape(f"-o zsr:job={job} -o zsr:source={source} ") + ".*"
+        words = "zfs receive .*" + re.escape(f"-o zsr:source={source} -o zsr:job={job} ") + ".*"
         done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", words], limit=self._limit)
         return done.ok
 
@@ -216,11 +216,35 @@ class ZfsClient:
         """Give a clone the snapshots of its origin."""
         await self._order(commands.promote(dataset), f"promote '{dataset}'")
 
-    async def destroy_replica(self, dataset: str, job: str) -> None:
-        """Destroy a replica, after asking once more that its own (not inherited) ``zsr:job`` names the job."""
-        owner = await self._order(commands.local_property(dataset, "zsr:job"), f"ask whose replica '{dataset}' is")
-        if owner.stdout.strip() != f"{job}\tlocal":
-            raise ZfsError(f"'{dataset}' on node {self.node} is not a replica of job {job}; it was not destroyed.")
+    async def destroy_replica(self, dataset: str, job: str, source: str) -> None:
+        """Destroy a replica, after asking once more that it is one and that nothing was written to it.
+
+        Raises:
+            ZfsError: its own (not inherited) marks do not name this job and source node.
+            TargetActiveError: it is writable or was written to.
+        """
+        found = await self._ownership(dataset)
+        if found.get("zsr:job") != (job, "local") or found.get("zsr:source") != (source, "local"):
+            whose = f"job {job} from node {source}"
+            raise ZfsError(f"'{dataset}' on node {self.node} is not a replica of {whose}; it was not destroyed.")
+        if found["readonly"][0] != "on" or found.get("written", ("0", ""))[0] != "0":
+            raise TargetActiveError(
+                f"The replica '{dataset}' on node {self.node} is writable or was written to; it was not destroyed.",
+                node=self.node,
+            )
+        await self._destroy_dataset(dataset)
+
+    async def destroy_aside(self, dataset: str, job: str) -> None:
+        """Destroy what was kept aside of a job's replica, after asking once more that its own mark names the job."""
+        if (await self._ownership(dataset)).get("zsr:job") != (job, "local"):
+            raise ZfsError(f"'{dataset}' on node {self.node} was no replica of job {job}; it was not destroyed.")
+        await self._destroy_dataset(dataset)
+
+    async def _ownership(self, dataset: str) -> dict[str, tuple[str, str]]:
+        asked = commands.ownership(await self.features(), dataset)
+        return parse.sourced_properties((await self._order(asked, f"ask whose replica '{dataset}' is")).stdout)
+
+    async def _destroy_dataset(self, dataset: str) -> None:
         family = await self._order(commands.list_below(dataset), f"list what is below '{dataset}'")
         children = family.stdout.splitlines()[1:]
         if children:

@@ -176,9 +176,10 @@ def set_property(dataset: str, key: str, value: str) -> Argv:
     return ["zfs", "set", f"{key}={value}", dataset]
 
 
-def local_property(dataset: str, key: str) -> Argv:
-    """Print a property's value and source (``local``, ``received``, ``inherited from ...``)."""
-    return ["zfs", "get", "-H", "-o", "value,source", key, dataset]
+def ownership(features: Features, dataset: str) -> Argv:
+    """Print what says whose a dataset is and whether it is in use, with each property's source (``local``, ...)."""
+    keys = ["zsr:job", "zsr:source", "readonly", *(["written"] if features.written else [])]
+    return ["zfs", "get", "-Hp", "-o", "property,value,source", ",".join(keys), dataset]
 
 
 def list_below(dataset: str) -> Argv:

@@ -135,9 +135,10 @@ def is_aside(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """What a half-received state waits for: the snapshot it will become, and what is still to be sent."""
+    """What a half-received state waits for: the snapshot it will become, what is still to be sent, and whether raw."""
 
     token: str
     to_name: str
     to_guid: int
     remaining: int | None
+    raw: bool = False

@@ -117,12 +117,23 @@ def estimated_size(text: str) -> int | None:
 
 
 def resume_token(token: str, text: str) -> ResumeToken | None:
-    """What ``zfs send -nvP -t TOKEN`` tells of a token; None if it is not readable."""
-    to_name = re.search(r"^\s*toname = (\S.*)$", text, re.MULTILINE)
-    to_guid = re.search(r"^\s*toguid = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
-    if to_name is None or to_guid is None:
+    """Return what ``zfs send -nvP -t TOKEN`` prints of a token; None if it is not readable.
+
+    A value that appears twice makes it unreadable: a name may hold a line feed, and so pretend to be another value.
+    """
+    to_name = re.findall(r"^\s*toname = (\S.*)$", text, re.MULTILINE)
+    to_guid = re.findall(r"^\s*toguid = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
+    raw = re.findall(r"^\s*rawok = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
+    if len(to_name) != 1 or len(to_guid) != 1 or len(raw) > 1:
         return None
-    return ResumeToken(token, to_name[1].strip(), int(to_guid[1], 0), estimated_size(text))
+    is_raw = bool(raw) and int(raw[0], 0) != 0
+    return ResumeToken(token, to_name[0].strip(), int(to_guid[0], 0), estimated_size(text), is_raw)
+
+
+def sourced_properties(text: str) -> dict[str, tuple[str, str]]:
+    """Read ``zfs get -Hp -o property,value,source``: value and source by property."""
+    rows = (line.split("\t") for line in text.splitlines())
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
 def properties(text: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ TARGET = Dataset(NAME, is_volume=False, guid=2, snapshots=(snap(1), snap(2)), re
 
 def found(target: Dataset | None, source: Dataset = SOURCE) -> Finding:
     """What is found of one volume."""
-    [finding] = examine(JOB, [Sides(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)])
+    [finding] = examine(JOB, [Sides(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)], "alpha")
     return finding
 
 
@@ -59,7 +59,14 @@ def test_a_volume_that_is_not_there_will_be_sent() -> None:
 
 
 def test_the_jobs_own_replica_is_left_as_it_is() -> None:
-    assert found(replace(TARGET, job="100-0", readonly=True)).verdict is Verdict.REPLICA
+    assert found(replace(TARGET, job="100-0", source="alpha", readonly=True)).verdict is Verdict.REPLICA
+
+
+def test_the_jobs_replica_from_another_source_can_be_adopted_unless_it_was_made_writable() -> None:
+    """The guest was moved to this node, or this node has a new name."""
+    theirs = replace(TARGET, job="100-0", source="omega", readonly=True)
+    assert found(theirs).verdict is Verdict.ADOPTABLE
+    assert found(replace(theirs, readonly=False)).verdict is Verdict.REFUSED
 
 
 def test_a_replica_of_the_peer_under_this_jobs_id_can_be_marked() -> None:

@@ -14,7 +14,7 @@ from replicator.replication.aside import prepare
 from replicator.replication.plan import Full, Incremental, make_plan
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.facts import Dataset, Inventory
-from tests.unit.test_plan import JOB, dataset, sides, snap
+from tests.unit.test_plan import JOB, WAY, dataset, sides, snap
 
 REPLICA = "pool/vm-100-disk-0"
 OTHER = "pool/vm-100-disk-1"
@@ -58,9 +58,15 @@ class World:
         assert name not in self.datasets
         assert self.datasets[of].named(short) is not None
         self.datasets[name] = Dataset(
-            name, self.datasets[of].is_volume, 1, job=properties["zsr:job"], readonly=True, mounted=False,
+            name,
+            self.datasets[of].is_volume,
+            1,
+            job=properties["zsr:job"],
+            source=properties["zsr:source"],
+            readonly=True,
+            mounted=False,
             origin=snapshot,
-        )  # fmt: skip
+        )
 
     async def promote(self, name: str) -> None:
         self._order()
@@ -87,10 +93,10 @@ async def run(world: World, source: Dataset, *, orders: int, now: float) -> Full
     world.orders = orders
     inventory = Inventory(world.datasets)
     orphans = [found for found in inventory.replicas_of(JOB) if found.name != REPLICA]
-    plan = make_plan(JOB, [sides(source, inventory.get(REPLICA))], orphans, inventory.aside_of(JOB))
+    plan = make_plan(WAY, [sides(source, inventory.get(REPLICA))], orphans, inventory.aside_of(JOB))
     assert not plan.conflicts
     (action,) = plan.actions
-    properties = {"readonly": "on", "canmount": "noauto", "zsr:job": str(JOB)}
+    properties = {"readonly": "on", "canmount": "noauto", "zsr:source": "alpha", "zsr:job": str(JOB)}
     with suppress(Killed):
         await prepare(action, cast(ZfsClient, world), properties, now, lambda *_: None)
     return action
@@ -117,12 +123,6 @@ async def test_wherever_runs_die_a_replica_is_put_aside_once_and_never_sent_in_f
 
     assert all(isinstance(action, Incremental) for action in actions)
     assert world.contents() == undisturbed.contents() == [({1, 2}, None), ({5}, f"{REPLICA}@{snap(2).name}")]
-
-
-async def test_an_earlier_source_without_a_mark_is_put_aside_under_the_jobs_name_so_that_it_is_told_of() -> None:
-    world = World(replace(DIVERGED, job=None, snapshots=(snap(1), snap(2), snap(5, written=7))))
-    await run(world, SOURCE, orders=99, now=10.0)
-    assert [{s.guid for s in kept.snapshots} for kept in Inventory(world.datasets).aside_of(JOB)] == [{5}]
 
 
 async def test_after_it_nothing_is_left_to_prepare() -> None:

@@ -32,8 +32,8 @@ NODES = ("alpha", "beta")
 THE_JOB = Job(JOB, "beta")
 
 
-def inventory(*names: str, job: str | None = None) -> Inventory:
-    return Inventory({name: Dataset(name, is_volume=False, guid=1, job=job) for name in names})
+def inventory(*names: str, job: str | None = None, source: str = "alpha") -> Inventory:
+    return Inventory({name: Dataset(name, is_volume=False, guid=1, job=job, source=job and source) for name in names})
 
 
 HERE = inventory("tank/data", "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1", "tank/data/vm-1000-disk-0",
@@ -158,3 +158,56 @@ def test_what_a_volume_holds_comes_from_the_look() -> None:
     here = Inventory({source.name: source})
     (found,) = pair(THE_JOB, BY_NAME, (SSD,), NODES, here, There({"ssd": inventory("pool/data")})).volumes
     assert found.source is source
+
+
+def test_a_replica_from_another_source_is_no_orphan() -> None:
+    theirs = inventory("pool/data/vm-100-disk-7", job=str(JOB), source="omega")
+    assert pair(THE_JOB, BY_NAME, (SSD,), NODES, HERE, There({"ssd": theirs})).orphans == ()
+
+
+class TestStoragesThatOverlap:
+    OUTER, INNER = Storage("outer", "tank"), Storage("inner", "tank/data")
+    THIN, THICK = Storage("thin", "tank/data"), Storage("thick", "tank/data")
+    ONE_PLACE = (
+        Storage("ssd", "tank/data", paths=(("beta", "backup"),)),
+        Storage("hdd", "slow", paths=(("beta", "backup"),)),
+    )
+
+    def test_a_replica_in_the_inner_one_is_no_orphan_of_the_outer_one(self) -> None:
+        replicas = inventory("tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1", job=str(JOB))
+        there = There({"outer": replicas, "inner": replicas})
+        found = pair(THE_JOB, BY_NAME, (self.OUTER, self.INNER), NODES, HERE, there)
+        assert [str(s.volume) for s in found.volumes] == ["inner:subvol-100-disk-1", "inner:vm-100-disk-0"]
+        assert found.orphans == ()
+
+    def test_a_volume_below_a_path_with_two_names_is_the_first_ones(self) -> None:
+        there = There({"thin": inventory("tank/data"), "thick": inventory("tank/data")})
+        found = pair(THE_JOB, BY_NAME, (self.THIN, self.THICK), NODES, HERE, there)
+        assert [str(s.volume) for s in found.volumes] == ["thin:subvol-100-disk-1", "thin:vm-100-disk-0"]
+        (selection,) = selections(BY_NAME, (self.THIN, self.THICK), "alpha").values()
+        assert selection.places == (Place("tank/data", volume_prefixes(100, "tank/data")),)
+
+    def test_a_volume_below_a_path_with_two_names_is_the_one_that_the_target_may_use(self) -> None:
+        thin = replace(self.THIN, nodes=frozenset({"alpha"}))
+        found = pair(THE_JOB, BY_NAME, (thin, self.THICK), NODES, HERE, There({"thick": inventory("tank/data")}))
+        assert {s.volume.storage for s in found.volumes} == {"thick"}
+
+    def test_an_exclusion_holds_under_each_name_of_a_path(self) -> None:
+        guest = replace(BY_NAME, excluded=frozenset({Volume("thick", "vm-100-disk-0")}))
+        there = There({"thin": inventory("tank/data"), "thick": inventory("tank/data")})
+        found = pair(THE_JOB, guest, (self.THIN, self.THICK), NODES, HERE, there)
+        assert [str(s.volume) for s in found.volumes] == ["thin:subvol-100-disk-1"]
+
+    def test_two_with_one_path_on_the_target_see_each_others_replicas_as_what_they_are(self) -> None:
+        here = Inventory({**HERE.datasets, **inventory("slow/vm-100-disk-9").datasets})
+        names = ("backup/vm-100-disk-0", "backup/subvol-100-disk-1", "backup/vm-100-disk-9")
+        there = There({"ssd": inventory(*names, job=str(JOB)), "hdd": inventory(*names, job=str(JOB))})
+        found = pair(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)
+        assert {s.target_name for s in found.volumes} == set(names)
+        assert found.orphans == ()
+
+    def test_two_volumes_that_would_be_one_replica_are_an_error_that_names_both(self) -> None:
+        here = Inventory({**HERE.datasets, **inventory("slow/vm-100-disk-0").datasets})
+        there = There({"ssd": inventory("backup"), "hdd": inventory("backup")})
+        with pytest.raises(ConfigError, match=r"ssd:vm-100-disk-0 and hdd:vm-100-disk-0 .*'backup/vm-100-disk-0'"):
+            pair(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)

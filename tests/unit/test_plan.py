@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.errors import NoCommonBaseError, TargetActiveError
-from replicator.jobs import JobId, Volume
+from replicator.errors import TargetActiveError
+from replicator.jobs import JobId, KnownSets, Volume
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Action,
     Conflict,
@@ -32,6 +33,7 @@ from replicator.replication.plan import (
 from replicator.zfs.facts import Bookmark, Dataset, Snapshot, snapshot_name
 
 JOB = JobId(100, 1)
+WAY = Direction(JOB, "alpha", "beta")
 
 
 def snap(guid: int, name: str | None = None, *, written: int | None = 0) -> Snapshot:
@@ -47,8 +49,9 @@ def dataset(
     is_volume: bool = False,
     **more: Any,
 ) -> Dataset:
-    """A dataset with these snapshots, oldest first."""
+    """A dataset with these snapshots, oldest first; one with a job is marked as replica from alpha."""
     ordered = tuple(sorted(snapshots, key=lambda s: s.createtxg))
+    more.setdefault("source", None if job is None else "alpha")
     return Dataset(name, is_volume, 1, ordered, written=written, job=job, **more)
 
 
@@ -62,19 +65,21 @@ def sides(source: Dataset, target: Dataset | None) -> Sides:
     return Sides(Volume("data", "vm-100-disk-0"), "pool", source, "pool/vm-100-disk-0", target)
 
 
-def plan_volume(job: JobId, volume: Sides, *, orphans: Sequence[Dataset] = (), aside: Sequence[Dataset] = ()) -> Action:
+def plan_volume(
+    way: Direction, volume: Sides, *, orphans: Sequence[Dataset] = (), aside: Sequence[Dataset] = ()
+) -> Action:
     """What the plan of a guest with this one volume says of it."""
-    plan = make_plan(job, [volume], orphans, aside)
+    plan = make_plan(way, [volume], orphans, aside)
     return plan.conflicts[0] if plan.conflicts else plan.actions[0]
 
 
 def test_a_volume_that_the_target_lacks_is_sent_in_full() -> None:
-    assert isinstance(plan_volume(JOB, sides(dataset(snap(1)), None)), Full)
+    assert isinstance(plan_volume(WAY, sides(dataset(snap(1)), None)), Full)
 
 
 def test_the_newest_common_snapshot_is_the_base_whoever_made_it() -> None:
     backup = snap(5, "autosnap_daily")
-    action = plan_volume(JOB, sides(dataset(snap(1), backup, snap(9)), dataset(snap(1), backup, job="100-1")))
+    action = plan_volume(WAY, sides(dataset(snap(1), backup, snap(9)), dataset(snap(1), backup, job="100-1")))
     assert isinstance(action, Incremental)
     assert action.base == backup
     assert action.preparations == ()
@@ -82,33 +87,33 @@ def test_the_newest_common_snapshot_is_the_base_whoever_made_it() -> None:
 
 def test_an_equal_name_with_another_guid_is_no_base() -> None:
     name = snapshot_name(JOB, 7)
-    action = plan_volume(JOB, sides(dataset(snap(1, name)), dataset(snap(2, name))))
+    action = plan_volume(WAY, sides(dataset(snap(1, name)), dataset(snap(2, name))))
     assert isinstance(action, Conflict)
-    assert isinstance(action.error, NoCommonBaseError)
+    assert isinstance(action.error, TargetActiveError)
 
 
 def test_a_dataset_without_a_common_snapshot_that_is_not_ours_is_never_touched() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(2))))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(2))))
     assert isinstance(action, Conflict)
-    assert isinstance(action.error, NoCommonBaseError)
+    assert isinstance(action.error, TargetActiveError)
 
 
 def test_our_replica_without_a_common_snapshot_is_kept_aside_and_the_volume_sent_in_full() -> None:
     """A disk that was re-created under the same name."""
-    action = plan_volume(JOB, sides(dataset(snap(9)), dataset(snap(1), job="100-1")))
+    action = plan_volume(WAY, sides(dataset(snap(9)), dataset(snap(1), job="100-1")))
     assert isinstance(action, Full)
     assert action.preparations == (PutAside(None),)
 
 
 def test_our_replica_of_another_kind_is_kept_aside_too() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1), is_volume=True), dataset(snap(1), job="100-1")))
+    action = plan_volume(WAY, sides(dataset(snap(1), is_volume=True), dataset(snap(1), job="100-1")))
     assert isinstance(action, Full)
     assert action.preparations == (PutAside(None),)
 
 
 def test_a_bookmark_is_the_base_when_the_snapshot_is_gone_from_the_source() -> None:
     old = snap(1, "user")
-    action = plan_volume(JOB, sides(dataset(old, bookmarks=(mark(5),)), dataset(old, snap(5), job="100-1")))
+    action = plan_volume(WAY, sides(dataset(old, bookmarks=(mark(5),)), dataset(old, snap(5), job="100-1")))
     assert isinstance(action, Incremental)
     assert action.base == mark(5)
     assert action.preparations == ()
@@ -120,41 +125,68 @@ def test_a_snapshot_is_preferred_to_its_own_bookmark() -> None:
 
 
 def test_a_replica_of_another_job_is_not_ours_to_write() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-10")))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), job="100-10")))
     assert isinstance(action, Conflict)
     assert isinstance(action.error, TargetActiveError)
     assert "100-10" in str(action.error)
 
 
-def test_an_unmarked_dataset_with_this_jobs_own_common_snapshot_is_its_replica() -> None:
-    """So the peer's replicas are adopted, and a run that died before the mark was set is not stuck."""
-    assert isinstance(plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1)))), Incremental)
-
-
-def test_an_unmarked_dataset_with_only_foreign_common_snapshots_waits_to_be_adopted() -> None:
-    both = snap(1, "by-hand")
-    action = plan_volume(JOB, sides(dataset(both), dataset(both)))
+@pytest.mark.parametrize("shared", [snap(1), snap(1, "by-hand")], ids=["own-set", "by-hand"])
+def test_an_unmarked_dataset_that_shares_a_snapshot_waits_to_be_adopted(shared: Snapshot) -> None:
+    """It may be the live volume of a guest that was moved there, or another tool's replica."""
+    action = plan_volume(WAY, sides(dataset(shared), dataset(shared)))
     assert isinstance(action, Conflict)
     assert isinstance(action.error, TargetActiveError)
     assert "zsr adopt 100-1" in action.error.advice
+    assert 'guests.100.node = "beta"' in action.error.advice
 
 
-def test_zsrs_own_newer_snapshots_on_the_replica_are_rolled_back() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
+def test_an_unmarked_replica_is_ours_where_zfs_sets_marks_only_after_a_transfer() -> None:
+    late = replace(WAY, marks_late=True)
+    assert isinstance(plan_volume(late, sides(dataset(snap(1)), dataset(snap(1)))), Incremental)
+    assert isinstance(plan_volume(late, sides(dataset(snap(1)), dataset(snap(1, "by-hand")))), Conflict)
+
+
+@pytest.mark.parametrize("source", ["omega", None])
+def test_a_replica_from_another_source_is_a_conflict_whatever_it_shares(source: str | None) -> None:
+    for target in (dataset(snap(1), job="100-1", source=source), dataset(snap(9), job="100-1", source=source)):
+        action = plan_volume(WAY, sides(dataset(snap(1)), target))
+        assert isinstance(action, Conflict)
+        assert isinstance(action.error, TargetActiveError)
+        assert "not from alpha" in action.error.what
+
+
+FAILED_ONCE = replace(WAY, known=KnownSets(proven=1001, taken=(1001, 1002)))
+
+
+def test_a_set_that_this_node_sent_and_never_proved_is_rolled_back() -> None:
+    action = plan_volume(FAILED_ONCE, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
     assert isinstance(action, Incremental)
     assert action.preparations == (Rollback(snap(1)),)
 
 
+@pytest.mark.parametrize(
+    "known",
+    [KnownSets(1002, (), (1001, 1002)), KnownSets(1001, (), (1001,)), KnownSets()],
+    ids=["proven", "taken-elsewhere", "memory-lost"],
+)
+def test_any_other_set_that_is_newer_than_the_base_is_kept_aside(known: KnownSets) -> None:
+    volume = sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1"))
+    action = plan_volume(replace(WAY, known=known), volume)
+    assert isinstance(action, Incremental)
+    assert action.preparations == (PutAside(snap(1)), Promote())
+
+
 def test_what_an_earlier_source_wrote_before_its_last_snapshot_is_kept_aside_and_not_rolled_back() -> None:
-    returned = dataset(snap(1), snap(2, written=4096), job=None)
-    action = plan_volume(JOB, sides(dataset(snap(1), snap(3)), returned))
+    returned = dataset(snap(1), snap(2, written=4096), job="100-1")
+    action = plan_volume(WAY, sides(dataset(snap(1), snap(3)), returned))
     assert isinstance(action, Incremental)
     assert action.preparations == (PutAside(snap(1)), Promote())
 
 
 def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
     action = plan_volume(
-        JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine", written=5), job="100-1"))
+        WAY, sides(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine", written=5), job="100-1"))
     )
     assert isinstance(action, Incremental)
     assert action.preparations == (PutAside(snap(1)), Promote())
@@ -162,21 +194,21 @@ def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
 
 def test_somebodys_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
     """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken."""
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
     assert action == Incremental(action.sides, snap(1), (Tell(("mine",)),))
     marked = replace(snap(3, "mine", written=0), made_here=True)
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), marked, job="100-1")))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), marked, job="100-1")))
     assert action == Incremental(action.sides, snap(1))
 
 
 def test_a_replica_that_was_written_to_after_a_newer_snapshot_is_kept_aside() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1", written=4096)))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1", written=4096)))
     assert isinstance(action, Incremental)
     assert action.preparations == (PutAside(snap(1)), Promote())
 
 
 def test_a_writable_replica_is_in_use_and_left_alone() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-1", readonly=False)))
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), job="100-1", readonly=False)))
     assert isinstance(action, Conflict)
     assert isinstance(action.error, TargetActiveError)
 
@@ -184,14 +216,14 @@ def test_a_writable_replica_is_in_use_and_left_alone() -> None:
 @pytest.mark.parametrize("base", [1, 7], ids=["with-base", "without"])
 def test_a_mounted_replica_is_not_put_aside(base: int) -> None:
     target = dataset(snap(1), snap(3, "mine", written=5), job="100-1", readonly=True, mounted=True)
-    action = plan_volume(JOB, sides(dataset(snap(base)), target))
+    action = plan_volume(WAY, sides(dataset(snap(base)), target))
     assert isinstance(action, Conflict)
     assert "Unmount" in action.error.advice
 
 
 def test_a_renamed_volumes_replica_is_renamed_and_not_destroyed() -> None:
     orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1")
-    plan = make_plan(JOB, [sides(dataset(snap(1), snap(2)), None)], [orphan])
+    plan = make_plan(WAY, [sides(dataset(snap(1), snap(2)), None)], [orphan])
     (action,) = plan.actions
     assert isinstance(action, Incremental)
     assert action.preparations == (Rename("pool/vm-100-disk-9"),)
@@ -200,14 +232,14 @@ def test_a_renamed_volumes_replica_is_renamed_and_not_destroyed() -> None:
 
 def test_a_replica_whose_volume_is_gone_stays_an_orphan() -> None:
     orphan = dataset(snap(7), name="pool/vm-100-disk-9", job="100-1")
-    plan = make_plan(JOB, [sides(dataset(snap(1)), None)], [orphan])
+    plan = make_plan(WAY, [sides(dataset(snap(1)), None)], [orphan])
     assert plan.orphans == (orphan,)
 
 
 def test_a_renamed_volume_keeps_its_replica_also_when_a_new_one_took_its_name() -> None:
     new = sides(dataset(snap(9)), dataset(snap(1), name="pool/vm-100-disk-0", job="100-1"))
     moved = Sides(Volume("data", "vm-100-disk-1"), "pool", dataset(snap(1)), "pool/vm-100-disk-1", None)
-    first, second = make_plan(JOB, [new, moved]).actions
+    first, second = make_plan(WAY, [new, moved]).actions
     assert isinstance(first, Incremental)
     assert first.preparations == (Rename("pool/vm-100-disk-0"),)
     assert second == Full(replace(new, target=None))
@@ -220,7 +252,7 @@ def test_volumes_that_swapped_their_names_keep_their_replicas() -> None:
         Sides(Volume("data", name[5:]), "pool", dataset(snap(guid)), name, replica)
         for guid, name, replica in zip((2, 1), names, replicas, strict=True)
     ]
-    first, second = make_plan(JOB, swapped).actions
+    first, second = make_plan(WAY, swapped).actions
     parked = "pool/zsr-diverged/vm-100-disk-0-parked"
     assert first.preparations == (Park(parked), Rename(names[1]))
     assert second.preparations == (Rename(parked),)
@@ -231,32 +263,32 @@ KEPT = dataset(snap(1), snap(3, "mine", written=5), name="pool/zsr-diverged/vm-1
 
 
 def test_a_run_that_died_after_the_rename_is_gone_on_with_by_clone_and_promote() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), None), aside=[KEPT])
+    action = plan_volume(WAY, sides(dataset(snap(1)), None), aside=[KEPT])
     assert isinstance(action, Incremental)
     assert action.preparations == (Regrow(KEPT.name, snap(1)), Promote())
 
 
 def test_a_run_that_died_after_the_clone_is_gone_on_with_by_promote() -> None:
     clone = dataset(name="pool/vm-100-disk-0", job="100-1", origin=f"{KEPT.name}@{snap(1).name}")
-    action = plan_volume(JOB, sides(dataset(snap(1)), clone), aside=[KEPT])
+    action = plan_volume(WAY, sides(dataset(snap(1)), clone), aside=[KEPT])
     assert isinstance(action, Incremental)
     assert (action.base, action.preparations) == (snap(1), (Promote(),))
 
 
 def test_what_is_aside_on_another_storage_begins_nothing() -> None:
     elsewhere = replace(KEPT, name="hdd/zsr-diverged/vm-100-disk-0-7")
-    assert isinstance(plan_volume(JOB, sides(dataset(snap(1)), None), aside=[elsewhere]), Full)
+    assert isinstance(plan_volume(WAY, sides(dataset(snap(1)), None), aside=[elsewhere]), Full)
 
 
 def test_after_the_promote_nothing_is_left_to_do() -> None:
     kept = replace(KEPT, snapshots=(snap(3, "mine", written=5),), origin="pool/vm-100-disk-0@x")
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
+    action = plan_volume(WAY, sides(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
     assert isinstance(action, Incremental)
     assert action.preparations == ()
 
 
 def test_what_preparations_take_away_is_not_on_the_target_any_more() -> None:
-    action = plan_volume(JOB, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
+    action = plan_volume(FAILED_ONCE, sides(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
     assert isinstance(action, Incremental)
     left = left_on_target(action).target
     assert left is not None
@@ -272,17 +304,19 @@ def test_a_base_is_common_and_nothing_common_is_newer(here: set[int], there: set
     assert (base.guid if base else None) == max(here & there, default=None)
 
 
-@given(guids, guids, st.sets(st.integers(1, 40), max_size=5), st.booleans())
-def test_an_incremental_never_costs_the_target_what_zsr_did_not_make(
-    here: set[int], there: set[int], foreign: set[int], written: bool
+@given(guids, guids, st.sets(st.integers(1, 40), max_size=5), guids, st.integers(0, 40), st.booleans())
+def test_an_incremental_never_costs_the_target_a_proven_set_or_what_this_node_did_not_take(
+    here: set[int], there: set[int], foreign: set[int], taken: set[int], proven: int, written: bool
 ) -> None:
     target = dataset(
         *(snap(guid, f"user-{guid}" if guid in foreign else None) for guid in there),
         job="100-1",
         written=1 if written else 0,
     )
-    action = plan_volume(JOB, sides(dataset(*map(snap, here)), target))
+    known = KnownSets(1000 + proven if proven else None, (), tuple(1000 + guid for guid in taken))
+    action = plan_volume(replace(WAY, known=known), sides(dataset(*map(snap, here)), target))
     for step in action.preparations if isinstance(action, Incremental) else ():
         if isinstance(step, Rollback):
-            assert all(s.job == JOB for s in target.snapshots if s.createtxg > step.to.createtxg)
+            newer = [s for s in target.snapshots if s.createtxg > step.to.createtxg]
+            assert all(s.job == JOB and s.guid in taken and s.guid > proven for s in newer)
             assert not written

@@ -8,56 +8,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.jobs import JobId, Synced, Travelling
+from replicator.jobs import JobId, KnownSets, Synced, Travelling, Volume
 from replicator.replication.keep import Keep
 from replicator.replication.plan import Full, Incremental, PutAside
 from replicator.replication.sets import (
     arrived,
     is_unchanged,
     newest_whole_set,
+    proven_set,
     settled_claim,
     stale_on_source,
     stale_on_target,
     unproven,
     unreplicated_bytes,
+    with_taken,
+    without_taken,
 )
-from replicator.zfs.facts import snapshot_name
-from tests.unit.test_plan import JOB, dataset, mark, sides, snap
+from replicator.zfs.facts import Dataset, snapshot_name
+from tests.unit.test_plan import JOB, WAY, dataset, mark, sides, snap
 
 NOW = 5000.0
 ONE = Keep.parse("1")
+UNKNOWN = KnownSets()
 
 
 def test_the_newest_set_is_the_one_that_every_volume_has_on_the_target() -> None:
     first = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
     second = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
-    assert newest_whole_set(JOB, [first, second]) == 1002
+    assert newest_whole_set(JOB, [first, second], UNKNOWN) == 1002
 
 
 def test_a_set_of_which_a_replica_is_gone_is_not_whole() -> None:
     """Silence about it would be the one unforgivable thing."""
     whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, sides(dataset(snap(1)), None)]) is None
+    assert newest_whole_set(JOB, [whole, sides(dataset(snap(1)), None)], UNKNOWN) is None
 
 
 def test_a_snapshot_of_the_same_name_with_another_guid_does_not_count() -> None:
     name = snapshot_name(JOB, 1001)
-    assert newest_whole_set(JOB, [sides(dataset(snap(1, name)), dataset(snap(2, name)))]) is None
+    assert newest_whole_set(JOB, [sides(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN) is None
 
 
 def test_a_volume_that_is_newer_than_a_set_does_not_take_it_back() -> None:
     whole = sides(dataset(snap(1)), dataset(snap(1)))
     new = sides(dataset(snap(5), creation=1004), None)
-    assert newest_whole_set(JOB, [whole, new]) == 1001
+    assert newest_whole_set(JOB, [whole, new], UNKNOWN) == 1001
 
 
 def test_a_volume_that_was_there_before_the_set_does() -> None:
     whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)]) is None
+    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], UNKNOWN) is None
 
 
 def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snapshot_left() -> None:
-    assert newest_whole_set(JOB, [sides(dataset(snap(5, "user")), None)]) is None
+    assert newest_whole_set(JOB, [sides(dataset(snap(5, "user")), None)], UNKNOWN) is None
 
 
 def test_a_claim_falls_with_its_set() -> None:
@@ -79,7 +83,7 @@ IDLE = sides(dataset(HELD), dataset(OLD, HELD, job="100-1"))
 
 
 def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -> None:
-    assert is_unchanged(JOB, [IDLE], 1005)
+    assert is_unchanged(WAY, [IDLE], 1005)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +96,24 @@ def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -
         replace(IDLE, target=None),
         replace(IDLE, target=dataset(OLD, job="100-1")),
         replace(IDLE, target=dataset(HELD)),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", source="omega")),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", readonly=False)),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", written=1)),
         replace(IDLE, target=dataset(HELD, snap(7, "theirs"), job="100-1")),
         replace(IDLE, target=dataset(replace(HELD, guid=99), job="100-1")),
         replace(IDLE, target=dataset(HELD, job="100-1", token="1-a")),
     ],
-    ids=["written", "unknown", "in-a-snapshot", "gone-here", "no-replica", "gone-there", "unmarked", "theirs", "guid",
+    ids=["written", "unknown", "in-a-snapshot", "gone-here", "no-replica", "gone-there", "unmarked", "another-source",
+         "writable", "written-there", "theirs", "guid",
          "half-received"],
 )  # fmt: skip
 def test_in_any_doubt_something_changed(volume: object) -> None:
-    assert not is_unchanged(JOB, [IDLE, volume], 1005)  # type: ignore[list-item]
+    assert not is_unchanged(WAY, [IDLE, volume], 1005)  # type: ignore[list-item]
 
 
 def test_a_guest_without_a_set_or_without_volumes_changed() -> None:
-    assert not is_unchanged(JOB, [IDLE], None)
-    assert not is_unchanged(JOB, [], 1005)
+    assert not is_unchanged(WAY, [IDLE], None)
+    assert not is_unchanged(WAY, [], 1005)
 
 
 def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
@@ -146,7 +154,7 @@ def test_tidying_keeps_the_new_snapshot_and_everything_that_is_not_zsrs(
     source = dataset(*map(snap, here | {new}), snap(50, "user"))
     target = dataset(*map(snap, there | {new}), snap(51, "theirs"), name="pool/a")
     name = snapshot_name(JOB, 1000 + new)
-    gone = [s.name for s in stale_on_source(JOB, source, {name})]
+    gone = [s.name for s in stale_on_source(JOB, source, {name}, UNKNOWN)]
     gone += [
         full.partition("@")[2]
         for full in stale_on_target(JOB, Keep.parse(str(keep)), [sides(source, target)], name, NOW)
@@ -163,7 +171,55 @@ def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them(
     ]
 
 
-def test_sets_that_never_became_whole_are_told_from_the_restore_points() -> None:
+PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
+
+
+def test_sets_that_this_node_sent_and_that_never_became_whole_are_known_from_the_restore_points() -> None:
     target = dataset(snap(1), snap(2), snap(3), snap(4), snap(9, "theirs"))
-    assert [s.guid for s in unproven(JOB, target, 1002, snap(4).name)] == [3]
-    assert [s.guid for s in unproven(JOB, target, None, "")] == [1, 2, 3, 4]
+    assert [s.guid for s in unproven(JOB, target, PROVEN, snap(4).name)] == [3]
+    assert [s.guid for s in unproven(JOB, target, replace(PROVEN, proven=None), "")] == [1, 2, 3, 4]
+
+
+def test_a_set_of_which_nothing_is_remembered_is_no_unproven_one() -> None:
+    target = dataset(snap(1), snap(2), snap(3))
+    assert unproven(JOB, target, UNKNOWN, "") == []
+    assert unproven(JOB, target, replace(PROVEN, taken=(1001, 1002)), "") == []
+
+
+def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it() -> None:
+    """A disk that was another guest's: its creation is older than the set."""
+    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    joined = replace(sides(dataset(creation=900), None), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, joined], PROVEN) == 1002
+    assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN) == 1002
+
+
+@pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(mark(1),))])
+def test_a_volume_with_a_mark_of_the_job_from_that_time_was_part_of_it(lost: Dataset) -> None:
+    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    volume = replace(sides(lost, None), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, volume], PROVEN) is None
+
+
+def test_a_volume_that_was_in_the_proven_set_was_part_of_it_also_when_it_has_no_mark_left() -> None:
+    whole = replace(sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2))), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], PROVEN) is None
+
+
+def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
+    source = dataset(snap(1), snap(2), snap(8), snap(9), job="100-1", source="beta")
+    known = KnownSets(proven=1008, taken=(1008, 1009))
+    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, known)] == [8]
+    assert stale_on_source(JOB, source, {snap(9).name}, UNKNOWN) == []
+    assert [s.guid for s in stale_on_source(JOB, replace(source, job=None, source=None), {snap(9).name}, UNKNOWN)] == [
+        1, 2, 8,
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_is_proven() -> None:
+    synced = with_taken(Synced(), 1005)
+    assert synced == Synced(sets=KnownSets(taken=(1005,)))
+    proven = proven_set(synced, 1005.0, 1005, [IDLE])
+    assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
+    assert without_taken(with_taken(proven, 1006), 1006) == proven
+    assert settled_claim(proven, None, NOW) == Synced(sets=proven.sets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.replication.progress import Step
@@ -32,6 +32,7 @@ def test_every_fault_has_a_place() -> None:
     assert {fault for place in everywhere for fault in faults(place)} == set(Fault)
 
 
+@settings(deadline=None)  # a busy machine must not fail it
 @given(st.integers(0, 2**40))
 def test_a_seed_always_draws_the_same_case(seed: int) -> None:
     matrix = places(PASSED)
@@ -40,6 +41,7 @@ def test_a_seed_always_draws_the_same_case(seed: int) -> None:
     assert case.fault in faults(case.place)
 
 
+@settings(deadline=None)  # a busy machine must not fail it
 @given(st.integers(0, 2**40))
 def test_five_hundred_seeds_that_follow_each_other_try_every_fault_at_every_step_and_byte(first: int) -> None:
     everywhere = places({kind: list(Step) for kind in Kind})
@@ -54,6 +56,7 @@ def seeds(first: int, matrix: list[Place]) -> list[Case]:
     return [draw(seed, matrix) for seed in range(first, first + 500)]
 
 
+@settings(deadline=None)  # a busy machine must not fail it
 @given(st.integers(0, 2**40))
 def test_a_case_is_found_again_from_its_line_whatever_has_become_of_the_steps(seed: int) -> None:
     case = draw(seed, places(PASSED))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from replicator.errors import NoCommonBaseError, StorageMissingError, TargetActiveError, ZsrError
+from replicator.errors import StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
-from replicator.jobs import Guest, Job, JobId, Removal, Storage, Synced, Volume
+from replicator.jobs import Guest, Job, JobId, KnownSets, Removal, Storage, Synced, Volume
 from replicator.replication.assignment import Assignment, Memory, RunResult
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
@@ -34,6 +35,7 @@ class Site:
         self.now = time.time()
         self.synced = Synced()
         self.remembered: list[Synced] = []
+        self.vanished: list[str] = []
         self.doubtful = True
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
@@ -56,7 +58,7 @@ class Site:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            memory=Memory(self._remember, self._note_pending),
+            memory=Memory(self._remember, self._note_pending, self._note_vanished),
             clock=lambda: self.now,
         )
         return await run.execute()
@@ -67,6 +69,9 @@ class Site:
 
     async def _note_pending(self, pending: bool) -> None:
         """Nobody asks for it here."""
+
+    async def _note_vanished(self, names: Sequence[str]) -> None:
+        self.vanished = list(names)
 
     def snapshots(self, dataset: str) -> list[str]:
         """The names of a dataset's snapshots, oldest first."""
@@ -117,7 +122,12 @@ async def test_a_first_run_brings_every_volume_whole(site: Site) -> None:
     result = await site.run()
     assert site.equal(first, second)
     assert result.sent_bytes > 2 << 20
-    assert site.remembered == [Synced(result.last_sync, int(result.last_sync))]
+    at = int(result.last_sync)
+    volumes = ("data:subvol-100-disk-0", "data:subvol-100-disk-1")
+    assert site.remembered == [  # before the snapshot is taken, and when it is proven
+        Synced(sets=KnownSets(taken=(at,))),
+        Synced(result.last_sync, at, KnownSets(at, volumes, (at,))),
+    ]
 
 
 async def test_a_second_run_sends_only_what_changed(site: Site) -> None:
@@ -207,7 +217,7 @@ async def test_a_conflict_changes_nothing_on_either_side(site: Site) -> None:
     good, bad = site.volume(0), site.volume(1)
     site.zfs("create", f"{site.target}/{bad}")
     before = site.zfs("list", "-H", "-o", "name", "-t", "all", "-r", site.pools.target.name)
-    with pytest.raises(NoCommonBaseError, match=bad):
+    with pytest.raises(TargetActiveError, match=bad):
         await site.run()
     assert site.zfs("list", "-H", "-o", "name", "-t", "all", "-r", site.pools.target.name) == before
     assert site.snapshots(f"{site.source}/{good}") == []
@@ -234,13 +244,16 @@ async def test_a_replica_of_another_job_is_not_written(site: Site) -> None:
         await site.run()
 
 
-async def test_a_volume_that_is_gone_goes_on_the_target_too(site: Site) -> None:
+async def test_the_replica_of_a_volume_that_is_gone_stays_and_is_reported(site: Site) -> None:
     kept, gone = site.volume(0), site.volume(1)
     await site.run()
     site.zfs("destroy", "-r", f"{site.source}/{gone}")
-    await site.run()
-    assert f"{site.target}/{gone}" not in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
+    for _ in range(2):
+        await site.run()
+        assert len(site.snapshots(f"{site.target}/{gone}")) == 1
+        assert site.vanished == [f"{site.target}/{gone}"]
     assert site.equal(kept)
+    assert any(level == "warning" and gone in text for level, text in site.log)
 
 
 async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site: Site) -> None:
@@ -253,14 +266,34 @@ async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site:
 
 
 async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: Site) -> None:
-    kept, gone = site.volume(0), site.volume(1)
+    name = site.volume(0)
     await site.run()
-    site.zfs("create", "-o", "mountpoint=none", f"{site.target}/{gone}/child")
-    site.zfs("destroy", "-r", f"{site.source}/{gone}")
+    site.zfs("create", "-o", "mountpoint=none", f"{site.target}/{name}/child")
+    with pytest.raises(ZsrError, match="child"):
+        await _remove(site, Removal.FULL)
+    assert f"{site.target}/{name}/child" in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
+
+
+async def test_a_replica_that_was_made_writable_is_not_destroyed_by_removal(site: Site) -> None:
+    name, other = site.volume(0), site.volume(1)
     await site.run()
-    assert f"{site.target}/{gone}/child" in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
-    assert site.equal(kept)
-    assert any(level == "warning" and "child" in text for level, text in site.log)
+    site.zfs("set", "readonly=off", f"{site.target}/{name}")
+    with pytest.raises(TargetActiveError, match=name) as refused:
+        await _remove(site, Removal.FULL)
+    assert 'guests.100.node = "beta"' in refused.value.advice
+    assert len(site.snapshots(f"{site.target}/{name}")) == 1
+    assert len(site.snapshots(f"{site.source}/{name}")) == 1
+    assert f"{site.target}/{other}" not in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
+
+
+async def test_a_replica_from_another_source_is_a_conflict_and_not_destroyed_by_removal(site: Site) -> None:
+    name = site.volume(0)
+    await site.run()
+    site.zfs("set", "zsr:source=omega", f"{site.target}/{name}")
+    with pytest.raises(TargetActiveError, match="from node omega"):
+        await site.run()
+    await _remove(site, Removal.FULL)
+    assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
 async def test_a_target_without_the_storage_is_told_by_name(site: Site) -> None:
@@ -284,7 +317,7 @@ async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site
     site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-0")
     with pytest.raises(Killed):
         await site.run(stop_before=Step.PLAN)
-    assert site.synced == Synced()
+    assert (site.synced.last_sync, site.synced.last_set) == (None, None)
 
 
 async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site) -> None:
