@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -51,12 +51,21 @@ class _Remembered:
 
     state: State
     job: JobId
+    run: int
+    clock: Callable[[], float]
     synced: Synced
     resume_pending: bool
+    vanished: tuple[str, ...]
 
     async def note_synced(self, synced: Synced) -> None:
-        await asyncio.to_thread(self.state.set_synced, self.job, synced)
+        await asyncio.to_thread(self.state.set_synced, self.job, synced, run=self.run, now=self.clock())
         self.synced = synced
+
+    async def note_vanished(self, datasets: Sequence[str]) -> None:
+        found = tuple(sorted(datasets))
+        if found != self.vanished:
+            await asyncio.to_thread(self.state.set_vanished, self.job, found, run=self.run, now=self.clock())
+            self.vanished = found
 
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
@@ -75,6 +84,11 @@ class _Before:
     def synced(self) -> Synced:
         last_set = self.state.last_set
         return Synced(self.state.last_sync, None if last_set is None else int(last_set))
+
+
+def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
+    known = before.state
+    return _Remembered(state, job, run, clock, before.synced, known.resume_pending, known.vanished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +149,7 @@ class Worker:
             started(active)
             log = RunLog(self._state, run, listen, self._clock)
             try:
-                remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
+                remembered = _remembered(self._state, job.id, run, self._clock, before)
                 company = in_company or self._lookout.has_fresh(job.target, due)
                 lookout = self._lookout if company else None
                 return await self._recorded(_Attempt(cluster, active, before, remembered, lookout, due, log))
@@ -257,7 +271,7 @@ class Worker:
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            memory=Memory(remembered.note_synced, remembered.note_resume_pending),
+            memory=Memory(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
             clock=self._clock,
         )
         return await run.execute()

@@ -256,7 +256,7 @@ class TestWithoutADaemon:
         now = time.time()
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), now - DAY)
-            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)))
+            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
 
         said = zsr("check")
 
@@ -267,14 +267,14 @@ class TestWithoutADaemon:
     def test_a_promise_that_still_stands_is_a_warning(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), time.time())
-            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())))
+            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
 
         assert zsr("check", "--rpo").exit == WARNING
 
     def test_a_broken_promise_is_critical(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), NOW - 20 * 365 * DAY)
-            state.set_synced(JobId(100, 0), Synced(1.0, 1))
+            state.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
 
         said = zsr("check", "--rpo")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,7 @@ class Site:
         self.synced = Synced()
         self.remembered: list[Synced] = []
         self.doubtful = True
+        self.vanished: tuple[str, ...] = ()
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -56,7 +58,7 @@ class Site:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            memory=Memory(self._remember, self._note_pending),
+            memory=Memory(self._remember, self._note_pending, self._note_vanished),
             clock=lambda: self.now,
         )
         return await run.execute()
@@ -67,6 +69,9 @@ class Site:
 
     async def _note_pending(self, pending: bool) -> None:
         """Nobody asks for it here."""
+
+    async def _note_vanished(self, datasets: Sequence[str]) -> None:
+        self.vanished = tuple(datasets)
 
     def snapshots(self, dataset: str) -> list[str]:
         """The names of a dataset's snapshots, oldest first."""
