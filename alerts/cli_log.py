@@ -27,6 +27,7 @@ SECTION = "notify"
 
 _SEVERE = {
     NoticeKind.RPO_BREACHED: Severity.CRITICAL,
+    NoticeKind.REPLICA_LOST: Severity.CRITICAL,
     NoticeKind.UNDELIVERED: Severity.CRITICAL,
     NoticeKind.DIGEST: Severity.INFO,
     NoticeKind.TEST: Severity.INFO,

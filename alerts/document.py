@@ -66,6 +66,7 @@ def _job(subject: Subject) -> dict[str, object]:
         "next_run": moment(subject.next_run),
         "worst_lag_seconds": subject.worst_lag,
         "removing": subject.removing,
+        "lost": subject.lost,
     }
 
 

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from alerts import flapping
 from alerts.desk import Desk
 from alerts.flapping import sift
+from alerts.losses import note_losses, vanished_notice
 from alerts.notes import RESEND, TargetNotes, entries_of, find_record, load_notes
 from alerts.notice import Notice, NoticeKind
 from alerts.noticing import Sender, telling_notice
@@ -17,7 +18,7 @@ from alerts.outbox import Entry
 from alerts.policy import Memory, Telling, fold, untold
 from alerts.reminding import reminder, slot_passed
 from alerts.routes import ALL_CLEARS, Route, held_until, reasons_against
-from alerts.watching import Alarm, Alarms, watch
+from alerts.watching import Alarm, Alarms, watch, watch_losses
 from replicator.events import Event
 from replicator.plugins import Status
 
@@ -54,15 +55,13 @@ def take_in(events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, tar
     notes = replace(notes, reminded=min(notes.reminded, now), digested=min(notes.digested, now))
     before = notes.memory
     notes = _with_events(events, notes, desk, target, route)
+    notes = _with_losses(events, notes, desk, target, route)
+    losses, alarms = watch_losses(status, notes.alarms, route.match, Sender(status.node, target, notes.following))
+    notes = _post_alarms(losses, alarms, notes, desk, route, now)
     sender = Sender(status.node, target, notes.following)
     answered = (told_jobs(before) | told_jobs(notes.memory)) & at_work(status)
     notices, alarms = watch(status, notes.alarms, notes.memory.incidents, route.match, sender, answered)
-    for notice in notices:
-        if notice.kind in ALL_CLEARS or _wanted(notice, route, now, desk.zone):
-            notes = post(notice, notes, route, now, desk.zone)
-        else:
-            alarms = _not_told(notice, alarms)
-    notes = replace(notes, alarms=alarms)
+    notes = _post_alarms(notices, alarms, notes, desk, route, now)
     if not slot_passed(route.repeat.then, notes.reminded, now, desk.zone):
         return notes
     sender = Sender(status.node, target, notes.following)
@@ -74,6 +73,32 @@ def take_in(events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, tar
     jobs = {name: notes.memory.incidents[name].told for name in names if name in notes.memory.incidents}
     notes = replace(notes, memory=replace(notes.memory, incidents=incidents))
     return post(told, notes, route, now, desk.zone, jobs=jobs)
+
+
+def _post_alarms(
+    notices: list[Notice], alarms: dict[str, Alarm], notes: TargetNotes, desk: Desk, route: Route, now: float
+) -> TargetNotes:
+    """The notes with those notices that the route wants, and with the alarms as they are after that."""
+    for notice in notices:
+        if notice.kind in ALL_CLEARS or _wanted(notice, route, now, desk.zone):
+            notes = post(notice, notes, route, now, desk.zone)
+        else:
+            alarms = _not_told(notice, alarms)
+    return replace(notes, alarms=alarms)
+
+
+def _with_losses(
+    events: list[tuple[int, Event]], notes: TargetNotes, desk: Desk, target: str, route: Route
+) -> TargetNotes:
+    """The notes with lost replicas among the alarms, and a message about vanished volumes."""
+    status = desk.core.status()
+    targets = {job.job.id: job.job.target for job in status.jobs}
+    alarms = note_losses(events, notes.alarms, lambda job: route.match.wants_job(job, targets.get(job, "")))
+    notes = replace(notes, alarms=alarms)
+    notice = vanished_notice(events, status, route.match, Sender(status.node, target))
+    if notice is None or not _wanted(notice, route, status.time, desk.zone):
+        return notes
+    return post(notice, notes, route, status.time, desk.zone)
 
 
 def _with_events(
@@ -185,12 +210,15 @@ def _wanted(notice: Notice, route: Route, now: float, zone: tzinfo) -> bool:
 
 
 def _not_told(notice: Notice, alarms: Alarms) -> dict[str, Alarm]:
-    """The alarms when a notice about them is not wanted: as if they had not been told."""
+    """The alarms when a notice about them is not wanted: as if they had not been told.
+
+    A lost replica that is whole again is forgotten then; the others are tried again at the next look.
+    """
+    mine = {name for name, alarm in alarms.items() if alarm.thread == notice.thread and alarm.told == notice.time}
     return {
-        name: replace(alarm, told=None, thread="")
-        if alarm.thread == notice.thread and alarm.told == notice.time
-        else alarm
+        name: replace(alarm, told=None, thread="") if name in mine else alarm
         for name, alarm in alarms.items()
+        if name not in mine or alarm.gone is None
     }
 
 

@@ -21,6 +21,9 @@ class NoticeKind(StrEnum):
     RECOVERED = "recovered"
     RPO_BREACHED = "rpo-breached"
     RPO_KEPT = "rpo-kept"
+    REPLICA_LOST = "replica-lost"
+    REPLICA_BACK = "replica-back"
+    VOLUMES_VANISHED = "volumes-vanished"
     TARGET_UNREACHABLE = "target-unreachable"
     TARGET_BACK = "target-back"
     REMOVAL_STUCK = "removal-stuck"
@@ -49,8 +52,9 @@ class Subject:
         error_class: of the last failure, as DESIGN 7 names it; empty when there is none.
         consecutive: failures in a row, this one included; after a recovery, how many it ended.
         last_sync: to when the guest would fall back; None: nothing is on the target.
-        worst_lag: the oldest that the replica was while it failed; None where that is not known.
+        worst_lag: the oldest that the replica was while it failed, or its age when it was lost; None: not known.
         removing: whether the job is on its way out, so that its runs are removals.
+        lost: whether the target held a whole copy once and holds none now.
     """
 
     job: JobId
@@ -69,6 +73,13 @@ class Subject:
     next_run: float | None = None
     worst_lag: float | None = None
     removing: bool = False
+    lost: bool = False
+
+    def is_broken(self, now: float) -> bool:
+        """Whether the promise is broken at a time, as far as this tells; of a job that never had a copy it does not."""
+        if self.last_sync is None:
+            return self.lost and not self.removing
+        return self.rpo is not None and now - self.last_sync > self.rpo
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,23 @@ class Sender:
 
 
 def is_late(job: JobStatus, now: float) -> bool:
-    """Whether a job's promise is broken; no promise is given by one that is off, or is being removed."""
+    """Whether a job's promise is broken; no promise is given by one that is off, or is being removed.
+
+    A first copy may take its time while it is being sent; a lost replica is late at once, whatever is being sent.
+    """
     if job.job.disabled or job.job.removal is not None:
         return False
+    if job.state.is_replica_lost:
+        return True
     since = job.state.created if job.state.last_sync is None else job.state.last_sync
     first = job.state.last_sync is None and job.transfer is not None and job.state.consecutive_failures == 0
     return now - since > job.rpo and not first
+
+
+def lacks_copy(job: JobStatus, now: float) -> bool:
+    """Whether a job has no copy although the time of its promise is over, also while the first one is being sent."""
+    promises = not job.job.disabled and job.job.removal is None
+    return promises and job.state.last_sync is None and (now - job.state.created > job.rpo or is_late(job, now))
 
 
 def subject_now(job: JobStatus) -> Subject:
@@ -65,6 +76,7 @@ def subject_now(job: JobStatus) -> Subject:
         rpo=job.rpo,
         next_run=job.next_run,
         removing=job.job.removal is not None,
+        lost=state.is_replica_lost,
     )
 
 
@@ -77,11 +89,6 @@ def worst_first(subjects: Iterable[Subject], now: float) -> tuple[Subject, ...]:
         return (float("inf") if subject.rpo is None else subject.last_sync + subject.rpo - now), subject.job
 
     return tuple(sorted(subjects, key=left))
-
-
-def broken(subject: Subject, now: float) -> bool:
-    """Whether the promise of a job is broken, as far as its facts tell."""
-    return subject.rpo is not None and subject.last_sync is not None and now - subject.last_sync > subject.rpo
 
 
 def telling_notice(telling: Telling, status: Status, memory: Memory, sender: Sender) -> Notice:
@@ -117,7 +124,7 @@ def _failing(notice: Notice, telling: Telling, status: Status) -> Notice:
     along = [job for job in status.jobs if str(job.job.id) in telling.along and job.job.id not in told]
     subjects += [subject_now(job) for job in along]
     silent = events[0].error_class is ErrorClass.NETWORK and status.reachable.get(telling.node) is False
-    severity = Severity.CRITICAL if any(broken(each, status.time) for each in subjects) else Severity.WARNING
+    severity = Severity.CRITICAL if any(each.is_broken(status.time) for each in subjects) else Severity.WARNING
     untold = [before is None or before.told is None for before in telling.incidents.values()]
     return replace(
         notice,
@@ -178,6 +185,7 @@ def _recovered(event: RunSucceeded, telling: Telling, status: Status) -> Subject
         consecutive=event.recovered_after,
         failing_since=event.failing_since,
         last_sync=event.last_sync,
+        lost=False,
         worst_lag=worst_lag(event, telling.incidents.get(str(event.job))),
     )
 

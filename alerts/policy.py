@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from replicator.errors import ErrorClass
-from replicator.events import Event, JobRemoved, RunFailed, RunSucceeded
+from replicator.events import Event, JobRemoved, ReplicaLost, RunFailed, RunSucceeded, VolumesVanished
 
 NODE_WIDE = frozenset({ErrorClass.NETWORK, ErrorClass.AUTH})
 """Classes of error whose cause is the target node, so that all jobs to it have it."""
@@ -256,6 +256,8 @@ def worst_lag(event: RunSucceeded, incident: Incident | None) -> float | None:
 def deserves_a_look(events: Sequence[tuple[int, Event]]) -> float | None:
     """The time of the first event of a batch that may be told; None if none may."""
     for _, event in events:
-        if isinstance(event, RunFailed) or (isinstance(event, RunSucceeded) and event.recovered_after):
+        if isinstance(event, RunFailed | ReplicaLost | VolumesVanished) or (
+            isinstance(event, RunSucceeded) and event.recovered_after
+        ):
             return event.time
     return None

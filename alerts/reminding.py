@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from alerts.notice import Digest, DigestLine, Notice, NoticeKind, Severity
-from alerts.noticing import Sender, broken, is_late, subject_now, worst_first
+from alerts.noticing import Sender, is_late, lacks_copy, subject_now, worst_first
 from alerts.policy import Incident
 from alerts.routes import Match, Repeat
-from alerts.watching import PROMISE, Alarms
+from alerts.watching import LOST, PROMISE, Alarms
 from replicator.calendar import CalendarEvent
 from replicator.jobs import JobCondition, JobId
 from replicator.plugins import JobHistory, JobStatus, Status
@@ -48,10 +48,8 @@ def reminder(
         job
         for name, job in jobs.items()
         if name not in named
-        and (alarm := alarms.get(f"{PROMISE}/{name}"))
-        and alarm.told is not None
-        and alarm.gone is None
-        and _stale(alarm.told, now)
+        and not job.job.disabled
+        and any(_lasts(what, name, alarms, now) for what in (PROMISE, LOST))
     ]
     if not failing and not late:
         return None, dict(incidents)
@@ -65,7 +63,7 @@ def reminder(
     notice = Notice(
         key=sender.key("still", now, sender.number),
         kind=NoticeKind.STILL_FAILING,
-        severity=Severity.CRITICAL if any(broken(each, now) for each in subjects) else Severity.WARNING,
+        severity=Severity.CRITICAL if any(each.is_broken(now) for each in subjects) else Severity.WARNING,
         time=now,
         node=sender.node,
         thread=sender.thread(only or shared),
@@ -98,7 +96,7 @@ def _line(job: JobStatus, history: JobHistory | None, now: float) -> DigestLine:
     oldest = job.state.last_sync if job.job.keep.strip() == "1" else None
     return DigestLine(
         subject=subject_now(job),
-        condition="late" if job.condition in _WELL and is_late(job, now) else str(job.condition),
+        condition="late" if job.condition in _WELL and _is_not_kept(job, now) else str(job.condition),
         runs=history.runs if history else 0,
         failures=history.failures if history else 0,
         sent_bytes=history.sent_bytes if history else 0,
@@ -113,9 +111,19 @@ _WELL = (JobCondition.OK, JobCondition.SYNCING, JobCondition.PENDING)
 def _worst_first(jobs: Iterable[JobStatus], now: float) -> list[JobStatus]:
     def rank(job: JobStatus) -> tuple[bool, bool, float, JobId]:
         lag = now - job.state.last_sync if job.state.last_sync is not None else float("inf")
-        return not is_late(job, now), job.state.consecutive_failures == 0, -lag / max(job.rpo, 1.0), job.job.id
+        return not _is_not_kept(job, now), job.state.consecutive_failures == 0, -lag / max(job.rpo, 1.0), job.job.id
 
     return sorted(jobs, key=rank)
+
+
+def _is_not_kept(job: JobStatus, now: float) -> bool:
+    return is_late(job, now) or lacks_copy(job, now)
+
+
+def _lasts(what: str, job: str, alarms: Alarms, now: float) -> bool:
+    """Whether a job's trouble goes on that was told, but not lately."""
+    alarm = alarms.get(f"{what}/{job}")
+    return alarm is not None and alarm.told is not None and alarm.gone is None and _stale(alarm.told, now)
 
 
 def _stale(told: float | None, now: float) -> bool:

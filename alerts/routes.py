@@ -25,7 +25,13 @@ T = TypeVar("T")
 ROUTE_KEYS = ("match", "quiet", "repeat", "digest")
 MATCH_KEYS = ("severity", "event", "guest", "job", "target")
 ALL_CLEARS = frozenset(
-    {NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED}
+    {
+        NoticeKind.RECOVERED,
+        NoticeKind.RPO_KEPT,
+        NoticeKind.REPLICA_BACK,
+        NoticeKind.TARGET_BACK,
+        NoticeKind.SETTINGS_ACCEPTED,
+    }
 )
 """What follows a trouble; it goes to whom the trouble was told, and no match is asked."""
 

@@ -1,4 +1,6 @@
-"""What is not in the journal: broken promises, silent nodes, rejected settings; seen in the core's picture. Pure.
+"""What lasts and is no failure: broken promises, silent nodes, rejected settings, lost replicas. Pure.
+
+Lost replicas come from the journal (`alerts.losses`), the others are seen in the core's picture.
 
 Each is told once when it has lasted a while, and once when it is over, to whom it was told. What is told of is
 remembered, so a restart neither repeats nor forgets. What a message about failures has said already is not said again.
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from alerts.notice import Notice, NoticeKind, Severity
+from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.noticing import Sender, is_late, subject_now, worst_first
 from alerts.policy import Incident
 from alerts.routes import Match
@@ -21,7 +23,7 @@ GATHER = 120.0
 AGAIN = 900.0
 """Seconds between two messages about promises to one node, so that jobs that break theirs one by one are no storm."""
 
-PROMISE, NODE, SETTINGS = "promise", "node", "settings"
+PROMISE, NODE, SETTINGS, LOST = "promise", "node", "settings", "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,21 @@ class Alarm:
 
 
 Alarms = Mapping[str, Alarm]
-"""By ``<what>/<of whom>``, like ``promise/100-0``, ``node/beta``, ``settings/``."""
+"""By ``<what>/<of whom>``, like ``promise/100-0``, ``lost/100-0``, ``node/beta``, ``settings/``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A trouble that jobs have: its name, the events that begin and end it, and for how many seconds it must last."""
+
+    what: str
+    begins: NoticeKind
+    ends: NoticeKind
+    gather: float
+
+
+_BREACH = _Trouble(PROMISE, NoticeKind.RPO_BREACHED, NoticeKind.RPO_KEPT, GATHER)
+_LOSS = _Trouble(LOST, NoticeKind.REPLICA_LOST, NoticeKind.REPLICA_BACK, 0.0)
 
 
 def watch(
@@ -75,9 +91,24 @@ def watch(
     for name in [f"{PROMISE}/{job}" for job in answered]:
         if name in known and known[name].gone is not None:
             del known[name]
-    notices = _promises(jobs, known, incidents, now, sender)
+    notices = _of_jobs(_BREACH, jobs, known, now, sender, _implied(jobs, known, incidents))
     notices += _nodes(known, incidents, now, sender)
     notices += _settings(status, known, sender)
+    return notices, known
+
+
+def watch_losses(status: Status, alarms: Alarms, match: Match, sender: Sender) -> tuple[list[Notice], dict[str, Alarm]]:
+    """What is to be told of lost replicas, and what is remembered then; to be asked before `watch`.
+
+    The all-clear says too that the promise is kept again.
+    """
+    now, known = status.time, dict(alarms)
+    jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
+    notices = _of_jobs(_LOSS, jobs, known, now, sender)
+    back = {subject.job for notice in notices if notice.kind is _LOSS.ends for subject in notice.subjects}
+    for job in jobs:
+        if job.job.id in back and not is_late(job, now):
+            known.pop(f"{PROMISE}/{job.job.id}", None)
     return notices, known
 
 
@@ -85,7 +116,9 @@ def _remembered(alarms: Alarms, seen: set[str], now: float) -> dict[str, Alarm]:
     known = {}
     for name in sorted({*alarms, *seen}):
         alarm = alarms.get(name, Alarm(now))
-        if name in seen:
+        if name.startswith(f"{LOST}/"):
+            known[name] = alarm  # the journal says when it is over
+        elif name in seen:
             # A clock that was set back must not keep it from being told.
             known[name] = replace(alarm, gone=None, since=min(alarm.since, now))
         elif alarm.told is not None:
@@ -99,28 +132,54 @@ def _silent(status: Status, jobs: Iterable[JobStatus]) -> set[str]:
     return {node for node, answers in status.reachable.items() if not answers and node in wanted}
 
 
-def _promises(
-    jobs: Iterable[JobStatus], known: dict[str, Alarm], incidents: Mapping[str, Incident], now: float, sender: Sender
+def _implied(jobs: Iterable[JobStatus], known: Mapping[str, Alarm], incidents: Mapping[str, Incident]) -> set[JobId]:
+    """The jobs whose broken promise follows from what was told, or was in a message about their failures."""
+    at_fault, lost = _told_nodes(known, incidents), _told_lost(known)
+    late = [job for job in jobs if f"{PROMISE}/{job.job.id}" in known]
+    return {
+        job.job.id for job in late if job.job.target in at_fault or str(job.job.id) in lost or _was_said(job, incidents)
+    }
+
+
+def _told_lost(known: Mapping[str, Alarm]) -> set[str]:
+    """The jobs whose replica is lost, as was told: that says of their promise all there is to say."""
+    lost = {name.partition("/")[2]: alarm for name, alarm in known.items() if name.startswith(f"{LOST}/")}
+    return {job for job, alarm in lost.items() if alarm.told is not None and alarm.gone is None}
+
+
+def _of_jobs(
+    trouble: _Trouble,
+    jobs: Iterable[JobStatus],
+    known: dict[str, Alarm],
+    now: float,
+    sender: Sender,
+    implied: Collection[JobId] = (),
 ) -> list[Notice]:
+    """What begins and ends, one message for each target node; what is ``implied`` by another message is not told."""
     notices = []
     by_node: dict[str, list[JobStatus]] = {}
     for job in jobs:
-        if f"{PROMISE}/{job.job.id}" in known:
+        if f"{trouble.what}/{job.job.id}" in known:
             by_node.setdefault(job.job.target, []).append(job)
-    at_fault = _told_nodes(known, incidents)
-    for node, late in sorted(by_node.items()):
-        alarms = {job.job.id: known[f"{PROMISE}/{job.job.id}"] for job in late}
+    for node, those in sorted(by_node.items()):
+        alarms = {job.job.id: known[f"{trouble.what}/{job.job.id}"] for job in those}
         last = max((alarm.told for alarm in alarms.values() if alarm.told is not None), default=None)
-        new = [job for job in late if alarms[job.job.id].told is None and not _was_said(job, incidents)]
-        ripe = any(now - alarms[job.job.id].since >= GATHER for job in new)
-        if ripe and node not in at_fault and (last is None or not 0 <= now - last < AGAIN):
+        new = [job for job in those if alarms[job.job.id].told is None and job.job.id not in implied]
+        ripe = any(now - alarms[job.job.id].since >= trouble.gather for job in new)
+        if ripe and (last is None or not 0 <= now - last < AGAIN):
             thread = next((alarm.thread for alarm in alarms.values() if alarm.thread), None)
-            notice = _notice(NoticeKind.RPO_BREACHED, now, f"{PROMISE}/{node}", sender, thread)
-            subjects = worst_first((subject_now(job) for job in new), now)
+            notice = _notice(trouble.begins, now, f"{trouble.what}/{node}", sender, thread)
+            subjects = worst_first((_beginning(trouble, job, alarms[job.job.id]) for job in new), now)
             notices.append(replace(notice, severity=Severity.CRITICAL, subjects=subjects))
-            _note(known, (f"{PROMISE}/{job.job.id}" for job in new), now, notice.thread)
-        notices += _kept(late, alarms, known, now, sender)
+            _note(known, (f"{trouble.what}/{job.job.id}" for job in new), now, notice.thread)
+        notices += _ended(trouble, those, alarms, known, now, sender)
     return notices
+
+
+def _beginning(trouble: _Trouble, job: JobStatus, alarm: Alarm) -> Subject:
+    """A job as its trouble is told; of a lost replica how old it was when its loss was found."""
+    subject = subject_now(job)
+    return replace(subject, worst_lag=alarm.lag) if trouble is _LOSS else subject
 
 
 def _was_said(job: JobStatus, incidents: Mapping[str, Incident]) -> bool:
@@ -130,32 +189,46 @@ def _was_said(job: JobStatus, incidents: Mapping[str, Incident]) -> bool:
     return incident is not None and incident.told is not None and incident.told >= since + job.rpo
 
 
-def _kept(
-    late: Iterable[JobStatus], alarms: Mapping[JobId, Alarm], known: dict[str, Alarm], now: float, sender: Sender
+def _ended(
+    trouble: _Trouble,
+    those: Iterable[JobStatus],
+    alarms: Mapping[JobId, Alarm],
+    known: dict[str, Alarm],
+    now: float,
+    sender: Sender,
 ) -> list[Notice]:
-    """The all-clear for those whose promise is kept again: when that of all in their thread is, or after a while."""
+    """The all-clear for those whose trouble is over: when that of all in their thread is, or after a while."""
     notices = []
     for thread in sorted({alarm.thread for alarm in alarms.values() if alarm.told is not None}):
-        mine = [job for job in late if alarms[job.job.id].thread == thread]
-        kept = [job for job in mine if alarms[job.job.id].gone is not None]
-        waited = max((now - (alarms[job.job.id].gone or now) for job in kept), default=0.0)
-        if kept and (len(kept) == len(mine) or not 0 <= waited < AGAIN):
-            notice = _notice(NoticeKind.RPO_KEPT, now, f"kept/{thread}", sender, thread)
+        mine = [job for job in those if alarms[job.job.id].thread == thread]
+        over = [job for job in mine if _is_over(trouble, job, alarms[job.job.id])]
+        waited = max((now - (alarms[job.job.id].gone or now) for job in over), default=0.0)
+        if over and (len(over) == len(mine) or not 0 <= waited < AGAIN):
+            notice = _notice(trouble.ends, now, f"kept/{thread}", sender, thread)
             subjects = tuple(
-                replace(subject_now(job), worst_lag=alarms[job.job.id].lag, failing_since=alarms[job.job.id].since)
-                for job in kept
+                replace(
+                    subject_now(job),
+                    worst_lag=None if trouble is _LOSS else alarms[job.job.id].lag,
+                    failing_since=alarms[job.job.id].since,
+                )
+                for job in over
             )
-            off = any(job.job.disabled or job.job.removal is not None for job in kept)
+            off = trouble is _BREACH and any(job.job.disabled or job.job.removal is not None for job in over)
             text = "Nothing is promised for what was switched off or is being removed." if off else ""
-            closes = len(kept) == len(mine)
+            closes = len(over) == len(mine)
             notices.append(replace(notice, opens=False, closes=closes, subjects=subjects, text=text))
-            for job in kept:
-                del known[f"{PROMISE}/{job.job.id}"]
+            for job in over:
+                del known[f"{trouble.what}/{job.job.id}"]
     return notices
 
 
+def _is_over(trouble: _Trouble, job: JobStatus, alarm: Alarm) -> bool:
+    """Whether a trouble has ended; a lost replica when the core's picture has the new one, too."""
+    return alarm.gone is not None and not (trouble is _LOSS and job.state.is_replica_lost)
+
+
 def _forget_removed(known: dict[str, Alarm], jobs: set[JobId]) -> None:
-    for name in [name for name in known if name.startswith(f"{PROMISE}/")]:
+    for name in [name for name in known if name.startswith((f"{PROMISE}/", f"{LOST}/"))]:
         if JobId.parse(name.partition("/")[2]) not in jobs:
             del known[name]
 

@@ -77,7 +77,7 @@ JOB_LAST_SYNC = Metric(
     _JOB,
     "Unix time at which the newest snapshots that are proven to be on the target were taken.",
     "time() - zsr_job_last_sync_timestamp_seconds",
-    "until the first success",
+    "until the first success, and while the target holds no whole copy",
 )
 JOB_LAST_TRY = Metric(
     "zsr_job_last_try_timestamp_seconds",
@@ -199,6 +199,13 @@ JOB_RESUME = Metric(
     _JOB,
     "1 while a half-received state waits on the target to be resumed, else 0.",
     "zsr_job_resume_pending == 1",
+)
+JOB_VANISHED = Metric(
+    "zsr_job_volumes_vanished",
+    Kind.GAUGE,
+    _JOB,
+    "Replicas on the target whose volumes are gone from the source, as of the last run; zsr keeps them.",
+    "zsr_job_volumes_vanished > 0",
 )
 RUN_DURATION = Metric(
     "zsr_run_duration_seconds",
@@ -351,6 +358,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_TRANSFER_EXPECTED,
     JOB_UNREPLICATED,
     JOB_RESUME,
+    JOB_VANISHED,
     SOURCE_SNAPSHOTS,
     RUN_DURATION,
     NODE_REACHABLE,

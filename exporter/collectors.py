@@ -88,7 +88,7 @@ def daemon(picture: Picture) -> Iterator[Family]:
 
 
 def jobs(picture: Picture, kept: JobLines) -> Iterator[AnyFamily]:
-    """Every job of this node; at most 40 series each (DESIGN 8)."""
+    """Every job of this node; at most 50 series each (DESIGN 8)."""
     known = picture.status.jobs
     yield from kept.families(known)
     metric, marks = catalogue.SOURCE_SNAPSHOTS, picture.status.source_snapshots

@@ -37,7 +37,7 @@ class JobLines:
 
 
 def _lines(name: str, job: JobStatus) -> tuple[str, ...]:
-    """A job's lines for each of `METRICS`; at most 40 in all (DESIGN 8)."""
+    """A job's lines for each of `METRICS`; at most 50 in all (DESIGN 8)."""
     values = ("" if (found := read(job)) is None else f"{head}{name}{_END}{number(found)}\n" for head, read in _VALUES)
     return (
         _info(name, job),
@@ -79,14 +79,14 @@ def _time(moment: float | None) -> float | None:
 
 
 def _next_run(job: JobStatus) -> float | None:
-    """The next run's time. While one is going on its outcome decides, so there is none yet; this keeps a job at 40
-    series in the middle of a transfer, and a run longer than its schedule's gap from looking overdue.
+    """The next run's time. While one is going on its outcome decides, so there is none yet; this keeps a
+    run longer than its schedule's gap from looking overdue.
     """
     return None if job.transfer else job.next_run
 
 
 def _created(job: JobStatus) -> float | None:
-    """Left out where nobody needs it, so that a job has no more than 40 series in the middle of a transfer."""
+    """Left out where nobody needs it, so that a job has few series in the middle of a transfer."""
     needless = job.state.last_sync and _transferred(job) is not None
     return None if needless else _time(job.state.created)
 
@@ -115,6 +115,7 @@ _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
     (catalogue.JOB_TRANSFER_EXPECTED, _expected),
     (catalogue.JOB_UNREPLICATED, lambda job: job.state.unreplicated_bytes),
     (catalogue.JOB_RESUME, lambda job: int(job.state.resume_pending)),
+    (catalogue.JOB_VANISHED, lambda job: len(job.state.vanished)),
 )
 METRICS = (
     catalogue.JOB_INFO,

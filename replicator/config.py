@@ -23,7 +23,7 @@ from replicator.durations import parse_duration
 from replicator.errors import ConfigError
 from replicator.hosts.settings import SshSettings
 from replicator.plugins import ENTRY_POINT_GROUP, InspectingPlugin, Plugin, Problem
-from replicator.state import Retention
+from replicator.pruning import Retention
 from replicator.zones import local_zone, zone
 
 DEFAULT_PATH = Path("/etc/zsr/zsr.toml")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 
 from replicator.errors import NoSpaceError, ZsrError
@@ -31,7 +34,8 @@ CREATE TABLE job_state (
     resume_pending INTEGER NOT NULL DEFAULT 0,
     slots_from REAL NOT NULL DEFAULT 0,
     slots_of TEXT,
-    sets TEXT
+    sets TEXT,
+    vanished TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -53,11 +57,12 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
     body TEXT NOT NULL);
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 3
+_VERSION = 4
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
-    2: "ALTER TABLE job_state ADD COLUMN sets TEXT",
+    2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
+    3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
 }
 """What brings a file of a version to the next one."""
 
@@ -106,6 +111,18 @@ def _refuse_newer(path: Path, version: int) -> None:
             f"'{path}' was written by a newer zsr (format {version}, this one knows {_VERSION}).",
             advice="Install that version again, or move the file away: only history is lost.",
         )
+
+
+def move_aside(path: Path) -> Path:
+    """Give a damaged file another name, and what belongs to it, for whoever wants to look; nothing is overwritten."""
+    stem = f"{path.name}.damaged-{int(time.time())}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(1)))
+    aside = next(place for place in map(path.with_name, names) if not place.exists())
+    path.rename(aside)
+    for companion in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
+    return aside
 
 
 def as_zsr_error(error: sqlite3.Error, path: Path | None) -> ZsrError:

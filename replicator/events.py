@@ -64,6 +64,32 @@ class RunCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaLost:
+    """A run found that the target holds no whole copy any more, where it had held one.
+
+    ``last_sync`` is the moment that the lost copy had reached.
+    """
+
+    time: float
+    job: JobId
+    run: int
+    last_sync: float
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesVanished:
+    """A run found replicas whose volumes are gone from the source; the replicas stay.
+
+    ``volumes`` are the replicas' datasets on the target, without those that were known before.
+    """
+
+    time: float
+    job: JobId
+    run: int
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobRemoved:
     """A job is gone from the cluster store."""
 
@@ -71,4 +97,4 @@ class JobRemoved:
     job: JobId
 
 
-Event = RunStarted | RunSucceeded | RunFailed | RunCancelled | JobRemoved
+Event = RunStarted | RunSucceeded | RunFailed | RunCancelled | ReplicaLost | VolumesVanished | JobRemoved

@@ -83,6 +83,8 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
     found = [_promise(job, now, warn_at) if promises else Finding(Level.OK, _no_promise(job))]
     if not promise_only and job["enabled"] and job["fail_count"]:
         found.append(_failures(job))
+    if not promise_only and promises and job.get("vanished"):
+        found.append(_vanished(job))
     return JobHealth(
         id=job["id"],
         lag=job["lag"],
@@ -109,6 +111,8 @@ def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> Finding:
 
 def _no_copy(job: Mapping[str, Any]) -> Finding:
     name, rpo = _name(job), words(job["rpo"])
+    if job["runs"]["success"]:
+        return Finding(Level.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now")
     if job["rpo_kept"]:
         return Finding(Level.OK, f"{name}: no copy yet; the job is younger than its promise of {rpo}")
     transfer = job["transfer"]
@@ -129,6 +133,15 @@ def _failures(job: Mapping[str, Any]) -> Finding:
     level = Level.WARNING if count >= FAILURES else Level.OK
     reason = f": {job['error_class']}: {job['error']}" if job["error"] else ""
     return Finding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
+
+
+def _vanished(job: Mapping[str, Any]) -> Finding:
+    """Replicas that are kept although their volumes are gone."""
+    kept = job["vanished"]
+    one = len(kept) == 1
+    count = "1 replica is kept whose volume is" if one else f"{len(kept)} replicas are kept whose volumes are"
+    advice = f"destroy {'it' if one else 'them'} by hand, or with the job: zsr delete {job['id']}"
+    return Finding(Level.WARNING, f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {advice}")
 
 
 def _name(job: Mapping[str, Any]) -> str:

@@ -213,6 +213,7 @@ class JobState:
         last_sync, last_set, sets: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
+        vanished: the replicas on the target whose volumes are gone from the source, as full dataset names.
     """
 
     created: float
@@ -235,6 +236,12 @@ class JobState:
     errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
     slots_from: float = 0.0
     sets: KnownSets = KnownSets()
+    vanished: tuple[str, ...] = ()
+
+    @property
+    def is_replica_lost(self) -> bool:
+        """Whether the target held a whole copy once and holds none now."""
+        return self.last_sync is None and self.runs_succeeded > 0
 
 
 class Outcome(StrEnum):

@@ -7,11 +7,21 @@ from dataclasses import fields
 from typing import Any
 
 from replicator.errors import ErrorClass
-from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.events import (
+    Event,
+    JobRemoved,
+    ReplicaLost,
+    RunCancelled,
+    RunFailed,
+    RunStarted,
+    RunSucceeded,
+    VolumesVanished,
+)
 from replicator.jobs import JobId
 
 KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, JobRemoved)
+    kind.__name__: kind
+    for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, ReplicaLost, VolumesVanished, JobRemoved)
 }
 
 
@@ -30,6 +40,8 @@ def from_json(kind: str, text: str) -> Event:
     kept["job"] = JobId.parse(kept["job"])
     if "error_class" in kept:
         kept["error_class"] = ErrorClass(kept["error_class"])
+    if "volumes" in kept:
+        kept["volumes"] = tuple(map(str, kept["volumes"]))
     return known(**kept)
 
 

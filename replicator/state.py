@@ -7,28 +7,33 @@ one transaction, so that neither a kill nor a full disk can leave one without th
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
-from replicator.database import as_zsr_error, connect
+from replicator.database import as_zsr_error, connect, move_aside
 from replicator.errors import ErrorClass, ZsrError
-from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
+from replicator.events import (
+    Event,
+    JobRemoved,
+    ReplicaLost,
+    RunCancelled,
+    RunFailed,
+    RunStarted,
+    RunSucceeded,
+    VolumesVanished,
+)
 from replicator.files import file_error
 from replicator.jobs import Failure, JobId, JobState, Outcome, Synced
 from replicator.journal import KINDS, from_json, to_json
-from replicator.notes import READ_TO, PluginMemory
+from replicator.notes import PluginMemory
+from replicator.pruning import Retention, prune
 from replicator.set_codec import sets_from_text, sets_to_text
 
-JOURNAL_KEPT = 10_000
-"""So many events are kept for whoever wants to look back ..."""
-JOURNAL_MOST = 100_000
-"""... and so many for a plugin that has not read them: one that is gone for good must not fill the disk."""
 _AT_A_TIME = 500
 _DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
 
@@ -57,14 +62,6 @@ class LogLine:
     time: float
     level: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much history a job keeps: so many runs or so many seconds back, whichever is more."""
-
-    runs: int = 100
-    seconds: float = 30 * 86400.0
 
 
 class State:
@@ -96,7 +93,7 @@ class State:
             except sqlite3.DatabaseError as error:
                 if not mend:
                     raise ZsrError(f"'{path}' is damaged: {error}.", advice=_DAMAGED) from error
-                aside = _move_aside(path)
+                aside = move_aside(path)
                 return cls(connect(path), moved_aside=aside)
         except OSError as error:
             raise file_error(error, f"open '{path}'") from error
@@ -195,11 +192,34 @@ class State:
         with self.transaction() as db:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
-    def set_synced(self, job: JobId, synced: Synced) -> None:
-        """Remember what was proven to be on the target; durable when this returns."""
+    def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
+        """Remember what a run proved to be on the target; durable when this returns.
+
+        Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
+        """
         with self.transaction() as db:
+            known = db.execute("SELECT last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
             row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), str(job))
             db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ? WHERE job = ?", row)
+            if synced.last_sync is None and known is not None and known["last_sync"] is not None:
+                _journal(db, ReplicaLost(now, job, run, known["last_sync"]))
+
+    def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
+        """Remember the replicas whose volumes a run found gone from the source; those that are new go to the journal.
+
+        Nothing is written if they are the same as before, or if the job was forgotten.
+        """
+        with self.transaction() as db:
+            known = db.execute("SELECT vanished FROM job_state WHERE job = ?", (str(job),)).fetchone()
+            if known is None:
+                return
+            before, after = _names(known["vanished"]), tuple(sorted(datasets))
+            if after == before:
+                return
+            text = json.dumps(after) if after else None
+            db.execute("UPDATE job_state SET vanished = ? WHERE job = ?", (text, str(job)))
+            if new := tuple(name for name in after if name not in before):
+                _journal(db, VolumesVanished(now, job, run, new))
 
     def set_resume_pending(self, job: JobId, pending: bool) -> None:
         """Note whether a half-received state waits on the target."""
@@ -292,7 +312,7 @@ class State:
             _end_record(db, event, sent_bytes)
             _journal(db, event)
             if retention is not None:
-                _prune(db, job, event.time, retention)
+                prune(db, job, event.time, retention)
 
     def interrupted_runs(self) -> list[RunRecord]:
         """Runs that have begun and not ended: going on now, or cut off by a kill or a power cut."""
@@ -348,18 +368,6 @@ class State:
         return PluginMemory(self, plugin)
 
 
-def _move_aside(path: Path) -> Path:
-    """Give a damaged file another name, and what belongs to it, for whoever wants to look; nothing is overwritten."""
-    stem = f"{path.name}.damaged-{int(time.time())}"
-    names = chain([stem], (f"{stem}-{number}" for number in count(1)))
-    aside = next(place for place in map(path.with_name, names) if not place.exists())
-    path.rename(aside)
-    for companion in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
-    return aside
-
-
 def _journal(db: sqlite3.Connection, event: Event) -> None:
     db.execute("INSERT INTO journal (time, kind, body) VALUES (?, ?, ?)", (event.time, *to_json(event)))
 
@@ -375,32 +383,6 @@ def _end_record(db: sqlite3.Connection, event: RunSucceeded | RunFailed | RunCan
     )
 
 
-def _prune(db: sqlite3.Connection, job: str, now: float, retention: Retention) -> None:
-    old = [
-        row["id"]
-        for row in db.execute(
-            "SELECT id FROM runs WHERE job = ? AND finish < ? ORDER BY id DESC LIMIT -1 OFFSET ?",
-            (job, now - retention.seconds, 0),
-        )
-    ]
-    newest = {
-        row["id"]
-        for row in db.execute("SELECT id FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", (job, retention.runs))
-    }
-    gone = [(run,) for run in old if run not in newest]
-    db.executemany("DELETE FROM run_log WHERE run = ?", gone)
-    db.executemany("DELETE FROM runs WHERE id = ?", gone)
-    _prune_journal(db)
-
-
-def _prune_journal(db: sqlite3.Connection) -> None:
-    newest = db.execute("SELECT max(number) FROM journal").fetchone()[0]
-    read = db.execute("SELECT min(CAST(value AS INTEGER)) FROM memory WHERE key = ?", (READ_TO,)).fetchone()[0]
-    kept = newest - JOURNAL_KEPT
-    unread = kept if read is None else max(min(read, kept), newest - JOURNAL_MOST)
-    db.execute("DELETE FROM journal WHERE number <= ?", (unread,))
-
-
 def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
     failure = None
     if row["error_class"] is not None:
@@ -408,7 +390,7 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
     plain = {
         key: row[key]
         for key in row.keys()  # noqa: SIM118 - a Row iterates over values
-        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "sets")
+        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "vanished", "sets")
     }
     return JobState(
         **plain,
@@ -416,7 +398,13 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
         resume_pending=bool(row["resume_pending"]),
         errors=tuple(errors),
         sets=sets_from_text(row["sets"], row["last_set"]),
+        vanished=_names(row["vanished"]),
     )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """The datasets of the column ``vanished``, a JSON list or nothing."""
+    return () if text is None else tuple(map(str, json.loads(text)))
 
 
 def _record(row: sqlite3.Row) -> RunRecord:

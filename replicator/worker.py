@@ -51,15 +51,21 @@ class _Remembered:
 
     state: State
     job: JobId
+    run: int
+    clock: Callable[[], float]
     synced: Synced
     resume_pending: bool
+    vanished: tuple[str, ...]
 
     async def note_synced(self, synced: Synced) -> None:
-        await asyncio.to_thread(self.state.set_synced, self.job, synced)
+        await asyncio.to_thread(self.state.set_synced, self.job, synced, run=self.run, now=self.clock())
         self.synced = synced
 
-    async def note_vanished(self, names: Sequence[str]) -> None:
-        """Replaced at the merge."""
+    async def note_vanished(self, datasets: Sequence[str]) -> None:
+        found = tuple(sorted(datasets))
+        if found != self.vanished:
+            await asyncio.to_thread(self.state.set_vanished, self.job, found, run=self.run, now=self.clock())
+            self.vanished = found
 
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
@@ -78,6 +84,11 @@ class _Before:
     def synced(self) -> Synced:
         last_set = self.state.last_set
         return Synced(self.state.last_sync, None if last_set is None else int(last_set), self.state.sets)
+
+
+def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
+    known = before.state
+    return _Remembered(state, job, run, clock, before.synced, known.resume_pending, known.vanished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,7 @@ class Worker:
             started(active)
             log = RunLog(self._state, run, listen, self._clock)
             try:
-                remembered = _Remembered(self._state, job.id, before.synced, before.state.resume_pending)
+                remembered = _remembered(self._state, job.id, run, self._clock, before)
                 company = in_company or self._lookout.has_fresh(job.target, due)
                 lookout = self._lookout if company else None
                 return await self._recorded(_Attempt(cluster, active, before, remembered, lookout, due, log))

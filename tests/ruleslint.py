@@ -150,9 +150,17 @@ def _read_by(node: promql.Expr, function: str | None, known: Known) -> Iterator[
         case promql.Call():
             for argument in node.args:
                 yield from _read_by(argument, node.func.name, known)
+        case promql.BinaryExpr() if _asks_whether_it_ever_happened(node):
+            return
         case _:
             for child in children_of(node):
                 yield from _read_by(child, None, known)
+
+
+def _asks_whether_it_ever_happened(node: promql.BinaryExpr) -> bool:
+    """Whether something is compared with ``> 0``: of a counter, the one thing that its bare value tells."""
+    never = isinstance(node.rhs, promql.NumberLiteral) and node.rhs.val == 0
+    return str(node.op) == ">" and never and isinstance(node.lhs, promql.VectorSelector)
 
 
 def _windows(expression: promql.Expr, known: Known) -> Iterator[str]:

@@ -125,6 +125,19 @@ def never_ran(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     )
 
 
+def first_copy(job_id: str = "100-0", *, now: float = NOW, age: float = 600.0) -> JobStatus:
+    """A job made ``age`` seconds ago that has sent its first copy for a minute."""
+    sending = syncing(job_id, now=now)
+    state = JobState(created=now - age, last_try=now - 60, last_start=now - 60)
+    return replace(sending, state=state, sent_bytes_total=250_000_000)
+
+
+def lost(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
+    """A job of a week whose replica is gone from the target, and is sent anew since a minute."""
+    sending = syncing(job_id, now=now)
+    return replace(sending, state=replace(sending.state, last_sync=None))
+
+
 def disabled(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     """A job that ran well until somebody switched it off a day ago."""
     well = healthy(job_id, now=now)

@@ -17,6 +17,7 @@ from alerts.channels.http import Request, exchange
 from alerts.document import moment
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.noticing import is_late
+from alerts.routes import ALL_CLEARS
 from alerts.secrets import Secret, all_derived
 from alerts.words.render import Form
 from alerts.words.scribe import Scribe
@@ -39,6 +40,9 @@ _STATES = {
     NoticeKind.RECOVERED: ("ZsrJobFailing", "warning"),
     NoticeKind.RPO_BREACHED: ("ZsrRpoBreached", "critical"),
     NoticeKind.RPO_KEPT: ("ZsrRpoBreached", "critical"),
+    NoticeKind.REPLICA_LOST: ("ZsrReplicaLost", "critical"),
+    NoticeKind.REPLICA_BACK: ("ZsrReplicaLost", "critical"),
+    NoticeKind.VOLUMES_VANISHED: ("ZsrVolumesVanished", "warning"),
     NoticeKind.TARGET_UNREACHABLE: ("ZsrTargetUnreachable", "warning"),
     NoticeKind.TARGET_BACK: ("ZsrTargetUnreachable", "warning"),
     NoticeKind.REMOVAL_STUCK: ("ZsrRemovalStuck", "warning"),
@@ -49,7 +53,6 @@ _STATES = {
 }
 """What an alert is called, as in the rules of Prometheus, so that the same routes and inhibitions hold."""
 _OF_NODES = frozenset({NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK})
-_ENDS = frozenset({NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class AlertmanagerChannel:
         if not alerts:
             return Sent(SendStatus.DELIVERED, "", 0.0)
         now = self._scribe.clock()
-        if notice.closes or notice.kind in _ENDS:
+        if notice.closes or notice.kind in ALL_CLEARS:
             known = self._lasting.alerts
             ending = {
                 alert.labels: alert for alert in known.values() if notice.closes and alert.thread == notice.thread
@@ -226,14 +229,20 @@ class AlertmanagerChannel:
 
 
 def _is_over(alert: Alert, status: Status) -> bool:
-    """Whether an alert's job is gone, or keeps its promise again: the all-clear of its failure says both at once."""
+    """Whether an alert is over though no notice says so.
+
+    Its job is gone; or it keeps its promise again, which the all-clear of its failure says too; or no replica is kept
+    any more whose volume is gone, of which there is no all-clear.
+    """
     if not alert.job:
         return False
     job = status.job(JobId.parse(alert.job))
     if job is None:
         return True
-    of_promise = dict(alert.labels).get("alertname") == _STATES[NoticeKind.RPO_BREACHED][0]
-    return of_promise and not is_late(job, status.time)
+    name = dict(alert.labels).get("alertname")
+    if name == _STATES[NoticeKind.VOLUMES_VANISHED][0]:
+        return not job.state.vanished
+    return name == _STATES[NoticeKind.RPO_BREACHED][0] and not is_late(job, status.time)
 
 
 def _pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

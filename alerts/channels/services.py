@@ -8,6 +8,7 @@ from alerts.channel import SEND_LIMIT, Sent
 from alerts.channels.attempts import Attempts
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.redaction import RedactingFilter
+from alerts.routes import ALL_CLEARS
 from alerts.sender import deliver
 from alerts.words.render import Form, Rendered
 from alerts.words.scribe import Scribe
@@ -16,9 +17,14 @@ ROWS = (15, 8, 4, 2, 1)
 """Jobs in a list: as many of these as fit into what a service takes."""
 
 _FAILURES = frozenset(
-    {NoticeKind.FAILED, NoticeKind.STILL_FAILING, NoticeKind.RPO_BREACHED, NoticeKind.TARGET_UNREACHABLE}
+    {
+        NoticeKind.FAILED,
+        NoticeKind.STILL_FAILING,
+        NoticeKind.RPO_BREACHED,
+        NoticeKind.REPLICA_LOST,
+        NoticeKind.TARGET_UNREACHABLE,
+    }
 )
-_GOOD = frozenset({NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED})
 
 
 class AppriseChannel:
@@ -56,7 +62,7 @@ class AppriseChannel:
 
 def notify_type(notice: Notice) -> apprise.NotifyType:
     """The type that services choose colour and sound by."""
-    if notice.kind in _GOOD or notice.closes:
+    if notice.kind in ALL_CLEARS or notice.closes:
         return apprise.NotifyType.SUCCESS
     if notice.severity is Severity.INFO:
         return apprise.NotifyType.INFO

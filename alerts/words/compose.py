@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 
 from alerts.messages import LATE_AFTER, clock_time, distance, duration, one_line, ordinal
 from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.routes import ALL_CLEARS
 from alerts.words.digest import digest_letter
 from alerts.words.letter import Fact, Letter, Reader, Row, Tone
 from alerts.words.links import links
-from alerts.words.titles import GONE, deed, guests, is_broken, title_of, whither
+from alerts.words.titles import GONE, deed, guests, title_of, whither
 
 _BADGES = {
     NoticeKind.FAILED: "Failed",
@@ -22,6 +23,9 @@ _BADGES = {
     NoticeKind.RECOVERED: "Well again",
     NoticeKind.RPO_BREACHED: "Promise broken",
     NoticeKind.RPO_KEPT: "Promise kept again",
+    NoticeKind.REPLICA_LOST: "Replica lost",
+    NoticeKind.REPLICA_BACK: "Copied again",
+    NoticeKind.VOLUMES_VANISHED: "Volumes gone",
     NoticeKind.TARGET_UNREACHABLE: "Unreachable",
     NoticeKind.TARGET_BACK: "Reachable again",
     NoticeKind.REMOVAL_STUCK: "Removal stuck",
@@ -32,7 +36,8 @@ _BADGES = {
     NoticeKind.ALERTMANAGER: "Alertmanager",
     NoticeKind.TEST: "Test",
 }
-_GOOD = frozenset({NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED})
+_ADVISED = frozenset({NoticeKind.REPLICA_LOST, NoticeKind.VOLUMES_VANISHED})
+"""What to do is said of all their jobs at once."""
 NOTHING_TO_DO = "There is nothing to do."
 
 
@@ -51,12 +56,8 @@ def compose(notice: Notice, reader: Reader) -> Letter:
     notes = [line for text in (notice.text, foreign.text if foreign else "") for line in text.splitlines() if line]
     if notice.kind is NoticeKind.TEST:
         notes.append("If you can read this, messages about failing replication will arrive here.")
-    advice = {
-        NoticeKind.SETTINGS_REJECTED: "What is wrong with them: zsr config check",
-        NoticeKind.UNDELIVERED: f"Try it: zsr notify test {one_line(notice.about)}",
-    }.get(notice.kind)
-    notes += [advice] if advice else []
-    if notice.kind in _GOOD or notice.kind is NoticeKind.TEST:
+    notes += _advice(notice)
+    if notice.kind in ALL_CLEARS or notice.kind is NoticeKind.TEST:
         notes.append(NOTHING_TO_DO)
     return Letter(
         title=title_of(notice),
@@ -73,8 +74,21 @@ def compose(notice: Notice, reader: Reader) -> Letter:
     )
 
 
+def _advice(notice: Notice) -> list[str]:
+    """What to do, where neither the jobs' errors nor the text say it."""
+    advice = {
+        NoticeKind.SETTINGS_REJECTED: "What is wrong with them: zsr config check",
+        NoticeKind.UNDELIVERED: f"Try it: zsr notify test {one_line(notice.about)}",
+        NoticeKind.REPLICA_LOST: "zsr sends everything anew by itself. Find out on the target what removed the replica "
+        "(zpool history), before the next one goes the same way.",
+        NoticeKind.VOLUMES_VANISHED: "zsr destroys none of these replicas. If a volume vanished by mistake, its "
+        "replica may be the only copy. If it is not needed: destroy it by hand, or all of a job with zsr delete JOB.",
+    }.get(notice.kind)
+    return [advice] if advice else []
+
+
 def _tone(notice: Notice) -> Tone:
-    if notice.kind in _GOOD or notice.closes:
+    if notice.kind in ALL_CLEARS or notice.closes:
         return Tone.GOOD
     if notice.severity is Severity.INFO:
         return Tone.PLAIN
@@ -112,6 +126,9 @@ def _lead_of_jobs(notice: Notice) -> str:
         NoticeKind.RECOVERED: f"{who} is well again.",
         NoticeKind.RPO_BREACHED: f"{who} is behind: what is on the target is older than was promised.",
         NoticeKind.RPO_KEPT: f"{who} has caught up: what is on the target is as new as was promised.",
+        NoticeKind.REPLICA_LOST: f"{who} found nothing whole on the target any more: the replica is gone.",
+        NoticeKind.REPLICA_BACK: f"{who} has a whole copy on the target again.",
+        NoticeKind.VOLUMES_VANISHED: f"{who} found volumes gone from the source; their replicas stay on the target.",
         NoticeKind.REMOVAL_STUCK: f"{who} does not come to an end.",
         NoticeKind.TARGET_UNREACHABLE: f"Node {one_line(notice.about)} does not answer; {many} wait for it.",
         NoticeKind.TARGET_BACK: f"Node {one_line(notice.about)} answers again; {many} go on.",
@@ -120,16 +137,19 @@ def _lead_of_jobs(notice: Notice) -> str:
 
 
 def _facts_of_one(notice: Notice, subject: Subject, reader: Reader) -> list[Fact]:
-    if notice.kind in _GOOD:
+    if notice.kind in ALL_CLEARS:
         return _facts_of_recovery(notice, subject, reader)
     facts = []
+    if notice.kind is NoticeKind.REPLICA_LOST and subject.worst_lag is not None:
+        facts.append(Fact("What was there", f"a copy that was {duration(subject.worst_lag)} old"))
     if subject.message:
         facts.append(Fact("What happened", f"{one_line(subject.message)} (class: {subject.error_class})"))
     if subject.failing_since is not None:
         facts.append(Fact("Failing since", when(subject.failing_since, reader)))
     facts.append(lost_now(subject, reader))
     facts.append(Fact("Next try", _next_try(subject.next_run, reader)))
-    facts.append(Fact("What to do", one_line(subject.advice) or "Look at the log of the run."))
+    if subject.advice or notice.kind not in _ADVISED:
+        facts.append(Fact("What to do", one_line(subject.advice) or "Look at the log of the run."))
     run = f" --run {subject.run}" if subject.run is not None else ""
     facts.append(Fact("Log of the run", f"zsr log {subject.job}{run}"))
     return facts
@@ -141,7 +161,8 @@ def _facts_of_recovery(notice: Notice, subject: Subject, reader: Reader) -> list
         facts.append(Fact("Last sync", when(subject.last_sync, reader)))
     if subject.failing_since is not None:
         lasted = duration(notice.time - subject.failing_since)
-        facts.append(Fact("Had been failing", f"since {clock_time(subject.failing_since, reader.zone)}, for {lasted}"))
+        what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
+        facts.append(Fact(what, f"since {clock_time(subject.failing_since, reader.zone)}, for {lasted}"))
     if subject.consecutive:
         facts.append(Fact("Failed runs", str(subject.consecutive)))
     if subject.worst_lag is not None:
@@ -154,42 +175,43 @@ def _facts_of_many(notice: Notice, reader: Reader) -> list[Fact]:
     subjects, facts = notice.subjects, []
     messages = {one_line(subject.message) for subject in subjects if subject.message}
     classes = {subject.error_class for subject in subjects if subject.error_class}
-    if messages and notice.kind not in _GOOD:
+    if messages and notice.kind not in ALL_CLEARS:
         cause = f" (class: {classes.pop()})" if len(classes) == 1 else ""
         first = next(one_line(subject.message) for subject in subjects if subject.message)
         facts.append(Fact("What happened", f"{first}{cause}" if len(messages) == 1 else f"First: {first}{cause}"))
     since = [subject.failing_since for subject in subjects if subject.failing_since is not None]
-    if since and notice.kind in _GOOD:
+    if since and notice.kind in ALL_CLEARS:
         lasted = duration(notice.time - min(since))
-        facts.append(Fact("Had been failing", f"since {clock_time(min(since), reader.zone)}, for {lasted}"))
+        what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
+        facts.append(Fact(what, f"since {clock_time(min(since), reader.zone)}, for {lasted}"))
     elif since:
         facts.append(Fact("Failing since", when(min(since), reader)))
-    if sum(subject.consecutive for subject in subjects) and notice.kind in _GOOD:
+    if sum(subject.consecutive for subject in subjects) and notice.kind in ALL_CLEARS:
         facts.append(Fact("Failed runs", str(sum(subject.consecutive for subject in subjects))))
     lags = [subject.worst_lag for subject in subjects if subject.worst_lag is not None]
-    if lags and notice.kind in _GOOD:
+    if lags and notice.kind in ALL_CLEARS:
         facts.append(Fact("Oldest a replica was", duration(max(lags))))
     advice = {one_line(subject.advice) for subject in subjects if subject.advice}
-    if len(advice) == 1 and notice.kind not in _GOOD:
+    if len(advice) == 1 and notice.kind not in ALL_CLEARS:
         facts.append(Fact("What to do", advice.pop()))
     return facts
 
 
 def _heading(notice: Notice) -> str:
-    if notice.kind in _GOOD:
+    if notice.kind in ALL_CLEARS:
         return "Well again:"
     sources = {one_line(subject.source) for subject in notice.subjects}
     return f"If {sources.pop() if len(sources) == 1 else 'its node'} died now, these would fall back to:"
 
 
 def _row(notice: Notice, subject: Subject, reader: Reader) -> Row:
-    broken = is_broken(subject, reader.now) and notice.kind not in _GOOD
+    broken = subject.is_broken(reader.now) and notice.kind not in ALL_CLEARS
     who = f"{subject.guest} {one_line(subject.guest_name)}".rstrip()
     route = f"job {subject.job} to {one_line(subject.target)}"
     if not subject.target:
         return Row(who, "the job is not there any more", f"job {subject.job}")
     if subject.last_sync is None:
-        return Row(who, "nothing, there is no replica yet", route, bad=notice.kind not in _GOOD)
+        return Row(who, f"nothing, {_no_replica(subject)}", route, bad=notice.kind not in ALL_CLEARS)
     promised = f"promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
     text = "; ".join(filter(None, (promised, "the promise is broken" if broken else "")))
     return Row(who, when(subject.last_sync, reader), ", ".join(filter(None, (route, text))), bad=broken)
@@ -199,14 +221,17 @@ def lost_now(subject: Subject, reader: Reader) -> Fact:
     """What a dead source would cost at this moment."""
     label, who = f"If {one_line(subject.source)} died now", _guest(subject)
     if subject.last_sync is None:
-        return Fact(
-            label, f"{who} would be lost; there is no replica on {one_line(subject.target) or GONE} yet", bad=True
-        )
+        return Fact(label, f"{who} would be lost; {_no_replica(subject, one_line(subject.target) or GONE)}", bad=True)
     age = max(0.0, reader.now - subject.last_sync)
     promised = f"; promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
-    broken = is_broken(subject, reader.now)
+    broken = subject.is_broken(reader.now)
     text = f"{who} would fall back to {clock_time(subject.last_sync, reader.zone)} ({distance(-age)}{promised})."
     return Fact(label, f"{text} The promise is broken." if broken else text, bad=broken)
+
+
+def _no_replica(subject: Subject, target: str = "") -> str:
+    where = f" on {target}" if target else ""
+    return f"there is no replica{where} {'any more' if subject.lost else 'yet'}"
 
 
 def when(moment: float, reader: Reader) -> str:

@@ -6,7 +6,7 @@ from alerts.messages import clock_time, distance, duration, one_line
 from alerts.notice import Digest, DigestLine, Notice
 from alerts.words.letter import MOST_DIGEST_ROWS, MOST_ROWS, Fact, Letter, Reader, Row, Tone
 from alerts.words.links import links
-from alerts.words.titles import is_broken, not_well, title_of
+from alerts.words.titles import NOT_WELL, is_line_broken, not_well, title_of
 from replicator.sizes import size
 
 
@@ -51,10 +51,9 @@ def _facts(digest: Digest, reader: Reader) -> tuple[Fact, ...]:
 
 def _row(line: DigestLine, digest: Digest, reader: Reader) -> Row:
     subject = line.subject
-    broken = line.condition not in {"disabled", "removing"} and is_broken(subject, digest.end)
     state = "" if line.condition == "ok" else f"{line.condition}, "
     if subject.last_sync is None:
-        what = f"{state}never replicated"
+        what = f"{state}{'the replica is lost' if subject.lost else 'never replicated'}"
     else:
         promised = f", promised {duration(subject.rpo)}" if subject.rpo is not None else ""
         what = f"{state}{duration(max(0.0, digest.end - subject.last_sync))} old{promised}"
@@ -67,7 +66,7 @@ def _row(line: DigestLine, digest: Digest, reader: Reader) -> Row:
         details.append(f"longest {duration(line.slowest)}")
     if line.oldest_restore_point is not None:
         details.append(f"history {distance(line.oldest_restore_point - digest.end).removesuffix(' ago')}")
-    return Row(_who(line), what, " · ".join(details), bad=broken or line.condition == "error")
+    return Row(_who(line), what, " · ".join(details), bad=line.condition in NOT_WELL or is_line_broken(line, digest))
 
 
 def _who(line: DigestLine) -> str:

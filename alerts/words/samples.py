@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Severity, Subject
+from alerts.routes import ALL_CLEARS
 from replicator.jobs import JobId
 
 _NAMES = ("web", "mail", "db", "files", "build", "chat", "wiki", "git", "dns", "vpn", "media", "shop")
@@ -17,7 +18,7 @@ _ABOUT = {
     NoticeKind.TARGET_UNREACHABLE: ("beta", ""),
     NoticeKind.TARGET_BACK: ("beta", ""),
 }
-_CLOSING = (NoticeKind.RECOVERED, NoticeKind.RPO_KEPT, NoticeKind.TARGET_BACK, NoticeKind.SETTINGS_ACCEPTED)
+_VANISHED = "Job 100-0, on beta: tank/vm-100-disk-1"
 
 
 def sample_subject(guest: int = 100, *, now: float) -> Subject:
@@ -47,12 +48,12 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
     notice = Notice(
         key=f"sample-{kind}-{jobs}",
         kind=kind,
-        severity=Severity.INFO if kind in _CLOSING else Severity.WARNING,
+        severity=_severity(kind),
         time=now,
         node="alpha",
         thread="sample",
-        opens=kind not in _CLOSING,
-        closes=kind in _CLOSING,
+        opens=kind not in ALL_CLEARS,
+        closes=kind in ALL_CLEARS,
     )
     about, text = _ABOUT.get(kind, ("", ""))
     if about and kind not in _OF_NODES:
@@ -61,8 +62,23 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
         return replace(notice, severity=Severity.INFO, digest=sample_digest(max(jobs, 1), now=now))
     if kind is NoticeKind.ALERTMANAGER:
         return replace(notice, foreign=Foreign("Firing: DiskFull", "/srv is full.", (("alertname", "DiskFull"),)))
+    if kind is NoticeKind.VOLUMES_VANISHED:
+        return replace(notice, text=_VANISHED, subjects=tuple(map(_well, subjects)))
+    if kind is NoticeKind.REPLICA_LOST:
+        return replace(notice, subjects=tuple(replace(_well(each), last_sync=None, lost=True) for each in subjects))
     removing = kind is NoticeKind.REMOVAL_STUCK
     return replace(notice, about=about, subjects=tuple(replace(subject, removing=removing) for subject in subjects))
+
+
+def _severity(kind: NoticeKind) -> Severity:
+    if kind in ALL_CLEARS:
+        return Severity.INFO
+    return Severity.CRITICAL if kind is NoticeKind.REPLICA_LOST else Severity.WARNING
+
+
+def _well(subject: Subject) -> Subject:
+    """The job, as if no run of it had failed."""
+    return replace(subject, error_class="", message="", advice="", consecutive=0, failing_since=None)
 
 
 def sample_digest(jobs: int, *, now: float) -> Digest:

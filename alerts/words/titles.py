@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from alerts.messages import one_line, shortened
-from alerts.notice import Digest, Notice, NoticeKind, Subject
+from alerts.notice import Digest, DigestLine, Notice, NoticeKind, Subject
 
-NOT_WELL = frozenset({"error", "pending"})
+NOT_WELL = frozenset({"error", "late"})
 """Conditions of a job that a digest counts as not well; a job whose promise is broken counts too."""
-
+_PROMISES_NOTHING = frozenset({"disabled", "removing"})
 
 _DIGITS_SHOWN = 14
 """Digits of guests' numbers in a title; more would push the rest out of sight."""
@@ -51,16 +51,12 @@ def deed(subjects: Sequence[Subject]) -> str:
 
 def not_well(digest: Digest) -> list[Subject]:
     """The jobs of a digest that need somebody, in its order."""
-    return [
-        line.subject
-        for line in digest.lines
-        if line.condition in NOT_WELL or (line.condition == "ok" and is_broken(line.subject, digest.end))
-    ]
+    return [line.subject for line in digest.lines if line.condition in NOT_WELL or is_line_broken(line, digest)]
 
 
-def is_broken(subject: Subject, now: float) -> bool:
-    """Whether the promise of a job is broken; without a replica it is not known."""
-    return subject.last_sync is not None and subject.rpo is not None and now - subject.last_sync > subject.rpo
+def is_line_broken(line: DigestLine, digest: Digest) -> bool:
+    """Whether the promise of a digest's job is broken; one that is off, or on its way out, promises nothing."""
+    return line.condition not in _PROMISES_NOTHING and line.subject.is_broken(digest.end)
 
 
 def _title(notice: Notice) -> str:
@@ -95,6 +91,9 @@ def _of_jobs(notice: Notice) -> str:
         NoticeKind.RECOVERED: f"{what} is well again, to {to}",
         NoticeKind.RPO_BREACHED: f"promise broken, {'copy' if one else 'copies'} on {to} too old",
         NoticeKind.RPO_KEPT: f"promise kept again, on {to}",
+        NoticeKind.REPLICA_LOST: f"{'replica' if one else 'replicas'} lost, gone from {to}",
+        NoticeKind.REPLICA_BACK: f"copied in full again, to {to}",
+        NoticeKind.VOLUMES_VANISHED: f"volumes are gone, replicas stay on {to}",
         NoticeKind.REMOVAL_STUCK: f"removal is stuck{cause}, on {to}",
     }
     match notice.kind:

@@ -66,9 +66,16 @@ def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
         str(job["fail_count"]),
         "-" if job["lag"] is None else compact(job["lag"]),
         compact(job["rpo"]),
-        "yes" if job["rpo_kept"] else "NO",
+        _kept(job),
         _state(job),
     )
+
+
+def _kept(job: dict[str, Any]) -> str:
+    """Whether the promise is kept; a dash before the first copy, as long as there is time for it."""
+    if not job["rpo_kept"]:
+        return "NO"
+    return "-" if job["last_sync"] is None else "yes"
 
 
 def _state(job: dict[str, Any]) -> str:

@@ -38,7 +38,14 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """How a run writes down what it proved and found; durable when the call returns."""
+    """How a run writes down what it proved and found; durable when the call returns.
+
+    Attributes:
+        synced: what is proven to be on the target; an empty `Synced` says that the target holds no whole copy.
+        resume_pending: whether a half-received state waits there.
+        vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
+            names, also where there are none. To be called once by each run that has seen both sides.
+    """
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]

@@ -304,6 +304,25 @@ def left_on_target(action: Full | Incremental) -> Sides:
     return replace(sides, target=replace(sides.target, snapshots=tuple(kept)))
 
 
+def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> Sides:
+    """Return the volume with all that the target holds of it, also in what was kept aside of its replica.
+
+    A set that a rollback on the source made stale lies there; it is no less proven than before.
+    """
+    sides = action.sides
+    regrown = {step.aside for step in action.preparations if isinstance(step, Regrow)}
+    kept = [
+        each
+        for each in aside
+        if each.name in regrown or (each.origin is not None and each.origin.startswith(f"{sides.target_name}@"))
+    ]
+    if not kept:
+        return sides
+    there = sides.target or replace(kept[0], name=sides.target_name, snapshots=())
+    snapshots = (*there.snapshots, *(snapshot for each in kept for snapshot in each.snapshots))
+    return replace(sides, target=replace(there, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
+
+
 def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
     """The bookmarks that a job made."""
     return [mark for mark in bookmarks if mark.job == job]

@@ -44,6 +44,7 @@ from replicator.replication.plan import (
     Sides,
     Tell,
     choose_base,
+    held_on_target,
     left_on_target,
     make_plan,
     put_aside,
@@ -247,7 +248,7 @@ class Run:
             found = self._pair(here, there)
         await self._memory.resume_pending(False)
         plan = await self._judge(found)
-        await self._claim(plan)
+        await self._claim(plan, found.aside)
         await self._forget_unproven(plan)
         return found, there
 
@@ -265,9 +266,9 @@ class Run:
     async def _marks_late(self) -> bool:
         return not (await self._target.features()).receive_properties
 
-    async def _claim(self, plan: Plan) -> None:
-        """Claim no more than what the target holds now, and will still hold when it was made ready."""
-        volumes = [left_on_target(action) for action in plan.actions]
+    async def _claim(self, plan: Plan, aside: Sequence[Dataset]) -> None:
+        """Claim no more than what the target holds; what it keeps aside when it is made ready counts."""
+        volumes = [held_on_target(action, aside) for action in plan.actions]
         held = newest_whole_set(self._job.id, volumes, self._synced.sets)
         claim = settled_claim(self._synced, held, self._clock())
         if claim != self._synced:
@@ -307,7 +308,7 @@ class Run:
         except ZsrError:
             await self._take_back(taken)
             raise
-        await self._claim(plan)
+        await self._claim(plan, found.aside)
         await self._transfer_all(plan.actions, taken.name)
         done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
         synced = proven_set(self._synced, min(float(taken.set_time), taken.at), taken.set_time, done)

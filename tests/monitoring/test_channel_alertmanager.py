@@ -181,6 +181,30 @@ async def test_the_alert_of_a_promise_that_is_kept_again_ends_though_no_notice_s
     assert await alerts(manager) == []
 
 
+async def test_a_lost_replica_is_a_critical_alert_of_its_own_until_its_all_clear(
+    manager: Alertmanager, clock: Clock
+) -> None:
+    notices = channel(manager.url, clock)
+    await notices.send(incident(clock, NoticeKind.REPLICA_LOST))
+    await notices.renew_once(statuses.status(statuses.lost()))
+    (alert,) = await alerts(manager)
+    assert (alert["labels"]["alertname"], alert["labels"]["severity"]) == ("ZsrReplicaLost", "critical")
+    await notices.send(incident(clock, NoticeKind.REPLICA_BACK))
+    assert await alerts(manager) == []
+
+
+async def test_the_alert_of_vanished_volumes_ends_when_no_replica_of_one_is_kept_any_more(
+    manager: Alertmanager, clock: Clock
+) -> None:
+    notices, job = channel(manager.url, clock), statuses.healthy()
+    await notices.send(incident(clock, NoticeKind.VOLUMES_VANISHED))
+    kept = replace(job, state=replace(job.state, vanished=("tank/vm-100-disk-1",)))
+    await notices.renew_once(statuses.status(kept))
+    assert [alert["labels"]["alertname"] for alert in await alerts(manager)] == ["ZsrVolumesVanished"]
+    await notices.renew_once(statuses.status(job))
+    assert await alerts(manager) == []
+
+
 async def test_a_target_that_takes_messages_again_ends_its_alert(manager: Alertmanager, clock: Clock) -> None:
     notices = channel(manager.url, clock)
     await notices.send(incident(clock, NoticeKind.UNDELIVERED))

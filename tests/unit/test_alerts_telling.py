@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 
+from alerts.notice import Severity
 from alerts.noticing import Sender, telling_notice
 from alerts.policy import Incident, Memory, Telling
 from alerts.words.compose import compose
-from alerts.words.letter import Letter, Reader
+from alerts.words.letter import Letter, Reader, Tone
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import JobId, Removal
@@ -53,12 +54,22 @@ def test_a_failing_removal_is_called_a_removal() -> None:
 
 
 def test_the_guest_whose_promise_breaks_first_is_listed_first_and_one_without_a_replica_before_it() -> None:
-    bare = replace(statuses.healthy("102-0"), state=replace(statuses.healthy("102-0").state, last_sync=None))
+    bare = statuses.failing("102-0", ever_synced=False)
     jobs = (statuses.healthy("100-0"), statuses.failing("101-0"), bare)
     rows = told(failure(100), failure(101), failure(102), jobs=jobs).rows
     assert [row.who.split()[0] for row in rows] == ["102", "101", "100"]
     assert "no replica yet" in rows[0].what
     assert "the promise is broken" in rows[1].detail
+
+
+def test_a_failure_of_a_job_whose_replica_is_lost_is_critical_and_says_that_there_is_none_any_more() -> None:
+    lost = statuses.lost()
+    letter = told(failure(), jobs=(lost,))
+    assert letter.tone is Tone.BAD
+    assert "guest 100 guest-100 would be lost; there is no replica on beta any more" in [f.text for f in letter.facts]
+    telling = Telling(((5, failure()),), {"100-0": None})
+    notice = telling_notice(telling, statuses.status(lost), Memory(), Sender("alpha", "mail"))
+    assert notice.severity is Severity.CRITICAL
 
 
 def test_the_jobs_that_have_not_failed_yet_are_counted_where_the_node_is_at_fault() -> None:

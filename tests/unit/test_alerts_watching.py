@@ -16,7 +16,7 @@ from alerts.watching import AGAIN, GATHER, Alarm, watch
 from replicator.plugins import ConfigStatus, JobStatus
 from tests import statuses
 
-NOW = statuses.NOW
+NOW, DAY = statuses.NOW, statuses.DAY
 
 
 @dataclass
@@ -103,8 +103,7 @@ class TestAPromise:
         assert watcher.look(NOW + GATHER, late()) == [NoticeKind.RPO_BREACHED]
 
     def test_is_not_given_by_a_job_that_is_off_or_is_sent_for_the_first_time(self) -> None:
-        first = replace(statuses.syncing(), rpo=60.0)
-        first = replace(first, state=replace(first.state, last_sync=None))
+        first = statuses.first_copy(age=DAY)
         watcher = Watcher()
         for now in (NOW, NOW + GATHER):
             assert watcher.look(now, first, statuses.disabled("101-0"), statuses.removing("102-0")) == []
@@ -113,6 +112,11 @@ class TestAPromise:
         watcher = Watcher(match=Match(guest=frozenset({101})))
         watcher.look(NOW, late())
         assert watcher.look(NOW + GATHER, late()) == []
+
+    def test_is_broken_by_a_lost_replica_whatever_is_being_sent(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, statuses.lost())
+        assert watcher.look(NOW + GATHER, statuses.lost()) == [NoticeKind.RPO_BREACHED]
 
 
 class TestASilentNode:

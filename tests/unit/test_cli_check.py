@@ -17,7 +17,7 @@ from replicator.health import Level, job_health
 from replicator.jobs import JobId, Synced
 from replicator.picture import job_json, status_json
 from replicator.plugins import ConfigStatus, JobStatus
-from tests.statuses import DAY, NOW, disabled, failing, healthy, never_ran, removing, status, syncing
+from tests.statuses import DAY, NOW, disabled, failing, first_copy, healthy, lost, never_ran, removing, status, syncing
 from tests.unit.commandline import Said, Zsr
 from tests.unit.fakedaemon import FakeDaemon
 
@@ -50,7 +50,13 @@ def aged(job_id: str, lag: float) -> JobStatus:
 
 
 def without_a_copy(job: JobStatus) -> JobStatus:
-    return replace(job, state=replace(job.state, last_sync=None))
+    return replace(job, state=replace(job.state, last_sync=None, runs_succeeded=0))
+
+
+def keeping(*datasets: str) -> JobStatus:
+    """A job that is well, with replicas on its target whose volumes are gone."""
+    job = healthy()
+    return replace(job, state=replace(job.state, vanished=datasets))
 
 
 def headline(said: Said) -> str:
@@ -84,6 +90,8 @@ class TestTheVerdict:
             ([healthy(), aged("101-0", 1500.0), aged("102-0", 9000.0)], CRITICAL),
             ([without_a_copy(healthy())], CRITICAL),
             ([failing(ever_synced=False)], CRITICAL),
+            ([first_copy(age=600)], OK),
+            ([lost()], CRITICAL),
         ],
     )
     def test_is_that_of_the_worst_promise(
@@ -103,6 +111,40 @@ class TestTheVerdict:
 
         assert said.exit == WARNING
         assert "the first one is being sent" in headline(said)
+
+    def test_a_replica_that_is_lost_is_critical_whatever_is_being_sent(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+        young = lost()
+        young = replace(young, state=replace(young.state, created=NOW - 60))
+        daemon.answers["status"] = status_json(status(young))
+
+        said = zsr("check", "--rpo")
+
+        assert said.exit == CRITICAL
+        assert headline(said) == (
+            "ZSR CRITICAL - job 100-0 (guest-100) to beta: the replica is lost; there was a copy, "
+            "and the target holds none now"
+        )
+
+    def test_a_replica_that_is_kept_although_its_volume_is_gone_is_a_warning(
+        self, zsr: Zsr, daemon: FakeDaemon
+    ) -> None:
+        daemon.answers["status"] = status_json(status(keeping("tank/vm-100-disk-1")))
+
+        said = zsr("check")
+
+        assert said.exit == WARNING
+        assert headline(said) == (
+            "ZSR WARNING - job 100-0 (guest-100) to beta: 1 replica is kept whose volume is gone from alpha: "
+            "tank/vm-100-disk-1; destroy it by hand, or with the job: zsr delete 100-0"
+        )
+        assert zsr("check", "--rpo").exit == OK
+
+    def test_what_is_kept_for_a_job_that_is_switched_off_is_not_told(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+        off = disabled()
+        off = replace(off, state=replace(off.state, vanished=("tank/vm-100-disk-1",)))
+        daemon.answers["status"] = status_json(status(off))
+
+        assert zsr("check").exit == OK
 
     @pytest.mark.parametrize(("count", "expected"), [(1, OK), (2, OK), (3, WARNING)])
     def test_failures_count_from_the_third_in_a_row(
@@ -256,7 +298,7 @@ class TestWithoutADaemon:
         now = time.time()
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), now - DAY)
-            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)))
+            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
 
         said = zsr("check")
 
@@ -267,14 +309,14 @@ class TestWithoutADaemon:
     def test_a_promise_that_still_stands_is_a_warning(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), time.time())
-            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())))
+            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
 
         assert zsr("check", "--rpo").exit == WARNING
 
     def test_a_broken_promise_is_critical(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
             state.ensure_job(JobId(100, 0), NOW - 20 * 365 * DAY)
-            state.set_synced(JobId(100, 0), Synced(1.0, 1))
+            state.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
 
         said = zsr("check", "--rpo")
 

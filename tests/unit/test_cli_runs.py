@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from replicator.events import RunFailed, RunSucceeded
 from replicator.jobs import JobId, Outcome
 from replicator.picture import status_json
 from replicator.processes import this_process
-from tests.statuses import NOW, failing, healthy, never_ran, status, syncing
+from tests.statuses import DAY, NOW, failing, first_copy, healthy, lost, never_ran, status, syncing
 from tests.unit.commandline import Zsr
 from tests.unit.fakedaemon import FakeDaemon
 
@@ -66,7 +67,7 @@ class TestStatusWithoutADaemon:
         assert failed[:4] == ["100-0", "Yes", "beta", "2027-01-15_08:00:00"]
         assert failed[5:7] == ["2.0", "2"]
         assert " ".join(failed[10:]) == "network: Node beta does not answer."
-        assert fresh == ["101-0", "Yes", "beta", "-", "pending", "-", "0", "-", "30m", "yes", "PENDING"]
+        assert fresh == ["101-0", "Yes", "beta", "-", "pending", "-", "0", "-", "30m", "-", "PENDING"]
 
     def test_shows_the_jobs_of_this_nodes_guests_only(self, zsr: Zsr) -> None:
         assert [row[0] for row in zsr.well("status").rows[1:]] == ["100-0", "101-0"]
@@ -99,6 +100,22 @@ class TestStatusThroughTheDaemon:
         assert rows[0][-3:] == ["SYNCING", "25", "%"]
         assert rows[1][8:11] == ["30m", "NO", "network:"]
         assert rows[2][4] == "pending"
+
+    def test_a_promise_is_kept_only_with_a_copy_and_broken_without_one_in_the_end(
+        self, zsr: Zsr, daemon: FakeDaemon
+    ) -> None:
+        now = time.time()
+        jobs = (healthy(now=now), first_copy("101-0", now=now), first_copy("102-0", now=now, age=DAY), lost(now=now))
+        daemon.answers["status"] = status_json(status(*jobs, now=now))
+
+        assert [row[9] for row in zsr.well("status").rows[1:]] == ["yes", "-", "NO", "NO"]
+
+    def test_vanished_volumes_are_there_for_scripts(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+        job = healthy()
+        job = replace(job, state=replace(job.state, vanished=("tank/vm-100-disk-1",)))
+        daemon.answers["status"] = status_json(status(job))
+
+        assert zsr.well("status", "--format", "json").json[0]["vanished"] == ["tank/vm-100-disk-1"]
 
     def test_tells_times_in_the_nodes_zone(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(healthy(now=NOW), now=NOW))

@@ -96,15 +96,26 @@ def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
     assert sum(states.values()) == 1
 
 
-def test_a_job_has_exactly_40_series_at_most() -> None:
+def test_a_job_has_exactly_41_series_at_most() -> None:
     busiest = syncing("100-0")
     busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
-    assert len(of_job(scrape(status(busiest)), "100-0")) == 40
+    assert len(of_job(scrape(status(busiest)), "100-0")) == 41
+
+
+def test_vanished_volumes_are_counted_from_zero() -> None:
+    job = healthy("101-0")
+    keeping = replace(job, state=replace(job.state, vanished=("tank/one", "tank/two")))
+    found = scrape(status(healthy("100-0"), keeping))
+    name = "zsr_job_volumes_vanished"
+    assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
+        "100-0": 0,
+        "101-0": 2,
+    }
 
 
 @pytest.mark.parametrize("job", every_state(), ids=lambda job: job.condition.value)
-def test_no_job_has_more_than_40_series(job: JobStatus) -> None:
-    assert len(of_job(scrape(status(job)), str(job.job.id))) <= 40
+def test_no_job_has_more_than_50_series(job: JobStatus) -> None:
+    assert len(of_job(scrape(status(job)), str(job.job.id))) <= 50
 
 
 def test_outcomes_and_all_classes_of_error_start_at_zero() -> None:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.page import MAX_ROWS, duration, render_page
-from tests.statuses import disabled, every_state, failing, healthy, many, never_ran, status, syncing
+from tests.statuses import NOW, disabled, every_state, failing, healthy, lost, many, never_ran, status, syncing
 
 VOID = {"meta", "link", "br"}
 HOSTILE = "<script>alert('x')</script>&\"'"
@@ -102,6 +102,12 @@ def test_a_new_job_has_never_synced_and_broken_nothing() -> None:
     assert "never" in text
     assert "broken" not in text
     assert "due" in text
+
+
+def test_a_replica_that_is_lost_is_called_so_and_breaks_the_promise_at_once() -> None:
+    job = lost()
+    young = replace(job, state=replace(job.state, created=NOW - 60))
+    assert "lost, promise broken" in outline(render_page(status(young))).text
 
 
 def test_a_job_that_never_synced_breaks_its_promise_in_the_end() -> None:

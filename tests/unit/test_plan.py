@@ -27,6 +27,7 @@ from replicator.replication.plan import (
     Sides,
     Tell,
     choose_base,
+    held_on_target,
     left_on_target,
     make_plan,
 )
@@ -293,6 +294,21 @@ def test_what_preparations_take_away_is_not_on_the_target_any_more() -> None:
     left = left_on_target(action).target
     assert left is not None
     assert left.snapshots == (snap(1),)
+
+
+def test_a_set_that_is_kept_aside_is_still_held_on_the_target() -> None:
+    """So a rollback on the source does not look like a lost replica."""
+    proven = replace(WAY, known=KnownSets(1003, (), (1003,)))
+    before = sides(dataset(snap(1)), dataset(snap(1), snap(3), job="100-1"))
+    action = plan_volume(proven, before)
+    assert isinstance(action, Incremental)
+    assert held_on_target(action, ()) == before
+    kept = dataset(snap(3), name=KEPT.name, job="100-1", origin="pool/vm-100-disk-0@x")
+    again = plan_volume(proven, sides(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
+    assert isinstance(again, Incremental)
+    held = held_on_target(again, [kept]).target
+    assert held is not None
+    assert [s.guid for s in held.snapshots] == [1, 3]
 
 
 guids = st.sets(st.integers(1, 40), max_size=12)

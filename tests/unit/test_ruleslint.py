@@ -25,6 +25,10 @@ def test_a_good_rule_has_no_remark() -> None:
     assert checks() == []
 
 
+def test_a_counter_may_be_asked_whether_it_ever_counted() -> None:
+    assert checks(expr="zsr_job_runs_total > 0") == []
+
+
 @pytest.mark.parametrize(
     ("expression", "check"),
     [

@@ -19,11 +19,12 @@ import pytest
 from replicator.errors import ErrorClass, NoSpaceError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.history import histories
-from replicator.jobs import Failure, JobId, Outcome, Synced
+from replicator.jobs import Failure, JobId, KnownSets, Outcome, Synced
 from replicator.notes import READ_TO
 from replicator.plugins import JobHistory
 from replicator.processes import this_process
-from replicator.state import JOURNAL_KEPT, JOURNAL_MOST, Retention, State
+from replicator.pruning import JOURNAL_KEPT, JOURNAL_MOST, Retention
+from replicator.state import State
 from replicator.worker import close_interrupted
 
 NOW = 1_800_000_000.0
@@ -260,7 +261,7 @@ class TestCutOffRuns:
 
     def test_keep_the_last_sync_that_was_proven(self, state: State, dead: str) -> None:
         state.begin_run(JOB, NOW, owner=dead, missed=0)
-        state.set_synced(JOB, Synced(NOW + 3, int(NOW)))
+        state.set_synced(JOB, Synced(NOW + 3, int(NOW)), run=1, now=NOW + 4)
         close_interrupted(state, NOW + 60)
         assert state.jobs()[JOB].last_sync == NOW + 3
 
@@ -451,6 +452,8 @@ class TestTheFile:
             run = succeed(state, NOW)
         with closing(sqlite3.connect(path)) as older:
             older.execute("ALTER TABLE job_state DROP COLUMN last_set")
+            older.execute("ALTER TABLE job_state DROP COLUMN vanished")
+            older.execute("ALTER TABLE job_state DROP COLUMN sets")
             older.execute("PRAGMA user_version = 1")
 
         for _ in range(2):  # the second time there is nothing to bring over
@@ -459,11 +462,47 @@ class TestTheFile:
                 assert (found.last_sync, found.last_set, found.runs_succeeded) == (NOW + 1, None, 1)
                 assert state.moved_aside is None
         with closing(State.open(path)) as state:
-            state.set_synced(JOB, Synced(NOW + 9, int(NOW)))
+            state.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
             assert state.jobs()[JOB].last_set == NOW
             assert state.begin_run(JOB, NOW, owner="somebody", missed=0) > run
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 2
+            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+
+    def test_of_format_2_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
+        """Format 3 remembers vanished volumes too; which those are, the next look tells."""
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+            state.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("ALTER TABLE job_state DROP COLUMN vanished")
+            older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            older.execute("PRAGMA user_version = 2")
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                found = state.jobs()[JOB]
+                assert (found.last_sync, found.last_set, found.vanished) == (NOW + 9, NOW, ())
+                assert state.moved_aside is None
+        with closing(State.open(path)) as state:
+            state.set_vanished(JOB, ["tank/vm-100-disk-1"], run=run, now=NOW + 11)
+            assert state.jobs()[JOB].vanished == ("tank/vm-100-disk-1",)
+        with closing(sqlite3.connect(path)) as now:
+            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+
+    def test_of_format_3_knows_of_its_sets_only_that_the_last_one_was_taken_here_and_proven(self, path: Path) -> None:
+        """Format 4 remembers more; what is not remembered destroys nothing."""
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+            state.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            older.execute("PRAGMA user_version = 3")
+
+        with closing(State.open(path)) as state:
+            assert state.jobs()[JOB].sets == KnownSets(int(NOW), (), (int(NOW),))
+            known = KnownSets(int(NOW), ("tank:a",), (int(NOW), int(NOW) + 5))
+            state.set_synced(JOB, Synced(NOW + 9, int(NOW), known), run=run, now=NOW + 10)
+            assert state.jobs()[JOB].sets == known
 
     def test_that_cannot_be_made_is_told_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
@@ -522,7 +561,8 @@ import sys
 from pathlib import Path
 from replicator.events import RunSucceeded
 from replicator.jobs import JobId
-from replicator.state import Retention, State
+from replicator.pruning import Retention
+from replicator.state import State
 state = State.open(Path(sys.argv[1]))
 print("ready", flush=True)
 job, at = JobId(100, 0), 1_800_000_000.0

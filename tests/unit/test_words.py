@@ -84,6 +84,41 @@ def test_the_all_clear_tells_how_long_how_often_and_how_bad() -> None:
     ]
 
 
+def test_a_lost_replica_says_what_was_there_what_is_at_stake_and_what_happens_now() -> None:
+    assert text(sample(NoticeKind.REPLICA_LOST, now=NOW)).splitlines() == [
+        "Job 100-0: replication of guest 100 web from alpha to beta found nothing whole on the target any more: the "
+        "replica is gone.",
+        "",
+        "What was there: a copy that was 40 minutes old",
+        "If alpha died now: guest 100 web would be lost; there is no replica on beta any more",
+        "Next try: 2027-01-15 08:05:00 (in 5 minutes)",
+        "Log of the run: zsr log 100-0 --run 673",
+        "",
+        "zsr sends everything anew by itself. Find out on the target what removed the replica (zpool history), before "
+        "the next one goes the same way.",
+        "",
+        "Sent by zsr on alpha; times are in UTC.",
+    ]
+
+
+def test_vanished_volumes_are_told_with_their_replicas_and_with_who_may_destroy_them() -> None:
+    told = text(sample(NoticeKind.VOLUMES_VANISHED, now=NOW))
+    assert "Job 100-0, on beta: tank/vm-100-disk-1" in told.splitlines()
+    assert "zsr destroys none of these replicas." in told
+    assert "zsr delete JOB" in told
+
+
+def test_the_all_clear_of_a_lost_replica_says_how_long_there_was_none() -> None:
+    told = text(sample(NoticeKind.REPLICA_BACK, now=NOW))
+    assert "Had been without a copy: since 2027-01-15 07:28:00, for 32 minutes" in told
+    assert "There is nothing to do." in told
+
+
+def test_a_list_of_lost_replicas_says_of_each_that_there_is_none_any_more() -> None:
+    told = text(sample(NoticeKind.REPLICA_LOST, jobs=3, now=NOW))
+    assert "- 101 mail: nothing, there is no replica any more [job 101-0 to beta]" in told.splitlines()
+
+
 def test_200_jobs_are_a_list_that_ends() -> None:
     told = text(sample(NoticeKind.TARGET_UNREACHABLE, jobs=200, now=NOW))
     assert told.count("\n- ") == 21
@@ -100,6 +135,10 @@ def test_200_jobs_are_a_list_that_ends() -> None:
         (NoticeKind.STILL_FAILING, 1, "Guest 100 web: replication still fails (network), to beta"),
         (NoticeKind.RECOVERED, 1, "Guest 100 web: replication is well again, to beta"),
         (NoticeKind.RPO_BREACHED, 1, "Guest 100 web: promise broken, copy on beta too old"),
+        (NoticeKind.REPLICA_LOST, 1, "Guest 100 web: replica lost, gone from beta"),
+        (NoticeKind.REPLICA_LOST, 2, "Guests 100 and 101: replicas lost, gone from beta"),
+        (NoticeKind.REPLICA_BACK, 1, "Guest 100 web: copied in full again, to beta"),
+        (NoticeKind.VOLUMES_VANISHED, 1, "Guest 100 web: volumes are gone, replicas stay on beta"),
         (NoticeKind.REMOVAL_STUCK, 1, "Guest 100 web: removal is stuck (network), on beta"),
         (NoticeKind.TARGET_UNREACHABLE, 200, "Node beta is unreachable: guests 100, 101 and 198 more"),
         (NoticeKind.TARGET_BACK, 0, "Node beta is back, seen from alpha"),
