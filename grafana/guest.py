@@ -129,6 +129,22 @@ def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
+def _vanished(number: int, place: shared.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Replicas of vanished volumes",
+            "Replicas that each job keeps on its target although their volumes are gone from the source. Good: 0; zsr "
+            "destroys none of them, so somebody has to decide.",
+            *place,
+            unit="none",
+            runbook="ZsrVolumesVanished",
+        ),
+        Query(per_job(f"zsr_job_volumes_vanished{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
 def _sent(number: int, place: shared.Place) -> timeseries.Panel:
     return graph(
         Panel(
@@ -176,9 +192,10 @@ def _rows() -> list[Row]:
             [
                 _against_promise(20, (0, 23, 12, 9)),
                 shared.held_over_time(21, (12, 23, 12, 9)),
-                _unreplicated(22, (0, 32, 8, 8)),
-                shared.aside(23, (8, 32, 8, 8)),
-                _snapshots(24, (16, 32, 8, 8)),
+                _unreplicated(22, (0, 32, 6, 8)),
+                shared.aside(23, (6, 32, 6, 8)),
+                _snapshots(24, (12, 32, 6, 8)),
+                _vanished(25, (18, 32, 6, 8)),
             ],
         ),
         Row(
