@@ -26,7 +26,7 @@ class TestFirstRun:
         bare.target.run(f"zfs create -V 8M tank/data/{B} && zfs snapshot tank/data/{B}@theirs")
         before = bare.everything(bare.target)
         bare.job()
-        assert bare.fails() == "no_common_base"
+        assert bare.fails() == "target_active"
         assert bare.everything(bare.target) == before
         assert bare.snapshots(bare.source, A) == []
         bare.target.run(f"zfs rename tank/data/{B} tank/theirs")
