@@ -102,7 +102,9 @@ def watch_losses(status: Status, alarms: Alarms, match: Match, sender: Sender) -
 
     The all-clear says too that the promise is kept again.
     """
-    now, known = status.time, dict(alarms)
+    now = status.time
+    # A clock that was set back must not keep a loss from being reported.
+    known = {name: replace(alarm, since=min(alarm.since, now)) for name, alarm in alarms.items()}
     jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
     notices = _of_jobs(_LOSS, jobs, known, now, sender)
     back = {subject.job for notice in notices if notice.kind is _LOSS.ends for subject in notice.subjects}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from replicator.cluster.store import Cluster, ClusterStore
 from replicator.config import Settings
@@ -15,6 +17,19 @@ from replicator.planning import plan_jobs
 from replicator.schedule import due
 from replicator.state import State
 from replicator.worker import ActiveRun, Worker, close_interrupted
+
+
+async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
+    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them and wait for what must not be left undone.
+
+    Raises:
+        CancelledError: they were stopped.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
 
 
 async def run_jobs(

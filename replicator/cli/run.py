@@ -48,10 +48,13 @@ def run(job_id: str | None, verbose: bool) -> None:
 
 
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
-    from replicator.foreground import run_jobs  # noqa: PLC0415 - quick start when the daemon does it
+    from replicator.foreground import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
 
     with closing(state(node)) as memory:
-        return asyncio.run(run_jobs(node, store(node), memory, wanted, say))
+        try:
+            return asyncio.run(run_until_stopped(run_jobs(node, store(node), memory, wanted, say)))
+        except asyncio.CancelledError:
+            raise CancelledRunError("The run was stopped by a signal.", advice="") from None
 
 
 def _print(line: str) -> None:

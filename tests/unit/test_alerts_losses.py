@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alerts.losses import LISTED, note_losses, vanished_notice
@@ -146,6 +146,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
+@example([(0.0, [(100, True)]), (0.0, [(101, True)]), (-2703.0, [])])
 def test_every_lost_replica_that_was_told_ends_in_exactly_one_all_clear_whatever_the_clock_does(
     steps: list[tuple[float, list[tuple[int, bool]]]],
 ) -> None:
