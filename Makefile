@@ -19,7 +19,7 @@ export SEED CASE LANES PROM
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 BIN := .venv/bin
-CODE := replicator exporter alerts grafana demo tests bench
+CODE := replicator exporter alerts grafana demo tests bench tools
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,7 +63,7 @@ bench:
 dashboards:
 	@tools/setup dashboards
 	$(BIN)/python -m grafana
-	$(BIN)/python -m grafana.document docs/dashboards.md
+	$(BIN)/python -m tools.docs_tables docs/dashboards.md
 ifdef PROM
 	@mkdir -p $(or $(OUT),pictures)
 	for name in replication guest node; do for theme in dark light; do \

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from alerts.cli_log import explain, log, resend
-from replicator.cli.node import store
-from replicator.config import Settings, default_path, load_settings
+from replicator.cli.context import store
+from replicator.config.settings import Settings, default_path, load_settings
 from replicator.errors import ConfigError
-from replicator.jobs import JobId
+from replicator.models import JobId
 
 if TYPE_CHECKING:
     from alerts.targets import Target
-    from alerts.trial import Trial
+    from alerts.test_message import TrialResult
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -51,7 +51,7 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
     Exit status: 0 all delivered, 1 at least one not, 2 the settings or NAME are wrong.
     """
     from alerts.settings import read_settings  # noqa: PLC0415 - see the module's docstring
-    from alerts.trial import try_targets  # noqa: PLC0415 - see the module's docstring
+    from alerts.test_message import try_targets  # noqa: PLC0415 - see the module's docstring
 
     node = _settings(config or _config_of(ctx))
     settings, _ = read_settings(node.sections, os.environ)  # checked with all the other settings
@@ -111,7 +111,7 @@ def _wrong_use(*lines: str) -> click.ClickException:
     return _WrongUseError("\n".join(lines))
 
 
-def _report(trials: list[Trial], form: str) -> None:
+def _report(trials: list[TrialResult], form: str) -> None:
     if form == "json":
         click.echo(json.dumps([asdict(trial) for trial in trials], indent=2))
         return

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerts.archive import plain
-from alerts.notes import RESEND, Fate, Record, find_record, load_log, load_notes
+from alerts.delivery.codec import plain
+from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_notes
 from alerts.notice import Notice, NoticeKind, Severity, Subject
-from alerts.routes import ALL_CLEARS, held_until, reasons_against
-from alerts.words.titles import title_of
-from replicator.cli.node import config_option, memory_of, settings, store
+from alerts.render.titles import title_of
+from alerts.routing.routes import ALL_CLEARS, held_until, reasons_against
+from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
-from replicator.config import Settings
+from replicator.config.settings import Settings
 from replicator.errors import ConfigError
-from replicator.jobs import JobId
+from replicator.models import JobId
 
 if TYPE_CHECKING:
     from alerts.targets import Target
@@ -42,7 +42,7 @@ _SEVERE = {
 def log(failed: bool, form: str) -> None:
     """List the messages of this node, newest first, and what became of each."""
     node = settings()
-    with memory_of(node) as state:
+    with open_state(node) as state:
         records = load_log(state.memory(SECTION))
     wanted = [record for record in records if not failed or _has_failed(record)]
     if form == "json":
@@ -53,16 +53,18 @@ def log(failed: bool, form: str) -> None:
 
 
 def _has_failed(record: Record) -> bool:
-    return record.fate is Fate.UNDELIVERED or (record.fate is Fate.PENDING and record.entry.attempts > 0)
+    return record.fate is DeliveryStatus.UNDELIVERED or (
+        record.fate is DeliveryStatus.PENDING and record.entry.attempts > 0
+    )
 
 
 def _row(record: Record, node: Settings) -> tuple[str, ...]:
     entry, zone = record.entry, node.timezone
-    waits = record.fate is Fate.PENDING and entry.attempts == 0 and entry.not_before > time.time()
+    waits = record.fate is DeliveryStatus.PENDING and entry.attempts == 0 and entry.not_before > time.time()
     result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.fate)
     # An attempt that succeeded is the one after those that failed.
-    attempts = entry.attempts + (record.fate is Fate.DELIVERED)
-    why = "" if record.fate is Fate.DELIVERED else entry.reason
+    attempts = entry.attempts + (record.fate is DeliveryStatus.DELIVERED)
+    why = "" if record.fate is DeliveryStatus.DELIVERED else entry.reason
     return (
         record.name,
         local_time(entry.since, zone),
@@ -98,7 +100,7 @@ def resend(message: str) -> None:
     target, _, number = message.rpartition("-")
     if not target or not number.isdecimal():
         raise ConfigError(f"'{message}' is no message.", advice="Their IDs are in: zsr notify log.")
-    with memory_of(node) as state:
+    with open_state(node) as state:
         memory = state.memory(SECTION)
         notes = load_notes(memory, target)
         pending = notes is not None and any(entry.number == int(number) for entry in notes.outbox)

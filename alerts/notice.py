@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replicator.jobs import JobId
+from replicator.models import JobId
 
 
 class NoticeKind(StrEnum):

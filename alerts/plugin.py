@@ -11,41 +11,39 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from alerts.channel import SEND_LIMIT, Channel
 from alerts.channels.alertmanager import AlertmanagerChannel
-from alerts.channels.make import Office, make_channel
+from alerts.channels.apprise import known_scheme, make_service
+from alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel
+from alerts.channels.factory import ChannelContext, create_channel
+from alerts.channels.healthchecks import Pinger
 from alerts.channels.settings import PingSettings, ServiceSettings
-from alerts.delivery import GATHER, Delivery
-from alerts.desk import Desk, Sleep
-from alerts.notes import Counters, forget_absent_targets
-from alerts.offering import offer
-from alerts.pings import Pinger
-from alerts.receiver import Receiver, ReceiverSettings, receive
+from alerts.delivery.shared import DeliveryContext, Sleep, broadcast
+from alerts.delivery.store import Counters, forget_absent_targets
+from alerts.delivery.target_worker import GROUP_WAIT_SECONDS, TargetWorker
+from alerts.inbound.alertmanager_webhook import Receiver, ReceiverSettings, receive
 from alerts.redaction import guarded_logs, redact
-from alerts.sender import known_scheme, make_service
+from alerts.render import settings as words
+from alerts.render.renderer import Renderer, Scribe
+from alerts.render.template_check import template_problems
 from alerts.settings import SECTION, SECTIONS, AlertsSettings, placed, read_settings
 from alerts.targets import Target
-from alerts.words import settings as words
-from alerts.words.overrides import template_problems
-from alerts.words.render import Renderer
-from alerts.words.scribe import Scribe
-from replicator.jobs import JobId
-from replicator.notes import READ_TO
-from replicator.plugins import Core, Problem
-from replicator.zones import local_zone
+from replicator.api.plugin import READ_TO, Core
+from replicator.api.problem import Problem
+from replicator.common.timezones import local_zone
+from replicator.models import JobId
 
-RESTART_PAUSE = 60.0
+RESTART_DELAY_SECONDS = 60.0
 """Seconds until something is taken up again after an unexpected error."""
 
-Channels = Callable[[Target, Office], Channel | None]
+Channels = Callable[[Target, ChannelContext], Channel | None]
 Works = dict[str, Callable[[], Awaitable[None]]]
 """What is to go on until the end, by what the log calls it."""
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger("zsr.alerts")
 
 
-def _channel(target: Target, office: Office) -> Channel | None:
-    return make_channel(target.name, target.way, office)
+def _channel(target: Target, channel_context: ChannelContext) -> Channel | None:
+    return create_channel(target.name, target.way, channel_context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ class AlertsPlugin:
 
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.time
-    send_limit: float = SEND_LIMIT
-    gather: float = GATHER
+    send_limit: float = SEND_TIMEOUT_SECONDS
+    gather: float = GROUP_WAIT_SECONDS
     zone: tzinfo | None = None
     environ: Mapping[str, str] | None = None
     channels: Channels = _channel
@@ -85,21 +83,21 @@ class AlertsPlugin:
         """Deliver until cancelled. A target that became unusable since ``check`` is said in the log and left out."""
         settings, problems = self._read(sections)
         for problem in problems:
-            _LOG.error("Left out of the notifications: %s", problem)
+            _log.error("Left out of the notifications: %s", problem)
         active = [target for target in settings.targets if target.enabled]
         memory = core.memory(SECTION)
         forget_absent_targets(memory, [target.name for target in active])
         zone = self.zone or core.status().timezone or local_zone()
         counters = Counters(memory, [target.name for target in settings.targets])
-        desk = Desk(core, memory, counters, self.sleep, zone, self.gather)
+        context = DeliveryContext(core, memory, counters, self.sleep, zone, self.gather)
         with guarded_logs(settings.secrets) as guard:
-            office = Office(scribe_of(settings, self.clock, zone), guard, memory, self.send_limit)
+            channel_context = ChannelContext(scribe_of(settings, self.clock, zone), guard, memory, self.send_limit)
             works: Works = {}
             for target in active:
-                works |= self._works_of(target, desk, office)
+                works |= self._works_of(target, context, channel_context)
             if settings.receiver is not None:
-                works["receiver of Alertmanager's posts"] = self._receiving(settings.receiver, desk)
-            if not desk.deliveries:
+                works["receiver of Alertmanager's posts"] = self._receiving(settings.receiver, context)
+            if not context.deliveries:
                 memory.put(READ_TO, None)  # nobody reads the journal
             async with asyncio.TaskGroup() as group:
                 for name, work in works.items():
@@ -109,34 +107,34 @@ class AlertsPlugin:
     def _read(self, sections: Mapping[str, object]) -> tuple[AlertsSettings, list[Problem]]:
         return read_settings(sections, os.environ if self.environ is None else self.environ)
 
-    def _works_of(self, target: Target, desk: Desk, office: Office) -> Works:
+    def _works_of(self, target: Target, context: DeliveryContext, channel_context: ChannelContext) -> Works:
         """What has to be done for a target."""
         what = f"notification target '{target.name}'"
         if isinstance(target.way, PingSettings):
-            pinger = self._pinger(target, target.way, desk)
-            return {what: lambda: pinger.run(desk.core)}
-        channel = self.channels(target, office)
+            pinger = self._pinger(target, target.way, context)
+            return {what: lambda: pinger.run(context.core)}
+        channel = self.channels(target, channel_context)
         if channel is None:
-            _LOG.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
+            _log.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
             return {}
-        works: Works = {what: Delivery(target.name, channel, desk, target.route).run}
+        works: Works = {what: TargetWorker(target.name, channel, context, target.route).run}
         if isinstance(channel, AlertmanagerChannel):
-            works[f"alerts of {what}"] = lambda: channel.renew(desk.core.status, self.sleep)
+            works[f"alerts of {what}"] = lambda: channel.renew(context.core.status, self.sleep)
         return works
 
-    def _pinger(self, target: Target, way: PingSettings, desk: Desk) -> Pinger:
+    def _pinger(self, target: Target, way: PingSettings, context: DeliveryContext) -> Pinger:
         def counted(taken: bool) -> None:
-            desk.memory.put_all(desk.counters.add(target.name, "success" if taken else "failure"))
+            context.memory.put_all(context.counters.add(target.name, "success" if taken else "failure"))
 
         def wanted(job_id: JobId) -> bool:
-            job = desk.core.status().job(job_id)
+            job = context.core.status().job(job_id)
             return target.route.match.wants_job(job_id, "" if job is None else job.job.target)
 
         return Pinger(target.name, way.url, counted, wanted=wanted, sleep=self.sleep)
 
-    def _receiving(self, settings: ReceiverSettings, desk: Desk) -> Callable[[], Awaitable[None]]:
-        node = desk.core.status().node
-        receiver = Receiver(node, settings.token, lambda notice: offer(notice, desk), lambda: desk.now)
+    def _receiving(self, settings: ReceiverSettings, context: DeliveryContext) -> Callable[[], Awaitable[None]]:
+        node = context.core.status().node
+        receiver = Receiver(node, settings.token, lambda notice: broadcast(notice, context), lambda: context.now)
         return lambda: receive(settings, receiver)
 
     async def _keep_going(self, name: str, work: Callable[[], Awaitable[None]], secrets: frozenset[str]) -> None:
@@ -146,8 +144,8 @@ class AlertsPlugin:
             except Exception as error:  # noqa: BLE001 - a task's outermost frame
                 # A full disk or a bug must not end the only voice that the daemon has.
                 told = redact("".join(traceback.format_exception(error)), secrets)
-                _LOG.error("The %s stumbled; it goes on in %d s.\n%s", name, RESTART_PAUSE, told)
-            await self.sleep(RESTART_PAUSE)
+                _log.error("The %s stumbled; it goes on in %d s.\n%s", name, RESTART_DELAY_SECONDS, told)
+            await self.sleep(RESTART_DELAY_SECONDS)
 
 
 def scribe_of(settings: AlertsSettings, clock: Callable[[], float], zone: tzinfo) -> Scribe:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from alerts import receiver
-from alerts.channels.settings import secrets_of_way
-from alerts.receiver import ReceiverSettings, read_receiver
+from alerts.channels.settings import secrets_of_channel
+from alerts.inbound import alertmanager_webhook
+from alerts.inbound.alertmanager_webhook import ReceiverSettings, read_receiver
+from alerts.render import settings as words
+from alerts.render.settings import WordSettings, read_words
 from alerts.targets import Target, read_targets
-from alerts.words import settings as words
-from alerts.words.settings import WordSettings, read_words
-from replicator.plugins import Problem
+from replicator.api.problem import Problem
 
 SECTION = "notify"
-SECTIONS = (SECTION, words.SECTION, receiver.SECTION)
+SECTIONS = (SECTION, words.SECTION, alertmanager_webhook.SECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class AlertsSettings:
     def secrets(self) -> frozenset[str]:
         """All that must not be shown."""
         token = self.receiver.token.derived if self.receiver is not None else frozenset()
-        return token.union(*(secrets_of_way(target.way) for target in self.targets))
+        return token.union(*(secrets_of_channel(target.way) for target in self.targets))
 
 
 def read_settings(sections: Mapping[str, object], environ: Mapping[str, str]) -> tuple[AlertsSettings, list[Problem]]:
@@ -41,11 +41,11 @@ def read_settings(sections: Mapping[str, object], environ: Mapping[str, str]) ->
     """
     targets, wrong_targets = read_targets(sections.get(SECTION), environ)
     messages, wrong_words = read_words(sections.get(words.SECTION))
-    receiving, wrong_receiver = read_receiver(sections.get(receiver.SECTION), environ)
+    receiving, wrong_receiver = read_receiver(sections.get(alertmanager_webhook.SECTION), environ)
     problems = [
         *placed(SECTION, wrong_targets),
         *placed(words.SECTION, wrong_words),
-        *placed(receiver.SECTION, wrong_receiver),
+        *placed(alertmanager_webhook.SECTION, wrong_receiver),
     ]
     return AlertsSettings(targets, messages, receiving), problems
 

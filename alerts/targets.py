@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from alerts.channels.settings import CHANNEL_KEYS, WAYS, PingSettings, Way, read_way
-from alerts.routes import ROUTE_KEYS, Route, read_route
-from replicator.plugins import Problem
+from alerts.channels.settings import CHANNEL_KEYS, KIND_KEYS, ChannelConfig, PingSettings, read_channel
+from alerts.routing.routes import ROUTE_KEYS, Route, read_route
+from replicator.api.problem import Problem
 
 KEYS = ("name", "enabled", *CHANNEL_KEYS, *ROUTE_KEYS)
 LONGEST_NAME = 40
@@ -29,7 +29,7 @@ class Target:
     """
 
     name: str
-    way: Way
+    way: ChannelConfig
     enabled: bool = True
     key: str = "url"
     route: Route = field(default_factory=Route)
@@ -61,13 +61,13 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         route, wrong = read_route(f"{index}", table)
         found += wrong
-        way, wrong = read_way(table, environ)
+        way, wrong = read_channel(table, environ)
         found += [replace(problem, key=f"{index}.{problem.key}") for problem in wrong]
         if isinstance(way, PingSettings):
             found += _beside_ping(index, table)
         problems += found
         if way is not None and not found:
-            source = next(source for source in WAYS if source in table)
+            source = next(source for source in KIND_KEYS if source in table)
             targets.append(Target(table["name"], way, table.get("enabled", True), f"{index}.{source}", route))
     return tuple(targets), tuple(problems)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import peers, ways
-from bench.stage import Stage, booted, save
+from bench.env import BenchEnv, booted, save
 from bench.ways import Tree
 
 Way = Callable[[Tree, bool], str]
@@ -37,7 +37,7 @@ def tree_of(way: str, volumes: int) -> Tree:
     return Tree("tank/zsr" if way == "zsr" else f"tank/{way}{volumes}", 100 + volumes, volumes)
 
 
-def prepare(stage: Stage, chosen: Mapping[str, Way], sizes: list[int]) -> None:
+def prepare(stage: BenchEnv, chosen: Mapping[str, Way], sizes: list[int]) -> None:
     """Make the trees of all ways, and let each have been replicated once."""
     for way, line in chosen.items():
         for volumes in sizes:
@@ -52,7 +52,7 @@ def prepare(stage: Stage, chosen: Mapping[str, Way], sizes: list[int]) -> None:
     stage.daemon([100 + volumes for volumes in sizes])
 
 
-def _step(stage: Stage, way: str, volumes: int, *, changed: bool) -> str:
+def _step(stage: BenchEnv, way: str, volumes: int, *, changed: bool) -> str:
     """The line of a step, after what it is to find has been made."""
     tree = tree_of(way, volumes)
     if changed:
@@ -61,7 +61,11 @@ def _step(stage: Stage, way: str, volumes: int, *, changed: bool) -> str:
 
 
 def _measure(
-    stage: Stage, chosen: dict[str, Way], sizes: list[int], rounds: int, keep: Callable[[list[dict[str, object]]], Path]
+    stage: BenchEnv,
+    chosen: dict[str, Way],
+    sizes: list[int],
+    rounds: int,
+    keep: Callable[[list[dict[str, object]]], Path],
 ) -> None:
     """Rounds of all ways, one after the other, then one that is counted and one with a delay."""
     found: list[dict[str, object]] = []
@@ -85,14 +89,14 @@ def _measure(
                 keep(found)  # what was found stays found
 
 
-def _round_trips(stage: Stage, way: str, volumes: int, *, changed: bool, near: float) -> float:
+def _round_trips(stage: BenchEnv, way: str, volumes: int, *, changed: bool, near: float) -> float:
     line = _step(stage, way, volumes, changed=changed)
     with stage.delayed(DELAY):
         far = stage.timed(line)
     return round((far - near) / DELAY, 1)
 
 
-def _together(stage: Stage, guests: int) -> dict[str, object]:
+def _together(stage: BenchEnv, guests: int) -> dict[str, object]:
     """Guests of one volume each that are due at the same moment with nothing changed: zsr."""
     for guest in range(100, 100 + guests):
         stage.grow(Tree("tank/zsr", guest, 1))
@@ -114,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     with booted() as lab:
         if options.only != "together":
-            stage = Stage(lab)
+            stage = BenchEnv(lab)
             versions = peers.put(stage.source)
             chosen = {way: WAYS[way] for way in options.ways}
             prepare(stage, chosen, options.volumes)
@@ -124,7 +128,7 @@ def main() -> None:
 
             _measure(stage, chosen, options.volumes, options.rounds, keep)
         if options.only != "steps":
-            together = _together(Stage(lab), options.guests)
+            together = _together(BenchEnv(lab), options.guests)
             _say(str(together))
             _say(f"written: {save('together', {'together': together})}")
 

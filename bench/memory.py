@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 
 import asyncssh
 
+from bench.env import save
 from bench.pump import GIB, producer, resident
-from bench.stage import save
+from replicator.config.ssh import SshSettings
 from replicator.hosts.local import LocalHost
-from replicator.hosts.settings import SshSettings
 from replicator.hosts.ssh import SshHost
 from replicator.hosts.stream import Limits, stream
-from replicator.jobs import Node
+from replicator.models import Node
 
 
 async def _swallow(process: asyncssh.SSHServerProcess[bytes]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.stage import save
+from bench.env import save
 from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits, stream
 

@@ -26,17 +26,17 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from bench.stage import save
+from bench.env import save
 from demo.servers import free_port
 from exporter.exposition import Format
-from replicator.cluster.file import FileStore
-from replicator.config import load_settings
-from replicator.daemon import Daemon
-from replicator.jobs import JobId
-from replicator.longlived import set_aside
-from replicator.state import State
+from replicator.cluster.file_store import FileStore
+from replicator.common.gc_tuning import freeze_long_lived
+from replicator.config.settings import load_settings
+from replicator.daemon.daemon import Daemon
+from replicator.models import JobId
+from replicator.state.stores import State
 from replicator.zfs.commands import LISTED
-from tests.monitoring.prometheus import prometheus
+from tests.support.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
 GOAL_STALL = 0.05
@@ -175,7 +175,7 @@ async def _serve(folder: Path) -> None:
     state = State.open(folder / "state.db")
     stalls = Stalls()
     store = FileStore(settings.cluster_path, settings.timezone)
-    work = asyncio.ensure_future(Daemon(settings, store, state, settled=set_aside).run())
+    work = asyncio.ensure_future(Daemon(settings, store, state, settled=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

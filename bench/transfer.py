@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from statistics import median
 
 from bench import peers, ways
+from bench.env import BenchEnv, booted, save
 from bench.latency import WAYS, Way, prepare, tree_of
-from bench.stage import Stage, booted, save
 
 PIPES: dict[str, Way] = {
     "zsr": WAYS["zsr"],
@@ -31,7 +31,7 @@ _ONLY_THE_NEWEST = (  # what a way does not tidy itself would fill the pool
 
 
 @contextmanager
-def _memory(stage: Stage) -> Iterator[list[int]]:
+def _memory(stage: BenchEnv) -> Iterator[list[int]]:
     """What the daemon takes while the body runs, in KiB, every second."""
     seen: list[int] = []
     done = threading.Event()
@@ -50,7 +50,7 @@ def _memory(stage: Stage) -> Iterator[list[int]]:
         watch.join()
 
 
-def _step(stage: Stage, way: str, line: Way, megabytes: int) -> float:
+def _step(stage: BenchEnv, way: str, line: Way, megabytes: int) -> float:
     tree = tree_of(way, 1)
     stage.change(tree, kilobytes=megabytes * 1024)
     seconds = stage.timed(line(tree, True))
@@ -62,7 +62,7 @@ def _step(stage: Stage, way: str, line: Way, megabytes: int) -> float:
     return round(seconds, 2)
 
 
-def measure(stage: Stage, chosen: Mapping[str, Way], megabytes: int, rounds: int) -> dict[str, object]:
+def measure(stage: BenchEnv, chosen: Mapping[str, Way], megabytes: int, rounds: int) -> dict[str, object]:
     """Rounds of all ways; zsr's rate by each other's of the same round, as median: above 1 zsr is faster."""
     prepare(stage, chosen, [1])
     seconds: dict[str, list[float]] = {way: [] for way in chosen}
@@ -102,7 +102,7 @@ def main() -> None:
         runs.pop("transfer" if options.only == "pipe" else "transfer-pipe")
     with booted() as lab:
         for name, (chosen, megabytes) in runs.items():
-            stage = Stage(lab)
+            stage = BenchEnv(lab)
             versions = peers.put(stage.source) if chosen is WAYS else {}
             result = measure(stage, chosen, megabytes, options.rounds)
             sys.stdout.write(f"{result}\nwritten: {save(name, {'versions': versions, 'transfer': result})}\n")

@@ -18,6 +18,7 @@ from aiohttp import ClientError, ClientSession
 from rich.console import Console
 
 from demo import dashboards
+from demo.env import GUESTS, DemoEnv
 from demo.prometheus import (
     alertmanager_command,
     alertmanager_settings,
@@ -26,7 +27,6 @@ from demo.prometheus import (
     shipped_rules,
 )
 from demo.servers import LOOPBACK, ServerError, free_port, running
-from demo.stage import GUESTS, Stage
 from demo.verdict import Finding
 from demo.webhook import Inbox
 
@@ -57,7 +57,7 @@ class Monitoring:
 
 
 @asynccontextmanager
-async def monitoring(console: Console, stage: Stage, box: Inbox, stop: asyncio.Event) -> AsyncIterator[Monitoring]:
+async def monitoring(console: Console, stage: DemoEnv, box: Inbox, stop: asyncio.Event) -> AsyncIterator[Monitoring]:
     """Run it all while the context lasts; ``stop`` breaks a long beginning off.
 
     Raises:

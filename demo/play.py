@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.live import Live
 
 from demo import table
+from demo.env import GUESTS, DemoEnv, set_up
 from demo.monitoring import Monitoring, judge, monitoring
 from demo.sandbox import Sandbox
 from demo.servers import end as end_in_order
 from demo.servers import free_port
-from demo.stage import GUESTS, Stage, set_up
 from demo.verdict import Finding, judge_content, judge_runs
 from demo.webhook import Inbox, inbox
 from demo.writer import write
-from replicator.control import call
+from replicator.daemon.control import call
 from replicator.errors import ZsrError
 
 PREFERRED_PORT = 9847
@@ -71,7 +71,7 @@ async def play(console: Console, duration: float | None, *, monitored: bool = Fa
 
 async def _perform(
     console: Console,
-    stage: Stage,
+    stage: DemoEnv,
     box: Inbox,
     stop: asyncio.Event,
     duration: float | None,
@@ -97,7 +97,7 @@ async def _perform(
 
 async def _watch(
     console: Console,
-    stage: Stage,
+    stage: DemoEnv,
     box: Inbox,
     daemon: subprocess.Popen[bytes],
     stop: asyncio.Event,
@@ -143,7 +143,7 @@ async def _writing(folders: list[Any]) -> AsyncIterator[None]:
             await writer
 
 
-async def _jobs(stage: Stage) -> Jobs:
+async def _jobs(stage: DemoEnv) -> Jobs:
     """The jobs as the daemon tells them; none while it does not answer yet."""
     try:
         answer = await call(stage.control, {"verb": "status"})
@@ -156,7 +156,7 @@ def _syncing(jobs: Jobs) -> bool:
     return any(job["state"] == "syncing" for job in jobs)
 
 
-async def _scrape(stage: Stage) -> Finding:
+async def _scrape(stage: DemoEnv) -> Finding:
     """Whether /metrics tells a last sync of every job, as Prometheus would read it."""
     url = f"http://{stage.listen}/metrics"
     try:
@@ -168,7 +168,7 @@ async def _scrape(stage: Stage) -> Finding:
     return Finding(len(told) == len(GUESTS), f"{url} tells the last sync of {len(told)} of {len(GUESTS)} jobs")
 
 
-def _digests(stage: Stage) -> dict[str, str]:
+def _digests(stage: DemoEnv) -> dict[str, str]:
     """What every volume holds before the first run."""
     digests = {}
     for volume in stage.volumes:

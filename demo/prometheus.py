@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from replicator.durations import parse_duration
+from replicator.common.durations import parse_duration
 
 ALERTS = Path(__file__).parents[1] / "alerts"
 ALERTMANAGER_EXAMPLE = ALERTS / "alertmanager" / "alertmanager.yml"

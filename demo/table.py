@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from demo.stage import Stage
+from demo.env import DemoEnv
 from demo.webhook import Notification
 
 _STYLES = {"ok": "green", "syncing": "cyan", "error": "bold red", "pending": "yellow"}
@@ -67,7 +67,7 @@ def lines(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def advice(stage: Stage) -> str:
+def advice(stage: DemoEnv) -> str:
     """Where to look and what to try, with this stage's own names."""
     beta = stage.beta
     return f"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.engine import SandboxError
-from demo.stage import Stage
+from demo.env import DemoEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def judge_runs(jobs: Sequence[Mapping[str, Any]], expected_jobs: int, expected_r
     return findings
 
 
-def judge_content(stage: Stage, before: Mapping[str, str]) -> list[Finding]:
+def judge_content(stage: DemoEnv, before: Mapping[str, str]) -> list[Finding]:
     """Each filesystem at its newest common snapshot: equal on both pools and, unlike ``before``, written to since.
 
     The daemon must have ended: what it would tidy away is being read.
@@ -36,7 +36,7 @@ def judge_content(stage: Stage, before: Mapping[str, str]) -> list[Finding]:
     return [_judge_volume(stage, volume, before[volume]) for volume in stage.volumes]
 
 
-def _judge_volume(stage: Stage, volume: str, before: str) -> Finding:
+def _judge_volume(stage: DemoEnv, volume: str, before: str) -> Finding:
     try:
         there = snapshots(stage, stage.replica(volume))
         common = [(guid, name) for guid, name in snapshots(stage, stage.source(volume)).items() if guid in there]
@@ -54,7 +54,7 @@ def _judge_volume(stage: Stage, volume: str, before: str) -> Finding:
     return Finding(True, f"{volume}: SHA-256 {source[:16]}… on both pools at {name}")
 
 
-def snapshots(stage: Stage, dataset: str) -> dict[str, str]:
+def snapshots(stage: DemoEnv, dataset: str) -> dict[str, str]:
     """A dataset's own snapshots, oldest first: GUID to name. Raises SandboxError when there is no such dataset."""
     facts: dict[str, dict[str, str]] = {}
     for line in stage.sandbox.zfs("get", "-Hpr", "-o", "name,property,value", "guid,creation", dataset).splitlines():

@@ -1,6 +1,6 @@
 """Where the exporter listens, as settings write it: TCP addresses, unix sockets, and sockets that systemd hands over.
 
-Pure; `exporter.sockets` makes sockets of them.
+Pure; `exporter.listeners` makes sockets of them.
 """
 
 from __future__ import annotations

@@ -17,12 +17,13 @@ from time import perf_counter
 from exporter import catalogue
 from exporter.catalogue import Metric
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample
-from exporter.joblines import JobLines
+from exporter.job_series import JobLines
 from exporter.process import process_families
-from replicator.jobs import Outcome
-from replicator.plugins import Core, RunHistogram, Status
+from replicator.api.plugin import Core
+from replicator.api.status import RunHistogram, Status
+from replicator.models import Outcome
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("zsr.exporter")
 
 NOTIFY_SECTION = "notify"
 COUNTERS_KEY = "counters"
@@ -34,7 +35,7 @@ class MalformedNotesError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ScrapeInput:
     """All that one scrape shows, taken at one moment in the event loop.
 
     ``counters`` is the alerts plugin's note as JSON text, None when there is none, or the error that kept it from us.
@@ -44,17 +45,17 @@ class Picture:
     counters: str | Exception | None = None
 
 
-def take_picture(core: Core, status: Status) -> Picture:
+def scrape_input(core: Core, status: Status) -> ScrapeInput:
     """The picture of a status that was taken in the event loop, with the notes beside it. Reads a file; may block."""
     counters: str | Exception | None
     try:
         counters = core.memory(NOTIFY_SECTION).get(COUNTERS_KEY)
     except Exception as error:  # noqa: BLE001 - raised again, and logged, in the one collector that needs the note
         counters = error
-    return Picture(status, counters)
+    return ScrapeInput(status, counters)
 
 
-def collect(picture: Picture, kept: JobLines | None = None) -> list[AnyFamily]:
+def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
     """All families of a scrape. A collector that fails is logged and missing; the others are not touched by it.
 
     ``kept``: the jobs' lines of earlier scrapes, which makes it faster and changes nothing.
@@ -67,8 +68,8 @@ def collect(picture: Picture, kept: JobLines | None = None) -> list[AnyFamily]:
         try:
             families.extend(list(collector(picture)))
             value = 1
-        except Exception:
-            log.exception("The metrics of the collector '%s' are missing from this scrape.", name)
+        except Exception:  # noqa: BLE001 - one broken collector must not take the others along
+            _log.exception("The metrics of the collector '%s' are missing from this scrape.", name)
             value = 0
         success.append(((name,), value))
         duration.append(((name,), perf_counter() - begin))
@@ -77,7 +78,7 @@ def collect(picture: Picture, kept: JobLines | None = None) -> list[AnyFamily]:
     return families
 
 
-def daemon(picture: Picture) -> Iterator[Family]:
+def daemon(picture: ScrapeInput) -> Iterator[Family]:
     """The daemon itself: versions, settings, event loop, process."""
     status = picture.status
     yield Family(catalogue.BUILD_INFO, [((status.version, platform.python_version(), status.zfs_version), 1)])
@@ -87,7 +88,7 @@ def daemon(picture: Picture) -> Iterator[Family]:
     yield from process_families()
 
 
-def jobs(picture: Picture, kept: JobLines) -> Iterator[AnyFamily]:
+def jobs(picture: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
     """Every job of this node; at most 50 series each (DESIGN 8)."""
     known = picture.status.jobs
     yield from kept.families(known)
@@ -97,21 +98,21 @@ def jobs(picture: Picture, kept: JobLines) -> Iterator[AnyFamily]:
     yield LineFamily(metric, lines)
 
 
-def nodes(picture: Picture) -> Iterator[Family]:
+def nodes(picture: ScrapeInput) -> Iterator[Family]:
     """The other nodes, as the last contact found them."""
     reachable, skew = picture.status.reachable, picture.status.clock_skew
     yield Family(catalogue.NODE_REACHABLE, [((node,), int(reachable[node])) for node in sorted(reachable)])
     yield Family(catalogue.CLOCK_SKEW, [((node,), skew[node]) for node in sorted(skew)])
 
 
-def pools(picture: Picture) -> Iterator[Family]:
+def pools(picture: ScrapeInput) -> Iterator[Family]:
     """The pools of this node, as the last look found them."""
     found = picture.status.pools
     yield Family(catalogue.POOL_SIZE, [((space.pool, space.role.value), space.size) for space in found])
     yield Family(catalogue.POOL_FREE, [((space.pool, space.role.value), space.free) for space in found])
 
 
-def replicas(picture: Picture) -> Iterator[AnyFamily]:
+def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
     """What this node holds for others, and what it keeps aside."""
     status = picture.status
     held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
@@ -122,7 +123,7 @@ def replicas(picture: Picture) -> Iterator[AnyFamily]:
     yield Family(catalogue.DIVERGED, aside)
 
 
-def scheduler(picture: Picture) -> Iterator[AnyFamily]:
+def scheduler(picture: ScrapeInput) -> Iterator[AnyFamily]:
     """What waits, and how long runs take."""
     status = picture.status
     yield _single(catalogue.QUEUE_LENGTH, status.queue_length)
@@ -130,7 +131,7 @@ def scheduler(picture: Picture) -> Iterator[AnyFamily]:
     yield HistogramFamily(catalogue.RUN_DURATION, _durations(status.durations))
 
 
-def notifications(picture: Picture) -> Iterator[Family]:
+def notifications(picture: ScrapeInput) -> Iterator[Family]:
     """What became of the alerts plugin's messages, by the name of their target."""
     if isinstance(picture.counters, Exception):
         raise picture.counters
@@ -145,7 +146,7 @@ def notifications(picture: Picture) -> Iterator[Family]:
     )
 
 
-def collectors(kept: JobLines) -> Mapping[str, Callable[[Picture], Iterable[AnyFamily]]]:
+def collectors(kept: JobLines) -> Mapping[str, Callable[[ScrapeInput], Iterable[AnyFamily]]]:
     """All collectors by name."""
     return {
         "daemon": daemon,

@@ -15,7 +15,7 @@ from itertools import chain
 
 from exporter.catalogue import Kind, Metric
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily
-from replicator.plugins import RunHistogram
+from replicator.api.status import RunHistogram
 
 GZIP_LEVEL = 1
 """Higher levels cost twice the time for some per cent; a scrape travels little and is made often."""

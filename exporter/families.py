@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.catalogue import Metric
-from replicator.plugins import RunHistogram
+from replicator.api.status import RunHistogram
 
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, in the order of the metric's label names, and the value."""

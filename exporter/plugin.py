@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from exporter.server import load, serving
 from exporter.settings import read_settings
+from replicator.api.plugin import Core
+from replicator.api.problem import Problem
 from replicator.errors import ConfigError
-from replicator.plugins import Core, Problem
 
 SECTION = "exporter"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("zsr.exporter")
 
 
 class ExporterPlugin:
@@ -46,10 +47,10 @@ class ExporterPlugin:
         if isinstance(found, list):
             raise ConfigError("; ".join(map(str, self.check(sections))))
         if not found.enabled:
-            log.info("The exporter is switched off (exporter.enabled = false).")
+            _log.info("The exporter is switched off (exporter.enabled = false).")
             return
         async with serving(core, found) as server:
-            log.info("Metrics are served on %s.", ", ".join(server.urls))
+            _log.info("Metrics are served on %s.", ", ".join(server.urls))
             await server.follow()
 
 

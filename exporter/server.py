@@ -20,24 +20,24 @@ from pathlib import Path
 from aiohttp import web
 
 from exporter.addresses import Address
-from exporter.discovery import default_sd_target
-from exporter.guard import Guard
+from exporter.auth import Guard
+from exporter.listeners import Listener, listening
+from exporter.routes import make_app
+from exporter.service_discovery import default_sd_target
 from exporter.settings import Settings
-from exporter.sockets import Ear, listening
 from exporter.tls import make_context
-from exporter.web import make_app
-from exporter.webconfig import WebConfig, read_web_config
+from exporter.web_config import WebConfig, read_web_config
+from replicator.api.plugin import Core
+from replicator.common.files import stamp_of
 from replicator.errors import ConfigError
-from replicator.files import stamp_of
-from replicator.plugins import Core
 
-SHUTDOWN_TIMEOUT = 3.0
+SHUTDOWN_TIMEOUT_SECONDS = 3.0
 """Seconds that a request in flight gets when the daemon stops."""
 
-LOOK_AGAIN = 1.0
+LOOK_AGAIN_SECONDS = 1.0
 """Seconds between two looks at the files of the web configuration."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("zsr.exporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Loaded:
 class Server:
     """The sites on all sockets. ``config`` of the guard is what is in force."""
 
-    def __init__(self, runner: web.AppRunner, ears: list[Ear], guard: Guard) -> None:
+    def __init__(self, runner: web.AppRunner, ears: list[Listener], guard: Guard) -> None:
         self._runner = runner
         self._ears = ears
         self._guard = guard
@@ -90,7 +90,7 @@ class Server:
         """
         problem = ""
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
             config = self._loaded.config
             if not problem and await asyncio.to_thread(_stamps, config.files) == self._loaded.stamps:
                 continue
@@ -122,7 +122,7 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
         stack.callback(guard.close)
         sd_target = settings.sd_target or default_sd_target(ear.address for ear in ears)
         app = make_app(core, renderer, guard, sd_target)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         server = Server(runner, ears, guard)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.addresses import LISTEN_ALLOWED, Address, Listen, parse_listen
-from exporter.discovery import SD_TARGET_ALLOWED, is_sd_target
-from replicator.plugins import Problem
+from exporter.service_discovery import SD_TARGET_ALLOWED, is_sd_target
+from replicator.api.problem import Problem
 
 DEFAULT_PORT = 9847
 DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"

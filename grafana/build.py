@@ -40,7 +40,7 @@ def _tidy(value: Any, parent: str = "") -> Any:
 
 
 def render(name: str) -> str:
-    """The JSON text of a dashboard, e.g. of ``replication.json``; raises KeyError for a name that is not ours."""
+    """The JSON text of a dashboard, e.g. of ``dashboard.json``; raises KeyError for a name that is not ours."""
     built = DASHBOARDS[name]().build()
     tidy = _tidy(json.loads(json.dumps(built, cls=JSONEncoder))) | {"annotations": marks()}
     return json.dumps(tidy, indent=2, ensure_ascii=False) + "\n"

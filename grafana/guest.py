@@ -9,13 +9,13 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import stat, timeseries
 
-from grafana import glance, shared
-from grafana.frame import GUEST, AnyPanel, Row, board, filled
-from grafana.parts import BLUE, Panel, Query, graph, stat_panel
+from grafana.layout import GUEST, AnyPanel, Row, board, filled
+from grafana.panel import BLUE, Panel, Query, graph, stat_panel
+from grafana.panels import common, stats
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
 
-def _name(number: int, place: shared.Place) -> stat.Panel:
+def _name(number: int, place: common.Place) -> stat.Panel:
     return stat_panel(
         Panel(
             number,
@@ -31,8 +31,8 @@ def _name(number: int, place: shared.Place) -> stat.Panel:
     )
 
 
-def _freshest(number: int, place: shared.Place) -> stat.Panel:
-    return glance.amount(
+def _freshest(number: int, place: common.Place) -> stat.Panel:
+    return stats.amount(
         Panel(
             number,
             "Newest copy",
@@ -47,7 +47,7 @@ def _freshest(number: int, place: shared.Place) -> stat.Panel:
     )
 
 
-def _against_promise(number: int, place: shared.Place) -> timeseries.Panel:
+def _against_promise(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -65,7 +65,7 @@ def _against_promise(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _unreplicated(number: int, place: shared.Place) -> timeseries.Panel:
+def _unreplicated(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -80,7 +80,7 @@ def _unreplicated(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _progress(number: int, place: shared.Place) -> timeseries.Panel:
+def _progress(number: int, place: common.Place) -> timeseries.Panel:
     share = f"zsr_job_transfer_bytes{{{JOB}}} / (zsr_job_transfer_expected_bytes{{{JOB}}} > 0)"
     return graph(
         Panel(
@@ -97,7 +97,7 @@ def _progress(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _waiting(number: int, place: shared.Place) -> timeseries.Panel:
+def _waiting(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -112,7 +112,7 @@ def _waiting(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
+def _snapshots(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -129,7 +129,7 @@ def _snapshots(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _vanished(number: int, place: shared.Place) -> timeseries.Panel:
+def _vanished(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -145,7 +145,7 @@ def _vanished(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _sent(number: int, place: shared.Place) -> timeseries.Panel:
+def _sent(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -169,17 +169,17 @@ def _top() -> list[AnyPanel]:
     )
     return [
         _name(1, (0, 0, 8, 4)),
-        glance.broken(2, (8, 0, 4, 4)),
-        glance.kept(3, (12, 0, 4, 4)),
-        glance.worst_promise(4, (16, 0, 4, 4)),
+        stats.broken(2, (8, 0, 4, 4)),
+        stats.kept(3, (12, 0, 4, 4)),
+        stats.worst_promise(4, (16, 0, 4, 4)),
         _freshest(5, (20, 0, 4, 4)),
-        glance.failing(6, (0, 4, 5, 4)),
-        glance.never_copied(8, (5, 4, 5, 4)),
-        glance.running(9, (10, 4, 5, 4)),
-        glance.kept_aside(11, (15, 4, 5, 4)),
-        glance.amount(sent, total(f"increase(zsr_job_sent_bytes_total{{{JOB}}}[$__range])"), decimals=1),
-        shared.jobs(10, (0, 8, 24, 7)),
-        shared.held(12, (0, 15, 24, 7)),
+        stats.failing(6, (0, 4, 5, 4)),
+        stats.never_copied(8, (5, 4, 5, 4)),
+        stats.running(9, (10, 4, 5, 4)),
+        stats.kept_aside(11, (15, 4, 5, 4)),
+        stats.amount(sent, total(f"increase(zsr_job_sent_bytes_total{{{JOB}}}[$__range])"), decimals=1),
+        common.jobs(10, (0, 8, 24, 7)),
+        common.held(12, (0, 15, 24, 7)),
     ]
 
 
@@ -191,9 +191,9 @@ def _rows() -> list[Row]:
             22,
             [
                 _against_promise(20, (0, 23, 12, 9)),
-                shared.held_over_time(21, (12, 23, 12, 9)),
+                common.held_over_time(21, (12, 23, 12, 9)),
                 _unreplicated(22, (0, 32, 6, 8)),
-                shared.aside(23, (6, 32, 6, 8)),
+                common.aside(23, (6, 32, 6, 8)),
                 _snapshots(24, (12, 32, 6, 8)),
                 _vanished(25, (18, 32, 6, 8)),
             ],
@@ -203,11 +203,11 @@ def _rows() -> list[Row]:
             "Runs",
             40,
             [
-                shared.runs(30, (0, 41, 8, 8)),
-                shared.durations(31, (8, 41, 8, 8)),
+                common.runs(30, (0, 41, 8, 8)),
+                common.durations(31, (8, 41, 8, 8)),
                 _sent(32, (16, 41, 8, 8)),
-                shared.failures(33, (0, 49, 6, 8)),
-                shared.in_a_row(34, (6, 49, 6, 8)),
+                common.failures(33, (0, 49, 6, 8)),
+                common.in_a_row(34, (6, 49, 6, 8)),
                 _progress(35, (12, 49, 6, 8)),
                 _waiting(36, (18, 49, 6, 8)),
             ],

@@ -9,14 +9,14 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import timeseries
 
-from grafana import glance, pools, shared
-from grafana.daemon import health, process
-from grafana.frame import NODES, AnyPanel, Row, board, filled
-from grafana.parts import ORANGE, RED, Panel, Query, graph
+from grafana.layout import NODES, AnyPanel, Row, board, filled
+from grafana.panel import ORANGE, RED, Panel, Query, graph
+from grafana.panels import common, pools, stats
+from grafana.panels.daemon import health, process
 from grafana.promql import GUEST, JOB, NODE, count, per_daemon, worst
 
 
-def _streams(number: int, place: shared.Place) -> timeseries.Panel:
+def _streams(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -34,7 +34,7 @@ def _streams(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _busy(number: int, place: shared.Place) -> timeseries.Panel:
+def _busy(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -53,7 +53,7 @@ def _busy(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _throughput(number: int, place: shared.Place) -> timeseries.Panel:
+def _throughput(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -69,7 +69,7 @@ def _throughput(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _peers(number: int, place: shared.Place) -> timeseries.Panel:
+def _peers(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -85,7 +85,7 @@ def _peers(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _clocks(number: int, place: shared.Place) -> timeseries.Panel:
+def _clocks(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -103,7 +103,7 @@ def _clocks(number: int, place: shared.Place) -> timeseries.Panel:
     )
 
 
-def _slots(number: int, place: shared.Place) -> timeseries.Panel:
+def _slots(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -136,11 +136,11 @@ def _top() -> list[AnyPanel]:
         unit="none",
     )
     return [
-        glance.silent(1, (0, 0, 4, 4)),
-        glance.amount(mine, count(f"zsr_job_info{{{JOB}}}")),
-        glance.amount(others, count(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}}")),
-        glance.broken(4, (12, 0, 4, 4)),
-        glance.failing(5, (16, 0, 4, 4)),
+        stats.silent(1, (0, 0, 4, 4)),
+        stats.amount(mine, count(f"zsr_job_info{{{JOB}}}")),
+        stats.amount(others, count(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}}")),
+        stats.broken(4, (12, 0, 4, 4)),
+        stats.failing(5, (16, 0, 4, 4)),
         pools.fullest(6, (20, 0, 4, 4)),
     ]
 
@@ -152,36 +152,36 @@ def _rows() -> list[Row]:
             "As a source",
             4,
             [
-                shared.jobs(10, (0, 5, 24, 8)),
-                shared.queue(11, (0, 13, 8, 7)),
-                shared.wait(12, (8, 13, 8, 7)),
+                common.jobs(10, (0, 5, 24, 8)),
+                common.queue(11, (0, 13, 8, 7)),
+                common.wait(12, (8, 13, 8, 7)),
                 _slots(13, (16, 13, 8, 7)),
                 _throughput(14, (0, 20, 8, 7)),
                 _streams(15, (8, 20, 8, 7)),
                 _busy(16, (16, 20, 8, 7)),
-                shared.runs(17, (0, 27, 8, 7)),
-                shared.failures(18, (8, 27, 8, 7)),
-                shared.durations(19, (16, 27, 8, 7)),
+                common.runs(17, (0, 27, 8, 7)),
+                common.failures(18, (8, 27, 8, 7)),
+                common.durations(19, (16, 27, 8, 7)),
             ],
         ),
         Row(
             101,
             "Whom it reaches",
             34,
-            [shared.reachable(30, (0, 35, 8, 7)), _peers(31, (8, 35, 8, 7)), _clocks(32, (16, 35, 8, 7))],
+            [common.reachable(30, (0, 35, 8, 7)), _peers(31, (8, 35, 8, 7)), _clocks(32, (16, 35, 8, 7))],
         ),
         Row(
             102,
             "As a target",
             42,
             [
-                shared.held(40, (0, 43, 24, 8)),
-                shared.held_over_time(41, (0, 51, 12, 8)),
-                shared.aside(42, (12, 51, 12, 8)),
+                common.held(40, (0, 43, 24, 8)),
+                common.held_over_time(41, (0, 51, 12, 8)),
+                common.aside(42, (12, 51, 12, 8)),
             ],
         ),
         Row(103, "Pools", 59, [pools.pools(50, (0, 60, 12, 8)), pools.used_over_time(51, (12, 60, 12, 8))]),
-        Row(104, "The daemon", 68, [*process(60, 69), *health(70, 76), shared.messages(80, (0, 88, 24, 6))]),
+        Row(104, "The daemon", 68, [*process(60, 69), *health(70, 76), common.messages(80, (0, 88, 24, 6))]),
     ]
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import timeseries
 
-from grafana import glance, shared
-from grafana.daemon import health
-from grafana.frame import REPLICATION, AnyPanel, Row, board, filled
-from grafana.parts import Panel, Query, graph
-from grafana.pools import used_over_time
+from grafana.layout import REPLICATION, AnyPanel, Row, board, filled
+from grafana.panel import Panel, Query, graph
+from grafana.panels import common, stats
+from grafana.panels.daemon import health
+from grafana.panels.pools import used_over_time
 from grafana.promql import JOB
 
 
-def _together(number: int, place: shared.Place) -> timeseries.Panel:
+def _together(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
@@ -34,13 +34,13 @@ def _together(number: int, place: shared.Place) -> timeseries.Panel:
 def dashboard() -> build.Dashboard:
     """The dashboard as the SDK's builder; ``grafana.build`` turns it into JSON."""
     top: list[AnyPanel] = [
-        glance.broken(1, (0, 0, 4, 4)),
-        glance.kept(2, (4, 0, 4, 4)),
-        glance.worst_promise(3, (8, 0, 4, 4)),
-        glance.failing(4, (12, 0, 4, 4)),
-        glance.never_copied(5, (16, 0, 4, 4)),
-        glance.silent(7, (20, 0, 4, 4)),
-        shared.jobs(10, (0, 4, 24, 10)),
+        stats.broken(1, (0, 0, 4, 4)),
+        stats.kept(2, (4, 0, 4, 4)),
+        stats.worst_promise(3, (8, 0, 4, 4)),
+        stats.failing(4, (12, 0, 4, 4)),
+        stats.never_copied(5, (16, 0, 4, 4)),
+        stats.silent(7, (20, 0, 4, 4)),
+        common.jobs(10, (0, 4, 24, 10)),
     ]
     rows = [
         Row(
@@ -48,12 +48,12 @@ def dashboard() -> build.Dashboard:
             "How it came to be",
             14,
             [
-                shared.promise(20, (0, 15, 12, 8)),
-                shared.lost(21, (12, 15, 12, 8)),
+                common.promise(20, (0, 15, 12, 8)),
+                common.lost(21, (12, 15, 12, 8)),
                 _together(25, (0, 23, 6, 8)),
-                shared.sending(22, (6, 23, 6, 8)),
-                shared.durations(23, (12, 23, 6, 8)),
-                shared.runs(24, (18, 23, 6, 8)),
+                common.sending(22, (6, 23, 6, 8)),
+                common.durations(23, (12, 23, 6, 8)),
+                common.runs(24, (18, 23, 6, 8)),
             ],
         ),
         Row(
@@ -61,14 +61,14 @@ def dashboard() -> build.Dashboard:
             "Why",
             31,
             [
-                shared.failures(30, (0, 32, 8, 7)),
-                shared.queue(31, (8, 32, 8, 7)),
-                shared.wait(32, (16, 32, 8, 7)),
-                shared.reachable(33, (0, 39, 8, 6)),
-                glance.running(6, (8, 39, 4, 6)),
-                glance.kept_aside(35, (12, 39, 4, 6)),
-                shared.messages(34, (16, 39, 8, 6)),
-                shared.held_over_time(36, (0, 45, 12, 8)),
+                common.failures(30, (0, 32, 8, 7)),
+                common.queue(31, (8, 32, 8, 7)),
+                common.wait(32, (16, 32, 8, 7)),
+                common.reachable(33, (0, 39, 8, 6)),
+                stats.running(6, (8, 39, 4, 6)),
+                stats.kept_aside(35, (12, 39, 4, 6)),
+                common.messages(34, (16, 39, 8, 6)),
+                common.held_over_time(36, (0, 45, 12, 8)),
                 used_over_time(37, (12, 45, 12, 8)),
             ],
         ),

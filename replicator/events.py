@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.errors import ErrorClass
-from replicator.jobs import JobId
+from replicator.models import JobId
 
 
 @dataclass(frozen=True, slots=True)

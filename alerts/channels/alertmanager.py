@@ -1,8 +1,8 @@
 """Carry notices to Alertmanager's API v2: alerts that last until the all-clear, renewed meanwhile.
 
 Alertmanager forgets an alert that nobody renews and, when it is begun anew, all of them. So the alerts that last are
-noted in ``state.db`` and posted again every minute; a daemon that is down for less than `LASTS` resolves nothing. The
-labels of an alert do not change while it lasts: they are what Alertmanager knows it by.
+noted in ``state.db`` and posted again every minute; a daemon that is down for less than `ALERT_LIFETIME_SECONDS`
+resolves nothing. The labels of an alert do not change while it lasts: they are what Alertmanager knows it by.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from alerts.channel import SEND_LIMIT, SendStatus, Sent
+from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.http import Request, exchange
-from alerts.document import moment
+from alerts.grouping.notices import is_late
 from alerts.notice import Notice, NoticeKind, Subject
-from alerts.noticing import is_late
-from alerts.routes import ALL_CLEARS
+from alerts.render.json_document import moment
+from alerts.render.renderer import Form, Scribe
+from alerts.routing.routes import ALL_CLEARS
 from alerts.secrets import Secret, all_derived
-from alerts.words.render import Form
-from alerts.words.scribe import Scribe
-from replicator.jobs import JobId
-from replicator.plugins import Memory, Status
+from replicator.api.plugin import PluginStore
+from replicator.api.status import Status
+from replicator.models import JobId
 
 PATH = "/api/v2/alerts"
-RENEW_EVERY = 60.0
+RENEW_INTERVAL_SECONDS = 60.0
 """Seconds between two renewals."""
-LASTS = 3600.0
+ALERT_LIFETIME_SECONDS = 3600.0
 """Seconds for which an alert lasts without being renewed."""
-TEST_LASTS = 300.0
+TEST_ALERT_LIFETIME_SECONDS = 300.0
 ORIGIN = ("sender", "zsr")
 """The label by which the receiver knows alerts that zsr posted itself."""
 
@@ -120,7 +120,7 @@ def _of_job(
 class Lasting:
     """The alerts that last, kept in a plugin's notes under a key."""
 
-    memory: Memory
+    memory: PluginStore
     key: str
     alerts: dict[tuple[tuple[str, str], ...], Alert] = field(default_factory=dict)
 
@@ -151,10 +151,12 @@ class Lasting:
 
 
 class AlertmanagerChannel:
-    """One Alertmanager. `renew` has to be awaited beside `send`, or alerts end `LASTS` seconds after their notice."""
+    """One Alertmanager. `renew` has to be awaited beside `send`, or alerts end `ALERT_LIFETIME_SECONDS` seconds after
+    their notice.
+    """
 
     def __init__(
-        self, settings: AlertmanagerSettings, scribe: Scribe, lasting: Lasting, *, limit: float = SEND_LIMIT
+        self, settings: AlertmanagerSettings, scribe: Scribe, lasting: Lasting, *, limit: float = SEND_TIMEOUT_SECONDS
     ) -> None:
         self._settings = settings
         self._scribe = scribe
@@ -182,7 +184,7 @@ class AlertmanagerChannel:
             for alert in alerts:
                 ending[alert.labels] = replace(alert, begins=known.get(alert.labels, alert).begins)
             return await self._end(ending.values(), now)
-        lasts = TEST_LASTS if notice.kind is NoticeKind.TEST else LASTS
+        lasts = TEST_ALERT_LIFETIME_SECONDS if notice.kind is NoticeKind.TEST else ALERT_LIFETIME_SECONDS
         sent = await self._post([alert.post(now + lasts) for alert in alerts])
         if sent.ok and notice.kind is not NoticeKind.TEST:
             for alert in alerts:
@@ -196,7 +198,7 @@ class AlertmanagerChannel:
         """Keep alerts alive until cancelled, and end those that are over though no notice says so."""
         while True:
             await self.renew_once(status())
-            await sleep(RENEW_EVERY)
+            await sleep(RENEW_INTERVAL_SECONDS)
 
     async def renew_once(self, status: Status) -> Sent | None:
         """Post what lasts once more; None if nothing does."""
@@ -207,7 +209,7 @@ class AlertmanagerChannel:
         over = [alert for alert in self._lasting.alerts.values() if status.ready and _is_over(alert, status)]
         if over:
             await self._end(over, self._scribe.clock())
-        ends = self._scribe.clock() + LASTS
+        ends = self._scribe.clock() + ALERT_LIFETIME_SECONDS
         posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
         return await self._post(posts) if posts else None
 

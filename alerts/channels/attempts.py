@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from alerts.channel import SendStatus, Sent, failed_inside
+from alerts.channels.base import SendStatus, Sent, failed_inside
 
 
 class Attempts:

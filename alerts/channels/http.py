@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from alerts.channel import SendStatus, Sent
-from alerts.diagnosis import diagnose
+from alerts.channels.base import SendStatus, Sent
+from alerts.channels.error_text import explain_failure
 from alerts.redaction import redact
 
 AGAIN = frozenset({408, 425, 429})
 """Client errors that may be none the next time."""
-LONGEST_PAUSE = 6 * 3600.0
+LONGEST_PAUSE_SECONDS = 6 * 3600.0
 """Seconds that a server may ask for at the most, so that a message is tried several times before it is given up."""
 AGENT = "zsr"
 
@@ -68,9 +68,11 @@ def judge(status: int, retry_after: str, seconds: float) -> Sent:
     """What an answer means: 2xx took it; 5xx, 408, 425 and 429 may take it later; anything else is a no for good."""
     if 200 <= status < 300:
         return Sent(SendStatus.DELIVERED, "", seconds)
-    pause = min(float(retry_after), LONGEST_PAUSE) if retry_after.isascii() and retry_after.isdecimal() else None
+    pause = (
+        min(float(retry_after), LONGEST_PAUSE_SECONDS) if retry_after.isascii() and retry_after.isdecimal() else None
+    )
     permanent = status < 500 and status not in AGAIN
-    return Sent(SendStatus.FAILED, diagnose([f"error={status}"]), seconds, permanent, pause)
+    return Sent(SendStatus.FAILED, explain_failure([f"error={status}"]), seconds, permanent, pause)
 
 
 class Resolver(AbstractResolver):
@@ -126,4 +128,4 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Resolve
 def _why(error: Exception, secrets: frozenset[str]) -> str:
     number = error.errno if isinstance(error, OSError) else None
     said = f"{error} {os.strerror(number)}" if number is not None and number > 0 else str(error)
-    return diagnose([redact(said, secrets)], "the HTTP library")
+    return explain_failure([redact(said, secrets)], "the HTTP library")

@@ -14,15 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alerts.channels.alertmanager import AlertmanagerSettings
+from alerts.channels.healthchecks import ping_problem
 from alerts.channels.webhook import JSON, WebhookSettings
-from alerts.pings import ping_problem
 from alerts.secrets import Secret, SecretError, read_secret
-from replicator.plugins import Problem
+from replicator.api.problem import Problem
 
-WAYS = ("url", "url_file", "url_env", "webhook", "alertmanager", "ping")
+KIND_KEYS = ("url", "url_file", "url_env", "webhook", "alertmanager", "ping")
 WEBHOOK_KEYS = ("secret", "headers", "body", "content_type", "method")
 ALERTMANAGER_KEYS = ("token",)
-CHANNEL_KEYS = (*WAYS, *WEBHOOK_KEYS, *ALERTMANAGER_KEYS)
+CHANNEL_KEYS = (*KIND_KEYS, *WEBHOOK_KEYS, *ALERTMANAGER_KEYS)
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]+(; ?charset=[A-Za-z0-9-]+)?", re.ASCII)
@@ -38,30 +38,30 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class PingSettings:
-    """A URL for pings (`alerts.pings`)."""
+    """A URL for pings (`alerts.channels.healthchecks`)."""
 
     url: Secret
 
 
-Way = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings
+ChannelConfig = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings
 
 
-def secrets_of_way(way: Way) -> frozenset[str]:
+def secrets_of_channel(way: ChannelConfig) -> frozenset[str]:
     """All that must not be shown of a way."""
     if isinstance(way, WebhookSettings | AlertmanagerSettings):
         return way.secrets
     return way.url.derived
 
 
-def read_way(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[Way | None, list[Problem]]:
+def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[ChannelConfig | None, list[Problem]]:
     """The way of a table, and all that is wrong with it; keys without the table's number. Reads files, sends nothing.
 
     Whether apprise understands a URL is asked elsewhere.
     """
-    given = [key for key in WAYS if key in table]
+    given = [key for key in KIND_KEYS if key in table]
     if len(given) != 1:
         shown = " and ".join(given) or "(missing)"
-        return None, [Problem("url", shown, f"exactly one of {', '.join(WAYS)}")]
+        return None, [Problem("url", shown, f"exactly one of {', '.join(KIND_KEYS)}")]
     way = given[0]
     reading = _Reading(table, environ, [])
     url = reading.url(way)
@@ -70,7 +70,7 @@ def read_way(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[W
         if key in table and key not in allowed:
             where = "webhook" if key in WEBHOOK_KEYS else "alertmanager"
             reading.problems.append(Problem(key, "(not shown)", f"only beside {where}"))
-    made: Way | None = None
+    made: ChannelConfig | None = None
     if way == "webhook":
         made = reading.webhook(url)
     elif way == "alertmanager":

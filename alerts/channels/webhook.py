@@ -15,18 +15,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alerts.channel import SEND_LIMIT, Sent
+from alerts.channels.base import SEND_TIMEOUT_SECONDS, Sent
 from alerts.channels.http import Request, exchange
-from alerts.document import VERSION, document, header_id
 from alerts.notice import Notice
+from alerts.render.json_document import VERSION, document, header_id
+from alerts.render.renderer import BrokenTemplateError, Form, OwnTemplate, Scribe
 from alerts.secrets import Secret, all_derived
-from alerts.words.render import BrokenTemplateError, Form, OwnTemplate
-from alerts.words.scribe import Scribe
 
 JSON = "application/json"
 KEY_PREFIX = "whsec_"
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger("zsr.alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class WebhookSettings:
 class WebhookChannel:
     """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; trying again is the caller's."""
 
-    def __init__(self, settings: WebhookSettings, scribe: Scribe, *, limit: float = SEND_LIMIT) -> None:
+    def __init__(self, settings: WebhookSettings, scribe: Scribe, *, limit: float = SEND_TIMEOUT_SECONDS) -> None:
         self._settings = settings
         self._scribe = scribe
         self._limit = limit
@@ -98,7 +97,7 @@ class WebhookChannel:
                     json.loads(text)
                 return text.encode()
             except (BrokenTemplateError, ValueError) as error:
-                _LOG.error("Template %s: %s zsr's own document goes out.", self._settings.body, error)
+                _log.error("Template %s: %s zsr's own document goes out.", self._settings.body, error)
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import click
 
-from replicator.cli.node import config_option, settings, store
+from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.store import Cluster
-from replicator.config import Settings
+from replicator.common.sizes import size
+from replicator.config.settings import Settings
 from replicator.errors import ConfigError
-from replicator.jobs import Guest, Job, JobId
-from replicator.locks import guest_lock
-from replicator.nodes import connected
+from replicator.models import Guest, Job, JobId
 from replicator.replication.adoption import Finding, Verdict, look, mark, refuse_adoption, same
-from replicator.sizes import size
+from replicator.state.guest_locks import guest_lock
+from replicator.zfs.node_clients import connected
 
 
 @click.command()

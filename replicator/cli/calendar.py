@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import click
 
-from replicator.calendar import CalendarError, CalendarEvent
-from replicator.durations import words
-from replicator.zones import local_zone, zone
+from replicator.common.durations import words
+from replicator.common.timezones import local_zone, zone
+from replicator.schedule.calendar import CalendarError, CalendarEvent
 
 EXIT_WRONG_USE = 2
 

@@ -16,12 +16,11 @@ from typing import Any, NoReturn
 
 import click
 
-from replicator.cli.node import config_option, settings
-from replicator.concurrency import first_leaf
-from replicator.control import NoDaemonError, call
-from replicator.durations import words
-from replicator.errors import ConfigError, ZsrError
-from replicator.health import (
+from replicator.cli.context import config_option, settings
+from replicator.common.durations import words
+from replicator.common.tasks import first_exception
+from replicator.daemon.control import NoDaemonError, call
+from replicator.daemon.health_check import (
     FAILURES,
     Finding,
     JobHealth,
@@ -31,6 +30,7 @@ from replicator.health import (
     silent_daemon,
     worst_first,
 )
+from replicator.errors import ConfigError, ZsrError
 
 
 class _Check(click.Command):
@@ -50,7 +50,7 @@ class _Check(click.Command):
         except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the process' outermost frame: a traceback is no answer
-            cause = first_leaf(error)
+            cause = first_exception(error)
             expected = isinstance(cause, ZsrError | OSError)
             _end_unknown(str(cause) if expected else f"unexpected {type(cause).__name__}: {cause}")
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import click
 
-from replicator.cli.node import config_option, config_path, store, store_in
-from replicator.config import Settings, SettingsError, cluster_path, inspect_plugins, load_settings
+from replicator.api.problem import Problem
+from replicator.cli.context import config_option, config_path, store, store_in
+from replicator.config.problems import SettingsError
+from replicator.config.settings import Settings, cluster_path, inspect_plugins, load_settings
 from replicator.errors import ConfigError
-from replicator.plugins import Problem
 
 
 @click.group()

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 import click
 
-from replicator.cli.node import config_option, settings, state, store
-from replicator.concurrency import first_leaf
-from replicator.config import Settings
-from replicator.daemon import Daemon
-from replicator.longlived import set_aside
+from replicator.cli.context import config_option, settings, state, store
+from replicator.common.gc_tuning import freeze_long_lived
+from replicator.common.tasks import first_exception
+from replicator.config.settings import Settings
+from replicator.daemon.daemon import Daemon
 
 
 @click.command()
@@ -28,13 +28,13 @@ def daemon(log_level: str) -> None:
     try:
         asyncio.run(_serve(settings()))
     except BaseExceptionGroup as errors:
-        raise first_leaf(errors) from None
+        raise first_exception(errors) from None
 
 
 async def _serve(node: Settings) -> None:
     memory = state(node)
     try:
-        work = asyncio.ensure_future(Daemon(node, store(node), memory, settled=set_aside).run())
+        work = asyncio.ensure_future(Daemon(node, store(node), memory, settled=freeze_long_lived).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 import click
 
-from replicator.cli.node import config_option, settings, store
+from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
 from replicator.cluster.store import Cluster
-from replicator.config import Settings
+from replicator.common.sizes import size
+from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.nodes import Nodes, connected
 from replicator.replication.diverged import Kept, destroy_kept, find_kept, list_kept, refuse_needed
-from replicator.sizes import size
+from replicator.zfs.node_clients import Nodes, connected
 
 COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
 

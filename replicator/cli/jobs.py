@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from replicator.cli.node import config_option, memory_of, settings, store, tell_daemon
+from replicator.cli.context import config_option, open_state, settings, store, tell_daemon
 from replicator.cli.output import format_option, print_json, print_table
 from replicator.cluster.store import ChangedError, Cluster, ClusterStore
-from replicator.config import Settings
-from replicator.durations import parse_duration
+from replicator.common.durations import parse_duration
+from replicator.config.settings import Settings
 from replicator.errors import ConfigError
-from replicator.jobs import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, JobId, Removal, Travelling
-from replicator.replication.keep import Keep
+from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, JobId, Removal, Travelling
+from replicator.schedule.retention import RetentionPolicy
 
 ATTEMPTS = 5
 """How often a change is tried anew because somebody else's came in between."""
@@ -42,7 +42,7 @@ class _Keep(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return str(Keep.parse(value))
+            return str(RetentionPolicy.parse(value))
         except ValueError as error:
             self.fail(f"'{value}' is wrong: {error}.", param, ctx)
 
@@ -206,7 +206,7 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
     where.delete_job(job_id)
     if not tell_daemon(node):  # the daemon forgets it by itself, after a run that is going on
-        with memory_of(node) as memory:
+        with open_state(node) as memory:
             if memory.job(job_id) is not None:
                 memory.forget(job_id, time.time())
     click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)

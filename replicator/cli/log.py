@@ -9,14 +9,14 @@ from datetime import datetime, tzinfo
 
 import click
 
-from replicator.cli.node import config_option, memory_of, settings
+from replicator.cli.context import config_option, open_state, settings
 from replicator.cli.output import format_option, local_time, print_json, print_table
+from replicator.common.process_identity import is_alive
 from replicator.errors import ConfigError
-from replicator.jobs import JobId
-from replicator.processes import is_alive
-from replicator.state import LogLine, RunRecord, State
+from replicator.models import JobId
+from replicator.state.stores import LogLine, RunRecord, State
 
-_LOOK_AGAIN = 0.5
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 @click.command()
@@ -30,7 +30,7 @@ def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) ->
     """Print the log of job ID's newest run, or of another one."""
     node = settings()
     job = JobId.parse(job_id)
-    with memory_of(node) as memory:
+    with open_state(node) as memory:
         records = memory.runs(job, limit=-1)
         if runs:
             _print_runs(records, form, node.timezone)
@@ -82,7 +82,7 @@ def _print_log(memory: State, record: RunRecord, form: str, zone: tzinfo, *, fol
             click.echo(show(line))
             seen = line.number
         if going:
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _is_going(memory: State, record: RunRecord) -> bool:

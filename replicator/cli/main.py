@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from replicator import __version__
-from replicator.concurrency import first_leaf
+from replicator.common.tasks import first_exception
 from replicator.errors import ConfigError, ZsrError
 
 EXIT_FAILED = 1
@@ -105,7 +105,7 @@ def main() -> None:
     except (ZsrError, OSError) as error:
         sys.exit(_told(error))
     except BaseExceptionGroup as errors:
-        leaf = first_leaf(errors)
+        leaf = first_exception(errors)
         if not isinstance(leaf, ZsrError | OSError):
             raise
         sys.exit(_told(leaf))

@@ -7,15 +7,15 @@ import time
 
 import click
 
-from replicator.cli.node import config_option, settings, store
+from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.store import Cluster
-from replicator.config import Settings
-from replicator.durations import compact
-from replicator.jobs import Guest, Job, JobId
-from replicator.nodes import connected
+from replicator.common.durations import compact
+from replicator.common.sizes import size
+from replicator.config.settings import Settings
+from replicator.models import Guest, Job, JobId
 from replicator.replication.restore_points import Replicas, look_at_replicas, restore_points
-from replicator.sizes import size
+from replicator.zfs.node_clients import connected
 
 COLUMNS = ("Time", "Age", "Volumes", "Written", "Complete")
 

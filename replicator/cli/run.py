@@ -8,11 +8,11 @@ from contextlib import closing
 
 import click
 
-from replicator.cli.node import ask_daemon, config_option, memory_of, settings, state, store
-from replicator.config import Settings
-from replicator.control import LostDaemonError, NoDaemonError
+from replicator.cli.context import ask_daemon, config_option, open_state, settings, state, store
+from replicator.config.settings import Settings
+from replicator.daemon.control import LostDaemonError, NoDaemonError
 from replicator.errors import BusyError, ConfigError
-from replicator.jobs import JobId, Outcome
+from replicator.models import JobId, Outcome
 
 
 class CancelledRunError(BusyError):
@@ -48,7 +48,7 @@ def run(job_id: str | None, verbose: bool) -> None:
 
 
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
-    from replicator.foreground import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
+    from replicator.daemon.one_shot import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
 
     with closing(state(node)) as memory:
         try:
@@ -81,7 +81,7 @@ def schedule_now(job_id: str) -> None:
             raise ConfigError(
                 f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Say it there."
             ) from None
-        with memory_of(node) as memory:
+        with open_state(node) as memory:
             memory.schedule_now(wanted)
         click.echo("No daemon is running; it will run the job first when it starts.", err=True)
 

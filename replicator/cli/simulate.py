@@ -12,15 +12,15 @@ from typing import Annotated, Literal
 import click
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from replicator.calendar import CalendarError, CalendarEvent
+from replicator.api.problem import Problem
 from replicator.cli.output import format_option, print_table
-from replicator.config import Duration, SettingsError, ZoneName, problems_of, read_toml, shown
-from replicator.durations import words
+from replicator.common.durations import words
+from replicator.common.timezones import zone
+from replicator.config.problems import Duration, SettingsError, ZoneName, problems_of, read_toml, shown
 from replicator.errors import ConfigError
-from replicator.jobs import DEFAULT_SCHEDULE, JobId
-from replicator.plugins import Problem
-from replicator.simulation import Result, Scenario, SimulatedJob, SimulatedRun, Simulation, Tally
-from replicator.zones import zone
+from replicator.models import DEFAULT_SCHEDULE, JobId
+from replicator.schedule.calendar import CalendarError, CalendarEvent
+from replicator.schedule.simulation import Result, Scenario, SimulatedJob, SimulatedRun, Simulation, Tally
 
 LATEST = 7_258_118_400
 """2200-01-01 UTC, in unix seconds: no calendar event comes later."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from replicator.cli.node import ask_daemon, config_option, memory_of, settings, store
+from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
-from replicator.config import Settings
-from replicator.control import NoDaemonError
-from replicator.durations import compact
+from replicator.common.durations import compact
+from replicator.config.settings import Settings
+from replicator.daemon.control import NoDaemonError
 
 COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "RPO", "Kept", "State")
 """Those of the peer, and before the last one: how old the replica is, how old it may be, and whether it is not."""
@@ -41,13 +41,13 @@ def _jobs(node: Settings) -> list[dict[str, Any]]:
 
 def remembered(node: Settings) -> list[dict[str, Any]]:
     """Without a daemon: what ``state.db`` remembers of this node's jobs, as the daemon would tell it."""
-    from replicator.picture import job_json  # noqa: PLC0415 - quick start when the daemon answers
-    from replicator.planning import plan_jobs  # noqa: PLC0415
-    from replicator.status import statuses  # noqa: PLC0415
+    from replicator.daemon.job_table import plan_jobs  # noqa: PLC0415
+    from replicator.daemon.status import statuses  # noqa: PLC0415
+    from replicator.daemon.status_json import job_json  # noqa: PLC0415 - quick start when the daemon answers
 
     now = time.time()
     cluster = store(node).read()
-    with memory_of(node) as memory:
+    with open_state(node) as memory:
         states = memory.jobs()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
     return [job_json(job, now) for job in statuses(plan, {}, now)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from replicator.errors import ConfigError
-from replicator.jobs import Guest, Job, JobId, Node, Storage
+from replicator.models import Guest, Job, JobId, Node, Storage
 
 
 class ChangedError(ConfigError):

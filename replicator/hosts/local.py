@@ -9,11 +9,11 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 
-from replicator.concurrency import unbroken
+from replicator.common.tasks import finish_despite_cancel
 from replicator.errors import DeadlineError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 
-KILL_PATIENCE = 5.0
+KILL_TIMEOUT_SECONDS = 5.0
 """Seconds to wait for a killed process; one that hangs in the kernel longer than that is left behind."""
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -123,7 +123,7 @@ async def start(argv: Sequence[str], *, stdin: int, stdout: int) -> Process:
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        await unbroken(_end_started(starting))
+        await finish_despite_cancel(_end_started(starting))
         raise
 
 
@@ -141,7 +141,7 @@ async def end(process: Process) -> None:
     except ProcessLookupError:
         return
     try:
-        async with asyncio.timeout(KILL_PATIENCE):
+        async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
             await process.wait()
     except TimeoutError:
         return

@@ -23,13 +23,13 @@ PIPE_SIZE = 1024 * 1024
 WORTH_WHILE = PIPE_SIZE // 2
 """Bytes from which on a hand-over is worth a wake-up; after a smaller one the pump rests until so many are likely."""
 
-_LONGEST_REST = 0.005
+_LONGEST_REST_SECONDS = 0.005
 """Seconds that a rest may take; the pipes' size allows for more than 100 MB/s in it."""
 
-_BURST = 0.1
+_BURST_SECONDS = 0.1
 """Seconds of the rate that may be sent at once."""
 
-_LONGEST_WAIT = 0.5
+_LONGEST_WAIT_SECONDS = 0.5
 
 
 def sized_pipe() -> tuple[int, int]:
@@ -45,7 +45,7 @@ class TokenBucket:
 
     def __init__(self, rate: float | None, now: float) -> None:
         self._rate = rate
-        self._capacity = 0.0 if rate is None else max(rate * _BURST, 4096.0)
+        self._capacity = 0.0 if rate is None else max(rate * _BURST_SECONDS, 4096.0)
         self._tokens = 0.0
         self._at = now
 
@@ -64,7 +64,7 @@ class TokenBucket:
 
     def wait(self) -> float:
         """Seconds until it is worth asking again."""
-        return 0.0 if self._rate is None else min(_LONGEST_WAIT, max(0.001, (4096 - self._tokens) / self._rate))
+        return 0.0 if self._rate is None else min(_LONGEST_WAIT_SECONDS, max(0.001, (4096 - self._tokens) / self._rate))
 
 
 class Pace:
@@ -83,7 +83,7 @@ class Pace:
     def rest(self, count: int, now: float) -> float:
         """Seconds in which `WORTH_WHILE` bytes are likely to come, after so many came since the last ones."""
         self.note(count, now)
-        return min(_LONGEST_REST, WORTH_WHILE / max(self._rate, 1.0))
+        return min(_LONGEST_REST_SECONDS, WORTH_WHILE / max(self._rate, 1.0))
 
 
 class Pump:

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import asyncssh
 
+from replicator.config.ssh import SshSettings
 from replicator.errors import ConfigError, ConnectionLostError, DeadlineError, NetworkError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
-from replicator.hosts.settings import SshSettings
 from replicator.hosts.ssh_errors import connect_error, openssh_error
-from replicator.jobs import Node
+from replicator.models import Node
 
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
 """In order of speed on processors with AES instructions (reference/peers.md 4.1)."""

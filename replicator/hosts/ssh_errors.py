@@ -7,7 +7,7 @@ import re
 import asyncssh
 
 from replicator.errors import AuthError, ConfigError, ConnectionLostError, NetworkError, ZsrError
-from replicator.jobs import Node
+from replicator.models import Node
 
 _HOST_KEY = "If the node was installed anew, replace its line in known_hosts by hand; zsr never does."
 _KEY = "Look at ssh.key in the settings: a private key file that this user can read, without a passphrase."

@@ -7,19 +7,19 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
-from replicator.concurrency import first_leaf, unbroken
+from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.errors import DeadlineError
+from replicator.hosts.compression import NO_PACKER, start_packer, unpacked_by
 from replicator.hosts.host import Completed, Host, StreamProcess
-from replicator.hosts.packing import NO_PACKER, start_packer, unpacked_by
 from replicator.hosts.pump import Pump, sized_pipe
 
-PATIENCE = 5.0
+RECEIVER_GRACE_SECONDS = 5.0
 """Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
 
-FINISHING = 6
+FINISHING_FACTOR = 6
 """A receive that frees much, or whose pool is slow, may be busy for long after the last byte: times the stall."""
 
-_LOOK_EVERY = 0.5
+_LOOK_INTERVAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class StreamEnd:
 class Limits:
     """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up.
 
-    When all bytes are handed over the receiver gets `FINISHING` times as long to write what it has.
+    When all bytes are handed over the receiver gets `FINISHING_FACTOR` times as long to write what it has.
     ``silence``: seconds without a byte after which the hosts' connections are looked at.
     """
 
@@ -118,10 +118,10 @@ async def _attend(
             moving.cancel()
             watch.cancel()
     except BaseExceptionGroup as errors:
-        raise first_leaf(errors) from None
+        raise first_exception(errors) from None
     finally:
         # A second cancel must not leave a process or a descriptor behind.
-        await unbroken(_clean_up(ends, pump))
+        await finish_despite_cancel(_clean_up(ends, pump))
         on_progress(pump.moved)
     return StreamEnd(sent.result(), received.result(), packed.result(), pump.moved)
 
@@ -140,11 +140,11 @@ async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress:
     loop = asyncio.get_running_loop()
     seen, since = pump.moved, loop.time()
     while True:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
         on_progress(pump.moved)
         if pump.moved != seen:
             seen, since = pump.moved, loop.time()
-        elif loop.time() - since > limits.stall * (FINISHING if pump.exhausted else 1):
+        elif loop.time() - since > limits.stall * (FINISHING_FACTOR if pump.exhausted else 1):
             raise DeadlineError(f"The transfer stood still for {loop.time() - since:.0f} s and was ended.")
         elif loop.time() - since > limits.silence:
             for host in hosts:
@@ -153,7 +153,7 @@ async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress:
 
 async def _end_receiver(receiver: StreamProcess) -> None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RECEIVER_GRACE_SECONDS):
             await receiver.ended()
     except TimeoutError:
         await receiver.kill()

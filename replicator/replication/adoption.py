@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replicator.concurrency import together
+from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
-from replicator.jobs import Guest, Job, JobId, Storage
-from replicator.replication.look import look_here, look_there, pair
-from replicator.replication.plan import Sides, choose_base
+from replicator.models import Guest, Job, JobId, Storage
+from replicator.replication.discovery import pair, source_inventory, target_inventory
+from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
-from replicator.zfs.facts import Dataset, Snapshot
+from replicator.zfs.model import Dataset, Snapshot
 
 
 class Verdict(StrEnum):
@@ -43,7 +43,7 @@ class Finding:
         why: for a refusal, the end of a sentence that begins with the dataset, and what to do.
     """
 
-    sides: Sides
+    sides: VolumePair
     verdict: Verdict
     base: Snapshot | None = None
     newer: tuple[Snapshot, ...] = ()
@@ -55,7 +55,7 @@ class Finding:
         return (self.sides.target.written or 0) if self.sides.target else 0
 
 
-def examine(job: JobId, volumes: Iterable[Sides], source: str) -> list[Finding]:
+def examine(job: JobId, volumes: Iterable[VolumePair], source: str) -> list[Finding]:
     """Return what can be adopted of what is on the target, for a guest on the node ``source``, and what cannot."""
     return [_examine(job, sides, source) for sides in volumes]
 
@@ -77,8 +77,8 @@ async def look(
         ZsrError: a side cannot be asked. ConfigError: the guest has no volume.
     """
     everywhere = tuple(storages)
-    here, there = await together(
-        look_here(guest, everywhere, source), look_there(job, guest, everywhere, source.node, target)
+    here, there = await gather_two(
+        source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
     )
     volumes = pair(job, guest, everywhere, (source.node, target.node), here, there).volumes
     return examine(job.id, volumes, source.node)
@@ -106,7 +106,7 @@ def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:
     return [(f.sides.target_name, f.verdict, f.sides.target.guid if f.sides.target else 0) for f in findings]
 
 
-def _examine(job: JobId, sides: Sides, source: str) -> Finding:
+def _examine(job: JobId, sides: VolumePair, source: str) -> Finding:
     target = sides.target
     if target is None:
         return Finding(sides, Verdict.ABSENT)
@@ -122,7 +122,7 @@ def _examine(job: JobId, sides: Sides, source: str) -> Finding:
     return Finding(sides, Verdict.ADOPTABLE if why is None else Verdict.REFUSED, base, newer, why or "")
 
 
-def _foreign(job: JobId, sides: Sides, target: Dataset) -> str | None:
+def _foreign(job: JobId, sides: VolumePair, target: Dataset) -> str | None:
     if target.job is not None and target.job != str(job):
         return f"belongs to job {target.job}: delete that job first, or rename the dataset there."
     if target.is_volume != sides.source.is_volume:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError
-from replicator.jobs import JobId, Storage
-from replicator.replication.sets import unreplicated_bytes
+from replicator.models import DIVERGED_DATASET, JobId, Storage
+from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import ASIDE, Dataset, Inventory, Snapshot
+from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
 
 def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
     """The datasets directly below a storage's folder for what is aside that were a job's replicas, by name."""
-    folder = inventory.get(f"{path}/{ASIDE}")
+    folder = inventory.get(f"{path}/{DIVERGED_DATASET}")
     inherited = None if folder is None else folder.job
     found = []
-    for dataset in sorted(inventory.below(f"{path}/{ASIDE}"), key=lambda dataset: dataset.name):
+    for dataset in sorted(inventory.below(f"{path}/{DIVERGED_DATASET}"), key=lambda dataset: dataset.name):
         job = None if dataset.job == inherited else _job(dataset.job)
         if job is not None:
             found.append((dataset, job))
@@ -75,7 +75,7 @@ async def list_kept(storages: Iterable[Storage], client: ZfsClient) -> list[Kept
     found: dict[str, Kept] = {}
     for path in _paths(storages, client.node):
         try:
-            inventory = await client.inventory(f"{path}/{ASIDE}", depth=2)
+            inventory = await client.inventory(f"{path}/{DIVERGED_DATASET}", depth=2)
         except StorageMissingError:  # nothing was ever kept aside there
             continue
         found |= {kept.dataset: kept for kept in kept_aside(client.node, path, inventory)}
@@ -89,9 +89,9 @@ async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient
         ConfigError: the name is no place where replicas are kept aside, or nothing of the kind is there.
     """
     everywhere = tuple(storages)
-    path, _, name = dataset.rpartition(f"/{ASIDE}/")
+    path, _, name = dataset.rpartition(f"/{DIVERGED_DATASET}/")
     if path not in _paths(everywhere, client.node) or not name or "/" in name or "@" in name:
-        places = ", ".join(f"{path}/{ASIDE}" for path in _paths(everywhere, client.node)) or "none"
+        places = ", ".join(f"{path}/{DIVERGED_DATASET}" for path in _paths(everywhere, client.node)) or "none"
         raise ConfigError(
             f"'{dataset}' is not directly below a place where node {client.node} keeps replicas aside.",
             advice=f"These are: {places}. See: zsr diverged list.",

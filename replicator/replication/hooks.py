@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from replicator.concurrency import unbroken
+from replicator.common.tasks import finish_despite_cancel
 from replicator.errors import HookError, ZsrError
 from replicator.hosts.host import Host
-from replicator.jobs import FreezeFailure, Guest
+from replicator.models import FreezeFailure, Guest
 
 
 @asynccontextmanager
@@ -25,7 +25,9 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
         yield
     finally:
         if guest.thaw is not None:
-            await unbroken(_thaw(guest, guest.thaw, host, log))  # a cancelled run must not leave a guest frozen
+            await finish_despite_cancel(
+                _thaw(guest, guest.thaw, host, log)
+            )  # a cancelled run must not leave a guest frozen
 
 
 async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.errors import TargetActiveError
-from replicator.jobs import JobId, KnownSets, Volume
-from replicator.zfs.facts import Dataset, Mark
+from replicator.models import JobId, KnownSets, Volume
+from replicator.zfs.model import Dataset, SnapshotLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def shares_set(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     )
 
 
-def is_unproven(snapshot: Mark, known: KnownSets) -> bool:
+def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
     """Return whether a snapshot is of a set that this node took after the last one that it proved.
 
     A set of which this node does not remember that it took it may be another owner's, or a restore point.
@@ -49,7 +49,7 @@ def is_unproven(snapshot: Mark, known: KnownSets) -> bool:
 
 
 def foreign(
-    way: Direction, volume: Volume, source: Dataset, target: Dataset, base: Mark | None
+    way: Direction, volume: Volume, source: Dataset, target: Dataset, base: SnapshotLike | None
 ) -> TargetActiveError | None:
     """Return why a dataset under a volume's name is not this job's replica; None: it is.
 

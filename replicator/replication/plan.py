@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from replicator.errors import TargetActiveError, ZsrError
-from replicator.jobs import JobId, Volume
+from replicator.models import DIVERGED_DATASET, JobId, Volume
 from replicator.replication.ownership import Direction, foreign, is_marked, is_unproven, writable
-from replicator.zfs.facts import ASIDE, Bookmark, Dataset, Mark, Snapshot
+from replicator.zfs.model import Bookmark, Dataset, Snapshot, SnapshotLike
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class VolumePair:
     """One volume as found: facts on the source, path, name and facts on the target."""
 
     volume: Volume
@@ -34,14 +34,14 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
-class PutAside:
+class SetAside:
     """Keep the replica as it is under another name; ``base``, its snapshot, begins the new one (None: nothing does)."""
 
     base: Snapshot | None
 
 
 @dataclass(frozen=True, slots=True)
-class Regrow:
+class CloneFromDiverged:
     """Finish what a run that died while putting aside began: make the replica out of what is aside."""
 
     aside: str
@@ -61,27 +61,27 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True)
-class Park:
+class MoveAway:
     """Volumes swapped their names: move the replica that has this volume's name out of the way, to be renamed later."""
 
     to: str
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class TagForeignSnapshots:
     """Mark snapshots that somebody took on the replica, while they can still be told from those that travelled."""
 
     names: tuple[str, ...]
 
 
-Preparation = Rollback | PutAside | Regrow | Promote | Rename | Park | Tell
+Preparation = Rollback | SetAside | CloneFromDiverged | Promote | Rename | MoveAway | TagForeignSnapshots
 
 
 @dataclass(frozen=True, slots=True)
 class Full:
     """Send the whole volume."""
 
-    sides: Sides
+    sides: VolumePair
     preparations: tuple[Preparation, ...] = ()
 
 
@@ -89,8 +89,8 @@ class Full:
 class Incremental:
     """Send what came since the base, which is on the target (a snapshot) and on the source (a bookmark may do)."""
 
-    sides: Sides
-    base: Mark
+    sides: VolumePair
+    base: SnapshotLike
     preparations: tuple[Preparation, ...] = ()
 
 
@@ -98,7 +98,7 @@ class Incremental:
 class Conflict:
     """Nothing may be done with this volume; the error says why and what to do."""
 
-    sides: Sides
+    sides: VolumePair
     error: ZsrError
 
 
@@ -118,7 +118,7 @@ class Plan:
 
 
 def make_plan(
-    way: Direction, volumes: Sequence[Sides], orphans: Iterable[Dataset] = (), aside: Iterable[Dataset] = ()
+    way: Direction, volumes: Sequence[VolumePair], orphans: Iterable[Dataset] = (), aside: Iterable[Dataset] = ()
 ) -> Plan:
     """Return the plan for all volumes of a guest.
 
@@ -160,7 +160,7 @@ def _in_order(actions: Sequence[Full | Incremental]) -> tuple[Full | Incremental
         if at is None:
             at = 0
             name = waiting[0].sides.target_name
-            parked = f"{waiting[0].sides.target_path}/{ASIDE}/{name.rpartition('/')[2]}-parked"
+            parked = f"{waiting[0].sides.target_path}/{DIVERGED_DATASET}/{name.rpartition('/')[2]}-parked"
             waiting = [_with_parked(action, name, parked) for action in waiting]
         done.append(waiting.pop(at))
     return (*done, *(action for action in actions if not _renamed_by(action)))
@@ -171,11 +171,11 @@ def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | I
         Rename(parked) if step == Rename(name) else step for step in action.preparations
     )
     if action.sides.target_name == name:
-        steps = (Park(parked), *steps)
+        steps = (MoveAway(parked), *steps)
     return replace(action, preparations=steps)
 
 
-def _free_replicas(way: Direction, volumes: Sequence[Sides], orphans: Iterable[Dataset]) -> list[Dataset]:
+def _free_replicas(way: Direction, volumes: Sequence[VolumePair], orphans: Iterable[Dataset]) -> list[Dataset]:
     """The replicas that no volume goes on with: those without a volume, and those whose name a new volume took."""
     taken = [
         sides.target
@@ -191,7 +191,7 @@ def _renamed_by(action: Action) -> set[str]:
     return {step.old for step in action.preparations if isinstance(step, Rename)}
 
 
-def refuse_foreign(way: Direction, volumes: Iterable[Sides]) -> None:
+def refuse_foreign(way: Direction, volumes: Iterable[VolumePair]) -> None:
     """Raise the error of the first volume whose name on the target another dataset has.
 
     Raises:
@@ -203,23 +203,23 @@ def refuse_foreign(way: Direction, volumes: Iterable[Sides]) -> None:
             raise error
 
 
-def _foreign(way: Direction, sides: Sides, target: Dataset) -> TargetActiveError | None:
+def _foreign(way: Direction, sides: VolumePair, target: Dataset) -> TargetActiveError | None:
     same_kind = target.is_volume == sides.source.is_volume
     return foreign(way, sides.volume, sides.source, target, choose_base(sides.source, target) if same_kind else None)
 
 
-def choose_base(source: Dataset, target: Dataset) -> Mark | None:
+def choose_base(source: Dataset, target: Dataset) -> SnapshotLike | None:
     """The base: the newest snapshot that both sides have by GUID, or bookmark of one that the target has.
 
     Whoever made it; a snapshot rather than its own bookmark.
     """
-    common: list[Mark] = [mark for mark in source.snapshots if target.by_guid(mark.guid) is not None]
+    common: list[SnapshotLike] = [mark for mark in source.snapshots if target.by_guid(mark.guid) is not None]
     known = {mark.guid for mark in common}
     common += [mark for mark in source.bookmarks if mark.guid not in known and target.by_guid(mark.guid) is not None]
     return max(common, key=lambda mark: mark.createtxg, default=None)
 
 
-def _plan_volume(way: Direction, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+def _plan_volume(way: Direction, sides: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
     target = sides.target
     if target is None:
         return _without_target(way, sides, free, aside)
@@ -233,10 +233,10 @@ def _plan_volume(way: Direction, sides: Sides, free: Sequence[Dataset], aside: S
     grown = None if target.snapshots else _half_grown(sides.source, target, aside)
     if grown is not None:
         return Incremental(sides, grown, (Promote(),))
-    return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (PutAside(None),))
+    return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (SetAside(None),))
 
 
-def _without_target(way: Direction, sides: Sides, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+def _without_target(way: Direction, sides: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
     place = f"{sides.target_path}/"
     for orphan in free:
         if not orphan.name.startswith(place) or orphan.token is not None:
@@ -252,11 +252,11 @@ def _without_target(way: Direction, sides: Sides, free: Sequence[Dataset], aside
         there = None if base is None else kept.by_guid(base.guid)
         fits = kept.is_volume == sides.source.is_volume and kept.name.startswith(place)
         if base is not None and there is not None and fits:
-            return Incremental(sides, base, (Regrow(kept.name, there), Promote()))
+            return Incremental(sides, base, (CloneFromDiverged(kept.name, there), Promote()))
     return Full(sides)
 
 
-def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> Mark | None:
+def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> SnapshotLike | None:
     """The base in what is aside, of which the target is a clone that was not yet promoted."""
     for kept in aside:
         base = choose_base(source, kept)
@@ -266,7 +266,7 @@ def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> M
     return None
 
 
-def _onto_base(way: Direction, sides: Sides, target: Dataset, base: Mark) -> Action:
+def _onto_base(way: Direction, sides: VolumePair, target: Dataset, base: SnapshotLike) -> Action:
     """Receive goes only onto the target's newest snapshot: what is newer there decides."""
     there = target.by_guid(base.guid)
     if there is None:
@@ -275,27 +275,27 @@ def _onto_base(way: Direction, sides: Sides, target: Dataset, base: Mark) -> Act
     # Writes without a snapshot are found out by receive itself, which refuses; snapshots without writes it lets stay.
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
-        return Incremental(sides, base, (Tell(unmarked),) if unmarked else ())
+        return Incremental(sides, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
     # Proven sets are restore points, and a set that this node did not take may hold what another owner wrote last.
     ours = all(snapshot.job == way.job and is_unproven(snapshot, way.known) for snapshot in newer)
     if target.written or not ours:
-        return put_aside(sides, base)
+        return set_aside(sides, base)
     return Incremental(sides, base, (Rollback(there),))
 
 
-def put_aside(sides: Sides, base: Mark) -> Action:
+def set_aside(sides: VolumePair, base: SnapshotLike) -> Action:
     """Keep the replica as it is, and go on from the base without a copy."""
     if sides.target is None or (there := sides.target.by_guid(base.guid)) is None:
         raise AssertionError("a base is on both sides")
     if sides.target.mounted:
         return Conflict(sides, _mounted(sides))
-    return Incremental(sides, base, (PutAside(there), Promote()))
+    return Incremental(sides, base, (SetAside(there), Promote()))
 
 
-def left_on_target(action: Full | Incremental) -> Sides:
+def left_on_target(action: Full | Incremental) -> VolumePair:
     """The volume as it will be after the action's preparations: what they take away holds no set any more."""
     sides = action.sides
-    if sides.target is None or all(isinstance(step, Tell) for step in action.preparations):
+    if sides.target is None or all(isinstance(step, TagForeignSnapshots) for step in action.preparations):
         return sides
     if isinstance(action, Full):
         return replace(sides, target=None)
@@ -304,13 +304,13 @@ def left_on_target(action: Full | Incremental) -> Sides:
     return replace(sides, target=replace(sides.target, snapshots=tuple(kept)))
 
 
-def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> Sides:
+def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> VolumePair:
     """Return the volume with all that the target holds of it, also in what was kept aside of its replica.
 
     A set that a rollback on the source made stale lies there; it is no less proven than before.
     """
     sides = action.sides
-    regrown = {step.aside for step in action.preparations if isinstance(step, Regrow)}
+    regrown = {step.aside for step in action.preparations if isinstance(step, CloneFromDiverged)}
     kept = [
         each
         for each in aside
@@ -328,7 +328,7 @@ def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
     return [mark for mark in bookmarks if mark.job == job]
 
 
-def _mounted(sides: Sides) -> TargetActiveError:
+def _mounted(sides: VolumePair) -> TargetActiveError:
     return TargetActiveError(
         f"Dataset '{sides.target_name}' on the target is mounted, and has to be put aside since it differs from the "
         "source.",

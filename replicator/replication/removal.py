@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.jobs import Job, Removal, Storage
-from replicator.replication.aside import destroy_or_keep, refuse_in_use
+from replicator.models import Job, Removal, Storage, is_aside
 from replicator.replication.ownership import Direction
+from replicator.replication.prepare_target import destroy_or_keep, refuse_in_use
 from replicator.replication.progress import Progress, Step
-from replicator.replication.proof import destroy_marks
 from replicator.replication.transfer import Log
+from replicator.replication.verification import destroy_marks
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory, is_aside
+from replicator.zfs.model import Dataset, Inventory
 
 _DEPTH = 8
 """How deep below a storage replicas are looked for; volumes listed by hand may have parts in their names."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from replicator.concurrency import together
+from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
-from replicator.jobs import Guest, Job, JobId, Storage
-from replicator.replication.look import guest_storages, guest_volumes, look_depth, look_here
+from replicator.models import Guest, Job, JobId, Storage, is_aside
+from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import shares_set
-from replicator.replication.sets import times_on
+from replicator.replication.snapshot_sets import times_on
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, is_aside, snapshot_name
+from replicator.zfs.model import Dataset, snapshot_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def look_at_replicas(
         ZsrError: the target cannot be asked.
     """
     everywhere = tuple(storages)
-    theirs, ours = await together(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
+    theirs, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
     if not isinstance(ours, dict):
         marked = {name: dataset for name, dataset in theirs.items() if dataset.job == str(job.id)}
         return Replicas(marked, None, ours)
@@ -126,7 +126,7 @@ async def _on_source(
         return None
     everywhere = tuple(storages)
     try:
-        here = await look_here(guest, everywhere, source)
+        here = await source_inventory(guest, everywhere, source)
         return {
             (volume.storage, volume.name): here.datasets[volume.dataset(storage, source.node)]
             for volume, storage in guest_volumes(guest, everywhere, source.node, here)

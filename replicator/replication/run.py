@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from replicator.concurrency import outcome, together
+from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import (
     ConnectionLostError,
     DivergedError,
@@ -21,19 +21,17 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.hosts.stream import Limits
-from replicator.jobs import RATE_UNIT, Synced
-from replicator.replication.aside import prepare
-from replicator.replication.assignment import Assignment, Memory, RunResult
-from replicator.replication.keep import Keep
-from replicator.replication.look import (
+from replicator.models import RATE_UNIT, Synced
+from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.replication.discovery import (
     ASIDE_DEPTH,
-    Found,
-    There,
+    Discovered,
+    TargetInventory,
     guest_storages,
     look_depth,
-    look_here,
-    look_there,
     pair,
+    source_inventory,
+    target_inventory,
 )
 from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import (
@@ -41,18 +39,18 @@ from replicator.replication.plan import (
     Full,
     Incremental,
     Plan,
-    Sides,
-    Tell,
+    TagForeignSnapshots,
+    VolumePair,
     choose_base,
     held_on_target,
     left_on_target,
     make_plan,
-    put_aside,
     refuse_foreign,
+    set_aside,
 )
+from replicator.replication.prepare_target import prepare
 from replicator.replication.progress import Progress, Step
-from replicator.replication.proof import Proof, attempt, purge_marks
-from replicator.replication.sets import (
+from replicator.replication.snapshot_sets import (
     arrived,
     is_unchanged,
     newest_whole_set,
@@ -66,10 +64,12 @@ from replicator.replication.sets import (
     with_taken,
     without_taken,
 )
-from replicator.replication.taking import Taken, Taking
+from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
 from replicator.replication.transfer import Log, Transfers
+from replicator.replication.verification import TargetVerification, attempt, purge_marks
+from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.facts import Dataset, Inventory, snapshot_name
+from replicator.zfs.model import Dataset, Inventory, snapshot_name
 
 
 class Run:
@@ -77,29 +77,29 @@ class Run:
 
     def __init__(
         self,
-        assignment: Assignment,
+        context: RunContext,
         source: ZfsClient,
         target: ZfsClient,
         *,
         progress: Progress,
         log: Log,
-        memory: Memory,
+        memory: RunRecorder,
         clock: Callable[[], float],
     ) -> None:
         self.progress = progress
-        self._assignment = assignment
-        self._job = assignment.job
-        self._synced = assignment.remembered
+        self._context = context
+        self._job = context.job
+        self._synced = context.remembered
         self._source = source
         self._target = target
         self._log = log
         self._memory = memory
         self._clock = clock
-        self._taking = Taking(
-            self._job.id, assignment.guest, assignment.storages, source, log, clock, self._about_to_take
+        self._taking = SnapshotTaker(
+            self._job.id, context.guest, context.storages, source, log, clock, self._about_to_take
         )
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
-        limits = Limits(rate, assignment.stall_timeout)
+        limits = Limits(rate, context.stall_timeout)
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log)
 
     async def execute(self) -> RunResult:
@@ -130,7 +130,7 @@ class Run:
             taken = await self._taking.take((), self._synced, if_changed=False)
         return await self._send(taken, there)
 
-    async def _look_and_send(self, there: There) -> RunResult:
+    async def _look_and_send(self, there: TargetInventory) -> RunResult:
         """The run of a job in doubt: everything is looked at before anything is done."""
         at = self._clock()
         found, there = await self._look_before(there)
@@ -141,11 +141,11 @@ class Run:
         await self.progress.begin(Step.SNAPSHOT)
         return await self._send(await self._taking.take(found.volumes, self._synced, if_changed=False), there)
 
-    async def _look_and_take(self) -> tuple[There, Taken]:
+    async def _look_and_take(self) -> tuple[TargetInventory, SnapshotResult]:
         """Look at the target while the source is looked at and its snapshot taken: neither needs the other."""
         await self.progress.begin(Step.SNAPSHOT)
-        there, taken = await together(
-            outcome(self._look_there()), outcome(self._taking.take((), self._synced, if_changed=True))
+        there, taken = await gather_two(
+            result_or_error(self._look_there()), result_or_error(self._taking.take((), self._synced, if_changed=True))
         )
         if isinstance(taken, ZsrError):
             raise taken
@@ -154,7 +154,7 @@ class Run:
             raise there
         return there, taken
 
-    async def _take_back(self, taken: Taken) -> None:
+    async def _take_back(self, taken: SnapshotResult) -> None:
         if taken.made:
             await self._taking.take_back(taken.name)
 
@@ -165,48 +165,52 @@ class Run:
 
         None: this run has to look for itself.
         """
-        lookout, guest, storages = self._assignment.lookout, self._assignment.guest, self._assignment.storages
-        due = self._assignment.due
-        if lookout is None or self._assignment.doubtful or not (await self._source.features()).programs:
+        inventory_cache, guest, storages = self._context.inventory_cache, self._context.guest, self._context.storages
+        due = self._context.due
+        if inventory_cache is None or self._context.last_run_failed or not (await self._source.features()).programs:
             return None
         ours: dict[str, Dataset] = {}
         theirs: dict[str, Inventory | StorageMissingError] = {}
         at = self._clock()
         for storage in guest_storages(guest, storages, self._source.node):
             depth = max(look_depth(guest, storage), ASIDE_DEPTH)
-            here = await lookout.look(self._source, storage.path_on(self._source.node), depth, since=due, sync=True)
+            here = await inventory_cache.look(
+                self._source, storage.path_on(self._source.node), depth, since=due, sync=True
+            )
             if here.inventory is None or not storage.allowed_on(self._target.node):
                 return None
-            there = await lookout.look(self._target, storage.path_on(self._target.node), depth, since=due, sync=False)
+            there = await inventory_cache.look(
+                self._target, storage.path_on(self._target.node), depth, since=due, sync=False
+            )
             ours |= here.inventory.datasets
             theirs[storage.name] = there.inventory or Inventory()
             at = min(at, here.at)
-        found = self._pair(Inventory(ours), There(theirs))
+        found = self._pair(Inventory(ours), TargetInventory(theirs))
         whole = is_unchanged(self._way(), found.volumes, self._synced.last_set)
         return (at, found.orphans) if whole and at >= (self._synced.last_sync or 0) else None
 
-    async def _look_there(self) -> There:
-        job, guest, storages = self._job, self._assignment.guest, self._assignment.storages
+    async def _look_there(self) -> TargetInventory:
+        job, guest, storages = self._job, self._context.guest, self._context.storages
         try:
-            return await look_there(job, guest, storages, self._source.node, self._target)
+            return await target_inventory(job, guest, storages, self._source.node, self._target)
         except ConnectionLostError:  # it was kept since the last run, and the node was started anew since
-            return await look_there(job, guest, storages, self._source.node, self._target)
+            return await target_inventory(job, guest, storages, self._source.node, self._target)
 
     async def _look_here(self) -> Inventory:
         if (await self._source.features()).programs:
             for pool in self._taking.pools:
                 await self._source.sync(pool)
-        return await look_here(self._assignment.guest, self._assignment.storages, self._source)
+        return await source_inventory(self._context.guest, self._context.storages, self._source)
 
-    def _pair(self, here: Inventory, there: There) -> Found:
+    def _pair(self, here: Inventory, there: TargetInventory) -> Discovered:
         nodes = (self._source.node, self._target.node)
-        return pair(self._job, self._assignment.guest, self._assignment.storages, nodes, here, there)
+        return pair(self._job, self._context.guest, self._context.storages, nodes, here, there)
 
     async def _is_trusted(self) -> bool:
         """Whether the source's snapshot may be taken before the target was looked at."""
-        guest = self._assignment.guest
+        guest = self._context.guest
         return (
-            not self._assignment.doubtful
+            not self._context.last_run_failed
             and self._synced.last_set is not None
             and guest.freeze is None
             and guest.thaw is None
@@ -214,7 +218,7 @@ class Run:
             and (await self._source.features()).programs
         )
 
-    def _is_as_remembered(self, found: Found) -> bool:
+    def _is_as_remembered(self, found: Discovered) -> bool:
         """Return whether the volumes' replicas are those that last sync was proven with, and none is half received."""
         way = self._way()
         replicas = [sides.target for sides in found.volumes if sides.target is not None]
@@ -228,7 +232,7 @@ class Run:
     def _way(self, *, marks_late: bool = False) -> Direction:
         return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late)
 
-    async def _look_before(self, there: There) -> tuple[Found, There]:
+    async def _look_before(self, there: TargetInventory) -> tuple[Discovered, TargetInventory]:
         """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed.
 
         Returns both sides put together, and what the target has after that.
@@ -252,7 +256,7 @@ class Run:
         await self._forget_unproven(plan)
         return found, there
 
-    async def _judge(self, found: Found) -> Plan:
+    async def _judge(self, found: Discovered) -> Plan:
         way = self._way(marks_late=await self._marks_late())
         plan = make_plan(way, found.volumes, found.orphans, found.aside)
         for conflict in plan.conflicts:
@@ -298,7 +302,7 @@ class Run:
 
     # --- transfer, proof and what follows
 
-    async def _send(self, taken: Taken, there: There) -> RunResult:
+    async def _send(self, taken: SnapshotResult, there: TargetInventory) -> RunResult:
         await self.progress.begin(Step.PLAN)
         try:
             found = self._pair(taken.here, there)
@@ -314,12 +318,12 @@ class Run:
         synced = proven_set(self._synced, min(float(taken.set_time), taken.at), taken.set_time, done)
         return await self._conclude(done, synced, plan.orphans)
 
-    async def _conclude(self, volumes: Sequence[Sides], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
+    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
         """Prove a set, remember it, and destroy what it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
-        proof = Proof(self._job.id, name, synced.sets, self._source, self._target, self._log)
+        proof = TargetVerification(self._job.id, name, synced.sets, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
-        stale = stale_on_target(self._job.id, Keep.parse(self._job.keep), volumes, name, self._clock())
+        stale = stale_on_target(self._job.id, RetentionPolicy.parse(self._job.keep), volumes, name, self._clock())
         await proof.on_target(volumes, stale, self._datasets_there)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(synced)
@@ -370,11 +374,11 @@ class Run:
         try:
             await self._transfers.send(action, name)
         except DivergedError as error:
-            plain = all(isinstance(step, Tell) for step in action.preparations)
+            plain = all(isinstance(step, TagForeignSnapshots) for step in action.preparations)
             if action.sides.target is None or not plain or not isinstance(action, Incremental):
                 raise
             self._log("warning", error.what)
-            instead = put_aside(action.sides, action.base)
+            instead = set_aside(action.sides, action.base)
             if isinstance(instead, Conflict):
                 raise instead.error from error
             if not isinstance(instead, Incremental):
@@ -389,7 +393,7 @@ class Run:
             await prepare(action, self._target, properties, self._clock(), self._log)
 
 
-def _has_tokens(found: Found) -> bool:
+def _has_tokens(found: Discovered) -> bool:
     return any(sides.target is not None and sides.target.token for sides in found.volumes)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from replicator.common.sizes import size
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.stream import Limits, StreamEnd, stream
-from replicator.jobs import Encryption, Job, Travelling
-from replicator.replication.plan import Full, Incremental, Sides
+from replicator.models import Encryption, Job, Travelling
+from replicator.replication.plan import Full, Incremental, VolumePair
 from replicator.replication.progress import Progress
-from replicator.replication.sets import unreplicated_bytes
-from replicator.sizes import size
+from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
-from replicator.zfs.facts import Bookmark, Dataset, ResumeToken, Snapshot
+from replicator.zfs.model import Bookmark, Dataset, ResumeToken, Snapshot
 
 _MAY_PASS = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
 """Classes of failures that leave a half-received state worth to be gone on with."""
@@ -36,7 +36,7 @@ class Transfers:
         self._progress = progress
         self._log = log
 
-    async def finish_half_received(self, volumes: Sequence[Sides]) -> None:
+    async def finish_half_received(self, volumes: Sequence[VolumePair]) -> None:
         """Go on with what an earlier run began, or drop it where it can no longer be finished."""
         for sides in volumes:
             target = sides.target
@@ -99,7 +99,7 @@ class Transfers:
         """Return whether an action sends raw; raises EncryptionError as `_is_raw`."""
         return self._is_raw(action.sides, action.sides.target if isinstance(action, Incremental) else None)
 
-    def _is_raw(self, sides: Sides, target: Dataset | None) -> bool:
+    def _is_raw(self, sides: VolumePair, target: Dataset | None) -> bool:
         """Return whether a volume travels raw: an encrypted one always does when the job says so.
 
         What the target reports of its replica never makes a raw job send in the clear.
@@ -124,7 +124,7 @@ class Transfers:
         return raw
 
     async def _stream(
-        self, sides: Sides, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
+        self, sides: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
     ) -> None:
         receive = commands.receive(
             await self._target.features(),
@@ -153,7 +153,7 @@ class Transfers:
         self._judge(sides, end)
         self._log("info", f"{sides.volume}: {size(end.moved)} sent")
 
-    def _judge(self, sides: Sides, end: StreamEnd) -> None:
+    def _judge(self, sides: VolumePair, end: StreamEnd) -> None:
         """Raise the error of the side that failed first; the other only tells of the consequence."""
         sender, receiver = end.sender, end.receiver
         if sender.ok and receiver.ok:
@@ -179,7 +179,7 @@ class Transfers:
         return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
 
 
-def _belongs(token: ResumeToken, sides: Sides) -> bool:
+def _belongs(token: ResumeToken, sides: VolumePair) -> bool:
     """Whether a token is for a snapshot that this very source volume still has."""
     dataset, _, snapshot = token.to_name.partition("@")
     found: Snapshot | None = sides.source.by_guid(token.to_guid)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from replicator.errors import StorageMissingError, TargetActiveError, ZfsError
 from replicator.hosts.host import Completed, Host
-from replicator.jobs import JobId
-from replicator.zfs import commands, parse, programs
+from replicator.models import JobId
+from replicator.zfs import channel_programs, commands, output
 from replicator.zfs.errors import classify, is_absent
-from replicator.zfs.facts import Inventory, ResumeToken, Snapshot
 from replicator.zfs.features import Features, features_from_usage, version_from_output
+from replicator.zfs.model import Inventory, ResumeToken, Snapshot
 
 _END_AND_WAIT = """
 pkill -KILL -x -f "$1" || exit 1
@@ -64,7 +64,7 @@ class ZfsClient:
                     f"'{path}' does not exist on node {self.node}.", node=self.node, raw=done.stderr
                 )
             raise classify(f"list '{path}'", done.stderr, node=self.node)
-        read = parse.inventory_from_list if features.list_parsable else parse.inventory_from_get
+        read = output.inventory_from_list if features.list_parsable else output.inventory_from_get
         if len(done.stdout) < LARGE_OUTPUT:
             return read(done.stdout)
         return await asyncio.to_thread(read, done.stdout)
@@ -76,7 +76,7 @@ class ZfsClient:
             ZsrError: none of them could be asked.
         """
         done = await self.host.run(commands.space(pools), limit=self._limit)
-        found = parse.space(done.stdout)
+        found = output.space(done.stdout)
         if not found and not done.ok:
             raise classify(f"ask how full {', '.join(pools)} is", done.stderr, node=self.node)
         return found
@@ -85,7 +85,9 @@ class ZfsClient:
         """Wait until what was written to a pool so far is on its disks, and so in what an inventory says."""
         await self._order(commands.sync(pool), f"sync the pool '{pool}'")
 
-    async def advance(self, pool: str, request: programs.Advance) -> programs.Advanced | None:
+    async def snapshot_if_changed(
+        self, pool: str, request: channel_programs.SnapshotRequest
+    ) -> channel_programs.SnapshotOutcome | None:
         """Look at a guest's volumes in one pool and take their snapshots, in one transaction.
 
         None where this ZFS, or this user, cannot run a channel program; nothing was done then.
@@ -93,15 +95,15 @@ class ZfsClient:
         Raises:
             ZsrError: a volume is gone, or the snapshots could not be taken; none was.
         """
-        done = await self._program(pool, programs.advance(request))
+        done = await self._program(pool, channel_programs.snapshot_if_changed(request))
         if done is None:
             return None
-        found = programs.advanced(done)
-        if isinstance(found, programs.Refused):
+        found = channel_programs.snapshot_outcome(done)
+        if isinstance(found, channel_programs.Refused):
             raise classify(f"take the snapshot {request.name}", f"{found.name}: {found.words}", node=self.node)
         return found
 
-    async def settle(
+    async def verify_and_prune(
         self,
         pool: str,
         *,
@@ -109,7 +111,7 @@ class ZfsClient:
         stale: Sequence[str] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
         marked: Sequence[str] = (),
-    ) -> programs.Settled | str | None:
+    ) -> channel_programs.PruneResult | str | None:
         """Prove snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
 
         Args:
@@ -120,10 +122,10 @@ class ZfsClient:
             marked: datasets whose bookmarks are wanted in the answer.
 
         Returns:
-            The name of the first snapshot that is not proven (nothing was done then); None as in `advance`.
+            The name of the first snapshot that is not proven (nothing was done then); None as in `snapshot_if_changed`.
         """
-        done = await self._program(pool, programs.settle(proofs, stale, bookmarks, marked))
-        return None if done is None else programs.settled(done)
+        done = await self._program(pool, channel_programs.verify_and_prune(proofs, stale, bookmarks, marked))
+        return None if done is None else channel_programs.prune_result(done)
 
     async def _program(self, pool: str, text: str) -> str | None:
         if not self._runs_programs or not (await self.features()).programs:
@@ -150,12 +152,12 @@ class ZfsClient:
         if not (await self.features()).estimate:
             return None
         done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
-        return parse.estimated_size(done.stdout + done.stderr) if done.ok else None
+        return output.estimated_size(done.stdout + done.stderr) if done.ok else None
 
     async def resume_token(self, token: str) -> ResumeToken | None:
         """What a token waits for, asked of the sending side; None if the token can no longer be used."""
         done = await self.host.run(commands.estimate(commands.send_resume(token)), limit=self._limit)
-        return parse.resume_token(token, done.stdout + done.stderr) if done.ok else None
+        return output.resume_token(token, done.stdout + done.stderr) if done.ok else None
 
     async def abort_receive(self, dataset: str) -> None:
         """Throw a half-received state away."""
@@ -196,7 +198,7 @@ class ZfsClient:
     async def portable_properties(self, dataset: str) -> dict[str, str]:
         """What was set on a dataset and matters on its replica, for a stream that cannot carry properties."""
         done = await self._order(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
-        found = parse.properties(done.stdout)
+        found = output.properties(done.stdout)
         return {
             key: value
             for key, value in found.items()
@@ -242,7 +244,7 @@ class ZfsClient:
 
     async def _ownership(self, dataset: str) -> dict[str, tuple[str, str]]:
         asked = commands.ownership(await self.features(), dataset)
-        return parse.sourced_properties((await self._order(asked, f"ask whose replica '{dataset}' is")).stdout)
+        return output.sourced_properties((await self._order(asked, f"ask whose replica '{dataset}' is")).stdout)
 
     async def _destroy_dataset(self, dataset: str) -> None:
         family = await self._order(commands.list_below(dataset), f"list what is below '{dataset}'")

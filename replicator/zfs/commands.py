@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from replicator.zfs.facts import Snapshot
 from replicator.zfs.features import Features
+from replicator.zfs.model import Snapshot
 
 Argv = list[str]
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from tests.lab.lab import Lab, Node, missing
-from tests.lab.scene import FS, A, Scene
+from tests.lab.scenario import FS, A, Scenario
 
 _HERE = Path(__file__).parent
 
@@ -78,13 +78,13 @@ def node2(fresh_nodes: list[Node]) -> Node:
 
 
 @pytest.fixture
-def bare(lab: Lab, node1: Node, node2: Node) -> Scene:
+def bare(lab: Lab, node1: Node, node2: Node) -> Scenario:
     """Two nodes with zsr; the guest has no volume yet."""
-    return Scene(lab, node1, node2)
+    return Scenario(lab, node1, node2)
 
 
 @pytest.fixture
-def scene(bare: Scene) -> Scene:
+def scene(bare: Scenario) -> Scenario:
     """A guest with a zvol of 8 MiB content and a filesystem of 4 MiB, replicated once."""
     bare.zvol(A, 16)
     bare.filesystem(FS, 4)

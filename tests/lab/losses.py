@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from tests.lab.lab import Node
-from tests.lab.scene import Scene
+from tests.lab.scenario import Scenario
 
 KEEP = ("--keep", "10")
 """More restore points than any of these tests makes: none of them may go."""
 
 
-class Holdings(Scene):
-    """A `Scene` that asks what is still there, by GUID: what was put aside or renamed is not lost."""
+class Holdings(Scenario):
+    """A `Scenario` that asks what is still there, by GUID: what was put aside or renamed is not lost."""
 
     def grow(self, name: str, runs: int) -> set[str]:
         """Replicate so often, with a change of a volume before each; its restore points then, by GUID."""

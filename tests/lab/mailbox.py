@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from aiosmtpd.smtp import SMTP
 
 from tests.lab.lab import Lab
-from tests.monitoring.mailserver import MailServer
+from tests.support.mailserver import MailServer
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import shlex
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
+from tests.lab.two_nodes import TwoNodeCluster
 
 _COUNTING = '#!/bin/sh\necho "$(basename $0) $*" >>/run/lab/commands\nexec /usr/sbin/$(basename $0) "$@"\n'
 GUESTS = 20
@@ -46,28 +46,28 @@ class Budget:
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
     """Two nodes; runs come when they are asked for, and no real hour begins in the middle of a test."""
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     duo.source.set_clock(duo.source.clock() // 3600 * 3600 + 600)
     return duo
 
 
 @pytest.fixture
-def budget(lab: Lab, duo: Duo) -> object:
+def budget(lab: Lab, duo: TwoNodeCluster) -> object:
     """What the nodes' runs cost."""
     counted = Budget(lab.nodes)
     yield counted
     counted.remove()
 
 
-def _next_hour(duo: Duo) -> float:
+def _next_hour(duo: TwoNodeCluster) -> float:
     """Let the source's clock jump into the next hour, in which no test ends by itself; its time then."""
     duo.source.set_clock((duo.source.clock() // 3600 + 1) * 3600 + 1)
     return duo.source.clock()
 
 
-def _next_run(duo: Duo, budget: Budget) -> None:
+def _next_run(duo: TwoNodeCluster, budget: Budget) -> None:
     """One run on schedule, counted alone."""
     before = duo.runs("success")
     budget.forget()
@@ -77,7 +77,7 @@ def _next_run(duo: Duo, budget: Budget) -> None:
 
 @pytest.mark.parametrize("volumes", [1, 3])
 def test_an_increment_costs_two_commands_a_side_and_one_more_for_each_volume(
-    duo: Duo, budget: Budget, volumes: int
+    duo: TwoNodeCluster, budget: Budget, volumes: int
 ) -> None:
     for number in range(volumes):
         duo.filesystem(f"subvol-100-disk-{number}", 1)
@@ -92,7 +92,7 @@ def test_an_increment_costs_two_commands_a_side_and_one_more_for_each_volume(
     assert sum("send" in shlex.split(line)[1] for line in here) == volumes
 
 
-def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(duo: Duo, budget: Budget) -> None:
+def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(duo: TwoNodeCluster, budget: Budget) -> None:
     for number in range(4):
         duo.filesystem(f"subvol-100-disk-{number}", 1)
     duo.job("--schedule", "*:0")
@@ -107,7 +107,7 @@ def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(duo: Duo, 
 
 
 def test_guests_that_are_due_together_with_nothing_changed_share_one_look_and_no_login(
-    duo: Duo, budget: Budget
+    duo: TwoNodeCluster, budget: Budget
 ) -> None:
     cluster = duo.source.read("/etc/zsr/cluster.toml")
     for guest in range(100, 100 + GUESTS):
@@ -135,7 +135,7 @@ def test_guests_that_are_due_together_with_nothing_changed_share_one_look_and_no
     assert _logins(duo) == logins
 
 
-def _logins(duo: Duo) -> set[str]:
+def _logins(duo: TwoNodeCluster) -> set[str]:
     """The connections from the source to the target's SSH server, by their port."""
     lines = duo.target.out(f"ss -Htn state established 'sport = :22' dst {duo.source.ip}").splitlines()
     return {line.split()[-1] for line in lines}

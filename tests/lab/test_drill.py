@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
 from tests.lab.mailbox import mailbox
+from tests.lab.two_nodes import TwoNodeCluster
 from tests.lab.watch import Watch, watching
 
 pytestmark = [pytest.mark.prometheus]
@@ -28,16 +28,16 @@ PAGES = {"ZsrRpoBreached", "ZsrTargetRpoBreached"}
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
     """A guest of one small volume, replicated each minute."""
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "*/1", "--rpo", f"{PROMISE}s")
     return duo
 
 
 @pytest.fixture
-def watch(lab: Lab, duo: Duo, tmp_path: Path) -> Iterator[Watch]:
+def watch(lab: Lab, duo: TwoNodeCluster, tmp_path: Path) -> Iterator[Watch]:
     """Prometheus, Alertmanager and the admin."""
     with mailbox(lab) as mail, watching(lab, tmp_path, [f"{duo.source.ip}:9847"], mail) as watch:
         yield watch
@@ -63,7 +63,7 @@ def tell(capsys: pytest.CaptureFixture[str], times: str) -> None:
 
 
 def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mended(
-    duo: Duo, watch: Watch, capsys: pytest.CaptureFixture[str]
+    duo: TwoNodeCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duo.daemon()
     duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded")
@@ -95,7 +95,7 @@ def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mend
 
 
 def test_a_killed_daemon_pages_though_it_cannot_say_so_itself(
-    duo: Duo, watch: Watch, capsys: pytest.CaptureFixture[str]
+    duo: TwoNodeCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon = duo.daemon()
     watch.until(

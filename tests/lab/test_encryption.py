@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
+from tests.lab.two_nodes import TwoNodeCluster
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
     """Two nodes; the guest has an encrypted zvol and a plain one."""
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     node1.write("/root/key", "12345678\n")
     key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
     node1.run(f"zfs create {key} -V 32M tank/data/vm-100-disk-0 && udevadm settle")
@@ -22,7 +22,7 @@ def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
     return duo
 
 
-def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: Duo) -> None:
+def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: TwoNodeCluster) -> None:
     duo.zsr("run", "--id", "100-0")
     assert duo.target.out("zfs get -Ho value keystatus tank/data/vm-100-disk-0") == "unavailable"
     duo.write("vm-100-disk-0", 2)
@@ -32,7 +32,7 @@ def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: 
     assert duo.same_on_both()
 
 
-def test_a_volume_whose_key_is_not_loaded_is_sent_all_the_same(duo: Duo) -> None:
+def test_a_volume_whose_key_is_not_loaded_is_sent_all_the_same(duo: TwoNodeCluster) -> None:
     duo.source.run("zfs unload-key tank/data/vm-100-disk-0")
     duo.zsr("run", "--id", "100-0")
     assert duo.status()["state"] == "ok"

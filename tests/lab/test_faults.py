@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
 from tests.lab.mailbox import mailbox
-from tests.monitoring.mailserver import MailServer
+from tests.lab.two_nodes import TwoNodeCluster
+from tests.support.mailserver import MailServer
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def mail(lab: Lab) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node, mail: MailServer) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node, mail: MailServer) -> TwoNodeCluster:
     """Two nodes; failures are mailed to the admin."""
     url = f"mailto://{lab.host_ip}:{mail.port}?from=zsr@node1.test&to=admin@site.test"
-    return Duo(lab, node1, node2, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
+    return TwoNodeCluster(lab, node1, node2, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
 
 
-def test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again(duo: Duo, mail: MailServer) -> None:
+def test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again(duo: TwoNodeCluster, mail: MailServer) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "*/1")
     duo.daemon()
@@ -69,7 +69,7 @@ def test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again(duo: Du
     assert duo.same_on_both()
 
 
-def test_a_target_that_answers_again_is_served_within_a_minute_not_after_the_ladder(duo: Duo) -> None:
+def test_a_target_that_answers_again_is_served_within_a_minute_not_after_the_ladder(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "daily")
     duo.target.crash()
@@ -80,7 +80,7 @@ def test_a_target_that_answers_again_is_served_within_a_minute_not_after_the_lad
     assert duo.status()["fail_count"] == 0
 
 
-def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo: Duo) -> None:
+def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 64)
     duo.job("--rate", "6")
     duo.daemon()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
+from tests.lab.two_nodes import TwoNodeCluster
 
 _LIMITS = '[zfs]\nstall_timeout = "6s"\ncommand_timeout = "8s"\n'
 
@@ -18,7 +18,7 @@ _HANGING = (
 def test_a_transfer_that_stands_still_ends_as_timeout_and_the_next_run_succeeds(
     lab: Lab, node1: Node, node2: Node, stream: str
 ) -> None:
-    duo = Duo(lab, node1, node2, stream=stream, settings=_LIMITS)
+    duo = TwoNodeCluster(lab, node1, node2, stream=stream, settings=_LIMITS)
     duo.zvol("vm-100-disk-0", 96)
     duo.job("--rate", "8")
     duo.daemon()
@@ -33,7 +33,7 @@ def test_a_transfer_that_stands_still_ends_as_timeout_and_the_next_run_succeeds(
     assert duo.target.out("pgrep -x zfs || true") == ""
 
 
-def _hang(duo: Duo) -> None:
+def _hang(duo: TwoNodeCluster) -> None:
     """Start the daemon with a target whose zfs never ends (`Node.fresh` takes the fake away, whatever happens)."""
     duo.zvol("vm-100-disk-0", 8)
     duo.target.write("/usr/local/sbin/zfs", _HANGING)
@@ -43,7 +43,7 @@ def _hang(duo: Duo) -> None:
 
 
 def test_a_zfs_that_never_ends_costs_one_limit_and_the_daemon_goes_on(lab: Lab, node1: Node, node2: Node) -> None:
-    hung = Duo(lab, node1, node2, settings=_LIMITS)
+    hung = TwoNodeCluster(lab, node1, node2, settings=_LIMITS)
     _hang(hung)
     hung.until(lambda: hung.runs("failure") == 1, "the run ended", timeout=120)
     assert hung.status()["error_class"] == "timeout"
@@ -55,7 +55,7 @@ def test_a_zfs_that_never_ends_costs_one_limit_and_the_daemon_goes_on(lab: Lab, 
 
 
 def test_a_run_that_waits_for_a_hung_command_can_be_cancelled(lab: Lab, node1: Node, node2: Node) -> None:
-    hung = Duo(lab, node1, node2, settings='[zfs]\ncommand_timeout = "10m"\n')
+    hung = TwoNodeCluster(lab, node1, node2, settings='[zfs]\ncommand_timeout = "10m"\n')
     _hang(hung)
     hung.until(lambda: hung.status()["state"] == "syncing", "the run waits for the hung command")
     hung.zsr("cancel", "100-0")
@@ -67,7 +67,7 @@ def test_a_run_that_waits_for_a_hung_command_can_be_cancelled(lab: Lab, node1: N
 
 
 def test_a_slow_transfer_can_be_cancelled_and_is_gone_on_with(lab: Lab, node1: Node, node2: Node) -> None:
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     duo.zvol("vm-100-disk-0", 64)
     duo.job("--rate", "1")
     duo.daemon()

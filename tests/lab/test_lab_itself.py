@@ -141,7 +141,7 @@ def test_a_test_reaches_a_server_on_a_node(lab: Lab, node1: Node) -> None:
 def test_a_node_imports_zsr_its_libraries_and_finds_its_plugins(node1: Node) -> None:
     found = node1.out(
         "PYTHONPATH=/opt/zsr:/lab/site python3 -c '"
-        "import asyncssh, aiohttp, apprise, prometheus_client, pydantic, replicator.jobs; "
+        "import asyncssh, aiohttp, apprise, prometheus_client, pydantic, replicator.models; "
         "from importlib.metadata import entry_points; "
         'print(*sorted(e.name for e in entry_points(group="zsr.plugins")))\''
     )

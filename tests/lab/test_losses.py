@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings, Stranger
 from tests.lab.mailbox import mailbox
-from tests.lab.scene import FS, MIB, A, B
+from tests.lab.scenario import FS, MIB, A, B
 
 JOINED = "vm-100-disk-5"
 

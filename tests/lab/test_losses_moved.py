@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
-from tests.lab.scene import FS, MIB, A
+from tests.lab.scenario import FS, MIB, A
 
 
 @pytest.fixture

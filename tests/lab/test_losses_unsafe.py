@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
-from tests.lab.scene import A
+from tests.lab.scenario import A
 
 KEY = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
 

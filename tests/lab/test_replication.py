@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
+from tests.lab.two_nodes import TwoNodeCluster
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
     """The two nodes with zsr's settings on the source."""
-    return Duo(lab, node1, node2)
+    return TwoNodeCluster(lab, node1, node2)
 
 
-def test_every_volume_is_equal_after_every_run_and_only_changes_travel(duo: Duo) -> None:
+def test_every_volume_is_equal_after_every_run_and_only_changes_travel(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0")
     duo.zvol("vm-100-disk-1", 16)
     duo.filesystem("subvol-100-disk-2")
@@ -32,7 +32,7 @@ def test_every_volume_is_equal_after_every_run_and_only_changes_travel(duo: Duo)
         assert sent == pytest.approx(expected, rel=0.1)
 
 
-def _increment(duo: Duo, changed: str) -> tuple[float, int]:
+def _increment(duo: TwoNodeCluster, changed: str) -> tuple[float, int]:
     """Change a volume and let the next run come: the bytes it sent, and ZFS's estimate of them just before."""
     for _ in range(5):
         runs = duo.runs("success")
@@ -46,7 +46,7 @@ def _increment(duo: Duo, changed: str) -> tuple[float, int]:
     raise AssertionError("no run came by itself in five minutes' time")
 
 
-def _estimate(duo: Duo) -> int:
+def _estimate(duo: TwoNodeCluster) -> int:
     """What ``zfs send -nP`` says an increment of all volumes would take now."""
     duo.source.run("zfs snapshot " + " ".join(f"tank/data/{name}@estimate" for name in duo.volumes))
     total = 0
@@ -59,7 +59,7 @@ def _estimate(duo: Duo) -> int:
     return total
 
 
-def test_a_rate_of_10_takes_100_mb_in_10_seconds(duo: Duo) -> None:
+def test_a_rate_of_10_takes_100_mb_in_10_seconds(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 208)
     duo.job("--rate", "10")
     started = time.monotonic()
@@ -77,7 +77,7 @@ def test_a_rate_of_10_takes_100_mb_in_10_seconds(duo: Duo) -> None:
 
 @pytest.mark.parametrize("stream", ["asyncssh", "openssh"])
 def test_a_killed_daemon_goes_on_where_the_transfer_was_cut(lab: Lab, node1: Node, node2: Node, stream: str) -> None:
-    duo = Duo(lab, node1, node2, stream=stream)
+    duo = TwoNodeCluster(lab, node1, node2, stream=stream)
     duo.zvol("vm-100-disk-0", 64)
     duo.job("--rate", "6")
     daemon = duo.daemon()
@@ -94,7 +94,7 @@ def test_a_killed_daemon_goes_on_where_the_transfer_was_cut(lab: Lab, node1: Nod
     assert (duo.metric("zsr_job_last_sent_bytes") or 0) < 28e6
 
 
-def test_a_target_that_loses_power_in_mid_transfer_is_gone_on_with_when_it_is_back(duo: Duo) -> None:
+def test_a_target_that_loses_power_in_mid_transfer_is_gone_on_with_when_it_is_back(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 64)
     duo.job("--rate", "6")
     duo.daemon()
@@ -109,7 +109,7 @@ def test_a_target_that_loses_power_in_mid_transfer_is_gone_on_with_when_it_is_ba
     assert duo.same_on_both()
 
 
-def test_a_source_that_loses_power_finds_its_base_again_without_its_memory(duo: Duo) -> None:
+def test_a_source_that_loses_power_finds_its_base_again_without_its_memory(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0")
     duo.job()
     duo.zsr("run", "--id", "100-0")
@@ -124,7 +124,7 @@ def test_a_source_that_loses_power_finds_its_base_again_without_its_memory(duo: 
     assert duo.status()["sent_bytes"] < 4e6
 
 
-def test_a_changed_host_key_is_refused_and_told_as_auth(duo: Duo) -> None:
+def test_a_changed_host_key_is_refused_and_told_as_auth(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job()
     duo.source.run(
@@ -135,7 +135,7 @@ def test_a_changed_host_key_is_refused_and_told_as_auth(duo: Duo) -> None:
     assert duo.status()["error_class"] == "auth"
 
 
-def test_removal_leaves_nothing_of_the_job_on_either_node(duo: Duo) -> None:
+def test_removal_leaves_nothing_of_the_job_on_either_node(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.filesystem("subvol-100-disk-1", 1)
     duo.source.run("zfs snapshot tank/data/vm-100-disk-0@mine")
@@ -154,7 +154,7 @@ def test_a_job_that_went_well_and_cannot_reach_its_target_any_more_leaves_no_sna
     lab: Lab, node1: Node, node2: Node
 ) -> None:
     """Its snapshot is taken while the target is looked at, and taken back."""
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     duo.filesystem("subvol-100-disk-0", 1)
     duo.job()
     duo.zsr("run", "--id", "100-0")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.lab.scene import FS, MIB, A, B, Scene
+from tests.lab.scenario import FS, MIB, A, B, Scenario
 
 
 class TestFirstRun:
-    def test_that_fails_half_way_is_followed_by_one_that_sends_only_the_rest(self, bare: Scene) -> None:
+    def test_that_fails_half_way_is_followed_by_one_that_sends_only_the_rest(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.zvol(B, 64)
         bare.target.run("zfs set quota=28M tank/data")
@@ -20,7 +20,7 @@ class TestFirstRun:
         assert bare.same_on_both()
         assert bare.aside() == []
 
-    def test_a_dataset_of_somebody_under_a_volumes_name_lets_nothing_be_changed(self, bare: Scene) -> None:
+    def test_a_dataset_of_somebody_under_a_volumes_name_lets_nothing_be_changed(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.zvol(B, 16)
         bare.target.run(f"zfs create -V 8M tank/data/{B} && zfs snapshot tank/data/{B}@theirs")
@@ -36,7 +36,7 @@ class TestFirstRun:
 
 
 class TestVolumesComeAndGo:
-    def test_added_and_removed(self, scene: Scene) -> None:
+    def test_added_and_removed(self, scene: Scenario) -> None:
         old = scene.value(scene.target, A, "guid")
         scene.zvol(B, 8)
         assert 4 * MIB <= scene.well() < 5 * MIB
@@ -50,7 +50,7 @@ class TestVolumesComeAndGo:
         assert scene.value(scene.target, A, "guid") == old
         assert scene.same_on_both()
 
-    def test_left_out_with_somebodys_snapshot_on_its_replica(self, scene: Scene) -> None:
+    def test_left_out_with_somebodys_snapshot_on_its_replica(self, scene: Scenario) -> None:
         scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
         left_out = f'name = "web"\nvolumes = [{{ volume = "tank:{A}", replicate = false }}]'
         scene.cluster('name = "web"', left_out)
@@ -65,7 +65,7 @@ class TestVolumesComeAndGo:
         assert scene.same_on_both()
         assert "@theirs" in scene.everything(scene.target)
 
-    def test_created_anew_under_the_same_name_and_as_another_type(self, scene: Scene) -> None:
+    def test_created_anew_under_the_same_name_and_as_another_type(self, scene: Scenario) -> None:
         scene.source.run(f"zfs destroy -r tank/data/{A}")
         scene.zvol(A, 8)
         assert scene.well() < 6 * MIB
@@ -78,7 +78,7 @@ class TestVolumesComeAndGo:
         assert scene.same_on_both()
         assert len(scene.aside()) == 2
 
-    def test_renamed_also_to_swap_names(self, scene: Scene) -> None:
+    def test_renamed_also_to_swap_names(self, scene: Scenario) -> None:
         replica = scene.value(scene.target, A, "guid")
         scene.source.run(f"zfs rename tank/data/{A} tank/data/vm-100-disk-7")
         scene.volumes["vm-100-disk-7"] = scene.volumes.pop(A)
@@ -100,7 +100,7 @@ class TestVolumesComeAndGo:
         assert scene.same_on_both()
         assert scene.value(scene.target, B, "guid") == replica
 
-    def test_grown_shrunk_and_given_other_settings(self, scene: Scene) -> None:
+    def test_grown_shrunk_and_given_other_settings(self, scene: Scenario) -> None:
         scene.source.run(f"zfs set volsize=32M tank/data/{A}; zfs set refquota=100M tank/data/{FS}")
         scene.source.run(f"zfs set compression=zstd com.me:note='a b' mountpoint=/srv tank/data/{FS}")
         scene.settle()
@@ -122,7 +122,7 @@ class TestVolumesComeAndGo:
 
 
 class TestRollback:
-    def test_to_a_snapshot_that_the_target_has_goes_on_from_there(self, scene: Scene) -> None:
+    def test_to_a_snapshot_that_the_target_has_goes_on_from_there(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@mine")
         for _ in range(2):
             scene.write(A, 2)
@@ -137,7 +137,7 @@ class TestRollback:
         if not scene.aside():
             assert scene.value(scene.target, A, "guid") == replica
 
-    def test_also_drops_a_snapshot_of_the_users_that_the_target_keeps(self, scene: Scene) -> None:
+    def test_also_drops_a_snapshot_of_the_users_that_the_target_keeps(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@old")
         scene.write(A, 1)
         scene.source.run(f"zfs snapshot tank/data/{A}@young")
@@ -153,7 +153,7 @@ class TestRollback:
         assert scene.well() < 2 * MIB
         assert scene.same_on_both()
 
-    def test_to_before_the_first_run(self, bare: Scene) -> None:
+    def test_to_before_the_first_run(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.source.run(f"zfs snapshot tank/data/{A}@before")
         bare.write(A, 1)
@@ -166,7 +166,7 @@ class TestRollback:
 
 
 class TestSnapshotsGo:
-    def test_ours_on_the_source_and_the_bookmark_is_the_base(self, scene: Scene) -> None:
+    def test_ours_on_the_source_and_the_bookmark_is_the_base(self, scene: Scenario) -> None:
         for name in (A, FS):
             for snapshot in scene.ours(scene.source, name):
                 scene.source.run(f"zfs destroy tank/data/{name}@{snapshot}")
@@ -175,7 +175,7 @@ class TestSnapshotsGo:
         assert scene.same_on_both()
         assert scene.aside() == []
 
-    def test_ours_on_the_target_and_somebodys_is_the_base(self, scene: Scene) -> None:
+    def test_ours_on_the_target_and_somebodys_is_the_base(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@hourly")
         scene.write(A, 1)
         scene.well()
@@ -186,14 +186,14 @@ class TestSnapshotsGo:
         assert scene.same_on_both()
         assert "hourly" in scene.snapshots(scene.target, A)
 
-    def test_the_only_one_on_the_target(self, scene: Scene) -> None:
+    def test_the_only_one_on_the_target(self, scene: Scenario) -> None:
         [snapshot] = scene.ours(scene.target, A)
         scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
         scene.well(within=2)
         assert scene.same_on_both()
         assert len(scene.ours(scene.source, A)) == 1
 
-    def test_ours_are_held_or_cloned_by_an_admin_who_tests_a_restore(self, scene: Scene) -> None:
+    def test_ours_are_held_or_cloned_by_an_admin_who_tests_a_restore(self, scene: Scenario) -> None:
         [held] = scene.ours(scene.source, A)
         scene.source.run(f"zfs hold look tank/data/{A}@{held}")
         scene.target.run(f"zfs clone -o mountpoint=/mnt/try tank/data/{FS}@{held} tank/try")
@@ -212,7 +212,7 @@ class TestSnapshotsGo:
 
 
 class TestReplicaIsTouched:
-    def test_by_a_snapshot_that_stays_and_by_a_write_before_one(self, scene: Scene) -> None:
+    def test_by_a_snapshot_that_stays_and_by_a_write_before_one(self, scene: Scenario) -> None:
         scene.target.run(f"zfs snapshot tank/data/{A}@theirs tank/data/{FS}@theirs")
         for _ in range(2):
             scene.write(A, 1)
@@ -235,7 +235,7 @@ class TestReplicaIsTouched:
         assert scene.well() < 2 * MIB
         assert scene.aside() == [kept]
 
-    def test_by_writes_while_it_was_writable_and_then_left_so(self, scene: Scene) -> None:
+    def test_by_writes_while_it_was_writable_and_then_left_so(self, scene: Scenario) -> None:
         name = f"tank/data/{FS}"
         scene.target.run(
             f"zfs set readonly=off {name} && zfs mount {name} && echo theirs > /{name}/theirs && zpool sync && "

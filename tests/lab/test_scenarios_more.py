@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-from tests.lab.scene import FS, MIB, OURS, A, B, Scene
+from tests.lab.scenario import FS, MIB, OURS, A, B, Scenario
 
 
 class TestOthersSnapshots:
-    def test_of_a_backup_tool_travel_or_do_not_as_the_job_says(self, scene: Scene) -> None:
+    def test_of_a_backup_tool_travel_or_do_not_as_the_job_says(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@autosnap_1")
         scene.write(A, 1)
         scene.source.run(f"zfs snapshot tank/data/{A}@autosnap_2")
@@ -32,7 +32,7 @@ class TestOthersSnapshots:
         assert "auto snap 5" in scene.snapshots(scene.target, A)
         assert scene.same_on_both()
 
-    def test_of_another_job_of_the_guest_do_not_pile_up(self, scene: Scene) -> None:
+    def test_of_another_job_of_the_guest_do_not_pile_up(self, scene: Scenario) -> None:
         scene.source.fresh_pool("pond", disk=2)
         scene.source.run("zfs create pond/data")
         scene.cluster("[storages.tank]", '[nodes.vault]\naddress = "local"\n[storages.tank]')
@@ -58,7 +58,7 @@ class TestOthersSnapshots:
 
 
 class TestAdopted:
-    def test_what_pvesr_left_goes_on_with_an_increment(self, bare: Scene) -> None:
+    def test_what_pvesr_left_goes_on_with_an_increment(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.filesystem(FS, 4)
         for name in (A, FS):
@@ -76,7 +76,7 @@ class TestAdopted:
 
 
 class TestHistory:
-    def test_three_are_kept_and_then_one(self, scene: Scene) -> None:
+    def test_three_are_kept_and_then_one(self, scene: Scenario) -> None:
         scene.zsr("update", "100-0", "--keep", "3")
         for _ in range(4):
             scene.write(A, 1)
@@ -97,7 +97,9 @@ class TestHistory:
 
 
 class TestNothingChanged:
-    def test_sends_nothing_and_a_writers_last_bytes_are_not_claimed_before_they_are_there(self, scene: Scene) -> None:
+    def test_sends_nothing_and_a_writers_last_bytes_are_not_claimed_before_they_are_there(
+        self, scene: Scenario
+    ) -> None:
         before = (scene.everything(scene.target), scene.status()["last_sync"])
         scene.source.run("sleep 2")
         assert scene.well() == 0
@@ -117,7 +119,7 @@ class TestNothingChanged:
             look = "(cd /mnt/l && find . -type f | sort | xargs sha256sum | sha256sum)"
             assert scene.target.out(f"{clone} && {look}; zfs destroy tank/l") == here, f"burst {number}"
 
-    def test_last_sync_is_no_later_than_what_reached_the_target(self, scene: Scene) -> None:
+    def test_last_sync_is_no_later_than_what_reached_the_target(self, scene: Scenario) -> None:
         """Writes that no fsync followed, right before the run."""
         for number in range(6):
             scene.source.run(f"echo {number} > /tank/data/{FS}/burst; date +%s.%N > /tmp/done; zsr run --id 100-0")
@@ -129,7 +131,7 @@ class TestNothingChanged:
 
 
 class TestEncrypted:
-    def test_mixed_guest_decrypted_needs_the_key_and_says_so(self, bare: Scene) -> None:
+    def test_mixed_guest_decrypted_needs_the_key_and_says_so(self, bare: Scenario) -> None:
         bare.source.write("/root/key", "12345678\n")
         key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
         bare.source.run(f"zfs create {key} -V 16M tank/data/{B} && udevadm settle")
@@ -156,7 +158,7 @@ class TestEncrypted:
 
 
 class TestNoSpace:
-    def test_by_a_quota_on_the_target_ends_by_itself_when_there_is_room_again(self, scene: Scene) -> None:
+    def test_by_a_quota_on_the_target_ends_by_itself_when_there_is_room_again(self, scene: Scenario) -> None:
         scene.write(A, 6)
         scene.target.run("zfs set quota=$(($(zfs get -Hpo value used tank/data) + 2000000)) tank/data")
         old = scene.snapshots(scene.target, A)
@@ -171,7 +173,7 @@ class TestNoSpace:
 
 
 class TestHooks:
-    def test_a_hung_freeze_is_ended_thawed_and_told(self, scene: Scene) -> None:
+    def test_a_hung_freeze_is_ended_thawed_and_told(self, scene: Scenario) -> None:
         hooks = 'freeze = "sleep 500"\nthaw = "date >> /root/thawed"\nhook_timeout = "2s"\n'
         scene.cluster('name = "web"\n', f'name = "web"\n{hooks}')
         scene.write(A, 1)
@@ -192,7 +194,7 @@ class TestHooks:
 
 
 class TestNames:
-    def test_with_spaces_and_signs(self, bare: Scene) -> None:
+    def test_with_spaces_and_signs(self, bare: Scenario) -> None:
         bare.cluster('name = "web"', 'name = "my \\"web\\" "\nvolumes = ["tank:mail spool", "tank:it.is:a-b_c"]')
         bare.source.run("zfs create 'tank/data/mail spool'; zfs create -V 8M tank/data/it.is:a-b_c; udevadm settle")
         bare.source.run("echo 1 > '/tank/data/mail spool/a b'; zfs snapshot 'tank/data/mail spool@before all'")
@@ -216,7 +218,7 @@ class TestNames:
 
 
 class TestRemoval:
-    def test_with_keep_leaves_the_replicas(self, scene: Scene) -> None:
+    def test_with_keep_leaves_the_replicas(self, scene: Scenario) -> None:
         scene.zsr("delete", "100-0", "--keep")
         daemon = scene.daemon()
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
@@ -226,7 +228,7 @@ class TestRemoval:
         assert scene.snapshots(scene.target, A) != []
         assert scene.ours(scene.source, A) == []
 
-    def test_by_force_and_made_again(self, scene: Scene) -> None:
+    def test_by_force_and_made_again(self, scene: Scenario) -> None:
         scene.zsr("delete", "100-0", "--force")
         assert "100-0" not in scene.zsr("list")
         scene.job()
@@ -234,7 +236,7 @@ class TestRemoval:
         assert scene.well() < 2 * MIB
         assert scene.same_on_both()
 
-    def test_of_a_disabled_job_waits_and_says_so(self, scene: Scene) -> None:
+    def test_of_a_disabled_job_waits_and_says_so(self, scene: Scenario) -> None:
         scene.zsr("disable", "100-0")
         scene.zsr("delete", "100-0")
         scene.daemon()
@@ -246,7 +248,7 @@ class TestRemoval:
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
         assert scene.everything(scene.target).count("tank/data") == 1
 
-    def test_of_a_job_whose_guest_is_gone(self, scene: Scene) -> None:
+    def test_of_a_job_whose_guest_is_gone(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@mine")
         scene.target.run(f"zfs clone tank/data/{A}@{scene.ours(scene.target, A)[-1]} tank/try")
         scene.cluster('[guests.100]\nname = "web"\nnode = "node1"\n', "")
@@ -259,7 +261,7 @@ class TestRemoval:
         assert scene.everything(scene.target).count("tank/data") == 1
         assert scene.snapshots(scene.source, A) == ["mine"]
 
-    def test_keeps_a_snapshot_that_somebody_made_on_the_replica(self, scene: Scene) -> None:
+    def test_keeps_a_snapshot_that_somebody_made_on_the_replica(self, scene: Scenario) -> None:
         scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
         scene.write(A, 1)
         scene.well()
@@ -270,7 +272,7 @@ class TestRemoval:
 
 
 class TestTime:
-    def test_a_clock_set_back_a_day_and_on_again(self, scene: Scene) -> None:
+    def test_a_clock_set_back_a_day_and_on_again(self, scene: Scenario) -> None:
         for seconds in (-86400, 86400):
             scene.source.shift_clock(seconds)
             for _ in range(2):
@@ -282,7 +284,7 @@ class TestTime:
 
 
 class TestTogether:
-    def test_a_run_by_hand_while_the_daemon_runs_it_waits_for_its_end(self, bare: Scene) -> None:
+    def test_a_run_by_hand_while_the_daemon_runs_it_waits_for_its_end(self, bare: Scenario) -> None:
         bare.zvol(A, 64)
         bare.source.spawn(f"exec dd if=/dev/zvol/tank/data/{A} of=/dev/null bs=4k iflag=fullblock,direct; sleep 600")
         bare.source.spawn(f"exec 9<>/dev/zvol/tank/data/{A}; sleep 600")
@@ -293,7 +295,7 @@ class TestTogether:
         assert (bare.runs("success"), bare.runs("failure")) == (1, 0)
         assert bare.same_on_both()
 
-    def test_a_cancelled_transfer_whose_snapshot_goes_starts_over(self, bare: Scene) -> None:
+    def test_a_cancelled_transfer_whose_snapshot_goes_starts_over(self, bare: Scenario) -> None:
         bare.zvol(A, 64)
         bare.job("--rate", "1")
         daemon = bare.daemon()
@@ -314,7 +316,7 @@ class TestTogether:
 
 
 class TestPower:
-    def test_of_the_source_right_after_a_run_loses_no_base(self, scene: Scene) -> None:
+    def test_of_the_source_right_after_a_run_loses_no_base(self, scene: Scenario) -> None:
         scene.write(A, 1)
         scene.well()
         kept = {name: scene.source.read(f"/etc/zsr/{name}") for name in ("zsr.toml", "cluster.toml")}
@@ -327,7 +329,7 @@ class TestPower:
         assert scene.aside() == []
         assert [len(scene.ours(node, A)) for node in (scene.source, scene.target)] == [1, 1]
 
-    def test_of_the_target_right_after_a_run_loses_nothing_of_it(self, scene: Scene) -> None:
+    def test_of_the_target_right_after_a_run_loses_nothing_of_it(self, scene: Scenario) -> None:
         scene.write(A, 1)
         scene.well()
         scene.target.crash()

@@ -8,17 +8,17 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.torture.cases import Place, draw, forgotten, places
-from tests.lab.torture.lane import Lane
-from tests.lab.torture.survey import passed_steps
+from tests.lab.torture.env import TortureEnv
+from tests.lab.torture.steps import passed_steps
 
 SEEDS = range(14)
 TRIES = 4
 
 
 @pytest.fixture(scope="module")
-def lane(lab: Lab) -> Iterator[Lane]:
+def lane(lab: Lab) -> Iterator[TortureEnv]:
     """The session's nodes with the guest and the job of the crash matrix."""
-    lane = Lane(lab)
+    lane = TortureEnv(lab)
     lane.begin()
     yield lane
     for node in lab.nodes:
@@ -26,7 +26,7 @@ def lane(lab: Lab) -> Iterator[Lane]:
 
 
 @pytest.fixture(scope="module")
-def matrix(lane: Lane) -> list[Place]:
+def matrix(lane: TortureEnv) -> list[Place]:
     """All places, as dry runs tell them."""
     passed = passed_steps(lane)
     assert forgotten(passed) == set(), "no kind of run passes these steps"
@@ -35,7 +35,7 @@ def matrix(lane: Lane) -> list[Place]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_a_fault_the_job_is_well_within_two_runs_and_nothing_is_lost(
-    lane: Lane, matrix: list[Place], seed: int
+    lane: TortureEnv, matrix: list[Place], seed: int
 ) -> None:
     for another in range(TRIES):  # a fault that did not come where it was to come is replaced, as in a long run
         case = draw(seed + another * len(SEEDS), matrix)

@@ -8,30 +8,30 @@ from typing import Any
 
 import pytest
 
-from tests.lab.duo import Duo
 from tests.lab.lab import Lab, Node
+from tests.lab.two_nodes import TwoNodeCluster
 
 FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Duo:
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
     """The two nodes, a guest with a filesystem and a zvol, and a job that nothing runs by itself."""
-    duo = Duo(lab, node1, node2)
+    duo = TwoNodeCluster(lab, node1, node2)
     duo.filesystem(FILESYSTEM)
     duo.zvol(ZVOL, 16)
     duo.job()
     return duo
 
 
-def by_hand(duo: Duo, name: str, *options: str) -> None:
+def by_hand(duo: TwoNodeCluster, name: str, *options: str) -> None:
     """Bring a volume to the target as an admin does."""
     duo.source.run(f"zfs snapshot tank/data/{name}@by-hand")
     receive = " ".join(["zfs receive", *options, f"tank/data/{name}"])
     duo.source.run(f"zfs send tank/data/{name}@by-hand | ssh node2 {receive}", timeout=300)
 
 
-def written_to(duo: Duo, snapshot: str) -> None:
+def written_to(duo: TwoNodeCluster, snapshot: str) -> None:
     """Let somebody write to the zvol's replica, and take a snapshot of it."""
     duo.target.run(
         f"zfs set readonly=off tank/data/{ZVOL} && udevadm settle && "
@@ -40,30 +40,30 @@ def written_to(duo: Duo, snapshot: str) -> None:
     )
 
 
-def guids(duo: Duo) -> list[str]:
+def guids(duo: TwoNodeCluster) -> list[str]:
     """The identity of the guest's datasets on the target."""
     return [duo.target.out(f"zfs get -Ho value guid tank/data/{name}") for name in (FILESYSTEM, ZVOL)]
 
 
-def job_property(duo: Duo, name: str) -> str:
+def job_property(duo: TwoNodeCluster, name: str) -> str:
     """What ``zsr:job`` of a dataset on the target says, and why."""
     return duo.target.out(f"zfs get -Ho value,source zsr:job tank/data/{name}")
 
 
-def sent(duo: Duo) -> int:
+def sent(duo: TwoNodeCluster) -> int:
     """The bytes that the newest run sent."""
     runs: list[dict[str, Any]] = json.loads(duo.zsr("log", "100-0", "--runs", "--format", "json"))
     return int(max(runs, key=lambda run: run["run"])["sent_bytes"])
 
 
-def settle_on_target(duo: Duo) -> None:
+def settle_on_target(duo: TwoNodeCluster) -> None:
     """Give the target its own settings, and the cluster that the source has."""
     settings = duo.source.out("cat /etc/zsr/zsr.toml").replace('node = "node1"', 'node = "node2"')
     duo.target.write("/etc/zsr/zsr.toml", settings + "\n")
     duo.target.write("/etc/zsr/cluster.toml", duo.source.out("cat /etc/zsr/cluster.toml") + "\n")
 
 
-def metrics_of_target(duo: Duo) -> str:
+def metrics_of_target(duo: TwoNodeCluster) -> str:
     """The metrics of the target's daemon; empty while it does not answer."""
     try:
         return duo.lab.http_get(f"http://{duo.target.ip}:9847/metrics")
@@ -72,7 +72,7 @@ def metrics_of_target(duo: Duo) -> str:
 
 
 class TestAdopt:
-    def test_what_came_by_hand_goes_on_with_an_increment_only(self, duo: Duo) -> None:
+    def test_what_came_by_hand_goes_on_with_an_increment_only(self, duo: TwoNodeCluster) -> None:
         by_hand(duo, FILESYSTEM, "-u")
         by_hand(duo, ZVOL)
         before = guids(duo)
@@ -89,7 +89,7 @@ class TestAdopt:
         kept = duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{ZVOL}@by-hand")
         assert kept == f"tank/data/{ZVOL}@by-hand"
 
-    def test_a_volume_in_use_lets_nothing_be_changed_until_it_is_unmounted(self, duo: Duo) -> None:
+    def test_a_volume_in_use_lets_nothing_be_changed_until_it_is_unmounted(self, duo: TwoNodeCluster) -> None:
         by_hand(duo, FILESYSTEM)  # mounted there, as syncoid leaves it
         by_hand(duo, ZVOL)
 
@@ -102,7 +102,7 @@ class TestAdopt:
         duo.zsr("adopt", "100-0", "--yes")
         assert [job_property(duo, name) for name in (FILESYSTEM, ZVOL)] == ["100-0\tlocal"] * 2
 
-    def test_what_has_newer_snapshots_there_is_kept_aside_by_the_next_run(self, duo: Duo) -> None:
+    def test_what_has_newer_snapshots_there_is_kept_aside_by_the_next_run(self, duo: TwoNodeCluster) -> None:
         by_hand(duo, ZVOL)
         written_to(duo, "theirs")
 
@@ -115,7 +115,7 @@ class TestAdopt:
 
 
 class TestRestorePoints:
-    def test_the_number_that_is_kept_is_shown_newest_first(self, duo: Duo) -> None:
+    def test_the_number_that_is_kept_is_shown_newest_first(self, duo: TwoNodeCluster) -> None:
         duo.zsr("update", "100-0", "--keep", "2")
         for _ in range(3):
             duo.write(ZVOL, 1)
@@ -129,7 +129,7 @@ class TestRestorePoints:
         table = duo.zsr("restore-points", "100-0").splitlines()
         assert re.match(r"20..-..-.._..:..:..  \S+ +2 of 2   1\.\d MiB +yes$", table[1])
 
-    def test_are_told_by_any_node_when_the_source_is_dead(self, duo: Duo) -> None:
+    def test_are_told_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
         duo.source.crash()
@@ -142,7 +142,7 @@ class TestRestorePoints:
 
 
 class TestDiverged:
-    def test_what_was_kept_aside_is_shown_and_goes_only_by_hand(self, duo: Duo) -> None:
+    def test_what_was_kept_aside_is_shown_and_goes_only_by_hand(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         written_to(duo, "somebodys")
         for _ in range(2):
@@ -163,7 +163,7 @@ class TestDiverged:
         duo.zsr("run", "--id", "100-0")
         assert duo.same_on_both()
 
-    def test_the_node_that_holds_it_counts_it(self, duo: Duo) -> None:
+    def test_the_node_that_holds_it_counts_it(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         written_to(duo, "somebodys")
         duo.write(ZVOL, 1)
@@ -176,7 +176,7 @@ class TestDiverged:
         duo.until(lambda: counted in metrics_of_target(duo), "the volume that is kept aside is counted")
         assert 'zsr_replica_last_sync_timestamp_seconds{guest="100",source="node1"' in metrics_of_target(duo)
 
-    def test_a_node_that_does_not_answer_is_named(self, duo: Duo) -> None:
+    def test_a_node_that_does_not_answer_is_named(self, duo: TwoNodeCluster) -> None:
         duo.target.cut_from(duo.source)
 
         said = duo.source.run("zsr diverged list", check=False, timeout=120)

@@ -30,8 +30,8 @@ from demo.prometheus import (
 )
 from demo.servers import end
 from tests.lab.lab import Lab
-from tests.monitoring.mailserver import MailServer
-from tests.monitoring.prometheus import binary
+from tests.support.mailserver import MailServer
+from tests.support.prometheus import binary
 
 HURRY = 60
 _PATIENCE = 60.0

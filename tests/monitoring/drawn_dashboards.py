@@ -20,9 +20,9 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import DASHBOARDS, OUTPUT
-from tests.dashboards import panels_of
-from tests.monitoring.gallery import SCRAPE, Gallery, gallery
-from tests.monitoring.prometheus import PATIENCE
+from tests.support.dashboards import panels_of
+from tests.support.gallery import SCRAPE, Gallery, gallery
+from tests.support.prometheus import PATIENCE
 
 MINUTES = float(os.environ.get("MINUTES", "8"))
 ROOT = Path(__file__).parents[2]

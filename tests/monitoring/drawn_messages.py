@@ -13,12 +13,12 @@ from datetime import UTC
 from pathlib import Path
 
 from alerts.notice import Notice, NoticeKind
-from alerts.words.letter import Reader
-from alerts.words.render import Form, Renderer
-from alerts.words.samples import sample
+from alerts.render.content import RenderContext
+from alerts.render.renderer import Form, Renderer
+from alerts.render.samples import sample
 
 NOW = 1_800_000_000.0
-READER = Reader(NOW, UTC, page="https://alpha.example.org/", dashboard="https://grafana.example.org")
+READER = RenderContext(NOW, UTC, page="https://alpha.example.org/", dashboard="https://grafana.example.org")
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 THEMES = {"light": "1", "dark": "0"}
 DRAWN: dict[str, tuple[Notice, int, int]] = {

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.monitoring.alertmanager import EXAMPLE, Alertmanager, alertmanager, hurried
-from tests.monitoring.prometheus import PATIENCE, binary
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from tests.support.alertmanager import EXAMPLE, Alertmanager, alertmanager, hurried
+from tests.support.prometheus import PATIENCE, binary
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 pytestmark = pytest.mark.prometheus
 

@@ -12,15 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from alerts.channels.alertmanager import LASTS, AlertmanagerChannel, AlertmanagerSettings, Lasting
+from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, AlertmanagerChannel, AlertmanagerSettings, Lasting
 from alerts.notice import Notice, NoticeKind
+from alerts.render.renderer import Renderer, Scribe
+from alerts.render.samples import sample
 from alerts.secrets import Secret
-from alerts.words.render import Renderer
-from alerts.words.samples import sample
-from alerts.words.scribe import Scribe
-from tests import statuses
-from tests.monitoring.alertmanager import Alertmanager, alertmanager, hurried
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from tests.support import statuses
+from tests.support.alertmanager import Alertmanager, alertmanager, hurried
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 pytestmark = pytest.mark.prometheus
 
@@ -129,7 +128,7 @@ async def test_a_renewal_moves_the_end_on(manager: Alertmanager, clock: Clock) -
     notices = channel(manager.url, clock)
     await notices.send(incident(clock, NoticeKind.FAILED))
     (before,) = await alerts(manager)
-    clock.ahead = LASTS
+    clock.ahead = ALERT_LIFETIME_SECONDS
     assert await notices.renew_once(statuses.status(statuses.failing()))
     (after,) = await alerts(manager)
     assert after["endsAt"] > before["endsAt"]

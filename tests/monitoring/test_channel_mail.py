@@ -14,15 +14,14 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from alerts.channel import SendStatus
-from alerts.channels.mail import MailChannel
-from alerts.channels.mailto import mail_settings
+from alerts.channels.base import SendStatus
+from alerts.channels.email import MailChannel
+from alerts.channels.email_url import mail_settings
 from alerts.notice import NoticeKind, Severity
 from alerts.redaction import secrets_of
-from alerts.words.render import Renderer
-from alerts.words.samples import sample
-from alerts.words.scribe import Scribe
-from tests.monitoring.mailserver import Behaviour, MailServer, hanging_server, mail_server
+from alerts.render.renderer import Renderer, Scribe
+from alerts.render.samples import sample
+from tests.support.mailserver import Behaviour, MailServer, hanging_server, mail_server
 
 NOW = 1_800_000_000.0
 LOGIN = ("bob", "s3cr3t-p@ss")

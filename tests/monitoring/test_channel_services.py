@@ -10,16 +10,14 @@ from datetime import UTC
 import apprise
 import pytest
 
-from alerts.channel import SendStatus
-from alerts.channels.services import AppriseChannel, notify_type
+from alerts.channels.apprise import AppriseChannel, make_service, notify_type
+from alerts.channels.base import SendStatus
 from alerts.notice import NoticeKind
 from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
-from alerts.sender import make_service
-from alerts.words.render import Renderer
-from alerts.words.samples import sample
-from alerts.words.scribe import Scribe
-from tests.monitoring.mailserver import hanging_server
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from alerts.render.renderer import Renderer, Scribe
+from alerts.render.samples import sample
+from tests.support.mailserver import hanging_server
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 NOW = 1_800_000_000.0
 FAILED = sample(NoticeKind.FAILED, now=NOW)

@@ -15,16 +15,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from alerts.channel import SendStatus, Sent
+from alerts.channels.base import SendStatus, Sent
 from alerts.channels.http import Request
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.notice import NoticeKind
+from alerts.render.renderer import Renderer, Scribe
+from alerts.render.samples import sample
 from alerts.secrets import Secret
-from alerts.words.render import Renderer
-from alerts.words.samples import sample
-from alerts.words.scribe import Scribe
-from tests.monitoring.mailserver import hanging_server
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from tests.support.mailserver import hanging_server
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 NOW = 1_800_000_000.0
 FAILED = replace(sample(NoticeKind.FAILED, now=NOW), key="alpha/100-0/7")

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import DASHBOARDS, render
-from tests.dashboards import panels_of
-from tests.monitoring.fleet import Fleet, fleet
-from tests.monitoring.prometheus import Found
+from tests.support.dashboards import panels_of
+from tests.support.fleet import Fleet, fleet
+from tests.support.prometheus import Found
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 

@@ -10,15 +10,15 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import DASHBOARDS, render
-from tests.dashboards import panels_of
-from tests.monitoring.fleet import Fleet, calm
+from tests.support.dashboards import panels_of
+from tests.support.fleet import Fleet, calm
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 BOARDS: dict[str, dict[str, Any]] = {name: json.loads(render(name)) for name in DASHBOARDS}
 GOOD = {"green", "blue"}
 NOT_CALM = "Fullest pool"
-"""The scripted pools (tests/statuses.py) are nearly full, always."""
+"""The scripted pools (tests/support/statuses.py) are nearly full, always."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,15 +10,15 @@ import pytest
 import pytest_asyncio
 
 from grafana.build import render
-from tests.dashboards import panels_of
-from tests.monitoring.fleet import Fleet, fleet
-from tests.monitoring.prometheus import Found
+from tests.support.dashboards import panels_of
+from tests.support.fleet import Fleet, fleet
+from tests.support.prometheus import Found
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 BOARD: dict[str, Any] = json.loads(render("node.json"))
 POOLS = {("rpool", "source"): (10**12, 4 * 10**11), ("tank", "both"): (10**13, 10**12)}
-"""Size and free bytes by pool and role, as tests/statuses.py has them."""
+"""Size and free bytes by pool and role, as tests/support/statuses.py has them."""
 
 
 PANELS = {panel["title"]: panel for panel in panels_of(BOARD)}

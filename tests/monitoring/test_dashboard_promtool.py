@@ -11,7 +11,7 @@ import yaml
 
 from grafana.annotations import marks
 from grafana.promql import JOB, LATE, LINES, RPO, SILENT, USED, count, in_table
-from tests.dashboards import substituted
+from tests.support.dashboards import substituted
 
 pytestmark = pytest.mark.prometheus
 

@@ -14,9 +14,9 @@ import trustme
 
 from demo.servers import free_port
 from exporter.plugin import ExporterPlugin
-from replicator.jobs import Node
-from tests.monitoring.prometheus import prometheus
-from tests.statuses import FakeCore, healthy, status
+from replicator.models import Node
+from tests.support.prometheus import prometheus
+from tests.support.statuses import FakeCore, healthy, status
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120)]
 

@@ -16,9 +16,9 @@ import pytest_asyncio
 from aiohttp import ClientSession
 
 from demo.servers import free_port
-from tests.monitoring.conftest import running_exporter
-from tests.monitoring.prometheus import Prometheus, prometheus
-from tests.statuses import FakeCore, every_state, failing, healthy, status, syncing
+from tests.support.exporting import running_exporter
+from tests.support.prometheus import Prometheus, prometheus
+from tests.support.statuses import FakeCore, every_state, failing, healthy, status, syncing
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 

@@ -6,46 +6,21 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.notes import load_log
-from alerts.outbox import BACK_OFF
-from alerts.plugin import AlertsPlugin
+from alerts.delivery.outbox import BACKOFF_SECONDS
+from alerts.delivery.store import load_log
+from replicator.api.status import JobHistory
 from replicator.errors import ErrorClass
-from replicator.events import JobRemoved, RunFailed, RunSucceeded
-from replicator.jobs import JobId
-from replicator.plugins import JobHistory
-from tests import statuses
-from tests.monitoring.mailserver import hanging_server
-from tests.monitoring.notify_clock import TestClock, WatchedMemory
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
-
-JOB = JobId(100, 0)
-HALF_HOUR = 1800.0
-
-
-def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> RunFailed:
-    return RunFailed(
-        time=time,
-        job=job,
-        run=consecutive,
-        error_class=ErrorClass.NETWORK,
-        message="Node beta does not answer on port 22.",
-        advice="Check that the node is up.",
-        consecutive=consecutive,
-        failing_since=statuses.NOW - 4500,
-        last_sync=statuses.NOW - 5400,
-        next_run=time + HALF_HOUR,
-    )
-
-
-def recovered(time: float, after: int, job: JobId = JOB) -> RunSucceeded:
-    return RunSucceeded(time, job, 99, time - 20, 20.0, 1000, recovered_after=after, failing_since=statuses.NOW - 4500)
+from replicator.events import JobRemoved
+from replicator.models import JobId
+from tests.support import statuses
+from tests.support.mailserver import hanging_server
+from tests.support.notify import HALF_HOUR, JOB, counts, failed, recovered, running, settled
+from tests.support.notify_clock import TestClock, WatchedMemory
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 
 @pytest.fixture
@@ -71,44 +46,6 @@ def target(port: int, name: str = "hook", extra: str = "") -> dict[str, object]:
     return {"name": name, "url": f"json://127.0.0.1:{port}/{name}{extra}"}
 
 
-@asynccontextmanager
-async def running(
-    core: statuses.FakeCore,
-    clock: TestClock,
-    *targets: dict[str, object],
-    send_limit: float = 20.0,
-    gather: float = 0.0,
-) -> AsyncIterator[None]:
-    """A plugin at work; left as a killed daemon leaves it, without a farewell."""
-    plugin = AlertsPlugin(
-        sleep=clock.sleep,
-        clock=lambda: core.picture.time,
-        send_limit=send_limit,
-        gather=gather,
-        zone=ZoneInfo("UTC"),
-    )
-    sections = {"notify": list(targets)}
-    assert plugin.check(sections) == []
-    work = asyncio.create_task(plugin.run(core, sections))
-    await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        work.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await work
-
-
-async def settled(core: statuses.FakeCore, name: str = "hook") -> None:
-    """Wait until a target is through with the journal."""
-    memory = core.memories["notify"]
-    assert isinstance(memory, WatchedMemory)
-    async with asyncio.timeout(20):
-        while not _through(json.loads(memory.get(f"target/{name}") or '{"cursor": -1}'), core.last_event()):
-            memory.written.clear()
-            await memory.written.wait()
-
-
 async def written(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
     """Wait until something holds, looking whenever notes are written."""
     memory = core.memories["notify"]
@@ -117,16 +54,6 @@ async def written(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
         while not holds():
             memory.written.clear()
             await memory.written.wait()
-
-
-def _through(notes: dict[str, Any], last: int) -> bool:
-    """Whether a target's notes say that it has read up to an event, and sent all."""
-    return notes["cursor"] >= last and not notes["entries"]
-
-
-def counts(core: statuses.FakeCore) -> dict[str, dict[str, int]]:
-    loaded: dict[str, dict[str, int]] = json.loads(core.memory("notify").get("counters") or "{}")
-    return loaded
 
 
 async def test_a_failure_reaches_a_webhook_with_title_text_and_kind(
@@ -267,7 +194,7 @@ async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
     async with running(core, clock, target(hooks.port)):
         await core.publish(failed(1))
         await settled(core)
-    assert sum(clock.slept) == sum([*BACK_OFF, BACK_OFF[-1]])
+    assert sum(clock.slept) == sum([*BACKOFF_SECONDS, BACKOFF_SECONDS[-1]])
     assert len(hooks.accepted) == 1
     assert counts(core)["hook"] == {"success": 1, "failure": 6, "undelivered": 0}
 

@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.cli import notify
-from alerts.notes import RESEND, Fate, TargetNotes, key_of, notes_json, record_notes
+from alerts.delivery.outbox import Entry
+from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, notes_json, record_notes
 from alerts.notice import Notice, NoticeKind, Severity, Subject
-from alerts.outbox import Entry
 from replicator.errors import ConfigError
-from replicator.jobs import JobId
-from replicator.notes import PluginMemory
-from replicator.state import State
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from replicator.models import JobId
+from replicator.state.plugin_store import SqlitePluginStore
+from replicator.state.stores import State
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 SECRET = "t0ken-in-path"
 
@@ -126,7 +126,7 @@ class TestLogResendAndExplain:
         return path
 
     @pytest.fixture
-    def memory(self, settings: Path) -> Iterator[PluginMemory]:
+    def memory(self, settings: Path) -> Iterator[SqlitePluginStore]:
         with closing(State.open(settings.parent / "state.db")) as state:
             yield state.memory("notify")
 
@@ -140,9 +140,9 @@ class TestLogResendAndExplain:
     def zsr(settings: Path, *args: str) -> Result:
         return CliRunner().invoke(notify, [args[0], "--config", str(settings), *args[1:]])
 
-    def test_the_log_lists_what_became_of_each_message(self, settings: Path, memory: PluginMemory) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), Fate.DELIVERED, 9.0))
-        memory.put_all(record_notes("hook", self.entry(2, "It was refused."), Fate.UNDELIVERED, 9.0))
+    def test_the_log_lists_what_became_of_each_message(self, settings: Path, memory: SqlitePluginStore) -> None:
+        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put_all(record_notes("hook", self.entry(2, "It was refused."), DeliveryStatus.UNDELIVERED, 9.0))
         rows = self.zsr(settings, "log").output.splitlines()
         assert [row.split()[0] for row in rows] == ["ID", "hook-2", "hook-1"]
         assert "Guest 100 web: replication failed (zfs), to beta" in rows[2]
@@ -151,16 +151,16 @@ class TestLogResendAndExplain:
         assert (only["id"], only["result"], only["reason"]) == ("hook-2", "undelivered", "It was refused.")
 
     def test_resend_asks_the_daemon_for_a_message_that_is_remembered(
-        self, settings: Path, memory: PluginMemory
+        self, settings: Path, memory: SqlitePluginStore
     ) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), Fate.DELIVERED, 9.0))
-        memory.put(key_of("hook"), notes_json(TargetNotes(0)))
+        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put(key_of("hook"), notes_json(TargetState(0)))
         assert self.zsr(settings, "resend", "hook-1").exit_code == 0
         assert list(memory.items(RESEND)) == ["resend/hook-1"]
 
     @pytest.mark.parametrize("name", ["hook-7", "hook", "nobody-1", "1"])
-    def test_resend_refuses_what_is_not_there(self, settings: Path, memory: PluginMemory, name: str) -> None:
-        memory.put(key_of("hook"), notes_json(TargetNotes(0)))
+    def test_resend_refuses_what_is_not_there(self, settings: Path, memory: SqlitePluginStore, name: str) -> None:
+        memory.put(key_of("hook"), notes_json(TargetState(0)))
         result = self.zsr(settings, "resend", name)
         assert isinstance(result.exception, ConfigError)
         assert memory.items(RESEND) == {}

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from replicator.jobs import JobId
-from tests import statuses
-from tests.monitoring.mailserver import Behaviour, MailServer, mail_server
-from tests.monitoring.notify_clock import TestClock, WatchedMemory
-from tests.monitoring.test_notify import counts, failed, recovered, running, settled
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from replicator.models import JobId
+from tests.support import statuses
+from tests.support.mailserver import Behaviour, MailServer, mail_server
+from tests.support.notify import counts, failed, recovered, running, settled
+from tests.support.notify_clock import TestClock, WatchedMemory
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 LOGIN = ("bob", "s3cr3t-p@ss")
 GUESTS = range(100, 105)

@@ -19,10 +19,10 @@ import pytest
 
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed
-from replicator.jobs import JobId
-from replicator.state import State
-from tests import statuses
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from replicator.models import JobId
+from replicator.state.stores import State
+from tests.support import statuses
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 KILLS = int(os.environ.get("ZSR_KILLS", "40"))
 LONGEST_LIFE = 0.15
@@ -93,7 +93,7 @@ class Nursery:
 
 @asynccontextmanager
 async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
-    command = (sys.executable, "-m", "tests.monitoring.notify_child", str(database), str(port))
+    command = (sys.executable, "-m", "tests.support.notify_child", str(database), str(port))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=ROOT)
     nursery = Nursery(process)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from alerts.settings import AlertsSettings, read_settings
-from alerts.trial import Trial, try_targets
-from replicator.jobs import JobId
-from tests.monitoring.mailserver import MailServer, mail_server
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from alerts.test_message import TrialResult, try_targets
+from replicator.models import JobId
+from tests.support.mailserver import MailServer, mail_server
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def settings(*tables: dict[str, object], **further: object) -> AlertsSettings:
     return found
 
 
-async def tried(known: AlertsSettings, job: JobId | None = None) -> list[Trial]:
+async def tried(known: AlertsSettings, job: JobId | None = None) -> list[TrialResult]:
     return await try_targets(known, known.targets, "alpha", UTC, job=job)
 
 

@@ -16,19 +16,19 @@ import pytest
 from aiohttp import ClientSession
 
 from alerts.channels.webhook import WebhookChannel
-from alerts.notes import load_log
+from alerts.delivery.store import load_log
 from alerts.plugin import AlertsPlugin
 from demo.servers import free_port
+from replicator.api.status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunStarted, RunSucceeded
-from replicator.jobs import JobId
-from replicator.plugins import JobStatus
-from tests import statuses
-from tests.monitoring.conftest import running_exporter
-from tests.monitoring.mailserver import Behaviour, MailServer, hanging_server, mail_server
-from tests.monitoring.notify_clock import WatchedMemory
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
-from tests.unit.test_alerts_foreign import alert, post
+from replicator.models import JobId
+from tests.support import statuses
+from tests.support.alertmanager_posts import alert, post
+from tests.support.exporting import running_exporter
+from tests.support.mailserver import Behaviour, MailServer, hanging_server, mail_server
+from tests.support.notify_clock import WatchedMemory
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 NOW = statuses.NOW
 JOB = JobId(100, 0)

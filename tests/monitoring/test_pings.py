@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from alerts.pings import Pinger, ping_of, ping_problem, try_ping
+from alerts.channels.healthchecks import Pinger, ping_of, ping_problem, try_ping
 from alerts.secrets import Secret
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
-from replicator.jobs import JobId
-from tests import statuses
-from tests.monitoring.webhookserver import WebhookServer, webhook_server
+from replicator.models import JobId
+from tests.support import statuses
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 NOW = statuses.NOW
 JOB = JobId(100, 0)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from alerts.inbound.alertmanager_webhook import Receiver, ReceiverSettings, read_receiver, receiving
 from alerts.notice import Notice
-from alerts.receiver import Receiver, ReceiverSettings, read_receiver, receiving
 from alerts.secrets import Secret
 from demo.servers import free_port
 from replicator.errors import ConfigError
-from tests.monitoring.alertmanager import alertmanager
-from tests.unit.test_alerts_foreign import alert, post
+from tests.support.alertmanager import alertmanager
+from tests.support.alertmanager_posts import alert, post
 
 TOKEN = "t0ken-of-the-receiver"
 

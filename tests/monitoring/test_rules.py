@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitoring.prometheus import binary
+from tests.support.prometheus import binary
 
 pytestmark = pytest.mark.prometheus
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from demo.engine import why_no_zfs
-from demo.sandbox import Pool, Sandbox
+from demo.sandbox import Sandbox
+from tests.support.pools import Pools
 
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """The pools that play two nodes; ``sandbox`` fills filesystems and compares snapshots."""
-
-    source: Pool
-    target: Pool
-    sandbox: Sandbox
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

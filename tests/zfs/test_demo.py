@@ -14,7 +14,7 @@ from rich.console import Console
 from demo import dashboards
 from demo.play import play
 from demo.servers import ServerError
-from tests.monitoring.prometheus import binary
+from tests.support.prometheus import binary
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 

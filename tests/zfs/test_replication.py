@@ -10,18 +10,18 @@ import pytest
 
 from replicator.errors import StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
-from replicator.jobs import Guest, Job, JobId, KnownSets, Removal, Storage, Synced, Volume
-from replicator.replication.assignment import Assignment, Memory, RunResult
+from replicator.models import Guest, Job, JobId, KnownSets, Removal, Storage, Synced, Volume
+from replicator.replication.context import RunContext, RunRecorder, RunResult
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
 from replicator.zfs.client import ZfsClient
-from tests.zfs.conftest import Pools
+from tests.support.pools import Pools
 
 JOB = Job(JobId(100, 0), "beta")
 
 
-class Site:
+class ReplicationEnv:
     """Two pools that play the nodes alpha and beta, a guest with two volumes, and a job between them."""
 
     def __init__(self, pools: Pools) -> None:
@@ -36,7 +36,7 @@ class Site:
         self.synced = Synced()
         self.remembered: list[Synced] = []
         self.vanished: list[str] = []
-        self.doubtful = True
+        self.last_run_failed = True
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -53,12 +53,12 @@ class Site:
         self.now += 1
         progress = _Mortal(stop_before, nth) if stop_before else Progress()
         run = Run(
-            Assignment(JOB, self.guest, self.storages, 60.0, self.synced, self.doubtful),
+            RunContext(JOB, self.guest, self.storages, 60.0, self.synced, self.last_run_failed),
             ZfsClient(LocalHost("alpha"), limit=60),
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            memory=Memory(self._remember, self._note_pending, self._note_vanished),
+            memory=RunRecorder(self._remember, self._note_pending, self._note_vanished),
             clock=lambda: self.now,
         )
         return await run.execute()
@@ -112,12 +112,12 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def site(pools: Pools) -> Site:
+def site(pools: Pools) -> ReplicationEnv:
     """Two fresh pools with the storage on both."""
-    return Site(pools)
+    return ReplicationEnv(pools)
 
 
-async def test_a_first_run_brings_every_volume_whole(site: Site) -> None:
+async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> None:
     first, second = site.volume(0), site.volume(1)
     result = await site.run()
     assert site.equal(first, second)
@@ -130,7 +130,7 @@ async def test_a_first_run_brings_every_volume_whole(site: Site) -> None:
     ]
 
 
-async def test_a_second_run_sends_only_what_changed(site: Site) -> None:
+async def test_a_second_run_sends_only_what_changed(site: ReplicationEnv) -> None:
     name = site.volume(0, 4 << 20)
     await site.run()
     site.pools.sandbox.fill(f"{site.source}/{name}", 200_000, seed=7)
@@ -139,7 +139,7 @@ async def test_a_second_run_sends_only_what_changed(site: Site) -> None:
     assert result.sent_bytes < 1 << 20
 
 
-async def test_one_snapshot_stays_on_either_side(site: Site) -> None:
+async def test_one_snapshot_stays_on_either_side(site: ReplicationEnv) -> None:
     name = site.volume(0)
     for _ in range(3):
         result = await site.run()
@@ -148,7 +148,7 @@ async def test_one_snapshot_stays_on_either_side(site: Site) -> None:
     assert site.snapshots(f"{site.target}/{name}") == expected
 
 
-async def test_a_replica_is_read_only_unmounted_marked_and_left_alone_by_snapshot_tools(site: Site) -> None:
+async def test_a_replica_is_read_only_unmounted_marked_and_left_alone_by_snapshot_tools(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     replica = f"{site.target}/{name}"
@@ -163,7 +163,7 @@ async def test_a_replica_is_read_only_unmounted_marked_and_left_alone_by_snapsho
     assert {key: site.property(replica, key) for key in wanted} == wanted
 
 
-async def test_snapshots_of_other_makers_travel_and_stay(site: Site) -> None:
+async def test_snapshots_of_other_makers_travel_and_stay(site: ReplicationEnv) -> None:
     name = site.volume(0)
     site.zfs("snapshot", f"{site.source}/{name}@by hand")
     await site.run()
@@ -179,7 +179,9 @@ STEPS = [Step.LOOK, Step.PLAN, Step.SNAPSHOT, Step.TRANSFER, Step.PROVE, Step.RE
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("earlier", [0, 1], ids=["first-run", "later-run"])
-async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Site, step: Step, earlier: int) -> None:
+async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(
+    site: ReplicationEnv, step: Step, earlier: int
+) -> None:
     names = (site.volume(0), site.volume(1))
     for _ in range(earlier):
         await site.run()
@@ -193,7 +195,7 @@ async def test_a_run_that_was_killed_at_a_step_is_made_good_by_the_next(site: Si
             assert site.snapshots(f"{path}/{name}") == [f"__replicate_100-0_{result.last_sync:.0f}__"]
 
 
-async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_sent(site: Site) -> None:
+async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_sent(site: ReplicationEnv) -> None:
     """The peer is stuck here until an admin deletes the target's first volume."""
     first, second = site.volume(0, 4 << 20), site.volume(1, 100_000)
     with pytest.raises(Killed):
@@ -203,7 +205,7 @@ async def test_a_first_run_that_failed_half_way_is_not_stuck_and_keeps_what_it_s
     assert result.sent_bytes < 1 << 20
 
 
-async def test_a_clock_that_went_back_does_not_stop_the_job(site: Site) -> None:
+async def test_a_clock_that_went_back_does_not_stop_the_job(site: ReplicationEnv) -> None:
     name = site.volume(0)
     before = await site.run()
     site.now -= 3600
@@ -213,7 +215,7 @@ async def test_a_clock_that_went_back_does_not_stop_the_job(site: Site) -> None:
     assert site.equal(name)
 
 
-async def test_a_conflict_changes_nothing_on_either_side(site: Site) -> None:
+async def test_a_conflict_changes_nothing_on_either_side(site: ReplicationEnv) -> None:
     good, bad = site.volume(0), site.volume(1)
     site.zfs("create", f"{site.target}/{bad}")
     before = site.zfs("list", "-H", "-o", "name", "-t", "all", "-r", site.pools.target.name)
@@ -223,7 +225,9 @@ async def test_a_conflict_changes_nothing_on_either_side(site: Site) -> None:
     assert site.snapshots(f"{site.source}/{good}") == []
 
 
-async def test_a_replica_with_somebodys_snapshot_is_kept_aside_whole_and_goes_on_without_a_copy(site: Site) -> None:
+async def test_a_replica_with_somebodys_snapshot_is_kept_aside_whole_and_goes_on_without_a_copy(
+    site: ReplicationEnv,
+) -> None:
     name = site.volume(0, 4 << 20)
     await site.run()
     site.zfs("snapshot", f"{site.target}/{name}@mine")
@@ -236,7 +240,7 @@ async def test_a_replica_with_somebodys_snapshot_is_kept_aside_whole_and_goes_on
     assert result.sent_bytes < 1 << 20
 
 
-async def test_a_replica_of_another_job_is_not_written(site: Site) -> None:
+async def test_a_replica_of_another_job_is_not_written(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     site.zfs("set", "zsr:job=100-7", f"{site.target}/{name}")
@@ -244,7 +248,7 @@ async def test_a_replica_of_another_job_is_not_written(site: Site) -> None:
         await site.run()
 
 
-async def test_the_replica_of_a_volume_that_is_gone_stays_and_is_reported(site: Site) -> None:
+async def test_the_replica_of_a_volume_that_is_gone_stays_and_is_reported(site: ReplicationEnv) -> None:
     kept, gone = site.volume(0), site.volume(1)
     await site.run()
     site.zfs("destroy", "-r", f"{site.source}/{gone}")
@@ -256,7 +260,7 @@ async def test_the_replica_of_a_volume_that_is_gone_stays_and_is_reported(site: 
     assert any(level == "warning" and gone in text for level, text in site.log)
 
 
-async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site: Site) -> None:
+async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     site.zfs("destroy", "-r", f"{site.source}/{name}")
@@ -265,7 +269,7 @@ async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site:
     assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
-async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: Site) -> None:
+async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     site.zfs("create", "-o", "mountpoint=none", f"{site.target}/{name}/child")
@@ -274,7 +278,7 @@ async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: 
     assert f"{site.target}/{name}/child" in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
 
 
-async def test_a_replica_that_was_made_writable_is_not_destroyed_by_removal(site: Site) -> None:
+async def test_a_replica_that_was_made_writable_is_not_destroyed_by_removal(site: ReplicationEnv) -> None:
     name, other = site.volume(0), site.volume(1)
     await site.run()
     site.zfs("set", "readonly=off", f"{site.target}/{name}")
@@ -286,7 +290,7 @@ async def test_a_replica_that_was_made_writable_is_not_destroyed_by_removal(site
     assert f"{site.target}/{other}" not in site.zfs("list", "-H", "-o", "name", "-r", site.target).split()
 
 
-async def test_a_replica_from_another_source_is_a_conflict_and_not_destroyed_by_removal(site: Site) -> None:
+async def test_a_replica_from_another_source_is_a_conflict_and_not_destroyed_by_removal(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     site.zfs("set", "zsr:source=omega", f"{site.target}/{name}")
@@ -296,14 +300,14 @@ async def test_a_replica_from_another_source_is_a_conflict_and_not_destroyed_by_
     assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
-async def test_a_target_without_the_storage_is_told_by_name(site: Site) -> None:
+async def test_a_target_without_the_storage_is_told_by_name(site: ReplicationEnv) -> None:
     site.volume(0)
     site.zfs("destroy", "-r", site.target)
     with pytest.raises(StorageMissingError, match=site.target):
         await site.run()
 
 
-async def test_a_storage_that_the_guest_does_not_use_may_be_missing_on_the_target(site: Site) -> None:
+async def test_a_storage_that_the_guest_does_not_use_may_be_missing_on_the_target(site: ReplicationEnv) -> None:
     name = site.volume(0)
     site.zfs("create", f"{site.pools.source.name}/more")
     site.storages = (site.storage, Storage("more", f"{site.pools.source.name}/more"))
@@ -311,7 +315,7 @@ async def test_a_storage_that_the_guest_does_not_use_may_be_missing_on_the_targe
     assert site.equal(name)
 
 
-async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site: Site) -> None:
+async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site: ReplicationEnv) -> None:
     site.volume(0)
     await site.run()
     site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-0")
@@ -320,7 +324,7 @@ async def test_a_target_that_lost_its_replicas_is_not_believed_to_have_them(site
     assert (site.synced.last_sync, site.synced.last_set) == (None, None)
 
 
-async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site) -> None:
+async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: ReplicationEnv) -> None:
     site.zfs("create", f"{site.source}/www")
     site.zfs("create", f"{site.source}/www/my data")
     site.pools.sandbox.fill(f"{site.source}/www/my data", 100_000, seed=3)
@@ -330,7 +334,7 @@ async def test_volumes_listed_by_hand_may_lie_deeper_and_have_spaces(site: Site)
     assert site.equal("www/my data")
 
 
-async def _remove(site: Site, removal: Removal) -> None:
+async def _remove(site: ReplicationEnv, removal: Removal) -> None:
     await remove(
         replace(JOB, removal=removal),
         (site.storage,),
@@ -342,7 +346,7 @@ async def _remove(site: Site, removal: Removal) -> None:
     )
 
 
-async def test_removal_takes_replicas_and_the_jobs_snapshots_and_nothing_else(site: Site) -> None:
+async def test_removal_takes_replicas_and_the_jobs_snapshots_and_nothing_else(site: ReplicationEnv) -> None:
     name = site.volume(0)
     site.zfs("snapshot", f"{site.source}/{name}@mine")
     await site.run()
@@ -353,7 +357,7 @@ async def test_removal_takes_replicas_and_the_jobs_snapshots_and_nothing_else(si
     assert site.snapshots(f"{site.source}/{name}") == ["mine"]
 
 
-async def test_removal_that_keeps_the_targets_volumes_leaves_them_whole(site: Site) -> None:
+async def test_removal_that_keeps_the_targets_volumes_leaves_them_whole(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     await _remove(site, Removal.LOCAL)
@@ -361,7 +365,7 @@ async def test_removal_that_keeps_the_targets_volumes_leaves_them_whole(site: Si
     assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
-async def test_hooks_freeze_before_the_snapshot_and_always_thaw(site: Site, tmp_path: object) -> None:
+async def test_hooks_freeze_before_the_snapshot_and_always_thaw(site: ReplicationEnv, tmp_path: object) -> None:
     site.volume(0)
     notes = f"{tmp_path}/notes"
     site.guest = replace(site.guest, freeze=f"echo freeze >> {notes}; exit 1", thaw=f"echo thaw >> {notes}")

@@ -14,7 +14,7 @@ from demo.engine import SandboxError
 from demo.processes import Process
 from demo.records import Record, Records
 from demo.sandbox import Sandbox, clear_leftovers, mounts_below
-from tests.zfs.conftest import Pools
+from tests.support.pools import Pools
 
 MIB = 1024 * 1024
 

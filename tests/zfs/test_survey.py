@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from replicator.api.status import PoolRole
 from replicator.cluster.store import Cluster
+from replicator.daemon.local_inventory import take_inventory
 from replicator.hosts.local import LocalHost
-from replicator.jobs import Guest, Job, JobId, Storage
-from replicator.plugins import PoolRole
-from replicator.survey import survey
+from replicator.models import Guest, Job, JobId, Storage
 from replicator.zfs.client import ZfsClient
-from tests.zfs.conftest import Pools
+from tests.support.pools import Pools
 
 JOB = JobId(100, 0)
 
@@ -31,7 +31,7 @@ async def test_the_source_tells_of_its_snapshots_and_its_pool(cluster: Cluster, 
     for name in ("__replicate_100-0_1__", "by-hand", "__replicate_100-0_2__"):
         pools.sandbox.zfs("snapshot", f"{volume}@{name}")
 
-    found = await survey(cluster, list(cluster.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
+    found = await take_inventory(cluster, list(cluster.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
 
     assert found.marks == {JOB: 2}
     (space,) = found.pools
@@ -41,7 +41,7 @@ async def test_the_source_tells_of_its_snapshots_and_its_pool(cluster: Cluster, 
 
 
 async def test_the_target_tells_of_its_pool(cluster: Cluster, pools: Pools) -> None:
-    found = await survey(cluster, [], ZfsClient(LocalHost("beta"), limit=60))
+    found = await take_inventory(cluster, [], ZfsClient(LocalHost("beta"), limit=60))
 
     assert [(space.pool, space.role) for space in found.pools] == [(pools.target.name, PoolRole.TARGET)]
     assert found.marks == {}
@@ -51,7 +51,7 @@ async def test_a_pool_that_does_not_exist_is_left_out(cluster: Cluster, pools: P
     gone = Storage("gone", "no-such-pool/data")
     more = Cluster({}, {**cluster.storages, "gone": gone}, cluster.guests, cluster.jobs)
 
-    found = await survey(more, list(more.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
+    found = await take_inventory(more, list(more.jobs.values()), ZfsClient(LocalHost("alpha"), limit=60))
 
     assert [space.pool for space in found.pools] == [pools.source.name]
     assert found.problems == ()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from replicator.locks import guest_lock
-from tests.unit.commandline import Zsr
-from tests.zfs.conftest import Pools
+from replicator.state.guest_locks import guest_lock
+from tests.support.command_line import Zsr
+from tests.support.pools import Pools
 
 CLUSTER = """\
 [nodes.alpha]
@@ -28,7 +28,7 @@ target = "beta"
 NAME = "subvol-100-disk-0"
 
 
-class Site:
+class VerbsEnv:
     """Two pools that play the nodes alpha and beta, a guest with one volume, and alpha's ``zsr``."""
 
     def __init__(self, pools: Pools, zsr: Zsr) -> None:
@@ -76,12 +76,12 @@ class Site:
 
 
 @pytest.fixture
-def site(pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Site:
-    return Site(pools, Zsr.on_alpha(tmp_path, capsys, monkeypatch))
+def site(pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> VerbsEnv:
+    return VerbsEnv(pools, Zsr.on_alpha(tmp_path, capsys, monkeypatch))
 
 
 class TestAdopt:
-    def test_takes_over_what_came_by_hand_so_that_the_next_run_sends_only_what_is_new(self, site: Site) -> None:
+    def test_takes_over_what_came_by_hand_so_that_the_next_run_sends_only_what_is_new(self, site: VerbsEnv) -> None:
         site.by_hand()
         there = f"{site.target}/{NAME}"
         guid = site.property(there, "guid")
@@ -102,7 +102,7 @@ class TestAdopt:
         assert site.snapshots(there)[0] == "by hand"
         assert len(site.snapshots(there)) == 2
 
-    def test_without_it_a_run_leaves_the_dataset_alone_and_says_how(self, site: Site) -> None:
+    def test_without_it_a_run_leaves_the_dataset_alone_and_says_how(self, site: VerbsEnv) -> None:
         site.by_hand()
 
         said = site.zsr("run", "--id", "100-0")
@@ -111,7 +111,7 @@ class TestAdopt:
         assert site.snapshots(f"{site.target}/{NAME}") == ["by hand"]
         assert "zsr adopt 100-0" in site.zsr.well("log", "100-0").out
 
-    def test_asks_nobody_without_a_terminal(self, site: Site) -> None:
+    def test_asks_nobody_without_a_terminal(self, site: VerbsEnv) -> None:
         site.by_hand()
 
         said = site.zsr("adopt", "100-0")
@@ -122,20 +122,20 @@ class TestAdopt:
         assert site.property(f"{site.target}/{NAME}", "zsr:job") == "-\t-"
 
     @pytest.mark.parametrize(("answer", "exit_status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
-    def test_does_what_the_answer_says(self, site: Site, answer: str, exit_status: int) -> None:
+    def test_does_what_the_answer_says(self, site: VerbsEnv, answer: str, exit_status: int) -> None:
         site.by_hand()
         site.zsr.monkeypatch.setattr("replicator.cli.adopt.confirmed", lambda _: answer == "y\n")
 
         assert site.zsr("adopt", "100-0").exit == exit_status
         assert (site.property(f"{site.target}/{NAME}", "zsr:job") == "100-0\tlocal") == (exit_status == 0)
 
-    def test_twice_finds_nothing_more_to_do(self, site: Site) -> None:
+    def test_twice_finds_nothing_more_to_do(self, site: VerbsEnv) -> None:
         site.by_hand()
         site.zsr.well("adopt", "100-0", "--yes")
 
         assert "1 volume replicated already. There is nothing to adopt." in site.zsr.well("adopt", "100-0").out
 
-    def test_leaves_a_dataset_without_a_common_base_alone(self, site: Site) -> None:
+    def test_leaves_a_dataset_without_a_common_base_alone(self, site: VerbsEnv) -> None:
         there = f"{site.target}/{NAME}"
         site.zfs("create", there)
         site.zfs("unmount", there)
@@ -145,7 +145,7 @@ class TestAdopt:
         assert "1 volume without a common base is left alone. There is nothing to adopt." in said.out
         assert site.property(there, "readonly") == "off\tdefault"
 
-    def test_refuses_a_dataset_in_use_and_changes_nothing(self, site: Site) -> None:
+    def test_refuses_a_dataset_in_use_and_changes_nothing(self, site: VerbsEnv) -> None:
         site.by_hand()
         there = f"{site.target}/{NAME}"
         site.zfs("mount", there)
@@ -156,7 +156,7 @@ class TestAdopt:
         assert f"'{there}' on beta is in use (mounted, readonly=off)" in said.err
         assert site.property(there, "readonly") == "off\tdefault"
 
-    def test_refuses_the_replica_of_another_job(self, site: Site) -> None:
+    def test_refuses_the_replica_of_another_job(self, site: VerbsEnv) -> None:
         site.by_hand()
         site.zfs("set", "zsr:job=100-1", f"{site.target}/{NAME}")
 
@@ -164,7 +164,7 @@ class TestAdopt:
 
         assert (said.exit, "belongs to job 100-1" in said.err) == (2, True)
 
-    def test_waits_for_no_run_but_says_that_one_is_going_on(self, site: Site) -> None:
+    def test_waits_for_no_run_but_says_that_one_is_going_on(self, site: VerbsEnv) -> None:
         site.by_hand()
         with guest_lock(site.zsr.folder / "state" / "locks", 100):
             said = site.zsr("adopt", "100-0", "--yes")
@@ -174,7 +174,7 @@ class TestAdopt:
 
 
 class TestRestorePoints:
-    def test_are_the_sets_on_the_target_newest_first(self, site: Site) -> None:
+    def test_are_the_sets_on_the_target_newest_first(self, site: VerbsEnv) -> None:
         site.zsr.well("update", "100-0", "--keep", "2")
         assert site.zsr.well("restore-points", "100-0").rows == [["Time", "Age", "Volumes", "Written", "Complete"]]
         site.zsr.well("run", "--id", "100-0")
@@ -191,7 +191,7 @@ class TestRestorePoints:
         assert row[2:5] == ["1", "of", "2"]
         assert row[-1] == "NO"
 
-    def test_are_told_when_the_source_cannot_be_asked(self, site: Site) -> None:
+    def test_are_told_when_the_source_cannot_be_asked(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         text = site.zsr.cluster_path.read_text()
         site.zsr.cluster_path.write_text(text.replace(site.source, f"{site.source}-gone"))
@@ -205,7 +205,7 @@ class TestRestorePoints:
 
 
 class TestDiverged:
-    def test_what_a_run_kept_aside_is_listed_until_it_is_destroyed(self, site: Site) -> None:
+    def test_what_a_run_kept_aside_is_listed_until_it_is_destroyed(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
 
@@ -218,7 +218,7 @@ class TestDiverged:
         assert kept not in site.names(site.target)
         assert len(site.zsr.well("diverged", "list").rows) == 1
 
-    def test_shows_what_it_holds(self, site: Site) -> None:
+    def test_shows_what_it_holds(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
 
@@ -229,7 +229,7 @@ class TestDiverged:
         [shown] = site.zsr.well("diverged", "show", "beta", kept, "--format", "json").json["contents"]
         assert shown["snapshot"] == "somebodys"
 
-    def test_is_there_for_scripts(self, site: Site) -> None:
+    def test_is_there_for_scripts(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
 
@@ -239,7 +239,7 @@ class TestDiverged:
         assert (found["guest"], found["guest_name"]) == (100, "web")
         assert site.zsr.well("diverged", "list", "--node", "alpha", "--format", "json").json == []
 
-    def test_a_node_that_cannot_be_asked_is_named_and_the_others_are_shown(self, site: Site) -> None:
+    def test_a_node_that_cannot_be_asked_is_named_and_the_others_are_shown(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
         text = site.zsr.cluster_path.read_text()
@@ -251,7 +251,7 @@ class TestDiverged:
         assert [row[1] for row in said.rows[1:]] == [kept]
         assert "gamma" in said.err
 
-    def test_nothing_but_what_was_kept_aside_is_destroyed(self, site: Site) -> None:
+    def test_nothing_but_what_was_kept_aside_is_destroyed(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         site.zfs("create", f"{site.target}/zsr-diverged")
         site.zfs("create", f"{site.target}/zsr-diverged/mine")
@@ -271,7 +271,7 @@ class TestDiverged:
 
         assert site.names(site.target) == before
 
-    def test_asks_nobody_without_a_terminal(self, site: Site) -> None:
+    def test_asks_nobody_without_a_terminal(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
 
@@ -281,7 +281,7 @@ class TestDiverged:
         assert f"Destroy '{kept}'" in said.err
         assert kept in site.names(site.target)
 
-    def test_what_something_is_made_out_of_is_not_destroyed(self, site: Site) -> None:
+    def test_what_something_is_made_out_of_is_not_destroyed(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
         site.zfs("clone", f"{kept}@somebodys", f"{site.target}/look")
@@ -291,5 +291,5 @@ class TestDiverged:
         assert said.exit == 2
         assert f"is needed by {site.target}/look" in said.err
 
-    def test_an_unknown_node_is_refused_with_those_that_are_known(self, site: Site) -> None:
+    def test_an_unknown_node_is_refused_with_those_that_are_known(self, site: VerbsEnv) -> None:
         assert "There is no node 'delta'. Known: alpha, beta." in site.zsr("diverged", "list", "--node", "delta").err

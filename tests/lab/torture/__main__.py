@@ -19,8 +19,8 @@ from queue import Empty, SimpleQueue
 
 from tests.lab.lab import Lab
 from tests.lab.torture.cases import Case, Place, draw, forgotten, places, table
-from tests.lab.torture.lane import Lane, Result
-from tests.lab.torture.survey import passed_steps
+from tests.lab.torture.env import Result, TortureEnv
+from tests.lab.torture.steps import passed_steps
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- torture: begin -->", "<!-- torture: end -->"
@@ -68,7 +68,7 @@ class Torture:
                 lab.up(2, memory_mb=768)
             with ThreadPoolExecutor(lanes) as threads:
                 try:
-                    for done in [threads.submit(self._work, Lane(lab)) for lab in labs]:
+                    for done in [threads.submit(self._work, TortureEnv(lab)) for lab in labs]:
                         done.result()
                 except KeyboardInterrupt:  # what was tried is reported
                     self._forget_the_rest()
@@ -82,7 +82,7 @@ class Torture:
             while True:
                 self._seeds.get_nowait()
 
-    def _work(self, lane: Lane) -> None:
+    def _work(self, lane: TortureEnv) -> None:
         lane.begin()
         matrix = self._matrix(lane)
         while True:
@@ -101,7 +101,7 @@ class Torture:
                     evidence(result.case).write_text(f"{_line(0, 0, result)}\n\n{result.evidence}")
 
     @staticmethod
-    def _matrix(lane: Lane) -> list[Place]:
+    def _matrix(lane: TortureEnv) -> list[Place]:
         passed = passed_steps(lane)
         if holes := forgotten(passed):
             raise AssertionError(f"no kind of run passes {', '.join(map(str, sorted(holes)))}: the matrix has a hole")

@@ -16,12 +16,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from replicator.cluster.file import FileStore
-from replicator.config import load_settings
-from replicator.control import call
-from replicator.daemon import Daemon
+from replicator.cluster.file_store import FileStore
+from replicator.config.settings import load_settings
+from replicator.daemon.control import call
+from replicator.daemon.daemon import Daemon
 from replicator.replication.progress import Progress, Step
-from replicator.state import State
+from replicator.state.stores import State
 
 PORT = 9900
 JOB = "100-0"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.replication.proof import MARKS_KEPT
+from replicator.replication.verification import MARKS_KEPT
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
 VOLUMES = (ZVOL, FILES)

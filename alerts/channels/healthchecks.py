@@ -1,0 +1,136 @@
+"""Pings for healthchecks.io and what speaks like it: a job's run began, went well, failed. The best dead man's switch.
+
+A ping that does not come is what raises the alarm there; so pings are not kept: what cannot be sent within a few tries
+is dropped, and runs of before the daemon's start are not pinged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import NAMESPACE_URL, uuid5
+
+from alerts.channels.base import Sent
+from alerts.channels.http import Request, exchange
+from alerts.secrets import Secret
+from replicator.api.plugin import Core
+from replicator.events import Event, RunFailed, RunStarted, RunSucceeded
+from replicator.models import JobId
+
+RETRY_DELAYS_SECONDS = (2.0, 10.0)
+"""Seconds before the second and the third try."""
+PING_TIMEOUT_SECONDS = 10.0
+MOST_AT_ONCE = 8
+PLACE = "{job}"
+
+_log = logging.getLogger("zsr.alerts")
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What one event asks for: a URL and what is told with it."""
+
+    url: Secret
+    body: str
+
+
+def ping_of(event: Event, url: str, node: str) -> Ping | None:
+    """The ping of an event; None for one that asks for none. ``url`` has `PLACE` where the job's id belongs. Pure."""
+    match event:
+        case RunStarted():
+            suffix, body = "/start", ""
+        case RunSucceeded():
+            suffix, body = "", f"{event.sent_bytes} bytes in {event.duration:.1f} s"
+        case RunFailed():
+            suffix, body = "/fail", f"{event.error_class}: {event.message} {event.advice}".strip()
+        case _:
+            return None
+    run = uuid5(NAMESPACE_URL, f"zsr/{node}/{event.job}/{event.run}")
+    return Ping(_address(url, event.job, suffix, f"rid={run}"), body)
+
+
+class Pinger:
+    """Follows the journal for one ``ping`` target.
+
+    ``counted`` hears of each try whether it was taken; ``wanted`` says of which jobs it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: Secret,
+        counted: Callable[[bool], None],
+        *,
+        wanted: Callable[[JobId], bool] = lambda _: True,
+        sleep: Sleep = asyncio.sleep,
+        limit: float = PING_TIMEOUT_SECONDS,
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._counted = counted
+        self._wanted = wanted
+        self._sleep = sleep
+        self._limit = limit
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def run(self, core: Core) -> None:
+        """Ping until cancelled. The pings of one job keep their order; jobs do not wait for each other."""
+        cursor = core.last_event()
+        last: dict[JobId, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for number, event in await core.events(cursor):
+                    cursor = number
+                    ping = ping_of(event, self._url.text, core.status().node)
+                    if ping is not None and self._wanted(event.job):
+                        task = group.create_task(self._ping(ping, last.get(event.job)))
+                        last[event.job] = task
+
+    async def _ping(self, ping: Ping, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        async with self._room:
+            for pause in (*RETRY_DELAYS_SECONDS, None):
+                sent = await self._try(ping)
+                self._counted(sent.ok)
+                if sent.ok or sent.permanent or pause is None:
+                    break
+                await self._sleep(pause)
+        if not sent.ok:
+            _log.warning("Ping target '%s' did not take a ping: %s", self._name, sent.reason)
+
+    async def _try(self, ping: Ping) -> Sent:
+        return await _send(ping, self._url, self._limit)
+
+
+async def try_ping(url: Secret, job: JobId, limit: float) -> Sent:
+    """Ping in a way that changes nothing, as a job's check: healthchecks.io writes it to its log."""
+    return await _send(Ping(_address(url.text, job, "/log", ""), "A test of zsr."), url, limit)
+
+
+async def _send(ping: Ping, url: Secret, limit: float) -> Sent:
+    secrets = url.derived | ping.url.derived
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    return await exchange(Request(ping.url.text, ping.body.encode(), headers), secrets, limit)
+
+
+def _address(url: str, job: JobId, suffix: str, query: str) -> Secret:
+    parts = urlsplit(url.replace(PLACE, quote(str(job), safe="")))
+    whole = "&".join(filter(None, (parts.query, query)))
+    return Secret(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + suffix, whole, "")))
+
+
+def ping_problem(url: str) -> str:
+    """What is wrong with a ping URL, without showing it; empty if nothing is."""
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        well = False
+    if not well:
+        return "an http or https URL"
+    return "" if PLACE in url else f"a URL with {PLACE} in it, which becomes the job's id"

@@ -1,0 +1,1 @@
+"""From a notice to a target: pipeline, outbox, worker, store."""

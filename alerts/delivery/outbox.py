@@ -1,0 +1,118 @@
+"""A target's messages on their way: which goes next, when it is tried again, when it is given up. Pure.
+
+Messages of one thread go in their order; one that its server does not take delays no other thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alerts.channels.base import Sent
+from alerts.delivery.codec import notice_of, plain
+from alerts.notice import Notice
+
+BACKOFF_SECONDS = (60.0, 120.0, 300.0, 900.0, 3600.0)
+"""Seconds before the second, third, ... attempt; the last one repeats."""
+GIVE_UP_AFTER_SECONDS = 24 * 3600.0
+"""Seconds after a message was due from which on a failed attempt is the last one ..."""
+FEWEST_ATTEMPTS = 4
+"""... if there were so many, so that a daemon which was down, or a clock that jumped, gives up nothing untried."""
+MOST_ATTEMPTS = 30
+"""Attempts in a day by ``BACKOFF_SECONDS`` and some more: ends the retries also when the clock was set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message to one target.
+
+    Attributes:
+        number: of the target's messages, from 1 on.
+        since: when it was made.
+        not_before: the end of the quiet hours that hold it; 0 without.
+        tried: time of the last attempt; 0 before the first.
+        reason: why that failed, in words.
+        pause: seconds that its receiver asked for then, or that one gets which refused it for good.
+        jobs: those whose failure it tells of, and when each was told of last before it.
+        fault: the node whose trouble it tells of, if it does.
+    """
+
+    number: int
+    notice: Notice
+    since: float
+    not_before: float = 0.0
+    attempts: int = 0
+    tried: float = 0.0
+    reason: str = ""
+    pause: float = 0.0
+    jobs: Mapping[str, float | None] = field(default_factory=dict)
+    fault: str = ""
+
+    def due(self, now: float) -> float:
+        """When it may go out, unix time; a clock that was set back does not hold it."""
+        if self.attempts == 0:
+            return self.not_before if now >= self.since else 0.0
+        pause = max(self.pause, BACKOFF_SECONDS[min(self.attempts, len(BACKOFF_SECONDS)) - 1])
+        return self.tried + pause if now >= self.tried else 0.0
+
+    def failed(self, now: float, sent: Sent) -> Entry:
+        """The entry after an attempt that failed; a refusal for good may still be mended by somebody, but not soon."""
+        pause = max(sent.retry_after or 0.0, BACKOFF_SECONDS[-1] if sent.permanent else 0.0)
+        return replace(self, attempts=self.attempts + 1, tried=now, reason=sent.reason, pause=pause)
+
+    def is_hopeless(self, now: float) -> bool:
+        """Whether no further attempt is made."""
+        old = now - max(self.since, self.not_before) >= GIVE_UP_AFTER_SECONDS
+        return self.attempts >= MOST_ATTEMPTS or (old and self.attempts >= FEWEST_ATTEMPTS)
+
+
+def heads(outbox: Iterable[Entry]) -> list[Entry]:
+    """The first message of each thread, oldest first."""
+    first: dict[str, Entry] = {}
+    for entry in outbox:
+        first.setdefault(entry.notice.thread, entry)
+    return list(first.values())
+
+
+def next_entry(outbox: Iterable[Entry], now: float) -> Entry | None:
+    """The message that goes out now: of those that are due the one with the fewest attempts, then the oldest."""
+    ready = [entry for entry in heads(outbox) if entry.due(now) <= now]
+    return min(ready, key=lambda entry: (entry.attempts, entry.number), default=None)
+
+
+def next_due(outbox: Iterable[Entry], now: float) -> float | None:
+    """When the next message may go out, unix time; None without one."""
+    return min((entry.due(now) for entry in heads(outbox)), default=None)
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as plain values."""
+    return {
+        "number": entry.number,
+        "notice": plain(entry.notice),
+        "since": entry.since,
+        "not_before": entry.not_before,
+        "attempts": entry.attempts,
+        "tried": entry.tried,
+        "reason": entry.reason,
+        "pause": entry.pause,
+        "jobs": dict(entry.jobs),
+        "fault": entry.fault,
+    }
+
+
+def entry_of(data: Mapping[str, Any]) -> Entry:
+    """An entry out of plain values; raises KeyError, TypeError or ValueError where they are none."""
+    return Entry(
+        number=int(data["number"]),
+        notice=notice_of(data["notice"]),
+        since=float(data["since"]),
+        not_before=float(data["not_before"]),
+        attempts=int(data["attempts"]),
+        tried=float(data["tried"]),
+        reason=str(data["reason"]),
+        pause=float(data.get("pause", 0.0)),  # notes of an earlier version have none
+        jobs=dict(data["jobs"]),
+        fault=str(data["fault"]),
+    )

@@ -1,0 +1,1 @@
+"""From events and status to notices: one message for each cause."""

@@ -1,0 +1,1 @@
+"""Alerts that other programs post to zsr."""

@@ -1,0 +1,91 @@
+"""A notice of each kind, as they come: to try templates with, and to show what messages look like. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Severity, Subject
+from alerts.routing.routes import ALL_CLEARS
+from replicator.models import JobId
+
+_NAMES = ("web", "mail", "db", "files", "build", "chat", "wiki", "git", "dns", "vpn", "media", "shop")
+_OF_NODES = (NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK)
+_ABOUT = {
+    NoticeKind.SETTINGS_REJECTED: ("/etc/zsr/zsr.toml", "max_parallel = 0: must be 1 or more"),
+    NoticeKind.SETTINGS_ACCEPTED: ("/etc/zsr/zsr.toml", ""),
+    NoticeKind.UNDELIVERED: ("phone", "2 messages wait. The server did not answer in time."),
+    NoticeKind.TEST: ("mail", ""),
+    NoticeKind.TARGET_UNREACHABLE: ("beta", ""),
+    NoticeKind.TARGET_BACK: ("beta", ""),
+}
+_VANISHED = "Job 100-0, on beta: tank/vm-100-disk-1"
+
+
+def sample_subject(guest: int = 100, *, now: float) -> Subject:
+    """A job that fails for the second time, with its promise broken."""
+    return Subject(
+        job=JobId(guest, 0),
+        guest=guest,
+        guest_name=_NAMES[guest % len(_NAMES) - 100 % len(_NAMES)],
+        source="alpha",
+        target="beta",
+        run=673,
+        error_class="network",
+        message="Node beta does not answer on port 22.",
+        advice="Check that the node is up and its SSH port answers; zsr probes it every minute.",
+        consecutive=2,
+        failing_since=now - 1920,
+        last_sync=now - max(60, 2220 - 60 * (guest - 100)),
+        rpo=1800.0,
+        next_run=now + 300,
+        worst_lag=2400.0,
+    )
+
+
+def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
+    """A notice of a kind about so many jobs; kinds that are never about jobs have none."""
+    subjects = tuple(sample_subject(100 + number, now=now) for number in range(jobs))
+    notice = Notice(
+        key=f"sample-{kind}-{jobs}",
+        kind=kind,
+        severity=_severity(kind),
+        time=now,
+        node="alpha",
+        thread="sample",
+        opens=kind not in ALL_CLEARS,
+        closes=kind in ALL_CLEARS,
+    )
+    about, text = _ABOUT.get(kind, ("", ""))
+    if about and kind not in _OF_NODES:
+        return replace(notice, about=about, text=text)
+    if kind is NoticeKind.DIGEST:
+        return replace(notice, severity=Severity.INFO, digest=sample_digest(max(jobs, 1), now=now))
+    if kind is NoticeKind.ALERTMANAGER:
+        return replace(notice, foreign=Foreign("Firing: DiskFull", "/srv is full.", (("alertname", "DiskFull"),)))
+    if kind is NoticeKind.VOLUMES_VANISHED:
+        return replace(notice, text=_VANISHED, subjects=tuple(map(_well, subjects)))
+    if kind is NoticeKind.REPLICA_LOST:
+        return replace(notice, subjects=tuple(replace(_well(each), last_sync=None, lost=True) for each in subjects))
+    removing = kind is NoticeKind.REMOVAL_STUCK
+    return replace(notice, about=about, subjects=tuple(replace(subject, removing=removing) for subject in subjects))
+
+
+def _severity(kind: NoticeKind) -> Severity:
+    if kind in ALL_CLEARS:
+        return Severity.INFO
+    return Severity.CRITICAL if kind is NoticeKind.REPLICA_LOST else Severity.WARNING
+
+
+def _well(subject: Subject) -> Subject:
+    """The job, as if no run of it had failed."""
+    return replace(subject, error_class="", message="", advice="", consecutive=0, failing_since=None)
+
+
+def sample_digest(jobs: int, *, now: float) -> Digest:
+    """A day of so many jobs, the first of which fails; the others are well."""
+    bad = sample_subject(100, now=now)
+    lines = [DigestLine(bad, "error", 96, 4, 1_300_000_000, 140.0, now - 4 * 86400)]
+    for number in range(1, jobs):
+        well = replace(sample_subject(100 + number, now=now), last_sync=now - 60 * (3 + number), error_class="")
+        lines.append(DigestLine(well, "ok", 96, 0, 40_000_000 * number, 12.0 + number, now - 86400 * (number % 7 + 1)))
+    return Digest(now - 86400, now, tuple(lines))

@@ -1,0 +1,1 @@
+"""Which target gets a notice, and when."""

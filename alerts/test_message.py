@@ -1,0 +1,114 @@
+"""``zsr notify test``: one message through each target at the same time, and what became of it in words."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from alerts.channels.alertmanager import AlertmanagerSettings
+from alerts.channels.apprise import known_scheme
+from alerts.channels.base import SendStatus, Sent
+from alerts.channels.factory import ChannelContext, create_channel
+from alerts.channels.healthchecks import try_ping
+from alerts.channels.settings import PingSettings
+from alerts.channels.webhook import WebhookSettings
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.plugin import scribe_of
+from alerts.redaction import guarded_logs
+from alerts.settings import AlertsSettings
+from alerts.targets import Target
+from replicator.models import JobId
+
+TEST_TIMEOUT_SECONDS = 30.0
+"""Seconds a test message may take; somebody is waiting for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """The test of one target: ``kind`` is its way or its URL's scheme, ``reason`` a sentence, empty when delivered."""
+
+    target: str
+    kind: str
+    status: SendStatus
+    reason: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the message was delivered."""
+        return self.status is SendStatus.DELIVERED
+
+
+@dataclass(frozen=True, slots=True)
+class NullStore:
+    """Notes that nobody keeps: a trial leaves none, and the daemon's are the daemon's."""
+
+    def get(self, key: str) -> str | None:
+        """Nothing."""
+
+    def items(self, prefix: str) -> dict[str, str]:
+        """Nothing."""
+        return {}
+
+    def put(self, key: str, value: str | None) -> None:
+        """Forget it."""
+
+    def put_all(self, notes: Mapping[str, str | None]) -> None:
+        """Forget them."""
+
+
+async def try_targets(
+    settings: AlertsSettings,
+    targets: Iterable[Target],
+    node: str,
+    zone: tzinfo,
+    *,
+    job: JobId | None = None,
+    limit: float = TEST_TIMEOUT_SECONDS,
+) -> list[TrialResult]:
+    """Send the test message through some targets at once; in their order.
+
+    Args:
+        settings: all of them, so that messages look as they will.
+        targets: which to try.
+        node: the name of this node.
+        zone: that of times in messages.
+        job: whose check is pinged.
+        limit: seconds that one may take.
+    """
+    # One guard for all: a second one would drop the records that the first listens to.
+    with guarded_logs(settings.secrets) as guard:
+        channel_context = ChannelContext(scribe_of(settings, time.time, zone), guard, NullStore(), limit)
+        tried: Sequence[Target] = tuple(targets)
+        all_sent = await asyncio.gather(
+            *(_try(target, node, channel_context, job or JobId(100, 0)) for target in tried)
+        )
+    return [
+        TrialResult(target.name, _kind(target), sent.status, sent.reason, sent.seconds)
+        for target, sent in zip(tried, all_sent, strict=True)
+    ]
+
+
+async def _try(target: Target, node: str, channel_context: ChannelContext, job: JobId) -> Sent:
+    if isinstance(target.way, PingSettings):
+        return await try_ping(target.way.url, job, channel_context.limit)
+    channel = create_channel(target.name, target.way, channel_context)
+    if channel is None:
+        return Sent(SendStatus.FAILED, "Its URL is not one that apprise understands.", 0.0)
+    now = time.time()
+    key = f"{node}/{target.name}/test/{now:.6f}"
+    return await channel.send(Notice(key, NoticeKind.TEST, Severity.INFO, now, node, key, about=target.name))
+
+
+def _kind(target: Target) -> str:
+    match target.way:
+        case WebhookSettings():
+            return "webhook"
+        case AlertmanagerSettings():
+            return "alertmanager"
+        case PingSettings():
+            return "ping"
+    return known_scheme(target.way.url.text)

@@ -1,0 +1,55 @@
+"""How times, lengths and names are said in messages. Pure functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+TITLE_SEEN = 60
+"""Characters of a title that a phone's lock screen shows."""
+LATE_AFTER_SECONDS = 300.0
+"""Seconds between event and delivery from which on the message says that it comes late."""
+
+_NAME_SHOWN = 18
+
+
+def clock_time(moment: float, zone: tzinfo | None) -> str:
+    """A time as people write it, ``2026-11-23 08:15:02``."""
+    return datetime.fromtimestamp(moment, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def distance(seconds: float) -> str:
+    """How far a moment is away: ``37 minutes ago``, ``in 5 minutes``, ``now``."""
+    if abs(seconds) < 1:
+        return "now"
+    return f"{duration(-seconds)} ago" if seconds < 0 else f"in {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words, in its two greatest units: ``1 day 3 hours``, ``37 minutes``, ``20 seconds``."""
+    whole = max(0, round(seconds))
+    if whole >= 3600:
+        whole = round(whole / 60) * 60
+    elif whole >= 120:
+        whole -= whole % 60
+    words = []
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count, whole = divmod(whole, size)
+        if count:
+            words.append(f"{count} {unit}{'' if count == 1 else 's'}")
+    return " ".join(words[:2]) or "0 seconds"
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th``, ``21st``."""
+    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and control characters, so that it can stand in a header."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def shortened(node: str) -> str:
+    """A name, cut where it would push the rest of a title out of sight."""
+    return node if len(node) <= _NAME_SHOWN else f"{node[: _NAME_SHOWN - 1]}…"

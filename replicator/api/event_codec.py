@@ -1,0 +1,49 @@
+"""Events as JSON and back, for the journal in ``state.db``. Pure; fields of a newer version are passed over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from replicator.errors import ErrorClass
+from replicator.events import (
+    Event,
+    JobRemoved,
+    ReplicaLost,
+    RunCancelled,
+    RunFailed,
+    RunStarted,
+    RunSucceeded,
+    VolumesVanished,
+)
+from replicator.models import JobId
+
+KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, ReplicaLost, VolumesVanished, JobRemoved)
+}
+
+
+def to_json(event: Event) -> tuple[str, str]:
+    """An event's kind and its fields as JSON."""
+    values = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    return type(event).__name__, json.dumps(values)
+
+
+def from_json(kind: str, text: str) -> Event:
+    """The event of one of the known `KINDS`; fields that this version does not know are passed over."""
+    known = KINDS[kind]
+    values: dict[str, Any] = json.loads(text)
+    names = {field.name for field in fields(known)}
+    kept = {name: value for name, value in values.items() if name in names}
+    kept["job"] = JobId.parse(kept["job"])
+    if "error_class" in kept:
+        kept["error_class"] = ErrorClass(kept["error_class"])
+    if "volumes" in kept:
+        kept["volumes"] = tuple(map(str, kept["volumes"]))
+    return known(**kept)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, JobId | ErrorClass) else value

@@ -1,0 +1,157 @@
+"""What the daemon knows at one moment, as frozen dataclasses. Built by the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import StrEnum
+
+from replicator.models import Guest, Job, JobCondition, JobId, JobState, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A run that is going on. ``expected_bytes`` is None while no estimate is known."""
+
+    run: int
+    start: float
+    step: str
+    done_bytes: int
+    expected_bytes: int | None
+    transferring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job as it is now.
+
+    ``rpo`` is the promise in seconds (the job's own or derived); ``next_run`` is None when none comes;
+    ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet.
+    """
+
+    job: Job
+    guest: Guest | None
+    source: str
+    state: JobState
+    condition: JobCondition
+    next_run: float | None
+    rpo: float
+    transfer: Transfer | None
+    missed_runs: int
+    sent_bytes_total: int
+
+    @property
+    def lost_if_dead_now(self) -> float | None:
+        """Unix time back to which the guest would fall if its node died now; None: nothing is on the target."""
+        return self.state.last_sync
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """Whether the last reading of the settings succeeded, when one last did, and what was wrong."""
+
+    ok: bool
+    last_success: float
+    problems: tuple[str, ...] = ()
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Why this node cannot be called ready, in sentences."""
+        if self.ok:
+            return ()
+        return self.problems or ("The settings have not been read yet.",)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistogram:
+    """Durations of finished runs since the daemon's start: cumulative counts by upper bound (seconds)."""
+
+    buckets: tuple[tuple[float, int], ...]
+    sum: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldReplica:
+    """What this node holds for another: how fresh a guest's replicas on a storage are, read from its own ZFS.
+
+    ``used`` is the bytes that they take with their snapshots; None where this ZFS did not tell.
+    """
+
+    guest: int
+    source: str
+    storage: str
+    last_sync: float
+    used: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobHistory:
+    """What a job's runs of a time came to; cancelled ones do not count. ``slowest`` is the longest run's seconds."""
+
+    runs: int
+    failures: int
+    sent_bytes: int
+    slowest: float
+
+
+class PoolRole(StrEnum):
+    """What zsr does with a pool of this node: replicates from it, receives into it, or both."""
+
+    SOURCE = "source"
+    TARGET = "target"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpace:
+    """A pool of this node that zsr works with, in bytes that datasets can use: after parity and ZFS' own reserve."""
+
+    pool: str
+    role: PoolRole
+    size: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole core in one frozen picture, made without any I/O.
+
+    Attributes:
+        ready: whether settings, cluster store and this node's ZFS were all read when last looked at.
+        not_ready: why not, in sentences.
+        nodes: of the whole cluster, this one too.
+        diverged: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
+        pools: as of the last look at this node's ZFS.
+        clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
+        source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
+            None where that is not known.
+        timezone: this node's, as its settings say; None: the machine's.
+    """
+
+    time: float
+    node: str
+    version: str
+    zfs_version: str
+    started: float
+    ready: bool
+    jobs: tuple[JobStatus, ...]
+    reachable: Mapping[str, bool]
+    queue_length: int
+    scheduler_lag: float
+    event_loop_lag: float
+    config: ConfigStatus
+    durations: Mapping[str, RunHistogram]
+    replicas: tuple[HeldReplica, ...] = ()
+    diverged: Mapping[int, int] = field(default_factory=dict)
+    not_ready: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    pools: tuple[PoolSpace, ...] = ()
+    clock_skew: Mapping[str, float] = field(default_factory=dict)
+    source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
+    timezone: tzinfo | None = None
+
+    def job(self, job_id: JobId) -> JobStatus | None:
+        """The status of one job, or None if there is no such job on this node."""
+        return next((status for status in self.jobs if status.job.id == job_id), None)

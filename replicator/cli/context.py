@@ -1,0 +1,91 @@
+"""What the commands share: the settings they were given, the store, the state, and the daemon if it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import ClusterStore
+from replicator.config.settings import Settings, default_path, load_settings
+from replicator.daemon.control import NoDaemonError, Request, call
+from replicator.state.stores import State
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def config_option(command: F) -> F:
+    """Add ``--config`` to a command, so that it may stand before or after the verb."""
+    option = click.option(
+        "--config", type=click.Path(path_type=Path, readable=False), expose_value=False, callback=_keep_config
+    )
+    return option(command)
+
+
+def _keep_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.find_root().params["config"] = value
+
+
+def config_path() -> Path:
+    """Where the settings are."""
+    given = click.get_current_context().find_root().params.get("config")
+    return Path(given) if given else default_path()
+
+
+def settings() -> Settings:
+    """The checked settings; raises SettingsError with all that is wrong."""
+    return load_settings(config_path())
+
+
+def store(node: Settings) -> ClusterStore:
+    """The cluster store that the settings name."""
+    return store_in(node.cluster_path, node.timezone)
+
+
+def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
+    """The cluster store in a file; ``zone`` is for the rule that a new schedule must fire once more."""
+    return FileStore(path, zone)
+
+
+@contextmanager
+def open_state(node: Settings) -> Iterator[State]:
+    """The open ``state.db`` while the body runs, for a look or a word; a daemon may have it open too."""
+    memory = State.open(_state_path(node), mend=False)
+    try:
+        yield memory
+    finally:
+        memory.close()
+
+
+def state(node: Settings) -> State:
+    """The open ``state.db`` for who does runs; a damaged file is moved aside."""
+    return State.open(_state_path(node))
+
+
+def _state_path(node: Settings) -> Path:
+    return node.state_dir / "state.db"
+
+
+def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = lambda line: None) -> Any:
+    """The daemon's answer, a JSON value.
+
+    Raises:
+        NoDaemonError: none is running.
+    """
+    return asyncio.run(call(node.control, request, say))
+
+
+def tell_daemon(node: Settings) -> bool:
+    """Let the daemon look at the cluster at once, and say whether it runs; it would notice by itself within seconds."""
+    try:
+        ask_daemon(node, {"verb": "reload"})
+    except NoDaemonError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""What may stand in a cluster: the rules that hold for every store. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+
+from replicator.api.problem import Problem
+from replicator.cluster.store import Cluster
+from replicator.errors import ConfigError
+from replicator.models import DIVERGED_DATASET, Guest, Job, is_aside
+from replicator.schedule.calendar import CalendarError, CalendarEvent
+
+_COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
+_POOL = re.compile(r"[A-Za-z].*", re.ASCII)
+_LONGEST_DATASET = 255
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+DATASET_ALLOWED = "a ZFS path: parts of letters, digits, '_', '-', '.', ':' and spaces, joined by '/', at most 255 long"
+
+_NOT_ASIDE = f"not '{DIVERGED_DATASET}', in which zsr keeps aside what differs from its source"
+
+
+def is_volume_name(name: str) -> bool:
+    """Whether ZFS would accept a name below a storage's path (zfsconcepts(7), 'ZFS File System Hierarchy')."""
+    parts = name.split("/")
+    return len(name) <= _LONGEST_DATASET and all(_COMPONENT.fullmatch(p) and p not in (".", "..") for p in parts)
+
+
+def is_dataset_path(path: str) -> bool:
+    """Whether ZFS would accept a path as a dataset's name; the pool's name begins with a letter (zpool(8))."""
+    return is_volume_name(path) and _POOL.fullmatch(path) is not None
+
+
+def cluster_problems(cluster: Cluster) -> list[Problem]:
+    """All that is wrong with how the parts of a cluster go together."""
+    return [*_storages(cluster), *_guests(cluster), *_jobs(cluster)]
+
+
+def _storages(cluster: Cluster) -> Iterator[Problem]:
+    for storage in cluster.storages.values():
+        key = f"storages.{storage.name}"
+        for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
+            if not is_dataset_path(path):
+                yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
+            elif is_aside(path):
+                yield Problem(f"{key}.{where}", repr(path), _NOT_ASIDE)
+        for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):
+            yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
+        for node in sorted({node for node, _ in storage.paths} - cluster.nodes.keys()):
+            yield Problem(f"{key}.paths", repr(node), _one_of("node", cluster.nodes))
+
+
+def _guests(cluster: Cluster) -> Iterator[Problem]:
+    for guest in cluster.guests.values():
+        key = f"guests.{guest.id}"
+        if guest.id < 100:
+            yield Problem(key, str(guest.id), "a guest's number is 100 or more")
+        if guest.node not in cluster.nodes:
+            yield Problem(f"{key}.node", repr(guest.node), _one_of("node", cluster.nodes))
+        for name in guest.storages:
+            if name not in cluster.storages:
+                yield Problem(f"{key}.storages", repr(name), _one_of("storage", cluster.storages))
+        for volume in (*guest.volumes, *sorted(guest.excluded)):
+            if volume.storage not in cluster.storages:
+                yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
+            if not is_volume_name(volume.name):
+                yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
+            elif is_aside(f"/{volume.name}"):
+                yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
+        listed = (*guest.volumes, *guest.excluded)
+        for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
+            yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
+
+
+def _jobs(cluster: Cluster) -> Iterator[Problem]:
+    taken: dict[tuple[int, str], Job] = {}
+    for job in cluster.jobs.values():
+        yield from job_problems(cluster, job)
+        twin = taken.setdefault((job.id.guest, job.target), job)
+        if twin is not job:
+            allowed = f"guest {job.id.guest} already has job {twin.id} to this target; one job per guest and target"
+            yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
+
+
+def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
+    """All that is wrong with one job in its cluster.
+
+    That its guest is gone is not: one forgotten job must not stop all others. Its runs fail and say so, and it can be
+    deleted; only a new job needs a guest (`refuse_without_guest`).
+    """
+    key = f"jobs.{job.id}"
+    guest = cluster.guests.get(job.id.guest)
+    if job.target not in cluster.nodes:
+        yield Problem(f"{key}.target", repr(job.target), _one_of("node", cluster.nodes))
+    elif guest is not None and guest.node == job.target:
+        yield Problem(f"{key}.target", repr(job.target), f"the target is guest {guest.id}'s own node; choose another")
+    elif guest is not None:
+        yield from _into_itself(cluster, guest, job)
+    if job.rate is not None and not 1 <= job.rate < float("inf"):
+        yield Problem(f"{key}.rate", f"{job.rate:g}", "at least 1 (MB per second), or leave it out for no limit")
+    if job.rpo is not None and not job.rpo > 0:
+        yield Problem(f"{key}.rpo", f"{job.rpo:g}", "more than 0 seconds")
+    if _CONTROL_CHARACTER.search(job.comment):
+        yield Problem(f"{key}.comment", repr(job.comment), "one line of text")
+    try:
+        CalendarEvent.parse(job.schedule)
+    except CalendarError as error:
+        yield Problem(f"{key}.schedule", repr(job.schedule), error.what)
+
+
+def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
+    """A target that is this very machine needs paths of its own, or a volume would be sent onto itself."""
+    if not cluster.nodes[job.target].is_local:
+        return
+    used = {*guest.storages, *(volume.storage for volume in guest.volumes)} or set(cluster.storages)
+    for name in sorted(used & cluster.storages.keys()):
+        storage = cluster.storages[name]
+        everywhere = storage.allowed_on(guest.node) and storage.allowed_on(job.target)
+        if everywhere and storage.path_on(guest.node) == storage.path_on(job.target):
+            allowed = f"this node is the same machine as the source; give storage {name} another path there (paths)"
+            yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
+
+
+def refuse_without_guest(cluster: Cluster, job: Job) -> None:
+    """Refuse a new job for a guest that does not exist."""
+    if job.id.guest not in cluster.guests:
+        known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
+        raise ConfigError(
+            f"Job {job.id} cannot be made: there is no such guest; known guests: {known}.",
+            advice=f"Add [guests.{job.id.guest}] to the cluster file.",
+        )
+
+
+def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:
+    """Refuse a schedule that never fires again.
+
+    Asked when a job is made or changed, not when the cluster is read: a job for one date stays well after that date.
+    """
+    if CalendarEvent.parse(job.schedule).next(now, zone) is None:
+        raise ConfigError(
+            f"The schedule '{job.schedule}' of job {job.id} never fires.",
+            advice="See when it would: zsr calendar next SPEC.",
+        )
+
+
+def _one_of(kind: str, known: Iterable[str]) -> str:
+    names = ", ".join(sorted(known))
+    return f"there is no such {kind}; known: {names or 'none yet'}"

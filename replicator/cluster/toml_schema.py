@@ -1,0 +1,264 @@
+"""What stands in a cluster's TOML: read into facts, with all that is wrong told at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from replicator.api.problem import Problem
+from replicator.cluster.checks import cluster_problems
+from replicator.cluster.store import Cluster
+from replicator.config.problems import Duration, NodeName, ZoneName, problems_of, shown
+from replicator.errors import ConfigError
+from replicator.models import (
+    DEFAULT_KEEP,
+    DEFAULT_SCHEDULE,
+    Encryption,
+    FreezeFailure,
+    Guest,
+    Job,
+    JobId,
+    Node,
+    Removal,
+    Storage,
+    Travelling,
+    Volume,
+)
+from replicator.schedule.retention import RetentionPolicy
+
+SECTIONS = ("nodes", "storages", "guests", "jobs")
+VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
+LISTED_ALLOWED = f'{VOLUME_ALLOWED}, or a table {{ volume = "storage:name", replicate = false }}'
+
+
+def _volume(value: str) -> str:
+    storage, colon, name = value.partition(":")
+    if not (storage and colon and name):
+        raise ValueError(VOLUME_ALLOWED)
+    return value
+
+
+def _keep(value: object) -> str:
+    """Restore points as their canonical text, whether given as a number or as text."""
+    return str(RetentionPolicy.parse("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value)))
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Node(_Entry):
+    address: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    user: Annotated[str, Field(min_length=1)] = "root"
+    stream: Literal["auto", "asyncssh", "openssh"] = "auto"
+    compression: Literal["none", "zstd"] = "none"
+
+
+class _Storage(_Entry):
+    path: str
+    nodes: list[str] | None = None
+    paths: dict[str, str] = {}
+
+
+class _Listed(_Entry):
+    """A volume in a guest's list: its name alone, or a table that may leave it out."""
+
+    volume: Annotated[str, AfterValidator(_volume)]
+    replicate: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"volume": _volume(value)}
+        if not isinstance(value, Mapping):
+            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the words of a ValueError only
+        return value
+
+
+class _Guest(_Entry):
+    name: str = ""
+    node: str
+    storages: list[str] = []
+    volumes: list[_Listed] = []
+    freeze: str | None = None
+    thaw: str | None = None
+    hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
+    on_freeze_failure: Literal["warning", "error"] = "warning"
+
+
+class _Job(_Entry):
+    target: str
+    schedule: Annotated[str, Field(max_length=128)] = DEFAULT_SCHEDULE
+    rate: float | None = None
+    comment: Annotated[str, Field(max_length=4096)] = ""
+    disabled: bool = False
+    rpo: Duration | None = None
+    timezone: ZoneName | None = None
+    keep: Annotated[str, BeforeValidator(_keep)] = DEFAULT_KEEP
+    snapshots: Literal["all", "own"] = "all"
+    encryption: Literal["raw", "decrypted"] = "raw"
+    removal: Literal["full", "local"] | None = None
+
+
+E = TypeVar("E", bound=_Entry)
+_NAME: TypeAdapter[str] = TypeAdapter(NodeName)
+_PLACEHOLDER_PATH = "wrong"
+
+
+class _Reader:
+    """Reads section by section and gathers what is wrong; an entry that is wrong is told once and left out."""
+
+    def __init__(self, raw: Mapping[str, object]) -> None:
+        self._raw = raw
+        self.problems = [
+            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS
+        ]
+        self.wrong: set[str] = set()
+
+    def entries(self, section: str, model: type[E]) -> dict[str, E]:
+        """The right entries of a section by key."""
+        table = self._raw.get(section, {})
+        if not isinstance(table, Mapping):
+            self.problems.append(Problem(section, shown(table), f"tables, each [{section}.SOMETHING]"))
+            return {}
+        found = {}
+        for key, value in table.items():
+            place = f"{section}.{key}"
+            try:
+                found[key] = model.model_validate(value)
+            except ValidationError as error:
+                for problem in problems_of(error, model):
+                    self.refuse(place, problem.key, problem.value, problem.allowed)
+        return found
+
+    def refuse(self, place: str, key: str, value: str, allowed: str) -> None:
+        """Note what is wrong with the entry at a place."""
+        self.wrong.add(place)
+        self.problems.append(Problem(f"{place}.{key}" if key else place, value, allowed))
+
+    def names_of(self, section: str) -> list[str]:
+        """The keys of wrong entries of a section."""
+        return [place.partition(".")[2] for place in sorted(self.wrong) if place.partition(".")[0] == section]
+
+
+def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[Problem]]:
+    """The cluster that TOML's plain values say, and all that is wrong; the cluster counts only if nothing is.
+
+    Wrong entries are told by themselves, and never again by those that name them.
+    """
+    reader = _Reader(raw)
+    nodes = _nodes(reader)
+    storages = {name: _storage(name, entry) for name, entry in reader.entries("storages", _Storage).items()}
+    guests = _guests(reader)
+    jobs = _jobs(reader)
+    cluster = Cluster(nodes, storages, guests, jobs, digest)
+    return cluster, [*reader.problems, *_of_the_whole(cluster, reader)]
+
+
+def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
+    """What is wrong between the entries, with stand-ins for those that are wrong by themselves."""
+    placeholder = Cluster(
+        nodes={**{name: Node(name, "?") for name in reader.names_of("nodes")}, **cluster.nodes},
+        storages={
+            **{name: Storage(name, _PLACEHOLDER_PATH) for name in reader.names_of("storages")},
+            **cluster.storages,
+        },
+        guests={
+            **{int(name): Guest(int(name), "", "") for name in reader.names_of("guests") if name.isdecimal()},
+            **cluster.guests,
+        },
+        jobs=cluster.jobs,
+    )
+    told = tuple(f"{place}." for place in reader.wrong)
+    return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(told)]
+
+
+def _nodes(reader: _Reader) -> dict[str, Node]:
+    nodes = {}
+    for name, entry in reader.entries("nodes", _Node).items():
+        try:
+            _NAME.validate_python(name)
+        except ValidationError as error:
+            reader.refuse(f"nodes.{name}", "", repr(name), error.errors()[0]["msg"].removeprefix("Value error, "))
+            continue
+        nodes[name] = Node(name, entry.address, entry.port, entry.user, entry.stream, entry.compression)
+    return nodes
+
+
+def _guests(reader: _Reader) -> dict[int, Guest]:
+    guests = {}
+    for key, entry in reader.entries("guests", _Guest).items():
+        if key.isdecimal() and str(int(key)) == key:
+            guests[int(key)] = _guest(int(key), entry)
+        else:
+            reader.refuse(f"guests.{key}", "", repr(key), "a guest's number, 100 or more")
+    return guests
+
+
+def _jobs(reader: _Reader) -> dict[JobId, Job]:
+    jobs = {}
+    for key, entry in reader.entries("jobs", _Job).items():
+        try:
+            job_id = JobId.parse(key)
+        except ConfigError as error:
+            reader.refuse(f"jobs.{key}", "", repr(key), error.advice)
+            continue
+        if str(job_id) != key:
+            reader.refuse(f"jobs.{key}", "", repr(key), f"no leading zeros: {job_id}")
+            continue
+        jobs[job_id] = _job(job_id, entry)
+    return jobs
+
+
+def _storage(name: str, storage: _Storage) -> Storage:
+    nodes = None if storage.nodes is None else frozenset(storage.nodes)
+    return Storage(name, storage.path, nodes, tuple(storage.paths.items()))
+
+
+def _listed(entry: _Listed) -> Volume:
+    return Volume(*entry.volume.split(":", 1))
+
+
+def _guest(number: int, guest: _Guest) -> Guest:
+    return Guest(
+        id=number,
+        name=guest.name or str(number),
+        node=guest.node,
+        storages=tuple(guest.storages),
+        volumes=tuple(_listed(entry) for entry in guest.volumes if entry.replicate),
+        excluded=frozenset(_listed(entry) for entry in guest.volumes if not entry.replicate),
+        freeze=guest.freeze,
+        thaw=guest.thaw,
+        hook_timeout=guest.hook_timeout,
+        on_freeze_failure=FreezeFailure(guest.on_freeze_failure),
+    )
+
+
+def _job(job_id: JobId, job: _Job) -> Job:
+    return Job(
+        id=job_id,
+        target=job.target,
+        schedule=job.schedule,
+        rate=job.rate,
+        comment=job.comment,
+        disabled=job.disabled,
+        rpo=job.rpo,
+        timezone=job.timezone,
+        keep=job.keep,
+        snapshots=Travelling(job.snapshots),
+        encryption=Encryption(job.encryption),
+        removal=Removal(job.removal) if job.removal else None,
+    )

@@ -1,0 +1,1 @@
+"""The settings of this node (``zsr.toml``), checked as a whole."""

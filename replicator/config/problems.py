@@ -1,0 +1,146 @@
+"""Reading TOML, the types of settings' fields, and all that is wrong with a file as one error."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, get_args
+
+import tomli
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+
+from replicator.api.problem import Problem
+from replicator.common.durations import parse_duration
+from replicator.common.timezones import zone
+from replicator.errors import ConfigError
+
+_LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes with the end
+
+
+NODE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+class SettingsError(ConfigError):
+    """A file of settings is wrong; ``problems`` holds all that is wrong with it.
+
+    ``heading`` stands above them; by default it names the file and their number.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[Problem], heading: str = "") -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        heading = heading or f"{path}: {len(problems)} wrong setting{'s' if len(problems) > 1 else ''}:"
+        super().__init__(f"{heading}{lines}")
+        self.path = path
+        self.problems = tuple(problems)
+
+
+def _duration(value: object) -> float:
+    return parse_duration(value)
+
+
+def _zone_name(value: str) -> str:
+    zone(value)
+    return value
+
+
+def _node_name(value: str) -> str:
+    if not re.fullmatch(NODE_NAME, value, re.ASCII):
+        raise ValueError("letters, digits and hyphens, beginning and ending with a letter or digit")
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute():
+        raise ValueError("an absolute path, beginning with '/'")
+    return value
+
+
+def _socket_path(value: str) -> str:
+    if len(os.fsencode(_absolute(value))) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"a path of at most {_LONGEST_SOCKET_PATH} bytes, for it is that of a unix socket")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+
+
+NodeName = Annotated[str, AfterValidator(_node_name)]
+
+
+SocketPath = Annotated[str, AfterValidator(_socket_path)]
+
+
+HomePath = Annotated[str, AfterValidator(os.path.expanduser)]
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
+
+
+def read_toml(path: Path, hint: str) -> dict[str, object]:
+    """A TOML file as plain values; raises ConfigError that says what to do if there is none, or where it is wrong."""
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
+    except OSError as error:
+        raise ConfigError(
+            f"Could not read '{path}': {error.strerror}.", advice="Check its owner and rights."
+        ) from error
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterable[str] = ()) -> list[Problem]:
+    """What pydantic found, as our problems; an unknown key is told with the known one that it resembles.
+
+    The value of an unknown key is not shown: it may be a misspelt section of a plugin, and hold secrets.
+
+    Args:
+        error: what pydantic found.
+        model: what the values were checked against.
+        also: further keys that may stand at the top.
+    """
+    problems = []
+    for detail in error.errors(include_url=False):
+        key = ".".join(str(part) for part in detail["loc"])
+        match detail["type"]:
+            case "extra_forbidden":
+                known = _known_keys(model, detail["loc"][:-1]) + (list(also) if len(detail["loc"]) == 1 else [])
+                close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+                problems.append(Problem(key, "...", f"unknown key; {hint}"))
+            case "missing":
+                problems.append(Problem(key, "(missing)", "this key is required"))
+            case _:
+                problems.append(Problem(key, shown(detail["input"]), detail["msg"].removeprefix("Value error, ")))
+    return problems
+
+
+def shown(value: object) -> str:
+    """A wrong value as it is told: text and numbers as they stand, cut when long; of the rest only the kind."""
+    if isinstance(value, dict):
+        return "(a table)"
+    if isinstance(value, list | tuple):
+        return "(a list)"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """The keys that a model allows at a place inside it; the numbers in a place are those of a list's entries."""
+    for part in place:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)

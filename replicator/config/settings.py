@@ -1,0 +1,169 @@
+"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and handed on as frozen facts.
+
+All errors are told at once, each with key, value and what is allowed (DESIGN 9). A section that belongs to a plugin
+is checked by that plugin; the core never prints its values, because they hold secrets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from replicator.api.plugin import InspectingPlugin
+from replicator.api.problem import Problem
+from replicator.common.timezones import local_zone, zone
+from replicator.config.plugins import load_plugins, sections_of
+from replicator.config.problems import (
+    AbsolutePath,
+    Duration,
+    HomePath,
+    NodeName,
+    SettingsError,
+    SocketPath,
+    ZoneName,
+    problems_of,
+    read_toml,
+)
+from replicator.config.ssh import SshSettings
+from replicator.models import Retention
+
+DEFAULT_PATH = Path("/etc/zsr/zsr.toml")
+
+
+def _key_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Cluster(_Section):
+    store: Literal["file"] = "file"
+    path: AbsolutePath = "/etc/zsr/cluster.toml"
+
+
+class _History(_Section):
+    runs: Annotated[int, Field(ge=1)] = 100
+    days: Annotated[int, Field(ge=0)] = 30
+
+
+class _Zfs(_Section):
+    command_timeout: Annotated[Duration, Field(gt=0)] = 60.0
+    stall_timeout: Annotated[Duration, Field(gt=0)] = 300.0
+
+
+class _Ssh(_Section):
+    known_hosts: HomePath | None = None
+    key: Annotated[list[HomePath], BeforeValidator(_key_list)] = []
+    agent: bool = True
+    connect_timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    keepalive: Annotated[Duration, Field(gt=0)] = 15.0
+
+
+class _File(_Section):
+    node: NodeName
+    timezone: ZoneName | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=32)] = 1
+    state_dir: AbsolutePath = "/var/lib/zsr"
+    control: SocketPath = "/run/zsr/control.sock"
+    cluster: _Cluster = _Cluster()
+    history: _History = _History()
+    zfs: _Zfs = _Zfs()
+    ssh: _Ssh = _Ssh()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out)."""
+
+    path: Path
+    node: str
+    timezone: ZoneInfo
+    max_parallel: int
+    state_dir: Path
+    control: Path
+    cluster_path: Path
+    retention: Retention
+    command_timeout: float
+    stall_timeout: float
+    ssh: SshSettings
+    sections: Mapping[str, object]
+
+
+def default_path() -> Path:
+    """Where the settings are when nobody says: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
+    return Path(os.environ.get("ZSR_CONFIG") or DEFAULT_PATH)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsError: with all that is wrong; ConfigError if the file cannot be read at all.
+    """
+    raw = read_toml(path, 'Write one with at least: node = "this-nodes-name" (docs/settings.md), or give --config.')
+    plugins = load_plugins()
+    known = [section for plugin in plugins.values() for section in plugin.sections]
+    sections = {key: raw.pop(key) for key in known if key in raw}
+    problems: list[Problem] = []
+    try:
+        model = _File.model_validate(raw)
+    except ValidationError as error:
+        problems += problems_of(error, _File, also=known)
+        model = None
+    for plugin in plugins.values():
+        problems += plugin.check(sections_of(plugin, sections))
+    if problems or model is None:
+        raise SettingsError(path, problems)
+    return Settings(
+        path=path,
+        node=model.node,
+        timezone=zone(model.timezone) if model.timezone else local_zone(),
+        max_parallel=model.max_parallel,
+        state_dir=Path(model.state_dir),
+        control=Path(model.control),
+        cluster_path=Path(model.cluster.path),
+        retention=Retention(model.history.runs, model.history.days * 86400.0),
+        command_timeout=model.zfs.command_timeout,
+        stall_timeout=model.zfs.stall_timeout,
+        ssh=SshSettings(
+            known_hosts=model.ssh.known_hosts,
+            keys=tuple(model.ssh.key),
+            agent=model.ssh.agent,
+            connect_timeout=model.ssh.connect_timeout,
+            keepalive=model.ssh.keepalive,
+        ),
+        sections=sections,
+    )
+
+
+def inspect_plugins(settings: Settings) -> None:
+    """Look into the files that plugins' sections name; raises SettingsError with all that is wrong with them."""
+    problems = [
+        problem
+        for plugin in load_plugins().values()
+        if isinstance(plugin, InspectingPlugin)
+        for problem in plugin.inspect(sections_of(plugin, settings.sections))
+    ]
+    if problems:
+        raise SettingsError(settings.path, problems)
+
+
+def cluster_path(path: Path) -> Path:
+    """Where the settings say that the cluster's file is, even if other settings are wrong.
+
+    Raises:
+        ConfigError: the settings cannot be read, or say nothing of use.
+    """
+    section = read_toml(path, "").get("cluster", {})
+    try:
+        return Path(_Cluster.model_validate(section).path)
+    except ValidationError as error:
+        raise SettingsError(path, problems_of(error, _Cluster)) from None

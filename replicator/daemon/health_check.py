@@ -1,0 +1,178 @@
+"""Whether this node's replication is well, as a verdict for monitoring scripts (`zsr check`). Pure.
+
+The same thresholds as the alert rules (``alerts/rules/zsr.yml``), so that a Nagios and a Prometheus beside each other
+agree: the promise is a job's own, and failures count from the third in a row. Input is the JSON of a job
+(`replicator.daemon.status_json`), which the daemon tells and which can be made from ``state.db`` without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from replicator.common.durations import words
+
+FAILURES = 3
+"""So many failures in a row are worth a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
+
+CLOCK_SLACK_SECONDS = 60.0
+"""Seconds that a last sync may lie in the future before the clock is doubted."""
+
+
+class Level(IntEnum):
+    """How something is; the value is the exit status that the Monitoring Plugins guidelines ask for."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: how it is (never UNKNOWN), and a sentence without its full stop."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobHealth:
+    """One job with what was found about it; worst finding first, and at least one.
+
+    Attributes:
+        lag: seconds since its last sync; None without one.
+        rpo: the promise in seconds; None where nothing is promised (disabled, or being removed).
+        warning: from how many seconds of lag on a warning is due; None as for ``rpo``.
+        unreplicated: bytes that its target does not have; None if unknown.
+    """
+
+    id: str
+    lag: float | None
+    rpo: float | None
+    warning: float | None
+    failures: int
+    unreplicated: int | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Level:
+        """The worst of what was found."""
+        return self.findings[0].level
+
+    @property
+    def used(self) -> float:
+        """The part of the promise that is used up, 1 being all; endless without a copy, 0 without a promise."""
+        if self.rpo is None:
+            return 0.0
+        return float("inf") if self.lag is None else self.lag / max(self.rpo, 1.0)
+
+
+def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_only: bool) -> JobHealth:
+    """Judge one job.
+
+    Args:
+        job: its JSON, as `replicator.daemon.status_json.job_json` makes it.
+        now: unix seconds.
+        warn_at: from which part of the promise on a lag is a warning, 0 to 1.
+        promise_only: judge nothing but the promise.
+    """
+    promises = bool(job["enabled"]) and job["state"] != "removing"
+    found = [_promise(job, now, warn_at) if promises else Finding(Level.OK, _no_promise(job))]
+    if not promise_only and job["enabled"] and job["fail_count"]:
+        found.append(_failures(job))
+    if not promise_only and promises and job.get("vanished"):
+        found.append(_vanished(job))
+    return JobHealth(
+        id=job["id"],
+        lag=job["lag"],
+        rpo=job["rpo"] if promises else None,
+        warning=job["rpo"] * warn_at if promises else None,
+        failures=job["fail_count"],
+        unreplicated=job["unreplicated_bytes"],
+        findings=worst_first(found),
+    )
+
+
+def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> Finding:
+    name, lag, rpo = _name(job), job["lag"], job["rpo"]
+    if lag is None:
+        return _no_copy(job)
+    if job["last_sync"] > now + CLOCK_SLACK_SECONDS:
+        ahead = words(job["last_sync"] - now)
+        return Finding(Level.WARNING, f"{name}: the last copy is {ahead} in the future; look at this node's clock")
+    age = f"{name}: the last copy is {words(lag)} old, promised are at most {words(rpo)}"
+    if lag > rpo:
+        return Finding(Level.CRITICAL, age)
+    return Finding(Level.WARNING if lag > rpo * warn_at else Level.OK, age)
+
+
+def _no_copy(job: Mapping[str, Any]) -> Finding:
+    name, rpo = _name(job), words(job["rpo"])
+    if job["runs"]["success"]:
+        return Finding(Level.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now")
+    if job["rpo_kept"]:
+        return Finding(Level.OK, f"{name}: no copy yet; the job is younger than its promise of {rpo}")
+    transfer = job["transfer"]
+    if transfer and transfer["transferring"] and not job["fail_count"]:
+        return Finding(
+            Level.WARNING, f"{name}: no copy yet, after more than the promised {rpo}; the first one is being sent"
+        )
+    return Finding(Level.CRITICAL, f"{name}: there is no copy at all, after more than the promised {rpo}")
+
+
+def _no_promise(job: Mapping[str, Any]) -> str:
+    return f"{_name(job)}: {'being removed' if job['state'] == 'removing' else 'disabled'}, so nothing is promised"
+
+
+def _failures(job: Mapping[str, Any]) -> Finding:
+    count = job["fail_count"]
+    times = "the last run failed" if count == 1 else f"the last {count} runs failed"
+    level = Level.WARNING if count >= FAILURES else Level.OK
+    reason = f": {job['error_class']}: {job['error']}" if job["error"] else ""
+    return Finding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
+
+
+def _vanished(job: Mapping[str, Any]) -> Finding:
+    """Replicas that are kept although their volumes are gone."""
+    kept = job["vanished"]
+    one = len(kept) == 1
+    count = "1 replica is kept whose volume is" if one else f"{len(kept)} replicas are kept whose volumes are"
+    advice = f"destroy {'it' if one else 'them'} by hand, or with the job: zsr delete {job['id']}"
+    return Finding(Level.WARNING, f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {advice}")
+
+
+def _name(job: Mapping[str, Any]) -> str:
+    guest = f" ({job['guest_name']})" if job["guest_name"] else ""
+    return f"job {job['id']}{guest} to {job['target']}"
+
+
+def silent_daemon(why: str, *, promise_only: bool) -> Finding:
+    """A daemon that does not answer: never OK.
+
+    Critical, since nothing is replicated from now on (as ZsrDaemonDown); a warning where only promises are asked for,
+    because they still stand, and go critical by themselves when they do not.
+    """
+    return Finding(Level.WARNING if promise_only else Level.CRITICAL, why)
+
+
+def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promise_only: bool) -> list[Finding]:
+    """What a daemon that answers has to complain of; ``targets`` are those of the jobs that are judged.
+
+    A daemon that has read no job yet is never OK, whatever is asked: nothing is known of any promise.
+    """
+    found = []
+    if not status["ready"] and not (promise_only and status["jobs"]):
+        found.append(Finding(Level.WARNING, "the daemon runs but is not ready"))
+    if promise_only:
+        return found
+    found += [Finding(Level.WARNING, f"settings: {problem}".rstrip(".")) for problem in status["config_problems"]]
+    silent = [node for node in sorted(set(targets)) if status["reachable"].get(node) is False]
+    return [*found, *(Finding(Level.WARNING, f"target {node} does not answer") for node in silent)]
+
+
+def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, worst first, otherwise in the order given."""
+    return tuple(sorted(findings, key=lambda finding: -finding.level))

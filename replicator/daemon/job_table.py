@@ -1,0 +1,134 @@
+"""From cluster and memory to what the scheduler asks for: each job's `Scheduled` and its promise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from functools import lru_cache
+from math import inf
+
+from replicator.cluster.store import Cluster
+from replicator.common.timezones import zone
+from replicator.daemon.status import ScheduledJob, idle_status, slots_passed
+from replicator.errors import ErrorClass
+from replicator.models import Guest, Job, JobId, JobState
+from replicator.schedule.calendar import CalendarEvent
+from replicator.schedule.scheduler import Scheduled, next_run, rpo
+
+CLOCK_SLACK_SECONDS = 60.0
+"""Seconds that the last try may lie in the future; a try from later than that was noted by a clock that was wrong,
+and the job is due at once instead of when that time comes again."""
+
+_YEAR_SECONDS = 365 * 86400.0
+
+
+def plan_jobs(
+    cluster: Cluster,
+    node: str,
+    states: Mapping[JobId, JobState],
+    *,
+    default_zone: tzinfo,
+    answered: Mapping[str, float],
+    now: float,
+    before: Mapping[JobId, ScheduledJob] | None = None,
+) -> dict[JobId, ScheduledJob]:
+    """What the scheduler needs of every job of a node, by id.
+
+    Args:
+        cluster: what should happen.
+        node: the node's name.
+        states: what is remembered of its jobs.
+        default_zone: of schedules that name none.
+        answered: for targets that did not answer once and do so again, since when.
+        now: unix time.
+        before: an earlier plan, of which all is kept that still holds: of thousands of jobs few change in a moment.
+    """
+    known = before or {}
+    plan = {}
+    for job in cluster.jobs_of(node):
+        state = states.get(job.id) or JobState(created=now)
+        guest = cluster.guests.get(job.id.guest)
+        source = guest.node if guest else node
+        its_zone = zone(job.timezone) if job.timezone else default_zone
+        since = _answered_since(state, answered.get(job.target))
+        planned = known.get(job.id)
+        if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now):
+            planned = _plan(job, guest, source, state, its_zone, since, now)
+        plan[job.id] = planned
+    return plan
+
+
+def _answered_since(state: JobState, at: float | None) -> float | None:
+    """Since when a target answers that did not at the last attempt; None where that is no news."""
+    unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
+    return at if unreachable and at is not None and at > state.last_start else None
+
+
+def _holds(
+    planned: ScheduledJob,
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> bool:
+    """Whether a job would be planned just so again; that its facts are the very same is seen without comparing them."""
+    resting, scheduled = planned.idle_status, planned.scheduled
+    return (
+        resting.state is state
+        and resting.job is job
+        and resting.guest is guest
+        and resting.source == source
+        and scheduled.zone is its_zone
+        and scheduled.answered_at == answered_at
+        and planned.computed_at <= now < planned.until
+    )
+
+
+def _plan(
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    its_zone: tzinfo,
+    answered_at: float | None,
+    now: float,
+) -> ScheduledJob:
+    event = CalendarEvent.parse(job.schedule)
+    year = now // _YEAR_SECONDS * _YEAR_SECONDS
+    scheduled = Scheduled(
+        id=job.id,
+        event=event,
+        zone=its_zone,
+        last_try=state.last_try if state.last_try <= now + CLOCK_SLACK_SECONDS else 0.0,
+        consecutive_failures=state.consecutive_failures,
+        disabled=job.disabled,
+        removing=job.removal is not None,
+        target=job.target,
+        answered_at=answered_at,
+    )
+    due = next_run(scheduled)
+    passed, next_slot = _slots(scheduled, job, state, due, now)
+    promise = _promise(job.schedule, job.rpo, year)
+    resting = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed)
+    distrusted = state.last_try - CLOCK_SLACK_SECONDS if state.last_try > now + CLOCK_SLACK_SECONDS else inf
+    return ScheduledJob(job, scheduled, due, resting, now, min(year + _YEAR_SECONDS, next_slot, distrusted))
+
+
+def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, now: float) -> tuple[int, float]:
+    """How many slots have passed without a start, and when the next one may pass."""
+    if state.slots_from <= 0:
+        return 0, inf
+    on_schedule = not (job.disabled or job.removal or scheduled.consecutive_failures)
+    if on_schedule and scheduled.last_try == state.slots_from and due is not None and due > now:
+        return 0, due  # the usual case: being due is the first slot since then, which need not be computed again
+    passed = slots_passed(scheduled, job, state, now)
+    return passed, scheduled.event.next(max(now, state.slots_from), scheduled.zone) or inf
+
+
+@lru_cache(maxsize=4096)
+def _promise(schedule: str, own: float | None, at: float) -> float:
+    """The promise of a schedule; looked at from the year's beginning, so that it does not change from day to day."""
+    return rpo(CalendarEvent.parse(schedule), own, at)

@@ -1,0 +1,198 @@
+"""What this node's ZFS says of all guests, on a slow timer: what is not replicated, what is held here, how full it is.
+
+The second is the receiving side's own view: how fresh its replicas are is known also when the sender is silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from replicator.api.status import HeldReplica, PoolSpace
+from replicator.cluster.store import Cluster
+from replicator.daemon.pool_usage import pool_roles, pool_spaces
+from replicator.errors import ConfigError, StorageMissingError, ZsrError
+from replicator.models import Guest, Job, JobId, is_aside
+from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
+from replicator.replication.diverged import aside_below
+from replicator.replication.snapshot_sets import unreplicated_bytes
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset, Inventory, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LocalInventory:
+    """What was found.
+
+    Attributes:
+        unreplicated: bytes written since each job's newest snapshot; None where this ZFS cannot tell.
+        marks: snapshots and bookmarks of each job on that volume of its source with the most; None where not known.
+        replicas: what this node holds for others.
+        diverged: how many volumes are kept aside here, by guest; a guest that is left out is not known.
+        pools: how full the pools are with which zsr works here.
+        problems: what could not be read, in sentences; a storage that does not exist is none of them.
+    """
+
+    unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
+    marks: Mapping[JobId, int | None] = field(default_factory=dict)
+    replicas: tuple[HeldReplica, ...] = ()
+    diverged: Mapping[int, int] = field(default_factory=dict)
+    pools: tuple[PoolSpace, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+async def take_inventory(cluster: Cluster, jobs: Sequence[Job], node: ZfsClient) -> LocalInventory:
+    """One inventory per storage of this node; a storage that cannot be read leaves its guests unknown."""
+    inventories: dict[str, Inventory] = {}
+    unread: list[str] = []
+    for storage in cluster.storages.values():
+        if storage.allowed_on(node.node):
+            try:
+                depth = max((look_depth(guest, storage) for guest in cluster.guests.values()), default=2)
+                path = storage.path_on(node.node)
+                inventories[storage.name] = await node.inventory(path, depth=depth, bookmarks=True)
+            except StorageMissingError:
+                continue
+            except ZsrError as error:
+                unread.append(str(error))
+    # In threads, for they grow with jobs and volumes and must not hold up the event loop.
+    found = await asyncio.to_thread(conclude, cluster, jobs, node.node, inventories, tuple(unread))
+    roles = await asyncio.to_thread(pool_roles, cluster, node.node)
+    if not roles:
+        return found
+    try:
+        return replace(found, pools=pool_spaces(roles, await node.space(list(roles))))
+    except ZsrError as error:
+        return replace(found, problems=(*found.problems, str(error)))
+
+
+def conclude(
+    cluster: Cluster,
+    jobs: Iterable[Job],
+    node: str,
+    inventories: Mapping[str, Inventory],
+    unread: tuple[str, ...] = (),
+) -> LocalInventory:
+    """What the inventories of a node's storages (by name) say; ``unread``: why others could not be read. Pure."""
+    paths = {cluster.storages[name].path_on(node): inventory for name, inventory in inventories.items()}
+    by_guest = {path: volumes_by_guest(path, inventory) for path, inventory in paths.items()}
+    sizes: dict[JobId, int | None] = {}
+    marks: dict[JobId, int | None] = {}
+    for job in jobs:
+        guest = cluster.guests.get(job.id.guest)
+        if guest is None:
+            continue
+        volumes = _volumes(guest, cluster, node, paths, by_guest)
+        sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
+        marks[job.id] = None if volumes is None else max((_marks(job, volume) for volume in volumes), default=0)
+    held = [
+        replica
+        for name, inventory in inventories.items()
+        for replica in held_replicas(name, _without_inner(cluster.storages[name].path_on(node), paths, inventory))
+    ]
+    aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
+    return LocalInventory(sizes, marks, tuple(held), aside, problems=unread)
+
+
+def _without_inner(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
+    """Return what is below a storage's path without what lies in a storage inside it: the innermost one holds it."""
+    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
+    return Inventory({name: each for name, each in inventory.datasets.items() if not name.startswith(inner)})
+
+
+def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
+    """What is directly below a path by the guest whose number its name has; so each guest is looked up at once."""
+    found: dict[int, dict[str, Dataset]] = {}
+    for dataset in inventory.below(path):
+        number = dataset.name[len(path) + 1 :].partition("-")[2].partition("-")[0]
+        if number.isascii() and number.isdigit():
+            found.setdefault(int(number), {})[dataset.name] = dataset
+    return {guest: Inventory(datasets) for guest, datasets in found.items()}
+
+
+def count_diverged(
+    inventories: Mapping[str, Inventory], jobs: Iterable[Job], node: str, *, all_read: bool
+) -> dict[int, int]:
+    """How many volumes are kept aside on a node, by guest.
+
+    Args:
+        inventories: the node's storages by path.
+        jobs: of the whole cluster; a guest with one that targets the node is there with 0 from the start.
+        node: the node's name.
+        all_read: whether these are all of the node's storages; else a guest of which nothing was found is left out.
+    """
+    found = {dataset.name: job for path, each in inventories.items() for dataset, job in aside_below(path, each)}
+    counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
+    for job_id in found.values():
+        counts[job_id.guest] = counts.get(job_id.guest, 0) + 1
+    return counts
+
+
+def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
+    """What a storage of this node holds for other nodes, by guest and source.
+
+    A guest's replicas are as old as the oldest of them; one without a snapshot of its job holds nothing yet.
+    """
+    oldest: dict[tuple[int, str], int | None] = {}
+    used: dict[tuple[int, str], int | None] = {}
+    for dataset in inventory.datasets.values():
+        if dataset.job is None or dataset.source is None or is_aside(dataset.name):
+            continue
+        try:
+            job = JobId.parse(dataset.job)
+        except ConfigError:
+            continue
+        times = [s.set_time for s in dataset.snapshots if s.job == job and s.set_time is not None]
+        newest = max(times, default=None)
+        key = (job.guest, dataset.source)
+        known = oldest.get(key, newest)
+        oldest[key] = None if newest is None or known is None else min(known, newest)
+        so_far = used.get(key, 0)
+        used[key] = None if so_far is None or dataset.used is None else so_far + dataset.used
+    return [
+        HeldReplica(guest, source, storage, at, used[guest, source])
+        for (guest, source), at in sorted(oldest.items())
+        if at is not None
+    ]
+
+
+def _volumes(
+    guest: Guest,
+    cluster: Cluster,
+    node: str,
+    paths: Mapping[str, Inventory],
+    by_guest: Mapping[str, Mapping[int, Inventory]],
+) -> list[Dataset] | None:
+    """The guest's volumes on this node; None where one of its storages could not be read, or lacks one."""
+    found: dict[str, Dataset] = {}
+    for storage in guest_storages(guest, cluster.storages.values(), node):
+        path = storage.path_on(node)
+        if path not in paths:
+            return None
+        inventory = paths[path] if guest.volumes else by_guest[path].get(guest.id, Inventory())
+        try:
+            volumes = guest_volumes_on(guest, storage, inventory, path)
+        except ZsrError:
+            return None
+        found |= {name: inventory.datasets[name] for name in (f"{path}/{volume.name}" for volume in volumes)}
+    return list(found.values())
+
+
+def _unreplicated(job: Job, volumes: Iterable[Dataset]) -> int | None:
+    total = 0
+    for dataset in volumes:
+        written = unreplicated_bytes(dataset, _newest_of(job, dataset))
+        if written is None:
+            return None
+        total += written
+    return total
+
+
+def _marks(job: Job, dataset: Dataset) -> int:
+    return sum(mark.job == job.id for mark in (*dataset.snapshots, *dataset.bookmarks))
+
+
+def _newest_of(job: Job, dataset: Dataset) -> Snapshot | None:
+    own = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
+    return own[-1] if own else None

@@ -1,0 +1,84 @@
+"""Runs in the foreground, for when no daemon runs: the same worker, the same locks, the same records."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from replicator.cluster.store import Cluster, ClusterStore
+from replicator.config.settings import Settings
+from replicator.daemon.job_table import plan_jobs
+from replicator.daemon.run_worker import ActiveRun, Worker, close_interrupted
+from replicator.errors import BusyError, ConfigError
+from replicator.models import Job, JobId, Outcome
+from replicator.schedule.scheduler import due
+from replicator.state.stores import State
+from replicator.zfs.node_clients import Nodes
+
+
+async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
+    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them and wait for what must not be left undone.
+
+    Raises:
+        CancelledError: they were stopped.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
+
+
+async def run_jobs(
+    settings: Settings, store: ClusterStore, state: State, job_id: JobId | None, listen: Callable[[str], None]
+) -> bool:
+    """Run one job now, or (None) all that are due, one after the other; whether all went well.
+
+    Raises:
+        ConfigError: there is no such job on this node, or it is disabled.
+        BusyError: the one job's guest is locked by another run.
+    """
+    await asyncio.to_thread(close_interrupted, state, time.time())
+    cluster = await asyncio.to_thread(store.read)
+    nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+    await nodes.update(cluster.nodes.values())
+    worker = Worker(settings, store, state, nodes, time.time)
+    try:
+        well = True
+        began = time.time()
+        jobs = _chosen(settings, cluster, state, job_id)
+        for job in jobs:
+            try:
+                outcome = await worker.run(
+                    cluster, job, started=_nobody, listen=listen, due=began, others_due=len(jobs) > 1
+                )
+            except BusyError as error:
+                if job_id is not None:
+                    raise
+                listen(f"job {job.id}: {error}")
+                continue
+            well = well and outcome is Outcome.SUCCESS
+        return well
+    finally:
+        await nodes.close()
+
+
+def _nobody(_: ActiveRun) -> None:
+    """Nobody asks for the status of a foreground run."""
+
+
+def _chosen(settings: Settings, cluster: Cluster, state: State, job_id: JobId | None) -> list[Job]:
+    now = time.time()
+    if job_id is None:
+        states = state.jobs()
+        plan = plan_jobs(cluster, settings.node, states, default_zone=settings.timezone, answered={}, now=now)
+        return [plan[scheduled.id].job for scheduled in due([p.scheduled for p in plan.values()], now)]
+    job = cluster.job(job_id)
+    if job not in cluster.jobs_of(settings.node):
+        raise ConfigError(f"Job {job_id} belongs to node {cluster.source(job)}, not to {settings.node}.")
+    if job.disabled:
+        raise ConfigError(f"Job {job_id} is disabled.", advice=f"Enable it first: zsr enable {job_id}.")
+    return [job]

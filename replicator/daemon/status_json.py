@@ -1,0 +1,60 @@
+"""A status as JSON and back, for the control socket and ``--format json``: the names here are an interface. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from replicator.api.status import JobStatus, Status
+
+
+def job_json(job: JobStatus, now: float) -> dict[str, Any]:
+    """One job's status; times are unix seconds, sizes bytes, None is unknown."""
+    state = job.state
+    lag = None if state.last_sync is None else max(0.0, now - state.last_sync)
+    since = state.created if state.last_sync is None else state.last_sync
+    failure = state.failure
+    return {
+        "id": str(job.job.id),
+        "guest": job.job.id.guest,
+        "guest_name": job.guest.name if job.guest else "",
+        "source": job.source,
+        "target": job.job.target,
+        "schedule": job.job.schedule,
+        "enabled": not job.job.disabled,
+        "state": str(job.condition),
+        "last_sync": state.last_sync,
+        "last_try": state.last_start or None,
+        "next_sync": job.next_run,
+        "duration": state.last_duration,
+        "fail_count": state.consecutive_failures,
+        "failing_since": state.failing_since,
+        "error": str(failure.message) if failure else None,
+        "error_class": str(failure.error_class) if failure else None,
+        "advice": failure.advice if failure else None,
+        "lag": lag,
+        "rpo": job.rpo,
+        "rpo_kept": now - since <= job.rpo and not state.is_replica_lost,
+        "vanished": list(state.vanished),
+        "sent_bytes": state.last_sent_bytes,
+        "sent_bytes_total": job.sent_bytes_total,
+        "unreplicated_bytes": state.unreplicated_bytes,
+        "missed_runs": job.missed_runs,
+        "runs": {"success": state.runs_succeeded, "failure": state.runs_failed, "cancelled": state.runs_cancelled},
+        "transfer": asdict(job.transfer) if job.transfer else None,
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """The whole status of a node."""
+    return {
+        "time": status.time,
+        "node": status.node,
+        "version": status.version,
+        "zfs_version": status.zfs_version,
+        "ready": status.ready,
+        "config_problems": list(status.config.problems),
+        "reachable": dict(status.reachable),
+        "queue_length": status.queue_length,
+        "jobs": [job_json(job, status.time) for job in status.jobs],
+    }

@@ -1,0 +1,280 @@
+"""What things are: nodes, storages, guests, volumes, jobs and a job's state. Facts only, all frozen.
+
+Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from replicator.errors import ConfigError, ErrorClass
+
+DIVERGED_DATASET = "zsr-diverged"
+"""The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
+
+
+DEFAULT_SCHEDULE = "*/15"
+DEFAULT_KEEP = "1"
+RATE_UNIT = 1_000_000
+"""``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
+
+_JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class JobId:
+    """``<guest>-<number>``, compared as two numbers."""
+
+    guest: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> JobId:
+        """Read ``100-0``; raises ConfigError for anything else."""
+        match = _JOB_ID.fullmatch(text)
+        if match is None:
+            raise ConfigError(
+                f"'{text}' is not a job id.",
+                advice="A job id is the guest's number (100 or more), a hyphen and a number, like 100-0.",
+            )
+        return cls(int(match["guest"]), int(match["number"]))
+
+    def __str__(self) -> str:
+        return f"{self.guest}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A host with ZFS. ``address`` is a name or IP for SSH, or ``local`` for this very machine."""
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    stream: str = "auto"
+    compression: str = "none"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether commands for this node run on this machine without SSH."""
+        return self.address == "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A named ZFS path. ``nodes`` restricts it (None: all); ``paths`` names another path on some nodes."""
+
+    name: str
+    path: str
+    nodes: frozenset[str] | None = None
+    paths: tuple[tuple[str, str], ...] = ()
+
+    def path_on(self, node: str) -> str:
+        """The ZFS path of this storage on a node."""
+        return dict(self.paths).get(node, self.path)
+
+    def allowed_on(self, node: str) -> bool:
+        """Whether the settings let this storage be used on a node."""
+        return self.nodes is None or node in self.nodes
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Volume:
+    """One zvol or filesystem of a guest, ``storage:name``."""
+
+    storage: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.storage}:{self.name}"
+
+    def dataset(self, storage: Storage, node: str) -> str:
+        """The volume's dataset on a node."""
+        return f"{storage.path_on(node)}/{self.name}"
+
+
+class FreezeFailure(StrEnum):
+    """What a failing freeze hook means for the run."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A numeric id with a name and a set of volumes, owned by one node.
+
+    ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
+    ``excluded`` are those that are not replicated, however they are found.
+    """
+
+    id: int
+    name: str
+    node: str
+    storages: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    excluded: frozenset[Volume] = frozenset()
+    freeze: str | None = None
+    thaw: str | None = None
+    hook_timeout: float = 60.0
+    on_freeze_failure: FreezeFailure = FreezeFailure.WARNING
+
+
+class Removal(StrEnum):
+    """A job marked for removal: with its replicas (full) or leaving the target's volumes alone (local)."""
+
+    FULL = "full"
+    LOCAL = "local"
+
+
+class Travelling(StrEnum):
+    """Which snapshots go along: all between base and new one, or only the job's own."""
+
+    ALL = "all"
+    OWN = "own"
+
+
+class Encryption(StrEnum):
+    """How an encrypted volume travels: as it is, or readable."""
+
+    RAW = "raw"
+    DECRYPTED = "decrypted"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Replicate one guest to one target node, on a schedule.
+
+    ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap; ``keep`` is how many restore
+    points the target has, a number or a grid (`schedule.retention`).
+    """
+
+    id: JobId
+    target: str
+    schedule: str = DEFAULT_SCHEDULE
+    rate: float | None = None
+    comment: str = ""
+    disabled: bool = False
+    rpo: float | None = None
+    timezone: str | None = None
+    keep: str = DEFAULT_KEEP
+    snapshots: Travelling = Travelling.ALL
+    encryption: Encryption = Encryption.RAW
+    removal: Removal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job's last run failed: a sentence, its class, and what to do."""
+
+    error_class: ErrorClass
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSets:
+    """What this node remembers of a job's snapshot sets, by the unix time in their names.
+
+    Names alone do not say who took a set, or whether it was ever whole; this does. Lost memory destroys nothing.
+
+    Attributes:
+        proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
+        volumes: the guest's volumes that were part of it; empty when that is not known.
+        taken: the sets that this node took as the guest's owner, oldest first.
+    """
+
+    proven: int | None = None
+    volumes: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What was proven to be on a target.
+
+    Attributes:
+        last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
+        last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
+        sets: what is remembered of the job's sets.
+    """
+
+    last_sync: float | None = None
+    last_set: int | None = None
+    sets: KnownSets = KnownSets()
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What this node remembers of a job (``state.db``). All but the counters can be derived again from ZFS.
+
+    Attributes:
+        created: since when the promise (RPO) is given.
+        last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
+        last_start: start of the last attempt, also after schedule-now; 0 when never.
+        last_sync, last_set, sets: as in `Synced`; None until there is one.
+        failing_since: start of the first of the consecutive failures.
+        slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
+        vanished: the replicas on the target whose volumes are gone from the source, as full dataset names.
+    """
+
+    created: float
+    last_try: float = 0.0
+    last_start: float = 0.0
+    last_sync: float | None = None
+    last_set: float | None = None
+    last_duration: float | None = None
+    last_sent_bytes: int | None = None
+    consecutive_failures: int = 0
+    failing_since: float | None = None
+    failure: Failure | None = None
+    runs_succeeded: int = 0
+    runs_failed: int = 0
+    runs_cancelled: int = 0
+    missed_runs: int = 0
+    sent_bytes_total: int = 0
+    unreplicated_bytes: int | None = None
+    resume_pending: bool = False
+    errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
+    slots_from: float = 0.0
+    sets: KnownSets = KnownSets()
+    vanished: tuple[str, ...] = ()
+
+    @property
+    def is_replica_lost(self) -> bool:
+        """Whether the target held a whole copy once and holds none now."""
+        return self.last_sync is None and self.runs_succeeded > 0
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    CANCELLED = "cancelled"
+
+
+class JobCondition(StrEnum):
+    """The one word that says how a job is (``zsr_job_state``)."""
+
+    OK = "ok"
+    SYNCING = "syncing"
+    ERROR = "error"
+    PENDING = "pending"
+    DISABLED = "disabled"
+    REMOVING = "removing"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much history a job keeps: so many runs or so many seconds back, whichever is more."""
+
+    runs: int = 100
+    seconds: float = 30 * 86400.0
+
+
+def is_aside(name: str) -> bool:
+    """Whether a dataset is, or lies in, what is kept aside."""
+    return f"/{DIVERGED_DATASET}/" in f"{name}/"

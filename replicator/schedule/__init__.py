@@ -1,0 +1,1 @@
+"""When jobs run and what is kept: calendar, scheduler, retention, simulation. Without effects."""

@@ -1,0 +1,203 @@
+"""Calendar events: when a schedule fires next. Pure: no clock, no machine's zone, only its arguments.
+
+The grammar is the peer's (Proxmox VE's calendar events, a dialect of systemd.time(7)); where its parser overshoots
+(``*/7``, ``*/45``), this fires at the range's start again, as systemd does. Daylight saving (DESIGN 5): a fixed
+local time that does not exist fires at the first moment after the gap; a repeated local time fires once, at its first
+occurrence. An hour that is skipped as a whole has no ``*:10``, so hourly schedules stay an hour apart.
+
+Local time is computed as "wall seconds": the seconds from 1970 that a UTC clock with the same face would show.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from calendar import monthrange
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from replicator.schedule.grammar import CalendarError, Fields, parse_fields
+
+__all__ = ["CalendarError", "CalendarEvent"]
+
+_DAY = 86400
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAY = date(1, 1, 1).toordinal() - _EPOCH
+_LAST_YEAR = 2199
+_HORIZON_YEARS = 12
+"""Years that `longest_gap` looks ahead: over the longest gap of leap days."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarEvent:
+    """A parsed schedule; equal to another one of the same text. Make it with `parse`."""
+
+    spec: str
+    utc: bool = field(compare=False, repr=False)
+    _fields: Fields = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, spec: str) -> CalendarEvent:
+        """Read a calendar event; white space around it does not count. The empty one fires daily at midnight.
+
+        Raises:
+            CalendarError: with the position of the offending character and what is allowed there.
+        """
+        return _parse(spec)
+
+    def next(self, after: float, zone: tzinfo) -> int | None:
+        """The first event strictly after a unix time, in unix seconds; None if it never fires again."""
+        first = int(after // 1) + 1
+        if self.utc or _is_utc(zone):
+            return self._next_wall(first)
+        start = _wall(first - 1, zone)
+        while (wall := self._next_wall(start)) is not None:
+            moment = self._moment(wall, zone)
+            if moment is not None and moment >= first:
+                return moment
+            start = wall + 1
+        return None
+
+    def count(self, after: float, until: float, zone: tzinfo) -> int:
+        """How many events lie after ``after`` and not after ``until``."""
+        step = self._fields.even_step if self.utc or _is_utc(zone) else None
+        total = 0
+        following = self.next(after, zone)
+        while following is not None and following <= until:
+            if step:
+                return total + 1 + int((until - following) // step)
+            total += 1
+            if until - following < 1:
+                break
+            following = self.next(following, zone)
+        return total
+
+    def longest_gap(self, after: float) -> float | None:
+        """The longest time between two events that follow each other, in seconds; None if fewer than two come.
+
+        Daylight saving is left out: it would weaken the promise of ``*/15`` all year for one hour of one night.
+        """
+        first = self._next_wall(int(after // 1) + 1)
+        if first is None:
+            return None
+        inner, opening, closing = self._fields.day_gaps()
+        day, last_year = first // _DAY, date.fromordinal(first // _DAY + _EPOCH).year + _HORIZON_YEARS
+        longest = float(inner) if inner else None
+        week_later = day + 7
+        while (following := self._next_day(day + 1)) is not None:
+            longest = max(longest or 0.0, float((following - day) * _DAY - closing + opening))
+            day = following
+            if (
+                self._fields.every_day
+                or (self._fields.every_date and day >= week_later)
+                or date.fromordinal(day + _EPOCH).year > last_year
+            ):
+                break
+        return longest
+
+    def _next_wall(self, start: int) -> int | None:
+        """The first matching wall second at or after one."""
+        day, second = divmod(start, _DAY)
+        found = self._next_day(day)
+        if found is None:
+            return None
+        if found == day:
+            time = self._fields.next_time(second)
+            if time is not None:
+                return day * _DAY + time
+            found = self._next_day(day + 1)
+            if found is None:
+                return None
+        return found * _DAY + self._fields.first_time
+
+    def _next_day(self, day: int) -> int | None:
+        """The first matching day at or after one (days since 1970)."""
+        fields = self._fields
+        day = max(day, _FIRST_DAY)
+        if fields.every_date:
+            for candidate in range(day, day + 7):
+                if (candidate + 3) % 7 in fields.weekdays:
+                    return candidate if candidate < _END_OF_TIME else None
+        return self._next_date(date.fromordinal(day + _EPOCH)) if day < _END_OF_TIME else None
+
+    def _next_date(self, start: date) -> int | None:
+        fields = self._fields
+        for year in fields.years_from(start.year, _LAST_YEAR):
+            first_month = start.month if year == start.year else 1
+            for month in fields.months[bisect_left(fields.months, first_month) :]:
+                if not 1 <= month <= 12:
+                    continue
+                first = start.day if (year, month) == (start.year, start.month) else 1
+                for day in fields.days[bisect_left(fields.days, max(first, 1)) :]:
+                    if day > monthrange(year, month)[1]:
+                        break
+                    ordinal = date(year, month, day).toordinal() - _EPOCH
+                    if (ordinal + 3) % 7 in fields.weekdays:
+                        return ordinal
+        return None
+
+    def _moment(self, wall: int, zone: tzinfo) -> int | None:
+        """The unix time at which a clock in a zone shows a wall second first; None if it is skipped."""
+        local = _FACE + timedelta(seconds=wall)
+        before = local.replace(tzinfo=zone)
+        offset = before.utcoffset() or timedelta()
+        folded = before.replace(fold=1).utcoffset() or timedelta()
+        moment = wall - _seconds(offset)
+        if offset == folded or _wall(moment, zone) == wall:
+            return moment
+        jump = _jump(wall - _seconds(folded), moment, zone)
+        if self._fields.every_hour and _hour_is_gone(wall, jump, zone):
+            return None
+        return jump
+
+
+_FACE = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's face has no zone
+_END_OF_TIME = date(_LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH
+
+
+@lru_cache(maxsize=4096)
+def _parse(spec: str) -> CalendarEvent:
+    fields, utc = parse_fields(spec)
+    return CalendarEvent(spec.strip(), utc, fields)
+
+
+def _is_utc(zone: tzinfo) -> bool:
+    """Whether a zone needs no arithmetic; UTC has two names, and ``ZoneInfo`` is the slow one."""
+    return zone is UTC or (isinstance(zone, ZoneInfo) and zone.key == "UTC")
+
+
+def _seconds(offset: timedelta) -> int:
+    return offset.days * _DAY + offset.seconds
+
+
+def _wall(moment: int, zone: tzinfo) -> int:
+    """What a clock in a zone shows at a unix time, as wall seconds."""
+    if not _EARLIEST <= moment < _LATEST:
+        return moment
+    offset = (_START + timedelta(0, moment)).astimezone(zone).utcoffset()
+    return moment + (_seconds(offset) if offset is not None else 0)
+
+
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = (_FIRST_DAY + 2) * _DAY
+_LATEST = (_END_OF_TIME + 3000) * _DAY
+
+
+def _jump(before: int, after: int, zone: tzinfo) -> int:
+    """The moment of the jump between two unix times around it: the first second that has the new offset."""
+    old = _wall(before, zone) - before
+    low, high = before, after
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _wall(middle, zone) - middle == old:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _hour_is_gone(wall: int, jump: int, zone: tzinfo) -> bool:
+    """Whether no second of a wall second's hour exists, the clock jumping at ``jump``."""
+    hour = wall - wall % 3600
+    return _wall(jump - 1, zone) < hour and _wall(jump, zone) >= hour + 3600

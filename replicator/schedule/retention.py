@@ -1,0 +1,123 @@
+"""Which restore points the target keeps: a number, or a grid that thins them out with age. Pure.
+
+A grid's buckets are cut at fixed moments (multiples of the interval since 1970, so days are days of UTC), and each
+keeps its oldest point. A point therefore never changes its bucket while it ages, nor its place in it, and stays until
+its whole span is over. Buckets that move along with the newest point let two neighbours fall into one time and again,
+and so erode, run after run, what was well spaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from replicator.common.durations import compact, parse_duration
+
+MOST = 10_000
+"""More restore points than this are a mistake: every run would read them all."""
+
+SHORTEST_INTERVAL_SECONDS = 60
+"""Seconds; no schedule is closer than that (DESIGN 5)."""
+
+ALLOWED = (
+    f"how many restore points the target has, 1 to {MOST}, or a grid 'SPAN:INTERVAL,...' like '6h:15m,7d:1h,30d:1d' "
+    "(for 6 hours one each 15 min, then one an hour up to 7 days, then one a day up to 30 days)"
+)
+
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """Up to the age ``span``, one point per ``interval``; both in whole seconds."""
+
+    span: int
+    interval: int
+
+    def __str__(self) -> str:
+        return f"{compact(self.span)}:{compact(self.interval)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """Keeps the newest ``count`` points; or, where there are rules, what these say. See `RetentionPolicy.parse`."""
+
+    count: int = 1
+    rules: tuple[RetentionRule, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> RetentionPolicy:
+        """Read a number or a grid.
+
+        Raises:
+            ValueError: it is neither; the message says what is wrong, if not everything, and what is allowed.
+        """
+        words = text.strip()
+        if _NUMBER.fullmatch(words):
+            if not 1 <= int(words) <= MOST:
+                raise ValueError(ALLOWED)
+            return cls(count=int(words))
+        keep = cls(rules=tuple(_rule(part) for part in words.split(",")))
+        for finer, coarser in zip(keep.rules, keep.rules[1:], strict=False):
+            if not finer.span < coarser.span:
+                raise ValueError(f"spans must grow, and {coarser} stands after {finer}; {ALLOWED}")
+            if coarser.interval < finer.interval:
+                raise ValueError(f"intervals must not shrink, and {coarser} stands after {finer}; {ALLOWED}")
+        if keep.most > MOST:
+            raise ValueError(f"this grid keeps up to {keep.most} points; {ALLOWED}")
+        return keep
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.rules)) or str(self.count)
+
+    @property
+    def most(self) -> int:
+        """How many points there can be when the stale ones are gone."""
+        if not self.rules:
+            return self.count
+        starts = (0, *(rule.span for rule in self.rules))
+        return 1 + sum(
+            (rule.span - start) // rule.interval + 2 for start, rule in zip(starts, self.rules, strict=False)
+        )
+
+    def stale(self, times: Sequence[int], now: float | None = None) -> set[int]:
+        """The points to destroy, of all that there are.
+
+        Ages are measured back from the newest point, which is never stale, so that nothing goes while nothing comes.
+
+        Args:
+            times: the unix times of the points, in any order.
+            now: the unix time, if it is known. A point of the future was named by a clock that was wrong, so it must
+                not make all others look old; it counts as the first to go by number, and as young in a grid.
+        """
+        if not times:
+            return set()
+        past = [time for time in times if now is None or time <= now] or list(times)
+        newest = max(past)
+        if not self.rules:
+            order = sorted(set(times), key=lambda time: (time <= newest, time))
+            return set(order[: -self.count])
+        oldest: dict[tuple[RetentionRule, int], int] = {}
+        for time in times:
+            rule = next((rule for rule in self.rules if newest - time <= rule.span), None)
+            if rule is not None:
+                bucket = (rule, time // rule.interval)
+                oldest[bucket] = min(time, oldest.get(bucket, time))
+        return set(times) - set(oldest.values()) - {newest}
+
+
+def _rule(text: str) -> RetentionRule:
+    span, colon, interval = text.partition(":")
+    try:
+        seconds = [parse_duration(part) for part in (span, interval)] if colon else []
+    except ValueError:
+        seconds = []
+    if not seconds or any(second != int(second) for second in seconds):
+        raise ValueError(ALLOWED)
+    rule = RetentionRule(*map(int, seconds))
+    if rule.interval < SHORTEST_INTERVAL_SECONDS:
+        raise ValueError(f"an interval is at least {SHORTEST_INTERVAL_SECONDS} s, not {text.strip()}; {ALLOWED}")
+    if rule.span < rule.interval:
+        raise ValueError(f"a span is at least as long as its interval, not {text.strip()}; {ALLOWED}")
+    return rule

@@ -1,0 +1,98 @@
+"""Which job runs next, and when (DESIGN 5). Pure: time is an argument, nothing is remembered here.
+
+The daemon and the simulation use these very functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from replicator.models import JobId
+from replicator.schedule.calendar import CalendarEvent
+
+PROBE_INTERVAL_SECONDS = 60.0
+"""Seconds between two mere connections to a target that did not answer."""
+
+RPO_WITHOUT_EVENTS_SECONDS = 86400.0
+"""The promise, in seconds, of a schedule that has no two events to measure a gap between."""
+
+_LADDER = (300.0, 600.0, 900.0, 1800.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What the scheduler needs to know of a job.
+
+    Attributes:
+        last_try: unix time of the last attempt's start; 0 for never, or for "now, please".
+        answered_at: since when the target answers again, if the last attempt found it unreachable; else None.
+    """
+
+    id: JobId
+    event: CalendarEvent
+    zone: tzinfo
+    last_try: float = 0.0
+    consecutive_failures: int = 0
+    disabled: bool = False
+    removing: bool = False
+    target: str = ""
+    answered_at: float | None = None
+
+
+def backoff(failures: int) -> float:
+    """Seconds from the start of the last attempt to the next one, after so many failures in a row."""
+    return _LADDER[min(failures, len(_LADDER)) - 1]
+
+
+def next_run(job: Scheduled) -> float | None:
+    """When a job is due, in unix seconds: 0 for at once, None for never."""
+    if job.disabled:
+        return None
+    if job.last_try <= 0:
+        return 0.0
+    if job.consecutive_failures > 0:
+        later = job.last_try + backoff(job.consecutive_failures)
+        return later if job.answered_at is None else min(later, max(job.answered_at, job.last_try))
+    if job.removing:
+        return 0.0
+    return job.event.next(job.last_try, job.zone)
+
+
+def due(jobs: Iterable[Scheduled], now: float) -> list[Scheduled]:
+    """The jobs that should run now: earliest due first, then by guest and job number."""
+    wanted = ((next_run(job), job) for job in jobs)
+    ready = [(when, job.id, job) for when, job in wanted if when is not None and when <= now]
+    return [job for _, _, job in sorted(ready, key=lambda entry: entry[:2])]
+
+
+def choose(jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int) -> Scheduled | None:
+    """The job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once."""
+    wanted = ((next_run(job), job) for job in jobs)
+    return first(((when, job) for when, job in wanted if when is not None and when <= now), running, max_parallel)
+
+
+def first(ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int) -> Scheduled | None:
+    """As `choose`, of jobs that are due and known to be so since when; of thousands, none is looked at twice."""
+    if len(running) >= max_parallel:
+        return None
+    busy = {job.guest for job in running}
+    free = ((when, job.id.guest, job.id.number, job) for when, job in ready if job.id.guest not in busy)
+    return min(free, default=(None,))[-1]
+
+
+def missed_runs(event: CalendarEvent, zone: tzinfo, last_start: float, start: float) -> int:
+    """How many slots passed without a start between two starts: all but the one that the second start serves.
+
+    0 for a job that never started (``last_start`` 0).
+    """
+    return max(0, event.count(last_start, start, zone) - 1) if last_start > 0 else 0
+
+
+def rpo(event: CalendarEvent, own: float | None, at: float) -> float:
+    """The promise in seconds: the job's own, or twice the schedule's longest gap from ``at`` on."""
+    if own is not None:
+        return own
+    gap = event.longest_gap(at)
+    return RPO_WITHOUT_EVENTS_SECONDS if gap is None else 2 * gap

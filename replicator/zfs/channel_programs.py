@@ -1,0 +1,181 @@
+"""Channel programs (zfs-program(8), since OpenZFS 0.8): several orders in one command and one transaction group. Pure.
+
+What a program reads of written bytes is what its own snapshot holds, since both happen when the group is written out.
+A request is put into the program's text as a Lua table, so no name meets a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from replicator.errors import ZfsError
+from replicator.zfs.model import Inventory
+from replicator.zfs.output import inventory_of
+
+_COLUMNS = ("name", "type", "guid", "createtxg", "creation", "written", "keystatus", "zsr:job", "zsr:source")
+_TEXTS = {
+    name: files(__package__).joinpath(f"{name}.lua").read_text() for name in ("snapshot_if_changed", "verify_and_prune")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where volumes are looked for by name: direct children of a path whose full name has one of the prefixes."""
+
+    path: str
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Take the snapshot ``name`` of all volumes in ``places`` and ``names``, unless nothing changed.
+
+    Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
+    ``since`` the snapshot is always taken.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+    names: tuple[str, ...] = ()
+    excluded: frozenset[str] = frozenset()
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOutcome:
+    """The volumes with their snapshots, the new ones too if any were ``taken``."""
+
+    inventory: Inventory
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A program did nothing: ``errno`` on ``name``; None where the name does not exist."""
+
+    name: str
+    errno: int | None
+
+    @property
+    def words(self) -> str:
+        """Why, in the words of the C library, as zfs itself would use."""
+        return "does not exist" if self.errno is None else os.strerror(self.errno).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What is left to do after a program: snapshots that could not be destroyed, and all bookmarks there are."""
+
+    left: Mapping[str, int]
+    marks: tuple[str, ...]
+    can_bookmark: bool
+
+
+def snapshot_if_changed(request: SnapshotRequest) -> str:
+    """The program that looks at a guest's volumes and takes its snapshots."""
+    table: dict[str, object] = {
+        "columns": list(_COLUMNS),
+        "name": request.name,
+        "places": [{"path": place.path, "prefixes": list(place.prefixes)} for place in request.places],
+        "names": list(request.names),
+        "excluded": dict.fromkeys(request.excluded, True),
+        "since": request.since,
+    }
+    return _program("snapshot_if_changed", table)
+
+
+def verify_and_prune(
+    proofs: Iterable[tuple[str, int]] = (),
+    stale: Sequence[str] = (),
+    bookmarks: Iterable[tuple[str, str]] = (),
+    marked: Sequence[str] = (),
+) -> str:
+    """The program that proves snapshots by GUID; only if all are there, destroys stale ones and makes bookmarks.
+
+    ``marked`` are the datasets whose bookmarks are listed afterwards.
+    """
+    table: dict[str, object] = {
+        "proofs": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in proofs],
+        "stale": list(stale),
+        "bookmarks": [{"snapshot": snapshot, "bookmark": mark} for snapshot, mark in bookmarks],
+        "marked": list(marked),
+    }
+    return _program("verify_and_prune", table)
+
+
+def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
+    """Read what `snapshot_if_changed` returned; raises ZfsError on what it does not know."""
+    found = _returned(text)
+    try:
+        if "absent" in found:
+            return Refused(str(found["absent"]), None)
+        if "failed" in found:
+            return Refused(str(found["volume"]), int(str(found["failed"])))
+        return SnapshotOutcome(inventory_of(_row(line) for line in _list(found.get("rows"))), bool(found["taken"]))
+    except (KeyError, ValueError):
+        raise _unknown(text) from None
+
+
+def prune_result(text: str) -> PruneResult | str:
+    """Read what `verify_and_prune` returned; the name of the first snapshot that is not proven."""
+    found = _returned(text)
+    if "unproven" in found:
+        return str(found["unproven"])
+    left = found.get("left") or {}
+    assert isinstance(left, dict)  # noqa: S101 - as the program makes it
+    return PruneResult({name: int(errno) for name, errno in left.items()}, tuple(_list(found.get("marks"))),
+                   bool(found.get("bookmarks")))  # fmt: skip
+
+
+def _program(name: str, request: dict[str, object]) -> str:
+    return f"local request = {_lua(request)}\n{_TEXTS[name]}"
+
+
+def _returned(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)["return"]
+    except (ValueError, KeyError, TypeError):
+        raise _unknown(text) from None
+    return found if isinstance(found, dict) else {}
+
+
+def _unknown(text: str) -> ZfsError:
+    return ZfsError(f"zfs program printed something unknown: {text[:200]!r}.")
+
+
+def _list(table: object) -> list[str]:
+    """A Lua list, which arrives as an object with the keys 1, 2, ..."""
+    return [str(table[key]) for key in sorted(table, key=int)] if isinstance(table, dict) else []
+
+
+def _row(line: str) -> tuple[str, Mapping[str, str]]:
+    values = dict(zip(_COLUMNS, line.split("\t", len(_COLUMNS) - 1), strict=True))
+    values["guid"] = str(int(values["guid"]) % 2**64)
+    values["encryption"] = "on" if values["keystatus"] in ("available", "unavailable") else "off"
+    return values["name"], values
+
+
+def _signed(guid: int) -> int:
+    """A GUID as Lua sees it: 64 bits with a sign."""
+    return guid - 2**64 if guid >= 2**63 else guid
+
+
+def _lua(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{"".join(_lua_character(c) for c in value)}"'
+        case dict():
+            return "{" + ", ".join(f"[{_lua(key)}] = {_lua(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "{" + ", ".join(_lua(item) for item in value) + "}"
+    raise TypeError(type(value))
+
+
+def _lua_character(c: str) -> str:
+    return c if c.isascii() and c.isalnum() else "".join(f"\\{byte:03d}" for byte in c.encode())

@@ -1,0 +1,136 @@
+"""What one look at a node's ZFS yields: datasets with their snapshots and bookmarks, as frozen facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from replicator.models import JobId, is_aside
+
+_NAME = re.compile(r"__replicate_(?P<job>[1-9][0-9]{2,8}-[0-9]{1,9})_(?P<time>[0-9]{1,12})__", re.ASCII)
+
+
+MADE_HERE = "nobody"
+"""The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
+
+
+def snapshot_name(job: JobId, time: int) -> str:
+    """The name of a job's snapshot taken at a unix time (the peer's format, DESIGN 3)."""
+    return f"__replicate_{job}_{time}__"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotLike:
+    """A snapshot or bookmark without its dataset: identity is the GUID, never the name. Times are unix seconds."""
+
+    name: str
+    guid: int
+    createtxg: int
+    creation: int
+
+    @property
+    def job(self) -> JobId | None:
+        """The job that made it, or None if zsr (or its peer) did not."""
+        match = _NAME.fullmatch(self.name)
+        return JobId.parse(match["job"]) if match else None
+
+    @property
+    def set_time(self) -> int | None:
+        """The unix time in the name of a job's snapshot; None for others."""
+        match = _NAME.fullmatch(self.name)
+        return int(match["time"]) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(SnapshotLike):
+    """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
+
+    ``made_here`` says that somebody took it on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
+    """
+
+    written: int | None = None
+    made_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark(SnapshotLike):
+    """A bookmark: it has the GUID of the snapshot that it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A filesystem or zvol with its snapshots, oldest first, and its bookmarks where they were asked for.
+
+    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the properties ``zsr:job``
+    and ``zsr:source`` say; ``origin`` is the snapshot (dataset@name) of which it is a clone; ``encryption_root`` is
+    None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
+    included) are None where this ZFS was not asked.
+    """
+
+    name: str
+    is_volume: bool
+    guid: int
+    snapshots: tuple[Snapshot, ...] = ()
+    bookmarks: tuple[Bookmark, ...] = ()
+    written: int | None = None
+    token: str | None = None
+    job: str | None = None
+    source: str | None = None
+    encrypted: bool = False
+    encryption_root: str | None = None
+    readonly: bool | None = None
+    mounted: bool | None = None
+    creation: int = 0
+    origin: str | None = None
+    used: int | None = None
+
+    def by_guid(self, guid: int) -> Snapshot | None:
+        """The snapshot with this GUID, or None."""
+        return next((snapshot for snapshot in self.snapshots if snapshot.guid == guid), None)
+
+    def named(self, name: str) -> Snapshot | None:
+        """The snapshot with this name, or None."""
+        return next((snapshot for snapshot in self.snapshots if snapshot.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The datasets found on one node, by name."""
+
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+
+    def get(self, name: str) -> Dataset | None:
+        """The dataset of this name, or None."""
+        return self.datasets.get(name)
+
+    def replicas_of(self, job: JobId) -> list[Dataset]:
+        """The datasets whose ``zsr:job`` names a job, without children that merely inherit it and what is aside."""
+        marked = {
+            name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job) and not is_aside(name)
+        }
+        return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
+
+    def aside_of(self, job: JobId) -> list[Dataset]:
+        """The datasets that were replicas of a job and are kept aside."""
+        return [d for name, d in sorted(self.datasets.items()) if is_aside(name) and d.job == str(job)]
+
+    def below(self, path: str) -> Iterable[Dataset]:
+        """The datasets that are direct children of a path."""
+        prefix = path + "/"
+        return (
+            dataset
+            for name, dataset in self.datasets.items()
+            if name.startswith(prefix) and "/" not in name[len(prefix) :]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeToken:
+    """What a half-received state waits for: the snapshot it will become, what is still to be sent, and whether raw."""
+
+    token: str
+    to_name: str
+    to_guid: int
+    remaining: int | None
+    raw: bool = False

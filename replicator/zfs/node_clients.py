@@ -1,0 +1,138 @@
+"""The nodes of the cluster as ZFS clients, made once and kept, and what is known of their reachability."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from replicator.config.settings import Settings
+from replicator.config.ssh import SshSettings
+from replicator.errors import AuthError, ConfigError, NetworkError, ZsrError
+from replicator.hosts.host import Host
+from replicator.hosts.local import LocalHost
+from replicator.hosts.ssh import SshHost
+from replicator.models import Node
+from replicator.zfs.client import ZfsClient
+
+CLOCK_VALID_SECONDS = 600.0
+"""Seconds after which a node's clock is compared again."""
+
+CLOCK_TIMEOUT_SECONDS = 5.0
+"""Seconds that asking for the time may take; half of it is how wrong the answer may be."""
+
+
+class Nodes:
+    """ZFS clients by node name. This node itself, and nodes whose address is ``local``, need no SSH.
+
+    Args:
+        here: this node's name.
+        ssh: how to connect to the others.
+        limit: seconds that any command but a transfer may take.
+        clock: tells unix time.
+    """
+
+    def __init__(self, here: str, ssh: SshSettings, *, limit: float, clock: Callable[[], float] = time.time) -> None:
+        self._here = here
+        self._ssh = ssh
+        self._limit = limit
+        self._nodes: dict[str, Node] = {}
+        self._clients: dict[str, ZfsClient] = {}
+        self._reachable: dict[str, bool] = {}
+        self._clock = clock
+        self._skews: dict[str, tuple[float, float]] = {}
+
+    @property
+    def clock_skew(self) -> dict[str, float]:
+        """By how many seconds each node's clock was ahead of this one's; a node that was never asked is left out."""
+        return {name: skew for name, (_, skew) in self._skews.items()}
+
+    @property
+    def reachable(self) -> dict[str, bool]:
+        """Whether each node answered at the last contact; a node that was never contacted is left out."""
+        return dict(self._reachable)
+
+    async def update(self, nodes: Iterable[Node]) -> None:
+        """Take over the cluster's nodes; connections to nodes that changed or are gone are given up."""
+        fresh = {node.name: node for node in nodes}
+        for name in list(self._clients):
+            if fresh.get(name) != self._nodes.get(name):
+                await self._clients.pop(name).host.close()
+        self._reachable = {name: known for name, known in self._reachable.items() if name in fresh}
+        self._skews = {name: known for name, known in self._skews.items() if name in fresh}
+        self._nodes = fresh
+
+    def client(self, name: str) -> ZfsClient:
+        """The ZFS of a node; raises ConfigError if the cluster has no such node."""
+        if name not in self._clients:
+            self._clients[name] = ZfsClient(self._host(name), limit=self._limit)
+        return self._clients[name]
+
+    def _host(self, name: str) -> Host:
+        node = self._nodes.get(name)
+        if node is None:
+            raise ConfigError(f"The cluster has no node '{name}'.", advice="Add it to the cluster file.")
+        if name == self._here or node.is_local:
+            return LocalHost(name)
+        return SshHost(node, self._ssh)
+
+    def mark_reachable(self, name: str) -> None:
+        """Note that a node answered."""
+        self._reachable[name] = True
+
+    def mark_unreachable(self, name: str) -> None:
+        """Note that a node did not answer."""
+        self._reachable[name] = False
+
+    async def probe(self, name: str) -> bool:
+        """A mere connection: whether the node answers; a refusal to let us in is an answer."""
+        try:
+            await self.client(name).host.probe()
+        except NetworkError:
+            self.mark_unreachable(name)
+            return False
+        except AuthError:
+            pass
+        self.mark_reachable(name)
+        return True
+
+    async def compare_clocks(self) -> None:
+        """Ask those nodes for the time that answered at the last contact and were not asked for a while.
+
+        Apart from runs, so that none of them costs a command more. A node that cannot tell keeps what was known.
+        """
+        async with asyncio.TaskGroup() as group:
+            for name, node in self._nodes.items():
+                at, _ = self._skews.get(name, (float("-inf"), 0.0))
+                fresh = 0 <= self._clock() - at < CLOCK_VALID_SECONDS
+                if self._reachable.get(name) and not fresh and name != self._here and not node.is_local:
+                    group.create_task(self._compare_clock(name))
+
+    async def _compare_clock(self, name: str) -> None:
+        before, begin = self._clock(), time.monotonic()
+        try:
+            done = await self.client(name).host.run(["date", "+%s.%N"], limit=CLOCK_TIMEOUT_SECONDS)
+            theirs = float(done.stdout)
+        except (ZsrError, ValueError):
+            return
+        passed = time.monotonic() - begin
+        if name in self._nodes:
+            self._skews[name] = (self._clock(), theirs - (before + passed / 2))
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        for client in self._clients.values():
+            await client.host.close()
+        self._clients.clear()
+
+
+@asynccontextmanager
+async def connected(settings: Settings, nodes: Iterable[Node]) -> AsyncIterator[Nodes]:
+    """The cluster's nodes while the body runs, for a process that is not the daemon."""
+    clients = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+    try:
+        await clients.update(nodes)
+        yield clients
+    finally:
+        await clients.close()

@@ -1,0 +1,141 @@
+"""What ``zfs`` prints, read into facts. Pure; each function raises ZfsError on output it does not know."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from replicator.errors import ZfsError
+from replicator.zfs.commands import LISTED
+from replicator.zfs.model import MADE_HERE, Bookmark, Dataset, Inventory, ResumeToken, Snapshot
+
+_UNSET = ("-", "none", "")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _required(name: str, key: str, text: str | None) -> int:
+    if text is None or not text.isdigit():
+        raise ZfsError(f"zfs told no number for {key} of {name}: {text!r}.")
+    return int(text)
+
+
+def inventory_from_list(text: str) -> Inventory:
+    """Read ``zfs list -Hp`` with the columns of `commands.LISTED`."""
+    rows: list[tuple[str, Mapping[str, str]]] = []
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) != len(LISTED):
+            raise ZfsError(
+                f"zfs list printed a line with {len(fields)} columns where {len(LISTED)} were asked: {line!r}."
+            )
+        rows.append((fields[0], dict(zip(LISTED, fields, strict=True))))
+    return inventory_of(rows)
+
+
+def inventory_from_get(text: str) -> Inventory:
+    """Read ``zfs get -Hp -o name,property,value``, the form that a ZFS of 2010 can print."""
+    rows: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise ZfsError(f"zfs get printed a line with {len(fields)} columns where 3 were asked: {line!r}.")
+        rows.setdefault(fields[0], {})[fields[1]] = fields[2]
+    return inventory_of(rows.items())
+
+
+def space(text: str) -> dict[str, tuple[int, int]]:
+    """Read ``zfs get`` of used and available: both in bytes, by pool; a pool of which one is missing is left out."""
+    rows: dict[str, dict[str, int]] = {}
+    for line in text.splitlines():
+        name, *rest = line.split("\t")
+        if len(rest) == 2 and rest[1].isdigit():
+            rows.setdefault(name, {})[rest[0]] = int(rest[1])
+    return {name: (row["used"], row["available"]) for name, row in rows.items() if row.keys() >= {"used", "available"}}
+
+
+def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
+    """Put rows (a name with its properties) of datasets, snapshots and bookmarks together."""
+    snapshots: dict[str, list[Snapshot]] = defaultdict(list)
+    bookmarks: dict[str, list[Bookmark]] = defaultdict(list)
+    datasets: dict[str, Mapping[str, str]] = {}
+    for name, values in rows:
+        if "@" in name:
+            dataset, _, short = name.partition("@")
+            written, made_here = _number(values.get("written", "")), values.get("zsr:job") == MADE_HERE
+            snapshots[dataset].append(Snapshot(short, *_identity(name, values), written, made_here))
+        elif "#" in name:
+            dataset, _, short = name.partition("#")
+            bookmarks[dataset].append(Bookmark(short, *_identity(name, values)))
+        else:
+            datasets[name] = values
+    return Inventory(
+        {
+            name: Dataset(
+                name=name,
+                is_volume=values.get("type") == "volume",
+                guid=_required(name, "guid", values.get("guid")),
+                snapshots=tuple(sorted(snapshots[name], key=lambda snapshot: snapshot.createtxg)),
+                bookmarks=tuple(sorted(bookmarks[name], key=lambda bookmark: bookmark.createtxg)),
+                written=_number(values.get("written", "")),
+                token=_set(values.get("receive_resume_token")),
+                job=_set(values.get("zsr:job")),
+                source=_set(values.get("zsr:source")),
+                encrypted=values.get("encryption", "off") not in ("off", *_UNSET),
+                encryption_root=_set(values.get("encryptionroot")),
+                readonly=_switch(values.get("readonly"), "on", "off"),
+                mounted=_switch(values.get("mounted"), "yes", "no"),
+                creation=_number(values.get("creation", "")) or 0,
+                origin=_set(values.get("origin")),
+                used=_number(values.get("used", "")),
+            )
+            for name, values in datasets.items()
+        }
+    )
+
+
+def _identity(name: str, values: Mapping[str, str]) -> tuple[int, int, int]:
+    guid, createtxg, creation = (_required(name, key, values.get(key)) for key in ("guid", "createtxg", "creation"))
+    return guid, createtxg, creation
+
+
+def _switch(value: str | None, yes: str, no: str) -> bool | None:
+    return {yes: True, no: False}.get(value or "")
+
+
+def _set(value: str | None) -> str | None:
+    return None if value is None or value in _UNSET else value
+
+
+def estimated_size(text: str) -> int | None:
+    """The total of ``zfs send -nvP``: its last ``size`` line, in bytes; None if there is none."""
+    sizes: list[str] = re.findall(r"^size\s+(\d+)\s*$", text, re.MULTILINE)
+    return int(sizes[-1]) if sizes else None
+
+
+def resume_token(token: str, text: str) -> ResumeToken | None:
+    """Return what ``zfs send -nvP -t TOKEN`` prints of a token; None if it is not readable.
+
+    A value that appears twice makes it unreadable: a name may hold a line feed, and so pretend to be another value.
+    """
+    to_name = re.findall(r"^\s*toname = (\S.*)$", text, re.MULTILINE)
+    to_guid = re.findall(r"^\s*toguid = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
+    raw = re.findall(r"^\s*rawok = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
+    if len(to_name) != 1 or len(to_guid) != 1 or len(raw) > 1:
+        return None
+    is_raw = bool(raw) and int(raw[0], 0) != 0
+    return ResumeToken(token, to_name[0].strip(), int(to_guid[0], 0), estimated_size(text), is_raw)
+
+
+def sourced_properties(text: str) -> dict[str, tuple[str, str]]:
+    """Read ``zfs get -Hp -o property,value,source``: value and source by property."""
+    rows = (line.split("\t") for line in text.splitlines())
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def properties(text: str) -> dict[str, str]:
+    """Read ``zfs get -Hp -o property,value``."""
+    return dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)

@@ -1,0 +1,88 @@
+"""A `TwoNodeCluster` seen by a user: what a run said and sent, what lies where, what an admin or an accident does to
+it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.lab.lab import Node
+from tests.lab.two_nodes import TwoNodeCluster
+
+MIB = 1 << 20
+OURS = "__replicate_100-0_"
+A, B, FS = "vm-100-disk-0", "vm-100-disk-1", "subvol-100-disk-2"
+"""Two zvols and a filesystem of the guest."""
+
+
+class Scenario(TwoNodeCluster):
+    """Two nodes with zsr, and the questions that the scenarios ask of them."""
+
+    # --- runs
+
+    def newest_run(self) -> dict[str, Any]:
+        """What the run history says of the newest run."""
+        runs: list[dict[str, Any]] = json.loads(self.zsr("log", "100-0", "--runs", "--format", "json"))
+        return max(runs, key=lambda run: run["run"])
+
+    def well(self, *, within: int = 1) -> int:
+        """Run the job until it goes well, at most so many times; the bytes that the last run sent."""
+        said = ""
+        for _ in range(within):
+            done = self.source.run("zsr run --id 100-0", check=False, timeout=120)
+            if done.returncode == 0:
+                run = self.newest_run()
+                assert run["outcome"] == "success"
+                return int(run["sent_bytes"] or 0)
+            said += f"status {done.returncode}\n{done.stdout}{done.stderr}{self.zsr('log', '100-0', check=False)}"
+        raise AssertionError(f"not well after {within} runs:\n{said}")
+
+    def fails(self) -> str:
+        """Run the job, which has to fail; the class of its error."""
+        done = self.source.run("zsr run --id 100-0", check=False, timeout=120)
+        assert done.returncode == 1, f"{done.stdout}{done.stderr}"
+        return str(self.status()["error_class"])
+
+    def log(self) -> str:
+        """The newest run's log."""
+        return self.zsr("log", "100-0")
+
+    # --- what lies where
+
+    def value(self, node: Node, name: str, key: str) -> str:
+        """A property of a dataset or snapshot below ``tank/data``."""
+        return node.out(["zfs", "get", "-Hpo", "value", key, f"tank/data/{name}"])
+
+    def snapshots(self, node: Node, name: str) -> list[str]:
+        """The names of a volume's snapshots, oldest first."""
+        listing = node.out(["zfs", "list", "-Ho", "name", "-t", "snapshot", "-s", "createtxg", f"tank/data/{name}"])
+        return [line.partition("@")[2] for line in listing.splitlines()]
+
+    def ours(self, node: Node, name: str) -> list[str]:
+        """The job's own among them."""
+        return [name for name in self.snapshots(node, name) if name.startswith(OURS)]
+
+    def everything(self, node: Node) -> str:
+        """All datasets and snapshots below ``tank`` with their GUIDs and what they hold."""
+        return node.out("zfs list -Hpo name,guid,written,readonly -t all -r tank | grep -v ^tank.-")
+
+    def exists(self, node: Node, name: str) -> bool:
+        """Whether there is a dataset or snapshot of this name below ``tank/data``."""
+        return node.run(["zfs", "list", f"tank/data/{name}"], check=False).returncode == 0
+
+    def aside(self) -> list[str]:
+        """The datasets that are kept aside on the target."""
+        return [kept["dataset"] for kept in json.loads(self.zsr("diverged", "list", "--format", "json"))]
+
+    # --- acts
+
+    def settle(self) -> None:
+        """Wait for the source's device nodes."""
+        self.source.run("udevadm settle")
+
+    def cluster(self, old: str, new: str) -> None:
+        """Edit the cluster file by hand."""
+        text = self.source.read("/etc/zsr/cluster.toml")
+        assert old in text
+        self.source.write("/etc/zsr/cluster.toml", text.replace(old, new))

@@ -1,0 +1,44 @@
+"""Builders of snapshots, datasets and pairs of volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from replicator.models import JobId, Volume
+from replicator.replication.ownership import Direction
+from replicator.replication.plan import VolumePair
+from replicator.zfs.model import Bookmark, Dataset, Snapshot, snapshot_name
+
+JOB = JobId(100, 1)
+
+
+WAY = Direction(JOB, "alpha", "beta")
+
+
+def snap(guid: int, name: str | None = None, *, written: int | None = 0) -> Snapshot:
+    """A snapshot whose order is its GUID's; named as the job's own unless told otherwise."""
+    return Snapshot(name or snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid, written=written)
+
+
+def dataset(
+    *snapshots: Snapshot,
+    name: str = "tank/a",
+    job: str | None = None,
+    written: int | None = 0,
+    is_volume: bool = False,
+    **more: Any,
+) -> Dataset:
+    """A dataset with these snapshots, oldest first; one with a job is marked as replica from alpha."""
+    ordered = tuple(sorted(snapshots, key=lambda s: s.createtxg))
+    more.setdefault("source", None if job is None else "alpha")
+    return Dataset(name, is_volume, 1, ordered, written=written, job=job, **more)
+
+
+def mark(guid: int) -> Bookmark:
+    """The bookmark of the snapshot of this GUID."""
+    return Bookmark(snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid)
+
+
+def sides(source: Dataset, target: Dataset | None) -> VolumePair:
+    """One volume as found on both sides."""
+    return VolumePair(Volume("data", "vm-100-disk-0"), "pool", source, "pool/vm-100-disk-0", target)

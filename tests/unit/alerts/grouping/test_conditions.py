@@ -1,0 +1,184 @@
+"""What is told of broken promises, silent nodes and rejected settings: once when it lasts, once when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerts.grouping.conditions import GROUP_WAIT_SECONDS, REPEAT_INTERVAL_SECONDS, Condition, evaluate_conditions
+from alerts.grouping.grouping import Incident
+from alerts.grouping.notices import NoticeSource
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.routing.routes import Match
+from replicator.api.status import ConfigStatus, JobStatus
+from tests.support import statuses
+
+NOW, DAY = statuses.NOW, statuses.DAY
+
+
+@dataclass
+class Watcher:
+    """Looks again and again, and keeps what it was told."""
+
+    alarms: Mapping[str, Condition] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    match: Match = field(default_factory=Match)
+    answered: set[str] = field(default_factory=set)
+    told: list[Notice] = field(default_factory=list)
+
+    def look(
+        self, now: float, *jobs: JobStatus, reachable: bool = True, problems: tuple[str, ...] = ()
+    ) -> list[NoticeKind]:
+        config = ConfigStatus(ok=not problems, last_success=NOW, problems=problems)
+        status = statuses.status(*jobs, now=now, reachable={"beta": reachable}, config=config)
+        notices, self.alarms = evaluate_conditions(
+            status,
+            self.alarms,
+            self.incidents,
+            self.match,
+            NoticeSource("alpha", "mail", len(self.told)),
+            self.answered,
+        )
+        self.told += notices
+        return [notice.kind for notice in notices]
+
+
+def late(job: str = "100-0") -> JobStatus:
+    well = statuses.healthy(job)
+    return replace(well, state=replace(well.state, last_sync=NOW - 5400))
+
+
+class TestAPromise:
+    def test_that_is_broken_is_told_once_when_it_lasts_and_once_when_it_is_kept_again(self) -> None:
+        watcher = Watcher()
+        assert watcher.look(NOW, late()) == []
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + 5000, late()) == []
+        assert watcher.look(NOW + 6000, statuses.healthy(now=NOW + 6000)) == [NoticeKind.RPO_KEPT]
+        assert watcher.look(NOW + 6060, statuses.healthy(now=NOW + 6000)) == []
+        breach, kept = watcher.told
+        assert (breach.severity, breach.thread, kept.closes) == (Severity.CRITICAL, kept.thread, True)
+        assert kept.subjects[0].worst_lag == 5400 + 5000
+
+    def test_that_is_kept_again_when_a_failure_ends_is_told_by_its_all_clear_only(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(told=NOW - 5000)}, answered={"100-0"})
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + 600, statuses.healthy(now=NOW + 600)) == []
+        watcher.answered = set()
+        assert watcher.look(NOW + 660, statuses.healthy(now=NOW + 600)) == []
+
+    def test_that_is_kept_again_soon_is_not_told(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, late())
+        watcher.look(NOW + 60, statuses.healthy(now=NOW + 60))
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+
+    def test_of_two_hundred_jobs_is_one_message(self) -> None:
+        jobs = [late(f"{guest}-0") for guest in range(100, 300)]
+        watcher = Watcher()
+        watcher.look(NOW, *jobs)
+        watcher.look(NOW + GROUP_WAIT_SECONDS, *jobs)
+        assert [len(notice.subjects) for notice in watcher.told] == [200]
+
+    def test_that_breaks_soon_after_another_of_its_node_waits_for_more(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, late())
+        watcher.look(NOW + GROUP_WAIT_SECONDS, late())
+        watcher.look(NOW + 2 * GROUP_WAIT_SECONDS, late(), late("101-0"))
+        assert watcher.look(NOW + 3 * GROUP_WAIT_SECONDS, late(), late("101-0")) == []
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS + REPEAT_INTERVAL_SECONDS, late(), late("101-0")) == [
+            NoticeKind.RPO_BREACHED
+        ]
+
+    def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_not_told(self) -> None:
+        watcher = Watcher(incidents={"101-0": Incident(told=NOW, node="beta")})
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + 5000, late()) == []
+
+    def test_that_a_message_about_failures_has_called_broken_is_not_told_again(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(told=NOW)})
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+
+    def test_that_breaks_after_the_last_message_about_failures_is_told(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(told=NOW - 5000)})
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+
+    def test_is_not_given_by_a_job_that_is_off_or_is_sent_for_the_first_time(self) -> None:
+        first = statuses.first_copy(age=DAY)
+        watcher = Watcher()
+        for now in (NOW, NOW + GROUP_WAIT_SECONDS):
+            assert watcher.look(now, first, statuses.disabled("101-0"), statuses.removing("102-0")) == []
+
+    def test_of_a_job_that_the_route_is_not_about_is_not_told(self) -> None:
+        watcher = Watcher(match=Match(guest=frozenset({101})))
+        watcher.look(NOW, late())
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+
+    def test_is_broken_by_a_lost_replica_whatever_is_being_sent(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, statuses.lost())
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
+
+
+class TestASilentNode:
+    def test_is_told_once_and_once_when_it_is_back(self) -> None:
+        watcher, job = Watcher(), statuses.healthy(now=NOW + 6000)
+        assert watcher.look(NOW, job, reachable=False) == []
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
+        assert watcher.look(NOW + 600, job, reachable=False) == []
+        assert watcher.look(NOW + 900, job) == [NoticeKind.TARGET_BACK]
+        assert watcher.told[0].thread == watcher.told[1].thread
+
+    def test_whose_jobs_failures_were_told_is_not_told_again(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(told=NOW, node="beta")})
+        watcher.look(NOW, late(), reachable=False)
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late(), reachable=False) == []
+
+    def test_to_which_nothing_is_replicated_is_not_told(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, reachable=False)
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, reachable=False) == []
+
+
+class TestSettings:
+    def test_that_are_rejected_are_told_with_what_is_wrong_and_again_when_they_are_accepted(self) -> None:
+        watcher = Watcher()
+        assert watcher.look(NOW, problems=("node: wrong",)) == []
+        assert watcher.look(NOW + GROUP_WAIT_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
+        assert watcher.look(NOW + 900) == [NoticeKind.SETTINGS_ACCEPTED]
+        assert watcher.told[0].text == "node: wrong"
+
+
+STEPS = st.lists(
+    st.tuples(st.floats(-3600, 7200), st.sets(st.sampled_from(["100-0", "101-0"])), st.booleans(), st.booleans()),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear_whatever_the_clock_does(
+    steps: list[tuple[float, set[str], bool, bool]],
+) -> None:
+    watcher, now = Watcher(), NOW
+    ends = [(REPEAT_INTERVAL_SECONDS, set[str](), True, True), (REPEAT_INTERVAL_SECONDS + 1, set[str](), True, True)]
+    for gap, broken, reachable, accepted in [*steps, *ends]:
+        now += gap
+        jobs = [
+            replace(well, state=replace(well.state, last_sync=now - 9000)) if name in broken else well
+            for name in ("100-0", "101-0")
+            for well in [statuses.healthy(name, now=now)]
+        ]
+        watcher.look(now, *jobs, reachable=reachable, problems=() if accepted else ("wrong",))
+    assert watcher.alarms == {}
+    opened = [notice.thread for notice in watcher.told if notice.opens and notice.kind is not NoticeKind.RPO_BREACHED]
+    closed = [notice.thread for notice in watcher.told if notice.closes and notice.kind is not NoticeKind.RPO_KEPT]
+    assert sorted(opened) == sorted(closed)
+    breached = [job.job for notice in watcher.told if notice.kind is NoticeKind.RPO_BREACHED for job in notice.subjects]
+    kept = [job.job for notice in watcher.told if notice.kind is NoticeKind.RPO_KEPT for job in notice.subjects]
+    assert sorted(breached) == sorted(kept)

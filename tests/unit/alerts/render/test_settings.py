@@ -1,0 +1,40 @@
+"""The section of messages: what is read and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alerts.render.settings import WordSettings, read_words
+
+
+def test_nothing_is_asked_for() -> None:
+    assert read_words(None) == read_words({}) == (WordSettings(), [])
+
+
+def test_all_that_can_be_said() -> None:
+    section = {"templates": "/etc/zsr/templates", "page": "https://a.example.org/", "dashboard": "http://[::1]:3000"}
+    assert read_words(section) == (
+        WordSettings(Path("/etc/zsr/templates"), "https://a.example.org/", "http://[::1]:3000"),
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ([], ""),
+        ({"tempaltes": "/x"}, "tempaltes"),
+        ({"templates": "x"}, "templates"),
+        ({"templates": 7}, "templates"),
+        ({"page": "ftp://x"}, "page"),
+        ({"page": "https://[x"}, "page"),
+        ({"page": None}, "page"),
+        ({"dashboard": "https://bob:hunter2@example.org"}, "dashboard"),
+    ],
+)
+def test_what_is_wrong_is_told_without_secrets(section: object, key: str) -> None:
+    _, problems = read_words(section)
+    assert [problem.key for problem in problems] == [key]
+    assert "hunter2" not in str(problems)

@@ -1,0 +1,313 @@
+"""What the metrics say about a picture of the core, and what they never do."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.catalogue import CATALOGUE, Kind
+from exporter.collectors import ScrapeInput, collect, collectors, scrape_input
+from exporter.exposition import Format, render
+from exporter.job_series import JobLines
+from replicator.api.plugin import PluginStore
+from replicator.api.status import JobStatus, Status
+from replicator.errors import ErrorClass
+from tests.support.statuses import (
+    NOW,
+    FakeCore,
+    disabled,
+    every_state,
+    failing,
+    healthy,
+    histogram,
+    many,
+    never_ran,
+    status,
+    syncing,
+)
+
+LABEL_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+METRIC_NAME = re.compile(r"zsr_[a-z][a-z0-9_]*")
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+def scrape(picture: Status, counters: str | None = None) -> dict[Series, float]:
+    """All series of a scrape, read back by prometheus_client's parser."""
+    body = render(collect(ScrapeInput(picture, counters)), Format.TEXT).decode()
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(body)
+        for sample in family.samples
+    }
+
+
+def value(found: dict[Series, float], name: str, **labels: str) -> float | None:
+    return found.get((name, frozenset(labels.items())))
+
+
+def of_job(found: Iterable[Series], job: str) -> list[Series]:
+    return [series for series in found if ("zsr_job", job) in series[1]]
+
+
+@pytest.fixture
+def everything() -> dict[Series, float]:
+    picture = status(*every_state(), reachable={"beta": True, "gamma": False})
+    return scrape(picture, '{"mail": {"success": 2, "failure": 1}}')
+
+
+@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+def test_names_help_and_units_follow_the_conventions(metric: object) -> None:
+    (found,) = [each for each in CATALOGUE if each is metric]
+    assert METRIC_NAME.fullmatch(found.name)
+    assert all(LABEL_NAME.fullmatch(label) for label in found.labels)
+    assert not {"job", "instance", "le"} & set(found.labels)
+    assert found.name.endswith("_total") == (found.kind is Kind.COUNTER)
+    assert found.name.endswith("_info") == (found.kind is Kind.INFO)
+    assert found.help.endswith(".")
+    assert "\n" not in found.help
+    assert ("timestamp" in found.name) == found.name.endswith("_timestamp_seconds")
+
+
+def test_every_metric_of_the_catalogue_has_a_series_somewhere(everything: dict[Series, float]) -> None:
+    seen = {re.sub("_(bucket|count|sum)$", "", name) if "duration_seconds_" in name else name for name, _ in everything}
+    assert {metric.name for metric in CATALOGUE} <= seen
+
+
+def test_only_metrics_of_the_catalogue_and_of_the_process_are_exported() -> None:
+    exported = {family.metric.name for family in collect(ScrapeInput(status(*every_state())))}
+    assert {name for name in exported if not name.startswith("process_")} == {metric.name for metric in CATALOGUE}
+
+
+def test_no_created_series_are_exported(everything: dict[Series, float]) -> None:
+    assert not [name for name, _ in everything if name.endswith("_created")]
+
+
+@pytest.mark.parametrize("job", every_state(), ids=lambda job: job.condition.value)
+def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
+    found = scrape(status(job))
+    states = {dict(labels)["state"]: number for (name, labels), number in found.items() if name == "zsr_job_state"}
+    assert len(states) == 6
+    assert [state for state, number in states.items() if number == 1] == [job.condition.value]
+    assert sum(states.values()) == 1
+
+
+def test_a_job_has_exactly_41_series_at_most() -> None:
+    busiest = syncing("100-0")
+    busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
+    assert len(of_job(scrape(status(busiest)), "100-0")) == 41
+
+
+def test_vanished_volumes_are_counted_from_zero() -> None:
+    job = healthy("101-0")
+    keeping = replace(job, state=replace(job.state, vanished=("tank/one", "tank/two")))
+    found = scrape(status(healthy("100-0"), keeping))
+    name = "zsr_job_volumes_vanished"
+    assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
+        "100-0": 0,
+        "101-0": 2,
+    }
+
+
+@pytest.mark.parametrize("job", every_state(), ids=lambda job: job.condition.value)
+def test_no_job_has_more_than_50_series(job: JobStatus) -> None:
+    assert len(of_job(scrape(status(job)), str(job.job.id))) <= 50
+
+
+def test_outcomes_and_all_classes_of_error_start_at_zero() -> None:
+    found = scrape(status(never_ran("100-0")))
+    for outcome in ("success", "failure", "cancelled"):
+        assert value(found, "zsr_job_runs_total", zsr_job="100-0", outcome=outcome) == 0
+    for error_class in ErrorClass:
+        assert value(found, "zsr_job_errors_total", zsr_job="100-0", **{"class": error_class.value}) == 0
+    assert value(found, "zsr_job_sent_bytes_total", zsr_job="100-0") == 0
+    assert value(found, "zsr_job_missed_runs_total", zsr_job="100-0") == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zsr_job_last_sync_timestamp_seconds",
+        "zsr_job_last_try_timestamp_seconds",
+        "zsr_job_run_start_timestamp_seconds",
+        "zsr_job_last_duration_seconds",
+        "zsr_job_last_sent_bytes",
+        "zsr_job_transfer_bytes",
+        "zsr_job_transfer_expected_bytes",
+        "zsr_job_unreplicated_bytes",
+    ],
+)
+def test_what_does_not_exist_yet_is_absent_and_not_zero(name: str) -> None:
+    assert value(scrape(status(never_ran("100-0"))), name, zsr_job="100-0") is None
+
+
+def test_a_job_that_never_comes_again_has_no_next_run() -> None:
+    assert value(scrape(status(disabled("100-0"))), "zsr_job_next_run_timestamp_seconds", zsr_job="100-0") is None
+
+
+def test_a_running_job_has_a_start_and_no_next_run_yet() -> None:
+    found = scrape(status(syncing("100-0")))
+    assert value(found, "zsr_job_run_start_timestamp_seconds", zsr_job="100-0") == NOW - 60
+    assert value(found, "zsr_job_next_run_timestamp_seconds", zsr_job="100-0") is None
+
+
+def test_a_transfer_tells_its_bytes() -> None:
+    found = scrape(status(syncing("100-0", done=250, expected=1000)))
+    assert value(found, "zsr_job_transfer_bytes", zsr_job="100-0") == 250
+    assert value(found, "zsr_job_transfer_expected_bytes", zsr_job="100-0") == 1000
+
+
+def test_a_transfer_without_estimate_has_no_expectation() -> None:
+    found = scrape(status(syncing("100-0", expected=None)))
+    assert value(found, "zsr_job_transfer_bytes", zsr_job="100-0") is not None
+    assert value(found, "zsr_job_transfer_expected_bytes", zsr_job="100-0") is None
+
+
+def test_a_run_that_does_not_transfer_has_no_transfer_bytes() -> None:
+    job = syncing("100-0")
+    assert job.transfer is not None
+    found = scrape(status(replace(job, transfer=replace(job.transfer, transferring=False))))
+    assert value(found, "zsr_job_transfer_bytes", zsr_job="100-0") is None
+    assert value(found, "zsr_job_run_start_timestamp_seconds", zsr_job="100-0") is not None
+
+
+def test_a_failing_job_tells_how_often_and_why() -> None:
+    found = scrape(status(failing("100-0", error_class=ErrorClass.NO_SPACE, consecutive=4)))
+    assert value(found, "zsr_job_consecutive_failures", zsr_job="100-0") == 4
+    assert value(found, "zsr_job_errors_total", zsr_job="100-0", **{"class": "no_space"}) == 4
+    assert value(found, "zsr_job_errors_total", zsr_job="100-0", **{"class": "network"}) == 0
+
+
+def test_a_scheduled_now_job_still_tells_its_last_try() -> None:
+    job = healthy("100-0")
+    found = scrape(status(replace(job, state=replace(job.state, last_try=0.0))))
+    assert value(found, "zsr_job_last_try_timestamp_seconds", zsr_job="100-0") == NOW - 300
+
+
+def test_the_infos_carry_the_words() -> None:
+    found = scrape(status(healthy("100-0", guest_name="web server", target="beta")))
+    labels = {
+        "zsr_job": "100-0",
+        "guest": "100",
+        "guest_name": "web server",
+        "source": "alpha",
+        "target": "beta",
+        "schedule": "*/15",
+    }
+    assert value(found, "zsr_job_info", **labels) == 1
+
+
+def test_a_job_whose_guest_is_unknown_is_still_there() -> None:
+    found = scrape(status(replace(healthy("100-0"), guest=None)))
+    assert value(found, "zsr_job_consecutive_failures", zsr_job="100-0") == 0
+
+
+def test_a_job_that_is_gone_has_no_series() -> None:
+    core = FakeCore(status(healthy("100-0"), healthy("101-0")))
+    assert of_job(scrape(core.status()), "101-0")
+    core.set_status(healthy("100-0"))
+    assert not of_job(scrape(core.status()), "101-0")
+
+
+def test_no_label_carries_a_message_or_a_time() -> None:
+    job = failing("100-0", message="secret sentence")
+    values = {text for _, labels in scrape(status(job)) for _, text in labels}
+    assert not [text for text in values if "sentence" in text or str(int(NOW))[:5] in text]
+
+
+def test_nodes_are_reachable_or_not(everything: dict[Series, float]) -> None:
+    assert value(everything, "zsr_node_reachable", node="beta") == 1
+    assert value(everything, "zsr_node_reachable", node="gamma") == 0
+
+
+def test_a_histogram_ends_with_everything() -> None:
+    picture = replace(status(), durations={"success": histogram((2.0, 12.5, 1e9))})
+    found = scrape(picture)
+    assert value(found, "zsr_run_duration_seconds_bucket", outcome="success", le="5.0") == 1
+    assert value(found, "zsr_run_duration_seconds_bucket", outcome="success", le="+Inf") == 3
+    assert value(found, "zsr_run_duration_seconds_count", outcome="success") == 3
+    assert value(found, "zsr_run_duration_seconds_sum", outcome="success") == 1e9 + 14.5
+
+
+def test_an_outcome_that_was_never_seen_has_empty_buckets() -> None:
+    found = scrape(replace(status(), durations={"success": histogram((2.0,))}))
+    assert value(found, "zsr_run_duration_seconds_bucket", outcome="failure", le="5.0") == 0
+    assert value(found, "zsr_run_duration_seconds_count", outcome="cancelled") == 0
+
+
+def test_wrong_settings_are_seen() -> None:
+    picture = status()
+    found = scrape(replace(picture, config=replace(picture.config, ok=False)))
+    assert value(found, "zsr_config_last_reload_successful") == 0
+
+
+def test_notifications_are_counted_by_target_and_outcome(everything: dict[Series, float]) -> None:
+    assert value(everything, "zsr_notifications_total", target="mail", outcome="success") == 2
+    assert value(everything, "zsr_notifications_total", target="mail", outcome="failure") == 1
+
+
+def test_a_target_that_never_failed_has_a_zero() -> None:
+    found = scrape(status(), '{"mail": {}}')
+    assert value(found, "zsr_notifications_total", target="mail", outcome="failure") == 0
+
+
+def test_without_notifications_there_are_no_series_and_no_complaint() -> None:
+    found = scrape(status())
+    assert not [name for name, _ in found if name == "zsr_notifications_total"]
+    assert value(found, "zsr_collector_success", collector="notifications") == 1
+
+
+@pytest.mark.parametrize(
+    "note", ["{", "[]", '{"mail": 3}', '{"mail": {"success": "2"}}', '{"mail": {"success": -1}}', '{"mail": null}']
+)
+def test_a_damaged_note_costs_its_own_metrics_only(note: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        found = scrape(status(healthy("100-0")), note)
+    assert value(found, "zsr_collector_success", collector="notifications") == 0
+    assert value(found, "zsr_collector_success", collector="jobs") == 1
+    assert value(found, "zsr_job_consecutive_failures", zsr_job="100-0") == 0
+    assert "notifications" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_notes_that_cannot_be_read_cost_their_own_metrics_only() -> None:
+    class Broken(FakeCore):
+        def memory(self, plugin: str) -> PluginStore:
+            raise OSError("state.db is gone")
+
+    broken = Broken(status(healthy("100-0")))
+    families = collect(scrape_input(broken, broken.status()))
+    success = next(family for family in families if family.metric.name == "zsr_collector_success")
+    assert "zsr_job_info" in {family.metric.name for family in families}
+    assert (("notifications",), 0) in getattr(success, "samples", ())
+
+
+def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
+    found = scrape(replace(status(), diverged={300: 0, 301: 2}))
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="300") == 0
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="301") == 2
+    assert value(found, "zsr_diverged_volumes", node="alpha", guest="302") is None
+
+
+def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
+    names = set(collectors(JobLines()))
+    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "scheduler", "notifications"}
+    for name in names:
+        assert value(everything, "zsr_collector_success", collector=name) == 1
+        assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
+
+
+def test_the_process_tells_of_itself(everything: dict[Series, float]) -> None:
+    assert value(everything, "process_resident_memory_bytes")
+    assert value(everything, "process_start_time_seconds")
+
+
+def test_no_series_comes_twice() -> None:
+    body = render(collect(ScrapeInput(status(*many(50)))), Format.TEXT).decode()
+    counted = Counter(line.rpartition(" ")[0] for line in body.splitlines() if not line.startswith("#"))
+    assert [series for series, count in counted.items() if count > 1] == []

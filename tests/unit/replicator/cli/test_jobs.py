@@ -1,0 +1,267 @@
+"""The job verbs, as the peer's admins know them: what they print, what they change, what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import Cluster
+from replicator.models import Encryption, Job, JobId, Removal, Travelling
+from tests.support.command_line import Zsr
+
+JOB = JobId(100, 0)
+
+
+@pytest.fixture
+def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
+    return Zsr.on_alpha(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def with_job(zsr: Zsr) -> Zsr:
+    zsr.well("create-local-job", "100-0", "beta", "--rate", "10", "--comment", "off site")
+    return zsr
+
+
+class TestCreate:
+    def test_is_silent(self, zsr: Zsr) -> None:
+        said = zsr("create-local-job", "100-0", "beta")
+
+        assert (said.exit, said.out, said.err) == (0, "", "")
+        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta")}
+
+    def test_takes_every_option(self, zsr: Zsr) -> None:
+        zsr.well(
+            *("create-local-job", "100-0", "beta", "--schedule", "*/5", "--rate", "2.5", "--comment", "a b"),
+            *("--disable", "--rpo", "1h", "--timezone", "Europe/Vienna"),
+            *("--keep", "6h:15m, 1w:60m", "--snapshots", "own", "--encryption", "decrypted"),
+        )
+
+        assert zsr.cluster.jobs[JOB] == Job(
+            JOB,
+            "beta",
+            schedule="*/5",
+            rate=2.5,
+            comment="a b",
+            disabled=True,
+            rpo=3600,
+            timezone="Europe/Vienna",
+            keep="6h:15m,7d:1h",
+            snapshots=Travelling.OWN,
+            encryption=Encryption.DECRYPTED,
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["100-0", "alpha"], "the target is guest 100's own node"),
+            (["100-0", "delta"], "there is no such node; known: alpha, beta, gamma"),
+            (["300-0", "beta"], "there is no such guest; known guests: 100, 101, 200"),
+            (["100", "beta"], "'100' is not a job id."),
+            (["99-0", "beta"], "'99-0' is not a job id."),
+            (["100-0", "beta", "--rate", "0.9"], "at least 1 (MB per second)"),
+            (["100-0", "beta", "--rate", "inf"], "at least 1 (MB per second)"),
+            (["100-0", "beta", "--schedule", "2020-1-1"], "never fires"),
+            (["100-0", "beta", "--schedule", "25:70:1"], "jobs.100-0.schedule"),
+            (["100-0", "beta", "--timezone", "Mars"], "'Mars' is no time zone"),
+            (["100-0", "beta", "--rpo", "0"], "more than 0 seconds"),
+            (["100-0", "beta", "--keep", "0"], "how many restore points the target has, 1 to 10000, or a grid"),
+            (["100-0", "beta", "--keep", "7d:1h,6h:15m"], "spans must grow, and 6h:15m stands after 7d:1h"),
+            (["100-0", "beta", "--snapshots", "none"], "'none' is not one of 'all', 'own'"),
+            (["100-0", "beta", "--encryption", "off"], "'off' is not one of 'raw', 'decrypted'"),
+        ],
+    )
+    def test_refuses_with_a_sentence_and_changes_nothing(self, zsr: Zsr, arguments: list[str], sentence: str) -> None:
+        before = zsr.cluster_path.read_text()
+
+        said = zsr("create-local-job", *arguments)
+
+        assert said.exit == 2
+        assert sentence in said.err
+        assert zsr.cluster_path.read_text() == before
+
+    def test_refuses_a_second_job_of_a_guest_to_one_target(self, with_job: Zsr) -> None:
+        said = with_job("create-local-job", "100-1", "beta")
+
+        assert said.exit == 2
+        assert "guest 100 already has job 100-0 to this target" in said.err
+
+
+class TestList:
+    def test_has_the_peers_columns(self, with_job: Zsr) -> None:
+        header, row = with_job.well("list").rows
+
+        assert header[:5] == ["JobID", "Target", "Schedule", "Rate", "Enabled"]
+        assert row == ["100-0", "beta", "*/15", "10", "yes", "off", "site"]
+
+    def test_is_sorted_by_numbers(self, zsr: Zsr) -> None:
+        for job in ("200-0", "101-0", "100-10", "100-9"):
+            zsr.well("create-local-job", job, "gamma" if job != "100-10" else "beta")
+
+        assert [row[0] for row in zsr.well("list").rows[1:]] == ["100-9", "100-10", "101-0", "200-0"]
+
+    def test_is_as_wide_as_it_must_be_when_nobody_looks(self, with_job: Zsr) -> None:
+        with_job.well("update", "100-0", "--comment", "x" * 400)
+
+        assert "x" * 400 in with_job.well("list").out
+
+    def test_of_nothing_is_the_head_alone(self, zsr: Zsr) -> None:
+        assert len(zsr.well("list").rows) == 1
+        assert zsr.well("list", "--format", "json").json == []
+
+    def test_is_there_for_scripts(self, with_job: Zsr) -> None:
+        [job] = with_job.well("list", "--format", "json").json
+
+        assert job == {
+            "comment": "off site",
+            "disable": False,
+            "encryption": "raw",
+            "guest": 100,
+            "id": "100-0",
+            "jobnum": 0,
+            "keep": "1",
+            "rate": 10.0,
+            "removal": None,
+            "rpo": None,
+            "schedule": "*/15",
+            "snapshots": "all",
+            "source": "alpha",
+            "target": "beta",
+            "timezone": None,
+            "type": "local",
+        }
+
+
+class TestRead:
+    def test_prints_a_job_with_the_clusters_digest(self, with_job: Zsr) -> None:
+        job = with_job.well("read", "100-0").json
+
+        assert (job["id"], job["target"], job["digest"]) == ("100-0", "beta", with_job.cluster.digest)
+
+    def test_of_a_job_that_is_not_there_names_those_that_are(self, with_job: Zsr) -> None:
+        said = with_job("read", "100-7")
+
+        assert (said.exit, said.out) == (2, "")
+        assert said.err == "zsr: There is no job 100-7. Known jobs: 100-0.\n"
+
+
+class TestUpdate:
+    def test_changes_what_is_named_and_nothing_else(self, with_job: Zsr) -> None:
+        with_job.well("update", "100-0", "--schedule", "*/5", "--rpo", "20m")
+
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", schedule="*/5", rate=10, comment="off site", rpo=1200)
+
+    @pytest.mark.parametrize("keys", ["rate,comment", "rate comment", "rate, comment"])
+    def test_puts_deleted_keys_back_to_their_defaults(self, with_job: Zsr, keys: str) -> None:
+        with_job.well("update", "100-0", "--delete", keys)
+
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta")
+
+    def test_changes_what_travels_and_what_is_kept_and_puts_it_back(self, with_job: Zsr) -> None:
+        before = with_job.cluster.jobs[JOB]
+        with_job.well("update", "100-0", "--keep", "5", "--snapshots", "own", "--encryption", "decrypted")
+        job = with_job.well("read", "100-0").json
+        assert (job["keep"], job["snapshots"], job["encryption"]) == ("5", "own", "decrypted")
+        assert "keep = 5\n" in with_job.cluster_path.read_text()
+
+        with_job.well("update", "100-0", "--delete", "keep,snapshots,encryption")
+
+        assert with_job.cluster.jobs[JOB] == before
+
+    @pytest.mark.parametrize("key", ["target", "id", "nonsense"])
+    def test_deletes_nothing_that_must_be(self, with_job: Zsr, key: str) -> None:
+        said = with_job("update", "100-0", "--delete", key)
+
+        assert said.exit == 2
+        assert f"'{key}' cannot be deleted. Known: schedule, rate," in said.err
+
+    def test_refuses_an_old_digest(self, with_job: Zsr) -> None:
+        old = with_job.cluster.digest
+        with_job.well("update", "100-0", "--rate", "5")
+
+        said = with_job("update", "100-0", "--rate", "7", "--digest", old)
+
+        assert said.exit == 2
+        assert "was changed by somebody else" in said.err
+        assert with_job.cluster.jobs[JOB].rate == 5
+
+    def test_does_not_undo_what_somebody_else_changes_meanwhile(self, with_job: Zsr) -> None:
+        read, others = FileStore.read, ["--disable"]
+
+        def disabled_meanwhile(self: FileStore) -> Cluster:
+            cluster = read(self)
+            if others:
+                others.clear()
+                self.update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
+            return cluster
+
+        with_job.monkeypatch.setattr(FileStore, "read", disabled_meanwhile)
+        with_job.well("update", "100-0", "--rate", "3")
+
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", rate=3, comment="off site", disabled=True)
+
+    def test_enable_and_disable_are_silent(self, with_job: Zsr) -> None:
+        assert with_job.well("disable", "100-0").out == ""
+        assert with_job.cluster.jobs[JOB].disabled
+        assert [row[4] for row in with_job.well("list").rows[1:]] == ["no"]
+
+        assert with_job.well("enable", "100-0").out == ""
+        assert not with_job.cluster.jobs[JOB].disabled
+
+
+class TestDelete:
+    @pytest.mark.parametrize(("flags", "removal"), [([], Removal.FULL), (["--keep"], Removal.LOCAL)])
+    def test_marks_the_job_and_says_that_the_rest_comes_later(
+        self, with_job: Zsr, flags: list[str], removal: Removal
+    ) -> None:
+        said = with_job.well("delete", "100-0", *flags)
+
+        assert with_job.cluster.jobs[JOB].removal is removal
+        assert said.out == ""
+        assert "in the background" in said.err
+
+    def test_says_that_a_disabled_job_waits(self, with_job: Zsr) -> None:
+        with_job.well("disable", "100-0")
+
+        assert "removed only after: zsr enable 100-0" in with_job.well("delete", "100-0").err
+
+    def test_can_be_taken_back(self, with_job: Zsr) -> None:
+        with_job.well("delete", "100-0")
+        with_job.well("update", "100-0", "--delete", "removal")
+
+        assert with_job.cluster.jobs[JOB].removal is None
+
+    def test_by_force_takes_the_job_out_at_once_and_forgets_it(self, with_job: Zsr) -> None:
+        state = with_job.state()
+        state.ensure_job(JOB, 1.0)
+
+        with_job.well("delete", "100-0", "--force")
+
+        assert with_job.cluster.jobs == {}
+        assert state.job(JOB) is None
+        state.close()
+
+    def test_by_force_succeeds_when_it_is_gone_already(self, zsr: Zsr) -> None:
+        assert zsr("delete", "100-0", "--force").exit == 0
+
+    def test_by_force_cannot_keep(self, with_job: Zsr) -> None:
+        assert with_job("delete", "100-0", "--force", "--keep").exit == 2
+        assert JOB in with_job.cluster.jobs
+
+    def test_of_a_job_that_is_not_there_is_refused(self, zsr: Zsr) -> None:
+        assert zsr("delete", "100-0").exit == 2
+
+
+def test_many_jobs_are_made_one_after_the_other(zsr: Zsr) -> None:
+    guests = range(1000, 1020)
+    zsr.cluster_path.write_text(
+        zsr.cluster_path.read_text() + "".join(f'[guests.{guest}]\nnode = "alpha"\n' for guest in guests)
+    )
+    for guest in guests:
+        zsr.well("create-local-job", f"{guest}-0", "beta")
+
+    made: list[dict[str, Any]] = zsr.well("list", "--format", "json").json
+    assert [job["guest"] for job in made] == [*guests]

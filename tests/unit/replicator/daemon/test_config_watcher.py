@@ -1,0 +1,108 @@
+"""What is in force while files change under a running daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from replicator.cluster.file_store import FileStore
+from replicator.config.settings import load_settings
+from replicator.daemon.config_watcher import ConfigWatcher
+from replicator.errors import ConfigError
+
+CLUSTER = """\
+[nodes.alpha]
+address = "local"
+[nodes.beta]
+address = "10.0.0.2"
+[guests.100]
+node = "alpha"
+"""
+
+
+class Files:
+    """The two files of a node, and a clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = folder / "zsr.toml"
+        self.cluster = folder / "cluster.toml"
+        self.now = 1000.0
+        self._versions = 0
+        self.write(self.settings, f'node = "alpha"\n[cluster]\npath = "{self.cluster}"\n')
+        self.write(self.cluster, CLUSTER)
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file so that it cannot be mistaken for its older self, however quick the test."""
+        self._versions += 1
+        path.write_text(text)
+        os.utime(path, ns=(self._versions * 10**9, self._versions * 10**9))
+
+    def reading(self) -> ConfigWatcher:
+        """A reading of them that has not begun."""
+        store = FileStore(self.cluster, ZoneInfo("UTC"))
+        return ConfigWatcher(load_settings(self.settings), store, lambda: self.now)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Two good files."""
+    return Files(tmp_path)
+
+
+async def test_nothing_is_well_before_the_first_reading(files: Files) -> None:
+    assert not files.reading().status.ok
+
+
+async def test_a_good_change_is_taken_over(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    assert not await reading.read_again()
+    files.now = 2000.0
+    files.write(files.cluster, CLUSTER + '[guests.101]\nnode = "alpha"\n')
+    assert await reading.read_again()
+    assert sorted(reading.cluster.guests) == [100, 101]
+    assert (reading.status.ok, reading.status.last_success) == (True, 2000.0)
+
+
+async def test_a_bad_cluster_leaves_the_last_good_one_in_force_until_it_is_mended(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    files.now = 2000.0
+    files.write(files.cluster, "[nodes.")
+    assert not await reading.read_again()
+    assert sorted(reading.cluster.guests) == [100]
+    assert (reading.status.ok, reading.status.last_success) == (False, 1000.0)
+    assert "TOML" in reading.status.problems[0]
+    files.write(files.cluster, CLUSTER)
+    assert await reading.read_again()
+    assert reading.status.ok
+
+
+async def test_settings_with_which_the_daemon_would_not_start_again_are_told_of(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    good = files.settings.read_text()
+    files.write(files.settings, good.replace("alpha", "al pha"))
+    await reading.read_again()
+    assert not reading.status.ok
+    assert any("node" in line for line in reading.status.problems)
+    files.write(files.settings, good)
+    await reading.read_again()
+    assert reading.status.ok
+
+
+async def test_settings_that_are_gone_are_told_of(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    files.settings.unlink()
+    await reading.read_again()
+    assert not reading.status.ok
+
+
+async def test_a_cluster_without_this_node_is_refused(files: Files) -> None:
+    files.write(files.settings, files.settings.read_text().replace("alpha", "gamma"))
+    with pytest.raises(ConfigError, match="gamma"):
+        await files.reading().read()

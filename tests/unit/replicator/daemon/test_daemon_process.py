@@ -1,0 +1,255 @@
+"""``zsr daemon`` as a process of its own, and the verbs that talk to it. Only its ``zfs`` is played: by a script."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replicator.errors import ErrorClass
+from replicator.models import JobId, Outcome
+from replicator.state.stores import State
+
+JOB = JobId(100, 0)
+CLUSTER = """\
+[nodes.alpha]
+address = "local"
+[nodes.beta]
+address = "local"
+[storages.data]
+path = "pool/data"
+paths = { beta = "other/data" }
+[guests.100]
+node = "alpha"
+[jobs.100-0]
+target = "beta"
+comment = "to and fro"
+"""
+HANGS = "exec sleep 600"
+REFUSES = 'echo "cannot open: permission denied" >&2; exit 1'
+
+
+class Node:
+    """A node's files, its ``zsr``, and the ``zfs`` that it finds first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "bin").mkdir()
+        (folder / "cluster.toml").write_text(CLUSTER)
+        (folder / "zsr.toml").write_text(
+            f'node = "alpha"\nstate_dir = "{folder}/state"\ncontrol = "{folder}/control.sock"\n'
+            f'[cluster]\npath = "{folder}/cluster.toml"\n[exporter]\nenabled = false\n'
+        )
+        self.zfs(REFUSES)
+
+    def zfs(self, script: str) -> None:
+        """Play zfs."""
+        for name in ("zfs", "zpool"):
+            path = self.folder / "bin" / name
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of this node sees."""
+        return {
+            **os.environ,
+            "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
+            "ZSR_CONFIG": f"{self.folder}/zsr.toml",
+        }
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The argv of a ``zsr`` command."""
+        return [sys.executable, "-m", "replicator.cli.main", *arguments]
+
+    def zsr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``zsr`` to its end."""
+        return subprocess.run(
+            self.argv(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    def start(self) -> subprocess.Popen[str]:
+        """A daemon that answers."""
+        daemon = subprocess.Popen(self.argv("daemon"), env=self.environment, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: (self.folder / "control.sock").exists() or daemon.poll() is not None)
+        return daemon
+
+    @contextmanager
+    def daemon(self) -> Iterator[subprocess.Popen[str]]:
+        """A daemon while the body runs, then SIGTERM if it still lives."""
+        with ended(self.start()) as process:
+            yield process
+
+    def job(self) -> dict[str, object]:
+        """The job as ``zsr status`` shows it."""
+        (job,) = json.loads(self.zsr("status", "--format", "json").stdout)
+        assert isinstance(job, dict)
+        return job
+
+    def state(self) -> closing[State]:
+        """What the node remembers."""
+        return closing(State.open(self.folder / "state" / "state.db"))
+
+    def running(self) -> bool:
+        """Whether a run is going on, or was cut off."""
+        with self.state() as state:
+            return bool(state.interrupted_runs())
+
+
+@contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+    """End a process after the body, by force if SIGTERM does not do it."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    end = time.monotonic() + 15
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_sigterm_in_a_run_ends_it_cleanly_and_records_it_as_cancelled(node: Node) -> None:
+    node.zfs(HANGS)
+    with node.daemon() as daemon:
+        wait_for(node.running)
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(15) == 0
+    with node.state() as state:
+        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+    assert not (node.folder / "control.sock").exists()
+
+
+def test_two_signals_at_once_do_not_leave_the_books_open(node: Node) -> None:
+    node.zfs(HANGS)
+    with node.daemon() as daemon:
+        wait_for(node.running)
+        daemon.send_signal(signal.SIGTERM)
+        daemon.send_signal(signal.SIGINT)
+        assert daemon.wait(15) == 0
+    with node.state() as state:
+        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+
+
+def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: Node) -> None:
+    node.zfs(HANGS)
+    with node.daemon() as daemon:
+        wait_for(node.running)
+        daemon.kill()
+    assert (node.folder / "control.sock").exists()
+
+    node.zfs(REFUSES)
+    (node.folder / "control.sock").unlink()
+    with node.daemon():
+        wait_for(lambda: node.job()["fail_count"])
+        with node.state() as state:
+            first = state.runs(JOB, -1)[-1]
+        assert (first.outcome, first.error_class) == (Outcome.FAILURE, ErrorClass.INTERNAL)
+
+
+def test_a_second_daemon_ends_with_a_sentence(node: Node) -> None:
+    with node.daemon():
+        second = node.zsr("daemon")
+    assert second.returncode == 1
+    assert "running already" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_failing_run_is_seen_by_every_verb(node: Node) -> None:
+    with node.daemon():
+        wait_for(lambda: node.job()["fail_count"] == 1)
+        run = node.zsr("run", "--id", "100-0", "--verbose")
+        assert (run.returncode, "zsr log 100-0" in run.stderr) == (1, True)
+        assert "job 100-0: start" in run.stdout
+        assert node.job()["fail_count"] == 2
+
+        table = node.zsr("status").stdout.splitlines()
+        assert table[0].split()[:3] == ["JobID", "Enabled", "Target"]
+        assert table[1].startswith("100-0  Yes      beta")
+        log = node.zsr("log", "100-0")
+        assert "permission denied" in log.stdout
+        runs = json.loads(node.zsr("log", "100-0", "--runs", "--format", "json").stdout)
+        assert [record["outcome"] for record in runs] == ["failure", "failure"]
+    assert node.zsr("status").stdout.splitlines()[0] == table[0]
+
+
+def test_verbs_change_what_a_running_daemon_does(node: Node) -> None:
+    with node.daemon():
+        wait_for(lambda: node.job()["fail_count"] == 1)
+        assert node.zsr("disable", "100-0").returncode == 0
+        assert node.job()["state"] == "disabled"
+        refused = node.zsr("run", "--id", "100-0")
+        assert (refused.returncode, "disabled" in refused.stderr) == (2, True)
+        assert node.zsr("enable", "100-0").returncode == 0
+        assert node.zsr("delete", "100-0", "--force").returncode == 0
+        assert json.loads(node.zsr("status", "--format", "json").stdout) == []
+    assert "100-0" not in (node.folder / "cluster.toml").read_text()
+
+
+def test_cancel_is_told_to_who_waits_and_counts_as_no_failure(node: Node) -> None:
+    node.zfs(HANGS)
+    with node.daemon():
+        wait_for(node.running)
+        asking = subprocess.Popen(
+            node.argv("run", "--id", "100-0"), env=node.environment, stderr=subprocess.PIPE, text=True
+        )
+        with ended(asking) as waiting:
+            time.sleep(1)
+            assert node.zsr("cancel", "100-0").returncode == 0
+            _, words = waiting.communicate(timeout=15)
+            assert (waiting.returncode, "was cancelled" in words) == (1, True)
+        assert node.job()["fail_count"] == 0
+
+
+class TestInTheForeground:
+    def test_a_run_is_recorded_as_the_daemon_would(self, node: Node) -> None:
+        run = node.zsr("run", "--id", "100-0", "--verbose")
+        assert (run.returncode, "permission denied" in run.stdout) == (1, True)
+        assert node.job()["fail_count"] == 1
+
+    def test_all_that_is_due_runs_and_what_waits_does_not(self, node: Node) -> None:
+        assert node.zsr("run").returncode == 1
+        assert node.zsr("run").returncode == 0
+        with node.state() as state:
+            assert len(state.runs(JOB)) == 1
+
+    def test_a_daemon_that_starts_meanwhile_leaves_the_guest_alone(self, node: Node) -> None:
+        node.zfs(HANGS)
+        with ended(subprocess.Popen(node.argv("run", "--id", "100-0"), env=node.environment)):
+            wait_for(lambda: (node.folder / "state" / "state.db").exists() and node.running())
+            with node.daemon():
+                time.sleep(0.5)
+                with node.state() as state:
+                    (record,) = state.runs(JOB)
+                assert record.finish is None
+                refused = node.zsr("run", "--id", "100-0")
+                assert (refused.returncode, "locked" in refused.stderr) == (1, True)
+
+    def test_of_another_nodes_job_is_refused(self, node: Node) -> None:
+        (node.folder / "cluster.toml").write_text(
+            CLUSTER.replace('node = "alpha"', 'node = "beta"').replace('target = "beta"', 'target = "alpha"')
+        )
+        refused = node.zsr("run", "--id", "100-0")
+        assert (refused.returncode, "belongs to node beta" in refused.stderr) == (2, True)

@@ -1,0 +1,126 @@
+"""What a node's own ZFS says of the replicas that it holds for others, and of what was kept aside."""
+
+from __future__ import annotations
+
+from replicator.api.status import HeldReplica
+from replicator.cluster.store import Cluster
+from replicator.daemon.local_inventory import LocalInventory, conclude, count_diverged, held_replicas
+from replicator.models import Guest, Job, JobId, Storage, Volume
+from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot
+
+
+def replica(
+    name: str, *times: int, job: str | None = "100-0", source: str | None = "alpha", used: int | None = 10
+) -> Dataset:
+    """A replica with this job's snapshots of these times."""
+    snapshots = tuple(Snapshot(f"__replicate_100-0_{time}__", time, time, time) for time in times)
+    return Dataset(name, is_volume=True, guid=1, snapshots=snapshots, job=job, source=source, used=used)
+
+
+def held(*datasets: Dataset) -> list[HeldReplica]:
+    """What a storage with these datasets holds."""
+    return held_replicas("tank", Inventory({dataset.name: dataset for dataset in datasets}))
+
+
+def test_a_guest_is_as_old_as_its_oldest_replica() -> None:
+    assert held(replica("t/a", 100, 200), replica("t/b", 150)) == [HeldReplica(100, "alpha", "tank", 150, 20)]
+
+
+def test_the_size_of_replicas_is_not_known_while_one_of_them_is_not_asked() -> None:
+    assert [each.used for each in held(replica("t/a", 100), replica("t/b", 100, used=None))] == [None]
+
+
+def test_a_guest_with_a_replica_that_is_not_there_yet_is_not_held() -> None:
+    assert held(replica("t/a", 100), replica("t/b")) == []
+
+
+def test_what_is_no_replica_does_not_count() -> None:
+    assert held(replica("t/a", 100, job=None), replica("t/b", 100, job="by hand")) == []
+
+
+def test_what_is_kept_aside_is_no_replica_and_does_not_make_one_look_old() -> None:
+    aside = replica("t/zsr-diverged/a-90", 50)
+
+    assert held(replica("t/a", 100), aside) == [HeldReplica(100, "alpha", "tank", 100, 10)]
+
+
+JOBS = (Job(JobId(100, 0), "beta"), Job(JobId(101, 0), "beta"), Job(JobId(102, 0), "gamma"))
+
+
+def aside_on_beta(*datasets: Dataset, all_read: bool = True) -> dict[int, int]:
+    """How many volumes are kept aside on node beta with these datasets."""
+    inventory = Inventory({dataset.name: dataset for dataset in datasets})
+    return count_diverged({"t": inventory}, JOBS, "beta", all_read=all_read)
+
+
+def test_guests_with_a_job_to_this_node_have_nothing_aside_from_the_start() -> None:
+    assert aside_on_beta() == {100: 0, 101: 0}
+
+
+def test_what_is_kept_aside_is_counted_by_guest_whatever_became_of_its_job() -> None:
+    found = aside_on_beta(
+        replica("t/a"),
+        replica("t/zsr-diverged/a-1"),
+        replica("t/zsr-diverged/a-2"),
+        replica("t/zsr-diverged/b-1", job="300-0"),
+        replica("t/zsr-diverged/mine", job=None),
+    )
+
+    assert found == {100: 2, 101: 0, 300: 1}
+
+
+def test_as_long_as_a_storage_cannot_be_read_only_what_was_found_is_claimed() -> None:
+    assert aside_on_beta(replica("t/zsr-diverged/a-1"), all_read=False) == {100: 1}
+
+
+def of_guests(*guests: Guest, datasets: tuple[Dataset, ...], unread: tuple[str, ...] = ()) -> LocalInventory:
+    """What the survey of node alpha concludes for a job of each guest, all of them on one storage."""
+    jobs = {JobId(guest.id, 0): Job(JobId(guest.id, 0), "beta") for guest in guests}
+    cluster = Cluster({}, {"t": Storage("t", "t")}, {guest.id: guest for guest in guests}, jobs)
+    inventory = Inventory({dataset.name: dataset for dataset in datasets})
+    return conclude(cluster, jobs.values(), "alpha", {} if unread else {"t": inventory}, unread)
+
+
+def volume(name: str, *snapshots: str, bookmarks: tuple[str, ...] = (), written: int = 5) -> Dataset:
+    """A volume with these snapshots, each with 100 bytes written before it."""
+    return Dataset(
+        name,
+        is_volume=True,
+        guid=1,
+        snapshots=tuple(Snapshot(each, 1, number, 1, written=100) for number, each in enumerate(snapshots)),
+        bookmarks=tuple(Bookmark(each, 1, 1, 1) for each in bookmarks),
+        written=written,
+    )
+
+
+OWN = tuple(f"__replicate_100-0_{number}__" for number in range(3))
+
+
+def test_the_jobs_own_snapshots_and_bookmarks_are_counted_on_the_volume_with_the_most() -> None:
+    found = of_guests(
+        Guest(100, "web", "alpha"),
+        datasets=(
+            volume("t/vm-100-disk-0", OWN[0], "by-hand", OWN[1], bookmarks=(OWN[2], "mine")),
+            volume("t/vm-100-disk-1", OWN[1], "__replicate_100-1_1__"),
+            volume("t/vm-1000-disk-0", OWN[0]),
+        ),
+    )
+
+    assert found.marks == {JobId(100, 0): 3}
+
+
+def test_what_was_written_since_is_added_up_for_each_guest() -> None:
+    found = of_guests(
+        Guest(100, "web", "alpha"),
+        Guest(101, "mail", "alpha", volumes=(Volume("t", "mail/spool"),)),
+        datasets=(volume("t/vm-100-disk-0", OWN[0], "later"), volume("t/mail/spool", written=7), volume("t/vm-101-x")),
+    )
+
+    assert found.unreplicated == {JobId(100, 0): 105, JobId(101, 0): 7}
+
+
+def test_of_a_storage_that_cannot_be_read_nothing_is_claimed() -> None:
+    found = of_guests(Guest(100, "web", "alpha"), datasets=(), unread=("The pool is suspended.",))
+
+    assert (found.marks, found.unreplicated) == ({JobId(100, 0): None}, {JobId(100, 0): None})
+    assert found.problems == ("The pool is suspended.",)

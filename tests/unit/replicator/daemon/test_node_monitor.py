@@ -1,0 +1,206 @@
+"""What the daemon knows of its surroundings: whether its ZFS answers, and how far the other nodes' clocks are apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from replicator.cluster.store import Cluster
+from replicator.config.ssh import SshSettings
+from replicator.daemon.node_monitor import NodeMonitor
+from replicator.errors import DeadlineError, NetworkError, ZsrError
+from replicator.hosts.host import Completed
+from replicator.models import Guest, Job, JobId, Node, Storage
+from replicator.state.stores import State
+from replicator.zfs.node_clients import CLOCK_VALID_SECONDS, Nodes
+from tests.support.daemon_env import NOW, Clock, DaemonEnv, RunScript, play, until
+
+USAGE = "snapshot\nlist [-Hp]\n"
+
+
+class FakeHost:
+    """A node's command line that answers from a table, by the first two words; counts what it was asked."""
+
+    compression = "none"
+
+    def __init__(self, name: str, answers: Mapping[str, str | Exception]) -> None:
+        self.name = name
+        self.answers = dict(answers)
+        self.asked: list[str] = []
+
+    async def close(self) -> None:
+        """Nothing to give up."""
+
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+        words = " ".join(argv[:2])
+        self.asked.append(words)
+        answer = self.answers.get(words, "")
+        if isinstance(answer, Exception):
+            raise answer
+        return Completed(tuple(argv), 0, answer, "")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def beta() -> FakeHost:
+    return FakeHost("beta", {"date +%s.%N": f"{NOW + 2.5}\n"})
+
+
+@pytest.fixture
+def nodes(clock: Clock, beta: FakeHost, monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    """Alpha with beta, which answered at the last contact, and gamma, which did not."""
+    made = Nodes("alpha", SshSettings(), limit=5, clock=clock)
+    monkeypatch.setattr(Nodes, "_host", lambda _, name: beta if name == "beta" else FakeHost(name, {}))
+    asyncio.run(made.update([Node("alpha", "local"), Node("beta", "10.0.0.2"), Node("gamma", "10.0.0.3")]))
+    made.mark_reachable("alpha")
+    made.mark_reachable("beta")
+    made.mark_unreachable("gamma")
+    return made
+
+
+async def test_clocks_of_nodes_that_answer_are_compared(nodes: Nodes) -> None:
+    await nodes.compare_clocks()
+    assert nodes.clock_skew == {"beta": pytest.approx(2.5, abs=1.0)}
+
+
+async def test_a_clock_is_compared_again_after_a_while_and_not_before(
+    nodes: Nodes, beta: FakeHost, clock: Clock
+) -> None:
+    for moment in (0.0, CLOCK_VALID_SECONDS - 1, CLOCK_VALID_SECONDS + 1):
+        clock.now = NOW + moment
+        await nodes.compare_clocks()
+    assert len(beta.asked) == 2
+
+
+async def test_a_clock_of_ours_that_was_set_back_is_compared_at_once(
+    nodes: Nodes, beta: FakeHost, clock: Clock
+) -> None:
+    await nodes.compare_clocks()
+    clock.now = NOW - 3600
+    await nodes.compare_clocks()
+    assert nodes.clock_skew["beta"] == pytest.approx(3602.5, abs=1.0)
+
+
+@pytest.mark.parametrize("answer", [NetworkError("away."), DeadlineError("slow."), "", "date: invalid"])
+async def test_a_node_that_cannot_tell_keeps_what_was_known(
+    nodes: Nodes, beta: FakeHost, clock: Clock, answer: str | ZsrError
+) -> None:
+    await nodes.compare_clocks()
+    beta.answers["date +%s.%N"] = answer
+    clock.now += CLOCK_VALID_SECONDS + 1
+    await nodes.compare_clocks()
+    assert set(nodes.clock_skew) == {"beta"}
+
+
+async def test_a_node_that_left_the_cluster_has_no_clock(nodes: Nodes) -> None:
+    await nodes.compare_clocks()
+    await nodes.update([Node("alpha", "local")])
+    assert nodes.clock_skew == {}
+
+
+# --- this node's ZFS
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    opened = State.open(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+CLUSTER = Cluster(
+    storages={"data": Storage("data", "tank/data")},
+    guests={100: Guest(100, "web", "alpha")},
+    jobs={JobId(100, 0): Job(JobId(100, 0), "beta")},
+)
+
+
+@pytest.fixture
+def alpha() -> FakeHost:
+    return FakeHost(
+        "alpha", {"zfs": USAGE, "zfs version": "zfs-2.2.2\n", "zfs get": "tank\tused\t1\ntank\tavailable\t9\n"}
+    )
+
+
+async def look_once(alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch) -> NodeMonitor:
+    """The outlook after its first look."""
+    monkeypatch.setattr(Nodes, "_host", lambda _, __: alpha)
+    made = NodeMonitor(Nodes("alpha", SshSettings(), limit=5), "alpha", state)
+    before = made.problems
+    task = asyncio.ensure_future(made.look(lambda: CLUSTER, lambda: list(CLUSTER.jobs.values())))
+    await until(lambda: made.problems is not before)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return made
+
+
+async def test_before_the_first_look_its_zfs_has_not_answered(state: State) -> None:
+    assert NodeMonitor(Nodes("alpha", SshSettings(), limit=5), "alpha", state).problems
+
+
+async def test_a_zfs_that_answers_leaves_no_problem(
+    alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await look_once(alpha, state, monkeypatch)
+    assert made.problems == ()
+    assert [(space.pool, space.size, space.free) for space in made.local_inventory.pools] == [("tank", 10, 9)]
+
+
+@pytest.mark.parametrize("words", ["zfs", "zfs list", "zfs get"])
+async def test_a_zfs_that_hangs_is_told(
+    alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    alpha.answers[words] = DeadlineError("It did not end within 60 s.")
+    made = await look_once(alpha, state, monkeypatch)
+    assert "did not end within 60 s" in " ".join(made.problems)
+
+
+async def test_a_look_that_ends_in_a_way_nobody_thought_of_is_told_and_does_not_end_the_daemon(
+    alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha.answers["zfs list"] = LookupError("surprise")
+    made = await look_once(alpha, state, monkeypatch)
+    assert "Unexpected LookupError" in " ".join(made.problems)
+
+
+async def test_a_look_asks_for_each_storage_and_once_for_all_pools(
+    alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await look_once(alpha, state, monkeypatch)
+    assert [words for words in alpha.asked if words not in ("zfs", "zfs version")] == ["zfs list", "zfs get"]
+
+
+# --- readiness as the daemon tells it
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> RunScript:
+    return play(monkeypatch)
+
+
+async def test_a_cluster_that_cannot_be_read_makes_a_daemon_unready_and_says_why(
+    tmp_path: Path, script: RunScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(self: NodeMonitor, *_: object) -> None:
+        self.problems = ()
+
+    monkeypatch.setattr(NodeMonitor, "look", look)
+    stage = DaemonEnv(tmp_path, script)
+    async with stage.running() as daemon:
+        await until(lambda: daemon.status().ready)
+        good = stage.cluster.read_text()
+        stage.write("[jobs")
+        await until(lambda: not daemon.status().ready)
+        assert "cluster.toml" in daemon.status().not_ready[0]
+        stage.write(good)
+        await until(lambda: daemon.status().ready)
+    stage.state.close()

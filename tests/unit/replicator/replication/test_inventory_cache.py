@@ -1,0 +1,111 @@
+"""A look that is shared: by whom, for how long, and never by who wants to know of later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from replicator.hosts.host import Completed
+from replicator.hosts.local import LocalHost
+from replicator.replication.inventory_cache import CACHE_SECONDS, InventoryCache
+from replicator.zfs import commands
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.features import Features
+
+MODERN = Features("2.3", **dict.fromkeys((name for name in Features.__slots__ if name != "version"), True))
+
+
+class PlayedHost(LocalHost):
+    """A host whose zfs lists one dataset; what it was asked is written down."""
+
+    def __init__(self) -> None:
+        super().__init__("alpha")
+        self.asked: list[str] = []
+
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+        self.asked.append(" ".join(argv[:2]))
+        columns = {"name": "tank/data", "type": "filesystem", "guid": "1", "createtxg": "1", "creation": "1"}
+        line = "\t".join(columns.get(column, "-") for column in commands.LISTED)
+        return Completed(tuple(argv), 0, line + "\n", "")
+
+
+class PlayedClient(ZfsClient):
+    """ZFS of that host, whose features are known."""
+
+    async def features(self) -> Features:
+        return MODERN
+
+
+class Clocks:
+    """Unix time, and a time that only goes on."""
+
+    def __init__(self) -> None:
+        self.unix = 1000.0
+        self.steady = 0.0
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    """Both stand still until a test moves them."""
+    return Clocks()
+
+
+@pytest.fixture
+def host() -> PlayedHost:
+    """The node that is looked at."""
+    return PlayedHost()
+
+
+@pytest.fixture
+def inventory_cache(clocks: Clocks) -> InventoryCache:
+    """What shares looks."""
+    return InventoryCache(lambda: clocks.unix, lambda: clocks.steady)
+
+
+async def look(inventory_cache: InventoryCache, host: PlayedHost, since: float) -> float:
+    """The moment of the look that somebody is given who is due since a moment."""
+    return (await inventory_cache.look(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
+
+
+async def test_runs_that_are_due_together_share_one_look(
+    inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
+) -> None:
+    assert await look(inventory_cache, host, 1000.0) == 1000.0
+    clocks.unix += 5
+    clocks.steady += 5
+    assert await look(inventory_cache, host, 1000.0) == 1000.0
+    assert host.asked == ["zpool sync", "zfs list"]
+
+
+async def test_a_run_that_is_due_later_looks_anew(
+    inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
+) -> None:
+    """Who asks for a run now means what was written until now."""
+    await look(inventory_cache, host, 1000.0)
+    clocks.unix += 5
+    clocks.steady += 5
+    assert not inventory_cache.has_fresh("alpha", 1005.0)
+    assert await look(inventory_cache, host, 1005.0) == 1005.0
+
+
+async def test_a_look_is_not_shared_for_long(inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks) -> None:
+    await look(inventory_cache, host, 1000.0)
+    assert inventory_cache.has_fresh("alpha", 1000.0)
+    clocks.unix += CACHE_SECONDS
+    clocks.steady += CACHE_SECONDS
+    assert not inventory_cache.has_fresh("alpha", 1000.0)
+    assert await look(inventory_cache, host, 1000.0) == 1000.0 + CACHE_SECONDS
+
+
+async def test_the_pool_is_synced_before_the_look_and_the_claim_is_of_before(
+    inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
+) -> None:
+    class Slow(PlayedHost):
+        async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+            clocks.unix += 3
+            return await super().run(argv, limit=limit, stdin=stdin)
+
+    slow = Slow()
+    assert await look(inventory_cache, slow, 0.0) == 1000.0
+    assert slow.asked == ["zpool sync", "zfs list"]

@@ -1,0 +1,225 @@
+"""What the target holds, what last sync may claim of it, and what is stale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
+from replicator.replication.plan import Full, Incremental, SetAside
+from replicator.replication.snapshot_sets import (
+    arrived,
+    is_unchanged,
+    newest_whole_set,
+    proven_set,
+    settled_claim,
+    stale_on_source,
+    stale_on_target,
+    unproven,
+    unreplicated_bytes,
+    with_taken,
+    without_taken,
+)
+from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.model import Dataset, snapshot_name
+from tests.support.volumes import JOB, WAY, dataset, mark, sides, snap
+
+NOW = 5000.0
+ONE = RetentionPolicy.parse("1")
+UNKNOWN = KnownSets()
+
+
+def test_the_newest_set_is_the_one_that_every_volume_has_on_the_target() -> None:
+    first = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
+    second = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
+    assert newest_whole_set(JOB, [first, second], UNKNOWN) == 1002
+
+
+def test_a_set_of_which_a_replica_is_gone_is_not_whole() -> None:
+    """Silence about it would be the one unforgivable thing."""
+    whole = sides(dataset(snap(1)), dataset(snap(1)))
+    assert newest_whole_set(JOB, [whole, sides(dataset(snap(1)), None)], UNKNOWN) is None
+
+
+def test_a_snapshot_of_the_same_name_with_another_guid_does_not_count() -> None:
+    name = snapshot_name(JOB, 1001)
+    assert newest_whole_set(JOB, [sides(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN) is None
+
+
+def test_a_volume_that_is_newer_than_a_set_does_not_take_it_back() -> None:
+    whole = sides(dataset(snap(1)), dataset(snap(1)))
+    new = sides(dataset(snap(5), creation=1004), None)
+    assert newest_whole_set(JOB, [whole, new], UNKNOWN) == 1001
+
+
+def test_a_volume_that_was_there_before_the_set_does() -> None:
+    whole = sides(dataset(snap(1)), dataset(snap(1)))
+    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], UNKNOWN) is None
+
+
+def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snapshot_left() -> None:
+    assert newest_whole_set(JOB, [sides(dataset(snap(5, "user")), None)], UNKNOWN) is None
+
+
+def test_a_claim_falls_with_its_set() -> None:
+    assert settled_claim(Synced(2000.0, 1005), None, NOW) == Synced()
+    assert settled_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
+
+
+def test_a_later_moment_at_which_nothing_had_changed_stays_with_its_set() -> None:
+    assert settled_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
+
+
+@given(st.floats(0, 1e6), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1e6))
+def test_a_claim_is_never_in_the_future(at: float, last: int, held: int, now: float) -> None:
+    assert (settled_claim(Synced(at, last), held, now).last_sync or 0) <= now
+
+
+OLD, HELD = snap(1), snap(5)
+IDLE = sides(dataset(HELD), dataset(OLD, HELD, job="100-1"))
+
+
+def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -> None:
+    assert is_unchanged(WAY, [IDLE], 1005)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        replace(IDLE, source=dataset(HELD, written=1)),
+        replace(IDLE, source=dataset(HELD, written=None)),
+        replace(IDLE, source=dataset(HELD, snap(6, "user", written=9))),
+        replace(IDLE, source=dataset(OLD)),
+        replace(IDLE, target=None),
+        replace(IDLE, target=dataset(OLD, job="100-1")),
+        replace(IDLE, target=dataset(HELD)),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", source="omega")),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", readonly=False)),
+        replace(IDLE, target=dataset(OLD, HELD, job="100-1", written=1)),
+        replace(IDLE, target=dataset(HELD, snap(7, "theirs"), job="100-1")),
+        replace(IDLE, target=dataset(replace(HELD, guid=99), job="100-1")),
+        replace(IDLE, target=dataset(HELD, job="100-1", token="1-a")),
+    ],
+    ids=["written", "unknown", "in-a-snapshot", "gone-here", "no-replica", "gone-there", "unmarked", "another-source",
+         "writable", "written-there", "theirs", "guid",
+         "half-received"],
+)  # fmt: skip
+def test_in_any_doubt_something_changed(volume: object) -> None:
+    assert not is_unchanged(WAY, [IDLE, volume], 1005)  # type: ignore[list-item]
+
+
+def test_a_guest_without_a_set_or_without_volumes_changed() -> None:
+    assert not is_unchanged(WAY, [IDLE], None)
+    assert not is_unchanged(WAY, [], 1005)
+
+
+def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
+    source = dataset(snap(1, written=7), snap(2, "user", written=100), written=30)
+    assert unreplicated_bytes(source, snap(1)) == 130
+    assert unreplicated_bytes(source, mark(1)) == 130
+    assert unreplicated_bytes(source, None) == 137
+
+
+def test_what_would_be_lost_is_unknown_where_zfs_cannot_tell() -> None:
+    assert unreplicated_bytes(dataset(snap(1), written=None), snap(1)) is None
+
+
+def test_snapshots_between_base_and_new_one_arrive_or_not_as_the_job_says() -> None:
+    source = dataset(snap(1), snap(2, "user"), snap(3))
+    action = Incremental(sides(source, dataset(snap(1))), snap(1))
+    names = {
+        travelling: [s.guid for s in (arrived(action, snap(3).name, travelling).target or source).snapshots]
+        for travelling in Travelling
+    }
+    assert names == {Travelling.ALL: [1, 2, 3], Travelling.OWN: [1, 3]}
+
+
+def test_after_a_full_send_only_the_new_one_is_there() -> None:
+    action = Full(sides(dataset(snap(1), snap(3)), dataset(snap(9), job="100-1")), (SetAside(None),))
+    target = arrived(action, snap(3).name, Travelling.ALL).target
+    assert target is not None
+    assert [s.guid for s in target.snapshots] == [3]
+
+
+guids = st.sets(st.integers(1, 40), max_size=12)
+
+
+@given(guids, guids, st.integers(1, 40), st.integers(1, 4))
+def test_tidying_keeps_the_new_snapshot_and_everything_that_is_not_zsrs(
+    here: set[int], there: set[int], new: int, keep: int
+) -> None:
+    source = dataset(*map(snap, here | {new}), snap(50, "user"))
+    target = dataset(*map(snap, there | {new}), snap(51, "theirs"), name="pool/a")
+    name = snapshot_name(JOB, 1000 + new)
+    gone = [s.name for s in stale_on_source(JOB, source, {name}, UNKNOWN)]
+    gone += [
+        full.partition("@")[2]
+        for full in stale_on_target(JOB, RetentionPolicy.parse(str(keep)), [sides(source, target)], name, NOW)
+    ]
+    assert not {name, "user", "theirs"} & set(gone)
+
+
+def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them() -> None:
+    other = snapshot_name(JobId(100, 2), 5)
+    source = dataset(snap(9), snap(5, other))
+    target = dataset(snap(9), snap(4, snapshot_name(JobId(100, 2), 4)), snap(5, other), name="pool/a")
+    assert stale_on_target(JOB, ONE, [sides(source, target)], snap(9).name, NOW) == [
+        f"pool/a@{snapshot_name(JobId(100, 2), 4)}"
+    ]
+
+
+PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
+
+
+def test_sets_that_this_node_sent_and_that_never_became_whole_are_known_from_the_restore_points() -> None:
+    target = dataset(snap(1), snap(2), snap(3), snap(4), snap(9, "theirs"))
+    assert [s.guid for s in unproven(JOB, target, PROVEN, snap(4).name)] == [3]
+    assert [s.guid for s in unproven(JOB, target, replace(PROVEN, proven=None), "")] == [1, 2, 3, 4]
+
+
+def test_a_set_of_which_nothing_is_remembered_is_no_unproven_one() -> None:
+    target = dataset(snap(1), snap(2), snap(3))
+    assert unproven(JOB, target, UNKNOWN, "") == []
+    assert unproven(JOB, target, replace(PROVEN, taken=(1001, 1002)), "") == []
+
+
+def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it() -> None:
+    """A disk that was another guest's: its creation is older than the set."""
+    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    joined = replace(sides(dataset(creation=900), None), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, joined], PROVEN) == 1002
+    assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN) == 1002
+
+
+@pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(mark(1),))])
+def test_a_volume_with_a_mark_of_the_job_from_that_time_was_part_of_it(lost: Dataset) -> None:
+    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    volume = replace(sides(lost, None), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, volume], PROVEN) is None
+
+
+def test_a_volume_that_was_in_the_proven_set_was_part_of_it_also_when_it_has_no_mark_left() -> None:
+    whole = replace(sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2))), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], PROVEN) is None
+
+
+def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
+    source = dataset(snap(1), snap(2), snap(8), snap(9), job="100-1", source="beta")
+    known = KnownSets(proven=1008, taken=(1008, 1009))
+    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, known)] == [8]
+    assert stale_on_source(JOB, source, {snap(9).name}, UNKNOWN) == []
+    assert [s.guid for s in stale_on_source(JOB, replace(source, job=None, source=None), {snap(9).name}, UNKNOWN)] == [
+        1, 2, 8,
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_is_proven() -> None:
+    synced = with_taken(Synced(), 1005)
+    assert synced == Synced(sets=KnownSets(taken=(1005,)))
+    proven = proven_set(synced, 1005.0, 1005, [IDLE])
+    assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
+    assert without_taken(with_taken(proven, 1006), 1006) == proven
+    assert settled_claim(proven, None, NOW) == Synced(sets=proven.sets)

@@ -1,0 +1,1 @@
+"""What developers run in a checkout; none of it is shipped."""
