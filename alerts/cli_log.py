@@ -13,7 +13,7 @@ from alerts.delivery.codec import plain
 from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_notes
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.render.titles import title_of
-from alerts.routing.routes import ALL_CLEARS, held_until, reasons_against
+from alerts.routing.routes import held_until, reasons_against
 from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.config.settings import Settings
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from alerts.targets import Target
 
 SECTION = "notify"
-
-_SEVERE = {
-    NoticeKind.RPO_BREACHED: Severity.CRITICAL,
-    NoticeKind.REPLICA_LOST: Severity.CRITICAL,
-    NoticeKind.UNDELIVERED: Severity.CRITICAL,
-    NoticeKind.DIGEST: Severity.INFO,
-    NoticeKind.TEST: Severity.INFO,
-}
-"""How severe an event is that is no warning; an all-clear is info."""
 
 
 @click.command()
@@ -150,7 +141,7 @@ def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdi
         return Verdict(target.name, "no", "it is switched off (enabled = false)")
     if not target.is_told:
         return Verdict(target.name, "no", "it is pinged for each run, and told nothing")
-    clear = notice.kind in ALL_CLEARS
+    clear = notice.kind.is_all_clear
     against = [] if clear else reasons_against(target.route.match, notice)
     if against:
         return Verdict(target.name, "no", "; ".join(against))
@@ -167,12 +158,11 @@ def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdi
 
 
 def _notice(node: Settings, kind: NoticeKind, job_id: str | None, severity: str | None, target: str) -> Notice:
-    usual = Severity.INFO if kind in ALL_CLEARS else _SEVERE.get(kind, Severity.WARNING)
     subjects = (_subject(node, JobId.parse(job_id), target),) if job_id is not None else ()
     return Notice(
         key="",
         kind=kind,
-        severity=Severity(severity) if severity is not None else usual,
+        severity=Severity(severity) if severity is not None else kind.facts.severity,
         time=time.time(),
         node=node.node,
         thread="",

@@ -12,23 +12,12 @@ from apprise.plugins.email.base import NotifyEmail
 from alerts.channels.attempts import Attempts
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.error_text import explain_failure
-from alerts.notice import Notice, NoticeKind, Severity
+from alerts.notice import Notice, Severity
 from alerts.redaction import RedactingFilter
 from alerts.render.renderer import Form, Rendered, Scribe
-from alerts.routing.routes import ALL_CLEARS
 
 ROWS = (15, 8, 4, 2, 1)
 """Jobs in a list: as many of these as fit into what a service takes."""
-
-_FAILURES = frozenset(
-    {
-        NoticeKind.FAILED,
-        NoticeKind.STILL_FAILING,
-        NoticeKind.RPO_BREACHED,
-        NoticeKind.REPLICA_LOST,
-        NoticeKind.TARGET_UNREACHABLE,
-    }
-)
 
 
 class AppriseChannel:
@@ -71,11 +60,11 @@ class AppriseChannel:
 
 def notify_type(notice: Notice) -> apprise.NotifyType:
     """The type that services choose colour and sound by."""
-    if notice.kind in ALL_CLEARS or notice.closes:
+    if notice.kind.is_all_clear or notice.closes:
         return apprise.NotifyType.SUCCESS
     if notice.severity is Severity.INFO:
         return apprise.NotifyType.INFO
-    failure = notice.kind in _FAILURES or notice.severity is Severity.CRITICAL
+    failure = notice.kind.facts.is_failure or notice.severity is Severity.CRITICAL
     return apprise.NotifyType.FAILURE if failure else apprise.NotifyType.WARNING
 
 

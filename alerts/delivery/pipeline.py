@@ -18,7 +18,7 @@ from alerts.grouping.losses import note_losses, vanished_notice
 from alerts.grouping.notices import NoticeSource, telling_notice
 from alerts.grouping.reminders import reminder, slot_passed
 from alerts.notice import Notice, NoticeKind
-from alerts.routing.routes import ALL_CLEARS, Route, held_until, reasons_against
+from alerts.routing.routes import Route, held_until, reasons_against
 from replicator.api.status import Status
 from replicator.events import Event
 
@@ -87,7 +87,7 @@ def _post_alarms(
 ) -> TargetState:
     """The notes with those notices that the route wants, and with the alarms as they are after that."""
     for notice in notices:
-        if notice.kind in ALL_CLEARS or _wanted(notice, route, now, context.zone):
+        if notice.kind.is_all_clear or _wanted(notice, route, now, context.zone):
             notes = enqueue(notice, notes, route, now, context.zone)
         else:
             alarms = _not_told(notice, alarms)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from alerts.grouping.grouping import Incident
 from alerts.grouping.notices import NoticeSource, is_late, subject_now, worst_first
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Subject
 from alerts.routing.routes import Match
 from replicator.api.status import JobStatus, Status
 from replicator.models import JobId
@@ -176,7 +176,7 @@ def _of_jobs(
             thread = next((alarm.thread for alarm in alarms.values() if alarm.thread), None)
             notice = _notice(trouble.begins, now, f"{trouble.what}/{node}", sender, thread)
             subjects = worst_first((_beginning(trouble, job, alarms[job.job.id]) for job in new), now)
-            notices.append(replace(notice, severity=Severity.CRITICAL, subjects=subjects))
+            notices.append(replace(notice, subjects=subjects))
             _note(known, (f"{trouble.what}/{job.job.id}" for job in new), now, notice.thread)
         notices += _ended(trouble, those, alarms, known, now, sender)
     return notices
@@ -259,7 +259,7 @@ def _nodes(
             del known[name]
         elif alarm.told is None and node not in told and now - alarm.since >= GROUP_WAIT_SECONDS:
             notice = _notice(NoticeKind.TARGET_UNREACHABLE, now, name, sender, None)
-            notices.append(replace(notice, severity=Severity.WARNING, about=node))
+            notices.append(replace(notice, about=node))
             _note(known, [name], now, notice.thread)
     return notices
 
@@ -277,7 +277,7 @@ def _settings(status: Status, known: dict[str, Condition], sender: NoticeSource)
         return []
     notice = _notice(NoticeKind.SETTINGS_REJECTED, now, SETTINGS, sender, None)
     _note(known, [name], now, notice.thread)
-    return [replace(notice, severity=Severity.WARNING, text="\n".join(status.config.problems))]
+    return [replace(notice, text="\n".join(status.config.problems))]
 
 
 def _lasted(alarm: Condition) -> str:
@@ -291,4 +291,4 @@ def _note(known: dict[str, Condition], names: Iterable[str], now: float, thread:
 
 def _notice(kind: NoticeKind, now: float, what: str, sender: NoticeSource, thread: str | None) -> Notice:
     key = sender.key(what, now, sender.number)
-    return Notice(key, kind, Severity.INFO, now, sender.node, thread or key)
+    return Notice(key, kind, kind.facts.severity, now, sender.node, thread or key)

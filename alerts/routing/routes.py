@@ -24,16 +24,6 @@ T = TypeVar("T")
 
 ROUTE_KEYS = ("match", "quiet", "repeat", "digest")
 MATCH_KEYS = ("severity", "event", "guest", "job", "target")
-ALL_CLEARS = frozenset(
-    {
-        NoticeKind.RECOVERED,
-        NoticeKind.RPO_KEPT,
-        NoticeKind.REPLICA_BACK,
-        NoticeKind.TARGET_BACK,
-        NoticeKind.SETTINGS_ACCEPTED,
-    }
-)
-"""What follows a trouble; it goes to whom the trouble was told, and no match is asked."""
 
 _SLOT = re.compile(
     r"(?P<pace>daily|weekly)(?:\s+(?P<day>mon|tue|wed|thu|fri|sat|sun))?(?:\s+(?P<time>[0-9]{1,2}:[0-9]{2}))?", re.ASCII
@@ -103,8 +93,8 @@ class Route:
 
 def words_of(notice: Notice) -> frozenset[NoticeKind]:
     """The events that a notice is: a silent node whose jobs fail is also their failure, and so is their flapping."""
-    of_jobs = notice.subjects and notice.kind in (NoticeKind.TARGET_UNREACHABLE, NoticeKind.FLAPPING)
-    return frozenset({notice.kind, *([NoticeKind.FAILED] if of_jobs else [])})
+    implied = [NoticeKind.FAILED] if notice.subjects and notice.kind.facts.implies_failure else []
+    return frozenset({notice.kind, *implied})
 
 
 def reasons_against(match: Match, notice: Notice) -> list[str]:
@@ -163,7 +153,7 @@ def read_route(place: str, table: Mapping[str, object]) -> tuple[Route, list[Pro
 def _match(place: str, given: object, problems: list[Problem]) -> Match:
     table = _table(place, given, MATCH_KEYS, problems)
     severities = ", ".join(Severity)
-    kinds = ", ".join(kind for kind in NoticeKind if kind not in ALL_CLEARS and kind is not NoticeKind.TEST)
+    kinds = ", ".join(kind for kind in NoticeKind if not kind.is_all_clear and kind is not NoticeKind.TEST)
     return Match(
         severity=_set(place, "severity", table, Severity, severities, problems),
         event=_set(place, "event", table, NoticeKind, kinds, problems),
