@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerts.delivery.codec import plain
-from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_notes
+from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_state
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.render.titles import title_of
 from alerts.routing.routes import held_until, reasons_against
@@ -44,18 +44,18 @@ def log(failed: bool, form: str) -> None:
 
 
 def _has_failed(record: Record) -> bool:
-    return record.fate is DeliveryStatus.UNDELIVERED or (
-        record.fate is DeliveryStatus.PENDING and record.entry.attempts > 0
+    return record.status is DeliveryStatus.UNDELIVERED or (
+        record.status is DeliveryStatus.PENDING and record.entry.attempts > 0
     )
 
 
 def _row(record: Record, node: Settings) -> tuple[str, ...]:
     entry, zone = record.entry, node.timezone
-    waits = record.fate is DeliveryStatus.PENDING and entry.attempts == 0 and entry.not_before > time.time()
-    result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.fate)
+    waits = record.status is DeliveryStatus.PENDING and entry.attempts == 0 and entry.not_before > time.time()
+    result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.status)
     # An attempt that succeeded is the one after those that failed.
-    attempts = entry.attempts + (record.fate is DeliveryStatus.DELIVERED)
-    why = "" if record.fate is DeliveryStatus.DELIVERED else entry.reason
+    attempts = entry.attempts + (record.status is DeliveryStatus.DELIVERED)
+    why = "" if record.status is DeliveryStatus.DELIVERED else entry.reason
     return (
         record.name,
         local_time(entry.since, zone),
@@ -72,7 +72,7 @@ def _record_json(record: Record) -> dict[str, object]:
     return {
         "id": record.name,
         "target": record.target,
-        "result": str(record.fate),
+        "result": str(record.status),
         "at": record.at,
         "since": entry.since,
         "not_before": entry.not_before or None,
@@ -92,14 +92,14 @@ def resend(message: str) -> None:
     if not target or not number.isdecimal():
         raise ConfigError(f"'{message}' is no message.", advice="Their IDs are in: zsr notify log.")
     with open_state(node) as state:
-        memory = state.memory(SECTION)
-        notes = load_notes(memory, target)
-        pending = notes is not None and any(entry.number == int(number) for entry in notes.outbox)
-        if not pending and find_record(memory, target, int(number)) is None:
+        plugin_store = state.memory(SECTION)
+        target_state = load_state(plugin_store, target)
+        pending = target_state is not None and any(entry.number == int(number) for entry in target_state.outbox)
+        if not pending and find_record(plugin_store, target, int(number)) is None:
             raise ConfigError(f"There is no message '{message}'.", advice="See: zsr notify log.")
-        if notes is None:
+        if target_state is None:
             raise ConfigError(f"The target '{target}' is switched off or gone.", advice="Switch it on first.")
-        memory.put(f"{RESEND}{target}-{int(number)}", "1")
+        plugin_store.put(f"{RESEND}{target}-{int(number)}", "1")
     click.echo(f"{message} is sent again as soon as the daemon looks, within a minute.")
 
 

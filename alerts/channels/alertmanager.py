@@ -17,7 +17,7 @@ from alerts.channels.http import Request, exchange
 from alerts.grouping.notices import is_late
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.render.json_document import moment
-from alerts.render.renderer import Form, Scribe
+from alerts.render.renderer import Form, MessageWriter
 from alerts.secrets import Secret, all_derived
 from replicator.api.plugin import PluginStore
 from replicator.api.status import Status
@@ -136,10 +136,15 @@ class AlertmanagerChannel:
     """
 
     def __init__(
-        self, settings: AlertmanagerSettings, scribe: Scribe, lasting: Lasting, *, limit: float = SEND_TIMEOUT_SECONDS
+        self,
+        settings: AlertmanagerSettings,
+        writer: MessageWriter,
+        lasting: Lasting,
+        *,
+        limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._lasting = lasting
         self._limit = limit
         self._one_by_one = asyncio.Lock()
@@ -151,11 +156,11 @@ class AlertmanagerChannel:
             return await self._tell(notice)
 
     async def _tell(self, notice: Notice) -> Sent:
-        words = self._scribe.write(notice, Form.TEXT)
+        words = self._writer.write(notice, Form.TEXT)
         alerts = alerts_of(notice, words.title, words.body)
         if not alerts:
             return Sent(SendStatus.DELIVERED, "", 0.0)
-        now = self._scribe.clock()
+        now = self._writer.clock()
         if notice.closes or notice.kind.is_all_clear:
             known = self._lasting.alerts
             ending = {
@@ -188,8 +193,8 @@ class AlertmanagerChannel:
     async def _renew(self, status: Status) -> Sent | None:
         over = [alert for alert in self._lasting.alerts.values() if status.ready and _is_over(alert, status)]
         if over:
-            await self._end(over, self._scribe.clock())
-        ends = self._scribe.clock() + ALERT_LIFETIME_SECONDS
+            await self._end(over, self._writer.clock())
+        ends = self._writer.clock() + ALERT_LIFETIME_SECONDS
         posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
         return await self._post(posts) if posts else None
 

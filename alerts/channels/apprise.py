@@ -14,7 +14,7 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.error_text import explain_failure
 from alerts.notice import Notice, Severity
 from alerts.redaction import RedactingFilter
-from alerts.render.renderer import Form, Rendered, Scribe
+from alerts.render.renderer import Form, MessageWriter, Rendered
 
 ROWS = (15, 8, 4, 2, 1)
 """Jobs in a list: as many of these as fit into what a service takes."""
@@ -26,13 +26,13 @@ class AppriseChannel:
     def __init__(
         self,
         service: apprise.NotifyBase,
-        scribe: Scribe,
+        writer: MessageWriter,
         guard: RedactingFilter,
         *,
         limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._service = service
-        self._scribe = scribe
+        self._writer = writer
         self._guard = guard
         self._attempts = Attempts(limit)
 
@@ -52,7 +52,7 @@ class AppriseChannel:
         room = self._service.body_maxlen
         words = Rendered("", "")
         for rows in ROWS:
-            words = self._scribe.write(notice, form, rows)
+            words = self._writer.write(notice, form, rows)
             if len(words.title) + len(words.body) < room:
                 return words
         return Rendered(words.title, f"{words.body[: max(0, room - len(words.title) - 2)]}…")

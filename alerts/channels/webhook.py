@@ -19,7 +19,7 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, Sent
 from alerts.channels.http import Request, exchange
 from alerts.notice import Notice
 from alerts.render.json_document import VERSION, document, header_id
-from alerts.render.renderer import BrokenTemplateError, Form, OwnTemplate, Scribe
+from alerts.render.renderer import BrokenTemplateError, Form, MessageWriter, OwnTemplate
 from alerts.secrets import Secret, all_derived
 
 JSON = "application/json"
@@ -56,9 +56,11 @@ class WebhookSettings:
 class WebhookChannel:
     """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; trying again is the caller's."""
 
-    def __init__(self, settings: WebhookSettings, scribe: Scribe, *, limit: float = SEND_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, settings: WebhookSettings, writer: MessageWriter, *, limit: float = SEND_TIMEOUT_SECONDS
+    ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._limit = limit
         self._template = OwnTemplate(settings.body) if settings.body else None
 
@@ -78,7 +80,7 @@ class WebhookChannel:
             "Zsr-Event": str(notice.kind),
         }
         if settings.key is not None:
-            time = int(self._scribe.clock())
+            time = int(self._writer.clock())
             headers |= {
                 "webhook-id": number,
                 "webhook-timestamp": str(time),
@@ -88,11 +90,11 @@ class WebhookChannel:
         return Request(settings.url.text, body, headers, settings.method)
 
     def _body(self, notice: Notice) -> bytes:
-        words = self._scribe.write(notice, Form.TEXT)
-        facts = document(notice, self._scribe.reader(), words.title, words.body)
+        words = self._writer.write(notice, Form.TEXT)
+        facts = document(notice, self._writer.context(), words.title, words.body)
         if self._template is not None:
             try:
-                text = self._template.write(notice, self._scribe.reader(), document=facts)
+                text = self._template.write(notice, self._writer.context(), document=facts)
                 if self._settings.content_type.partition(";")[0].strip().lower() == JSON:
                     json.loads(text)
                 return text.encode()

@@ -97,7 +97,7 @@ def evaluate_conditions(
     return notices, known
 
 
-def watch_losses(
+def report_losses(
     status: Status, alarms: Conditions, match: Match, sender: NoticeSource
 ) -> tuple[list[Notice], dict[str, Condition]]:
     """What is to be told of lost replicas, and what is remembered then; to be asked before `evaluate_conditions`.

@@ -84,14 +84,14 @@ Due = Callable[[int, bool], bool]
 
 @dataclass(slots=True)
 class EventGrouper:
-    """A batch of events on its way into messages. ``tellings`` come in the order in which they are to be sent."""
+    """A batch of events on its way into messages. ``groups`` come in the order in which they are to be sent."""
 
     target_of: Callable[[str], str]
-    going_on: Collection[str]
+    active: Collection[str]
     due: Due
     incidents: dict[str, Incident]
     held: dict[str, list[Held]]
-    tellings: list[NotificationGroup] = field(default_factory=list)
+    groups: list[NotificationGroup] = field(default_factory=list)
 
     def take(self, number: int, event: Event) -> None:
         """Fold one event."""
@@ -156,14 +156,14 @@ class EventGrouper:
 
     def _all_clear(self, node: str) -> None:
         members = [job for job, incident in self.incidents.items() if incident.node == node]
-        if node not in self.held or any(job in self.going_on for job in members):
+        if node not in self.held or any(job in self.active for job in members):
             return
         for job in members:  # switched off while it failed: it will not tell any more
             del self.incidents[job]
         waiting = self.held.pop(node)
         events = tuple((each.number, each.event) for each in waiting)
         incidents = {str(each.event.job): each.incident for each in waiting}
-        self.tellings.append(NotificationGroup(events, incidents, node, (), waiting[0].incident.thread))
+        self.groups.append(NotificationGroup(events, incidents, node, (), waiting[0].incident.thread))
 
     def _join(
         self,
@@ -178,20 +178,20 @@ class EventGrouper:
         """Tell of an event, with others of this batch that have the same cause where there are any; its thread."""
         joined = self._add(number, event, job, before, node)
         if joined is None:
-            self.tellings.append(NotificationGroup(((number, event),), {job: before}, node, along, thread))
+            self.groups.append(NotificationGroup(((number, event),), {job: before}, node, along, thread))
         return thread if joined is None else joined
 
     def _add(
         self, number: int, event: RunFailed | RunSucceeded, job: str, before: Incident | None, node: str
     ) -> str | None:
         """Put an event to a message of this batch that is about the same cause, if there is one; its thread."""
-        for index in range(len(self.tellings) - 1, -1, -1):
-            group = self.tellings[index]
+        for index in range(len(self.groups) - 1, -1, -1):
+            group = self.groups[index]
             if job in group.incidents:
                 return None  # what follows it is another message
             if self._is_same(group, event, job, node):
                 events, incidents = (*group.events, (number, event)), {**group.incidents, job: before}
-                self.tellings[index] = replace(group, events=events, incidents=incidents)
+                self.groups[index] = replace(group, events=events, incidents=incidents)
                 return group.thread
         return None
 
@@ -210,7 +210,7 @@ def group_events(
     memory: IncidentState,
     *,
     target_of: Callable[[str], str],
-    going_on: Collection[str],
+    active: Collection[str],
     due: Due,
 ) -> tuple[tuple[NotificationGroup, ...], IncidentState]:
     """What a batch of the journal's events tells, and what is remembered when all of it was told.
@@ -219,16 +219,16 @@ def group_events(
         events: by number, oldest first.
         memory: what was remembered before them.
         target_of: the node that a job replicates to, by job id; empty where it is not known.
-        going_on: the jobs that are there and not switched off, by id; an all-clear waits for no others.
+        active: the jobs that are there and not switched off, by id; an all-clear waits for no others.
         due: the ladder.
     """
     held = {node: list(waiting) for node, waiting in memory.held.items()}
-    work = EventGrouper(target_of, going_on, due, dict(memory.incidents), held)
+    work = EventGrouper(target_of, active, due, dict(memory.incidents), held)
     for number, event in events:
         work.take(number, event)
     work.close()
     after = IncidentState(work.incidents, {node: tuple(waiting) for node, waiting in work.held.items()})
-    return tuple(work.tellings), after
+    return tuple(work.groups), after
 
 
 def revert_undelivered(before: Mapping[str, float | None], node: str, memory: IncidentState) -> IncidentState:

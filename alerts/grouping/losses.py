@@ -17,7 +17,7 @@ LISTED = 20
 """Replicas that a message names."""
 
 
-def note_losses(
+def record_losses(
     events: Iterable[tuple[int, Event]], alarms: Conditions, wants: Callable[[JobId], bool]
 ) -> dict[str, Condition]:
     """The alarms with the lost replicas of a batch of events; those of which a run has succeeded since are over.

@@ -91,7 +91,7 @@ def worst_first(subjects: Iterable[Subject], now: float) -> tuple[Subject, ...]:
     return tuple(sorted(subjects, key=left))
 
 
-def telling_notice(group: NotificationGroup, status: Status, memory: IncidentState, sender: NoticeSource) -> Notice:
+def group_notice(group: NotificationGroup, status: Status, memory: IncidentState, sender: NoticeSource) -> Notice:
     """The notice of a telling; ``memory`` is what is remembered after it."""
     number, first = group.events[0]
     thread = sender.thread(group.thread or str(number))

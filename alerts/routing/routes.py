@@ -90,6 +90,13 @@ class Route:
     repeat: Repeat = field(default_factory=Repeat)
     digest: CalendarEvent | None = None
 
+    def wants(self, notice: Notice, now: float, zone: tzinfo) -> bool:
+        """Whether the route wants a notice now: it matches, and quiet hours do not drop it."""
+        if reasons_against(self.match, notice):
+            return False
+        quiet = self.quiet
+        return quiet is None or not quiet.drop or held_until(quiet, notice.severity, now, zone) is None
+
 
 def words_of(notice: Notice) -> frozenset[NoticeKind]:
     """The events that a notice is: a silent node whose jobs fail is also their failure, and so is their flapping."""

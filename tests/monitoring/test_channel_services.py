@@ -14,7 +14,7 @@ from alerts.channels.apprise import AppriseChannel, make_service, notify_type
 from alerts.channels.base import SendStatus
 from alerts.notice import NoticeKind
 from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from tests.support.mailserver import hanging_server
 from tests.support.webhookserver import WebhookServer, webhook_server
@@ -44,7 +44,7 @@ def guard() -> Iterator[RedactingFilter]:
 def channel(guard: RedactingFilter, url: str, *, limit: float = 10.0) -> AppriseChannel:
     service = make_service(url)
     assert service is not None
-    return AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard, limit=limit)
+    return AppriseChannel(service, MessageWriter(Renderer(), lambda: NOW, UTC), guard, limit=limit)
 
 
 async def test_a_notice_arrives_with_title_text_and_type(hooks: WebhookServer, guard: RedactingFilter) -> None:
@@ -146,7 +146,7 @@ async def test_a_service_that_takes_little_gets_a_shorter_list(
     service = make_service(f"json://127.0.0.1:{hooks.port}/hook")
     assert service is not None
     monkeypatch.setattr(service, "body_maxlen", 1000)
-    small = AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard)
+    small = AppriseChannel(service, MessageWriter(Renderer(), lambda: NOW, UTC), guard)
     assert (await small.send(sample(NoticeKind.DIGEST, jobs=200, now=NOW))).ok
     message = hooks.seen[0].json["message"]
     assert len(message) < 1000

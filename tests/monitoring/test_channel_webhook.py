@@ -19,7 +19,7 @@ from alerts.channels.base import SendStatus, Sent
 from alerts.channels.http import Request
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.notice import NoticeKind
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support.mailserver import hanging_server
@@ -28,7 +28,7 @@ from tests.support.webhookserver import WebhookServer, webhook_server
 NOW = 1_800_000_000.0
 FAILED = replace(sample(NoticeKind.FAILED, now=NOW), key="alpha/100-0/7")
 KEY = Secret("whsec_" + base64.b64encode(b"a key of 24 bytes or more").decode())
-SCRIBE = Scribe(Renderer(), lambda: NOW, UTC)
+SCRIBE = MessageWriter(Renderer(), lambda: NOW, UTC)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from alerts.cli import notify
 from alerts.delivery.outbox import Entry
-from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, notes_json, record_notes
+from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, record_writes, state_json
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from replicator.errors import ConfigError
 from replicator.models import JobId
@@ -141,8 +141,8 @@ class TestLogResendAndExplain:
         return CliRunner().invoke(notify, [args[0], "--config", str(settings), *args[1:]])
 
     def test_the_log_lists_what_became_of_each_message(self, settings: Path, memory: SqlitePluginStore) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
-        memory.put_all(record_notes("hook", self.entry(2, "It was refused."), DeliveryStatus.UNDELIVERED, 9.0))
+        memory.put_all(record_writes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put_all(record_writes("hook", self.entry(2, "It was refused."), DeliveryStatus.UNDELIVERED, 9.0))
         rows = self.zsr(settings, "log").output.splitlines()
         assert [row.split()[0] for row in rows] == ["ID", "hook-2", "hook-1"]
         assert "Guest 100 web: replication failed (zfs), to beta" in rows[2]
@@ -153,14 +153,14 @@ class TestLogResendAndExplain:
     def test_resend_asks_the_daemon_for_a_message_that_is_remembered(
         self, settings: Path, memory: SqlitePluginStore
     ) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
-        memory.put(key_of("hook"), notes_json(TargetState(0)))
+        memory.put_all(record_writes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put(key_of("hook"), state_json(TargetState(0)))
         assert self.zsr(settings, "resend", "hook-1").exit_code == 0
         assert list(memory.items(RESEND)) == ["resend/hook-1"]
 
     @pytest.mark.parametrize("name", ["hook-7", "hook", "nobody-1", "1"])
     def test_resend_refuses_what_is_not_there(self, settings: Path, memory: SqlitePluginStore, name: str) -> None:
-        memory.put(key_of("hook"), notes_json(TargetState(0)))
+        memory.put(key_of("hook"), state_json(TargetState(0)))
         result = self.zsr(settings, "resend", name)
         assert isinstance(result.exception, ConfigError)
         assert memory.items(RESEND) == {}

@@ -68,7 +68,7 @@ async def test_start_success_and_failure_of_a_run_are_told_in_order(hooks: Webho
 
 async def test_jobs_that_are_not_wanted_are_not_pinged(hooks: WebhookServer) -> None:
     core, url = statuses.FakeCore(), Secret(f"http://127.0.0.1:{hooks.port}/{{job}}")
-    pinger = Pinger("hc", url, lambda _: None, wanted=lambda job: job.guest == 101)
+    pinger = Pinger("hc", url, lambda _: None, wants=lambda job: job.guest == 101)
     task = asyncio.create_task(pinger.run(core))
     await asyncio.sleep(0)
     await core.publish(STARTED, RunStarted(NOW, JobId(101, 0), 8))

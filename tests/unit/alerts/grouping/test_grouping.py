@@ -56,7 +56,7 @@ def well(time: float, recovered_after: int = 1, *, guest: int = 100) -> RunSucce
 
 
 def told(
-    batches: Sequence[Sequence[Event]], memory: IncidentState | None = None, going_on: Collection[str] = ALL
+    batches: Sequence[Sequence[Event]], memory: IncidentState | None = None, active: Collection[str] = ALL
 ) -> tuple[list[NotificationGroup], IncidentState]:
     """What batches of events tell, one after the other, when each message arrives; all jobs go to beta."""
     known, number = memory or IncidentState(), 0
@@ -64,7 +64,7 @@ def told(
     for batch in batches:
         numbered = list(enumerate(batch, start=number + 1))
         number += len(batch)
-        found, known = group_events(numbered, known, target_of=lambda _: "beta", going_on=going_on, due=Repeat().due)
+        found, known = group_events(numbered, known, target_of=lambda _: "beta", active=active, due=Repeat().due)
         tellings += found
     return tellings, known
 
@@ -159,7 +159,7 @@ class TestJobsOfOwnTroubles:
 
     def test_whose_target_is_not_known_are_told_one_by_one(self) -> None:
         numbered = [(1, failed(1000, guest=100)), (2, failed(1001, guest=101))]
-        tellings, _ = group_events(numbered, IncidentState(), target_of=lambda _: "", going_on=ALL, due=Repeat().due)
+        tellings, _ = group_events(numbered, IncidentState(), target_of=lambda _: "", active=ALL, due=Repeat().due)
         assert [guests(telling) for telling in tellings] == [[100], [101]]
 
 
@@ -198,7 +198,7 @@ class TestADeadNode:
         batches: list[list[Event]] = [[of_node(1000, 100), of_node(1001, 101)], [well(2000, guest=100)]]
         assert len(told([*batches, []])[0]) == 1
         _, memory = told(batches)
-        clear, after = told([[]], memory, going_on=())
+        clear, after = told([[]], memory, active=())
         assert [guests(telling) for telling in clear] == [[100]]
         assert after == IncidentState()
 

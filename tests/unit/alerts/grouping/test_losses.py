@@ -14,10 +14,10 @@ from alerts.grouping.conditions import (
     REPEAT_INTERVAL_SECONDS,
     Condition,
     evaluate_conditions,
-    watch_losses,
+    report_losses,
 )
 from alerts.grouping.grouping import first_failure_time
-from alerts.grouping.losses import LISTED, note_losses, vanished_notice
+from alerts.grouping.losses import LISTED, record_losses, vanished_notice
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
@@ -55,10 +55,10 @@ class Watcher:
     told: list[Notice] = field(default_factory=list)
 
     def look(self, now: float, *jobs: JobStatus, events: Sequence[Event] = ()) -> list[NoticeKind]:
-        self.alarms = note_losses(numbered(events), self.alarms, lambda job: self.match.wants_job(job, "beta"))
+        self.alarms = record_losses(numbered(events), self.alarms, lambda job: self.match.wants_job(job, "beta"))
         sender = NoticeSource("alpha", "mail", len(self.told))
         status = statuses.status(*jobs, now=now)
-        losses, self.alarms = watch_losses(status, self.alarms, self.match, sender)
+        losses, self.alarms = report_losses(status, self.alarms, self.match, sender)
         notices, self.alarms = evaluate_conditions(status, self.alarms, {}, self.match, sender)
         self.told += [*losses, *notices]
         return [notice.kind for notice in (*losses, *notices)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 
 from alerts.grouping.grouping import Incident, IncidentState, NotificationGroup
-from alerts.grouping.notices import NoticeSource, telling_notice
+from alerts.grouping.notices import NoticeSource, group_notice
 from alerts.notice import Severity
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext
@@ -37,7 +37,7 @@ def failure(guest: int = 100) -> RunFailed:
 def told(*events: RunFailed | RunSucceeded, jobs: tuple[JobStatus, ...], node: str = "beta") -> MessageContent:
     incidents = {str(event.job): Incident(None, NOW - 7200) for event in events}
     telling = NotificationGroup(tuple(enumerate(events, start=5)), incidents, node)
-    notice = telling_notice(telling, statuses.status(*jobs), IncidentState(), NoticeSource("alpha", "mail"))
+    notice = group_notice(telling, statuses.status(*jobs), IncidentState(), NoticeSource("alpha", "mail"))
     return compose(notice, RenderContext(NOW, UTC))
 
 
@@ -68,7 +68,7 @@ def test_a_failure_of_a_job_whose_replica_is_lost_is_critical_and_says_that_ther
     assert letter.tone is Level.BAD
     assert "guest 100 guest-100 would be lost; there is no replica on beta any more" in [f.text for f in letter.facts]
     telling = NotificationGroup(((5, failure()),), {"100-0": None})
-    notice = telling_notice(telling, statuses.status(lost), IncidentState(), NoticeSource("alpha", "mail"))
+    notice = group_notice(telling, statuses.status(lost), IncidentState(), NoticeSource("alpha", "mail"))
     assert notice.severity is Severity.CRITICAL
 
 
