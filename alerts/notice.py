@@ -268,8 +268,11 @@ class Subject:
     lost: bool = False
 
     def is_broken(self, now: float) -> bool:
-        """Whether the promise is broken at a time, as far as this tells; of a job that never had a copy it does not."""
-        if self.last_sync is None:
+        """Whether the promise is broken at a time, as `replicator.api.status.JobStatus.is_promise_broken`.
+
+        False for a job that never had a copy: a notice does not know when the job was created.
+        """
+        if self.removing or self.last_sync is None:
             return self.lost and not self.removing
         return self.rpo is not None and now - self.last_sync > self.rpo
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.http import Request, exchange
-from alerts.grouping.notices import is_late
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.render.json_document import moment
 from alerts.render.renderer import Form, MessageWriter
@@ -229,7 +228,7 @@ def _is_over(alert: Alert, status: Status) -> bool:
     name = dict(alert.labels).get("alertname")
     if name == NoticeKind.VOLUMES_VANISHED.facts.alertname:
         return not job.state.vanished
-    return name == NoticeKind.RPO_BREACHED.facts.alertname and not is_late(job, status.time)
+    return name == NoticeKind.RPO_BREACHED.facts.alertname and not job.is_promise_broken(status.time)
 
 
 def _pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from alerts.grouping.grouping import Incident
-from alerts.grouping.notices import NoticeSource, is_late, subject_now, worst_first
+from alerts.grouping.notices import NoticeSource, subject_now, worst_first
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.routing.routes import Match
 from replicator.api.status import JobStatus, Status
@@ -78,7 +78,7 @@ def evaluate_conditions(
     """
     now = status.time
     jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
-    seen = {f"{PROMISE}/{job.job.id}" for job in jobs if is_late(job, now)}
+    seen = {f"{PROMISE}/{job.job.id}" for job in jobs if job.is_promise_broken(now)}
     seen |= {f"{NODE}/{node}" for node in _silent(status, jobs)}
     if not status.config.ok:
         seen.add(f"{SETTINGS}/")
@@ -111,7 +111,7 @@ def report_losses(
     notices = _of_jobs(_LOSS, jobs, known, now, sender)
     back = {subject.job for notice in notices if notice.kind is _LOSS.ends for subject in notice.subjects}
     for job in jobs:
-        if job.job.id in back and not is_late(job, now):
+        if job.job.id in back and not job.is_promise_broken(now):
             known.pop(f"{PROMISE}/{job.job.id}", None)
     return notices, known
 

@@ -38,26 +38,6 @@ class NoticeSource:
         return f"{self.node}/{self.target}/{name}"
 
 
-def is_late(job: JobStatus, now: float) -> bool:
-    """Whether a job's promise is broken; no promise is given by one that is off, or is being removed.
-
-    A first copy may take its time while it is being sent; a lost replica is late at once, whatever is being sent.
-    """
-    if job.job.disabled or job.job.removal is not None:
-        return False
-    if job.state.is_replica_lost:
-        return True
-    since = job.state.created if job.state.last_sync is None else job.state.last_sync
-    first = job.state.last_sync is None and job.transfer is not None and job.state.consecutive_failures == 0
-    return now - since > job.rpo and not first
-
-
-def lacks_copy(job: JobStatus, now: float) -> bool:
-    """Whether a job has no copy although the time of its promise is over, also while the first one is being sent."""
-    promises = not job.job.disabled and job.job.removal is None
-    return promises and job.state.last_sync is None and (now - job.state.created > job.rpo or is_late(job, now))
-
-
 def subject_now(job: JobStatus) -> Subject:
     """A job as it is."""
     state, failure = job.state, job.state.failure

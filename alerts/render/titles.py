@@ -10,7 +10,6 @@ from alerts.text import one_line, shortened
 
 NOT_WELL = frozenset({"error", "late"})
 """Conditions of a job that a digest counts as not well; a job whose promise is broken counts too."""
-_PROMISES_NOTHING = frozenset({"disabled", "removing"})
 
 _DIGITS_SHOWN = 14
 """Digits of guests' numbers in a title; more would push the rest out of sight."""
@@ -55,8 +54,8 @@ def not_well(digest: Digest) -> list[Subject]:
 
 
 def is_line_broken(line: DigestLine, digest: Digest) -> bool:
-    """Whether the promise of a digest's job is broken; one that is off, or on its way out, promises nothing."""
-    return line.condition not in _PROMISES_NOTHING and line.subject.is_broken(digest.end)
+    """Whether the promise of a digest's job is broken; nothing is promised for a disabled one."""
+    return line.condition != "disabled" and line.subject.is_broken(digest.end)
 
 
 def _title(notice: Notice) -> str:

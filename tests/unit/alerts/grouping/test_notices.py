@@ -1,12 +1,14 @@
-"""From events and the core's picture to what is said of them: which facts, of whom first, and how many are meant."""
+"""Notices made from events and the status: their facts, the order of their jobs, and how many jobs they mention."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC
 
+import pytest
+
 from alerts.grouping.grouping import Incident, IncidentState, NotificationGroup
-from alerts.grouping.notices import NoticeSource, group_notice
+from alerts.grouping.notices import NoticeSource, group_notice, subject_now
 from alerts.notice import Severity
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext
@@ -92,3 +94,11 @@ def test_the_all_clear_says_how_long_it_lasted_and_how_old_the_oldest_replica_wa
         "Failed runs": "6",
         "Oldest a replica was": "2 hours",
     }
+
+
+@pytest.mark.parametrize("age", [0.0, 1800.0, 1801.0, 1e6])
+@pytest.mark.parametrize("job", [statuses.healthy(), statuses.syncing(), statuses.lost(), statuses.removing()])
+def test_a_notice_and_the_status_agree_on_whether_a_promise_is_broken(job: JobStatus, age: float) -> None:
+    if job.state.last_sync is not None:
+        job = replace(job, state=replace(job.state, last_sync=NOW - age))
+    assert subject_now(job).is_broken(NOW) == job.is_promise_broken(NOW)
