@@ -19,15 +19,9 @@ from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support import statuses
 from tests.support.alertmanager import Alertmanager, alertmanager, hurried
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 pytestmark = pytest.mark.prometheus
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 
 import apprise
@@ -17,7 +17,7 @@ from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
 from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from tests.support.mailserver import hanging_server
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = 1_800_000_000.0
 FAILED = sample(NoticeKind.FAILED, now=NOW)
@@ -26,12 +26,6 @@ LOUD = (
     "hunter-one:p4ssw0rd%21@",
     "/t0ken-in-path?-key=t0ken-in-query&+X-Token=t0ken-in-header&:field=t0ken-in-field",
 )
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -23,18 +22,12 @@ from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support.mailserver import hanging_server
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = 1_800_000_000.0
 FAILED = replace(sample(NoticeKind.FAILED, now=NOW), key="alpha/100-0/7")
 KEY = Secret("whsec_" + base64.b64encode(b"a key of 24 bytes or more").decode())
 SCRIBE = MessageWriter(Renderer(), lambda: NOW, UTC)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 def channel(port: int, *, limit: float = 5.0, **settings: object) -> WebhookChannel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,15 +19,9 @@ from replicator.errors import ConfigError
 from replicator.models import JobId
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.stores import State
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 SECRET = "t0ken-in-path"
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 async def zsr_notify_test(settings: Path, *args: str) -> Result:

@@ -14,7 +14,7 @@ from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.models import JobId
 from tests.support import statuses
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = statuses.NOW
 JOB = JobId(100, 0)
@@ -22,12 +22,6 @@ STARTED = RunStarted(NOW, JOB, 7)
 WELL = RunSucceeded(NOW + 12.5, JOB, 7, NOW, 12.5, 4096)
 FAILED = RunFailed(NOW, JOB, 8, ErrorClass.NETWORK, "Node beta does not answer.", "Check it.", 1, NOW, None, None)
 OTHERS: list[Event] = [RunCancelled(NOW, JOB, 9), JobRemoved(NOW, JOB)]
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 class Pause:
