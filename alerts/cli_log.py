@@ -1,4 +1,4 @@
-"""``zsr notify log``, ``resend`` and ``explain``: what became of messages, and what would be told to whom."""
+"""``zsr notify log``, ``resend`` and ``explain``: the results of messages, and which targets an event would reach."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ SECTION = "notify"
 
 
 @click.command()
-@click.option("--failed", is_flag=True, help="Only what did not arrive, or has not yet after a failed attempt.")
+@click.option(
+    "--failed", is_flag=True, help="Only messages that were not delivered, or not yet after a failed attempt."
+)
 @format_option
 @config_option
 def log(failed: bool, form: str) -> None:
-    """List the messages of this node, newest first, and what became of each."""
+    """List the messages of this node and the result of each, newest first."""
     node = settings()
     with open_state(node) as state:
         records = load_log(state.memory(SECTION))
@@ -86,11 +88,11 @@ def _record_json(record: Record) -> dict[str, object]:
 @click.argument("message", metavar="ID")
 @config_option
 def resend(message: str) -> None:
-    """Send the message ID of the log again, or at once if it is waiting. The daemon does it within a minute."""
+    """Send the message ID of the log again, or at once if it is pending. The daemon does it within a minute."""
     node = settings()
     target, _, number = message.rpartition("-")
     if not target or not number.isdecimal():
-        raise ConfigError(f"'{message}' is no message.", advice="Their IDs are in: zsr notify log.")
+        raise ConfigError(f"'{message}' is not the ID of a message.", advice="Their IDs are in: zsr notify log.")
     with open_state(node) as state:
         plugin_store = state.memory(SECTION)
         target_state = load_state(plugin_store, target)
@@ -98,14 +100,14 @@ def resend(message: str) -> None:
         if not pending and find_record(plugin_store, target, int(number)) is None:
             raise ConfigError(f"There is no message '{message}'.", advice="See: zsr notify log.")
         if target_state is None:
-            raise ConfigError(f"The target '{target}' is switched off or gone.", advice="Switch it on first.")
+            raise ConfigError(f"The target '{target}' is disabled or gone.", advice="Enable it first.")
         plugin_store.put(f"{RESEND}{target}-{int(number)}", "1")
     click.echo(f"{message} is sent again as soon as the daemon looks, within a minute.")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a target would be told, and why or why not."""
+    """Whether a target would be notified (``told``: yes, no or later), and why or why not."""
 
     target: str
     told: str
@@ -113,8 +115,8 @@ class Verdict:
 
 
 @click.command()
-@click.option("--event", required=True, type=click.Choice([str(kind) for kind in NoticeKind]), help="What happens.")
-@click.option("--job", "job_id", metavar="ID", help="To which job. [default: to none]")
+@click.option("--event", required=True, type=click.Choice([str(kind) for kind in NoticeKind]), help="The event.")
+@click.option("--job", "job_id", metavar="ID", help="The job that it is about. [default: none]")
 @click.option(
     "--severity", type=click.Choice([str(each) for each in Severity]), help="[default: the event's usual one]"
 )
@@ -122,8 +124,8 @@ class Verdict:
 @format_option
 @config_option
 def explain(event: str, job_id: str | None, severity: str | None, node_name: str | None, form: str) -> None:
-    """Say which targets would be told of an event, and why or why not. Nothing is sent."""
-    from alerts.settings import read_settings  # noqa: PLC0415 - it knows aiohttp, which takes long to import
+    """Show which targets would be notified of an event, and why or why not. Sends nothing."""
+    from alerts.settings import read_settings  # noqa: PLC0415 - it imports aiohttp, which takes long
 
     node = settings()
     known, _ = read_settings(node.sections, os.environ)
@@ -136,17 +138,19 @@ def explain(event: str, job_id: str | None, severity: str | None, node_name: str
 
 
 def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdict:
-    """What becomes of a notice at one target at a moment (unix time)."""
+    """Whether a target would be sent a notice at a moment (unix time)."""
     if not target.enabled:
-        return Verdict(target.name, "no", "it is switched off (enabled = false)")
-    if not target.is_told:
-        return Verdict(target.name, "no", "it is pinged for each run, and told nothing")
+        return Verdict(target.name, "no", "it is disabled (enabled = false)")
+    if not target.gets_messages:
+        return Verdict(target.name, "no", "it is pinged for each run and gets no messages")
     clear = notice.kind.is_all_clear
     against = [] if clear else reasons_against(target.route.match, notice)
     if against:
         return Verdict(target.name, "no", "; ".join(against))
     why = (
-        "to whom the trouble was told" if clear else f"severity {notice.severity}, event {notice.kind}: match wants it"
+        "it goes to the targets that got the message about the problem"
+        if clear
+        else f"severity {notice.severity}, event {notice.kind}: match wants it"
     )
     until = held_until(target.route.quiet, notice.severity, now, node.timezone)
     if until is None:

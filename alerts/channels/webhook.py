@@ -69,7 +69,7 @@ class WebhookChannel:
         return await exchange(self.request(notice), self._settings.secrets, self._limit)
 
     def request(self, notice: Notice) -> Request:
-        """The request that tells of a notice now."""
+        """The request for a notice, as of now."""
         settings = self._settings
         body = self._body(notice)
         number = header_id(notice.key) or hashlib.sha256(notice.key.encode()).hexdigest()
@@ -99,7 +99,7 @@ class WebhookChannel:
                     json.loads(text)
                 return text.encode()
             except (BrokenTemplateError, ValueError) as error:
-                _log.error("Template %s: %s zsr's own document goes out.", self._settings.body, error)
+                _log.error("Template %s: %s The built-in document is sent instead.", self._settings.body, error)
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -140,12 +140,13 @@ def _enqueue_failure(group: NotificationGroup, notice: Notice, state: TargetStat
 
 
 def _what_follows(notice: Notice, route: Route) -> str:
-    """What a route gets after the last failure that is reported at once; empty for those before."""
+    """Which messages follow the last failure that is reported at once; empty for those before."""
     failures = max((subject.consecutive for subject in notice.subjects), default=0)
     if notice.kind is NoticeKind.FLAPPING or failures < max(route.repeat.failures, default=1):
         return ""
-    reminder = "" if route.repeat.then is None else "in the reminder of all that still fails, and "
-    return f"From now on it is told {reminder}when it is well again."
+    if route.repeat.then is None:
+        return "The next message comes when it has recovered."
+    return "From now on it is in the reminder of all that still fails; a message follows when it has recovered."
 
 
 def _told_before(group: NotificationGroup) -> dict[str, float | None]:

@@ -16,8 +16,8 @@ from replicator.models import JobId
 
 _AGAIN_AND_AGAIN = (
     f"It began to fail {TIMES} times within {duration(WINDOW_SECONDS)}. From now on single failures and recoveries are "
-    f"not told; one message follows when it has not failed for {duration(SETTLED_SECONDS)}, or when it fails {STEADY} "
-    "times in a row."
+    f"not reported; one message follows when it has not failed for {duration(SETTLED_SECONDS)}, or when it fails "
+    f"{STEADY} times in a row."
 )
 
 
@@ -87,7 +87,7 @@ def group_notice(group: NotificationGroup, status: Status, memory: IncidentState
     if group.is_failure:
         return _failing(notice, group, status)
     if group.flapping:
-        text = f"It had failed again and again, and has been well for {duration(SETTLED_SECONDS)}."
+        text = f"It had failed again and again, and has not failed for {duration(SETTLED_SECONDS)}."
         notice = replace(notice, time=status.time, text=text)
     open_still = any(incident.thread == group.thread != "" for incident in memory.incidents.values())
     subjects = [_recovered(event, group, status) for _, event in group.events if isinstance(event, RunSucceeded)]
@@ -134,7 +134,7 @@ def _others(group: NotificationGroup, status: Status, listed: int) -> str:
     there = sum(job.job.target == group.node and not job.job.disabled for job in status.jobs)
     if there <= listed:
         return ""
-    return f"{there} jobs replicate to {group.node}; none of the others is told one by one."
+    return f"{there} jobs replicate to {group.node}; none of the others is reported separately."
 
 
 def _failed(event: RunFailed, status: Status) -> Subject:

@@ -158,7 +158,7 @@ def _facts_of_many(notice: Notice, reader: RenderContext) -> list[Fact]:
 
 def _heading(notice: Notice) -> str:
     if notice.kind.is_all_clear:
-        return "Well again:"
+        return "Recovered:"
     sources = {one_line(subject.source) for subject in notice.subjects}
     return f"If {sources.pop() if len(sources) == 1 else 'its node'} died now, these would fall back to:"
 

@@ -54,7 +54,7 @@ async def test_failures_one_to_three_then_the_all_clear(
         await settled(core)
     titles = [hook.json["title"] for hook in hooks.seen]
     assert ["fail" in title for title in titles] == [True, True, True, False]
-    assert "well again" in titles[-1]
+    assert "recovered" in titles[-1]
     assert "Failed runs: 51" in hooks.seen[-1].json["message"]
 
 
@@ -69,8 +69,8 @@ async def test_the_last_failure_that_is_told_at_once_says_what_follows(
     said = {
         name: [hook.json["message"] for hook in hooks.seen if hook.path == f"/{name}"] for name in ("hook", "other")
     }
-    assert ["From now on" in text for text in said["hook"]] == [False, True]
-    assert "it is told when it is well again" in said["hook"][1]
+    assert ["The next message comes when it has recovered." in text for text in said["hook"]] == [False, True]
+    assert "reminder" not in said["hook"][1]
     assert ["in the reminder of all that still fails" in text for text in said["other"]] == [False, False, True]
 
 
@@ -93,13 +93,13 @@ async def test_a_flapping_job_is_told_once_and_once_when_it_has_settled_also_ove
         await settled(core)
     assert [hook.json["title"].partition(": ")[2].partition(" (")[0] for hook in hooks.seen] == [
         "replication failed",
-        "replication is well again, to beta",
+        "replication recovered, to beta",
         "replication failed",
-        "replication is well again, to beta",
+        "replication recovered, to beta",
         "replication fails again and again",
-        "replication is well again, to beta",
+        "replication recovered, to beta",
     ]
-    assert "single failures and recoveries are not told" in hooks.seen[4].json["message"]
+    assert "single failures and recoveries are not reported" in hooks.seen[4].json["message"]
     assert "Failed runs: 6" in hooks.seen[5].json["message"]
     assert "comes late" not in hooks.seen[5].json["message"]
 

@@ -90,7 +90,7 @@ async def test_without_a_name_switched_off_targets_are_left_alone(tmp_path: Path
             f'[[notify]]\nname = "a"\nurl = "nonsense://{SECRET}"\n[[notify]]\nname = "B"\nurl_env = "X"',
             "notify.1.name",
         ),
-        (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "switched off"),
+        (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "disabled"),
     ],
 )
 async def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_path: Path, text: str, said: str) -> None:
@@ -182,4 +182,4 @@ class TestLogResendAndExplain:
             file.write('[[notify]]\nname = "hc"\nping = "https://hc.example.org/{job}"\n')
         said = self.zsr(settings, "explain", "--event", "digest", "--format", "json")
         (verdict,) = (each for each in json.loads(said.output) if each["target"] == "hc")
-        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run, and told nothing")
+        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run and gets no messages")

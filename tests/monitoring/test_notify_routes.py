@@ -90,7 +90,7 @@ async def test_a_route_is_told_what_it_matches_and_its_all_clear_and_no_other(
         await settled(core)
     titles = [hook.json["title"] for hook in hooks.seen]
     assert [title.split()[1] for title in titles] == ["101", "101"]
-    assert "well again" in titles[1]
+    assert "recovered" in titles[1]
 
 
 async def test_a_route_for_what_is_critical_hears_nothing_of_a_failure_while_the_promise_holds(
