@@ -53,13 +53,13 @@ class Notifier:
         for worker, state in accepted.items():
             worker.commit(state)
 
-    def _broadcast(self, sender: str, notice: Notice) -> Writes:
+    def _broadcast(self, source: str, notice: Notice) -> Writes:
         """Enqueue a target's own notice for every other target, whatever its route matches.
 
-        Returns what the sender has to write, in one write with its own state.
+        Returns what the source has to write, in one write with its own state.
         """
         writes: Writes = {}
         for target, worker in self._workers.items():
-            if target != sender:
+            if target != source:
                 writes |= worker.enqueue_peer_notice(notice)
         return writes

@@ -118,9 +118,9 @@ def report_runs(groups: Iterable[NotificationGroup], state: TargetState, given: 
             unreported -= members
             state = _enqueue_failure(group, notice, state, given)
         else:
-            unreported |= {job for job, before in group.incidents.items() if before is None or before.told is None}
+            unreported |= {job for job, before in group.incidents.items() if before is None or before.reported is None}
             flaps = flapping.revert_undelivered(group.incidents, state.flaps) if group.flapping else state.flaps
-            incident_state = revert_undelivered(_told_before(group), group.node, state.incident_state)
+            incident_state = revert_undelivered(_reported_before(group), group.node, state.incident_state)
             state = replace(state, incident_state=incident_state, flaps=flaps)
     return state
 
@@ -135,7 +135,7 @@ def report_group(group: NotificationGroup, state: TargetState, given: PipelineIn
 
 def _enqueue_failure(group: NotificationGroup, notice: Notice, state: TargetState, given: PipelineInput) -> TargetState:
     notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, given.route)))))
-    jobs = _told_before(group)
+    jobs = _reported_before(group)
     return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs, fault=group.node)
 
 
@@ -149,8 +149,8 @@ def _what_follows(notice: Notice, route: Route) -> str:
     return "From now on it is in the reminder of all that still fails; a message follows when it has recovered."
 
 
-def _told_before(group: NotificationGroup) -> dict[str, float | None]:
-    return {job: None if before is None else before.told for job, before in group.incidents.items()}
+def _reported_before(group: NotificationGroup) -> dict[str, float | None]:
+    return {job: None if before is None else before.reported for job, before in group.incidents.items()}
 
 
 def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput) -> TargetState:
@@ -197,9 +197,11 @@ def _unreported(notice: Notice, conditions: Conditions) -> dict[str, Condition]:
 
     A lost replica that is whole again is forgotten then; the others are tried again in the next turn.
     """
-    its_own = {name for name, each in conditions.items() if each.thread == notice.thread and each.told == notice.time}
+    its_own = {
+        name for name, each in conditions.items() if each.thread == notice.thread and each.reported == notice.time
+    }
     return {
-        name: replace(condition, told=None, thread="") if name in its_own else condition
+        name: replace(condition, reported=None, thread="") if name in its_own else condition
         for name, condition in conditions.items()
         if name not in its_own or condition.gone is None
     }
@@ -216,7 +218,7 @@ def report_reminder(state: TargetState, given: PipelineInput) -> TargetState:
     if notice is None or not given.route.wants(notice, given.now, given.zone):
         return state
     names = [str(subject.job) for subject in notice.subjects]
-    jobs = {name: incidents[name].told for name in names if name in incidents}
+    jobs = {name: incidents[name].reported for name in names if name in incidents}
     state = replace(state, incident_state=replace(state.incident_state, incidents=after))
     return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs)
 
@@ -230,7 +232,7 @@ def report_digest(histories: Histories, state: TargetState, given: PipelineInput
 def reported_jobs(incident_state: IncidentState) -> set[str]:
     """The jobs whose failures were reported to the target, so that their recovery will be."""
     held = {str(each.event.job) for waiting in incident_state.held.values() for each in waiting}
-    return held | {job for job, incident in incident_state.incidents.items() if incident.told is not None}
+    return held | {job for job, incident in incident_state.incidents.items() if incident.reported is not None}
 
 
 def active_jobs(status: Status) -> set[str]:

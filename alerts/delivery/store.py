@@ -114,7 +114,7 @@ def load_state(store: PluginStore, target: str) -> TargetState | None:
             cursor=int(data["cursor"]),
             incident_state=IncidentState(incidents, held),
             outbox=tuple(entry_of(fields) for fields in data.get("entries", ())),
-            conditions={name: Condition(**fields) for name, fields in data.get("alarms", {}).items()},
+            conditions={name: _condition(fields) for name, fields in data.get("alarms", {}).items()},
             flaps={job: _flap(fields) for job, fields in data.get("flaps", {}).items()},
             reminded=float(data.get("reminded", 0.0)),
             digested=float(data.get("digested", 0.0)),
@@ -137,7 +137,7 @@ def state_json(state: TargetState) -> str:
             for node, waiting in state.incident_state.held.items()
         },
         "entries": [entry_json(entry) for entry in state.outbox],
-        "alarms": {name: asdict(condition) for name, condition in state.conditions.items()},
+        "alarms": {name: _condition_fields(condition) for name, condition in state.conditions.items()},
         "flaps": {job: _flap_fields(flap) for job, flap in state.flaps.items()},
         "reminded": state.reminded,
         "digested": state.digested,
@@ -225,14 +225,27 @@ class Counters:
 
 
 def _fields(incident: Incident | None) -> list[object] | None:
-    return None if incident is None else [incident.told, incident.synced, incident.node, incident.thread]
+    return None if incident is None else [incident.reported, incident.synced, incident.node, incident.thread]
 
 
 def _incident(fields: list[Any]) -> Incident:
-    told, synced, *names = fields  # earlier versions wrote neither node nor thread
-    if any(not isinstance(moment, int | float | None) for moment in (told, synced)):
+    reported, synced, *names = fields  # earlier versions wrote neither node nor thread
+    if any(not isinstance(moment, int | float | None) for moment in (reported, synced)):
         raise ValueError(f"no times: {fields}")
-    return Incident(told, synced, *map(str, names))
+    return Incident(reported, synced, *map(str, names))
+
+
+def _condition_fields(condition: Condition) -> dict[str, object]:
+    return _renamed(asdict(condition), reported="told")
+
+
+def _condition(data: Mapping[str, Any]) -> Condition:
+    return Condition(**_renamed(data, told="reported"))
+
+
+def _renamed(data: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """The values under new keys: ``state.db`` keeps the names that its first version had."""
+    return {names.get(key, key): value for key, value in data.items()}
 
 
 def _event_fields(number: int, event: RunFailed | RunSucceeded) -> list[object]:
@@ -249,13 +262,15 @@ def _event(fields: list[Any]) -> tuple[int, RunFailed | RunSucceeded]:
 
 def _flap_fields(flap: Flap) -> dict[str, object]:
     held = None if flap.held is None else _event_fields(*flap.held)
-    return {field.name: getattr(flap, field.name) for field in fields(flap)} | {"held": held}
+    known = {field.name: getattr(flap, field.name) for field in fields(flap)}
+    return _renamed(known, reported="told") | {"held": held}
 
 
 def _flap(data: Mapping[str, Any]) -> Flap:
     held = None if data["held"] is None else _event(data["held"])
     if held is not None and not isinstance(held[1], RunSucceeded):
         raise TypeError("only a recovery is held back")
+    data = _renamed(data, told="reported")
     known: dict[str, Any] = {field.name: data[field.name] for field in fields(Flap)}
     return Flap(**known | {"begins": tuple(map(float, data["begins"])), "held": held})
 

@@ -1,4 +1,4 @@
-"""The digest: how all jobs are, and what their runs came to, at a time of the day. Pure."""
+"""The digest: the condition of all jobs, and the totals of their runs, at a time of the day. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ LONGEST_PERIOD_SECONDS = 8 * 86_400.0
 
 
 def digest(
-    status: Status, histories: Mapping[JobId, JobHistory], begin: float, match: Match, sender: NoticeSource
+    status: Status, histories: Mapping[JobId, JobHistory], begin: float, match: Match, source: NoticeSource
 ) -> Notice:
-    """How all jobs are that a route is about, and what their runs came to since a moment (unix time)."""
+    """The condition of all jobs of a route, and the totals of their runs since ``begin`` (unix time)."""
     now = status.time
     begin = max(begin, now - LONGEST_PERIOD_SECONDS)
     jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
     lines = tuple(_line(job, histories.get(job.job.id), now) for job in _worst_first(jobs, now))
-    key = sender.key("digest", now, sender.number)
+    key = source.key("digest", now, source.number)
     return Notice(
         key=key,
         kind=NoticeKind.DIGEST,
         severity=Severity.INFO,
         time=now,
-        node=sender.node,
+        node=source.node,
         thread=key,
         digest=Digest(begin, now, lines),
     )

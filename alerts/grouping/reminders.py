@@ -64,7 +64,7 @@ def _failing(
     return {
         name: jobs[name]
         for name, incident in incidents.items()
-        if name in jobs and _is_stale(incident.told, now) and _on_ladder(jobs[name], repeat)
+        if name in jobs and _is_stale(incident.reported, now) and _on_ladder(jobs[name], repeat)
     }
 
 
@@ -78,7 +78,7 @@ def _late(jobs: Mapping[str, JobStatus], conditions: Conditions, now: float) -> 
 def _reported(jobs: Collection[str], incidents: Mapping[str, Incident], now: float, thread: str) -> dict[str, Incident]:
     """The incidents with those of some jobs reported now, in a thread if they have none."""
     return {
-        name: replace(incident, told=now, thread=incident.thread or thread) if name in jobs else incident
+        name: replace(incident, reported=now, thread=incident.thread or thread) if name in jobs else incident
         for name, incident in incidents.items()
     }
 
@@ -88,14 +88,14 @@ def _lasts(name: str, conditions: Conditions, now: float) -> bool:
     condition = conditions.get(name)
     return (
         condition is not None
-        and condition.told is not None
+        and condition.reported is not None
         and condition.gone is None
-        and _is_stale(condition.told, now)
+        and _is_stale(condition.reported, now)
     )
 
 
-def _is_stale(told: float | None, now: float) -> bool:
-    return told is None or not 0 <= now - told < RECENT_SECONDS
+def _is_stale(reported: float | None, now: float) -> bool:
+    return reported is None or not 0 <= now - reported < RECENT_SECONDS
 
 
 def _on_ladder(job: JobStatus, repeat: Repeat) -> bool:

@@ -81,7 +81,7 @@ ENTRY = st.builds(
     incidents=st.dictionaries(JOB, INCIDENT),
     held=st.dictionaries(st.text(), st.lists(st.builds(Held, NUMBER, RECOVERY, INCIDENT), min_size=1).map(tuple)),
     outbox=st.lists(ENTRY).map(tuple),
-    alarms=st.dictionaries(st.text(), st.builds(Condition, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
+    conditions=st.dictionaries(st.text(), st.builds(Condition, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
     flaps=st.dictionaries(JOB, FLAP),
 )
 def test_what_is_written_is_read_again(
@@ -89,11 +89,11 @@ def test_what_is_written_is_read_again(
     incidents: dict[str, Incident],
     held: dict[str, tuple[Held, ...]],
     outbox: tuple[Entry, ...],
-    alarms: dict[str, Condition],
+    conditions: dict[str, Condition],
     flaps: dict[str, Flap],
 ) -> None:
     memory = FakeMemory()
-    notes = TargetState(cursor, IncidentState(incidents, held), outbox, alarms, flaps, 5.0, 6.0, 7, "dead")
+    notes = TargetState(cursor, IncidentState(incidents, held), outbox, conditions, flaps, 5.0, 6.0, 7, "dead")
     memory.put(key_of("mail"), state_json(notes))
     assert load_state(memory, "mail") == notes
     assert load_state(memory, "other") is None
@@ -160,3 +160,14 @@ def test_damaged_counters_begin_at_zero(text: str) -> None:
     memory = FakeMemory({COUNTERS: text})
     Counters(memory, ["mail"])
     assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0, "undelivered": 0}}
+
+
+def test_the_stored_names_of_values_do_not_change() -> None:
+    stored = {"since": 1.0, "told": 2.0, "thread": "t", "gone": None, "lag": 3.0}
+    flap = {"begins": [1.0], "last": 1.0, "told": 2.0, "failures": 3, "synced": None, "lag": None, "held": None}
+    text = json.dumps({"cursor": 7, "incidents": {}, "alarms": {"promise/100-0": stored}, "flaps": {"100-0": flap}})
+    state = load_state(FakeMemory({key_of("mail"): text}), "mail")
+    assert state is not None
+    assert (state.conditions["promise/100-0"].reported, state.flaps["100-0"].reported) == (2.0, 2.0)
+    again = json.loads(state_json(state))
+    assert (again["alarms"]["promise/100-0"], again["flaps"]["100-0"]) == (stored, flap)
