@@ -51,7 +51,7 @@ async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
     assert counts(core)["hook"] == {"success": 1, "failure": 6, "undelivered": 0}
 
 
-async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_targets_are_told(
+async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_targets_are_notified(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with webhook_server() as broken:

@@ -44,7 +44,7 @@ async def pinging(core: statuses.FakeCore, port: int, counted: list[bool], pause
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_start_success_and_failure_of_a_run_are_told_in_order(hooks: WebhookServer) -> None:
+async def test_start_success_and_failure_of_a_run_are_reported_in_order(hooks: WebhookServer) -> None:
     core, counted = statuses.FakeCore(), list[bool]()
     async with pinging(core, hooks.port, counted, Pause()):
         await core.publish(STARTED, WELL, FAILED, *OTHERS)

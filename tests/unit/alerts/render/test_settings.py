@@ -34,7 +34,7 @@ def test_all_that_can_be_said() -> None:
         ({"dashboard": "https://bob:hunter2@example.org"}, "dashboard"),
     ],
 )
-def test_what_is_wrong_is_told_without_secrets(section: object, key: str) -> None:
+def test_what_is_wrong_is_reported_without_secrets(section: object, key: str) -> None:
     _, problems = read_message_settings(section)
     assert [problem.key for problem in problems] == [key]
     assert "hunter2" not in str(problems)
