@@ -36,6 +36,7 @@ from replicator.daemon.daemon import Daemon
 from replicator.models import JobId
 from replicator.state.stores import State
 from replicator.zfs.commands import LISTED
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
@@ -87,7 +88,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
 def _volume(guest: int) -> str:
     """The lines of ``zfs list`` for a guest's volume and its job's snapshot."""
     name, at = f"tank/data/vm-{guest}-disk-0", int(time.time()) - 300
-    snapshot = f"{name}@__replicate_{guest}-0_{at}__"
+    snapshot = f"{name}@{snapshot_name(JobId(guest, 0), at)}"
     return "".join(
         _line(name=name, type=kind, guid=guid, createtxg=guest, creation=at, written=_DICE.randrange(10**9))
         for name, kind, guid in ((name, "volume", f"{guest}1"), (snapshot, "snapshot", f"{guest}2"))

@@ -16,7 +16,8 @@ from replicator.replication.discovery import guest_storages, guest_volumes, look
 from replicator.replication.ownership import shares_set
 from replicator.replication.snapshot_sets import times_on
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, snapshot_name
+from replicator.zfs.model import Dataset
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 @dataclass(frozen=True, slots=True)

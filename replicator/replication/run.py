@@ -69,7 +69,8 @@ from replicator.replication.transfer import Log, Transfers
 from replicator.replication.verification import TargetVerification, attempt, purge_marks
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory, snapshot_name
+from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 class Run:

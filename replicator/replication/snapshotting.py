@@ -18,7 +18,8 @@ from replicator.replication.transfer import Log
 from replicator.replication.verification import attempt, pool_of
 from replicator.zfs.channel_programs import SnapshotRequest
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory, snapshot_name
+from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from replicator.replication.transfer import Log
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.snapshot_names import job_of
 
 MARKS_KEPT = 16
 """So many bookmarks of a job may gather on a volume, since each is destroyed by a command of its own."""
@@ -126,7 +127,7 @@ class TargetVerification:
         of_volume: dict[str, list[str]] = defaultdict(list)
         for mark in marks:
             dataset, _, name = mark.partition("#")
-            if name != self._name and Snapshot(name, 0, 0, 0).job == self._job:
+            if name != self._name and job_of(name) == self._job:
                 of_volume[dataset].append(name)
         for dataset, names in of_volume.items():
             if len(names) >= MARKS_KEPT:

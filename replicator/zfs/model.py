@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from replicator.models import JobId, is_aside
-
-_NAME = re.compile(r"__replicate_(?P<job>[1-9][0-9]{2,8}-[0-9]{1,9})_(?P<time>[0-9]{1,12})__", re.ASCII)
-
+from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
 """The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
-
-
-def snapshot_name(job: JobId, time: int) -> str:
-    """The name of a job's snapshot taken at a unix time (the peer's format, DESIGN 3)."""
-    return f"__replicate_{job}_{time}__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +24,13 @@ class SnapshotLike:
     @property
     def job(self) -> JobId | None:
         """The job that made it, or None if zsr (or its peer) did not."""
-        match = _NAME.fullmatch(self.name)
-        return JobId.parse(match["job"]) if match else None
+        return job_of(self.name)
 
     @property
     def set_time(self) -> int | None:
         """The unix time in the name of a job's snapshot; None for others."""
-        match = _NAME.fullmatch(self.name)
-        return int(match["time"]) if match else None
+        parts = parse_snapshot_name(self.name)
+        return None if parts is None else parts.set_time
 
 
 @dataclass(frozen=True, slots=True)

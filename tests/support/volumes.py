@@ -7,7 +7,8 @@ from typing import Any
 from replicator.models import JobId, Volume
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
-from replicator.zfs.model import Bookmark, Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 1)
 

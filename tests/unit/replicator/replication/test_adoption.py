@@ -10,7 +10,8 @@ from replicator.errors import ConfigError
 from replicator.models import JobId, Volume
 from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, same
 from replicator.replication.plan import VolumePair
-from replicator.zfs.model import Bookmark, Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 0)
 NAME = "tank/vm-100-disk-0"

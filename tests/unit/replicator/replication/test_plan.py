@@ -30,7 +30,8 @@ from replicator.replication.plan import (
     left_on_target,
     make_plan,
 )
-from replicator.zfs.model import Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.volumes import JOB, WAY, dataset, mark, sides, snap
 
 

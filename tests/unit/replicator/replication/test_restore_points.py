@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from replicator.models import JobId
 from replicator.replication.restore_points import Replicas, RestorePoint, restore_points
-from replicator.zfs.model import Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 0)
 A, B = "tank/vm-100-disk-0", "tank/vm-100-disk-1"

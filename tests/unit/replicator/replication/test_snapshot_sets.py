@@ -24,7 +24,8 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.schedule.retention import RetentionPolicy
-from replicator.zfs.model import Dataset, snapshot_name
+from replicator.zfs.model import Dataset
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.volumes import JOB, WAY, dataset, mark, sides, snap
 
 NOW = 5000.0

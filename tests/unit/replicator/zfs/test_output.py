@@ -11,8 +11,9 @@ from replicator.errors import ZfsError
 from replicator.models import JobId
 from replicator.zfs import commands
 from replicator.zfs.features import Features, features_from_usage, version_from_output
-from replicator.zfs.model import Bookmark, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Snapshot
 from replicator.zfs.output import estimated_size, inventory_from_get, inventory_from_list, resume_token
+from replicator.zfs.snapshot_names import snapshot_name
 
 DATA = Path(__file__).parent / "data"
 MODERN = features_from_usage((DATA / "zfs-usage-2.3.2.txt").read_text(), "2.3.2")
