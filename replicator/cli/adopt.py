@@ -75,8 +75,8 @@ async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown:
 def _show(findings: Sequence[Finding], target: str) -> None:
     rows = [
         (
-            str(finding.sides.volume),
-            finding.sides.target_name if finding.sides.target else "-",
+            str(finding.pair.volume),
+            finding.pair.target_name if finding.pair.target else "-",
             finding.base.name if finding.base else "-",
             _newer(finding),
         )

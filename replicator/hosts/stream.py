@@ -17,9 +17,13 @@ RECEIVER_GRACE_SECONDS = 5.0
 """Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
 
 FINISHING_FACTOR = 6
-"""A receive that frees much, or whose pool is slow, may be busy for long after the last byte: times the stall."""
+"""Times the stall limit that a receiver may take after the last byte: one that frees much, or has a slow pool."""
 
-_LOOK_INTERVAL_SECONDS = 0.5
+_WATCH_INTERVAL_SECONDS = 0.5
+"""Seconds between two looks at the pump's counter."""
+
+_Processes = tuple[StreamProcess, StreamProcess, StreamProcess]
+"""The sender, what compresses its stream, and the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,24 @@ async def stream(
 ) -> StreamEnd:
     """Run both processes with a pump between them until both have ended.
 
-    What is counted, limited and watched is what goes over the wire: less than expected where it is compressed.
+    Counting, rate limit and stall watch apply to the bytes on the wire: fewer than expected where it is compressed.
 
     Raises:
         DeadlineError: not a byte moved for ``limits.stall`` seconds.
         NetworkError, AuthError: an end's connection was lost or could not be made, or none moves and its host is gone.
         ConfigError: the stream is to be compressed and this node has no zstd.
+    """
+    processes, reader, writer = await _start(source, send, sink, receive, expected_bytes=expected_bytes)
+    pump = Pump(reader, writer, rate=limits.rate)
+    return await _supervise(processes, pump, _watch(pump, limits, (source, sink), on_progress), on_progress)
+
+
+async def _start(
+    source: Host, send: Sequence[str], sink: Host, receive: Sequence[str], *, expected_bytes: int | None
+) -> tuple[_Processes, int, int]:
+    """Start the receiver, the sender and, if the stream is compressed, zstd; none is left behind if one fails.
+
+    Returns them with the two descriptors between which the pump moves bytes: what it reads from, what it writes to.
     """
     send_reader, send_writer = sized_pipe()
     receive_reader, receive_writer = sized_pipe()
@@ -79,28 +95,25 @@ async def stream(
         _close(send_reader, receive_writer)
         await receiver.kill()
         raise
-    packer: StreamProcess = NO_PACKER
-    if packing:
-        try:
-            packer, send_reader = await start_packer(source.name, send_reader)
-        except BaseException:
-            _close(receive_writer)
-            await sender.kill()
-            await receiver.kill()
-            raise
-    pump = Pump(send_reader, receive_writer, rate=limits.rate)
-    return await _attend(
-        (sender, packer, receiver), pump, _watch(pump, limits, (source, sink), on_progress), on_progress
-    )
+    if not packing:
+        return (sender, NO_PACKER, receiver), send_reader, receive_writer
+    try:
+        packer, packed_reader = await start_packer(source.name, send_reader)
+    except BaseException:
+        _close(receive_writer)
+        await sender.kill()
+        await receiver.kill()
+        raise
+    return (sender, packer, receiver), packed_reader, receive_writer
 
 
-async def _attend(
-    ends: tuple[StreamProcess, StreamProcess, StreamProcess],
+async def _supervise(
+    processes: _Processes,
     pump: Pump,
     watching: Coroutine[None, None, None],
     on_progress: Callable[[int], None],
 ) -> StreamEnd:
-    sender, packer, receiver = ends
+    sender, packer, receiver = processes
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(watching)
@@ -121,13 +134,13 @@ async def _attend(
         raise first_exception(errors) from None
     finally:
         # A second cancel must not leave a process or a descriptor behind.
-        await finish_despite_cancel(_clean_up(ends, pump))
+        await finish_despite_cancel(_clean_up(processes, pump))
         on_progress(pump.moved)
     return StreamEnd(sent.result(), received.result(), packed.result(), pump.moved)
 
 
-async def _clean_up(ends: tuple[StreamProcess, StreamProcess, StreamProcess], pump: Pump) -> None:
-    sender, packer, receiver = ends
+async def _clean_up(processes: _Processes, pump: Pump) -> None:
+    sender, packer, receiver = processes
     try:
         await sender.kill()
         await packer.kill()
@@ -140,7 +153,7 @@ async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress:
     loop = asyncio.get_running_loop()
     seen, since = pump.moved, loop.time()
     while True:
-        await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
+        await asyncio.sleep(_WATCH_INTERVAL_SECONDS)
         on_progress(pump.moved)
         if pump.moved != seen:
             seen, since = pump.moved, loop.time()

@@ -14,7 +14,7 @@ from enum import StrEnum
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, Storage
-from replicator.replication.discovery import pair, source_inventory, target_inventory
+from replicator.replication.discovery import pair_volumes, source_inventory, target_inventory
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
@@ -36,14 +36,14 @@ class Finding:
     """What is on the target under a volume's name.
 
     Attributes:
-        sides: the volume as found.
+        pair: the volume as found.
         verdict: what becomes of it.
         base: the target's snapshot that both sides have.
         newer: the target's snapshots after it.
         why: for a refusal, the end of a sentence that begins with the dataset, and what to do.
     """
 
-    sides: VolumePair
+    pair: VolumePair
     verdict: Verdict
     base: Snapshot | None = None
     newer: tuple[Snapshot, ...] = ()
@@ -52,19 +52,19 @@ class Finding:
     @property
     def written(self) -> int:
         """Bytes written on the target after its newest snapshot; 0 also where this ZFS cannot tell."""
-        return (self.sides.target.written or 0) if self.sides.target else 0
+        return (self.pair.target.written or 0) if self.pair.target else 0
 
 
 def examine(job: JobId, volumes: Iterable[VolumePair], source: str) -> list[Finding]:
     """Return what can be adopted of what is on the target, for a guest on the node ``source``, and what cannot."""
-    return [_examine(job, sides, source) for sides in volumes]
+    return [_examine(job, pair, source) for pair in volumes]
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
     """Raise ConfigError, with all reasons at once, if any dataset is not to be touched."""
     refused = [finding for finding in findings if finding.verdict is Verdict.REFUSED]
     if refused:
-        lines = "".join(f"\n  '{finding.sides.target_name}' on {target} {finding.why}" for finding in refused)
+        lines = "".join(f"\n  '{finding.pair.target_name}' on {target} {finding.why}" for finding in refused)
         raise ConfigError(f"Nothing was adopted and nothing changed:{lines}")
 
 
@@ -80,7 +80,7 @@ async def look(
     here, there = await gather_two(
         source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
     )
-    volumes = pair(job, guest, everywhere, (source.node, target.node), here, there).volumes
+    volumes = pair_volumes(job, guest, everywhere, (source.node, target.node), here, there).volumes
     return examine(job.id, volumes, source.node)
 
 
@@ -96,38 +96,38 @@ async def mark(job: JobId, findings: Iterable[Finding], source: str, target: Zfs
     """
     for finding in findings:
         if finding.verdict is Verdict.ADOPTABLE:
-            name, is_volume = finding.sides.target_name, finding.sides.source.is_volume
+            name, is_volume = finding.pair.target_name, finding.pair.source.is_volume
             marks = {"zsr:source": source, "zsr:job": str(job)}
             await target.set_properties(name, replica_properties(is_volume=is_volume, extra=marks))
             yield name
 
 
 def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:
-    return [(f.sides.target_name, f.verdict, f.sides.target.guid if f.sides.target else 0) for f in findings]
+    return [(f.pair.target_name, f.verdict, f.pair.target.guid if f.pair.target else 0) for f in findings]
 
 
-def _examine(job: JobId, sides: VolumePair, source: str) -> Finding:
-    target = sides.target
+def _examine(job: JobId, pair: VolumePair, source: str) -> Finding:
+    target = pair.target
     if target is None:
-        return Finding(sides, Verdict.ABSENT)
-    mark = choose_base(sides.source, target)
+        return Finding(pair, Verdict.ABSENT)
+    mark = choose_base(pair.source, target)
     base = None if mark is None else target.by_guid(mark.guid)
     newer = tuple(s for s in target.snapshots if base is not None and s.createtxg > base.createtxg)
-    why = _foreign(job, sides, target)
+    why = _foreign(job, pair, target)
     if why is None and target.job is not None and target.source == source:
-        return Finding(sides, Verdict.REPLICA, base, newer)
+        return Finding(pair, Verdict.REPLICA, base, newer)
     if why is None and base is None:
-        return Finding(sides, Verdict.NO_BASE)
+        return Finding(pair, Verdict.NO_BASE)
     why = why or _in_use(target)
-    return Finding(sides, Verdict.ADOPTABLE if why is None else Verdict.REFUSED, base, newer, why or "")
+    return Finding(pair, Verdict.ADOPTABLE if why is None else Verdict.REFUSED, base, newer, why or "")
 
 
-def _foreign(job: JobId, sides: VolumePair, target: Dataset) -> str | None:
+def _foreign(job: JobId, pair: VolumePair, target: Dataset) -> str | None:
     if target.job is not None and target.job != str(job):
         return f"belongs to job {target.job}: delete that job first, or rename the dataset there."
-    if target.is_volume != sides.source.is_volume:
+    if target.is_volume != pair.source.is_volume:
         kinds = {True: "a volume (zvol)", False: "a filesystem"}
-        return f"is {kinds[target.is_volume]}, and {sides.volume} is {kinds[sides.source.is_volume]}: rename it there."
+        return f"is {kinds[target.is_volume]}, and {pair.volume} is {kinds[pair.source.is_volume]}: rename it there."
     return None
 
 

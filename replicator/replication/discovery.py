@@ -65,7 +65,7 @@ async def source_inventory(guest: Guest, storages: Iterable[Storage], source: Zf
     return Inventory(datasets)
 
 
-def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], here: Inventory,
+def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], here: Inventory,
          there: TargetInventory) -> Discovered:  # fmt: skip
     """Put both sides together.
 
@@ -94,7 +94,7 @@ def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, 
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
     _refuse_doubles(volumes, target)
-    names = {sides.target_name for sides in volumes}
+    names = {pair.target_name for pair in volumes}
     found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
     replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
     aside = {kept.name: kept for inventory in found for kept in inventory.aside_of(job.id)}
@@ -207,11 +207,11 @@ def _pair(volume: Volume, storage: Storage, nodes: tuple[str, str], here: Invent
 
 def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:
     first: dict[str, VolumePair] = {}
-    for sides in volumes:
-        other = first.setdefault(sides.target_name, sides)
-        if other is not sides:
+    for pair in volumes:
+        other = first.setdefault(pair.target_name, pair)
+        if other is not pair:
             raise ConfigError(
-                f"Volumes {other.volume} and {sides.volume} would both be '{sides.target_name}' on node {node}.",
+                f"Volumes {other.volume} and {pair.volume} would both be '{pair.target_name}' on node {node}.",
                 advice="Give their storages different paths on that node in the cluster file; nothing was changed.",
             )
 

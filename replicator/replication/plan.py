@@ -81,7 +81,7 @@ Preparation = Rollback | SetAside | CloneFromDiverged | Promote | Rename | MoveA
 class Full:
     """Send the whole volume."""
 
-    sides: VolumePair
+    pair: VolumePair
     preparations: tuple[Preparation, ...] = ()
 
 
@@ -89,7 +89,7 @@ class Full:
 class Incremental:
     """Send what came since the base, which is on the target (a snapshot) and on the source (a bookmark may do)."""
 
-    sides: VolumePair
+    pair: VolumePair
     base: SnapshotLike
     preparations: tuple[Preparation, ...] = ()
 
@@ -98,7 +98,7 @@ class Incremental:
 class Conflict:
     """Nothing may be done with this volume; the error says why and what to do."""
 
-    sides: VolumePair
+    pair: VolumePair
     error: ZsrError
 
 
@@ -132,17 +132,17 @@ def make_plan(
     free = _free_replicas(way, volumes, orphans)
     planned: list[Action] = []
     renamed: set[str] = set()
-    for sides in volumes:
-        left = [replica for replica in free if replica.name not in renamed and replica is not sides.target]
-        action = _plan_volume(way, sides, left, kept)
-        if any(replica is sides.target for replica in free):  # its name may be another volume's now
-            moved = _plan_volume(way, replace(sides, target=None), left, ())
+    for pair in volumes:
+        left = [replica for replica in free if replica.name not in renamed and replica is not pair.target]
+        action = _plan_volume(way, pair, left, kept)
+        if any(replica is pair.target for replica in free):  # its name may be another volume's now
+            moved = _plan_volume(way, replace(pair, target=None), left, ())
             action = moved if _renamed_by(moved) else action
         planned.append(action)
         renamed |= _renamed_by(action)
     for index, action in enumerate(planned):  # whose replica goes to another volume is received anew
-        if action.sides.target is not None and action.sides.target_name in renamed and not _renamed_by(action):
-            planned[index] = Full(replace(action.sides, target=None))
+        if action.pair.target is not None and action.pair.target_name in renamed and not _renamed_by(action):
+            planned[index] = Full(replace(action.pair, target=None))
     return Plan(
         actions=_in_order([action for action in planned if not isinstance(action, Conflict)]),
         conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
@@ -156,11 +156,11 @@ def _in_order(actions: Sequence[Full | Incremental]) -> tuple[Full | Incremental
     done: list[Full | Incremental] = []
     while waiting:
         olds = set().union(*(_renamed_by(action) for action in waiting))
-        at = next((i for i, action in enumerate(waiting) if action.sides.target_name not in olds), None)
+        at = next((i for i, action in enumerate(waiting) if action.pair.target_name not in olds), None)
         if at is None:
             at = 0
-            name = waiting[0].sides.target_name
-            parked = f"{waiting[0].sides.target_path}/{DIVERGED_DATASET}/{name.rpartition('/')[2]}-parked"
+            name = waiting[0].pair.target_name
+            parked = f"{waiting[0].pair.target_path}/{DIVERGED_DATASET}/{name.rpartition('/')[2]}-parked"
             waiting = [_with_parked(action, name, parked) for action in waiting]
         done.append(waiting.pop(at))
     return (*done, *(action for action in actions if not _renamed_by(action)))
@@ -170,7 +170,7 @@ def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | I
     steps: tuple[Preparation, ...] = tuple(
         Rename(parked) if step == Rename(name) else step for step in action.preparations
     )
-    if action.sides.target_name == name:
+    if action.pair.target_name == name:
         steps = (MoveAway(parked), *steps)
     return replace(action, preparations=steps)
 
@@ -178,9 +178,9 @@ def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | I
 def _free_replicas(way: Direction, volumes: Sequence[VolumePair], orphans: Iterable[Dataset]) -> list[Dataset]:
     """The replicas that no volume goes on with: those without a volume, and those whose name a new volume took."""
     taken = [
-        sides.target
-        for sides in volumes
-        if sides.target is not None and is_marked(way, sides.target) and choose_base(sides.source, sides.target) is None
+        pair.target
+        for pair in volumes
+        if pair.target is not None and is_marked(way, pair.target) and choose_base(pair.source, pair.target) is None
     ]
     return [*orphans, *taken]
 
@@ -197,15 +197,15 @@ def refuse_foreign(way: Direction, volumes: Iterable[VolumePair]) -> None:
     Raises:
         TargetActiveError: it bears no marks, or those of another job or source.
     """
-    for sides in volumes:
-        error = None if sides.target is None else _foreign(way, sides, sides.target)
+    for pair in volumes:
+        error = None if pair.target is None else _foreign(way, pair, pair.target)
         if error is not None:
             raise error
 
 
-def _foreign(way: Direction, sides: VolumePair, target: Dataset) -> TargetActiveError | None:
-    same_kind = target.is_volume == sides.source.is_volume
-    return foreign(way, sides.volume, sides.source, target, choose_base(sides.source, target) if same_kind else None)
+def _foreign(way: Direction, pair: VolumePair, target: Dataset) -> TargetActiveError | None:
+    same_kind = target.is_volume == pair.source.is_volume
+    return foreign(way, pair.volume, pair.source, target, choose_base(pair.source, target) if same_kind else None)
 
 
 def choose_base(source: Dataset, target: Dataset) -> SnapshotLike | None:
@@ -219,41 +219,41 @@ def choose_base(source: Dataset, target: Dataset) -> SnapshotLike | None:
     return max(common, key=lambda mark: mark.createtxg, default=None)
 
 
-def _plan_volume(way: Direction, sides: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
-    target = sides.target
+def _plan_volume(way: Direction, pair: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+    target = pair.target
     if target is None:
-        return _without_target(way, sides, free, aside)
-    if (error := _foreign(way, sides, target)) is not None:
-        return Conflict(sides, error)
-    base = choose_base(sides.source, target) if target.is_volume == sides.source.is_volume else None
+        return _without_target(way, pair, free, aside)
+    if (error := _foreign(way, pair, target)) is not None:
+        return Conflict(pair, error)
+    base = choose_base(pair.source, target) if target.is_volume == pair.source.is_volume else None
     if target.job is not None and target.readonly is False:
-        return Conflict(sides, writable(way, target, sides.volume))
+        return Conflict(pair, writable(way, target, pair.volume))
     if base is not None:
-        return _onto_base(way, sides, target, base)
-    grown = None if target.snapshots else _half_grown(sides.source, target, aside)
+        return _onto_base(way, pair, target, base)
+    grown = None if target.snapshots else _half_grown(pair.source, target, aside)
     if grown is not None:
-        return Incremental(sides, grown, (Promote(),))
-    return Conflict(sides, _mounted(sides)) if target.mounted else Full(sides, (SetAside(None),))
+        return Incremental(pair, grown, (Promote(),))
+    return Conflict(pair, _mounted(pair)) if target.mounted else Full(pair, (SetAside(None),))
 
 
-def _without_target(way: Direction, sides: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
-    place = f"{sides.target_path}/"
+def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], aside: Sequence[Dataset]) -> Action:
+    place = f"{pair.target_path}/"
     for orphan in free:
         if not orphan.name.startswith(place) or orphan.token is not None:
             continue
-        if orphan.is_volume == sides.source.is_volume and choose_base(sides.source, orphan) is not None:
-            renamed = _plan_volume(way, replace(sides, target=orphan), (), ())
+        if orphan.is_volume == pair.source.is_volume and choose_base(pair.source, orphan) is not None:
+            renamed = _plan_volume(way, replace(pair, target=orphan), (), ())
             if isinstance(renamed, Conflict):
                 return renamed
-            moved = replace(sides, target=replace(orphan, name=sides.target_name))
-            return replace(renamed, sides=moved, preparations=(Rename(orphan.name), *renamed.preparations))
+            moved = replace(pair, target=replace(orphan, name=pair.target_name))
+            return replace(renamed, pair=moved, preparations=(Rename(orphan.name), *renamed.preparations))
     for kept in reversed(aside):
-        base = choose_base(sides.source, kept)
+        base = choose_base(pair.source, kept)
         there = None if base is None else kept.by_guid(base.guid)
-        fits = kept.is_volume == sides.source.is_volume and kept.name.startswith(place)
+        fits = kept.is_volume == pair.source.is_volume and kept.name.startswith(place)
         if base is not None and there is not None and fits:
-            return Incremental(sides, base, (CloneFromDiverged(kept.name, there), Promote()))
-    return Full(sides)
+            return Incremental(pair, base, (CloneFromDiverged(kept.name, there), Promote()))
+    return Full(pair)
 
 
 def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> SnapshotLike | None:
@@ -266,7 +266,7 @@ def _half_grown(source: Dataset, target: Dataset, aside: Sequence[Dataset]) -> S
     return None
 
 
-def _onto_base(way: Direction, sides: VolumePair, target: Dataset, base: SnapshotLike) -> Action:
+def _onto_base(way: Direction, pair: VolumePair, target: Dataset, base: SnapshotLike) -> Action:
     """Receive goes only onto the target's newest snapshot: what is newer there decides."""
     there = target.by_guid(base.guid)
     if there is None:
@@ -275,33 +275,33 @@ def _onto_base(way: Direction, sides: VolumePair, target: Dataset, base: Snapsho
     # Writes without a snapshot are found out by receive itself, which refuses; snapshots without writes it lets stay.
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
-        return Incremental(sides, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
+        return Incremental(pair, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
     # Proven sets are restore points, and a set that this node did not take may hold what another owner wrote last.
     ours = all(snapshot.job == way.job and is_unproven(snapshot, way.known) for snapshot in newer)
     if target.written or not ours:
-        return set_aside(sides, base)
-    return Incremental(sides, base, (Rollback(there),))
+        return set_aside(pair, base)
+    return Incremental(pair, base, (Rollback(there),))
 
 
-def set_aside(sides: VolumePair, base: SnapshotLike) -> Action:
+def set_aside(pair: VolumePair, base: SnapshotLike) -> Action:
     """Keep the replica as it is, and go on from the base without a copy."""
-    if sides.target is None or (there := sides.target.by_guid(base.guid)) is None:
+    if pair.target is None or (there := pair.target.by_guid(base.guid)) is None:
         raise AssertionError("a base is on both sides")
-    if sides.target.mounted:
-        return Conflict(sides, _mounted(sides))
-    return Incremental(sides, base, (SetAside(there), Promote()))
+    if pair.target.mounted:
+        return Conflict(pair, _mounted(pair))
+    return Incremental(pair, base, (SetAside(there), Promote()))
 
 
 def left_on_target(action: Full | Incremental) -> VolumePair:
     """The volume as it will be after the action's preparations: what they take away holds no set any more."""
-    sides = action.sides
-    if sides.target is None or all(isinstance(step, TagForeignSnapshots) for step in action.preparations):
-        return sides
+    pair = action.pair
+    if pair.target is None or all(isinstance(step, TagForeignSnapshots) for step in action.preparations):
+        return pair
     if isinstance(action, Full):
-        return replace(sides, target=None)
-    there = sides.target.by_guid(action.base.guid)
-    kept = [s for s in sides.target.snapshots if there is not None and s.createtxg <= there.createtxg]
-    return replace(sides, target=replace(sides.target, snapshots=tuple(kept)))
+        return replace(pair, target=None)
+    there = pair.target.by_guid(action.base.guid)
+    kept = [s for s in pair.target.snapshots if there is not None and s.createtxg <= there.createtxg]
+    return replace(pair, target=replace(pair.target, snapshots=tuple(kept)))
 
 
 def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> VolumePair:
@@ -309,18 +309,18 @@ def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> Volu
 
     A set that a rollback on the source made stale lies there; it is no less proven than before.
     """
-    sides = action.sides
+    pair = action.pair
     regrown = {step.aside for step in action.preparations if isinstance(step, CloneFromDiverged)}
     kept = [
         each
         for each in aside
-        if each.name in regrown or (each.origin is not None and each.origin.startswith(f"{sides.target_name}@"))
+        if each.name in regrown or (each.origin is not None and each.origin.startswith(f"{pair.target_name}@"))
     ]
     if not kept:
-        return sides
-    there = sides.target or replace(kept[0], name=sides.target_name, snapshots=())
+        return pair
+    there = pair.target or replace(kept[0], name=pair.target_name, snapshots=())
     snapshots = (*there.snapshots, *(snapshot for each in kept for snapshot in each.snapshots))
-    return replace(sides, target=replace(there, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
+    return replace(pair, target=replace(there, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
 
 
 def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
@@ -328,10 +328,10 @@ def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
     return [mark for mark in bookmarks if mark.job == job]
 
 
-def _mounted(sides: VolumePair) -> TargetActiveError:
+def _mounted(pair: VolumePair) -> TargetActiveError:
     return TargetActiveError(
-        f"Dataset '{sides.target_name}' on the target is mounted, and has to be put aside since it differs from the "
+        f"Dataset '{pair.target_name}' on the target is mounted, and has to be put aside since it differs from the "
         "source.",
-        volume=str(sides.volume),
+        volume=str(pair.volume),
         advice="Unmount it there (zfs unmount); the next run then goes on.",
     )

@@ -27,48 +27,48 @@ from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import MADE_HERE, Dataset
 
 
-def aside_name(sides: VolumePair, now: float) -> str:
+def aside_name(pair: VolumePair, now: float) -> str:
     """Where a replica is kept aside: directly below the storage's folder for it, with the time."""
-    return f"{sides.target_path}/{DIVERGED_DATASET}/{sides.volume.name.replace('/', '_')}-{int(now)}"
+    return f"{pair.target_path}/{DIVERGED_DATASET}/{pair.volume.name.replace('/', '_')}-{int(now)}"
 
 
 async def prepare(
     action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str], now: float, log: Log
 ) -> None:
     """Do what the plan says has to come before the transfer; ``properties`` are those of a replica."""
-    sides = action.sides
+    pair = action.pair
     for step in action.preparations:
         match step:
             case Rollback(to):
-                log("info", f"{sides.volume}: rolling the replica back to {to.name}")
-                await target.rollback(sides.target_name, to)
+                log("info", f"{pair.volume}: rolling the replica back to {to.name}")
+                await target.rollback(pair.target_name, to)
             case MoveAway(to):
-                await target.create_parents(sides.target_path, f"{DIVERGED_DATASET}/-")
-                await target.rename(sides.target_name, to)
+                await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
+                await target.rename(pair.target_name, to)
             case Rename(old):
-                log("info", f"{sides.volume}: its replica was '{old}'; it is renamed too")
-                await target.rename(old, sides.target_name)
+                log("info", f"{pair.volume}: its replica was '{old}'; it is renamed too")
+                await target.rename(old, pair.target_name)
             case SetAside(base):
-                kept = aside_name(sides, now)
-                log("warning", f"{sides.volume}: the replica differs from the source; it is kept aside as '{kept}'")
-                await target.create_parents(sides.target_path, f"{DIVERGED_DATASET}/-")
-                await target.rename(sides.target_name, kept)
-                if sides.target is not None and sides.target.job is None:  # unmarked, nobody would be told of it
+                kept = aside_name(pair, now)
+                log("warning", f"{pair.volume}: the replica differs from the source; it is kept aside as '{kept}'")
+                await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
+                await target.rename(pair.target_name, kept)
+                if pair.target is not None and pair.target.job is None:  # unmarked, nobody would be told of it
                     marks = {key: value for key, value in properties.items() if key.startswith("zsr:")}
                     await target.set_properties(kept, marks)
-                if sides.source.is_volume:  # it is never written again, and its successor reserves the same room
+                if pair.source.is_volume:  # it is never written again, and its successor reserves the same room
                     await target.set_properties(kept, {"refreservation": "none"})
                 if base is not None:
-                    await _clone(target, f"{kept}@{base.name}", sides.target_name, properties)
+                    await _clone(target, f"{kept}@{base.name}", pair.target_name, properties)
             case CloneFromDiverged(aside, base):
-                log("info", f"{sides.volume}: going on from what an earlier run kept aside as '{aside}'")
-                await _clone(target, f"{aside}@{base.name}", sides.target_name, properties)
+                log("info", f"{pair.volume}: going on from what an earlier run kept aside as '{aside}'")
+                await _clone(target, f"{aside}@{base.name}", pair.target_name, properties)
             case TagForeignSnapshots(names):
                 for name in names:
-                    log("info", f"{sides.volume}: the replica's snapshot {name} was made there by somebody; it stays")
-                    await target.set_properties(f"{sides.target_name}@{name}", {"zsr:job": MADE_HERE})
+                    log("info", f"{pair.volume}: the replica's snapshot {name} was made there by somebody; it stays")
+                    await target.set_properties(f"{pair.target_name}@{name}", {"zsr:job": MADE_HERE})
             case Promote():
-                await target.promote(sides.target_name)
+                await target.promote(pair.target_name)
 
 
 async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:

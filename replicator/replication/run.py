@@ -29,7 +29,7 @@ from replicator.replication.discovery import (
     TargetInventory,
     guest_storages,
     look_depth,
-    pair,
+    pair_volumes,
     source_inventory,
     target_inventory,
 )
@@ -205,7 +205,7 @@ class Run:
 
     def _pair(self, here: Inventory, there: TargetInventory) -> Discovered:
         nodes = (self._source.node, self._target.node)
-        return pair(self._job, self._context.guest, self._context.storages, nodes, here, there)
+        return pair_volumes(self._job, self._context.guest, self._context.storages, nodes, here, there)
 
     async def _is_trusted(self) -> bool:
         """Whether the source's snapshot may be taken before the target was looked at."""
@@ -222,7 +222,7 @@ class Run:
     def _is_as_remembered(self, found: Discovered) -> bool:
         """Return whether the volumes' replicas are those that last sync was proven with, and none is half received."""
         way = self._way()
-        replicas = [sides.target for sides in found.volumes if sides.target is not None]
+        replicas = [pair.target for pair in found.volumes if pair.target is not None]
         return bool(replicas) and all(
             is_marked(way, replica)
             and max(times_on(self._job.id, replica), default=None) == self._synced.last_set
@@ -243,7 +243,7 @@ class Run:
             there = await self._look_there()
         here = await self._look_here()
         found = self._pair(here, there)
-        self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
+        self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in found.volumes)}")
         if _has_tokens(found):
             refuse_foreign(self._way(marks_late=await self._marks_late()), found.volumes)
             await self.progress.begin(Step.RESUME)
@@ -261,7 +261,7 @@ class Run:
         way = self._way(marks_late=await self._marks_late())
         plan = make_plan(way, found.volumes, found.orphans, found.aside)
         for conflict in plan.conflicts:
-            self._log("error", f"{conflict.sides.volume}: {conflict.error}")
+            self._log("error", f"{conflict.pair.volume}: {conflict.error}")
         if plan.conflicts:
             raise plan.conflicts[0].error
         for action in plan.actions:
@@ -284,15 +284,15 @@ class Run:
         known = self._synced.sets
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
-            here = stale_on_source(self._job.id, action.sides.source, {base}, known)
+            here = stale_on_source(self._job.id, action.pair.source, {base}, known)
             there = unproven(self._job.id, left_on_target(action).target, known, base)
             for client, name, stale in (
-                (self._source, action.sides.source.name, here),
-                (self._target, action.sides.target_name, [] if action.preparations else there),
+                (self._source, action.pair.source.name, here),
+                (self._target, action.pair.target_name, [] if action.preparations else there),
             ):
                 if stale:
                     await attempt(client.destroy_snapshots(name, stale), self._log)
-            await purge_marks(self._job.id, action.sides, base, self._source, self._log)
+            await purge_marks(self._job.id, action.pair, base, self._source, self._log)
 
     async def _nothing_changed(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
         await self.progress.begin(Step.REMEMBER)
@@ -332,7 +332,7 @@ class Run:
         await self.progress.begin(Step.TIDY)
         await proof.on_source(volumes)
         await self._report_vanished(orphans)
-        left = [unreplicated_bytes(sides.source, sides.source.named(name)) for sides in volumes]
+        left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
         return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, _sum(left))
 
     async def _remember(self, synced: Synced) -> None:
@@ -364,7 +364,7 @@ class Run:
                 failures.append(error)
                 if error.error_class in (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT):
                     break
-                self._log("error", f"{action.sides.volume}: {error.what}")
+                self._log("error", f"{action.pair.volume}: {error.what}")
         if failures:
             raise failures[0]
 
@@ -376,10 +376,10 @@ class Run:
             await self._transfers.send(action, name)
         except DivergedError as error:
             plain = all(isinstance(step, TagForeignSnapshots) for step in action.preparations)
-            if action.sides.target is None or not plain or not isinstance(action, Incremental):
+            if action.pair.target is None or not plain or not isinstance(action, Incremental):
                 raise
             self._log("warning", error.what)
-            instead = set_aside(action.sides, action.base)
+            instead = set_aside(action.pair, action.base)
             if isinstance(instead, Conflict):
                 raise instead.error from error
             if not isinstance(instead, Incremental):
@@ -390,12 +390,12 @@ class Run:
     async def _prepare(self, action: Full | Incremental) -> None:
         if action.preparations:
             await self.progress.begin(Step.ASIDE)
-            properties = self._transfers.replica_properties(action.sides.source)
+            properties = self._transfers.replica_properties(action.pair.source)
             await prepare(action, self._target, properties, self._clock(), self._log)
 
 
 def _has_tokens(found: Discovered) -> bool:
-    return any(sides.target is not None and sides.target.token for sides in found.volumes)
+    return any(pair.target is not None and pair.target.token for pair in found.volumes)
 
 
 def _sum(parts: Iterable[int | None]) -> int | None:

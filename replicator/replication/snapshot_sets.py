@@ -27,33 +27,33 @@ def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets
 
     Where the source still has the snapshot its GUID counts, else the name.
     """
-    times = {at for sides in volumes for at in times_on(job, sides.target)}
+    times = {at for pair in volumes for at in times_on(job, pair.target)}
     return next(
-        (at for at in sorted(times, reverse=True) if all(_holds(job, sides, at, known) for sides in volumes)), None
+        (at for at in sorted(times, reverse=True) if all(_holds(job, pair, at, known) for pair in volumes)), None
     )
 
 
-def _holds(job: JobId, sides: VolumePair, at: int, known: KnownSets) -> bool:
-    ours, theirs = times_on(job, sides.source), times_on(job, sides.target)
+def _holds(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
+    ours, theirs = times_on(job, pair.source), times_on(job, pair.target)
     if at in theirs:
         return at not in ours or ours[at].guid == theirs[at].guid
-    return not _was_part(job, sides, at, known)
+    return not _was_part(job, pair, at, known)
 
 
-def _was_part(job: JobId, sides: VolumePair, at: int, known: KnownSets) -> bool:
+def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
     """Return whether a volume was part of a set that its replica does not have.
 
     A volume that was created later was not; nor one that joined the guest after the last proven set, as a disk does
     that was another guest's: its creation is older, but it has no snapshot or bookmark of the job from that time.
     """
-    bookmarks = [mark.set_time for mark in sides.source.bookmarks if mark.job == job and mark.set_time is not None]
-    oldest = min((*times_on(job, sides.source), *times_on(job, sides.target), *bookmarks), default=None)
+    bookmarks = [mark.set_time for mark in pair.source.bookmarks if mark.job == job and mark.set_time is not None]
+    oldest = min((*times_on(job, pair.source), *times_on(job, pair.target), *bookmarks), default=None)
     if oldest is not None and oldest <= at:
         return True
-    is_new = known.volumes and str(sides.volume) not in known.volumes
+    is_new = known.volumes and str(pair.volume) not in known.volumes
     if known.proven is not None and is_new and at <= known.proven and (oldest is None or oldest > known.proven):
         return False
-    return sides.source.creation <= at
+    return pair.source.creation <= at
 
 
 def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
@@ -86,7 +86,7 @@ def without_taken(synced: Synced, set_time: int) -> Synced:
 
 def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Iterable[VolumePair]) -> Synced:
     """Return what is remembered when a set of these volumes was proven on the target."""
-    names = tuple(str(sides.volume) for sides in volumes)
+    names = tuple(str(pair.volume) for pair in volumes)
     return Synced(last_sync, set_time, KnownSets(set_time, names, before.sets.taken))
 
 
@@ -95,16 +95,16 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
 
     A replica that is writable or was written to is none that a run may leave unsaid.
     """
-    for sides in volumes:
-        ours = times_on(way.job, sides.source).get(held or 0)
-        if ours is None or sides.target is None or not is_marked(way, sides.target):
+    for pair in volumes:
+        ours = times_on(way.job, pair.source).get(held or 0)
+        if ours is None or pair.target is None or not is_marked(way, pair.target):
             return False
-        if sides.target.readonly is False or sides.target.written:
+        if pair.target.readonly is False or pair.target.written:
             return False
-        theirs = sides.target.by_guid(ours.guid)
-        if theirs is None or theirs != max(sides.target.snapshots, key=lambda snapshot: snapshot.createtxg):
+        theirs = pair.target.by_guid(ours.guid)
+        if theirs is None or theirs != max(pair.target.snapshots, key=lambda snapshot: snapshot.createtxg):
             return False
-        if unreplicated_bytes(sides.source, ours) != 0 or sides.target.token is not None:
+        if unreplicated_bytes(pair.source, ours) != 0 or pair.target.token is not None:
             return False
     return bool(volumes)
 
@@ -140,12 +140,12 @@ def unproven(job: JobId, target: Dataset | None, known: KnownSets, base: str) ->
 
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:
     """The volume as it is when the action was done: what travelled is on the target too."""
-    sides = left_on_target(action)
-    came = [s for s in sides.source.snapshots if s.name == name]
+    pair = left_on_target(action)
+    came = [s for s in pair.source.snapshots if s.name == name]
     if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
-        came = [s for s in sides.source.snapshots if s.createtxg > action.base.createtxg]
-    before = sides.target or Dataset(sides.target_name, sides.source.is_volume, 0)
-    return replace(sides, target=replace(before, snapshots=(*before.snapshots, *came)))
+        came = [s for s in pair.source.snapshots if s.createtxg > action.base.createtxg]
+    before = pair.target or Dataset(pair.target_name, pair.source.is_volume, 0)
+    return replace(pair, target=replace(before, snapshots=(*before.snapshots, *came)))
 
 
 def stale_on_target(
@@ -155,14 +155,14 @@ def stale_on_target(
 
     This job's by its restore points; and other jobs' that travelled along and are gone from the source since.
     """
-    times = {at for sides in volumes for at in times_on(job, sides.target)}
+    times = {at for pair in volumes for at in times_on(job, pair.target)}
     stale = keep.stale(sorted(times), now)
     return [
-        f"{sides.target.name}@{snapshot.name}"
-        for sides in volumes
-        if sides.target is not None
-        for snapshot in sides.target.snapshots
-        if snapshot.name != new and _is_stale(job, stale, sides.source, snapshot)
+        f"{pair.target.name}@{snapshot.name}"
+        for pair in volumes
+        if pair.target is not None
+        for snapshot in pair.target.snapshots
+        if snapshot.name != new and _is_stale(job, stale, pair.source, snapshot)
     ]
 
 

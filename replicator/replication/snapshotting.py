@@ -127,5 +127,5 @@ class SnapshotTaker:
 
 def _knows_bases(datasets: dict[str, Dataset], volumes: Iterable[VolumePair]) -> bool:
     """Whether each base is found without the bookmarks, of which a program cannot tell."""
-    sides = [(datasets.get(volume.source.name), volume.target) for volume in volumes]
-    return all(ours is not None and (theirs is None or choose_base(ours, theirs)) for ours, theirs in sides)
+    pair = [(datasets.get(volume.source.name), volume.target) for volume in volumes]
+    return all(ours is not None and (theirs is None or choose_base(ours, theirs)) for ours, theirs in pair)

@@ -38,26 +38,26 @@ class Transfers:
 
     async def finish_half_received(self, volumes: Sequence[VolumePair]) -> None:
         """Go on with what an earlier run began, or drop it where it can no longer be finished."""
-        for sides in volumes:
-            target = sides.target
+        for pair in volumes:
+            target = pair.target
             if target is None or target.token is None:
                 continue
             token = await self._source.resume_token(target.token)
-            fits = token is not None and _belongs(token, sides) and (token.raw or not self._is_raw(sides, target))
+            fits = token is not None and _belongs(token, pair) and (token.raw or not self._is_raw(pair, target))
             if not fits and target.job is None:
                 raise TargetActiveError(
                     f"'{target.name}' on node {self._target.node} is half received by somebody else.",
                     node=self._target.node,
-                    volume=str(sides.volume),
+                    volume=str(pair.volume),
                     advice="Finish or abort it there (zfs receive -A).",
                 )
             if token is None or not fits:
-                self._log("warning", f"{sides.volume}: a half-received state can no longer be finished; it is dropped")
+                self._log("warning", f"{pair.volume}: a half-received state can no longer be finished; it is dropped")
                 await self._target.abort_receive(target.name)
                 continue
-            self._log("info", f"{sides.volume}: going on with the interrupted transfer of {token.to_name}")
+            self._log("info", f"{pair.volume}: going on with the interrupted transfer of {token.to_name}")
             try:
-                await self._stream(sides, commands.send_resume(token.token), token.remaining)
+                await self._stream(pair, commands.send_resume(token.token), token.remaining)
             except ZsrError as error:
                 if error.error_class in _MAY_PASS:
                     raise
@@ -67,12 +67,12 @@ class Transfers:
 
     async def send(self, action: Full | Incremental, name: str) -> None:
         """Bring one volume's new snapshot to the target, whose preparations were done."""
-        sides = action.sides
-        source = sides.source
+        pair = action.pair
+        source = pair.source
         base = action.base if isinstance(action, Incremental) else None
         raw = self.is_raw(action)
         if raw and self._job.encryption is Encryption.DECRYPTED:
-            self._log("warning", f"{sides.volume}: the replica stays raw, as it was begun")
+            self._log("warning", f"{pair.volume}: the replica stays raw, as it was begun")
         argv = commands.send(
             (await self._source.features()).common(await self._target.features()),
             source.name,
@@ -83,23 +83,23 @@ class Transfers:
             all_between=self._job.snapshots is Travelling.ALL,
         )
         if base is None:
-            await self._target.create_parents(sides.target_path, sides.volume.name)
+            await self._target.create_parents(pair.target_path, pair.volume.name)
         # What was written since a bookmark is not known from the snapshots that are left.
         counted = isinstance(base, Snapshot)
         expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
         kind = f"incremental from {base.name}" if base else "full"
-        self._log("info", f"{sides.volume}: {kind}, {_told(expected)} expected")
+        self._log("info", f"{pair.volume}: {kind}, {_told(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
-        await self._stream(sides, argv, expected, extra)
-        unmarked = base is None or sides.target is None or sides.target.job is None
+        await self._stream(pair, argv, expected, extra)
+        unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
-            await self._target.set_properties(sides.target_name, self.replica_properties(source))
+            await self._target.set_properties(pair.target_name, self.replica_properties(source))
 
     def is_raw(self, action: Full | Incremental) -> bool:
         """Return whether an action sends raw; raises EncryptionError as `_is_raw`."""
-        return self._is_raw(action.sides, action.sides.target if isinstance(action, Incremental) else None)
+        return self._is_raw(action.pair, action.pair.target if isinstance(action, Incremental) else None)
 
-    def _is_raw(self, sides: VolumePair, target: Dataset | None) -> bool:
+    def _is_raw(self, pair: VolumePair, target: Dataset | None) -> bool:
         """Return whether a volume travels raw: an encrypted one always does when the job says so.
 
         What the target reports of its replica never makes a raw job send in the clear.
@@ -107,29 +107,29 @@ class Transfers:
         Raises:
             EncryptionError: the job says raw, and the replica is not.
         """
-        if not sides.source.encrypted:
+        if not pair.source.encrypted:
             return False
         if target is None or not target.snapshots:
             return self._job.encryption is Encryption.RAW
         raw = target.encryption_root == target.name
         if self._job.encryption is Encryption.RAW and not raw:
             raise EncryptionError(
-                f"Volume {sides.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
+                f"Volume {pair.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
                 f"{self._target.node} is not raw.",
                 node=self._target.node,
-                volume=str(sides.volume),
+                volume=str(pair.volume),
                 advice="Rename it there (zfs rename), and the volume is sent raw in full. Or, if that node may "
                 f"read it, send it in the clear: zsr update {self._job.id} --encryption decrypted.",
             )
         return raw
 
     async def _stream(
-        self, sides: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
+        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
     ) -> None:
         receive = commands.receive(
             await self._target.features(),
-            sides.target_name,
-            is_volume=sides.source.is_volume,
+            pair.target_name,
+            is_volume=pair.source.is_volume,
             properties={**(properties or {}), **self._marks()},
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
@@ -150,15 +150,15 @@ class Transfers:
         for side in (end.sender, end.receiver):
             if side.stderr.strip():
                 self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
-        self._judge(sides, end)
-        self._log("info", f"{sides.volume}: {size(end.moved)} sent")
+        self._judge(pair, end)
+        self._log("info", f"{pair.volume}: {size(end.moved)} sent")
 
-    def _judge(self, sides: VolumePair, end: StreamEnd) -> None:
+    def _judge(self, pair: VolumePair, end: StreamEnd) -> None:
         """Raise the error of the side that failed first; the other only tells of the consequence."""
         sender, receiver = end.sender, end.receiver
         if sender.ok and receiver.ok:
             return
-        volume = str(sides.volume)
+        volume = str(pair.volume)
         if end.packer.stderr.strip():  # the others only tell of the consequence
             what = f"The stream of {volume} could not be compressed: {end.packer.stderr.strip()}."
             raise ZfsError(what, node=self._source.node, volume=volume, raw=end.packer.stderr)
@@ -179,11 +179,11 @@ class Transfers:
         return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
 
 
-def _belongs(token: ResumeToken, sides: VolumePair) -> bool:
+def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
     """Whether a token is for a snapshot that this very source volume still has."""
     dataset, _, snapshot = token.to_name.partition("@")
-    found: Snapshot | None = sides.source.by_guid(token.to_guid)
-    return dataset == sides.source.name and found is not None and found.name == snapshot
+    found: Snapshot | None = pair.source.by_guid(token.to_guid)
+    return dataset == pair.source.name and found is not None and found.name == snapshot
 
 
 def _told(count: int | None) -> str:

@@ -51,7 +51,7 @@ class TargetVerification:
         Raises:
             ZfsError: a volume's new snapshot is not on the target; nothing was destroyed.
         """
-        expected = {f"{sides.target_name}@{self._name}": self._new(sides.source).guid for sides in volumes}
+        expected = {f"{pair.target_name}@{self._name}": self._new(pair.source).guid for pair in volumes}
         pools = sorted({pool_of(name) for name in expected})
         if len(pools) > 1:  # a set is proven in all pools before anything older goes in one of them
             for pool in pools:
@@ -94,18 +94,18 @@ class TargetVerification:
     async def on_source(self, volumes: Sequence[VolumePair]) -> None:
         """Destroy the job's older snapshots on the source, and leave a bookmark of the new one; both may fail."""
         pools: dict[str, list[VolumePair]] = defaultdict(list)
-        for sides in volumes:
-            pools[pool_of(sides.source.name)].append(sides)
+        for pair in volumes:
+            pools[pool_of(pair.source.name)].append(pair)
         for pool, some in pools.items():
             await attempt(self._tidy_source(pool, some), self._log)
 
     async def _tidy_source(self, pool: str, volumes: Sequence[VolumePair]) -> None:
         stale = [
-            f"{sides.source.name}@{snapshot.name}"
-            for sides in volumes
-            for snapshot in stale_on_source(self._job, sides.source, {self._name}, self._known)
+            f"{pair.source.name}@{snapshot.name}"
+            for pair in volumes
+            for snapshot in stale_on_source(self._job, pair.source, {self._name}, self._known)
         ]
-        names = [sides.source.name for sides in volumes]
+        names = [pair.source.name for pair in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names]
         done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, marked=names)
         left: Iterable[str] = stale
@@ -118,9 +118,9 @@ class TargetVerification:
             await self._mark_by_commands(volumes)
 
     async def _mark_by_commands(self, volumes: Sequence[VolumePair]) -> None:
-        for sides in volumes:
-            await attempt(self._source.bookmark(sides.source.name, self._name), self._log)
-            await self._purge_marks([f"{sides.source.name}#{mark.name}" for mark in sides.source.bookmarks])
+        for pair in volumes:
+            await attempt(self._source.bookmark(pair.source.name, self._name), self._log)
+            await self._purge_marks([f"{pair.source.name}#{mark.name}" for mark in pair.source.bookmarks])
 
     async def _purge_marks(self, marks: Iterable[str]) -> None:
         """Destroy a job's bookmarks but the newest, once there are too many."""
@@ -162,13 +162,13 @@ async def attempt(step: Awaitable[None], log: Log) -> None:
             log("raw", error.raw)
 
 
-async def purge_marks(job: JobId, sides: VolumePair, base: str, source: ZfsClient, log: Log) -> None:
+async def purge_marks(job: JobId, pair: VolumePair, base: str, source: ZfsClient, log: Log) -> None:
     """Destroy a job's bookmarks of snapshots that the target does not have, once there are too many of them."""
-    own = [mark for mark in marks_of(job, sides.source.bookmarks) if mark.name != base]
-    useless = [mark for mark in own if sides.target is None or sides.target.by_guid(mark.guid) is None]
+    own = [mark for mark in marks_of(job, pair.source.bookmarks) if mark.name != base]
+    useless = [mark for mark in own if pair.target is None or pair.target.by_guid(mark.guid) is None]
     if len(useless) > MARKS_KEPT:
         for mark in useless:
-            await attempt(source.destroy_bookmark(sides.source.name, mark.name), log)
+            await attempt(source.destroy_bookmark(pair.source.name, mark.name), log)
 
 
 async def destroy_marks(job: JobId, dataset: Dataset, source: ZfsClient) -> None:

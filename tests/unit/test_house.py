@@ -40,7 +40,6 @@ STILL_LONG_FUNCTIONS: set[str] = {
     "grafana/panels/daemon.py:process",
     "grafana/replication.py:dashboard",
     "replicator/daemon/daemon.py:_supervise_run",
-    "replicator/hosts/stream.py:stream",
     "replicator/state/stores.py:finish_run",
     "tests/lab/test_faults.py:test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again",
     "tests/monitoring/test_notify_whole.py:test_no_secret_of_any_target_is_logged_shown_kept_or_in_a_traceback",
