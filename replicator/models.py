@@ -275,6 +275,6 @@ class Retention:
     seconds: float = 30 * 86400.0
 
 
-def is_aside(name: str) -> bool:
+def is_diverged(name: str) -> bool:
     """Whether a dataset is, or lies in, what is kept aside."""
     return f"/{DIVERGED_DATASET}/" in f"{name}/"

@@ -15,8 +15,8 @@ from replicator.zfs.model import Dataset, Inventory
 _KINDS = ("vm", "subvol", "base", "basevol")
 """The names of a guest's volumes begin with one of these and its number, as the peer names them."""
 
-ASIDE_DEPTH = 3
-"""What is kept aside lies two levels below its storage, its snapshots three."""
+DIVERGED_DEPTH = 3
+"""A replica that was set aside lies two levels below its storage, its snapshots three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,17 @@ class TargetInventory:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """The guest's volumes on both sides; this job's replicas whose volume is gone by name; and what is aside.
+    """The guest's volumes on both sides.
 
-    A replica whose name is that of any of the volumes, on whatever storage, is none of ``orphans``; nor is one whose
-    ``zsr:source`` is another node.
+    Attributes:
+        volumes: each volume of the source with its dataset on the target.
+        orphans: this job's replicas from this node whose name no volume has, on any storage.
+        diverged: the replicas of this job that were set aside.
     """
 
     volumes: tuple[VolumePair, ...]
     orphans: tuple[Dataset, ...]
-    aside: tuple[Dataset, ...]
+    diverged: tuple[Dataset, ...]
 
 
 async def target_inventory(
@@ -48,7 +50,7 @@ async def target_inventory(
         if not storage.allowed_on(target.node):
             continue
         try:
-            depth = max(look_depth(guest, storage), ASIDE_DEPTH)
+            depth = max(look_depth(guest, storage), DIVERGED_DEPTH)
             found[storage.name] = await target.inventory(storage.path_on(target.node), depth=depth)
         except StorageMissingError as error:  # matters only if the guest has volumes on it
             found[storage.name] = error
@@ -97,11 +99,11 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
     names = {pair.target_name for pair in volumes}
     found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
     replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
-    aside = {kept.name: kept for inventory in found for kept in inventory.aside_of(job.id)}
+    diverged = {kept.name: kept for inventory in found for kept in inventory.diverged_of(job.id)}
     return Discovered(
         tuple(volumes),
         tuple(r for name, r in sorted(replicas.items()) if name not in names and r.source == source),
-        tuple(kept for _, kept in sorted(aside.items())),
+        tuple(kept for _, kept in sorted(diverged.items())),
     )
 
 

@@ -17,7 +17,7 @@ from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class DivergedReplica:
     """One replica that was kept aside.
 
     Attributes:
@@ -38,10 +38,10 @@ class Kept:
     clones: tuple[str, ...]
 
 
-def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
+def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[DivergedReplica]:
     """What is kept aside on a storage's path."""
     return [
-        Kept(
+        DivergedReplica(
             node=node,
             dataset=dataset.name,
             job=job,
@@ -50,11 +50,11 @@ def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
             written=dataset.written,
             clones=tuple(sorted(_clones(dataset.name, inventory))),
         )
-        for dataset, job in aside_below(path, inventory)
+        for dataset, job in diverged_below(path, inventory)
     ]
 
 
-def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
+def diverged_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
     """The datasets directly below a storage's folder for what is aside that were a job's replicas, by name."""
     folder = inventory.get(f"{path}/{DIVERGED_DATASET}")
     inherited = None if folder is None else folder.job
@@ -66,23 +66,23 @@ def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
     return found
 
 
-async def list_kept(storages: Iterable[Storage], client: ZfsClient) -> list[Kept]:
+async def read_diverged(storages: Iterable[Storage], client: ZfsClient) -> list[DivergedReplica]:
     """What is kept aside on a node, one inventory for each storage.
 
     Raises:
         ZsrError: the node cannot be asked.
     """
-    found: dict[str, Kept] = {}
+    found: dict[str, DivergedReplica] = {}
     for path in _paths(storages, client.node):
         try:
             inventory = await client.inventory(f"{path}/{DIVERGED_DATASET}", depth=2)
         except StorageMissingError:  # nothing was ever kept aside there
             continue
-        found |= {kept.dataset: kept for kept in kept_aside(client.node, path, inventory)}
+        found |= {kept.dataset: kept for kept in diverged_replicas(client.node, path, inventory)}
     return [found[name] for name in sorted(found)]
 
 
-async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> Kept:
+async def find_diverged(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> DivergedReplica:
     """What is kept aside under this very name.
 
     Raises:
@@ -97,14 +97,14 @@ async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient
             advice=f"These are: {places}. See: zsr diverged list.",
         )
     inventory = await client.inventory(path, depth=3)
-    kept = next((kept for kept in kept_aside(client.node, path, inventory) if kept.dataset == dataset), None)
+    kept = next((kept for kept in diverged_replicas(client.node, path, inventory) if kept.dataset == dataset), None)
     if kept is None:
         there = "is there, but was no replica of zsr's" if inventory.get(dataset) else "does not exist"
         raise ConfigError(f"'{dataset}' on node {client.node} {there}.", advice="See: zsr diverged list.")
     return kept
 
 
-def refuse_needed(kept: Kept) -> None:
+def refuse_needed(kept: DivergedReplica) -> None:
     """Raise ConfigError if something was made out of what is kept aside, and so needs it."""
     if kept.clones:
         raise ConfigError(
@@ -113,15 +113,15 @@ def refuse_needed(kept: Kept) -> None:
         )
 
 
-async def destroy_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
+async def destroy_diverged(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
     """Look once more, then destroy what is kept aside under this name.
 
     Raises:
-        ConfigError: as `find_kept` and `refuse_needed`. ZsrError: it could not be destroyed.
+        ConfigError: as `find_diverged` and `refuse_needed`. ZsrError: it could not be destroyed.
     """
-    kept = await find_kept(dataset, storages, client)
+    kept = await find_diverged(dataset, storages, client)
     refuse_needed(kept)
-    await client.destroy_aside(kept.dataset, str(kept.job))
+    await client.destroy_diverged(kept.dataset, str(kept.job))
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:

@@ -323,7 +323,7 @@ def held_on_target(action: Full | Incremental, aside: Iterable[Dataset]) -> Volu
     return replace(pair, target=replace(there, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
 
 
-def marks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
+def bookmarks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
     """The bookmarks that a job made."""
     return [mark for mark in bookmarks if mark.job == job]
 

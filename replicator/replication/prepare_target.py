@@ -22,12 +22,12 @@ from replicator.replication.plan import (
     TagForeignSnapshots,
     VolumePair,
 )
-from replicator.replication.transfer import Log
+from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import MADE_HERE, Dataset
 
 
-def aside_name(pair: VolumePair, now: float) -> str:
+def diverged_name(pair: VolumePair, now: float) -> str:
     """Where a replica is kept aside: directly below the storage's folder for it, with the time."""
     return f"{pair.target_path}/{DIVERGED_DATASET}/{pair.volume.name.replace('/', '_')}-{int(now)}"
 
@@ -49,7 +49,7 @@ async def prepare(
                 log("info", f"{pair.volume}: its replica was '{old}'; it is renamed too")
                 await target.rename(old, pair.target_name)
             case SetAside(base):
-                kept = aside_name(pair, now)
+                kept = diverged_name(pair, now)
                 log("warning", f"{pair.volume}: the replica differs from the source; it is kept aside as '{kept}'")
                 await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
                 await target.rename(pair.target_name, kept)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, Removal, Storage, is_aside
+from replicator.models import Job, Removal, Storage, is_diverged
 from replicator.replication.ownership import Direction
 from replicator.replication.prepare_target import destroy_or_keep, refuse_in_use
-from replicator.replication.progress import Progress, Step
-from replicator.replication.transfer import Log
-from replicator.replication.verification import destroy_marks
+from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.verification import destroy_bookmarks
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 
@@ -68,7 +67,7 @@ async def _remove_replicas(
     Returns why some of them were left.
     """
     inventory = await _inventory(target, path)
-    aside = inventory.aside_of(way.job)
+    aside = inventory.diverged_of(way.job)
     inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     in_use: list[TargetActiveError] = []
     for dataset in inventory.replicas_of(way.job):
@@ -101,9 +100,9 @@ async def _remove_replica(
 
 async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
     for dataset in inventory.datasets.values():
-        if dataset.job is not None or is_aside(dataset.name):  # a replica, also of another source; or it was one
+        if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
             continue
-        await destroy_marks(job.id, dataset, source)
+        await destroy_bookmarks(job.id, dataset, source)
         stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
         if stale:
             await source.destroy_snapshots(dataset.name, stale)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, Storage, is_aside
+from replicator.models import Guest, Job, JobId, Storage, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import shares_set
 from replicator.replication.snapshot_sets import times_on
@@ -115,7 +115,7 @@ async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClien
             inventory = await target.inventory(storage.path_on(target.node), depth=look_depth(guest, storage))
         except StorageMissingError:
             continue
-        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_aside(name)}
+        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_diverged(name)}
     return found
 
 

@@ -55,28 +55,34 @@ class SnapshotOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A program did nothing: ``errno`` on ``name``; None where the name does not exist."""
+    """A program refused and did nothing: ``errno`` on ``name``; None where the name does not exist."""
 
     name: str
     errno: int | None
 
     @property
     def words(self) -> str:
-        """Why, in the words of the C library, as zfs itself would use."""
+        """The reason in the words of the C library, as zfs itself uses them."""
         return "does not exist" if self.errno is None else os.strerror(self.errno).lower()
 
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What is left to do after a program: snapshots that could not be destroyed, and all bookmarks there are."""
+    """What a program left to do.
+
+    Attributes:
+        left: the snapshots and bookmarks that could not be destroyed or made, with their errno.
+        bookmarks: all bookmarks of the datasets that were asked for.
+        can_bookmark: whether this ZFS makes bookmarks in a program.
+    """
 
     left: Mapping[str, int]
-    marks: tuple[str, ...]
+    bookmarks: tuple[str, ...]
     can_bookmark: bool
 
 
 def snapshot_if_changed(request: SnapshotRequest) -> str:
-    """The program that looks at a guest's volumes and takes its snapshots."""
+    """Return the program that lists a guest's volumes and takes their snapshots."""
     table: dict[str, object] = {
         "columns": list(_COLUMNS),
         "name": request.name,
@@ -89,26 +95,26 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
 
 
 def verify_and_prune(
-    proofs: Iterable[tuple[str, int]] = (),
+    expected: Iterable[tuple[str, int]] = (),
     stale: Sequence[str] = (),
     bookmarks: Iterable[tuple[str, str]] = (),
-    marked: Sequence[str] = (),
+    bookmarks_of: Sequence[str] = (),
 ) -> str:
-    """The program that proves snapshots by GUID; only if all are there, destroys stale ones and makes bookmarks.
+    """Return the program that verifies snapshots by GUID; only if all are there, it prunes and makes bookmarks.
 
-    ``marked`` are the datasets whose bookmarks are listed afterwards.
+    It lists the bookmarks of the datasets ``bookmarks_of`` afterwards.
     """
     table: dict[str, object] = {
-        "proofs": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in proofs],
+        "expected": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in expected],
         "stale": list(stale),
-        "bookmarks": [{"snapshot": snapshot, "bookmark": mark} for snapshot, mark in bookmarks],
-        "marked": list(marked),
+        "bookmarks": [{"snapshot": snapshot, "bookmark": bookmark} for snapshot, bookmark in bookmarks],
+        "bookmarks_of": list(bookmarks_of),
     }
     return _program("verify_and_prune", table)
 
 
 def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
-    """Read what `snapshot_if_changed` returned; raises ZfsError on what it does not know."""
+    """Return the result of `snapshot_if_changed`; raises ZfsError if it cannot be read."""
     found = _returned(text)
     try:
         if "absent" in found:
@@ -121,14 +127,14 @@ def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
 
 
 def prune_result(text: str) -> PruneResult | str:
-    """Read what `verify_and_prune` returned; the name of the first snapshot that is not proven."""
+    """Return the result of `verify_and_prune`; the name of the first snapshot that is not on the target as expected."""
     found = _returned(text)
     if "unproven" in found:
         return str(found["unproven"])
     left = found.get("left") or {}
     assert isinstance(left, dict)  # noqa: S101 - as the program makes it
-    return PruneResult({name: int(errno) for name, errno in left.items()}, tuple(_list(found.get("marks"))),
-                   bool(found.get("bookmarks")))  # fmt: skip
+    bookmarks = tuple(_list(found.get("bookmarks")))
+    return PruneResult({name: int(errno) for name, errno in left.items()}, bookmarks, bool(found.get("can_bookmark")))
 
 
 def _program(name: str, request: dict[str, object]) -> str:

@@ -107,24 +107,24 @@ class ZfsClient:
         self,
         pool: str,
         *,
-        proofs: Iterable[tuple[str, int]] = (),
+        expected: Iterable[tuple[str, int]] = (),
         stale: Sequence[str] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
-        marked: Sequence[str] = (),
+        bookmarks_of: Sequence[str] = (),
     ) -> channel_programs.PruneResult | str | None:
-        """Prove snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
+        """Verify snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
 
         Args:
             pool: all names lie in it.
-            proofs: snapshots (``dataset@name``) with the GUIDs that they must have.
+            expected: snapshots (``dataset@name``) with the GUIDs that they must have.
             stale: snapshots to destroy; those that something still needs go when it goes.
             bookmarks: snapshots and the bookmarks to make of them.
-            marked: datasets whose bookmarks are wanted in the answer.
+            bookmarks_of: datasets whose bookmarks are wanted in the result.
 
         Returns:
             The name of the first snapshot that is not proven (nothing was done then); None as in `snapshot_if_changed`.
         """
-        done = await self._program(pool, channel_programs.verify_and_prune(proofs, stale, bookmarks, marked))
+        done = await self._program(pool, channel_programs.verify_and_prune(expected, stale, bookmarks, bookmarks_of))
         return None if done is None else channel_programs.prune_result(done)
 
     async def _program(self, pool: str, text: str) -> str | None:
@@ -236,7 +236,7 @@ class ZfsClient:
             )
         await self._destroy_dataset(dataset)
 
-    async def destroy_aside(self, dataset: str, job: str) -> None:
+    async def destroy_diverged(self, dataset: str, job: str) -> None:
         """Destroy what was kept aside of a job's replica, after asking once more that its own mark names the job."""
         if (await self._ownership(dataset)).get("zsr:job") != (job, "local"):
             raise ZfsError(f"'{dataset}' on node {self.node} was no replica of job {job}; it was not destroyed.")

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from replicator.models import JobId, is_aside
+from replicator.models import JobId, is_diverged
 from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
 """The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
+
+
+def pool_of(name: str) -> str:
+    """Return the pool of a dataset or snapshot."""
+    return name.partition("/")[0].partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +101,13 @@ class Inventory:
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """The datasets whose ``zsr:job`` names a job, without children that merely inherit it and what is aside."""
-        marked = {
-            name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job) and not is_aside(name)
-        }
+        """The datasets whose ``zsr:job`` names a job, without children that inherit it and diverged replicas."""
+        marked = {name: d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)}
         return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
 
-    def aside_of(self, job: JobId) -> list[Dataset]:
-        """The datasets that were replicas of a job and are kept aside."""
-        return [d for name, d in sorted(self.datasets.items()) if is_aside(name) and d.job == str(job)]
+    def diverged_of(self, job: JobId) -> list[Dataset]:
+        """The diverged replicas of a job, which were set aside."""
+        return [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
 
     def below(self, path: str) -> Iterable[Dataset]:
         """The datasets that are direct children of a path."""

@@ -58,7 +58,7 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            memory=RunRecorder(self._remember, self._note_pending, self._note_vanished),
+            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished),
             clock=lambda: self.now,
         )
         return await run.execute()

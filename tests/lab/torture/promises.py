@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.replication.verification import MARKS_KEPT
+from replicator.replication.verification import BOOKMARKS_KEPT
 from replicator.zfs.snapshot_names import PREFIX
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
@@ -134,7 +134,7 @@ def whole_set(both: Both) -> str:
     for volume in VOLUMES:
         ours, theirs = here.of(f"{volume}@{PREFIX}"), there.of(f"{volume}@{PREFIX}")
         marks = here.of(f"{volume}#{PREFIX}")
-        if len(ours) != 1 or len(marks) > MARKS_KEPT + 1:
+        if len(ours) != 1 or len(marks) > BOOKMARKS_KEPT + 1:
             raise BrokenError(f"left over on the source: {ours} {len(marks)} bookmarks")
         if not theirs or (len(theirs) != 1 and volume not in kept_alive):
             raise BrokenError(f"left over on the target: {theirs}")

@@ -122,7 +122,7 @@ def test_a_replica_without_a_volume_is_an_orphan_and_neither_a_volumes_replica_n
     there = TargetInventory({"ssd": Inventory({**mine.datasets, **theirs.datasets, **folder.datasets})})
     found = pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, there)
     assert [orphan.name for orphan in found.orphans] == ["pool/data/vm-100-disk-7"]
-    assert [kept.name for kept in found.aside] == ["pool/data/zsr-diverged/vm-100-disk-0-5"]
+    assert [kept.name for kept in found.diverged] == ["pool/data/zsr-diverged/vm-100-disk-0-5"]
 
 
 def test_the_replica_of_an_excluded_volume_becomes_an_orphan() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId
-from replicator.replication.diverged import Kept, kept_aside, refuse_needed
+from replicator.replication.diverged import DivergedReplica, diverged_replicas, refuse_needed
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 PATH = "tank/data"
@@ -21,9 +21,9 @@ def dataset(name: str, *written: int | None, job: str | None = "100-0", own: int
     return Dataset(name, is_volume=True, guid=1, snapshots=snapshots, written=own, job=job)
 
 
-def kept(*datasets: Dataset) -> list[Kept]:
+def kept(*datasets: Dataset) -> list[DivergedReplica]:
     """What is kept aside among these."""
-    return kept_aside("beta", PATH, Inventory({found.name: found for found in datasets}))
+    return diverged_replicas("beta", PATH, Inventory({found.name: found for found in datasets}))
 
 
 def test_a_replica_in_the_folder_is_told_with_what_is_its_own() -> None:

@@ -65,7 +65,7 @@ def inventory_cache(clocks: Clocks) -> InventoryCache:
 
 async def look(inventory_cache: InventoryCache, host: PlayedHost, since: float) -> float:
     """The moment of the look that somebody is given who is due since a moment."""
-    return (await inventory_cache.look(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
+    return (await inventory_cache.read(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
 
 
 async def test_runs_that_are_due_together_share_one_look(

@@ -93,7 +93,7 @@ async def run(world: World, source: Dataset, *, orders: int, now: float) -> Full
     world.orders = orders
     inventory = Inventory(world.datasets)
     orphans = [found for found in inventory.replicas_of(JOB) if found.name != REPLICA]
-    plan = make_plan(WAY, [pair(source, inventory.get(REPLICA))], orphans, inventory.aside_of(JOB))
+    plan = make_plan(WAY, [pair(source, inventory.get(REPLICA))], orphans, inventory.diverged_of(JOB))
     assert not plan.conflicts
     (action,) = plan.actions
     properties = {"readonly": "on", "canmount": "noauto", "zsr:source": "alpha", "zsr:job": str(JOB)}

@@ -194,4 +194,4 @@ def test_what_is_kept_aside_is_no_replica() -> None:
     aside = row("tank/data/zsr-diverged/vm-100-disk-0-7", 5, zsr_job="100-0")
     inventory = inventory_from_list(f"{LISTING}\n{aside}")
     assert [d.name for d in inventory.replicas_of(JobId(100, 0))] == [VOLUME]
-    assert [d.guid for d in inventory.aside_of(JobId(100, 0))] == [5]
+    assert [d.guid for d in inventory.diverged_of(JobId(100, 0))] == [5]
