@@ -1,7 +1,7 @@
-"""Compression of a stream on its way to a far host: zstd between the sender and the pump, and before the receiver.
+"""Compression of a stream to a remote host: zstd between the sender and the pump, and again before the receiver.
 
-No failure can make a cut stream look whole: a ZFS stream ends with a record of its own, which receive waits for,
-whatever zstd says of its frame. The exit status of the far side is that of the receiver.
+No failure can make a cut stream look complete: a ZFS stream ends with a record of its own, which receive waits for
+whatever zstd reports of its frame. The exit status of the remote command is that of the receiver.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _UNPACK = 'zstd -q -dc | "$@"'
 
 
 def unpacked_by(receive: Sequence[str]) -> list[str]:
-    """The far command that unpacks what it reads, and hands it to the receiver."""
+    """Return the remote command that decompresses its stdin and pipes it to the receiver."""
     return ["sh", "-c", _UNPACK, "zsr", *receive]
 
 
 async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
-    """Start zstd behind a pipe's read end, which it takes over: the process and the read end of what it packs.
+    """Start zstd on a pipe's read end, which it takes over; return the process and the read end of its output.
 
     Raises:
         ConfigError: there is no zstd on this node.
@@ -36,8 +36,8 @@ async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
     except FileNotFoundError:
         os.close(reader)
         raise ConfigError(
-            f"Node {node} has no 'zstd', with which its streams are to be compressed.",
-            advice="Install it on both nodes (apt install zstd), or take out 'compression' in the cluster file.",
+            f"Node {node} has no 'zstd', which is to compress its streams.",
+            advice="Install it on both nodes (apt install zstd), or remove 'compression' from the cluster file.",
         ) from None
     finally:
         os.close(source)
@@ -46,7 +46,7 @@ async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
 
 
 class _NoPacker:
-    """Stands where nothing is packed: it has always ended well."""
+    """The packer of a stream that is not compressed: it has always ended with success."""
 
     async def wait(self) -> Completed:
         return Completed((), 0, "", "")

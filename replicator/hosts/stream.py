@@ -28,7 +28,7 @@ _Processes = tuple[StreamProcess, StreamProcess, StreamProcess]
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How both ends of a stream, and what compressed it, ended; and the bytes that went over the wire."""
+    """The results of a stream's three processes, and the bytes that went over the wire."""
 
     sender: Completed
     receiver: Completed
@@ -40,8 +40,8 @@ class StreamEnd:
 class Limits:
     """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up.
 
-    When all bytes are handed over the receiver gets `FINISHING_FACTOR` times as long to write what it has.
-    ``silence``: seconds without a byte after which the hosts' connections are looked at.
+    When all bytes were handed over, the receiver gets `FINISHING_FACTOR` times as long to write what it has.
+    ``silence``: seconds without a byte after which the hosts' connections are checked.
     """
 
     rate: float | None
@@ -65,8 +65,8 @@ async def stream(
 
     Raises:
         DeadlineError: not a byte moved for ``limits.stall`` seconds.
-        NetworkError, AuthError: an end's connection was lost or could not be made, or none moves and its host is gone.
-        ConfigError: the stream is to be compressed and this node has no zstd.
+        NetworkError, AuthError: a connection was lost or could not be opened, or no byte moves and a host is gone.
+        ConfigError: the stream should be compressed and this node has no zstd.
     """
     processes, reader, writer = await _start(source, send, sink, receive, expected_bytes=expected_bytes)
     pump = Pump(reader, writer, rate=limits.rate)
@@ -122,7 +122,7 @@ async def _supervise(
             received = group.create_task(receiver.wait())
             packed = group.create_task(packer.wait())
             await received
-            # One that went well had read all it needs, and the sender is about to end by itself.
+            # A receiver that ended well has read all it needs, and the sender is about to end by itself.
             if not pump.exhausted and not received.result().ok:
                 await sender.kill()
                 await packer.kill()
@@ -158,7 +158,7 @@ async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress:
         if pump.moved != seen:
             seen, since = pump.moved, loop.time()
         elif loop.time() - since > limits.stall * (FINISHING_FACTOR if pump.exhausted else 1):
-            raise DeadlineError(f"The transfer stood still for {loop.time() - since:.0f} s and was ended.")
+            raise DeadlineError(f"The transfer stalled for {loop.time() - since:.0f} s and was ended.")
         elif loop.time() - since > limits.silence:
             for host in hosts:
                 await host.reach()

@@ -1,7 +1,7 @@
-"""Channel programs (zfs-program(8), since OpenZFS 0.8): several orders in one command and one transaction group. Pure.
+"""Channel programs (zfs-program(8), since OpenZFS 0.8): several operations in one transaction group. Pure.
 
-What a program reads of written bytes is what its own snapshot holds, since both happen when the group is written out.
-A request is put into the program's text as a Lua table, so no name meets a command line.
+The written bytes that a program reads are those in its own snapshot, since both happen when the group is written out.
+A request becomes a Lua table in the program's text, so no name is part of a command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where volumes are looked for by name: direct children of a path whose full name has one of the prefixes."""
+    """Volumes selected by name: direct children of a path whose full name has one of the prefixes."""
 
     path: str
     prefixes: tuple[str, ...]
@@ -150,11 +150,11 @@ def _returned(text: str) -> dict[str, object]:
 
 
 def _unknown(text: str) -> ZfsError:
-    return ZfsError(f"zfs program printed something unknown: {text[:200]!r}.")
+    return ZfsError(f"zfs program printed unexpected output: {text[:200]!r}.")
 
 
 def _list(table: object) -> list[str]:
-    """A Lua list, which arrives as an object with the keys 1, 2, ..."""
+    """Return a Lua list, which is printed as an object with the keys 1, 2, ..."""
     return [str(table[key]) for key in sorted(table, key=int)] if isinstance(table, dict) else []
 
 

@@ -1,4 +1,4 @@
-"""What one look at a node's ZFS yields: datasets with their snapshots and bookmarks, as frozen facts."""
+"""The model of a node's ZFS: datasets with their snapshots and bookmarks, as frozen dataclasses. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from replicator.models import JobId, is_diverged
 from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
-"""The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
+"""The ``zsr:job`` of a snapshot that was created on the replica itself, set when a run first sees it."""
 
 
 def pool_of(name: str) -> str:
@@ -42,7 +42,7 @@ class SnapshotLike:
 class Snapshot(SnapshotLike):
     """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
 
-    ``made_here`` says that somebody took it on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
+    ``made_here`` means that it was created on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
     """
 
     written: int | None = None
@@ -121,7 +121,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """What a half-received state waits for: the snapshot it will become, what is still to be sent, and whether raw."""
+    """The content of a resume token: the snapshot that is being received, the bytes still to be sent, whether raw."""
 
     token: str
     to_name: str

@@ -182,7 +182,7 @@ async def test_a_server_that_answers_but_begins_no_stream_is_given_up(
     server.begins_nothing = True
     before = open_descriptors()
     reader, writer = sized_pipe()
-    with pytest.raises(NetworkError, match="did not begin 'zfs receive'"):
+    with pytest.raises(NetworkError, match="did not start 'zfs receive'"):
         await host.start_sink(["zfs", "receive"], reader, expected_bytes=1)
     os.close(writer)
     assert open_descriptors() <= before

@@ -127,7 +127,7 @@ def test_a_snapshot_that_is_not_proven_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["", "cannot open", "[]", "{}", "null", '{"error": 1}'])
 def test_output_of_another_shape_is_an_error(text: str) -> None:
-    with pytest.raises(ZfsError, match="unknown"):
+    with pytest.raises(ZfsError, match="unexpected output"):
         snapshot_outcome(text)
-    with pytest.raises(ZfsError, match="unknown"):
+    with pytest.raises(ZfsError, match="unexpected output"):
         prune_result(text)
