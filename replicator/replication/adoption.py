@@ -1,7 +1,7 @@
-"""Adoption: datasets on the target that pvesr, syncoid or ``zfs send`` by hand brought over become a job's replicas.
+"""Adoption: datasets that pvesr, syncoid or a manual ``zfs send`` brought to the target become a job's replicas.
 
-So do replicas that bear the mark of another source: the guest was moved, or its node has a new name. Only properties
-are set, on datasets that share a base (by GUID) with their volume and are no other job's; nothing is sent or destroyed.
+The same goes for replicas of another source node: the guest was moved, or its node has a new name. Only properties are
+set, on datasets that share a base (by GUID) with their volume and belong to no other job; nothing is sent or destroyed.
 ``zsr:job`` is set last: a dataset that has it has the others.
 """
 
@@ -22,7 +22,7 @@ from replicator.zfs.model import Dataset, Snapshot
 
 
 class Verdict(StrEnum):
-    """What becomes of a volume's dataset on the target."""
+    """The result of examining a volume's dataset on the target."""
 
     ABSENT = "absent"
     REPLICA = "replica"
@@ -33,14 +33,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is on the target under a volume's name.
+    """The dataset on the target that has a volume's name.
 
     Attributes:
-        pair: the volume as found.
-        verdict: what becomes of it.
+        pair: the volume and that dataset.
+        verdict: whether it can be adopted.
         base: the target's snapshot that both sides have.
         newer: the target's snapshots after it.
-        why: for a refusal, the end of a sentence that begins with the dataset, and what to do.
+        why: for a refusal, the end of a sentence that begins with the dataset's name, and the advice.
     """
 
     pair: VolumePair
@@ -51,17 +51,17 @@ class Finding:
 
     @property
     def written(self) -> int:
-        """Bytes written on the target after its newest snapshot; 0 also where this ZFS cannot tell."""
+        """Bytes written on the target after its newest snapshot; 0 also where this ZFS does not report it."""
         return (self.pair.target.written or 0) if self.pair.target else 0
 
 
 def examine(job: JobId, volumes: Iterable[VolumePair], source: str) -> list[Finding]:
-    """Return what can be adopted of what is on the target, for a guest on the node ``source``, and what cannot."""
+    """Return for each volume of a guest on the node ``source`` whether its dataset on the target can be adopted."""
     return [_examine(job, pair, source) for pair in volumes]
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
-    """Raise ConfigError, with all reasons at once, if any dataset is not to be touched."""
+    """Raise ConfigError with all reasons if any dataset cannot be adopted."""
     refused = [finding for finding in findings if finding.verdict is Verdict.REFUSED]
     if refused:
         lines = "".join(f"\n  '{finding.pair.target_name}' on {target} {finding.why}" for finding in refused)
@@ -71,26 +71,26 @@ def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
 async def look(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
 ) -> list[Finding]:
-    """Look at both sides; see `examine`.
+    """List both sides and `examine` them.
 
     Raises:
-        ZsrError: a side cannot be asked. ConfigError: the guest has no volume.
+        ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
     everywhere = tuple(storages)
-    here, there = await gather_two(
+    on_source, on_target = await gather_two(
         source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
     )
-    volumes = pair_volumes(job, guest, everywhere, (source.node, target.node), here, there).volumes
+    volumes = pair_volumes(job, guest, everywhere, (source.node, target.node), on_source, on_target).volumes
     return examine(job.id, volumes, source.node)
 
 
 def same(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
-    """Whether what was shown before the question still holds; newer snapshots meanwhile do no harm."""
+    """Return whether the findings shown before the question still hold; newer snapshots do not matter."""
     return _outcome(shown) == _outcome(found)
 
 
 async def mark(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
-    """Mark what can be adopted as the job's replicas of a source node, and tell each dataset when it is done.
+    """Mark the adoptable datasets as the job's replicas from a source node; yield each dataset when it is done.
 
     The caller holds the guest's lock.
     """
@@ -110,8 +110,8 @@ def _examine(job: JobId, pair: VolumePair, source: str) -> Finding:
     target = pair.target
     if target is None:
         return Finding(pair, Verdict.ABSENT)
-    mark = choose_base(pair.source, target)
-    base = None if mark is None else target.by_guid(mark.guid)
+    common = choose_base(pair.source, target)
+    base = None if common is None else target.by_guid(common.guid)
     newer = tuple(s for s in target.snapshots if base is not None and s.createtxg > base.createtxg)
     why = _foreign(job, pair, target)
     if why is None and target.job is not None and target.source == source:
@@ -133,9 +133,11 @@ def _foreign(job: JobId, pair: VolumePair, target: Dataset) -> str | None:
 
 def _in_use(target: Dataset) -> str | None:
     if target.token is not None:
-        return f"holds a half-received state: let that end, or drop it there (zfs receive -A {target.name})."
+        return (
+            f"has a half-received state: let that transfer end, or drop the state there (zfs receive -A {target.name})."
+        )
     if target.job is not None and target.readonly is False:
-        return "is a replica that was made writable (readonly=off): stop what uses it there, and set readonly=on."
+        return "is a writable replica (readonly=off): stop using it there, and set readonly=on."
     if target.mounted and target.readonly is False:
         return "is in use (mounted, readonly=off): unmount it there (zfs unmount), or set readonly=on."
     return None

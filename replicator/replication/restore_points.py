@@ -1,7 +1,7 @@
-"""The restore points of a job: the sets of its snapshots that the target has, read from the target's own ZFS.
+"""Restore points of a job: the sets of its snapshots that the target has, read from the target's ZFS.
 
-When the source does not answer, which is when one asks, they are told all the same; only how many volumes there should
-be is not known then.
+They are listed also when the source does not answer, which is when they are needed; only the number of volumes that
+there should be is unknown then.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class RestorePoint:
     """One set of a job's snapshots on the target.
 
     Attributes:
-        job, time: whose, and the unix time in the name of the snapshots.
+        job, time: the job, and the unix time in the name of the snapshots.
         datasets: the replicas that have it.
         volumes: how many of the guest's volumes have it.
-        of: how many volumes the guest has now; None when the source did not tell.
-        written: bytes since the restore point before, of all replicas; None where this ZFS cannot tell.
+        of: how many volumes the guest has now; None when the source did not answer.
+        written: bytes since the restore point before, of all replicas; None where this ZFS does not report them.
     """
 
     job: JobId
@@ -46,18 +46,18 @@ class RestorePoint:
 
     @property
     def complete(self) -> bool | None:
-        """Whether every volume that the guest has now is in it; None when that is not known."""
+        """Whether every volume that the guest has now is in it; None when that is unknown."""
         return None if self.of is None else self.volumes == self.of
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """What the target has of a job.
+    """The replicas of a job on the target.
 
     Attributes:
         datasets: the job's replicas by name.
-        wanted: the names that the replicas of the guest's present volumes have; None when the source did not tell.
-        silence: why it did not.
+        wanted: the names that the replicas of the guest's present volumes have; None when the source did not answer.
+        silence: the reason why it did not.
     """
 
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Replicas:
 
 
 def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
-    """The sets that the replicas hold, newest first."""
+    """Return the sets that the replicas have, newest first."""
     sets: dict[int, list[tuple[str, int | None]]] = {}
     for name, dataset in sorted(replicas.datasets.items()):
         for time, written in _written_by_set(job, dataset).items():
@@ -88,10 +88,10 @@ def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
 async def look_at_replicas(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient | None, target: ZfsClient
 ) -> Replicas:
-    """Ask both sides at the same time; a source that fails, or is None, leaves only `Replicas.wanted` unknown.
+    """List both sides at the same time; without an answer of the source only `Replicas.wanted` is unknown.
 
     Raises:
-        ZsrError: the target cannot be asked.
+        ZsrError: the target cannot be listed.
     """
     everywhere = tuple(storages)
     theirs, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
@@ -122,22 +122,22 @@ async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClien
 async def _on_source(
     guest: Guest, storages: Iterable[Storage], source: ZfsClient | None
 ) -> dict[tuple[str, str], Dataset] | ZsrError | None:
-    """The guest's volumes, by storage and name; or why they could not be asked for."""
+    """Return the guest's volumes by storage and name; or the error if they could not be listed."""
     if source is None:
         return None
     everywhere = tuple(storages)
     try:
-        here = await source_inventory(guest, everywhere, source)
+        on_source = await source_inventory(guest, everywhere, source)
         return {
-            (volume.storage, volume.name): here.datasets[volume.dataset(storage, source.node)]
-            for volume, storage in guest_volumes(guest, everywhere, source.node, here)
+            (volume.storage, volume.name): on_source.datasets[volume.dataset(storage, source.node)]
+            for volume, storage in guest_volumes(guest, everywhere, source.node, on_source)
         }
     except ZsrError as error:
         return error
 
 
 def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:
-    """What each of a job's snapshots holds more than the one before; snapshots of others between count to the next."""
+    """Return the bytes since the set before, by set; other snapshots in between count to the next set."""
     own = {snapshot.guid: time for time, snapshot in times_on(job, dataset).items()}
     found: dict[int, int | None] = {}
     since: list[int | None] = []

@@ -1,7 +1,7 @@
-"""The sets of a job's snapshots: which of them the target holds, what last sync may claim, which are stale. Pure.
+"""Sets of a job's snapshots: which the target holds, what last sync may claim, which are stale. Pure.
 
-A set is the snapshots of one time over all volumes of a guest. Truth is in ZFS: what is remembered is taken back when
-the target does not have it any more (DESIGN 3).
+A set is the snapshots of one time over all volumes of a guest. ZFS is the truth: a remembered set is forgotten when the
+target does not have it any more (DESIGN 3).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
 
 def times_on(job: JobId, dataset: Dataset | None) -> dict[int, Snapshot]:
-    """A job's snapshots of a dataset, by the time in their name."""
+    """Return a job's snapshots of a dataset, by the time in their name."""
     found = () if dataset is None else dataset.snapshots
     return {s.set_time: s for s in found if s.job == job and s.set_time is not None}
 
 
 def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets) -> int | None:
-    """Return the newest set that the target holds of all volumes; None: there is none.
+    """Return the newest set of which the target has every volume; None if there is none.
 
-    Where the source still has the snapshot its GUID counts, else the name.
+    The GUID decides where the source still has the snapshot, else the name.
     """
     times = {at for pair in volumes for at in times_on(job, pair.target)}
     return next(
@@ -43,8 +43,8 @@ def _holds(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
 def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
     """Return whether a volume was part of a set that its replica does not have.
 
-    A volume that was created later was not; nor one that joined the guest after the last proven set, as a disk does
-    that was another guest's: its creation is older, but it has no snapshot or bookmark of the job from that time.
+    A volume that was created later was not; nor one that joined the guest after the last proven set, as a disk of
+    another guest does: its creation is older, but it has no snapshot or bookmark of the job from that time.
     """
     bookmarks = [mark.set_time for mark in pair.source.bookmarks if mark.job == job and mark.set_time is not None]
     oldest = min((*times_on(job, pair.source), *times_on(job, pair.target), *bookmarks), default=None)
@@ -57,10 +57,10 @@ def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
 
 
 def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
-    """What may be claimed, given the newest whole set on the target.
+    """Return what may be claimed, given the newest whole set on the target.
 
-    The moment of last sync may be later than its set, when a run found nothing changed; it falls with its set. It is
-    never in the future, whatever a name says that was given by a clock that was wrong.
+    Last sync may be later than its set, when a run found nothing changed; it is lost with its set. It is never in the
+    future, even if a wrong clock gave the set its name.
     """
     if held is None:
         return Synced(sets=remembered.sets)
@@ -69,31 +69,31 @@ def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
 
 
 TAKEN_KEPT = 64
-"""So many sets are remembered as taken here; a node has few of its own sets at a time."""
+"""How many sets are remembered as taken here; a node has few sets of its own at a time."""
 
 
 def with_taken(synced: Synced, set_time: int) -> Synced:
-    """Return what is remembered when this node is about to take a set."""
+    """Return the state in which this node is about to take a set."""
     taken = (*synced.sets.taken, set_time)[-TAKEN_KEPT:]
     return replace(synced, sets=replace(synced.sets, taken=taken))
 
 
 def without_taken(synced: Synced, set_time: int) -> Synced:
-    """Return what is remembered when a set was not taken after all."""
+    """Return the state in which a set was not taken after all."""
     taken = tuple(time for time in synced.sets.taken if time != set_time)
     return replace(synced, sets=replace(synced.sets, taken=taken))
 
 
 def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Iterable[VolumePair]) -> Synced:
-    """Return what is remembered when a set of these volumes was proven on the target."""
+    """Return the state in which a set of these volumes was proven on the target."""
     names = tuple(str(pair.volume) for pair in volumes)
     return Synced(last_sync, set_time, KnownSets(set_time, names, before.sets.taken))
 
 
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:
-    """Return whether no volume has a byte written since the set ``held``, which the target has, GUID by GUID.
+    """Return whether no byte was written to any volume since the set ``held``, which the target has, GUID by GUID.
 
-    A replica that is writable or was written to is none that a run may leave unsaid.
+    A replica that is writable or was written to is never unchanged: the run has to report it.
     """
     for pair in volumes:
         ours = times_on(way.job, pair.source).get(held or 0)
@@ -110,7 +110,7 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
 
 
 def unreplicated_bytes(source: Dataset, base: SnapshotLike | None) -> int | None:
-    """Bytes written on a volume since a snapshot or bookmark (None: since ever); None where this ZFS cannot tell."""
+    """Return the bytes written since a snapshot or bookmark (None: in total); None if ZFS does not report them."""
     newer = [s.written for s in source.snapshots if base is None or s.createtxg > base.createtxg]
     parts = [*newer, source.written]
     if any(part is None for part in parts):
@@ -119,10 +119,10 @@ def unreplicated_bytes(source: Dataset, base: SnapshotLike | None) -> int | None
 
 
 def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> list[Snapshot]:
-    """Return the snapshots of a job on the source but those to keep.
+    """Return the snapshots of a job on the source except those to keep.
 
-    A dataset with the mark of a replica was one before the guest came to this node: the sets that it received then are
-    restore points, and only those that this node took are stale.
+    A dataset with the marks of a replica was one before the guest came to this node: the sets that it received then are
+    restore points, and only sets that this node took are stale.
     """
     kept = set(keep)
     was_replica = dataset.job is not None or dataset.source is not None
@@ -139,21 +139,21 @@ def unproven(job: JobId, target: Dataset | None, known: KnownSets, base: str) ->
 
 
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:
-    """The volume as it is when the action was done: what travelled is on the target too."""
+    """Return the volume as it is after the action: the sent snapshots are on the target too."""
     pair = left_on_target(action)
-    came = [s for s in pair.source.snapshots if s.name == name]
+    sent = [s for s in pair.source.snapshots if s.name == name]
     if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
-        came = [s for s in pair.source.snapshots if s.createtxg > action.base.createtxg]
+        sent = [s for s in pair.source.snapshots if s.createtxg > action.base.createtxg]
     before = pair.target or Dataset(pair.target_name, pair.source.is_volume, 0)
-    return replace(pair, target=replace(before, snapshots=(*before.snapshots, *came)))
+    return replace(pair, target=replace(before, snapshots=(*before.snapshots, *sent)))
 
 
 def stale_on_target(
     job: JobId, keep: RetentionPolicy, volumes: Sequence[VolumePair], new: str, now: float
 ) -> list[str]:
-    """Snapshots (``dataset@name``) in zsr's own name format on replicas that nobody needs any more.
+    """Return the snapshots (``dataset@name``) with names of zsr on replicas that are not needed any more.
 
-    This job's by its restore points; and other jobs' that travelled along and are gone from the source since.
+    Restore points decide for this job's. Other jobs' were sent along, and are stale when they are gone from the source.
     """
     times = {at for pair in volumes for at in times_on(job, pair.target)}
     stale = keep.stale(sorted(times), now)

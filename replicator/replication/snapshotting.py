@@ -107,8 +107,8 @@ class SnapshotTaker:
 
     async def destroy(self, name: str) -> None:
         """Destroy a set that is not whole or cannot be used; the next run destroys what remains of it."""
-        here = await source_inventory(self._guest, self._storages, self._source)
-        for dataset in here.datasets.values():
+        on_source = await source_inventory(self._guest, self._storages, self._source)
+        for dataset in on_source.datasets.values():
             new = dataset.named(name)
             if new is not None:
                 await attempt(self._source.destroy_snapshots(dataset.name, [new]), self._log)
@@ -119,8 +119,8 @@ class SnapshotTaker:
         return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
 
     async def _take_by_commands(self, pool: str, name: str) -> None:
-        here = await source_inventory(self._guest, self._storages, self._source)
-        volumes = source_datasets(self._guest, self._storages, self._source.node, here)
+        on_source = await source_inventory(self._guest, self._storages, self._source)
+        volumes = source_datasets(self._guest, self._storages, self._source.node, on_source)
         names = [f"{volume}@{name}" for volume in volumes if pool_of(volume) == pool]
         if names:
             await self._source.snapshot(names)

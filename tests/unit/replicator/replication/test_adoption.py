@@ -89,7 +89,7 @@ def test_a_mounted_dataset_that_is_readonly_is_not_in_use() -> None:
         (replace(TARGET, is_volume=True), "is a volume (zvol), and data:vm-100-disk-0 is a filesystem"),
         (replace(TARGET, is_volume=True, job="100-0"), "is a volume (zvol)"),
         (replace(TARGET, mounted=True), "is in use (mounted, readonly=off): unmount it there (zfs unmount)"),
-        (replace(TARGET, token="1-abc"), "holds a half-received state"),
+        (replace(TARGET, token="1-abc"), "has a half-received state"),
     ],
 )
 def test_what_is_not_to_be_touched_is_refused_with_a_reason(target: Dataset, why: str) -> None:

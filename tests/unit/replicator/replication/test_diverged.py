@@ -65,7 +65,7 @@ def test_what_was_made_out_of_it_is_known() -> None:
     [found] = kept(dataset(f"{ASIDE}/a-7", 1), replica, other)
 
     assert found.clones == (f"{PATH}/a",)
-    with pytest.raises(ConfigError, match="is needed by tank/data/a, made out of it"):
+    with pytest.raises(ConfigError, match="is needed by its clones: tank/data/a"):
         refuse_needed(found)
 
 

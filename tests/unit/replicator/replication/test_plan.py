@@ -36,10 +36,10 @@ from tests.support.volumes import JOB, WAY, dataset, mark, pair, snap
 
 
 def plan_volume(
-    way: Direction, volume: VolumePair, *, orphans: Sequence[Dataset] = (), aside: Sequence[Dataset] = ()
+    way: Direction, volume: VolumePair, *, orphans: Sequence[Dataset] = (), diverged: Sequence[Dataset] = ()
 ) -> Action:
     """What the plan of a guest with this one volume says of it."""
-    plan = make_plan(way, [volume], orphans, aside)
+    plan = make_plan(way, [volume], orphans, diverged)
     return plan.conflicts[0] if plan.conflicts else plan.actions[0]
 
 
@@ -233,26 +233,26 @@ KEPT = dataset(snap(1), snap(3, "mine", written=5), name="pool/zsr-diverged/vm-1
 
 
 def test_a_run_that_died_after_the_rename_is_gone_on_with_by_clone_and_promote() -> None:
-    action = plan_volume(WAY, pair(dataset(snap(1)), None), aside=[KEPT])
+    action = plan_volume(WAY, pair(dataset(snap(1)), None), diverged=[KEPT])
     assert isinstance(action, Incremental)
     assert action.preparations == (CloneFromDiverged(KEPT.name, snap(1)), Promote())
 
 
 def test_a_run_that_died_after_the_clone_is_gone_on_with_by_promote() -> None:
     clone = dataset(name="pool/vm-100-disk-0", job="100-1", origin=f"{KEPT.name}@{snap(1).name}")
-    action = plan_volume(WAY, pair(dataset(snap(1)), clone), aside=[KEPT])
+    action = plan_volume(WAY, pair(dataset(snap(1)), clone), diverged=[KEPT])
     assert isinstance(action, Incremental)
     assert (action.base, action.preparations) == (snap(1), (Promote(),))
 
 
 def test_what_is_aside_on_another_storage_begins_nothing() -> None:
     elsewhere = replace(KEPT, name="hdd/zsr-diverged/vm-100-disk-0-7")
-    assert isinstance(plan_volume(WAY, pair(dataset(snap(1)), None), aside=[elsewhere]), Full)
+    assert isinstance(plan_volume(WAY, pair(dataset(snap(1)), None), diverged=[elsewhere]), Full)
 
 
 def test_after_the_promote_nothing_is_left_to_do() -> None:
     kept = replace(KEPT, snapshots=(snap(3, "mine", written=5),), origin="pool/vm-100-disk-0@x")
-    action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
+    action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), job="100-1")), diverged=[kept])
     assert isinstance(action, Incremental)
     assert action.preparations == ()
 
@@ -273,7 +273,7 @@ def test_a_set_that_is_kept_aside_is_still_held_on_the_target() -> None:
     assert isinstance(action, Incremental)
     assert held_on_target(action, ()) == before
     kept = dataset(snap(3), name=KEPT.name, job="100-1", origin="pool/vm-100-disk-0@x")
-    again = plan_volume(proven, pair(dataset(snap(1)), dataset(snap(1), job="100-1")), aside=[kept])
+    again = plan_volume(proven, pair(dataset(snap(1)), dataset(snap(1), job="100-1")), diverged=[kept])
     assert isinstance(again, Incremental)
     held = held_on_target(again, [kept]).target
     assert held is not None
