@@ -15,16 +15,16 @@ from replicator.hosts.host import Completed, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
 from replicator.hosts.pump import sized_pipe
 
-_PACK = ("zstd", "-q", "-3", "-c")
-_UNPACK = 'zstd -q -dc | "$@"'
+_COMPRESS = ("zstd", "-q", "-3", "-c")
+_DECOMPRESS = 'zstd -q -dc | "$@"'
 
 
-def unpacked_by(receive: Sequence[str]) -> list[str]:
+def decompressed_by(receive: Sequence[str]) -> list[str]:
     """Return the remote command that decompresses its stdin and pipes it to the receiver."""
-    return ["sh", "-c", _UNPACK, "zsr", *receive]
+    return ["sh", "-c", _DECOMPRESS, "zsr", *receive]
 
 
-async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
+async def start_compressor(node: str, source: int) -> tuple[StreamProcess, int]:
     """Start zstd on a pipe's read end, which it takes over; return the process and the read end of its output.
 
     Raises:
@@ -32,7 +32,7 @@ async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
     """
     reader, writer = sized_pipe()
     try:
-        process = await start(_PACK, stdin=source, stdout=writer)
+        process = await start(_COMPRESS, stdin=source, stdout=writer)
     except FileNotFoundError:
         os.close(reader)
         raise ConfigError(
@@ -42,11 +42,11 @@ async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
     finally:
         os.close(source)
         os.close(writer)
-    return LocalStreamProcess(_PACK, process), reader
+    return LocalStreamProcess(_COMPRESS, process), reader
 
 
-class _NoPacker:
-    """The packer of a stream that is not compressed: it has always ended with success."""
+class _NoCompressor:
+    """The compressor of a stream that is not compressed: it has always ended with success."""
 
     async def wait(self) -> Completed:
         return Completed((), 0, "", "")
@@ -58,4 +58,4 @@ class _NoPacker:
         await asyncio.sleep(0)
 
 
-NO_PACKER: StreamProcess = _NoPacker()
+NO_COMPRESSOR: StreamProcess = _NoCompressor()

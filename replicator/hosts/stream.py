@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.errors import DeadlineError
-from replicator.hosts.compression import NO_PACKER, start_packer, unpacked_by
+from replicator.hosts.compression import NO_COMPRESSOR, decompressed_by, start_compressor
 from replicator.hosts.host import Completed, Host, StreamProcess
 from replicator.hosts.pump import Pump, sized_pipe
 
@@ -32,7 +32,7 @@ class StreamEnd:
 
     sender: Completed
     receiver: Completed
-    packer: Completed
+    compressor: Completed
     moved: int
 
 
@@ -82,9 +82,9 @@ async def _start(
     """
     send_reader, send_writer = sized_pipe()
     receive_reader, receive_writer = sized_pipe()
-    packing = sink.compression != "none"
+    compressing = sink.compression != "none"
     try:
-        argv = unpacked_by(receive) if packing else receive
+        argv = decompressed_by(receive) if compressing else receive
         receiver = await sink.start_sink(argv, receive_reader, expected_bytes=expected_bytes)
     except BaseException:
         _close(send_reader, send_writer, receive_writer)
@@ -95,16 +95,16 @@ async def _start(
         _close(send_reader, receive_writer)
         await receiver.kill()
         raise
-    if not packing:
-        return (sender, NO_PACKER, receiver), send_reader, receive_writer
+    if not compressing:
+        return (sender, NO_COMPRESSOR, receiver), send_reader, receive_writer
     try:
-        packer, packed_reader = await start_packer(source.name, send_reader)
+        compressor, compressed_reader = await start_compressor(source.name, send_reader)
     except BaseException:
         _close(receive_writer)
         await sender.kill()
         await receiver.kill()
         raise
-    return (sender, packer, receiver), packed_reader, receive_writer
+    return (sender, compressor, receiver), compressed_reader, receive_writer
 
 
 async def _supervise(
@@ -113,21 +113,21 @@ async def _supervise(
     watching: Coroutine[None, None, None],
     on_progress: Callable[[int], None],
 ) -> StreamEnd:
-    sender, packer, receiver = processes
+    sender, compressor, receiver = processes
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(watching)
             moving = group.create_task(pump.run())
             sent = group.create_task(sender.wait())
             received = group.create_task(receiver.wait())
-            packed = group.create_task(packer.wait())
+            compressed = group.create_task(compressor.wait())
             await received
             # A receiver that ended well has read all it needs, and the sender is about to end by itself.
             if not pump.exhausted and not received.result().ok:
                 await sender.kill()
-                await packer.kill()
+                await compressor.kill()
             await sent
-            await packed
+            await compressed
             moving.cancel()
             watch.cancel()
     except BaseExceptionGroup as errors:
@@ -136,14 +136,14 @@ async def _supervise(
         # A second cancel must not leave a process or a descriptor behind.
         await finish_despite_cancel(_clean_up(processes, pump))
         on_progress(pump.moved)
-    return StreamEnd(sent.result(), received.result(), packed.result(), pump.moved)
+    return StreamEnd(sent.result(), received.result(), compressed.result(), pump.moved)
 
 
 async def _clean_up(processes: _Processes, pump: Pump) -> None:
-    sender, packer, receiver = processes
+    sender, compressor, receiver = processes
     try:
         await sender.kill()
-        await packer.kill()
+        await compressor.kill()
         await _end_receiver(receiver)
     finally:
         pump.close()

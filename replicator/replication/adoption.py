@@ -68,7 +68,7 @@ def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
         raise ConfigError(f"Nothing was adopted and nothing changed:{lines}")
 
 
-async def look(
+async def examine_target(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
 ) -> list[Finding]:
     """List both sides and `examine` them.
@@ -84,12 +84,12 @@ async def look(
     return examine(job.id, volumes, source.node)
 
 
-def same(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
+def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
     """Return whether the findings shown before the question still hold; newer snapshots do not matter."""
     return _outcome(shown) == _outcome(found)
 
 
-async def mark(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
+async def adopt_all(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
     """Mark the adoptable datasets as the job's replicas from a source node; yield each dataset when it is done.
 
     The caller holds the guest's lock.

@@ -10,7 +10,7 @@ from replicator.models import Guest, Job, Storage, Volume
 from replicator.replication.plan import VolumePair
 from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.model import Dataset, Inventory, pool_of
 
 _KINDS = ("vm", "subvol", "base", "basevol")
 """The kinds of volume names, ``<kind>-<guest>-...``, as the peer makes them."""
@@ -172,7 +172,7 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
     excluded = set()
     for storage in guest_storages(guest, storages, node):
         path = storage.path_on(node)
-        pool = path.partition("/")[0]
+        pool = pool_of(path)
         places.setdefault(pool, [])
         names.setdefault(pool, [])
         if not guest.volumes:

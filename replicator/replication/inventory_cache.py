@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from replicator.errors import StorageMissingError
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Inventory
+from replicator.zfs.model import Inventory, pool_of
 
 CACHE_SECONDS = 30.0
 """Seconds for which an inventory is shared; a last sync concluded from it is at most so much older than its run."""
@@ -56,7 +56,7 @@ class InventoryCache:
             if cached.at < since or not 0 <= self._steady() - read_at < CACHE_SECONDS:
                 read_at, at = self._steady(), self._clock()
                 if sync:
-                    await client.sync(path.partition("/")[0])
+                    await client.sync(pool_of(path))
                 try:
                     cached = CachedInventory(await client.inventory(path, depth=depth), at)
                 except StorageMissingError:

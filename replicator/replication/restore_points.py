@@ -14,7 +14,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import shares_set
-from replicator.replication.snapshot_sets import times_on
+from replicator.replication.snapshot_sets import sum_if_known, times_on
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
 from replicator.zfs.snapshot_names import snapshot_name
@@ -57,12 +57,12 @@ class Replicas:
     Attributes:
         datasets: the job's replicas by name.
         wanted: the names that the replicas of the guest's present volumes have; None when the source did not answer.
-        silence: the reason why it did not.
+        source_error: the reason why it did not.
     """
 
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     wanted: frozenset[str] | None = None
-    silence: ZsrError | None = None
+    source_error: ZsrError | None = None
 
 
 def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
@@ -79,13 +79,13 @@ def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
             datasets=tuple(name for name, _ in found),
             volumes=sum(wanted is None or name in wanted for name, _ in found),
             of=None if wanted is None else len(wanted),
-            written=_sum(written for _, written in found),
+            written=sum_if_known(written for _, written in found),
         )
         for time, found in sorted(sets.items(), reverse=True)
     ]
 
 
-async def look_at_replicas(
+async def read_replicas(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient | None, target: ZfsClient
 ) -> Replicas:
     """List both sides at the same time; without an answer of the source only `Replicas.wanted` is unknown.
@@ -144,11 +144,6 @@ def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:
     for snapshot in sorted(dataset.snapshots, key=lambda snapshot: snapshot.createtxg):
         since.append(snapshot.written)
         if snapshot.guid in own:
-            found[own[snapshot.guid]] = _sum(since)
+            found[own[snapshot.guid]] = sum_if_known(since)
             since = []
     return found
-
-
-def _sum(parts: Iterable[int | None]) -> int | None:
-    known = list(parts)
-    return None if any(part is None for part in known) else sum(part for part in known if part is not None)

@@ -8,7 +8,7 @@ plan works with are those in the snapshot; a run with a reason for doubt looks a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from replicator.common.tasks import gather_two, result_or_error
@@ -31,13 +31,14 @@ from replicator.replication.plan import (
 )
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import (
+    allowed_claim,
     arrived,
     is_unchanged,
     newest_whole_set,
     proven_set,
-    settled_claim,
     stale_on_source,
     stale_on_target,
+    sum_if_known,
     times_on,
     unproven,
     unreplicated_bytes,
@@ -236,7 +237,7 @@ class Run:
         """Lower last sync to what the target holds; a replica that the plan sets aside still counts."""
         volumes = [held_on_target(action, diverged) for action in plan.actions]
         held = newest_whole_set(self._job.id, volumes, self._synced.sets)
-        claim = settled_claim(self._synced, held, self._clock())
+        claim = allowed_claim(self._synced, held, self._clock())
         if claim != self._synced:
             await self._remember(claim)
 
@@ -291,7 +292,7 @@ class Run:
         await verification.prune_source(volumes)
         await self._report_vanished(orphans)
         left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
-        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, _sum(left))
+        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, sum_if_known(left))
 
     async def _conclude_unchanged(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
         """Remember that the target holds all that the source had ``at`` a moment."""
@@ -315,8 +316,3 @@ class Run:
 
 def _has_tokens(discovered: Discovered) -> bool:
     return any(pair.target is not None and pair.target.token for pair in discovered.volumes)
-
-
-def _sum(parts: Iterable[int | None]) -> int | None:
-    known = list(parts)
-    return None if any(part is None for part in known) else sum(part for part in known if part is not None)

@@ -56,7 +56,7 @@ def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
     return pair.source.creation <= at
 
 
-def settled_claim(remembered: Synced, held: int | None, now: float) -> Synced:
+def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     """Return what may be claimed, given the newest whole set on the target.
 
     Last sync may be later than its set, when a run found nothing changed; it is lost with its set. It is never in the
@@ -112,10 +112,17 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
 def unreplicated_bytes(source: Dataset, base: SnapshotLike | None) -> int | None:
     """Return the bytes written since a snapshot or bookmark (None: in total); None if ZFS does not report them."""
     newer = [s.written for s in source.snapshots if base is None or s.createtxg > base.createtxg]
-    parts = [*newer, source.written]
-    if any(part is None for part in parts):
-        return None
-    return sum(part for part in parts if part is not None)
+    return sum_if_known([*newer, source.written])
+
+
+def sum_if_known(parts: Iterable[int | None]) -> int | None:
+    """Return the sum of the parts; None if any of them is unknown."""
+    total = 0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
 
 
 def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> list[Snapshot]:

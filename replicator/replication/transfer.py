@@ -219,9 +219,9 @@ class Transfers:
         if sender.ok and receiver.ok:
             return
         volume = str(pair.volume)
-        if end.packer.stderr.strip():  # the errors of the others are its consequence
-            what = f"The stream of {volume} could not be compressed: {end.packer.stderr.strip()}."
-            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.packer.stderr)
+        if end.compressor.stderr.strip():  # the errors of the others are its consequence
+            what = f"The stream of {volume} could not be compressed: {end.compressor.stderr.strip()}."
+            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.compressor.stderr)
         sending = classify("send", sender.stderr, node=self._source.node, volume=volume, status=sender.status)
         receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume, status=receiver.status)
         if receiver.ok or (

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from replicator.common.durations import compact, parse_duration
 
-MOST = 10_000
+MAX_POINTS = 10_000
 """More restore points than this are a mistake: every run would read them all."""
 
 SHORTEST_INTERVAL_SECONDS = 60
 """Seconds; no schedule is closer than that (DESIGN 5)."""
 
 ALLOWED = (
-    f"how many restore points the target has, 1 to {MOST}, or a grid 'SPAN:INTERVAL,...' like '6h:15m,7d:1h,30d:1d' "
-    "(for 6 hours one each 15 min, then one an hour up to 7 days, then one a day up to 30 days)"
+    f"how many restore points the target has, 1 to {MAX_POINTS}, or a grid 'SPAN:INTERVAL,...' like "
+    "'6h:15m,7d:1h,30d:1d' (for 6 hours one each 15 min, then one an hour up to 7 days, then one a day up to 30 days)"
 )
 
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -55,7 +55,7 @@ class RetentionPolicy:
         """
         words = text.strip()
         if _NUMBER.fullmatch(words):
-            if not 1 <= int(words) <= MOST:
+            if not 1 <= int(words) <= MAX_POINTS:
                 raise ValueError(ALLOWED)
             return cls(count=int(words))
         keep = cls(rules=tuple(_rule(part) for part in words.split(",")))
@@ -64,7 +64,7 @@ class RetentionPolicy:
                 raise ValueError(f"spans must grow, and {coarser} stands after {finer}; {ALLOWED}")
             if coarser.interval < finer.interval:
                 raise ValueError(f"intervals must not shrink, and {coarser} stands after {finer}; {ALLOWED}")
-        if keep.most > MOST:
+        if keep.most > MAX_POINTS:
             raise ValueError(f"this grid keeps up to {keep.most} points; {ALLOWED}")
         return keep
 

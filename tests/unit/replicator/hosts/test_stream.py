@@ -286,7 +286,7 @@ async def test_a_sender_that_fails_in_a_packed_stream_is_told() -> None:
 
 
 async def test_a_node_without_zstd_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "_PACK", ("no-such-zstd",))
+    monkeypatch.setattr(compression, "_COMPRESS", ("no-such-zstd",))
     before = open_descriptors()
     with pytest.raises(ConfigError, match="has no 'zstd'"):
         await run_packed("echo hello", "cat >/dev/null")

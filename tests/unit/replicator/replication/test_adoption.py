@@ -8,7 +8,7 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId, Volume
-from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, same
+from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, still_holds
 from replicator.replication.plan import VolumePair
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
@@ -119,8 +119,8 @@ def test_a_dataset_in_use_without_a_common_base_is_left_alone_anyway() -> None:
 
 class TestBetweenShowingAndMarking:
     def test_new_snapshots_do_no_harm(self) -> None:
-        assert same([found(TARGET)], [found(TARGET, replace(SOURCE, snapshots=(*SOURCE.snapshots, snap(4))))])
+        assert still_holds([found(TARGET)], [found(TARGET, replace(SOURCE, snapshots=(*SOURCE.snapshots, snap(4))))])
 
     @pytest.mark.parametrize("later", [None, replace(TARGET, guid=77), replace(TARGET, job="100-0")])
     def test_another_dataset_in_its_place_is_noticed(self, later: Dataset | None) -> None:
-        assert not same([found(TARGET)], [found(later)])
+        assert not still_holds([found(TARGET)], [found(later)])

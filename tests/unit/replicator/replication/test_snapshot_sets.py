@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
+    allowed_claim,
     arrived,
     is_unchanged,
     newest_whole_set,
     proven_set,
-    settled_claim,
     stale_on_source,
     stale_on_target,
     unproven,
@@ -66,17 +66,17 @@ def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snap
 
 
 def test_a_claim_falls_with_its_set() -> None:
-    assert settled_claim(Synced(2000.0, 1005), None, NOW) == Synced()
-    assert settled_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
+    assert allowed_claim(Synced(2000.0, 1005), None, NOW) == Synced()
+    assert allowed_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
 
 
 def test_a_later_moment_at_which_nothing_had_changed_stays_with_its_set() -> None:
-    assert settled_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
+    assert allowed_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1e6))
 def test_a_claim_is_never_in_the_future(at: float, last: int, held: int, now: float) -> None:
-    assert (settled_claim(Synced(at, last), held, now).last_sync or 0) <= now
+    assert (allowed_claim(Synced(at, last), held, now).last_sync or 0) <= now
 
 
 OLD, HELD = snap(1), snap(5)
@@ -223,4 +223,4 @@ def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_
     proven = proven_set(synced, 1005.0, 1005, [IDLE])
     assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
     assert without_taken(with_taken(proven, 1006), 1006) == proven
-    assert settled_claim(proven, None, NOW) == Synced(sets=proven.sets)
+    assert allowed_claim(proven, None, NOW) == Synced(sets=proven.sets)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.schedule.retention import MOST, RetentionPolicy, RetentionRule
+from replicator.schedule.retention import MAX_POINTS, RetentionPolicy, RetentionRule
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 NOW = 1_795_427_104
@@ -229,4 +229,4 @@ def test_a_number_stays_the_number_for_sixty_days() -> None:
 
 def test_the_most_is_what_can_be() -> None:
     assert RetentionPolicy.parse("7").most == 7
-    assert RetentionPolicy.parse(str(MOST)).most == MOST
+    assert RetentionPolicy.parse(str(MAX_POINTS)).most == MAX_POINTS
