@@ -289,7 +289,7 @@ class TestDiverged:
         said = site.zsr("diverged", "destroy", "beta", kept, "--yes")
 
         assert said.exit == 2
-        assert f"is needed by {site.target}/look" in said.err
+        assert f"is needed by its clones: {site.target}/look" in said.err
 
     def test_an_unknown_node_is_refused_with_those_that_are_known(self, site: VerbsEnv) -> None:
         assert "There is no node 'delta'. Known: alpha, beta." in site.zsr("diverged", "list", "--node", "delta").err
