@@ -11,7 +11,7 @@ from replicator.replication.inventory_cache import InventoryCache
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The job, its guest, the storages of the cluster, and what is remembered of the last run.
+    """The job, its guest, the storages of the cluster, and the state after the last run.
 
     Attributes:
         stall_timeout: seconds without a byte after which a transfer fails.

@@ -42,7 +42,7 @@ class CalendarEvent:
         """Read a calendar event; white space around it does not count. The empty one fires daily at midnight.
 
         Raises:
-            CalendarError: with the position of the offending character and what is expected there.
+            CalendarError: with the position of the offending character and the expected text.
         """
         return _parse(spec)
 

@@ -101,7 +101,7 @@ def test_what_is_not_to_be_touched_is_refused_with_a_reason(target: Dataset, why
     assert f"'{NAME}' on beta {why}" in str(error.value)
 
 
-def test_all_reasons_are_told_at_once() -> None:
+def test_all_reasons_are_reported_at_once() -> None:
     findings = [found(replace(TARGET, job="100-1")), found(TARGET), found(replace(TARGET, mounted=True))]
 
     with pytest.raises(ConfigError) as error:

@@ -47,7 +47,7 @@ def test_a_volume_that_the_target_lacks_is_sent_in_full() -> None:
     assert isinstance(plan_volume(WAY, pair(dataset(snap(1)), None)), Full)
 
 
-def test_the_newest_common_snapshot_is_the_base_whoever_made_it() -> None:
+def test_the_newest_common_snapshot_is_the_base_whichever_tool_made_it() -> None:
     backup = snap(5, "autosnap_daily")
     action = plan_volume(WAY, pair(dataset(snap(1), backup, snap(9)), dataset(snap(1), backup, job="100-1")))
     assert isinstance(action, Incremental)
@@ -154,7 +154,7 @@ def test_what_an_earlier_source_wrote_before_its_last_snapshot_is_kept_aside_and
     assert action.preparations == (SetAside(snap(1)), Promote())
 
 
-def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
+def test_a_replica_with_another_tools_newer_snapshot_is_kept_aside() -> None:
     action = plan_volume(
         WAY, pair(dataset(snap(1)), dataset(snap(1), snap(2), snap(3, "mine", written=5), job="100-1"))
     )
@@ -162,7 +162,7 @@ def test_a_replica_with_somebody_elses_newer_snapshot_is_kept_aside() -> None:
     assert action.preparations == (SetAside(snap(1)), Promote())
 
 
-def test_somebodys_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
+def test_another_tools_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
     """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken."""
     action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
     assert action == Incremental(action.pair, snap(1), (TagForeignSnapshots(("mine",)),))

@@ -124,7 +124,7 @@ def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
     assert unreplicated_bytes(source, None) == 137
 
 
-def test_what_would_be_lost_is_unknown_where_zfs_cannot_tell() -> None:
+def test_what_would_be_lost_is_unknown_where_zfs_does_not_report_it() -> None:
     assert unreplicated_bytes(dataset(snap(1), written=None), snap(1)) is None
 
 

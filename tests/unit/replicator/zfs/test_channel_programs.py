@@ -103,19 +103,19 @@ def test_no_rows_are_an_empty_inventory() -> None:
     assert snapshot_outcome(returned(rows={}, taken=True)).inventory.datasets == {}  # type: ignore[union-attr]
 
 
-def test_a_missing_place_is_told_as_zfs_would() -> None:
+def test_a_missing_place_is_reported_as_zfs_would() -> None:
     found = snapshot_outcome(returned(absent="p/data"))
     assert found == Refused("p/data", None)
     assert found.words == "does not exist"
 
 
-def test_a_refused_snapshot_tells_its_volume_and_why() -> None:
+def test_a_refused_snapshot_names_its_volume_and_the_reason() -> None:
     found = snapshot_outcome(returned(failed=28, volume="p/a"))
     assert isinstance(found, Refused)
     assert (found.name, found.words) == ("p/a", "no space left on device")
 
 
-def test_what_settling_left_is_read() -> None:
+def test_what_pruning_left_is_read() -> None:
     found = prune_result(returned(left={"p/a@x": 16}, bookmarks={"1": "p/a#m"}, can_bookmark=True))
     assert found == PruneResult({"p/a@x": 16}, ("p/a#m",), can_bookmark=True)
     assert prune_result(returned()) == PruneResult({}, (), can_bookmark=False)

@@ -87,7 +87,7 @@ def test_an_inventory_holds_datasets_with_their_snapshots_in_order() -> None:
     assert (dataset.encryption_root, dataset.creation) == (VOLUME, 101)
 
 
-def test_the_old_form_gives_the_same_facts_as_far_as_it_tells() -> None:
+def test_the_old_form_gives_the_same_facts_as_far_as_it_has_them() -> None:
     rows = {
         "tank": {"type": "filesystem", "guid": "1", "createtxg": "1", "creation": "5", "zsr:job": "-"},
         "tank/a": {"type": "filesystem", "guid": "2", "createtxg": "3", "creation": "6", "zsr:job": "100-0"},
@@ -133,7 +133,7 @@ size\t900
 """
 
 
-def test_a_token_tells_its_snapshot_and_what_is_left() -> None:
+def test_a_token_names_its_snapshot_and_what_is_left() -> None:
     token = resume_token("1-abc", TOKEN_TEXT)
     assert token is not None
     assert token.to_name == "tank/data/vm-100-disk-0@__replicate_100-0_105__"
