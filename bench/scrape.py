@@ -79,7 +79,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
     state = State.open(folder / "state.db")
     now = time.time()
     for guest in guests:
-        state.ensure_job(JobId(guest, 0), now - 86400)
+        state.jobs.ensure(JobId(guest, 0), now - 86400)
     state.close()
     _note_runs(folder, [f"{guest}-0" for guest in guests])
 

@@ -57,14 +57,14 @@ def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
 @contextmanager
 def open_state(node: Settings) -> Iterator[State]:
     """The open ``state.db`` while the body runs, for a look or a word; a daemon may have it open too."""
-    memory = State.open(_state_path(node), mend=False)
+    state = State.open(_state_path(node), repair=False)
     try:
-        yield memory
+        yield state
     finally:
-        memory.close()
+        state.close()
 
 
-def state(node: Settings) -> State:
+def state_for_runs(node: Settings) -> State:
     """The open ``state.db`` for who does runs; a damaged file is moved aside."""
     return State.open(_state_path(node))
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import click
 
-from replicator.cli.context import config_option, settings, state, store
+from replicator.cli.context import config_option, settings, state_for_runs, store
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.common.tasks import first_exception
 from replicator.config.settings import Settings
@@ -32,13 +32,13 @@ def daemon(log_level: str) -> None:
 
 
 async def _serve(node: Settings) -> None:
-    memory = state(node)
+    state = state_for_runs(node)
     try:
-        work = asyncio.ensure_future(Daemon(node, store(node), memory, settled=freeze_long_lived).run())
+        work = asyncio.ensure_future(Daemon(node, store(node), state, settled=freeze_long_lived).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)
         with suppress(asyncio.CancelledError):
             await work
     finally:
-        memory.close()
+        state.close()

@@ -206,9 +206,9 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
     where.delete_job(job_id)
     if not tell_daemon(node):  # the daemon forgets it by itself, after a run that is going on
-        with open_state(node) as memory:
-            if memory.job(job_id) is not None:
-                memory.forget(job_id, time.time())
+        with open_state(node) as state:
+            if state.jobs.get(job_id) is not None:
+                state.jobs.forget(job_id, time.time())
     click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)
 
 

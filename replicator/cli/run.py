@@ -8,7 +8,7 @@ from contextlib import closing
 
 import click
 
-from replicator.cli.context import ask_daemon, config_option, open_state, settings, state, store
+from replicator.cli.context import ask_daemon, config_option, open_state, settings, state_for_runs, store
 from replicator.config.settings import Settings
 from replicator.daemon.control import LostDaemonError, NoDaemonError
 from replicator.errors import BusyError, ConfigError
@@ -50,9 +50,9 @@ def run(job_id: str | None, verbose: bool) -> None:
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
     from replicator.daemon.one_shot import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
 
-    with closing(state(node)) as memory:
+    with closing(state_for_runs(node)) as state:
         try:
-            return asyncio.run(run_until_stopped(run_jobs(node, store(node), memory, wanted, say)))
+            return asyncio.run(run_until_stopped(run_jobs(node, store(node), state, wanted, say)))
         except asyncio.CancelledError:
             raise CancelledRunError("The run was stopped by a signal.", advice="") from None
 
@@ -81,8 +81,8 @@ def schedule_now(job_id: str) -> None:
             raise ConfigError(
                 f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Say it there."
             ) from None
-        with open_state(node) as memory:
-            memory.schedule_now(wanted)
+        with open_state(node) as state:
+            state.jobs.schedule_now(wanted)
         click.echo("No daemon is running; it will run the job first when it starts.", err=True)
 
 

@@ -47,8 +47,8 @@ def remembered(node: Settings) -> list[dict[str, Any]]:
 
     now = time.time()
     cluster = store(node).read()
-    with open_state(node) as memory:
-        states = memory.jobs()
+    with open_state(node) as state:
+        states = state.jobs.all()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
     return [job_json(job, now) for job in statuses(plan, {}, now)]
 

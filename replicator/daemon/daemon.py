@@ -135,13 +135,13 @@ class Daemon:
         """Take over what ``state.db`` remembers, and plan anew."""
         now = self._clock()
         cluster, node = self._config_watcher.cluster, self._settings.node
-        known = await asyncio.to_thread(self._state.jobs)
+        known = await asyncio.to_thread(self._state.jobs.all)
         new, gone = await asyncio.to_thread(_new_and_gone, cluster, node, known)
         for job_id in new:
-            await asyncio.to_thread(self._state.ensure_job, job_id, now)
+            await asyncio.to_thread(self._state.jobs.ensure, job_id, now)
             known[job_id] = JobState(created=now)
         for job_id in gone - self._going.keys():
-            await asyncio.to_thread(self._state.forget, job_id, now)
+            await asyncio.to_thread(self._state.jobs.forget, job_id, now)
             await self._core.announce()
         # In a thread, for thousands of jobs must not hold up the event loop; what goes in is not changed by anybody.
         plan = await asyncio.to_thread(
@@ -167,11 +167,11 @@ class Daemon:
             if (before := self._plan.get(job_id)) is None or before.job is not planned.job
         }
         if fresh:
-            self._state.count_slots(fresh, now)
+            self._state.jobs.count_slots(fresh, now)
 
     def _forget_interrupted(self) -> None:
-        if self._state.moved_aside is not None:
-            _log.error("state.db was damaged; it was moved to %s and is built anew", self._state.moved_aside)
+        if self._state.database.moved_aside is not None:
+            _log.error("state.db was damaged; it was moved to %s and is built anew", self._state.database.moved_aside)
         for record in close_interrupted(self._state, self._clock()):
             _log.warning("job %s: the run of %s was cut off", record.job, time.ctime(record.start))
 
@@ -398,7 +398,7 @@ class Daemon:
         return job
 
     async def _schedule_now(self, job: Job) -> None:
-        await asyncio.to_thread(self._state.schedule_now, job.id)
+        await asyncio.to_thread(self._state.jobs.schedule_now, job.id)
         await self._catch_up()
         self._wake.set()
 

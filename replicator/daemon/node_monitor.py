@@ -45,7 +45,7 @@ class NodeMonitor:
                     self.zfs_version = (await client.features()).version
                 self.local_inventory = await take_inventory(cluster(), jobs(), client)
                 self.problems = self.local_inventory.problems
-                await asyncio.to_thread(self._state.set_unreplicated, self.local_inventory.unreplicated)
+                await asyncio.to_thread(self._state.jobs.set_unreplicated, self.local_inventory.unreplicated)
             except ZsrError as error:
                 self.problems = (str(error),)
             except Exception as error:  # noqa: BLE001 - a task's outermost frame: a look is no reason to stop replicating

@@ -73,7 +73,7 @@ def _nobody(_: ActiveRun) -> None:
 def _chosen(settings: Settings, cluster: Cluster, state: State, job_id: JobId | None) -> list[Job]:
     now = time.time()
     if job_id is None:
-        states = state.jobs()
+        states = state.jobs.all()
         plan = plan_jobs(cluster, settings.node, states, default_zone=settings.timezone, answered={}, now=now)
         return [plan[scheduled.id].job for scheduled in due([p.scheduled for p in plan.values()], now)]
     job = cluster.job(job_id)

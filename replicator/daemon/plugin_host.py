@@ -10,7 +10,6 @@ from replicator.api.status import JobHistory, RunHistogram, Status
 from replicator.events import Event
 from replicator.models import JobId, Outcome
 from replicator.state.plugin_store import SqlitePluginStore
-from replicator.state.runs import histories
 from replicator.state.stores import State
 
 _BOUNDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, float("inf"))
@@ -32,7 +31,7 @@ class PluginHost:
     async def events(self, after: int) -> list[tuple[int, Event]]:
         """See `Core.events`. Also asks by itself now and then: another process may write to the journal too."""
         while True:
-            found = await asyncio.to_thread(self._state.events, after)
+            found = await asyncio.to_thread(self._state.journal.events, after)
             if found:
                 return found
             async with self._news:
@@ -44,19 +43,19 @@ class PluginHost:
 
     def last_event(self) -> int:
         """See `Core.last_event`."""
-        return self._state.last_event()
+        return self._state.journal.last_event()
 
     def first_event(self) -> int:
         """See `Core.first_event`."""
-        return self._state.first_event()
+        return self._state.journal.first_event()
 
     async def history(self, begin: float, end: float) -> dict[JobId, JobHistory]:
         """See `Core.history`."""
-        return await asyncio.to_thread(histories, self._state, begin, end)
+        return await asyncio.to_thread(self._state.runs.histories, begin, end)
 
     def memory(self, plugin: str) -> SqlitePluginStore:
         """See `Core.memory`."""
-        return self._state.memory(plugin)
+        return self._state.plugin_store(plugin)
 
     async def announce(self) -> None:
         """Wake whoever waits for events."""

@@ -28,8 +28,9 @@ from replicator.replication.run import Run
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import backoff, missed_runs
 from replicator.state.guest_locks import guest_lock
-from replicator.state.run_log import RunLog
-from replicator.state.stores import RunRecord, State
+from replicator.state.run_log import RunLogWriter
+from replicator.state.runs import RunEnd, RunRecord
+from replicator.state.stores import State
 from replicator.zfs.node_clients import Nodes
 
 _log = logging.getLogger("zsr.daemon")
@@ -58,18 +59,18 @@ class _Remembered:
     vanished: tuple[str, ...]
 
     async def note_synced(self, synced: Synced) -> None:
-        await asyncio.to_thread(self.state.set_synced, self.job, synced, run=self.run, now=self.clock())
+        await asyncio.to_thread(self.state.jobs.set_synced, self.job, synced, run=self.run, now=self.clock())
         self.synced = synced
 
     async def note_vanished(self, datasets: Sequence[str]) -> None:
         found = tuple(sorted(datasets))
         if found != self.vanished:
-            await asyncio.to_thread(self.state.set_vanished, self.job, found, run=self.run, now=self.clock())
+            await asyncio.to_thread(self.state.jobs.set_vanished, self.job, found, run=self.run, now=self.clock())
             self.vanished = found
 
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
-            await asyncio.to_thread(self.state.set_resume_pending, self.job, pending)
+            await asyncio.to_thread(self.state.jobs.set_resume_pending, self.job, pending)
             self.resume_pending = pending
 
 
@@ -103,7 +104,7 @@ class _Attempt:
     remembered: _Remembered
     inventory_cache: InventoryCache | None
     due: float
-    log: RunLog
+    log: RunLogWriter
 
 
 class Worker:
@@ -149,7 +150,7 @@ class Worker:
             before, run = await finish_despite_cancel(asyncio.to_thread(self._begin, job, start))
             active = ActiveRun(job, run, start, self._progress())
             started(active)
-            log = RunLog(self._state, run, listen, self._clock)
+            log = RunLogWriter(self._state.logs, run, listen, self._clock)
             try:
                 remembered = _remembered(self._state, job.id, run, self._clock, before)
                 company = others_due or self._inventory_cache.has_fresh(job.target, due)
@@ -164,16 +165,16 @@ class Worker:
 
     def _begin(self, job: Job, now: float) -> tuple[_Before, int]:
         """Record the start; the job as it was before it, and the run's number."""
-        self._state.ensure_job(job.id, now)
-        before = self._state.job(job.id) or JobState(created=now)
-        last = next(iter(self._state.runs(job.id, limit=1)), None)
+        self._state.jobs.ensure(job.id, now)
+        before = self._state.jobs.get(job.id) or JobState(created=now)
+        last = next(iter(self._state.runs.newest(job.id, limit=1)), None)
         last_run_failed = last is None or last.outcome is not Outcome.SUCCESS
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
-        number = self._state.begin_run(job.id, now, owner=this_process(), missed=missed)
+        number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
         return _Before(before, last_run_failed), number
 
     @staticmethod
-    async def _write_log(log: RunLog) -> None:
+    async def _write_log(log: RunLogWriter) -> None:
         """A log that cannot be written does not undo a run that was recorded."""
         try:
             await finish_despite_cancel(log.flush())
@@ -218,7 +219,7 @@ class Worker:
     async def _guarded(self, attempt: _Attempt) -> RunResult | None:
         """The run's outermost frame: what nobody expected becomes class ``internal``, with its traceback logged."""
         try:
-            async with attempt.log.written_as_it_comes():
+            async with attempt.log.flushing():
                 return await self._execute(attempt)
         except (ZsrError, asyncio.CancelledError):
             raise
@@ -247,7 +248,7 @@ class Worker:
             target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
             await remove(job, cluster.storages.values(), source, target, active.progress, log.add, self._clock())
             await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
-            await asyncio.to_thread(self._state.forget, job.id, self._clock())
+            await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
             return None
         guest = cluster.guests.get(job.id.guest)
         if guest is None:
@@ -280,14 +281,14 @@ class Worker:
 
     async def _finish(
         self,
-        event: RunSucceeded | RunFailed | RunCancelled,
+        event: RunEnd,
         active: ActiveRun,
         *,
         unreplicated: int | None = None,
         resume_pending: bool = False,
     ) -> None:
         await asyncio.to_thread(
-            self._state.finish_run,
+            self._state.runs.finish,
             event,
             start=active.start,
             sent_bytes=active.progress.sent_bytes,
@@ -327,7 +328,7 @@ def failed_event(job: JobId, run: int, now: float, before: JobState, error: ZsrE
     )
 
 
-def failed_log(log: RunLog, error: ZsrError) -> None:
+def failed_log(log: RunLogWriter, error: ZsrError) -> None:
     """The last words of a failed run."""
     log.add("error", f"{error.error_class}: {error}")
     if error.raw:
@@ -340,15 +341,15 @@ def close_interrupted(state: State, now: float) -> list[RunRecord]:
     History is not tidied here, for what is to be kept is not known; the next run does it.
     """
     closed = []
-    for record in state.interrupted_runs():
+    for record in state.runs.unfinished():
         if is_alive(record.owner):
             continue
-        before = state.job(record.job) or JobState(created=now)
+        before = state.jobs.get(record.job) or JobState(created=now)
         error = InternalError(
             "The run was cut off: zsr was killed or the node went down.",
             advice="The next run goes on from there by itself.",
         )
         event = failed_event(record.job, record.id, now, before, error, record.start)
-        state.finish_run(event, start=record.start, sent_bytes=0, resume_pending=before.resume_pending)
+        state.runs.finish(event, start=record.start, sent_bytes=0, resume_pending=before.resume_pending)
         closed.append(record)
     return closed

@@ -309,8 +309,8 @@ class TestWithoutADaemon:
     def test_it_is_never_ok_and_still_answered(self, zsr: Zsr) -> None:
         now = time.time()
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), now - DAY)
-            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
+            state.jobs.ensure(JobId(100, 0), now - DAY)
+            state.jobs.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
 
         said = zsr("check")
 
@@ -320,15 +320,15 @@ class TestWithoutADaemon:
 
     def test_a_promise_that_still_stands_is_a_warning(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), time.time())
-            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
+            state.jobs.ensure(JobId(100, 0), time.time())
+            state.jobs.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
 
         assert zsr("check", "--rpo").exit == WARNING
 
     def test_a_broken_promise_is_critical(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), NOW - 20 * 365 * DAY)
-            state.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
+            state.jobs.ensure(JobId(100, 0), NOW - 20 * 365 * DAY)
+            state.jobs.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
 
         said = zsr("check", "--rpo")
 

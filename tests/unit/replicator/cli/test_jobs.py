@@ -236,12 +236,12 @@ class TestDelete:
 
     def test_by_force_takes_the_job_out_at_once_and_forgets_it(self, with_job: Zsr) -> None:
         state = with_job.state()
-        state.ensure_job(JOB, 1.0)
+        state.jobs.ensure(JOB, 1.0)
 
         with_job.well("delete", "100-0", "--force")
 
         assert with_job.cluster.jobs == {}
-        assert state.job(JOB) is None
+        assert state.jobs.get(JOB) is None
         state.close()
 
     def test_by_force_succeeds_when_it_is_gone_already(self, zsr: Zsr) -> None:

@@ -45,8 +45,10 @@ def history(zsr: Zsr) -> Zsr:
     """Job 100-0 succeeded, then failed twice; a fourth run is going on in this very process."""
     with closing(zsr.state()) as state:
         for index, start in enumerate((NOW, NOW + 900, NOW + 1200)):
-            run = state.begin_run(JOB, start, owner="gone:1:1", missed=0)
-            state.log(run, [(start, "info", f"run {index}"), (start + 1, "warning", "slow"), (start + 2, "raw", "E 5")])
+            run = state.runs.begin(JOB, start, owner="gone:1:1", missed=0)
+            state.logs.append(
+                run, [(start, "info", f"run {index}"), (start + 1, "warning", "slow"), (start + 2, "raw", "E 5")]
+            )
             if index == 0:
                 event: RunSucceeded | RunFailed = RunSucceeded(start + 2, JOB, run, start, 2.0, 4096)
             else:
@@ -54,7 +56,7 @@ def history(zsr: Zsr) -> Zsr:
                     *(start + 2, JOB, run, ErrorClass.NETWORK, "Node beta does not answer.", "Look."),
                     *(index, NOW + 900, NOW, start + 300),
                 )
-            state.finish_run(event, start=start, sent_bytes=4096 if index == 0 else 0)
+            state.runs.finish(event, start=start, sent_bytes=4096 if index == 0 else 0)
     return zsr
 
 
@@ -162,12 +164,12 @@ class TestLog:
 
     def test_is_followed_until_the_run_ends(self, zsr: Zsr, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(zsr.state()) as state:
-            run = state.begin_run(JOB, NOW, owner=this_process(), missed=0)
-            state.log(run, [(NOW, "info", "begun")])
+            run = state.runs.begin(JOB, NOW, owner=this_process(), missed=0)
+            state.logs.append(run, [(NOW, "info", "begun")])
 
             def meanwhile(_: float) -> None:
-                state.log(run, [(NOW + 5, "info", "the last words")])
-                state.finish_run(RunSucceeded(NOW + 5, JOB, run, NOW, 5.0, 0), start=NOW, sent_bytes=0)
+                state.logs.append(run, [(NOW + 5, "info", "the last words")])
+                state.runs.finish(RunSucceeded(NOW + 5, JOB, run, NOW, 5.0, 0), start=NOW, sent_bytes=0)
 
             monkeypatch.setattr(time, "sleep", meanwhile)
 
@@ -177,7 +179,7 @@ class TestLog:
 
     def test_of_a_run_that_was_cut_off_is_not_followed_for_ever(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.log(state.begin_run(JOB, NOW, owner="gone:1:1", missed=0), [(NOW, "info", "begun")])
+            state.logs.append(state.runs.begin(JOB, NOW, owner="gone:1:1", missed=0), [(NOW, "info", "begun")])
 
         assert "begun" in zsr.well("log", "100-0", "--follow").out
         assert zsr.well("log", "100-0", "--runs").rows[1][4:] == ["cut", "off"]
@@ -305,4 +307,4 @@ def test_a_job_deleted_by_force_is_left_for_the_daemon_to_forget(history: Zsr, d
     history.well("delete", "100-0", "--force")
 
     with closing(history.state()) as state:
-        assert state.job(JOB) is not None
+        assert state.jobs.get(JOB) is not None

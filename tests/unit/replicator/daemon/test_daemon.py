@@ -59,7 +59,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 async def at_rest(stage: DaemonEnv, starts: int) -> None:
     """Wait until so many runs have begun, and all have ended."""
-    await until(lambda: len(stage.script.starts) >= starts and not stage.state.interrupted_runs())
+    await until(lambda: len(stage.script.starts) >= starts and not stage.state.runs.unfinished())
     await stage.ask("reload")
     await asyncio.sleep(0.05)
     assert len(stage.script.starts) == starts
@@ -85,7 +85,7 @@ class TestWhen:
                 await at_rest(stage, number)
                 stage.clock.now += 1
             await at_rest(stage, 6)
-        assert stage.state.jobs()[JOB].consecutive_failures == 6
+        assert stage.state.jobs.all()[JOB].consecutive_failures == 6
 
     async def test_schedule_now_runs_at_once_also_a_failing_job(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [StorageMissingError("gone.")]
@@ -145,7 +145,7 @@ class TestWhen:
             async with stage.running():
                 await at_rest(stage, 1)
                 assert stage.script.starts == [("101-0", 0.0)]
-                assert stage.state.runs(JOB) == []
+                assert stage.state.runs.newest(JOB) == []
                 stage.clock.now += 11
         async with stage.running():
             await at_rest(stage, 2)
@@ -242,8 +242,8 @@ class TestWhatMayGoWrong:
             failure = shown(daemon).state.failure
             assert failure is not None
             assert failure.error_class is ErrorClass.INTERNAL
-        (run,) = stage.state.runs(JOB)
-        assert any("Traceback" in line.text for line in stage.state.run_log(run.id))
+        (run,) = stage.state.runs.newest(JOB)
+        assert any("Traceback" in line.text for line in stage.state.logs.lines(run.id))
 
     async def test_a_run_that_cannot_be_recorded_does_not_end_the_daemon(
         self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch
@@ -252,7 +252,7 @@ class TestWhatMayGoWrong:
             raise NoSpaceError("Could not write state.db: the disk is full.")
 
         with monkeypatch.context() as broken:
-            broken.setattr("replicator.state.stores.State.begin_run", full)
+            broken.setattr("replicator.state.runs.Runs.begin", full)
             async with stage.running() as daemon:
                 await until(lambda: daemon._postponed_until)
                 with pytest.raises(ZsrError, match="disk is full"):
@@ -270,7 +270,7 @@ class TestWhatMayGoWrong:
                 raise NoSpaceError("Could not write state.db: the disk is full.")
 
             with monkeypatch.context() as broken:
-                broken.setattr("replicator.state.stores.State.ensure_job", full)
+                broken.setattr("replicator.state.job_states.JobStates.ensure", full)
                 stage.write(CLUSTER + JOB_100 + JOB_101)
                 await asyncio.sleep(0.05)
                 assert len(daemon.status().jobs) == 1
@@ -364,7 +364,7 @@ class TestCancel:
         stage.script.acts[JOB] = [for_ever]
         async with stage.running():
             await until(lambda: stage.script.going)
-        assert [record.outcome for record in stage.state.runs(JOB)] == [Outcome.CANCELLED]
+        assert [record.outcome for record in stage.state.runs.newest(JOB)] == [Outcome.CANCELLED]
 
 
 class TestJobsThatComeAndGo:
@@ -389,8 +389,8 @@ class TestJobsThatComeAndGo:
             stage.store.update_job(Job(JOB, "beta", removal=Removal.FULL))
             await until(lambda: not daemon.status().jobs)
         assert [job.id for job in removed] == [JOB]
-        assert (stage.store.read().jobs, stage.state.jobs(), stage.state.runs(JOB)) == ({}, {}, [])
-        assert isinstance(stage.state.events(0)[-1][1], JobRemoved)
+        assert (stage.store.read().jobs, stage.state.jobs.all(), stage.state.runs.newest(JOB)) == ({}, {}, [])
+        assert isinstance(stage.state.journal.events(0)[-1][1], JobRemoved)
 
     async def test_a_removal_that_fails_is_tried_again(self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch) -> None:
         async def remove(*_: object) -> None:
@@ -409,7 +409,7 @@ class TestJobsThatComeAndGo:
             await at_rest(stage, 1)
             stage.write(CLUSTER)
             await until(lambda: not daemon.status().jobs)
-            await until(lambda: not stage.state.jobs())
+            await until(lambda: not stage.state.jobs.all())
 
     async def test_jobs_of_other_nodes_are_left_to_them(self, stage: DaemonEnv) -> None:
         stage.write(CLUSTER.replace('[guests.100]\nnode = "alpha"', '[guests.100]\nnode = "gamma"') + JOB_100)
@@ -453,7 +453,7 @@ async def test_a_failed_run_tells_in_the_journal_when_it_is_tried_again(stage: D
     stage.script.acts[JOB] = [StorageMissingError("gone.")]
     async with stage.running():
         await at_rest(stage, 1)
-    events: list[Any] = [event for _, event in stage.state.events(0) if isinstance(event, RunFailed)]
+    events: list[Any] = [event for _, event in stage.state.journal.events(0) if isinstance(event, RunFailed)]
     assert [(event.consecutive, event.next_run) for event in events] == [(1, NOW + 5 * MINUTE)]
 
 

@@ -102,7 +102,7 @@ class Node:
     def running(self) -> bool:
         """Whether a run is going on, or was cut off."""
         with self.state() as state:
-            return bool(state.interrupted_runs())
+            return bool(state.runs.unfinished())
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def test_sigterm_in_a_run_ends_it_cleanly_and_records_it_as_cancelled(node: Node
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(15) == 0
     with node.state() as state:
-        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+        assert [record.outcome for record in state.runs.newest(JOB)] == [Outcome.CANCELLED]
     assert not (node.folder / "control.sock").exists()
 
 
@@ -150,7 +150,7 @@ def test_two_signals_at_once_do_not_leave_the_books_open(node: Node) -> None:
         daemon.send_signal(signal.SIGINT)
         assert daemon.wait(15) == 0
     with node.state() as state:
-        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+        assert [record.outcome for record in state.runs.newest(JOB)] == [Outcome.CANCELLED]
 
 
 def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: Node) -> None:
@@ -165,7 +165,7 @@ def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: No
     with node.daemon():
         wait_for(lambda: node.job()["fail_count"])
         with node.state() as state:
-            first = state.runs(JOB, -1)[-1]
+            first = state.runs.newest(JOB, -1)[-1]
         assert (first.outcome, first.error_class) == (Outcome.FAILURE, ErrorClass.INTERNAL)
 
 
@@ -233,7 +233,7 @@ class TestInTheForeground:
         assert node.zsr("run").returncode == 1
         assert node.zsr("run").returncode == 0
         with node.state() as state:
-            assert len(state.runs(JOB)) == 1
+            assert len(state.runs.newest(JOB)) == 1
 
     def test_a_daemon_that_starts_meanwhile_leaves_the_guest_alone(self, node: Node) -> None:
         node.zfs(HANGS)
@@ -242,7 +242,7 @@ class TestInTheForeground:
             with node.daemon():
                 time.sleep(0.5)
                 with node.state() as state:
-                    (record,) = state.runs(JOB)
+                    (record,) = state.runs.newest(JOB)
                 assert record.finish is None
                 refused = node.zsr("run", "--id", "100-0")
                 assert (refused.returncode, "locked" in refused.stderr) == (1, True)
