@@ -175,7 +175,7 @@ async def _serve(folder: Path) -> None:
     state = State.open(folder / "state.db")
     stalls = Stalls()
     store = FileStore(settings.cluster_path, settings.timezone)
-    work = asyncio.ensure_future(Daemon(settings, store, state, settled=freeze_long_lived).run())
+    work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.durations import words
 
 FAILURES = 3
 """So many failures in a row are worth a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
-
-CLOCK_SLACK_SECONDS = 60.0
-"""Seconds that a last sync may lie in the future before the clock is doubted."""
 
 
 class Level(IntEnum):

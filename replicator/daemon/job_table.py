@@ -8,16 +8,13 @@ from functools import lru_cache
 from math import inf
 
 from replicator.cluster.store import Cluster
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.timezones import zone
 from replicator.daemon.status import ScheduledJob, idle_status, slots_passed
 from replicator.errors import ErrorClass
 from replicator.models import Guest, Job, JobId, JobState
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import Scheduled, next_run, rpo
-
-CLOCK_SLACK_SECONDS = 60.0
-"""Seconds that the last try may lie in the future; a try from later than that was noted by a clock that was wrong,
-and the job is due at once instead of when that time comes again."""
 
 _YEAR_SECONDS = 365 * 86400.0
 

@@ -6,12 +6,15 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from replicator.cluster.store import Cluster, ClusterStore
 from replicator.config.settings import Settings
+from replicator.daemon.active_run import ActiveRun, RunEnd
+from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.job_table import plan_jobs
-from replicator.daemon.run_worker import ActiveRun, Worker, close_interrupted
+from replicator.daemon.run_worker import Worker
 from replicator.errors import BusyError, ConfigError
 from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import due
@@ -53,7 +56,7 @@ async def run_jobs(
         for job in jobs:
             try:
                 outcome = await worker.run(
-                    cluster, job, started=_nobody, listen=listen, due=began, others_due=len(jobs) > 1
+                    cluster, job, observer=_Listener(listen), due=began, others_due=len(jobs) > 1
                 )
             except BusyError as error:
                 if job_id is not None:
@@ -66,8 +69,21 @@ async def run_jobs(
         await nodes.close()
 
 
-def _nobody(_: ActiveRun) -> None:
-    """Nobody asks for the status of a foreground run."""
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Hands on the lines of a run's log; the caller learns the outcome from the worker."""
+
+    listen: Callable[[str], None]
+
+    def started(self, active: ActiveRun) -> None:
+        """See `RunObserver.started`."""
+
+    def line(self, text: str) -> None:
+        """See `RunObserver.line`."""
+        self.listen(text)
+
+    def ended(self, active: ActiveRun, end: RunEnd) -> None:
+        """See `RunObserver.ended`."""
 
 
 def _chosen(settings: Settings, cluster: Cluster, state: State, job_id: JobId | None) -> list[Job]:

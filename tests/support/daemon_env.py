@@ -183,5 +183,5 @@ def play(monkeypatch: pytest.MonkeyPatch) -> RunScript:
     monkeypatch.setattr("replicator.daemon.run_worker.Run", script.run)
     monkeypatch.setattr("replicator.daemon.daemon.load_plugins", dict)
     monkeypatch.setattr("replicator.daemon.daemon.LOOK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("replicator.daemon.daemon.PROBE_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("replicator.daemon.target_probes.PROBE_INTERVAL_SECONDS", 0.01)
     return script

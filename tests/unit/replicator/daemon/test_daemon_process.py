@@ -77,9 +77,11 @@ class Node:
             self.argv(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=30
         )
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *options: str) -> subprocess.Popen[str]:
         """A daemon that answers."""
-        daemon = subprocess.Popen(self.argv("daemon"), env=self.environment, stderr=subprocess.PIPE, text=True)
+        daemon = subprocess.Popen(
+            self.argv("daemon", *options), env=self.environment, stderr=subprocess.PIPE, text=True
+        )
         wait_for(lambda: (self.folder / "control.sock").exists() or daemon.poll() is not None)
         return daemon
 
@@ -129,6 +131,19 @@ def wait_for(true: Callable[[], object]) -> None:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
+
+
+def test_json_log_has_one_object_per_line_and_the_facts_of_each_run(node: Node) -> None:
+    with ended(node.start("--log-format", "json")) as daemon:
+        wait_for(lambda: node.job()["fail_count"])
+        daemon.terminate()
+        assert daemon.stderr is not None
+        lines = [json.loads(line) for line in daemon.stderr]
+
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    (failed,) = [line for line in lines if line.get("outcome") == "failure"]
+    assert (failed["level"], failed["job"], failed["run"]) == ("warning", "100-0", 1)
+    assert failed["error_class"] in failed["message"]
 
 
 def test_sigterm_in_a_run_ends_it_cleanly_and_records_it_as_cancelled(node: Node) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.cluster.store import Cluster
+from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.job_table import plan_jobs
-from replicator.daemon.run_worker import ActiveRun
 from replicator.daemon.status import CACHE_SECONDS, ScheduledJob, statuses
 from replicator.errors import ErrorClass
 from replicator.models import Failure, Guest, Job, JobId, JobState, Removal

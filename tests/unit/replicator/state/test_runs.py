@@ -11,7 +11,7 @@ import pytest
 
 from replicator.api.status import JobHistory
 from replicator.common.process_identity import this_process
-from replicator.daemon.run_worker import close_interrupted
+from replicator.daemon.failed_runs import close_interrupted
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunStarted
 from replicator.models import Failure, JobId, Outcome, Retention, Synced
