@@ -29,7 +29,7 @@ from aiohttp import ClientSession
 from bench.env import save
 from demo.servers import free_port
 from exporter.exposition import Format
-from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import open_store
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.config.settings import load_settings
 from replicator.daemon.daemon import Daemon
@@ -174,7 +174,7 @@ async def _serve(folder: Path) -> None:
     settings = load_settings(folder / "zsr.toml")
     state = State.open(folder / "state.db")
     stalls = Stalls()
-    store = FileStore(settings.cluster_path, settings.timezone)
+    store = open_store(settings.cluster, settings.timezone)
     work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import click
 
 from replicator.api.problem import Problem
-from replicator.cli.context import config_option, config_path, store, store_in
+from replicator.cli.context import config_option, config_path, store
+from replicator.cluster.store import open_store
 from replicator.config.problems import SettingsError
-from replicator.config.settings import Settings, cluster_path, inspect_plugins, load_settings
+from replicator.config.settings import Settings, cluster_settings, inspect_plugins, load_settings
 from replicator.errors import ConfigError
 
 
@@ -25,7 +26,7 @@ def check() -> None:
     path = config_path()
     readings = (
         lambda: load_settings(path),
-        lambda: store_in(cluster_path(path)).read(),
+        lambda: open_store(cluster_settings(path)).read(),
         lambda: _find_this_node(load_settings(path)),
         lambda: inspect_plugins(load_settings(path)),
     )
@@ -40,7 +41,7 @@ def _find_this_node(node: Settings) -> None:
     nodes = store(node).read().nodes
     if node.node not in nodes:
         known = ", ".join(sorted(nodes)) or "none yet"
-        allowed = f"there is no such node in {node.cluster_path}; known: {known}"
+        allowed = f"there is no such node in {node.cluster.path}; known: {known}"
         raise SettingsError(node.path, [Problem("node", repr(node.node), allowed)])
 
 

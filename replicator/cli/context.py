@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import ClusterStore
+from replicator.cluster.store import ClusterStore, open_store
 from replicator.config.settings import Settings, default_path, load_settings
 from replicator.daemon.control import NoDaemonError, Request, call
 from replicator.state.stores import State
@@ -45,13 +43,8 @@ def settings() -> Settings:
 
 
 def store(node: Settings) -> ClusterStore:
-    """The cluster store that the settings name."""
-    return store_in(node.cluster_path, node.timezone)
-
-
-def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
-    """The cluster store in a file; ``zone`` is for the rule that a new schedule must fire once more."""
-    return FileStore(path, zone)
+    """Return the cluster store that the settings name."""
+    return open_store(node.cluster, node.timezone)
 
 
 @contextmanager

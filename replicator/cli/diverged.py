@@ -9,7 +9,7 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError

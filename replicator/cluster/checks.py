@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 
 from replicator.api.problem import Problem
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
 from replicator.models import DIVERGED_DATASET, Guest, Job, is_aside
 from replicator.schedule.calendar import CalendarError, CalendarEvent

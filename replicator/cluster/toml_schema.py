@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
+    create_model,
     model_validator,
 )
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems
-from replicator.cluster.store import Cluster
-from replicator.config.problems import Duration, NodeName, ZoneName, problems_of, shown
+from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
+from replicator.cluster.model import Cluster
+from replicator.config.problems import Duration, NodeName, problems_of, shown
 from replicator.errors import ConfigError
-from replicator.models import (
-    DEFAULT_KEEP,
-    DEFAULT_SCHEDULE,
-    Encryption,
-    FreezeFailure,
-    Guest,
-    Job,
-    JobId,
-    Node,
-    Removal,
-    Storage,
-    Travelling,
-    Volume,
-)
-from replicator.schedule.retention import RetentionPolicy
+from replicator.models import FreezeFailure, Guest, Job, JobId, Node, Storage, Volume
 
 SECTIONS = ("nodes", "storages", "guests", "jobs")
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
@@ -47,11 +34,6 @@ def _volume(value: str) -> str:
     if not (storage and colon and name):
         raise ValueError(VOLUME_ALLOWED)
     return value
-
-
-def _keep(value: object) -> str:
-    """Restore points as their canonical text, whether given as a number or as text."""
-    return str(RetentionPolicy.parse("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value)))
 
 
 class _Entry(BaseModel):
@@ -99,19 +81,13 @@ class _Guest(_Entry):
     on_freeze_failure: Literal["warning", "error"] = "warning"
 
 
-class _Job(_Entry):
-    target: str
-    schedule: Annotated[str, Field(max_length=128)] = DEFAULT_SCHEDULE
-    rate: float | None = None
-    comment: Annotated[str, Field(max_length=4096)] = ""
-    disabled: bool = False
-    rpo: Duration | None = None
-    timezone: ZoneName | None = None
-    keep: Annotated[str, BeforeValidator(_keep)] = DEFAULT_KEEP
-    snapshots: Literal["all", "own"] = "all"
-    encryption: Literal["raw", "decrypted"] = "raw"
-    removal: Literal["full", "local"] | None = None
+def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
+    """Return the model of a job's table in the cluster's file."""
+    settings: dict[str, Any] = {field.name: (field.annotation, default_of(field, kind)) for field in fields}
+    return create_model("_Job", __base__=_Entry, target=(str, ...), **settings)
 
+
+_Job = job_model()
 
 E = TypeVar("E", bound=_Entry)
 _NAME: TypeAdapter[str] = TypeAdapter(NodeName)
@@ -219,7 +195,7 @@ def _jobs(reader: _Reader) -> dict[JobId, Job]:
         if str(job_id) != key:
             reader.refuse(f"jobs.{key}", "", repr(key), f"no leading zeros: {job_id}")
             continue
-        jobs[job_id] = _job(job_id, entry)
+        jobs[job_id] = job_of(job_id, entry)
     return jobs
 
 
@@ -247,18 +223,16 @@ def _guest(number: int, guest: _Guest) -> Guest:
     )
 
 
-def _job(job_id: JobId, job: _Job) -> Job:
-    return Job(
-        id=job_id,
-        target=job.target,
-        schedule=job.schedule,
-        rate=job.rate,
-        comment=job.comment,
-        disabled=job.disabled,
-        rpo=job.rpo,
-        timezone=job.timezone,
-        keep=job.keep,
-        snapshots=Travelling(job.snapshots),
-        encryption=Encryption(job.encryption),
-        removal=Removal(job.removal) if job.removal else None,
-    )
+def job_of(job_id: JobId, entry: BaseModel, fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> Job:
+    """Return the job of a checked table."""
+    values = entry.model_dump()
+    settings = {field.name: field.value(values[field.name]) for field in fields}
+    return kind(id=job_id, target=values["target"], **settings)
+
+
+def job_entry_problems(job: Job) -> list[Problem]:
+    """Return what is wrong with a job in itself, as it would stand in the cluster's file."""
+    values = {key: value for key, value in stored_values(job).items() if value is not None}
+    reader = _Reader({"jobs": {str(job.id): values}})
+    reader.entries("jobs", _Job)
+    return reader.problems

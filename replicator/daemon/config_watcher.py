@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 
 from replicator.api.status import ConfigStatus
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.common.files import stamp_of
 from replicator.config.settings import Settings, load_settings
 from replicator.errors import ConfigError

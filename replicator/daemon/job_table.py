@@ -7,7 +7,7 @@ from datetime import tzinfo
 from functools import lru_cache
 from math import inf
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.timezones import zone
 from replicator.daemon.status import ScheduledJob, idle_status, slots_passed

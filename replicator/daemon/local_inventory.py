@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from replicator.api.status import HeldReplica, PoolSpace
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, is_aside

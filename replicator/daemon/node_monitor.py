@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import LocalInventory, take_inventory
 from replicator.errors import ZsrError
 from replicator.models import Job

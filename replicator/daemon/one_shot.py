@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunEnd
 from replicator.daemon.failed_runs import close_interrupted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.job_table import plan_jobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from replicator.api.status import PoolRole, PoolSpace
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.replication.discovery import guest_storages
 
 

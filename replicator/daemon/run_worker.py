@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.common.process_identity import this_process
 from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.common.timezones import zone

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from replicator.api.status import ConfigStatus, JobStatus, RunHistogram, Status, Transfer
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.local_inventory import LocalInventory
 from replicator.models import Guest, Job, JobCondition, JobId, JobState

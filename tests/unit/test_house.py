@@ -24,7 +24,6 @@ STILL_LONG: set[str] = {
     "tests/lab/torture/env.py",
     "tests/monitoring/test_notify.py",
     "tests/unit/exporter/test_server.py",
-    "tests/unit/replicator/cluster/test_file_store.py",
 }
 """Files that are still longer than `LONGEST_FILE`; a test wants each of them to be gone from here once it is split."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.models import Encryption, Job, JobId, Removal, Travelling
 from tests.support.command_line import Zsr
 
@@ -185,17 +187,17 @@ class TestUpdate:
         said = with_job("update", "100-0", "--rate", "7", "--digest", old)
 
         assert said.exit == 2
-        assert "was changed by somebody else" in said.err
+        assert "was changed by another program" in said.err
         assert with_job.cluster.jobs[JOB].rate == 5
 
-    def test_does_not_undo_what_somebody_else_changes_meanwhile(self, with_job: Zsr) -> None:
+    def test_does_not_undo_what_another_program_changes_meanwhile(self, with_job: Zsr) -> None:
         read, others = FileStore.read, ["--disable"]
 
         def disabled_meanwhile(self: FileStore) -> Cluster:
             cluster = read(self)
             if others:
                 others.clear()
-                self.update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
+                ClusterStore(self, UTC).update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
             return cluster
 
         with_job.monkeypatch.setattr(FileStore, "read", disabled_meanwhile)

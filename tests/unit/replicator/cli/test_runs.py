@@ -244,7 +244,7 @@ class TestRun:
         said = zsr("run", "--id", "100-0")
 
         assert said.exit == 1
-        assert "went away before it answered. See what it did" in said.err
+        assert "ended before it answered. See what it did" in said.err
         assert in_foreground == []
 
     def test_of_all_is_the_daemons_own_business(self, zsr: Zsr, daemon: FakeDaemon) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import is_dataset_path, is_volume_name
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
 from replicator.models import Encryption, FreezeFailure, JobId, Removal, Storage, Travelling, Volume
 

@@ -9,7 +9,7 @@ import pytest
 
 from replicator.api.problem import Problem
 from replicator.config.problems import SettingsError
-from replicator.config.settings import Settings, cluster_path, default_path, load_settings
+from replicator.config.settings import ClusterSettings, Settings, cluster_settings, default_path, load_settings
 from replicator.errors import ConfigError
 
 EVERYTHING = """
@@ -65,7 +65,7 @@ def test_a_name_is_all_that_must_be_said(file: Path) -> None:
     assert (settings.max_parallel, settings.command_timeout, settings.stall_timeout) == (1, 60, 300)
     assert settings.state_dir == Path("/var/lib/zsr")
     assert settings.control == Path("/run/zsr/control.sock")
-    assert settings.cluster_path == Path("/etc/zsr/cluster.toml")
+    assert settings.cluster == ClusterSettings("file", Path("/etc/zsr/cluster.toml"))
     assert (settings.retention.runs, settings.retention.seconds) == (100, 30 * 86400)
 
 
@@ -227,4 +227,4 @@ def test_the_place_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch
 def test_the_clusters_file_is_found_beside_other_errors(file: Path) -> None:
     file.write_text('max_parallel = 0\n[cluster]\npath = "/srv/c.toml"')
 
-    assert cluster_path(file) == Path("/srv/c.toml")
+    assert cluster_settings(file) == ClusterSettings("file", Path("/srv/c.toml"))

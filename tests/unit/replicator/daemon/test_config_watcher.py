@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import load_settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.errors import ConfigError
@@ -42,7 +43,7 @@ class Files:
 
     def reading(self) -> ConfigWatcher:
         """A reading of them that has not begun."""
-        store = FileStore(self.cluster, ZoneInfo("UTC"))
+        store = ClusterStore(FileStore(self.cluster), ZoneInfo("UTC"))
         return ConfigWatcher(load_settings(self.settings), store, lambda: self.now)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.job_table import plan_jobs
 from replicator.daemon.status import CACHE_SECONDS, ScheduledJob, statuses

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.config.ssh import SshSettings
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.errors import DeadlineError, NetworkError, ZsrError
