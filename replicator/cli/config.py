@@ -1,4 +1,4 @@
-"""``zsr config``: are the settings well?"""
+"""``zsr config``: check the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def config() -> None:
 @config.command()
 @config_option
 def check() -> None:
-    """Say ``ok``, or all that is wrong with this node's settings and with the cluster's."""
+    """Print ``ok``, or all problems of this node's settings and of the cluster's."""
     path = config_path()
     readings = (
         lambda: load_settings(path),
@@ -30,9 +30,9 @@ def check() -> None:
         lambda: _find_this_node(load_settings(path)),
         lambda: inspect_plugins(load_settings(path)),
     )
-    told = [text for text in map(_wrong_with, readings) if text]
-    if told:
-        raise ConfigError("\n".join(dict.fromkeys(told)))
+    problems = [text for text in map(_problem_of, readings) if text]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     click.echo("ok")
 
 
@@ -45,8 +45,8 @@ def _find_this_node(node: Settings) -> None:
         raise SettingsError(node.path, [Problem("node", repr(node.node), allowed)])
 
 
-def _wrong_with(read: Callable[[], object]) -> str | None:
-    """What is wrong with what is read, or None; as far as can be seen, however much else is wrong."""
+def _problem_of(read: Callable[[], object]) -> str | None:
+    """Return the error of a reading, or None."""
     try:
         read()
     except ConfigError as error:

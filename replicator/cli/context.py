@@ -1,4 +1,4 @@
-"""What the commands share: the settings they were given, the store, the state, and the daemon if it runs."""
+"""Shared by the commands: the settings, the cluster store, the state, and the daemon if it runs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _keep_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> 
 
 
 def config_path() -> Path:
-    """Where the settings are."""
+    """Return where the settings are."""
     given = click.get_current_context().find_root().params.get("config")
     return Path(given) if given else default_path()
 
 
 def settings() -> Settings:
-    """The checked settings; raises SettingsError with all that is wrong."""
+    """Return the checked settings; raises SettingsError with all problems."""
     return load_settings(config_path())
 
 
@@ -49,7 +49,7 @@ def store(node: Settings) -> ClusterStore:
 
 @contextmanager
 def open_state(node: Settings) -> Iterator[State]:
-    """The open ``state.db`` while the body runs, for a look or a word; a daemon may have it open too."""
+    """Open ``state.db`` while the body runs, to read or for one change; a daemon may have it open too."""
     state = State.open(_state_path(node), repair=False)
     try:
         yield state
@@ -58,7 +58,7 @@ def open_state(node: Settings) -> Iterator[State]:
 
 
 def state_for_runs(node: Settings) -> State:
-    """The open ``state.db`` for who does runs; a damaged file is moved aside."""
+    """Open ``state.db`` for a process that does runs; a damaged file is moved aside."""
     return State.open(_state_path(node))
 
 
@@ -67,7 +67,7 @@ def _state_path(node: Settings) -> Path:
 
 
 def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = lambda line: None) -> Any:
-    """The daemon's answer, a JSON value.
+    """Return the daemon's answer, a JSON value.
 
     Raises:
         NoDaemonError: none is running.
@@ -75,8 +75,8 @@ def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = la
     return asyncio.run(call(node.control, request, say))
 
 
-def tell_daemon(node: Settings) -> bool:
-    """Let the daemon look at the cluster at once, and say whether it runs; it would notice by itself within seconds."""
+def notify_daemon(node: Settings) -> bool:
+    """Let the daemon read the cluster at once, instead of within seconds; return whether it runs."""
     try:
         ask_daemon(node, {"verb": "reload"})
     except NoDaemonError:

@@ -1,4 +1,4 @@
-"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: what should happen."""
+"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: the jobs' settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from replicator.cli.context import config_option, open_state, settings, store, tell_daemon
+from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import format_option, print_json, print_table
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_values
 from replicator.cluster.model import ChangedError, Cluster
@@ -19,7 +19,7 @@ from replicator.errors import ConfigError
 from replicator.models import Job, JobId, Removal
 
 ATTEMPTS = 5
-"""How often a change is tried anew because somebody else's came in between."""
+"""Attempts of a change when other programs change the cluster in between."""
 
 DELETABLE = tuple(field.key for field in FIELDS)
 
@@ -32,7 +32,7 @@ class _Parsed(click.ParamType[Any]):
         self._parse = field.parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse a value; what is wrong with it is reported with what is allowed."""
+        """Parse a value; a wrong one is reported with the allowed values."""
         try:
             return self._parse(value)
         except ValueError as error:
@@ -64,7 +64,7 @@ def create_local_job(job_id: str, target: str, **values: Any) -> None:
     node = settings()
     job = _changed(Job(JobId.parse(job_id), target), values)
     store(node).create_job(job)
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 @click.command("list")
@@ -105,13 +105,13 @@ def read(job_id: str) -> None:
 @click.argument("job_id", metavar="ID")
 @job_options
 @click.option("--delete", "delete_keys", help=f"Back to the default, with commas between: {', '.join(DELETABLE)}.")
-@click.option("--digest", help="Refuse if the cluster is not at this digest any more.")
+@click.option("--digest", help="Refuse if the cluster has another digest now.")
 @config_option
 def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
     node = settings()
     _change(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 @click.command()
@@ -133,14 +133,14 @@ def disable(job_id: str) -> None:
 def _set_disabled(job_id: str, *, disabled: bool) -> None:
     node = settings()
     _change(store(node), JobId.parse(job_id), lambda job: replace(job, disabled=disabled))
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 def _change(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
-    """Change a job as it is at the moment of writing: what somebody else changes meanwhile is never undone.
+    """Change a job as it is at the moment of writing: a change by another program meanwhile is never undone.
 
     Raises:
-        ChangedError: the cluster is not at the digest that the user asked for, or never comes to rest.
+        ChangedError: the cluster is not at the digest that the user gave, or is changed again and again.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -161,12 +161,12 @@ def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--keep", is_flag=True, help="Leave the target's volumes.")
-@click.option("--force", is_flag=True, help="Take the job out at once; nothing is cleaned up anywhere.")
+@click.option("--force", is_flag=True, help="Delete the job at once; snapshots and replicas are left as they are.")
 @config_option
 def delete(job_id: str, keep: bool, force: bool) -> None:
     """Remove job ID with its replicas, at the next possible time."""
     if keep and force:
-        raise ConfigError("--force cleans up nothing, so --keep says nothing more.", advice="Give one of them.")
+        raise ConfigError("--force cleans up nothing, so --keep has no effect.", advice="Give one of them.")
     node = settings()
     where = store(node)
     if force:
@@ -174,16 +174,16 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
         return
     removal = Removal.LOCAL if keep else Removal.FULL
     job = _change(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
-    tell_daemon(node)
+    notify_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
-    click.echo(f"Job {job.id} is marked for removal; {what} are removed in the background.", err=True)
+    click.echo(f"Job {job.id} is marked for removal; {what} are destroyed in the background.", err=True)
     if job.disabled:
         click.echo(f"It is disabled, and is removed only after: zsr enable {job.id}", err=True)
 
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
     where.delete_job(job_id)
-    if not tell_daemon(node):  # the daemon forgets it by itself, after a run that is going on
+    if not notify_daemon(node):  # else the daemon deletes its state, after a run that is going on
         with open_state(node) as state:
             if state.jobs.get(job_id) is not None:
                 state.jobs.forget(job_id, time.time())

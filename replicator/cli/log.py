@@ -1,4 +1,4 @@
-"""``zsr log``: what a run did, step by step, with the raw words of zfs."""
+"""``zsr log``: the log of a run, step by step, with the raw messages of zfs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 @click.argument("job_id", metavar="ID")
 @click.option("--run", "number", type=int, help="The run of this number; see --runs. [default: the newest]")
 @click.option("--runs", is_flag=True, help="List the newest runs instead.")
-@click.option("--follow", is_flag=True, help="Go on until the run ends; with --format json one line an object.")
+@click.option("--follow", is_flag=True, help="Follow the run until it ends; with --format json one object per line.")
 @format_option
 @config_option
 def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) -> None:

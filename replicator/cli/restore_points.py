@@ -1,4 +1,4 @@
-"""``zsr restore-points``: what one could go back to on the target."""
+"""``zsr restore-points``: the moments that the target's replicas can go back to."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def list_restore_points(job_id: str, form: str) -> None:
         ]
         print_table(COLUMNS, rows)
     if replicas.silence is not None:
-        click.echo(f"zsr: which volumes the guest has now is not known: {replicas.silence}", err=True)
+        click.echo(f"zsr: The guest's present volumes are not known: {replicas.silence}", err=True)
         click.get_current_context().exit(1)
 
 

@@ -29,7 +29,7 @@ class JobField:
         help: the help text of the option; None: there is no option, but ``update --delete`` knows it.
         option: the name of the option, and the key in JSON, where that is not ``name``.
         metavar: the placeholder for the option's value in help texts.
-        parse: makes the value of the option's text; raises ValueError that says what is allowed.
+        parse: makes the value of the option's text; raises ValueError with the allowed values.
         choices: the allowed values, where they are few; values of `Job` have this type.
         stored: makes the value for the cluster's file.
     """
@@ -61,6 +61,13 @@ class JobField:
         """Return a job's value for JSON."""
         value = getattr(job, self.name)
         return value if value is None or self.choices is None else str(value)
+
+
+def _parse_rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number of MB per second, 1 or more") from None
 
 
 def _parse_keep(text: str) -> str:
@@ -95,7 +102,7 @@ FIELDS: tuple[JobField, ...] = (
         float | None,
         "At most so many MB (10^6 bytes) per second, 1 or more.",
         metavar="FLOAT",
-        parse=float,
+        parse=_parse_rate,
         stored=_whole,
     ),
     JobField("comment", Annotated[str, Field(max_length=4096)], "For people."),

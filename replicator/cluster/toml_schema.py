@@ -1,4 +1,4 @@
-"""What stands in a cluster's TOML: read into facts, with all that is wrong told at once. Pure."""
+"""The TOML of a cluster: read into facts, with all problems reported at once. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Storage(_Entry):
 
 
 class _Listed(_Entry):
-    """A volume in a guest's list: its name alone, or a table that may leave it out."""
+    """A volume in a guest's list: its name alone, or a table that may exclude it."""
 
     volume: Annotated[str, AfterValidator(_volume)]
     replicate: bool = True
@@ -66,7 +66,7 @@ class _Listed(_Entry):
         if isinstance(value, str):
             return {"volume": _volume(value)}
         if not isinstance(value, Mapping):
-            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the words of a ValueError only
+            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the text of a ValueError only
         return value
 
 
@@ -95,7 +95,7 @@ _PLACEHOLDER_PATH = "wrong"
 
 
 class _Reader:
-    """Reads section by section and gathers what is wrong; an entry that is wrong is told once and left out."""
+    """Reads section by section and gathers the problems; a wrong entry is reported once and left out."""
 
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
@@ -105,7 +105,7 @@ class _Reader:
         self.wrong: set[str] = set()
 
     def entries(self, section: str, model: type[E]) -> dict[str, E]:
-        """The right entries of a section by key."""
+        """Return the valid entries of a section by key."""
         table = self._raw.get(section, {})
         if not isinstance(table, Mapping):
             self.problems.append(Problem(section, shown(table), f"tables, each [{section}.SOMETHING]"))
@@ -121,19 +121,19 @@ class _Reader:
         return found
 
     def refuse(self, place: str, key: str, value: str, allowed: str) -> None:
-        """Note what is wrong with the entry at a place."""
+        """Add a problem of the entry at a place."""
         self.wrong.add(place)
         self.problems.append(Problem(f"{place}.{key}" if key else place, value, allowed))
 
     def names_of(self, section: str) -> list[str]:
-        """The keys of wrong entries of a section."""
+        """Return the keys of wrong entries of a section."""
         return [place.partition(".")[2] for place in sorted(self.wrong) if place.partition(".")[0] == section]
 
 
 def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[Problem]]:
-    """The cluster that TOML's plain values say, and all that is wrong; the cluster counts only if nothing is.
+    """Return the cluster of TOML's plain values, and all problems; the cluster is valid only if there are none.
 
-    Wrong entries are told by themselves, and never again by those that name them.
+    A wrong entry is reported once, and not again for the entries that name it.
     """
     reader = _Reader(raw)
     nodes = _nodes(reader)
@@ -145,7 +145,7 @@ def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[
 
 
 def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
-    """What is wrong between the entries, with stand-ins for those that are wrong by themselves."""
+    """Return the problems between the entries, with placeholders for those that are wrong in themselves."""
     placeholder = Cluster(
         nodes={**{name: Node(name, "?") for name in reader.names_of("nodes")}, **cluster.nodes},
         storages={
@@ -158,8 +158,8 @@ def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
         },
         jobs=cluster.jobs,
     )
-    told = tuple(f"{place}." for place in reader.wrong)
-    return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(told)]
+    reported = tuple(f"{place}." for place in reader.wrong)
+    return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(reported)]
 
 
 def _nodes(reader: _Reader) -> dict[str, Node]:

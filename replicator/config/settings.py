@@ -1,6 +1,6 @@
-"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and handed on as frozen facts.
+"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and returned as frozen facts.
 
-All errors are told at once, each with key, value and what is allowed (DESIGN 9). A section that belongs to a plugin
+All errors are reported at once, each with key, value and allowed values (DESIGN 9). A section that belongs to a plugin
 is checked by that plugin; the core never prints its values, because they hold secrets.
 """
 
@@ -106,7 +106,7 @@ class Settings:
 
 
 def default_path() -> Path:
-    """Where the settings are when nobody says: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
+    """Return where the settings are by default: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
     return Path(os.environ.get("ZSR_CONFIG") or DEFAULT_PATH)
 
 
@@ -114,7 +114,7 @@ def load_settings(path: Path) -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsError: with all that is wrong; ConfigError if the file cannot be read at all.
+        SettingsError: with all problems; ConfigError if the file cannot be read at all.
     """
     raw = read_toml(path, 'Write one with at least: node = "this-nodes-name" (docs/settings.md), or give --config.')
     plugins = load_plugins()
@@ -153,7 +153,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def inspect_plugins(settings: Settings) -> None:
-    """Look into the files that plugins' sections name; raises SettingsError with all that is wrong with them."""
+    """Check the files that plugins' sections name; raises SettingsError with all their problems."""
     problems = [
         problem
         for plugin in load_plugins().values()

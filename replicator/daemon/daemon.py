@@ -102,7 +102,9 @@ class Daemon:
                     group.create_task(self._core.run_plugin(name, plugin, self._settings.sections))
                 group.create_task(self._measure_loop_lag())
                 group.create_task(probe_targets(self._jobs, self._nodes, self._wake))
-                group.create_task(self._node_monitor.look(lambda: self._config_watcher.cluster, self._jobs.jobs))
+                group.create_task(
+                    self._node_monitor.keep_inventory(lambda: self._config_watcher.cluster, self._jobs.jobs)
+                )
                 group.create_task(self._node_monitor.compare_clocks())
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs.", __version__, self._settings.node, len(self._jobs.plan))

@@ -1,4 +1,4 @@
-"""Runs in the foreground, for when no daemon runs: the same worker, the same locks, the same records."""
+"""Runs in the foreground, when no daemon is running: the same worker, the same locks, the same records."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from replicator.zfs.node_clients import Nodes
 
 
 async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
-    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them and wait for what must not be left undone.
+    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them, and their cleanup is completed.
 
     Raises:
-        CancelledError: they were stopped.
+        CancelledError: they were cancelled.
     """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -39,7 +39,7 @@ async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
 async def run_jobs(
     settings: Settings, store: ClusterStore, state: State, job_id: JobId | None, listen: Callable[[str], None]
 ) -> bool:
-    """Run one job now, or (None) all that are due, one after the other; whether all went well.
+    """Run one job now, or (None) all that are due, one after the other; return whether all succeeded.
 
     Raises:
         ConfigError: there is no such job on this node, or it is disabled.

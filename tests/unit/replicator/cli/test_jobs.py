@@ -105,7 +105,7 @@ class TestList:
 
         assert [row[0] for row in zsr.well("list").rows[1:]] == ["100-9", "100-10", "101-0", "200-0"]
 
-    def test_is_as_wide_as_it_must_be_when_nobody_looks(self, with_job: Zsr) -> None:
+    def test_is_as_wide_as_needed_without_a_terminal(self, with_job: Zsr) -> None:
         with_job.well("update", "100-0", "--comment", "x" * 400)
 
         assert "x" * 400 in with_job.well("list").out

@@ -119,7 +119,7 @@ class TestStatusThroughTheDaemon:
 
         assert zsr.well("status", "--format", "json").json[0]["vanished"] == ["tank/vm-100-disk-1"]
 
-    def test_tells_times_in_the_nodes_zone(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+    def test_prints_times_in_the_nodes_zone(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(healthy(now=NOW), now=NOW))
         zsr.settings_path.write_text(zsr.settings_path.read_text().replace('"UTC"', '"Asia/Tokyo"'))
 
@@ -156,7 +156,7 @@ class TestLog:
         assert said.exit == 2
         assert said.err == "zsr: Job 100-0 has no run 9. The newest are: 3, 2, 1.\n"
 
-    def test_of_a_job_that_never_ran_is_told(self, zsr: Zsr) -> None:
+    def test_of_a_job_that_never_ran_is_an_error(self, zsr: Zsr) -> None:
         said = zsr("log", "101-0")
 
         assert said.exit == 2
@@ -177,7 +177,7 @@ class TestLog:
 
         assert [line.split(maxsplit=2)[2] for line in said.out.splitlines()] == ["begun", "the last words"]
 
-    def test_of_a_run_that_was_cut_off_is_not_followed_for_ever(self, zsr: Zsr) -> None:
+    def test_of_a_run_that_was_cut_off_is_not_followed_without_end(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
             state.logs.append(state.runs.begin(JOB, NOW, owner="gone:1:1", missed=0), [(NOW, "info", "begun")])
 
@@ -248,7 +248,7 @@ class TestRun:
         assert in_foreground == []
 
     def test_of_all_is_the_daemons_own_business(self, zsr: Zsr, daemon: FakeDaemon) -> None:
-        assert "starts what is due by itself" in zsr.well("run").err
+        assert "starts due jobs itself" in zsr.well("run").err
 
 
 class TestScheduleNow:
@@ -297,7 +297,7 @@ def test_cancel_without_a_daemon_fails_and_says_why(zsr: Zsr) -> None:
     assert "No zsr daemon listens on" in said.err
 
 
-def test_a_changed_job_is_told_to_the_daemon_at_once(zsr: Zsr, daemon: FakeDaemon) -> None:
+def test_the_daemon_is_notified_of_a_changed_job_at_once(zsr: Zsr, daemon: FakeDaemon) -> None:
     zsr.well("disable", "100-0")
 
     assert daemon.asked == [{"verb": "reload"}]

@@ -56,7 +56,7 @@ class TestAChange:
         added = path.read_text().removeprefix(HAND_WRITTEN)
         assert added.strip().splitlines() == ["[jobs.100-1]", 'target = "gamma"', "keep = 5", 'snapshots = "own"']
 
-    def test_leaves_the_words_that_somebody_chose_for_a_grid(self, store: ClusterStore, path: Path) -> None:
+    def test_leaves_the_words_that_were_chosen_for_a_grid(self, store: ClusterStore, path: Path) -> None:
         path.write_text(HAND_WRITTEN + 'keep = "6h:15m, 1w:1h"\n')
         job = store.read().job(JOB)
         assert job.keep == "6h:15m,7d:1h"
@@ -159,7 +159,7 @@ class TestInEveryLayoutOfTheFile:
 
 class TestADamagedFile:
     @pytest.mark.parametrize("text", [b"[nodes.alpha\n", b"\x00\x01", b"a = '\xff'", b"x = 1\nx = 2"])
-    def test_is_told_and_never_overwritten(self, store: ClusterStore, path: Path, text: bytes) -> None:
+    def test_is_reported_and_never_overwritten(self, store: ClusterStore, path: Path, text: bytes) -> None:
         path.write_bytes(text)
 
         for attempt in (
@@ -171,7 +171,7 @@ class TestADamagedFile:
                 attempt()
         assert path.read_bytes() == text
 
-    def test_is_told_with_its_line(self, store: ClusterStore, path: Path) -> None:
+    def test_is_reported_with_its_line(self, store: ClusterStore, path: Path) -> None:
         path.write_text('[nodes.alpha]\naddress "x"\n')
 
         with pytest.raises(DamagedStoreError, match="line 2"):
@@ -235,7 +235,7 @@ class TestWriting:
         assert path.read_text() == HAND_WRITTEN
         assert not path.with_name(".cluster.toml.new").exists()
 
-    def test_where_nobody_may_write_is_told(self, store: ClusterStore, path: Path) -> None:
+    def test_where_writing_is_not_allowed_is_reported(self, store: ClusterStore, path: Path) -> None:
         shutil.move(path, path.with_name("elsewhere"))
         path.mkdir()
 
@@ -274,7 +274,7 @@ class TestTwoAtOnce:
             store.delete_job(JOB)
         assert path.read_text() == HAND_WRITTEN + "rate = 5\n"
 
-    def test_who_does_not_get_the_lock_is_told_after_a_while(
+    def test_a_writer_that_does_not_get_the_lock_fails_after_a_while(
         self, store: ClusterStore, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(file_module, "LOCK_TIMEOUT_SECONDS", 0.0)

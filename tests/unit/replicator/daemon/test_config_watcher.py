@@ -1,4 +1,4 @@
-"""What is in force while files change under a running daemon."""
+"""The cluster that a running daemon uses while files change."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_good_change_is_taken_over(files: Files) -> None:
     assert (reading.status.ok, reading.status.last_success) == (True, 2000.0)
 
 
-async def test_a_bad_cluster_leaves_the_last_good_one_in_force_until_it_is_mended(files: Files) -> None:
+async def test_a_bad_cluster_leaves_the_last_good_one_in_use_until_it_is_fixed(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     files.now = 2000.0
@@ -82,7 +82,7 @@ async def test_a_bad_cluster_leaves_the_last_good_one_in_force_until_it_is_mende
     assert reading.status.ok
 
 
-async def test_settings_with_which_the_daemon_would_not_start_again_are_told_of(files: Files) -> None:
+async def test_settings_with_which_the_daemon_would_not_start_again_are_reported(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     good = files.settings.read_text()
@@ -95,7 +95,7 @@ async def test_settings_with_which_the_daemon_would_not_start_again_are_told_of(
     assert reading.status.ok
 
 
-async def test_settings_that_are_gone_are_told_of(files: Files) -> None:
+async def test_settings_that_are_gone_are_reported(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     files.settings.unlink()

@@ -25,7 +25,7 @@ from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 class TestWhatMayGoWrong:
     async def test_an_unexpected_error_is_class_internal_with_its_traceback_in_the_log(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [LookupError("nobody expected this")]
+        stage.script.acts[JOB] = [LookupError("unexpected")]
         async with stage.running() as daemon:
             await at_rest(stage, 1)
             failure = shown(daemon).state.failure
@@ -49,7 +49,7 @@ class TestWhatMayGoWrong:
         async with stage.running():
             await at_rest(stage, 1)
 
-    async def test_a_memory_that_cannot_be_written_leaves_what_is_known_in_force(
+    async def test_a_state_that_cannot_be_written_leaves_the_plan_as_it_was(
         self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with stage.running() as daemon:
@@ -65,7 +65,7 @@ class TestWhatMayGoWrong:
                 assert len(daemon.status().jobs) == 1
             await at_rest(stage, 2)
 
-    async def test_a_bad_new_cluster_leaves_the_last_good_one_in_force(
+    async def test_a_bad_new_cluster_leaves_the_last_good_one_in_use(
         self, stage: DaemonEnv, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with stage.running() as daemon:
@@ -98,7 +98,7 @@ class TestWhatMayGoWrong:
                 return []
 
             async def run(self, core: Core, sections: Mapping[str, object]) -> None:
-                raise LookupError("nobody expected this")
+                raise LookupError("unexpected")
 
         monkeypatch.setattr("replicator.daemon.daemon.load_plugins", lambda: {"crashing": Crashing()})
         with caplog.at_level(logging.ERROR):

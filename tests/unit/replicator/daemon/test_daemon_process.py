@@ -168,7 +168,7 @@ def test_two_signals_at_once_do_not_leave_the_books_open(node: Node) -> None:
         assert [record.outcome for record in state.runs.newest(JOB)] == [Outcome.CANCELLED]
 
 
-def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: Node) -> None:
+def test_a_killed_daemon_is_followed_by_one_that_reports_the_run_that_was_cut_off(node: Node) -> None:
     node.zfs(HANGS)
     with node.daemon() as daemon:
         wait_for(node.running)
@@ -223,7 +223,7 @@ def test_verbs_change_what_a_running_daemon_does(node: Node) -> None:
     assert "100-0" not in (node.folder / "cluster.toml").read_text()
 
 
-def test_cancel_is_told_to_who_waits_and_counts_as_no_failure(node: Node) -> None:
+def test_a_client_that_waits_learns_of_a_cancel_which_counts_as_no_failure(node: Node) -> None:
     node.zfs(HANGS)
     with node.daemon():
         wait_for(node.running)

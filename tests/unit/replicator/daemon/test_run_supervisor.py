@@ -45,7 +45,7 @@ class TestCancel:
             with pytest.raises(ConfigError, match="not running"):
                 await stage.ask("cancel", "100-0")
 
-    async def test_who_waits_for_the_run_is_told(self, stage: DaemonEnv) -> None:
+    async def test_a_client_that_waits_for_the_run_learns_of_it(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [for_ever]
         async with stage.running():
             await until(lambda: stage.script.going)

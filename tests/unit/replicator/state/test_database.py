@@ -34,7 +34,7 @@ def fill_with_words(state: State, run: int) -> None:
 
 class TestTheFile:
     @pytest.mark.parametrize("damage", [b"no database at all " * 99, None], ids=["garbage", "a torn page"])
-    def test_damaged_is_moved_aside_and_begun_anew(self, path: Path, damage: bytes | None) -> None:
+    def test_damaged_is_moved_aside_and_replaced(self, path: Path, damage: bytes | None) -> None:
         with closing(State.open(path)) as state:
             for index in range(50):
                 succeed(state, NOW + index)
@@ -72,7 +72,7 @@ class TestTheFile:
             assert other.execute("PRAGMA user_version").fetchone()[0] == 99
 
     def test_of_format_1_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
-        """Format 2 remembers the set of last sync too; what set that was, the next look tells."""
+        """Format 2 remembers the set of last sync too; the next run finds out which one that was."""
         with closing(State.open(path)) as state:
             run = succeed(state, NOW)
         with closing(sqlite3.connect(path)) as older:
@@ -89,12 +89,12 @@ class TestTheFile:
         with closing(State.open(path)) as state:
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
             assert state.jobs.all()[JOB].last_set == NOW
-            assert state.runs.begin(JOB, NOW, owner="somebody", missed=0) > run
+            assert state.runs.begin(JOB, NOW, owner="another process", missed=0) > run
         with closing(sqlite3.connect(path)) as now:
             assert now.execute("PRAGMA user_version").fetchone()[0] == 4
 
     def test_of_format_2_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
-        """Format 3 remembers vanished volumes too; which those are, the next look tells."""
+        """Format 3 remembers vanished volumes too; the next run finds out which those are."""
         with closing(State.open(path)) as state:
             run = succeed(state, NOW)
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
@@ -129,7 +129,7 @@ class TestTheFile:
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), known), run=run, now=NOW + 10)
             assert state.jobs.all()[JOB].sets == known
 
-    def test_that_cannot_be_made_is_told_in_a_sentence(self, tmp_path: Path) -> None:
+    def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(ZsrError, match="Could not open"):
             State.open(tmp_path / "file" / "state.db")
@@ -140,7 +140,7 @@ class TestTheFile:
         state.database._connection.execute(
             f"PRAGMA max_page_count = {pages}"
         )  # SQLite's own word for a disk without a page left
-        run = state.runs.begin(JOB, NOW, owner="somebody", missed=0)
+        run = state.runs.begin(JOB, NOW, owner="another process", missed=0)
         with pytest.raises(NoSpaceError):
             state.logs.append(run, [(NOW, "raw", "x" * 100_000)])
         assert state.logs.lines(run) == []

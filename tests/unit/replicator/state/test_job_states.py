@@ -13,7 +13,7 @@ from replicator.state.stores import State
 from tests.support.state_records import DAY, JOB, NOW, fail, succeed
 
 
-def test_forgetting_takes_one_jobs_history_and_tells_the_journal(state: State) -> None:
+def test_forgetting_takes_one_jobs_history_and_is_in_the_journal(state: State) -> None:
     other = JobId(101, 0)
     run = succeed(state, NOW)
     state.logs.append(run, [(NOW, "info", "words")])
@@ -73,7 +73,7 @@ def test_an_error_that_is_counted_changes_its_jobs_state(state: State) -> None:
     assert state.jobs.get(JOB) == state.jobs.all()[JOB]
 
 
-def test_whoever_gets_the_states_may_change_his_own_dictionary(state: State) -> None:
+def test_the_dictionary_of_states_belongs_to_the_caller(state: State) -> None:
     state.jobs.ensure(JOB, NOW)
     state.jobs.all().clear()
 
@@ -116,7 +116,7 @@ class TestMissedSlots:
         state.jobs.count_slots({JOB: "*/15"}, NOW + 60)
         assert state.jobs.all()[JOB].slots_from == NOW
 
-    def test_do_not_count_while_disabled_and_begin_anew_afterwards(self, state: State) -> None:
+    def test_do_not_count_while_disabled_and_start_over_afterwards(self, state: State) -> None:
         succeed(state, NOW)
         state.jobs.count_slots({JOB: "*/15"}, NOW)
         state.jobs.count_slots({JOB: None}, NOW + 60)
@@ -124,7 +124,7 @@ class TestMissedSlots:
         state.jobs.count_slots({JOB: "*/15"}, NOW + 7 * DAY)
         assert state.jobs.all()[JOB].slots_from == NOW + 7 * DAY
 
-    def test_begin_anew_with_another_schedule(self, state: State) -> None:
+    def test_start_over_with_another_schedule(self, state: State) -> None:
         succeed(state, NOW)
         state.jobs.count_slots({JOB: "daily"}, NOW)
         state.jobs.count_slots({JOB: "*/1"}, NOW + 3600)

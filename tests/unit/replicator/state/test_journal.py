@@ -57,7 +57,7 @@ class TestJournal:
         succeed(state, NOW, retention=Retention())
         assert state.journal.first_event() == 8
 
-    def test_does_not_grow_for_ever_for_a_plugin_that_is_gone(self, state: State, path: Path) -> None:
+    def test_does_not_grow_without_end_for_a_plugin_that_is_gone(self, state: State, path: Path) -> None:
         state.plugin_store("gone").put(READ_TO, "7")
         self.write(path, JOURNAL_MOST + 50)
         succeed(state, NOW, retention=Retention())

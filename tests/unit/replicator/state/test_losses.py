@@ -52,7 +52,7 @@ class TestALastSyncThatIsTakenBack:
 
         assert happened(state) == []
 
-    def test_is_told_once_however_often_nothing_is_found(self, state: State) -> None:
+    def test_is_reported_once_however_often_nothing_is_found(self, state: State) -> None:
         state.jobs.set_synced(JOB, Synced(), run=6, now=NOW)
         state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
         for run in (8, 9):
@@ -127,7 +127,7 @@ class TestARunsMemory:
         assert state.jobs.all()[JOB].vanished == (), "the second call has written although nothing had changed"
         assert happened(state) == [VolumesVanished(NOW, JOB, 7, (ONE, TWO))]
 
-    def test_tells_of_a_replica_that_is_lost_with_its_own_run(self, state: State) -> None:
+    def test_records_a_lost_replica_with_its_own_run(self, state: State) -> None:
         state.jobs.set_synced(JOB, Synced(NOW - 60, 1), run=6, now=NOW - 50)
         asyncio.run(self.remembered(state).note_synced(Synced()))
 
@@ -145,7 +145,7 @@ def test_a_replica_is_lost_where_there_was_a_success_and_no_copy_is_left(
 
 def test_a_success_ends_the_loss(state: State) -> None:
     for at in (NOW, NOW + 900):
-        run = state.runs.begin(JOB, at, owner="somebody", missed=0)
+        run = state.runs.begin(JOB, at, owner="another process", missed=0)
         state.runs.finish(RunSucceeded(at + 5, JOB, run, at, 5.0, 10), start=at, sent_bytes=10)
         if at == NOW:
             state.jobs.set_synced(JOB, Synced(), run=run, now=at + 60)

@@ -42,7 +42,7 @@ def test_a_failure_is_remembered_with_its_reason_across_a_restart(path: Path) ->
 
 def test_a_cancelled_run_counts_neither_as_success_nor_as_failure(state: State) -> None:
     fail(state, NOW)
-    run = state.runs.begin(JOB, NOW + 300, owner="somebody", missed=0)
+    run = state.runs.begin(JOB, NOW + 300, owner="another process", missed=0)
     state.runs.finish(RunCancelled(NOW + 301, JOB, run), start=NOW + 300, sent_bytes=0)
 
     found = state.jobs.all()[JOB]
@@ -61,7 +61,7 @@ def test_a_run_ends_once(state: State) -> None:
 
 
 def test_the_end_of_a_run_does_not_bring_a_forgotten_job_back(state: State) -> None:
-    run = state.runs.begin(JOB, NOW, owner="somebody", missed=0)
+    run = state.runs.begin(JOB, NOW, owner="another process", missed=0)
     state.jobs.forget(JOB, NOW + 1)
     state.logs.append(run, [(NOW + 2, "info", "still here")])
     state.runs.finish(RunCancelled(NOW + 3, JOB, run), start=NOW, sent_bytes=0)
@@ -140,7 +140,7 @@ class TestCutOffRuns:
 
 
 class TestHistories:
-    def test_tell_what_the_runs_of_a_time_came_to(self, state: State) -> None:
+    def test_sum_up_the_runs_of_a_time(self, state: State) -> None:
         succeed(state, NOW)
         succeed(state, NOW + 900)
         fail(state, NOW + 1800)
@@ -153,6 +153,6 @@ class TestHistories:
     def test_leave_out_what_ended_before_or_after_and_what_was_cancelled(self, state: State) -> None:
         succeed(state, NOW - 900)
         succeed(state, NOW + 3600)
-        run = state.runs.begin(JOB, NOW, owner="somebody", missed=0)
+        run = state.runs.begin(JOB, NOW, owner="another process", missed=0)
         state.runs.finish(RunCancelled(NOW + 1, JOB, run), start=NOW, sent_bytes=0)
         assert state.runs.histories(NOW, NOW + 3600) == {}
