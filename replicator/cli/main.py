@@ -30,7 +30,7 @@ _COMMANDS = {
     "disable": ("replicator.cli.jobs:disable", "Keep a job from running."),
     "diverged": (
         "replicator.cli.diverged:diverged",
-        "Replicas that differed from their source and were kept aside.",
+        "Replicas that differed from their source.",
     ),
     "enable": ("replicator.cli.jobs:enable", "Let a job run again."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
