@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from replicator.errors import ZsrError
@@ -31,7 +31,7 @@ async def result_or_error(work: Coroutine[Any, Any, A]) -> A | ZsrError:
         return error
 
 
-async def finish_despite_cancel(work: Coroutine[Any, Any, A]) -> A:
+async def finish_despite_cancel(work: Awaitable[A]) -> A:
     """Await work to its end even if this task is cancelled meanwhile, once or often; the cancel is raised afterwards.
 
     For the few steps that must not be left half done, like recording how a run ended.

@@ -89,7 +89,10 @@ def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time."""
+    """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time.
+
+    ``is_cancelled`` says that the run was cancelled while its start was recorded.
+    """
 
     cluster: Cluster
     active: ActiveRun
@@ -99,6 +102,7 @@ class _Attempt:
     due: float
     log: RunLogWriter
     observer: RunObserver
+    is_cancelled: bool
 
 
 class Worker:
@@ -140,7 +144,13 @@ class Worker:
         """
         with guest_lock(self._settings.state_dir / "locks", job.id.guest):
             start = self._clock()
-            before, run = await finish_despite_cancel(asyncio.to_thread(self._begin, job, start))
+            beginning = asyncio.ensure_future(asyncio.to_thread(self._begin, job, start))
+            cancelled = False
+            try:
+                await finish_despite_cancel(beginning)
+            except asyncio.CancelledError:  # a start that was recorded needs an end
+                cancelled = True
+            before, run = beginning.result()
             active = ActiveRun(job, run, start, self._progress())
             observer.started(active)
             log = RunLogWriter(self._state.logs, run, observer.line, self._clock)
@@ -149,7 +159,7 @@ class Worker:
                 company = others_due or self._inventory_cache.has_fresh(job.target, due)
                 inventory_cache = self._inventory_cache if company else None
                 return await self._recorded(
-                    _Attempt(cluster, active, before, remembered, inventory_cache, due, log, observer)
+                    _Attempt(cluster, active, before, remembered, inventory_cache, due, log, observer, cancelled)
                 )
             finally:
                 await self._write_log(log)
@@ -238,6 +248,8 @@ class Worker:
         cluster, active, log, remembered = attempt.cluster, attempt.active, attempt.log, attempt.remembered
         job = active.job
         here = self._settings.node
+        if attempt.is_cancelled:
+            raise asyncio.CancelledError
         await active.progress.begin(Step.LOCK)
         source = self._nodes.client(here)
         if job.removal is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from replicator.errors import (
 )
 from replicator.events import JobRemoved
 from replicator.models import Job, JobCondition, JobId, Outcome, Removal
+from replicator.state.runs import Runs
 from tests.support.daemon_env import CLUSTER, JOB_100, NOW, DaemonEnv, for_ever, shown, until
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
@@ -38,6 +42,24 @@ class TestCancel:
             assert going.outcome is Outcome.CANCELLED
             stage.clock.now += 15 * MINUTE
             await at_rest(stage, 2)
+
+    async def test_while_the_start_is_recorded_ends_the_run_before_it_does_anything(
+        self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begin: Callable[..., int] = Runs.begin
+
+        def slow(*arguments: Any, **more: Any) -> int:
+            run = begin(*arguments, **more)
+            time.sleep(0.5)
+            return run
+
+        monkeypatch.setattr(Runs, "begin", slow)
+        async with stage.running():
+            await until(stage.state.runs.unfinished)
+            await stage.ask("cancel", "100-0")
+            await until(lambda: not stage.state.runs.unfinished())
+        assert [record.outcome for record in stage.state.runs.newest(JOB)] == [Outcome.CANCELLED]
+        assert stage.script.starts == []
 
     async def test_of_a_job_that_does_not_run_is_refused(self, stage: DaemonEnv) -> None:
         async with stage.running():
