@@ -43,7 +43,7 @@ def log(failed: bool, form: str) -> None:
     """List the messages of this node, newest first, and what became of each."""
     node = settings()
     with open_state(node) as state:
-        records = load_log(state.memory(SECTION))
+        records = load_log(state.plugin_store(SECTION))
     wanted = [record for record in records if not failed or _has_failed(record)]
     if form == "json":
         print_json([_record_json(record) for record in wanted])
@@ -101,7 +101,7 @@ def resend(message: str) -> None:
     if not target or not number.isdecimal():
         raise ConfigError(f"'{message}' is no message.", advice="Their IDs are in: zsr notify log.")
     with open_state(node) as state:
-        memory = state.memory(SECTION)
+        memory = state.plugin_store(SECTION)
         notes = load_notes(memory, target)
         pending = notes is not None and any(entry.number == int(number) for entry in notes.outbox)
         if not pending and find_record(memory, target, int(number)) is None:

@@ -29,7 +29,7 @@ from aiohttp import ClientSession
 from bench.env import save
 from demo.servers import free_port
 from exporter.exposition import Format
-from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import open_store
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.config.settings import load_settings
 from replicator.daemon.daemon import Daemon
@@ -80,7 +80,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
     state = State.open(folder / "state.db")
     now = time.time()
     for guest in guests:
-        state.ensure_job(JobId(guest, 0), now - 86400)
+        state.jobs.ensure(JobId(guest, 0), now - 86400)
     state.close()
     _note_runs(folder, [f"{guest}-0" for guest in guests])
 
@@ -175,8 +175,8 @@ async def _serve(folder: Path) -> None:
     settings = load_settings(folder / "zsr.toml")
     state = State.open(folder / "state.db")
     stalls = Stalls()
-    store = FileStore(settings.cluster_path, settings.timezone)
-    work = asyncio.ensure_future(Daemon(settings, store, state, settled=freeze_long_lived).run())
+    store = open_store(settings.cluster, settings.timezone)
+    work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

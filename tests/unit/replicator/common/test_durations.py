@@ -1,4 +1,4 @@
-"""Lengths of time: what people may write, and how they are told."""
+"""Durations: the forms that people may write, and the form that messages have."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def test_a_compact_length_is_one_word(seconds: int) -> None:
     ("seconds", "said"),
     [(0, "0 s"), (37, "37 s"), (300, "5 min"), (330, "5 min"), (7500, "2 h 5 min"), (7200, "2 h"), (273600, "3 d 4 h")],
 )
-def test_people_are_told_at_most_two_units(seconds: float, said: str) -> None:
+def test_people_read_at_most_two_units(seconds: float, said: str) -> None:
     assert words(seconds) == said
