@@ -22,7 +22,7 @@ from replicator.events import RunFailed
 from replicator.models import JobId
 from replicator.state.stores import State
 from tests.support import statuses
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 KILLS = int(os.environ.get("ZSR_KILLS", "40"))
 LONGEST_LIFE = 0.15
@@ -104,12 +104,6 @@ async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
         process.kill()
         await process.wait()
         await listening
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 def fail(state: State, guest: int) -> int:
