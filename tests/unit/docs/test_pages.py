@@ -24,14 +24,14 @@ from tests.support.pages import (
 )
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-SHOWN = [(page, command) for page in PAGES for command in zsr_commands(page)]
+SHOWN = [(page, command) for page in [*PAGES, *RUNBOOKS] for command in zsr_commands(page)]
 
 
 def resolved(arguments: list[str]) -> tuple[click.Command, list[str]]:
     """The command that arguments lead to, and what is left for it."""
-    context = cli.make_context("zsr", list(arguments))
+    context = click.Context(cli)
     command: click.Command = cli
-    rest = [*context._protected_args, *context.args]
+    _, rest, _ = cli.make_parser(context).parse_args(list(arguments))
     while isinstance(command, click.Group) and rest:
         _, found, rest = command.resolve_command(context, rest)
         assert found is not None
@@ -85,7 +85,7 @@ def test_a_file_that_a_page_names_exists(page: Path) -> None:
     assert [file for file in files_in(page.read_text()) if not list(ROOT.glob(file))] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *RUNBOOKS], ids=name)
 def test_a_link_leads_somewhere(page: Path) -> None:
     for link in links(page):
         file, _, anchor = link.partition("#")
