@@ -9,8 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from replicator.cli.main import cli
-from replicator.cluster.file_store import FileStore
-from replicator.config.settings import load_settings
 from tests.support.command_line import Zsr
 from tests.support.pages import ROOT, blocks, session
 
@@ -116,6 +114,5 @@ def test_the_readmes_settings_and_commands_make_a_job(zsr: Zsr) -> None:
     created, _ = session(README, "zsr create-local-job 100-0 beta --schedule '*/5' --rate 10")
     zsr.well(*created[1:])
 
-    settings = load_settings(zsr.settings_path)
-    (job,) = FileStore(settings.cluster_path, settings.timezone).read().jobs.values()
+    (job,) = zsr.cluster.jobs.values()
     assert (str(job.id), job.target, job.schedule, job.rate) == ("100-0", "beta", "*/5", 10)
