@@ -121,15 +121,17 @@ def unreplicated_bytes(source: Dataset, base: SnapshotLike | None) -> int | None
 def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> list[Snapshot]:
     """Return the snapshots of a job on the source but those to keep.
 
-    A dataset with the mark of a replica was one before the guest came to this node: the sets that it received then are
-    restore points, and only those that this node took are stale.
+    A dataset with the mark of a replica was one before the guest came to this node. All sets that it held then are
+    restore points, also those that this node had taken as an earlier owner; only sets that it took since are stale.
     """
     kept = set(keep)
+    sets = times_on(job, dataset)
     was_replica = dataset.job is not None or dataset.source is not None
+    received = max((time for time in sets if time not in known.taken), default=0) if was_replica else 0
     return [
         snapshot
-        for snapshot in dataset.snapshots
-        if snapshot.job == job and snapshot.name not in kept and (not was_replica or snapshot.set_time in known.taken)
+        for time, snapshot in sets.items()
+        if snapshot.name not in kept and (not was_replica or (time in known.taken and time > received))
     ]
 
 

@@ -211,6 +211,8 @@ def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
     known = KnownSets(proven=1008, taken=(1008, 1009))
     assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, known)] == [8]
     assert stale_on_source(JOB, source, {snap(9).name}, UNKNOWN) == []
+    returned = replace(known, taken=(1001, 1008, 1009))  # it was the owner before, too
+    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, returned)] == [8]
     assert [s.guid for s in stale_on_source(JOB, replace(source, job=None, source=None), {snap(9).name}, UNKNOWN)] == [
         1, 2, 8,
     ]  # fmt: skip
