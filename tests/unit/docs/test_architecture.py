@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from replicator.errors import ErrorClass
+from replicator.replication.progress import Step
 from tests.support.pages import ROOT, files_in, name, section
 
 ARCHITECTURE, ADDING = ROOT / "docs" / "architecture.md", ROOT / "docs" / "adding.md"
@@ -78,6 +80,18 @@ def test_the_steps_of_a_run_to_which_the_code_refers_exist() -> None:
     wanted = {step for _, found in references() for step in re.findall(r", step (\d+)$", found)}
 
     assert wanted <= set(steps)
+
+
+def test_the_contract_lists_all_error_classes() -> None:
+    classes = re.findall(r"`([a-z_]+)`", section(ARCHITECTURE, "Errors").split(". Each has a sentence")[0])
+
+    assert classes == [str(each) for each in ErrorClass]
+
+
+def test_the_page_on_replication_has_the_steps_of_a_run_in_their_order() -> None:
+    shown = re.findall(r"^\| (\w+) \| [a-z`]", section(ROOT / "docs" / "replication.md", "One run"), re.MULTILINE)
+
+    assert [step for step in map(str, Step) if step in shown] == shown[1:]
 
 
 def steps_of(recipe: str) -> list[str]:
