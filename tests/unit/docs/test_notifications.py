@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 
 import pytest
 
 from alerts.channels.settings import CHANNEL_KEYS
 from alerts.notice import NoticeKind
+from alerts.render.content import RenderContext
+from alerts.render.renderer import Form, Renderer
+from alerts.render.samples import sample
 from alerts.routing.routes import MATCH_KEYS, ROUTE_KEYS
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, blocks
 
+NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
+READER = RenderContext(NOW, UTC, page="https://alpha.example.org/", dashboard="https://grafana.example.org")
 PAGE = (ROOT / "docs" / "notifications.md").read_text()
 MESSAGES = (ROOT / "docs" / "notifications-messages.md").read_text()
 
@@ -34,3 +40,11 @@ def test_a_key_of_a_target_is_in_a_table(key: str) -> None:
     rows = [row for row in PAGE.splitlines() if row.startswith("| ")]
 
     assert any(f"`{key}`" in row for row in rows)
+
+
+@pytest.mark.parametrize(("kind", "jobs"), [(NoticeKind.FAILED, 1), (NoticeKind.DIGEST, 3)])
+def test_a_message_on_the_page_is_what_zsr_sends(kind: NoticeKind, jobs: int) -> None:
+    sent = Renderer().render(sample(kind, jobs=jobs, now=NOW), Form.TEXT, READER)
+    shown = [block for block in blocks(ROOT / "docs" / "notifications-messages.md", "") if "Subject: " in block]
+
+    assert any(f"Subject: {sent.title}\n\n{sent.body}".startswith(block.rstrip()) for block in shown)
