@@ -1,4 +1,4 @@
-"""How each fault of the crash matrix is done, and how it is mended."""
+"""How each fault of the crash matrix is done, and how it is undone."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Faults:
                 self._meddle(fault)
 
     def _meddle(self, fault: Fault) -> None:
-        """What people do by hand."""
+        """Do by hand what an admin might."""
         here, there, volume = self._here, self._there, self._dice.choice(VOLUMES)
         snapshot = f"{volume}@foreign{self._dice.randint(0, 10**9)}"
         match fault:
@@ -86,7 +86,7 @@ class Faults:
                     "zfs destroy $s 2>/dev/null; done; true"
                 )
 
-    def mend(self, fault: Fault) -> bool:
+    def undo(self, fault: Fault) -> bool:
         """Undo it; whether the source still has its memory afterwards."""
         here, there = self._here, self._there
         match fault:
