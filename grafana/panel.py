@@ -172,7 +172,24 @@ def graph(
     ``colors`` go by a series' name or by a pattern (``/failure$/``), all others are ``shades`` of one colour if that is
     given; series that match the pattern ``limits`` are what must not be crossed. The axis ends at ``top`` at least.
     """
-    built = (
+    built = _plain_graph(panel, queries, steps, bars=bars)
+    if bars:
+        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
+        built = built.interval(COUNTED)
+    if len(steps) > 1:
+        built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
+    if decimals is not None:
+        built = built.decimals(decimals)
+    if top is not None or decimals == 0:
+        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
+    if shades:
+        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
+    return _colored(built, colors or {}, limits)
+
+
+def _plain_graph(panel: Panel, queries: Sequence[Query], steps: Steps, *, bars: bool) -> timeseries.Panel:
+    """The look that all graphs share."""
+    return (
         dressed(timeseries.Panel(), panel)
         .targets(list(targets(queries, instant=False)))
         .max_data_points(POINTS)
@@ -192,18 +209,6 @@ def graph(
         )
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
     )
-    if bars:
-        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
-        built = built.interval(COUNTED)
-    if len(steps) > 1:
-        built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
-    if decimals is not None:
-        built = built.decimals(decimals)
-    if top is not None or decimals == 0:
-        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
-    if shades:
-        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
-    return _colored(built, colors or {}, limits)
 
 
 def _colored(built: timeseries.Panel, colors: Mapping[str, str], limits: str) -> timeseries.Panel:

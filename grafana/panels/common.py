@@ -41,10 +41,28 @@ STATES = {
 
 def jobs(number: int, place: Place) -> table.Panel:
     """One line a job, the worst promise on top."""
+    return table_panel(
+        Panel(
+            number,
+            "Jobs, worst first",
+            "One line a job, the one with the most used-up promise on top, 200 lines at most. 'Age of "
+            "copy' is what would be lost if the source died now, 'Written since' the same in bytes. Good: nothing red, "
+            "no failures.",
+            *place,
+            unit="none",
+            runbook="ZsrRpoBreached",
+        ),
+        _job_columns(),
+        sort="Used up",
+        mappings={"State": words(STATES)},
+    )
+
+
+def _job_columns() -> list[Column]:
     info = in_table(f"zsr_job_info{{{JOB}}}", "guest", "guest_name", "source", "target")
     state = in_table(f"zsr_job_state{{{JOB}}} == 1", "state")
     its_guest, its_node = to_guest("${__data.fields.Guest}"), to_node("${__data.fields.Daemon}")
-    columns = [
+    return [
         Column("Job", label="zsr_job", width=70, link=its_guest, hint="This job's guest"),
         Column("Guest", info, label="guest", width=65, link=its_guest, hint="This guest"),
         Column("Name", label="guest_name", width=100, link=its_guest, hint="This guest"),
@@ -69,21 +87,6 @@ def jobs(number: int, place: Place) -> table.Panel:
         Column("Daemon", label="instance", link=its_node, hint="This node"),
         Column("Cluster", label="cluster", width=90),
     ]
-    return table_panel(
-        Panel(
-            number,
-            "Jobs, worst first",
-            "One line a job, the one with the most used-up promise on top, 200 lines at most. 'Age of "
-            "copy' is what would be lost if the source died now, 'Written since' the same in bytes. Good: nothing red, "
-            "no failures.",
-            *place,
-            unit="none",
-            runbook="ZsrRpoBreached",
-        ),
-        columns,
-        sort="Used up",
-        mappings={"State": words(STATES)},
-    )
 
 
 def _time(name: str, metric: str, unit: str, empty: str, width: int) -> Column:
