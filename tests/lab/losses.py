@@ -151,13 +151,13 @@ class Stranger:
 
     def zsr(self, *arguments: str) -> int:
         """Run one of the stranger's commands; its exit status."""
-        return self.node.run(["zsr", "--config", self.config, *arguments], check=False, timeout=120).returncode
+        return self.node.zsr("--config", self.config, *arguments, check=False).returncode
 
     def error_class(self) -> str:
         """The class of the error that its job has."""
-        said = self.node.out(["zsr", "--config", self.config, "status", "--format", "json"])
+        said = self.node.zsr("--config", self.config, "status", "--format", "json").stdout
         return str(json.loads(said)[0]["error_class"])
 
     def jobs(self) -> str:
         """Its jobs, as a table."""
-        return self.node.out(["zsr", "--config", self.config, "list"])
+        return self.node.zsr("--config", self.config, "list").stdout

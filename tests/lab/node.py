@@ -14,6 +14,8 @@ from pathlib import Path
 Command = str | Sequence[str]
 """A line for the node's shell, or an argv that is quoted for it."""
 
+ZSR_FORKED = "/opt/zsr/tests/lab/zsr-forked"
+
 _numbers = itertools.count(1)
 
 _END_PROCESSES = """
@@ -141,6 +143,13 @@ class Node:
     def out(self, command: Command, *, timeout: float = 60.0) -> str:
         """What ``command`` writes to standard output, without the last line end."""
         return self.run(command, timeout=timeout).stdout.rstrip("\n")
+
+    def zsr(self, *arguments: str, check: bool = True, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run the command ``zsr``, forked from an interpreter that stays on the node: several times faster.
+
+        A test of the process itself (signals, open files, what it starts with) uses `run` or `spawn`.
+        """
+        return self.run([ZSR_FORKED, *arguments], check=check, timeout=timeout)
 
     async def arun(  # the time limit ends the command, not just the waiting
         self,

@@ -106,7 +106,7 @@ def test_a_killed_daemon_pages_though_it_cannot_say_so_itself(
     fault = time.time()
     fired = watch.until(lambda: "ZsrDaemonDown" in watch.firing(), "the dead daemon fires in Prometheus")
     told = watch.until(lambda: paged(watch, {"ZsrDaemonDown"}), "mail and webhook tell of it")
-    said = duo.source.run("zsr check", check=False)
+    said = duo.source.zsr("check", check=False)
     assert (said.returncode, said.stdout.split("|")[0].split(",")[0]) == (2, "ZSR CRITICAL - the daemon is not running")
 
     duo.daemon()

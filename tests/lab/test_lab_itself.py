@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import CommandFailedError, Lab, Node
+from tests.lab.node import ZSR_FORKED
 
 
 @pytest.fixture
@@ -146,6 +147,25 @@ def test_a_node_imports_zsr_its_libraries_and_finds_its_plugins(node1: Node) -> 
         'print(*sorted(e.name for e in entry_points(group="zsr.plugins")))\''
     )
     assert found == "exporter notify"
+
+
+@pytest.mark.parametrize("arguments", [["calendar", "daily"], ["calendar", "a \n'b'"], [], ["run", "--id", "1-0"]])
+def test_a_forked_zsr_writes_and_ends_as_one_that_is_started(node1: Node, arguments: list[str]) -> None:
+    forked, started = node1.zsr(*arguments, check=False), node1.run(["zsr", *arguments], check=False)
+    assert forked.returncode == started.returncode
+    assert [forked.stdout, forked.stderr.replace("tests.lab.zsr", "replicator.cli.main")] == [
+        started.stdout,
+        started.stderr,
+    ]
+
+
+def test_a_forked_zsr_that_hangs_is_gone_in_the_next_test(node1: Node) -> None:
+    node1.write("/etc/zsr/zsr.toml", 'node = "node1"\n')
+    node1.write("/etc/zsr/cluster.toml", '[nodes.node1]\naddress = "node1"\n')
+    node1.spawn([ZSR_FORKED, "daemon"])
+    node1.run("until ls /run/lab/zsr/*; do sleep 0.1; done && cp /run/lab/zsr/* /tmp/pid", timeout=60)
+    node1.fresh()
+    assert node1.run("kill -0 $(cat /tmp/pid)", check=False).returncode == 1
 
 
 def test_a_checkout_is_only_read_by_the_nodes(node1: Node) -> None:

@@ -25,8 +25,8 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
 
 def refused(node: Node) -> str:
     """Run the job on a node, where it must fail as ``target_active``; the words that the admin reads."""
-    done = node.run("zsr run --id 100-0", check=False, timeout=120)
-    said = json.loads(node.out("zsr status --format json"))[0]
+    done = node.zsr("run", "--id", "100-0", check=False)
+    said = json.loads(node.zsr("status", "--format", "json").stdout)[0]
     assert (done.returncode, said["error_class"]) == (1, "target_active"), f"{said['error']}{done.stderr}"
     return f"{said['error']} {said['advice']}"
 
@@ -127,7 +127,7 @@ class TestUnmarkedDataset:
             guest.activate(A)
         before = guest.everything(guest.source)
         guest.claim_on_target()
-        done = guest.target.run("zsr run --id 100-0", check=False, timeout=120)
+        done = guest.target.zsr("run", "--id", "100-0", check=False)
         assert guest.everything(guest.source) == before
         assert done.returncode == 1
         error = refused(guest.target)
@@ -144,7 +144,7 @@ class TestUnmarkedDataset:
         guest.job(*KEEP)
         before = guest.everything(node2)
         guest.write(A, 1)
-        node1.run("zsr run --id 100-0", check=False, timeout=120)
+        node1.zsr("run", "--id", "100-0", check=False)
         assert guest.everything(node2) == before
         error = refused(node1)
         assert "zsr adopt 100-0" in error

@@ -131,7 +131,7 @@ def test_a_changed_host_key_is_refused_and_told_as_auth(duo: TwoNodeCluster) -> 
         "ssh-keygen -q -t ed25519 -N '' -f /tmp/other && awk '{print \"node2 \" $1, $2}' /tmp/other.pub > /tmp/known"
     )
     duo.source.write("/etc/zsr/zsr.toml", duo.source.read("/etc/zsr/zsr.toml") + 'known_hosts = "/tmp/known"\n')
-    assert duo.source.run("zsr run --id 100-0", check=False).returncode == 1
+    assert duo.source.zsr("run", "--id", "100-0", check=False).returncode == 1
     assert duo.status()["error_class"] == "auth"
 
 

@@ -93,7 +93,7 @@ class TestAdopt:
         by_hand(duo, FILESYSTEM)  # mounted there, as syncoid leaves it
         by_hand(duo, ZVOL)
 
-        refused = duo.source.run("zsr adopt 100-0 --yes", check=False)
+        refused = duo.source.zsr("adopt", "100-0", "--yes", check=False)
 
         assert refused.returncode == 2
         assert f"'tank/data/{FILESYSTEM}' on node2 is in use (mounted, readonly=off)" in refused.stderr
@@ -134,7 +134,7 @@ class TestRestorePoints:
         settle_on_target(duo)
         duo.source.crash()
 
-        said = duo.target.run("zsr restore-points 100-0", check=False)
+        said = duo.target.zsr("restore-points", "100-0", check=False)
 
         assert said.returncode == 1
         assert re.search(r" 2 of \?  .* unknown$", said.stdout, re.MULTILINE)
@@ -179,7 +179,7 @@ class TestDiverged:
     def test_a_node_that_does_not_answer_is_named(self, duo: TwoNodeCluster) -> None:
         duo.target.cut_from(duo.source)
 
-        said = duo.source.run("zsr diverged list", check=False, timeout=120)
+        said = duo.source.zsr("diverged", "list", check=False)
 
         assert said.returncode == 1
         assert said.stdout.split() == ["Node", "Dataset", "Job", "Guest", "Size"]

@@ -99,7 +99,7 @@ class TwoNodeCluster:
 
     def zsr(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
         """Run ``zsr`` on the source node; what it writes to standard output."""
-        return self.source.run(["zsr", *arguments], check=check, timeout=timeout).stdout
+        return self.source.zsr(*arguments, check=check, timeout=timeout).stdout
 
     def job(self, *options: str) -> None:
         """Create job 100-0 from node1 to node2."""
