@@ -6,7 +6,6 @@ that is gone has no series left. Nothing here touches ZFS.
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,19 +18,12 @@ from exporter.catalogue import Metric
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample
 from exporter.job_series import JobLines
 from exporter.process import process_families
+from replicator.api import counters
 from replicator.api.plugin import Core
 from replicator.api.status import RunHistogram, Status
 from replicator.models import Outcome
 
 _log = logging.getLogger("zsr.exporter")
-
-NOTIFY_SECTION = "notify"
-COUNTERS_KEY = "counters"
-NOTIFICATION_OUTCOMES = ("success", "failure", "undelivered")
-
-
-class MalformedNotesError(ValueError):
-    """The alerts plugin's counters are not what was agreed; says what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +39,12 @@ class ScrapeInput:
 
 def scrape_input(core: Core, status: Status) -> ScrapeInput:
     """The picture of a status that was taken in the event loop, with the notes beside it. Reads a file; may block."""
-    counters: str | Exception | None
+    note: str | Exception | None
     try:
-        counters = core.memory(NOTIFY_SECTION).get(COUNTERS_KEY)
+        note = core.memory(counters.PLUGIN).get(counters.KEY)
     except Exception as error:  # noqa: BLE001 - raised again, and logged, in the one collector that needs the note
-        counters = error
-    return ScrapeInput(status, counters)
+        note = error
+    return ScrapeInput(status, note)
 
 
 def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
@@ -135,13 +127,13 @@ def notifications(picture: ScrapeInput) -> Iterator[Family]:
     """What became of the alerts plugin's messages, by the name of their target."""
     if isinstance(picture.counters, Exception):
         raise picture.counters
-    counts = _counters(picture.counters)
+    counts = counters.read_counters(picture.counters)
     yield Family(
         catalogue.NOTIFICATIONS,
         [
             ((target, outcome), counts[target].get(outcome, 0))
             for target in sorted(counts)
-            for outcome in NOTIFICATION_OUTCOMES
+            for outcome in counters.OUTCOMES
         ],
     )
 
@@ -173,22 +165,3 @@ def _durations(durations: Mapping[str, RunHistogram]) -> list[tuple[tuple[str, .
     bounds = next((each.buckets for each in durations.values()), ())
     unseen = RunHistogram(buckets=tuple((bound, 0) for bound, _ in bounds), sum=0.0, count=0)
     return [((outcome.value,), durations.get(outcome.value, unseen)) for outcome in Outcome]
-
-
-def _counters(note: str | None) -> dict[str, dict[str, int]]:
-    """Read the alerts plugin's note ``{"<target>": {"success": n, "failure": n}}``; raises MalformedNotesError."""
-    try:
-        found = json.loads(note) if note is not None else {}
-    except ValueError as error:
-        raise MalformedNotesError(f"The notification counters are not JSON: {error}.") from error
-    if not isinstance(found, dict) or not all(_is_count(outcomes) for outcomes in found.values()):
-        raise MalformedNotesError(
-            'The notification counters are not {"<target>": {"success": n, "failure": n}} with whole numbers.'
-        )
-    return found
-
-
-def _is_count(outcomes: object) -> bool:
-    return isinstance(outcomes, dict) and all(
-        isinstance(outcomes.get(outcome, 0), int) and outcomes.get(outcome, 0) >= 0 for outcome in NOTIFICATION_OUTCOMES
-    )

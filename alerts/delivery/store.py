@@ -18,14 +18,12 @@ from alerts.grouping import grouping
 from alerts.grouping.conditions import Condition
 from alerts.grouping.flapping import Flap
 from alerts.grouping.grouping import Held, Incident, NotificationGroup
+from replicator.api import counters
 from replicator.api.event_codec import from_json, to_json
 from replicator.api.plugin import PluginStore
 from replicator.events import RunFailed, RunSucceeded
 
-COUNTERS = "counters"
-"""Key of the counters, JSON ``{"<target>": {"success": n, ...}}`` by outcome; the exporter reads it."""
-OUTCOMES = ("success", "failure", "undelivered")
-"""Attempts that succeeded and that failed, and messages that were given up."""
+COUNTERS, OUTCOMES = counters.KEY, counters.OUTCOMES
 KEPT = 200
 """So many messages of a target are remembered after they were sent or given up."""
 RESEND = "resend/"
