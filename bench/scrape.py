@@ -131,7 +131,7 @@ class Stalls:
         self._longest = [0.0, 0.0, 0.0]
 
     async def watch(self) -> None:
-        """Measure for ever."""
+        """Measure without end."""
         while True:
             before = time.perf_counter(), time.process_time(), time.thread_time()
             await asyncio.sleep(PROBE)
@@ -142,8 +142,8 @@ class Stalls:
     def take(self) -> dict[str, float]:
         """The longest between two wakes, in seconds.
 
-        ``stall``: that passed, whoever had the processor; ``own``: that this process computed meanwhile, in whichever
-        thread, so at most that much of it is our doing; ``loop``: that the loop's own thread computed.
+        ``stall``: that passed, whichever process had the processor; ``own``: that this process computed meanwhile, in
+        any thread, so at most that much is our doing; ``loop``: that the loop's own thread computed.
         """
         names = ("longest_stall", "longest_own", "longest_loop")
         found = {name: round(seconds, 4) for name, seconds in zip(names, self._longest, strict=True)}
@@ -152,7 +152,7 @@ class Stalls:
 
 
 async def _tell(folder: Path, name: str, stalls: Stalls) -> asyncio.Server:
-    """Tell over a socket what was measured since somebody asked last."""
+    """Report over a socket the measurements since the last request."""
 
     async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -213,7 +213,7 @@ async def _told(folder: Path, name: str = "stalls.sock") -> dict[str, float]:
 
 
 async def _stalls(folder: Path) -> dict[str, float]:
-    """How the daemon's loop stood still since somebody asked last, and how a process that does nothing did."""
+    """How the daemon's loop stood still since the last request, and how a process that does nothing did."""
     daemon, nobody = await _told(folder), await _told(folder, "idle.sock")
     found = {key: seconds for key, seconds in daemon.items() if key.startswith("longest")}
     return {**found, "longest_stall_of_an_idle_process": nobody["longest_stall"]}

@@ -18,7 +18,7 @@ from demo.servers import ServerError
 @click.command()
 @click.option("--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and judges itself.")
 @click.option(
-    "--monitoring", is_flag=True, help="Beside it Prometheus with zsr's rules, Alertmanager and the dashboards."
+    "--monitoring", is_flag=True, help="Also run Prometheus with zsr's rules, Alertmanager and the dashboards."
 )
 @click.option("--clear", is_flag=True, help="Only clear away what killed demos and tests left behind.")
 def main(duration: float | None, monitoring: bool, clear: bool) -> None:

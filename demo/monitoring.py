@@ -1,6 +1,6 @@
-"""What `make monitoring` puts beside the demo: Prometheus with zsr's rules, Alertmanager, and the dashboards.
+"""The monitoring of `make monitoring`: Prometheus with zsr's rules, Alertmanager, and the dashboards.
 
-Rules are the shipped files as they are. Alertmanager posts to the demo's own inbox, so that what it tells is seen below
+Rules are the shipped files as they are. Alertmanager posts to the demo's own inbox, so that its messages are seen below
 the table.
 """
 
@@ -48,7 +48,7 @@ class Monitoring:
     def advice(self) -> str:
         """Where to look and what to type."""
         lines = [
-            f"Prometheus    {self.prometheus}/alerts   what is told and why",
+            f"Prometheus    {self.prometheus}/alerts   the alerts and their causes",
             f"              {self.prometheus}/graph?g0.expr=zsr_job%3Azsr_job_lag_per_rpo%3Aratio&g0.tab=0",
             f"Alertmanager  amtool --alertmanager.url={self.alertmanager} alert   (Debian's has no page)",
             *(f"{'Dashboards' if not index else '':14}{url}" for index, url in enumerate(self.boards.values())),

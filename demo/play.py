@@ -40,9 +40,9 @@ class DemoError(Exception):
 
 
 async def play(console: Console, duration: float | None, *, monitored: bool = False) -> bool:
-    """Run the demo for ``duration`` seconds (None: until told to end). True when all that was judged is good.
+    """Run the demo for ``duration`` seconds (None: until it is stopped). True when all that was judged is good.
 
-    ``monitored`` puts Prometheus, Alertmanager and the dashboards beside it (`demo.monitoring`).
+    ``monitored`` runs Prometheus, Alertmanager and the dashboards too (`demo.monitoring`).
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -103,7 +103,7 @@ async def _watch(
     stop: asyncio.Event,
     end: float | None,
 ) -> None:
-    """Show what happens until it is told to stop or the time is over; raises DemoError if the daemon ends."""
+    """Show what happens until it is stopped or the time is over; raises DemoError if the daemon ends."""
     if not console.is_terminal:
         console.print(table.ending(None if end is None else end - time.monotonic()), highlight=False)
     said: dict[str, None] = {}
@@ -144,7 +144,7 @@ async def _writing(folders: list[Any]) -> AsyncIterator[None]:
 
 
 async def _jobs(stage: DemoEnv) -> Jobs:
-    """The jobs as the daemon tells them; none while it does not answer yet."""
+    """The jobs as the daemon reports them; none while it does not answer yet."""
     try:
         answer = await call(stage.control, {"verb": "status"})
     except ZsrError:
@@ -157,15 +157,15 @@ def _syncing(jobs: Jobs) -> bool:
 
 
 async def _scrape(stage: DemoEnv) -> Finding:
-    """Whether /metrics tells a last sync of every job, as Prometheus would read it."""
+    """Whether /metrics has a last sync of every job, as Prometheus would read it."""
     url = f"http://{stage.listen}/metrics"
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             text = await response.text()
     except (aiohttp.ClientError, OSError) as error:
         return Finding(False, f"{url} did not answer: {error}")
-    told = [guest for guest in GUESTS if f'zsr_job_last_sync_timestamp_seconds{{zsr_job="{guest}-0"}}' in text]
-    return Finding(len(told) == len(GUESTS), f"{url} tells the last sync of {len(told)} of {len(GUESTS)} jobs")
+    found = [guest for guest in GUESTS if f'zsr_job_last_sync_timestamp_seconds{{zsr_job="{guest}-0"}}' in text]
+    return Finding(len(found) == len(GUESTS), f"{url} has the last sync of {len(found)} of {len(GUESTS)} jobs")
 
 
 def _digests(stage: DemoEnv) -> dict[str, str]:

@@ -85,7 +85,7 @@ class Sandbox:
         self._write(self._belongings.with_pool(pool.name))
         with pool.file.open("wb") as file:
             file.truncate(size)
-        # without a cache file nobody imports the pool again at the next boot
+        # without a cache file the pool is not imported again at the next boot
         create = ("zpool", "create", "-o", "cachefile=none", "-O", f"mountpoint={pool.mountpoint}")
         run(*create, pool.name, str(pool.file))
         return pool

@@ -80,7 +80,7 @@ def end(process: subprocess.Popen[bytes], patience: float = _PATIENCE) -> None:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A loopback port that nobody listens on just now: the preferred one, or any."""
+    """A loopback port that is free just now: the preferred one, or any."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

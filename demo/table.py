@@ -80,7 +80,7 @@ In another terminal, in this folder:
   now       {stage.command} schedule-now 101-0
   break     zpool export {beta.name}
             (watch the state, the time of the next try, and the notification)
-  mend      zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
+  repair    zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
             {stage.command} schedule-now 101-0
 """
 

@@ -65,7 +65,7 @@ class Guard:
         return True
 
     def knows(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Whether a client's certificate (as ``getpeercert`` tells it) has one of the names that are asked for."""
+        """Whether a client's certificate (as ``getpeercert`` returns it) has one of the names that are asked for."""
         allowed = self.config.tls.client_allowed_sans if self.config.tls else []
         names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
         return not allowed or not names.isdisjoint(allowed)

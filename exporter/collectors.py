@@ -1,6 +1,6 @@
-"""From one frozen picture of the core to metric families, by subject; pure but for the clock that times it.
+"""Metric families by subject, from one frozen status of the core; pure but for the clock that times it.
 
-Nothing that is told is remembered between scrapes: the numbers are right at the first scrape after a restart, and a job
+No value is kept between scrapes: the numbers are right at the first scrape after a restart, and a job
 that is gone has no series left. Nothing here touches ZFS.
 """
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("zsr.exporter")
 
 @dataclass(frozen=True, slots=True)
 class ScrapeInput:
-    """All that one scrape shows, taken at one moment in the event loop.
+    """The facts that one scrape shows, taken at one moment in the event loop.
 
     ``counters`` is the alerts plugin's note as JSON text, None when there is none, or the error that kept it from us.
     """
@@ -38,7 +38,7 @@ class ScrapeInput:
 
 
 def scrape_input(core: Core, status: Status) -> ScrapeInput:
-    """The picture of a status that was taken in the event loop, with the notes beside it. Reads a file; may block."""
+    """The input of a scrape, from a status that was taken in the event loop. Reads a file; may block."""
     note: str | Exception | None
     try:
         note = core.memory(counters.PLUGIN).get(counters.KEY)
@@ -105,7 +105,7 @@ def pools(picture: ScrapeInput) -> Iterator[Family]:
 
 
 def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
-    """What this node holds for others, and what it keeps aside."""
+    """The replicas that this node holds for others, and its diverged volumes."""
     status = picture.status
     held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
     yield Family(catalogue.REPLICA_LAST_SYNC, [(labels, replica.last_sync) for labels, replica in held])
@@ -116,7 +116,7 @@ def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
 
 
 def scheduler(picture: ScrapeInput) -> Iterator[AnyFamily]:
-    """What waits, and how long runs take."""
+    """The queue, and the durations of runs."""
     status = picture.status
     yield _single(catalogue.QUEUE_LENGTH, status.queue_length)
     yield _single(catalogue.SCHEDULER_LAG, status.scheduler_lag)
@@ -124,7 +124,7 @@ def scheduler(picture: ScrapeInput) -> Iterator[AnyFamily]:
 
 
 def notifications(picture: ScrapeInput) -> Iterator[Family]:
-    """What became of the alerts plugin's messages, by the name of their target."""
+    """The outcomes of the alerts plugin's messages, by the name of their target."""
     if isinstance(picture.counters, Exception):
         raise picture.counters
     counts = counters.read_counters(picture.counters)

@@ -54,7 +54,7 @@ def render(families: Iterable[AnyFamily], form: Format, *, compress: bool = Fals
     parts = _parts(families, form)
     if not compress:
         return b"".join(parts)
-    # Family by family, so that nobody else has to wait for one long piece of work on the whole.
+    # Family by family, so that no other request waits for all of them.
     packer = zlib.compressobj(GZIP_LEVEL, wbits=_GZIP)
     packed = [packer.compress(part) for part in parts]
     return b"".join([*packed, packer.flush()])

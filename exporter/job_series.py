@@ -1,8 +1,8 @@
 """The samples of jobs as text, kept from one scrape to the next for every job that has not changed.
 
-Of ten thousand jobs a scrape finds some hundreds that ran since the last one; writing all 360,000 lines anew would take
-most of a second. The core hands out the same frozen picture of a job until something in it changes, so whether it did
-is seen by looking whether it is that very object.
+Of ten thousand jobs a scrape finds some hundreds that ran since the last one; formatting all 360,000 lines again would
+take most of a second. The core returns the same frozen status of a job until something in it changes, so a change is
+seen by comparing object identities.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class JobLines:
 
     def families(self, jobs: Iterable[JobStatus]) -> list[LineFamily]:
         """All families of these jobs; what other jobs had is forgotten."""
-        # By the object's number, which nobody else can get while it is kept here.
+        # By the object's number, which no other object can get while it is kept here.
         self._kept = {id(job): self._kept.get(id(job)) or (job, _lines(str(job.job.id), job)) for job in jobs}
         columns = zip(*(lines for _, lines in self._kept.values()), strict=True)
         empty: Iterable[tuple[str, ...]] = ((),) * len(METRICS)
@@ -86,7 +86,7 @@ def _next_run(job: JobStatus) -> float | None:
 
 
 def _created(job: JobStatus) -> float | None:
-    """Left out where nobody needs it, so that a job has few series in the middle of a transfer."""
+    """Left out where it is not needed, so that a job has few series in the middle of a transfer."""
     needless = job.state.last_sync and _transferred(job) is not None
     return None if needless else _time(job.state.created)
 

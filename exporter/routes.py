@@ -54,7 +54,7 @@ def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> we
     Args:
         core: what is shown.
         renderer: where the answers are made.
-        guard: who may ask; for `HEALTHY` everybody may, for it tells nothing.
+        guard: who may ask; for `HEALTHY` everybody may, for it shows nothing.
         sd_target: the pattern of the targets (`exporter.service_discovery`).
     """
     app = web.Application(middlewares=[_plain_errors, _guarded])
@@ -148,7 +148,7 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers those who may ask; whatever the path, so that nobody else learns which there are."""
+    """Answers those who may ask; whatever the path, so that others do not learn which there are."""
     guard = request.app[GUARD]
     if request.path != HEALTHY:
         if not guard.knows(_certificate(request)):

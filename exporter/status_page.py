@@ -9,7 +9,7 @@ from replicator.api.status import JobStatus, Status
 from replicator.models import JobCondition
 
 MAX_ROWS = 500
-"""More rows than this nobody reads; the worst are shown and the rest is counted."""
+"""Rows at most; the worst are shown and the others are counted."""
 
 REFRESH_SECONDS = 15
 
@@ -105,7 +105,7 @@ def _title(status: Status) -> str:
 def _warnings(status: Status) -> str:
     lines = [reason for reason in status.not_ready if reason not in status.config.problems]
     if not status.config.ok:
-        lines.append("The settings are wrong; the last good ones are in force: " + "; ".join(status.config.problems))
+        lines.append("The settings are wrong; the last good ones stay active: " + "; ".join(status.config.problems))
     down = sorted(node for node, reachable in status.reachable.items() if not reachable)
     if down:
         lines.append("Not reachable: " + ", ".join(down) + ".")

@@ -43,7 +43,7 @@ PROMISE: Steps = ((None, GREEN), (0.8, YELLOW), (1, RED))
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What every panel must have. ``id`` is fixed for ever: links and diffs go by it."""
+    """The parts of every panel. ``id`` never changes: links and diffs go by it."""
 
     id: int
     title: str
@@ -82,7 +82,7 @@ def thresholds(steps: Steps) -> build.ThresholdsConfig:
 
 
 def words(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
-    """Values to a word and its colour, so that nothing is told by colour alone."""
+    """Values to a word and its colour, so that colour is never the only sign."""
     results = {
         value: model.ValueMappingResult(text=text, color=color, index=index)
         for index, (value, (text, color)) in enumerate(texts.items())

@@ -99,7 +99,7 @@ def per_daemon(vector: str, *more: str) -> str:
 
 
 def worst(vector: str, limit: int = 15) -> str:
-    """The highest series of a vector: a graph of 200 lines tells nobody anything."""
+    """The highest series of a vector: a graph of 200 lines cannot be read."""
     return f"topk({limit}, {vector})"
 
 

@@ -1,7 +1,7 @@
 """The dashboard "zsr / Replication": is every promise kept, which job is worst, and why.
 
-From top to bottom: the answer in one glance, the jobs worst first, how it came to be, the causes, the daemon itself.
-Titles are for somebody who was asleep a minute ago.
+From top to bottom: the answer at a glance, the jobs worst first, their history, the causes, the daemon itself.
+Titles are for an admin who was woken by an alert.
 """
 
 from __future__ import annotations

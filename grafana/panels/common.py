@@ -240,7 +240,7 @@ def held(number: int, place: Place) -> table.Panel:
         Panel(
             number,
             "Held as a target, oldest first",
-            "The replicas on each node as its own ZFS tells it, so known also when the sender is silent or dead; 200 "
+            "The replicas on each node according to its own ZFS, so known also when the sender is silent or dead; 200 "
             "lines at most. 'Takes' is with their snapshots. Good: no older than the sender says; if older, the sender "
             "is wrong about what is there.",
             *place,
@@ -260,7 +260,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
             number,
             "Age of what is held as a target",
             "Age of the replicas by the account of the node that holds them, the 15 oldest. Good: saw teeth; a line "
-            "that only climbs is a replica that nobody feeds.",
+            "that only climbs is a replica that no job updates.",
             *place,
             unit="s",
             empty="holds no replicas",
@@ -276,7 +276,7 @@ def aside(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Volumes kept aside",
-            "Volumes that differed from their source and were kept for somebody to decide about, by node and guest, "
+            "Volumes that differed from their source and wait for an admin to decide, by node and guest, "
             "the 15 highest. Good: 0. See them with 'zsr diverged list'.",
             *place,
             unit="none",
@@ -345,7 +345,7 @@ def messages(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Messages sent by zsr",
-            "zsr's own notifications by target and outcome. Good: no failure; a target that fails tells nobody "
+            "zsr's own notifications by target and outcome. Good: no failure; a target that fails sends nothing. "
             "anything.",
             *place,
             unit="none",

@@ -129,7 +129,7 @@ def kept_aside(number: int, place: Place) -> stat.Panel:
         Panel(
             number,
             "Volumes kept aside",
-            "Volumes that differed from their source and wait for somebody to decide ('zsr diverged list'). Good: 0.",
+            "Volumes that differed from their source and wait for an admin to decide ('zsr diverged list'). Good: 0.",
             *place,
             unit="none",
             runbook="ZsrDivergedVolumes",

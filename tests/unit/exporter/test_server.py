@@ -144,7 +144,7 @@ async def test_a_wrong_file_leaves_the_last_good_one_in_force_and_is_told_once(
     files.write()
     async with running(core, Settings((LOOPBACK,), web_config=files.config)) as server:
         files.write("basic_auth_user: {}\n")
-        await logged(caplog, "stays in force")
+        await logged(caplog, "stays active")
         await asyncio.sleep(0.1)
         assert await answer(server, tls=files.client()) == 200
     assert caplog.text.count("did you mean 'basic_auth_users'") == 1
