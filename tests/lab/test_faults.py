@@ -94,7 +94,7 @@ def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo
     duo.source.cut_from(duo.target)
     duo.until(lambda: duo.runs("failure") == 1, "the run failed", timeout=90)
     assert duo.status()["error_class"] == "network"
-    duo.target.run("pgrep -x zfs")  # it waits for more, since nobody told it that there is none
+    duo.target.run("pgrep -x zfs")  # it waits for more, since it does not know that there is none
     duo.source.mend_network()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")

@@ -1,4 +1,4 @@
-"""Nothing that somebody lives on is destroyed, renamed or written: replicas in use, guests that moved, other tools'."""
+"""No dataset in use is destroyed, renamed or written: replicas in use, guests that moved, those of other tools."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def by_hand(duo: TwoNodeCluster, name: str, *options: str) -> None:
 
 
 def written_to(duo: TwoNodeCluster, snapshot: str) -> None:
-    """Let somebody write to the zvol's replica, and take a snapshot of it."""
+    """Write to the zvol's replica by hand, and take a snapshot of it."""
     duo.target.run(
         f"zfs set readonly=off tank/data/{ZVOL} && udevadm settle && "
         f"echo mine | dd of=/dev/zvol/tank/data/{ZVOL} conv=notrunc,fsync,sync status=none && "

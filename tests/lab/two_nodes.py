@@ -117,7 +117,7 @@ class TwoNodeCluster:
         return found
 
     def get(self, path: str) -> str:
-        """The body of a page of the exporter; empty while nobody answers."""
+        """The body of a page of the exporter; empty while it does not answer."""
         try:
             return self.lab.http_get(f"http://{self.source.ip}:9847{path}")
         except (OSError, AssertionError):

@@ -142,7 +142,7 @@ async def test_no_panel_is_empty_but_where_there_is_nothing_to_know(
     empty = {each["title"] for each in drawings[name].report["panels"].values() if not each["frames"]}
     unknown = set()
     if not await scene.prometheus.query("zsr_job_unreplicated_bytes"):
-        unknown.add("Written since the last copy")  # an old ZFS does not tell
+        unknown.add("Written since the last copy")  # an old ZFS does not know it
     if not await scene.prometheus.query("zsr_node_clock_skew_seconds"):
         unknown.add("Clocks of the others")  # both nodes of the demo are this machine
     assert empty <= unknown

@@ -82,7 +82,7 @@ class Desk:
     async def told(self, alerts: Sequence[Labels]) -> list[tuple[str, str, int]]:
         """Post alerts, and give the messages that come of them: receiver, name, number of alerts.
 
-        Two alerts of the test's own tell when all have had their time, since every group waits a second: the second is
+        Two alerts of the test's own show when all have had their time, since every group waits a second: the second is
         posted when the first has arrived.
         """
         await self.manager.fire(alerts)

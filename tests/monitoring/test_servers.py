@@ -1,4 +1,4 @@
-"""How demo and tests start a Prometheus or Alertmanager: what is ended, what is told, what "hurried" leaves alone."""
+"""Prometheus and Alertmanager as demo and tests start them: their end, their errors, and the "hurried" settings."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Faults:
         self._die = die
 
     def prepare(self, fault: Fault) -> None:
-        """What has to be there before the run, so that it comes at a byte nobody chose."""
+        """Prepare the fault before the run, so that it comes at a random byte."""
         room = self._dice.randint(0, 900) * 1024
         if fault is Fault.TARGET_FULL:
             self._there.run(_FILL.format(room=room))

@@ -113,7 +113,7 @@ def passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[soc
 
 
 async def test_sockets_of_systemd_are_served(core: FakeCore, passed: list[socket.socket], tmp_path: Path) -> None:
-    for _ in range(2):  # the plugin may be begun anew, systemd hands them over once
+    for _ in range(2):  # the plugin may be restarted, systemd passes them once
         async with running(core, Settings((Activated(),))) as server:
             assert server.addresses == [Listen(*passed[0].getsockname()), UnixListen(str(tmp_path / "systemd.sock"))]
             assert await answer(server) == 200
