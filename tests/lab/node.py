@@ -204,7 +204,7 @@ class Node:
     def fresh(self) -> None:
         """As if never used: alive, on the network, clock and zfs are right, no trace of zsr, an empty pool ``tank``."""
         if self.alive():
-            self.mend_link()
+            self.restore_link()
         else:
             self.start()
         create = _create_pool("tank", None, 1)
@@ -251,14 +251,14 @@ class Node:
         """Answer these nodes' TCP packets, and one's own to them, with a reset: connections break and are refused."""
         self._filter(others, "tcp flags & rst != rst reject with tcp reset")  # the resets themselves pass
 
-    def mend_network(self) -> None:
+    def restore_network(self) -> None:
         """Undo `cut_network`, `cut_from`, `refuse_from` and `delay_network`."""
-        self.mend_link()
+        self.restore_link()
         self.run("nft delete table inet lab 2>/dev/null; tc qdisc del dev vec0 root 2>/dev/null; true")
 
-    def mend_link(self) -> None:
+    def restore_link(self) -> None:
         """Plug the cable in again."""
-        self.control("mend", str(self.number))
+        self.control("plug", str(self.number))
 
     def delay_network(self, milliseconds: float) -> None:
         """Hold back every packet that the node sends for so long."""

@@ -62,7 +62,7 @@ def tell(capsys: pytest.CaptureFixture[str], times: str) -> None:
         sys.stdout.write(f"\ndrill, {times}\n")
 
 
-def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mended(
+def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_restored(
     duo: TwoNodeCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duo.daemon()
@@ -78,7 +78,7 @@ def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mend
 
     duo.target.start()
     duo.zsr("schedule-now", "100-0")
-    mended = time.time()
+    restored = time.time()
     duo.until(lambda: duo.status()["state"] == "ok", "a run succeeded again", timeout=180)
     copied = time.time()
     quiet = watch.until(lambda: not watch.firing(), "nothing fires in Prometheus")
@@ -88,7 +88,7 @@ def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mend
     tell(
         capsys,
         f"dead target: promise broken {broken - fault:.1f} s after the fault, alert {fired - broken:.1f} s and page "
-        f"{told - broken:.1f} s after that; new copy {copied - mended:.1f} s after mending, alert over "
+        f"{told - broken:.1f} s after that; new copy {copied - restored:.1f} s after the repair, alert over "
         f"{quiet - copied:.1f} s and all-clear {over - copied:.1f} s after that",
     )
     assert duo.same_on_both()
@@ -110,11 +110,11 @@ def test_a_killed_daemon_pages_though_it_cannot_say_so_itself(
     assert (said.returncode, said.stdout.split("|")[0].split(",")[0]) == (2, "ZSR CRITICAL - the daemon is not running")
 
     duo.daemon()
-    mended = time.time()
+    restored = time.time()
     over = watch.until(lambda: all_clear(watch), "mail and webhook report the end")
 
     tell(
         capsys,
         f"dead daemon: alert {fired - fault:.1f} s and page {told - fault:.1f} s after the fault; "
-        f"all-clear {over - mended:.1f} s after mending",
+        f"all-clear {over - restored:.1f} s after the repair",
     )

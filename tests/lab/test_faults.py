@@ -95,7 +95,7 @@ def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo
     duo.until(lambda: duo.runs("failure") == 1, "the run failed", timeout=90)
     assert duo.status()["error_class"] == "network"
     duo.target.run("pgrep -x zfs")  # it waits for more, since it does not know that there is none
-    duo.source.mend_network()
+    duo.source.restore_network()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")
     duo.until(lambda: duo.runs("success") == 1, "the next run succeeded", timeout=120)

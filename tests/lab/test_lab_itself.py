@@ -73,10 +73,10 @@ def test_a_clock_jumps_on_one_node_only(node1: Node, node2: Node) -> None:
     assert node1.clock() == pytest.approx(1_800_000_000, abs=5)
 
 
-def test_a_pulled_cable_loses_packets_until_it_is_mended(node1: Node, node2: Node) -> None:
+def test_a_pulled_cable_loses_packets_until_it_is_restored(node1: Node, node2: Node) -> None:
     node2.cut_network()
     assert node1.run("ping -c1 -W1 node2", check=False).returncode == 1
-    node2.mend_network()
+    node2.restore_network()
     assert node1.run("ping -c1 -W5 node2").returncode == 0
 
 
@@ -85,7 +85,7 @@ def test_a_silent_cut_between_two_nodes_times_out_and_the_test_still_reaches_bot
     connect = node1.run("ssh -o ConnectTimeout=2 node2 true", check=False)
     assert "timed out" in connect.stderr
     assert node2.out("echo here") == "here"
-    node2.mend_network()
+    node2.restore_network()
     assert node1.run("ssh node2 true").returncode == 0
 
 

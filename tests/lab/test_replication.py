@@ -165,6 +165,6 @@ def test_a_job_that_went_well_and_cannot_reach_its_target_any_more_leaves_no_sna
     assert "snapshot __replicate_100-0_" in duo.zsr("run", "--id", "100-0", "--verbose", check=False)
     assert duo.status()["error_class"] == "network"
     assert duo.source.out(listing) == before
-    duo.source.mend_network()
+    duo.source.restore_network()
     duo.zsr("run", "--id", "100-0")
     assert duo.same_on_both()

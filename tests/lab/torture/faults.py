@@ -99,7 +99,7 @@ class Faults:
                 there.start()
                 there.run(START_SSHD)
             case Fault.DROP | Fault.RESET:
-                here.mend_network()
+                here.restore_network()
             case Fault.SSHD:
                 there.run(START_SSHD)
             case Fault.TARGET_FULL:
