@@ -15,7 +15,7 @@ from time import perf_counter
 
 from exporter import catalogue
 from exporter.catalogue import Metric
-from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample
+from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample, known_time
 from exporter.job_series import JobLines
 from exporter.process import process_families
 from replicator.api import counters
@@ -47,7 +47,7 @@ def scrape_input(core: Core, status: Status) -> ScrapeInput:
     return ScrapeInput(status, note)
 
 
-def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
+def collect(scrape: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
     """All families of a scrape. A collector that fails is logged and missing; the others are not touched by it.
 
     ``kept``: the jobs' lines of earlier scrapes, which makes it faster and changes nothing.
@@ -58,7 +58,7 @@ def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamil
     for name, collector in collectors(kept or JobLines()).items():
         begin = perf_counter()
         try:
-            families.extend(list(collector(picture)))
+            families.extend(list(collector(scrape)))
             value = 1
         except Exception:  # noqa: BLE001 - one broken collector must not take the others along
             _log.exception("The metrics of the collector '%s' are missing from this scrape.", name)
@@ -70,43 +70,43 @@ def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamil
     return families
 
 
-def daemon(picture: ScrapeInput) -> Iterator[Family]:
+def daemon(scrape: ScrapeInput) -> Iterator[Family]:
     """The daemon itself: versions, settings, event loop, process."""
-    status = picture.status
+    status = scrape.status
     yield Family(catalogue.BUILD_INFO, [((status.version, platform.python_version(), status.zfs_version), 1)])
     yield _single(catalogue.CONFIG_OK, int(status.config.ok))
-    yield _single(catalogue.CONFIG_TIME, _time(status.config.last_success))
+    yield _single(catalogue.CONFIG_TIME, known_time(status.config.last_success))
     yield _single(catalogue.LOOP_LAG, status.event_loop_lag)
     yield from process_families()
 
 
-def jobs(picture: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
+def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
     """Every job of this node; at most 50 series each (DESIGN 8)."""
-    known = picture.status.jobs
+    known = scrape.status.jobs
     yield from kept.families(known)
-    metric, marks = catalogue.SOURCE_SNAPSHOTS, picture.status.source_snapshots
+    metric, marks = catalogue.SOURCE_SNAPSHOTS, scrape.status.source_snapshots
     counts = ((job.job.id, marks.get(job.job.id)) for job in known)
     lines = [f'{metric.name}{{zsr_job="{job}"}} {count}\n' for job, count in counts if count is not None]
     yield LineFamily(metric, lines)
 
 
-def nodes(picture: ScrapeInput) -> Iterator[Family]:
+def nodes(scrape: ScrapeInput) -> Iterator[Family]:
     """The other nodes, as the last contact found them."""
-    reachable, skew = picture.status.reachable, picture.status.clock_skew
+    reachable, skew = scrape.status.reachable, scrape.status.clock_skew
     yield Family(catalogue.NODE_REACHABLE, [((node,), int(reachable[node])) for node in sorted(reachable)])
     yield Family(catalogue.CLOCK_SKEW, [((node,), skew[node]) for node in sorted(skew)])
 
 
-def pools(picture: ScrapeInput) -> Iterator[Family]:
+def pools(scrape: ScrapeInput) -> Iterator[Family]:
     """The pools of this node, as the last look found them."""
-    found = picture.status.pools
+    found = scrape.status.pools
     yield Family(catalogue.POOL_SIZE, [((space.pool, space.role.value), space.size) for space in found])
     yield Family(catalogue.POOL_FREE, [((space.pool, space.role.value), space.free) for space in found])
 
 
-def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
+def replicas(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     """The replicas that this node holds for others, and its diverged volumes."""
-    status = picture.status
+    status = scrape.status
     held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
     yield Family(catalogue.REPLICA_LAST_SYNC, [(labels, replica.last_sync) for labels, replica in held])
     sizes = [(labels, replica.used) for labels, replica in held if replica.used is not None]
@@ -115,19 +115,19 @@ def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(catalogue.DIVERGED, aside)
 
 
-def scheduler(picture: ScrapeInput) -> Iterator[AnyFamily]:
+def scheduler(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     """The queue, and the durations of runs."""
-    status = picture.status
+    status = scrape.status
     yield _single(catalogue.QUEUE_LENGTH, status.queue_length)
     yield _single(catalogue.SCHEDULER_LAG, status.scheduler_lag)
     yield HistogramFamily(catalogue.RUN_DURATION, _durations(status.durations))
 
 
-def notifications(picture: ScrapeInput) -> Iterator[Family]:
+def notifications(scrape: ScrapeInput) -> Iterator[Family]:
     """The outcomes of the alerts plugin's messages, by the name of their target."""
-    if isinstance(picture.counters, Exception):
-        raise picture.counters
-    counts = counters.read_counters(picture.counters)
+    if isinstance(scrape.counters, Exception):
+        raise scrape.counters
+    counts = counters.read_counters(scrape.counters)
     yield Family(
         catalogue.NOTIFICATIONS,
         [
@@ -153,11 +153,6 @@ def collectors(kept: JobLines) -> Mapping[str, Callable[[ScrapeInput], Iterable[
 
 def _single(metric: Metric, value: float | None) -> Family:
     return Family(metric, [] if value is None else [((), value)])
-
-
-def _time(moment: float | None) -> float | None:
-    """A time, or None for one that is not there; a zero would be read as 1970."""
-    return moment if moment else None
 
 
 def _durations(durations: Mapping[str, RunHistogram]) -> list[tuple[tuple[str, ...], RunHistogram]]:

@@ -1,6 +1,6 @@
 """What the exporter answers: /metrics, /-/healthy, /-/ready, /http_sd and the page. Reads only; changes nothing.
 
-A request takes one frozen picture of the core in the event loop; everything that grows with the number of jobs is
+A request takes one frozen status of the core in the event loop; everything that grows with the number of jobs is
 then done in a thread, so that a scrape of thousands of jobs does not hold up replication. It is one thread of the
 server's own: transfers may keep the shared ones busy for hours, and a crowd of scrapers queues up behind itself.
 """

@@ -1,4 +1,4 @@
-"""The page at ``/``: one look at all jobs of this node, worst first, without scripts or anything from elsewhere."""
+"""The page at ``/``: all jobs of this node, worst first, without scripts or anything from other servers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from replicator.api.status import JobStatus, Status
+from replicator.common.durations import words
 from replicator.models import JobCondition
 
 MAX_ROWS = 500
@@ -21,7 +22,6 @@ _URGENCY = (
     JobCondition.OK,
     JobCondition.DISABLED,
 )
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bad: #c4162a; --good: #1a7f37; --busy: #0b62c4; }
@@ -50,19 +50,8 @@ td:last-child { min-width: 14rem; }
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: ``45 s``, ``12 min 5 s``, ``2 d 3 h``."""
-    if seconds == float("inf"):
-        return "no limit"
-    rest = max(0, round(seconds))
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, remainder = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {unit}")
-            rest = remainder
-        if len(parts) == 2 or (parts and not count):
-            break
-    return " ".join(parts) or "0 s"
+    """A length of time, 0 for a negative one: ``45 s``, ``12 min``, ``2 d 3 h``, ``no limit``."""
+    return "no limit" if seconds == float("inf") else words(max(0.0, seconds))
 
 
 def render_page(status: Status) -> str:

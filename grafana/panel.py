@@ -167,7 +167,7 @@ def graph(
     limits: str = "",
     top: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or stacked bars for counts. More than one step draws the thresholds into the picture.
+    """Lines over time, or stacked bars for counts. More than one step draws the thresholds.
 
     ``colors`` go by a series' name or by a pattern (``/failure$/``), all others are ``shades`` of one colour if that is
     given; series that match the pattern ``limits`` are what must not be crossed. The axis ends at ``top`` at least.
