@@ -2,8 +2,8 @@
 
 The daemon is the real one with its state.db, scheduler and exporter; ``zfs`` is a script that prints an inventory, and
 another process notes 11 runs a second in state.db, as many as 10,000 jobs have that run every quarter of an hour. Then
-a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is in all times: see ``load``, and
-how a process that does nothing stood still meanwhile. ``idle`` is the daemon without scrapes.
+a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is part of all times: see ``load``
+and the stalls of an idle process. ``idle`` is the daemon without scrapes.
 """
 
 from __future__ import annotations

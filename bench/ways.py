@@ -1,4 +1,4 @@
-"""The ways to replicate that are compared, each as the line for the source node's shell that does it once.
+"""The methods of replication that are compared, each as a shell command for the source node.
 
 All send plainly (no compression on the wire, no buffers in between) with the same cipher, each from its own tree.
 """

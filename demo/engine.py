@@ -57,7 +57,7 @@ def _run_once(argv: tuple[str, ...], stdin: bytes | None) -> str:
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired as error:
-        raise SandboxError(f"'{' '.join(argv)}' gave no answer within {COMMAND_TIMEOUT:.0f} s") from error
+        raise SandboxError(f"'{' '.join(argv)}' did not end within {COMMAND_TIMEOUT:.0f} s") from error
     except FileNotFoundError as error:
         raise SandboxError(f"there is no command '{argv[0]}' on this machine") from error
     if done.returncode != 0:

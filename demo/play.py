@@ -1,4 +1,4 @@
-"""The demo from curtain to curtain: set up, let the daemon work while guests write, end in order, judge."""
+"""The demo from start to end: set up, run the daemon while guests write, shut down in order, check the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from replicator.errors import ZsrError
 
 PREFERRED_PORT = 9847
 MOMENT = 1.0
-"""Seconds between two pictures."""
+"""Seconds between two updates of the screen."""
 TWO_RUNS = 75
 """Seconds in which a job with a run each minute has certainly had two."""
 
@@ -40,7 +40,7 @@ class DemoError(Exception):
 
 
 async def play(console: Console, duration: float | None, *, monitored: bool = False) -> bool:
-    """Run the demo for ``duration`` seconds (None: until it is stopped). True when all that was judged is good.
+    """Run the demo for ``duration`` seconds (None: until it is stopped). True when all checks passed.
 
     ``monitored`` runs Prometheus, Alertmanager and the dashboards too (`demo.monitoring`).
     """
@@ -48,7 +48,7 @@ async def play(console: Console, duration: float | None, *, monitored: bool = Fa
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    console.print("Making two pools that play the nodes alpha and beta ...")
+    console.print("Creating two pools, for the nodes alpha and beta ...")
     with Sandbox("demo") as sandbox:
         async with inbox() as box:
             stage = await asyncio.to_thread(
@@ -56,17 +56,17 @@ async def play(console: Console, duration: float | None, *, monitored: bool = Fa
             )
             before = await asyncio.to_thread(_digests, stage)
             async with AsyncExitStack() as stack:
-                beside = await stack.enter_async_context(monitoring(console, stage, box, stop)) if monitored else None
-                jobs, seen = await _perform(console, stage, box, stop, duration, beside)
+                watched = await stack.enter_async_context(monitoring(console, stage, box, stop)) if monitored else None
+                jobs, seen = await _perform(console, stage, box, stop, duration, watched)
         if stop.is_set() and duration is None:
-            console.print("Ending: daemon, pools, mounts and files go ...")
+            console.print("Ending: removing daemon, pools, mounts and files ...")
             return True
         if stop.is_set():
-            console.print("Ended before its time: nothing was judged.")
+            console.print("Ended early: nothing was checked.")
             return False
         findings = [*seen, *judge_runs(jobs, len(GUESTS), 2 if duration and duration >= TWO_RUNS else 1)]
         findings += await asyncio.to_thread(judge_content, stage, before)
-        return _tell(console, findings)
+        return _report(console, findings)
 
 
 async def _perform(
@@ -75,22 +75,22 @@ async def _perform(
     box: Inbox,
     stop: asyncio.Event,
     duration: float | None,
-    beside: Monitoring | None,
+    watched: Monitoring | None,
 ) -> tuple[Jobs, list[Finding]]:
-    """Let daemon and writer work; returns the daemon's last words on its jobs and what is known of its metrics."""
+    """Let daemon and writer work; returns the daemon's last status of its jobs and the findings on its metrics."""
     folders = [stage.sandbox.mountpoint(stage.source(volume)) for volume in stage.volumes]
     end = None if duration is None else time.monotonic() + duration
     async with _writing(folders):
         daemon = stage.daemon()
         try:
             console.print(table.advice(stage), soft_wrap=True, highlight=False)
-            if beside is not None:
-                console.print(beside.advice, soft_wrap=True, highlight=False, markup=False)
+            if watched is not None:
+                console.print(watched.advice, soft_wrap=True, highlight=False, markup=False)
             await _watch(console, stage, box, daemon, stop, end)
             while end is not None and not stop.is_set() and _syncing(await _jobs(stage)):
                 await _pause(stop)  # a run that is going on is let through
             jobs = await _jobs(stage)
-            return jobs, [await _scrape(stage), *(await judge(beside) if beside is not None else [])]
+            return jobs, [await _scrape(stage), *(await judge(watched) if watched is not None else [])]
         finally:
             await asyncio.to_thread(end_in_order, daemon, 30.0)
 
@@ -103,7 +103,7 @@ async def _watch(
     stop: asyncio.Event,
     end: float | None,
 ) -> None:
-    """Show what happens until it is stopped or the time is over; raises DemoError if the daemon ends."""
+    """Show the jobs until the demo is stopped or the time is over; raises DemoError if the daemon ends."""
     if not console.is_terminal:
         console.print(table.ending(None if end is None else end - time.monotonic()), highlight=False)
     said: dict[str, None] = {}
@@ -179,10 +179,10 @@ def _digests(stage: DemoEnv) -> dict[str, str]:
     return digests
 
 
-def _tell(console: Console, findings: Sequence[Finding]) -> bool:
+def _report(console: Console, findings: Sequence[Finding]) -> bool:
     for finding in findings:
         mark = "[green]good[/]" if finding.good else "[bold red]WRONG[/]"
         console.print(mark, finding.text, highlight=False, soft_wrap=True)
     good = all(finding.good for finding in findings)
-    console.print("Replication really happened." if good else "[bold red]Replication did not work as it should.[/]")
+    console.print("Replication really happened." if good else "[bold red]Replication did not work as expected.[/]")
     return good

@@ -1,4 +1,4 @@
-"""The guests' work: a writer that goes on changing their files, within a bounded size."""
+"""A writer that keeps changing the guests' files, within a bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask: basic authentication against bcrypt hashes, and the names that a client's certificate must have.
+"""Access control: basic authentication against bcrypt hashes, and names required in a client's certificate.
 
 bcrypt is slow on purpose: it is computed in one thread of its own, one at a time, so that a flood of wrong passwords
 takes no more than that; a right password is computed once. An unknown name costs as much as a wrong password.

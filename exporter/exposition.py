@@ -1,4 +1,4 @@
-"""The two text formats of Prometheus, and which of them a scraper gets.
+"""The two text formats of Prometheus, and the choice between them by the Accept header.
 
 Written here rather than by prometheus_client because that one ignores the ``q`` of an Accept header, labels a body
 with versions it does not write, and takes seconds for thousands of jobs. A test holds both against each other.

@@ -1,4 +1,4 @@
-"""The listening sockets of the exporter: bound, made as files, or taken over from systemd.
+"""The listening sockets of the exporter: TCP, unix, or passed by systemd.
 
 They are opened here rather than by the server, because a server that speaks TLS is replaced when its certificate
 is: the socket stays, so that no client is refused meanwhile.

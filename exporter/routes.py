@@ -1,4 +1,4 @@
-"""What the exporter answers: /metrics, /-/healthy, /-/ready, /http_sd and the page. Reads only; changes nothing.
+"""The routes of the exporter: /metrics, /-/healthy, /-/ready, /http_sd and the status page. All are read-only.
 
 A request takes one frozen status of the core in the event loop; everything that grows with the number of jobs is
 then done in a thread, so that a scrape of thousands of jobs does not hold up replication. It is one thread of the

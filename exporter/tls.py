@@ -1,4 +1,4 @@
-"""From what a web-config.yml says of TLS to the context that speaks it."""
+"""Build the SSL context from the TLS section of a web-config.yml."""
 
 from __future__ import annotations
 

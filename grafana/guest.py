@@ -1,7 +1,7 @@
 """The dashboard "zsr / Guest": one guest, and what would be left of it if its node died now.
 
-From top to bottom: the answer in one glance, its jobs, what each target holds by its own account, lag against promise
-over time, and what became of the runs.
+From top to bottom: the answer at a glance, its jobs, the replicas according to each target, lag against promise over
+time, and the outcomes of the runs.
 """
 
 from __future__ import annotations

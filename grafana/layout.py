@@ -1,4 +1,4 @@
-"""What all dashboards share around their panels: variables, links, rows, and how they open."""
+"""The frame that all dashboards share: variables, links, rows, and default settings."""
 
 from __future__ import annotations
 

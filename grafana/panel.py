@@ -1,7 +1,7 @@
-"""The house's panels: what every stat and graph of ours has in common, on top of the foundation SDK.
+"""The common base of all stat and graph panels, on top of the foundation SDK.
 
-Everything that Grafana would otherwise choose by itself is said here: position, data source, unit, thresholds (its
-default of 80 makes nonsense of ratios), and what a good value looks like.
+Every default of Grafana that matters is set here: position, data source, unit, thresholds (the default of 80 makes no
+sense for ratios), and the description of a good value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Panels that stand on several dashboards: the table of jobs, and what became of the runs over time."""
+"""Panels that several dashboards use: the table of jobs, and graphs of runs over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panels about the daemons themselves: health, process, exporter; of many daemons the 15 worst."""
+"""Panels about the daemons themselves: health, process, exporter; of many daemons the 15 worst."""
 
 from __future__ import annotations
 

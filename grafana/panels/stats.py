@@ -1,4 +1,4 @@
-"""The numbers at the top of the dashboards: the answer in one glance, each with what is good and what to do if not."""
+"""The numbers at the top of the dashboards, each with its good value and the runbook for a bad one."""
 
 from __future__ import annotations
 

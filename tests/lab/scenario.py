@@ -1,6 +1,4 @@
-"""A `TwoNodeCluster` seen by a user: what a run said and sent, what lies where, what an admin or an accident does to
-it.
-"""
+"""A `TwoNodeCluster` as a user sees it: output and bytes of runs, datasets on both nodes, acts of an admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the tests of each folder may take in all, and a table of how long they took."""
+"""The time budget of each folder of tests, and a table of the seconds that they took."""
 
 from __future__ import annotations
 

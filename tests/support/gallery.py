@@ -1,4 +1,4 @@
-"""The scene of the dashboards' pictures: the demo's daemon, a second one for its target, real ZFS, one job broken.
+"""The environment of the dashboards' screenshots: the demo's daemon, one for its target, real ZFS, one broken job.
 
 alpha replicates three guests to beta each minute; the job 102-1 to gamma is broken, for gamma does not answer. Guests
 write all the time. A real Prometheus looks on, with the alert rules.

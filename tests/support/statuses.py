@@ -1,4 +1,4 @@
-"""Pictures of the core in scripted states, and a core that shows them: for tests of exporter, alerts and dashboards.
+"""Builders of the core's status in scripted states, and a core that returns them.
 
 Every builder takes ``now`` (unix seconds, default the fixed ``NOW``); pass the real time where a real Prometheus asks
 ``time()``. Builders return frozen facts; change one with ``dataclasses.replace``.

@@ -1,4 +1,4 @@
-"""How each fault of the crash matrix is done, and how it is undone."""
+"""Cause each fault of the crash matrix, and undo it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold after a fault, as decisions about what both nodes held before and hold afterwards. Pure.
+"""The promises that must hold after a fault: comparisons of both nodes before and after. Pure.
 
 Everything goes by node, name and GUID: a snapshot that is gone from one node is not found again on the other.
 """

@@ -1,4 +1,4 @@
-"""Which steps a run of each kind passes, found out by letting one of each run without a fault."""
+"""The steps of each kind of run, found by running one of each without a fault."""
 
 from __future__ import annotations
 

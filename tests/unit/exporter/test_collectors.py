@@ -1,4 +1,4 @@
-"""What the metrics say about a picture of the core, and what they never do."""
+"""The metrics of a status of the core."""
 
 from __future__ import annotations
 

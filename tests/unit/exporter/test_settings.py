@@ -1,4 +1,4 @@
-"""The section [exporter]: what is right, and what is said about what is wrong."""
+"""The section [exporter]: accepted values, and the errors for wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page at /: what an admin sees at one look, also when names are hostile."""
+"""The status page at /, also with hostile names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file web-config.yml: what the format allows is read, and what is wrong is named, all of it at once."""
+"""The file web-config.yml: all that the format allows is read, and all errors are reported at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The crash matrix's own judgement: whatever is taken away must be noticed, on either node, by name and GUID."""
+"""The checks of the crash matrix notice every loss, on either node, by name and GUID."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linter for alert rules finds what it is for: each story spoils one thing of a good rule."""
+"""The linter for alert rules: each test breaks one property of a good rule."""
 
 from __future__ import annotations
 
