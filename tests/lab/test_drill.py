@@ -62,7 +62,7 @@ def tell(capsys: pytest.CaptureFixture[str], times: str) -> None:
         sys.stdout.write(f"\ndrill, {times}\n")
 
 
-def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_restored(
+def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_back(
     duo: TwoNodeCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duo.daemon()

@@ -73,7 +73,7 @@ def test_a_clock_jumps_on_one_node_only(node1: Node, node2: Node) -> None:
     assert node1.clock() == pytest.approx(1_800_000_000, abs=5)
 
 
-def test_a_pulled_cable_loses_packets_until_it_is_restored(node1: Node, node2: Node) -> None:
+def test_a_pulled_cable_loses_packets_until_it_is_plugged_in(node1: Node, node2: Node) -> None:
     node2.cut_network()
     assert node1.run("ping -c1 -W1 node2", check=False).returncode == 1
     node2.restore_network()
@@ -105,7 +105,7 @@ def test_a_small_pool_can_be_filled(node1: Node) -> None:
     assert "No space left" in full.stderr
 
 
-def test_a_spawned_process_is_killed_by_its_id_and_tells_its_status(node1: Node) -> None:
+def test_a_spawned_process_is_killed_by_its_id_and_has_its_status(node1: Node) -> None:
     process = node1.spawn(["sleep", "1000"])
     assert process.status() is None
     process.kill("TERM")

@@ -228,7 +228,7 @@ class TestVanishedVolume:
         assert guest.well(within=2) < 3 * MIB
         assert guest.same_on_both()
 
-    def test_keeps_it_when_somebody_lives_on_it(self, guest: Holdings) -> None:
+    def test_keeps_it_when_it_is_in_use(self, guest: Holdings) -> None:
         guest.filesystem(FS, 1)
         guest.well()
         guest.activate(FS)

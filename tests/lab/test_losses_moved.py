@@ -57,7 +57,7 @@ class TestReplicaThatSomebodyLivesOn:
         ],
         ids=["writable", "was written to"],
     )
-    def test_is_not_destroyed_while_nobody_has_it_open(self, guest: Holdings, act: str) -> None:
+    def test_is_not_destroyed_while_it_is_not_open(self, guest: Holdings, act: str) -> None:
         replica = guest.value(guest.target, A, "guid")
         guest.target.run(act.format(f"tank/data/{A}"))
         guest.removed_or_failed()

@@ -124,7 +124,7 @@ def test_a_source_that_loses_power_finds_its_base_again_without_its_memory(duo: 
     assert duo.status()["sent_bytes"] < 4e6
 
 
-def test_a_changed_host_key_is_refused_and_told_as_auth(duo: TwoNodeCluster) -> None:
+def test_a_changed_host_key_is_refused_and_reported_as_auth(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job()
     duo.source.run(

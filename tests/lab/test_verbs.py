@@ -129,7 +129,7 @@ class TestRestorePoints:
         table = duo.zsr("restore-points", "100-0").splitlines()
         assert re.match(r"20..-..-.._..:..:..  \S+ +2 of 2   1\.\d MiB +yes$", table[1])
 
-    def test_are_told_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
+    def test_are_listed_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
         duo.source.crash()

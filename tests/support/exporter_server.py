@@ -95,7 +95,7 @@ async def until_answered(server: Server, status: int, *, tls: ssl.SSLContext | N
     """Wait until a new connection is answered with this status."""
     async with asyncio.timeout(10):
         while True:
-            with suppress(ClientError):
+            with suppress(ClientError, ConnectionError):
                 if await answer(server, tls=tls, auth=auth) == status:
                     return
             await asyncio.sleep(0.02)

@@ -30,13 +30,13 @@ def lines(picture: tuple[JobStatus, ...], kept: JobLines) -> list[str]:
 
 
 @given(st.lists(pictures, max_size=6))
-def test_a_scrape_tells_the_same_whatever_was_scraped_before(history: list[tuple[JobStatus, ...]]) -> None:
+def test_a_scrape_is_the_same_whatever_was_scraped_before(history: list[tuple[JobStatus, ...]]) -> None:
     kept = JobLines()
     for picture in history:
         assert lines(picture, kept) == lines(picture, JobLines())
 
 
-def test_only_jobs_that_changed_are_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_jobs_that_changed_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     original = job_series._lines
 

@@ -75,7 +75,7 @@ async def test_what_a_killed_daemon_left_is_replaced(core: FakeCore, tmp_path: P
         assert await asked_over(path) == 200
 
 
-async def test_a_socket_that_somebody_serves_is_not_taken_away(core: FakeCore, tmp_path: Path) -> None:
+async def test_a_socket_that_is_served_is_not_taken_away(core: FakeCore, tmp_path: Path) -> None:
     listen = UnixListen(str(tmp_path / "exporter.sock"))
     async with running(core, Settings((listen,))):
         with pytest.raises(ConfigError, match="in use"):

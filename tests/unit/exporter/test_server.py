@@ -90,7 +90,7 @@ async def test_headers_that_are_set_take_the_place_of_our_own(core: FakeCore, fi
         assert response.headers.getall("X-Frame-Options") == ["sameorigin"]
 
 
-async def test_service_discovery_tells_the_scheme(core: FakeCore, files: Certificates) -> None:
+async def test_service_discovery_names_the_scheme(core: FakeCore, files: Certificates) -> None:
     files.write()
     async with (
         running(core, Settings((LOOPBACK,), web_config=files.config, sd_target="{address}:1")) as server,
@@ -138,7 +138,7 @@ async def test_a_connection_that_is_kept_is_asked_for_the_new_password(core: Fak
             assert response.status == 401
 
 
-async def test_a_wrong_file_leaves_the_last_good_one_in_force_and_is_told_once(
+async def test_a_wrong_file_leaves_the_last_good_one_active_and_is_logged_once(
     core: FakeCore, files: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
     files.write()
