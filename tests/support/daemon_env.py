@@ -149,7 +149,7 @@ class DaemonEnv:
 
     @asynccontextmanager
     async def running(self) -> Any:
-        """The daemon while the body runs; it is told to stop afterwards and has to end by that."""
+        """The daemon while the body runs; it is stopped afterwards and has to end by that."""
         daemon = self.daemon()
         work = asyncio.ensure_future(daemon.run())
         try:
