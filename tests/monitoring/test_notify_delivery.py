@@ -211,7 +211,7 @@ async def test_no_secret_of_a_failing_delivery_is_logged_or_kept(
     assert seen.path == "/t0ken-in-path?key=t0ken-in-query", "the secrets did go to the server"
     assert (seen.headers["X-Token"], seen.json["field"]) == ("t0ken-in-header", "t0ken-in-field")
     kept = caplog.text + json.dumps(core.memories["notify"].notes)
-    assert "did not take" in kept
+    assert "did not accept" in kept
     assert [secret for secret in SECRETS if secret in kept] == []
 
 

@@ -329,7 +329,7 @@ async def test_no_secret_of_any_target_is_logged_shown_kept_or_in_a_traceback(
     seen = next(each for each in hooks.seen if "X-Token" in each.headers)
     assert (seen.headers["X-Env"], seen.headers["X-File"]) == ("env-s3cret", "file-s3cret"), "they did go to the server"
     assert "failed inside zsr (RuntimeError)" in caplog.text
-    assert "did not take" in caplog.text
+    assert "did not accept" in caplog.text
     assert 'zsr_notifications_total{target="hc",outcome="failure"}' in shown[0]
     records = repr(load_log(core.memory("notify"))) + json.dumps(core.memories["notify"].notes)
     everything = [caplog.text, *capfd.readouterr(), *shown, records, repr(core.journal)]
