@@ -1,4 +1,4 @@
-"""What things are: nodes, storages, guests, volumes, jobs and a job's state. Facts only, all frozen.
+"""The model: nodes, storages, guests, volumes, jobs and a job's state. Frozen dataclasses without behaviour.
 
 Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
 """
@@ -224,7 +224,7 @@ class Synced:
     Attributes:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
         last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
-        sets: what is remembered of the job's sets.
+        sets: what this node remembers of the job's sets.
     """
 
     last_sync: float | None = None
@@ -283,7 +283,7 @@ class Outcome(StrEnum):
 
 
 class JobCondition(StrEnum):
-    """The one word that says how a job is (``zsr_job_state``)."""
+    """The state of a job in one word (``zsr_job_state``)."""
 
     OK = "ok"
     SYNCING = "syncing"
@@ -301,6 +301,6 @@ class Retention:
     seconds: float = 30 * 86400.0
 
 
-def is_aside(name: str) -> bool:
-    """Whether a dataset is, or lies in, what is kept aside."""
+def is_diverged(name: str) -> bool:
+    """Return whether a dataset is, or lies in, a storage's folder of diverged replicas."""
     return f"/{DIVERGED_DATASET}/" in f"{name}/"

@@ -14,7 +14,7 @@ from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId
-from replicator.replication.adoption import Finding, Verdict, look, mark, refuse_adoption, same
+from replicator.replication.adoption import Finding, Verdict, adopt_all, examine_target, refuse_adoption, still_holds
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import connected
 
@@ -56,7 +56,7 @@ def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
 async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> list[Finding]:
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
-        return await look(job, guest, cluster.storages.values(), source, target)
+        return await examine_target(job, guest, cluster.storages.values(), source, target)
 
 
 async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown: Sequence[Finding]) -> None:
@@ -64,21 +64,21 @@ async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown:
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         with guest_lock(node.state_dir / "locks", guest.id):
-            found = await look(job, guest, cluster.storages.values(), source, target)
+            found = await examine_target(job, guest, cluster.storages.values(), source, target)
             refuse_adoption(found, job.target)
-            if not same(shown, found):
+            if not still_holds(shown, found):
                 raise ConfigError(
                     "The target's datasets changed meanwhile; nothing was adopted.", advice="Run it again."
                 )
-            async for name in mark(job.id, found, node.node, target):
+            async for name in adopt_all(job.id, found, node.node, target):
                 click.echo(f"adopted {name}")
 
 
 def _show(findings: Sequence[Finding], target: str) -> None:
     rows = [
         (
-            str(finding.sides.volume),
-            finding.sides.target_name if finding.sides.target else "-",
+            str(finding.pair.volume),
+            finding.pair.target_name if finding.pair.target else "-",
             finding.base.name if finding.base else "-",
             _newer(finding),
         )

@@ -13,7 +13,13 @@ from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.replication.diverged import Kept, destroy_kept, find_kept, list_kept, refuse_needed
+from replicator.replication.diverged import (
+    DivergedReplica,
+    destroy_diverged,
+    find_diverged,
+    read_diverged,
+    refuse_needed,
+)
 from replicator.zfs.node_clients import Nodes, connected
 
 COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
@@ -93,37 +99,37 @@ def _known(name: str, cluster: Cluster) -> str:
     return name
 
 
-async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[Kept] | ZsrError]:
+async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[DivergedReplica] | ZsrError]:
     """Return the replicas of each node, or the error that it answered with; all nodes at once."""
     async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
         asked = {name: group.create_task(_ask_one(name, cluster, nodes)) for name in names}
     return {name: task.result() for name, task in asked.items()}
 
 
-async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[Kept] | ZsrError:
+async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[DivergedReplica] | ZsrError:
     try:
-        return await list_kept(cluster.storages.values(), nodes.client(name))
+        return await read_diverged(cluster.storages.values(), nodes.client(name))
     except ZsrError as error:
         return error
 
 
-async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> Kept:
+async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> DivergedReplica:
     async with connected(node, cluster.nodes.values()) as nodes:
-        return await find_kept(dataset, cluster.storages.values(), nodes.client(where))
+        return await find_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
 async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str) -> None:
     async with connected(node, cluster.nodes.values()) as nodes:
-        await destroy_kept(dataset, cluster.storages.values(), nodes.client(where))
+        await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
-def _row(kept: Kept, cluster: Cluster) -> tuple[str, ...]:
+def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:
     guest = cluster.guests.get(kept.job.guest)
     named = f"{kept.job.guest} {guest.name}" if guest and guest.name != str(guest.id) else str(kept.job.guest)
     return (kept.node, kept.dataset, str(kept.job), named, size(kept.size))
 
 
-def _json(kept: Kept, cluster: Cluster) -> dict[str, object]:
+def _json(kept: DivergedReplica, cluster: Cluster) -> dict[str, object]:
     guest = cluster.guests.get(kept.job.guest)
     return {
         "node": kept.node,

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from replicator.api.problem import Problem
 from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
-from replicator.models import DIVERGED_DATASET, Guest, Job, is_aside
+from replicator.models import DIVERGED_DATASET, Guest, Job, is_diverged
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
@@ -43,7 +43,7 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
         for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
             if not is_dataset_path(path):
                 yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
-            elif is_aside(path):
+            elif is_diverged(path):
                 yield Problem(f"{key}.{where}", repr(path), _NOT_ASIDE)
         for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):
             yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
@@ -66,7 +66,7 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
             if not is_volume_name(volume.name):
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
-            elif is_aside(f"/{volume.name}"):
+            elif is_diverged(f"/{volume.name}"):
                 yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
         listed = (*guest.volumes, *guest.excluded)
         for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):

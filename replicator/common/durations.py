@@ -39,14 +39,19 @@ def compact(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
-def words(seconds: float) -> str:
-    """A length of time for people, with at most two units: ``37 s``, ``5 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    total = round(abs(seconds))
-    steps = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    for index, (unit, size) in enumerate(steps):
-        count, rest = divmod(total, size)
-        if count or unit == "s":
-            smaller = steps[index + 1] if unit not in ("s", "min") and index + 1 < len(steps) else None
-            more = f" {rest // smaller[1]} {smaller[0]}" if smaller and rest // smaller[1] else ""
-            return f"{count} {unit}{more}"
-    raise AssertionError("a length of time has a unit")
+def words(seconds: float, *, full: bool = False) -> str:
+    """A length of time for people, in its two largest units: ``2 h 5 min``; ``full``: ``2 hours 5 minutes``.
+
+    From two minutes on seconds are left out.
+    """
+    rest = round(abs(seconds))
+    if rest >= 3600:
+        rest = round(rest / 60) * 60
+    elif rest >= 120:
+        rest -= rest % 60
+    parts = []
+    for unit, name, size in (("d", "day", 86400), ("h", "hour", 3600), ("min", "minute", 60), ("s", "second", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {name}{'' if count == 1 else 's'}" if full else f"{count} {unit}")
+    return " ".join(parts[:2]) or ("0 seconds" if full else "0 s")

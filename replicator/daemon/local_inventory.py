@@ -13,9 +13,9 @@ from replicator.api.status import HeldReplica, PoolSpace
 from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, is_aside
+from replicator.models import Guest, Job, JobId, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
-from replicator.replication.diverged import aside_below
+from replicator.replication.diverged import diverged_below
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
@@ -122,7 +122,7 @@ def count_diverged(
         node: the node's name.
         all_read: whether these are all of the node's storages; else a guest of which nothing was found is missing.
     """
-    found = {dataset.name: job for path, each in inventories.items() for dataset, job in aside_below(path, each)}
+    found = {dataset.name: job for path, each in inventories.items() for dataset, job in diverged_below(path, each)}
     counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
     for job_id in found.values():
         counts[job_id.guest] = counts.get(job_id.guest, 0) + 1
@@ -137,7 +137,7 @@ def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
     oldest: dict[tuple[int, str], int | None] = {}
     used: dict[tuple[int, str], int | None] = {}
     for dataset in inventory.datasets.values():
-        if dataset.job is None or dataset.source is None or is_aside(dataset.name):
+        if dataset.job is None or dataset.source is None or is_diverged(dataset.name):
             continue
         try:
             job = JobId.parse(dataset.job)

@@ -281,7 +281,7 @@ class Worker:
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            memory=RunRecorder(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
+            recorder=RunRecorder(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
             clock=self._clock,
         )
         return await run.execute()

@@ -83,7 +83,7 @@ class ScriptedRun:
     def __init__(self, script: RunScript, job: JobId, around: dict[str, Any]) -> None:
         self.script, self.job = script, job
         self.progress, self.log = around["progress"], around["log"]
-        self.memory, self.clock = around["memory"], around["clock"]
+        self.recorder, self.clock = around["recorder"], around["clock"]
 
     async def execute(self) -> RunResult:
         """Do what the script says."""
@@ -104,7 +104,7 @@ class ScriptedRun:
 async def well(run: ScriptedRun) -> RunResult:
     """A run that succeeds at once."""
     run.log("info", "all is well")
-    await run.memory.synced(Synced(run.clock(), int(run.clock())))
+    await run.recorder.synced(Synced(run.clock(), int(run.clock())))
     return RunResult(last_sync=run.clock(), sent_bytes=5, unreplicated_bytes=0)
 
 
@@ -149,7 +149,7 @@ class DaemonEnv:
 
     @asynccontextmanager
     async def running(self) -> Any:
-        """The daemon while the body runs; it is told to stop afterwards and has to end by that."""
+        """The daemon while the body runs; it is stopped afterwards and has to end by that."""
         daemon = self.daemon()
         work = asyncio.ensure_future(daemon.run())
         try:

@@ -1,4 +1,4 @@
-"""What runs on the source node instead of ``zsr daemon``: the same daemon, whose runs can be held at a step.
+"""The program on the source node instead of ``zsr daemon``: the same daemon, whose runs can be held at a step.
 
 The test talks to it over TCP, a JSON object each way: ``{"do": "stop", "step": "transfer", "nth": 2}``, ``go``,
 ``now``, ``status``, ``die``.
