@@ -43,7 +43,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class CloneFromDiverged:
-    """Go on after a run that died while setting aside: clone the replica from the diverged one."""
+    """Continue after a run that died while setting aside: clone the replica from the diverged one."""
 
     diverged: str
     base: Snapshot
