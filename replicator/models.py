@@ -1,6 +1,6 @@
 """The model: nodes, storages, guests, volumes, jobs and a job's state. Frozen dataclasses without behaviour.
 
-Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
+Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates bytes per second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A guest's freeze and thaw hooks around the snapshot. The thaw always runs, and is awaited (DESIGN 4, step 4)."""
+"""Freeze and thaw hooks around the snapshot. The thaw always runs, and is awaited (contract: One run, step 4)."""
 
 from __future__ import annotations
 

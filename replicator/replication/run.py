@@ -1,4 +1,4 @@
-"""One run of one job, step by step: look, snapshot, plan, transfer, verify, remember, prune (DESIGN 4).
+"""One run of one job, step by step: look, snapshot, plan, transfer, verify, remember, prune (contract: One run).
 
 A run may die between any two steps. Each step therefore relies only on what ZFS itself keeps, and the next run goes on
 from there. Where ZFS can, one transaction lists the source and takes the snapshot, so that the written bytes that the
@@ -89,7 +89,7 @@ class Run:
         """Do the run.
 
         Raises:
-            ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
+            ZsrError: of the failure's class (contract: Errors); the next run continues where this one stopped.
         """
         await self.progress.begin(Step.LOOK)
         unchanged = await self._unchanged_in_cache()

@@ -1,4 +1,4 @@
-"""Transfer of volumes: prepare the target, send, stream, receive; resume or drop a half-received state (DESIGN 4)."""
+"""Transfer of volumes: prepare, send, receive; resume or drop half-received states (contract: One run, step 5)."""
 
 from __future__ import annotations
 

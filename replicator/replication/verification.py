@@ -1,4 +1,4 @@
-"""Verification of a new set on the target, and the pruning that follows: in one transaction where ZFS can (DESIGN 4).
+"""Verification of a new set on the target, then pruning: one transaction where ZFS can (contract: One run, step 6).
 
 Nothing older is destroyed on the target before the whole new set is there, GUID by GUID.
 """

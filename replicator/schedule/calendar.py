@@ -1,9 +1,9 @@
 """Calendar events: when a schedule fires next. Pure: it reads no clock and no local time zone.
 
 The grammar is the peer's (Proxmox VE's calendar events, a dialect of systemd.time(7)); where its parser overshoots
-(``*/7``, ``*/45``), this one fires at the range's start again, as systemd does. Daylight saving (DESIGN 5): a fixed
-local time that does not exist fires at the first moment after the gap; a repeated local time fires once, at its first
-occurrence. An hour that is skipped as a whole has no ``*:10``, so hourly schedules stay an hour apart.
+(``*/7``, ``*/45``), an event fires at the range's start again, as with systemd. Daylight saving (contract: Time): a
+fixed local time that does not exist fires at the first moment after the gap; a repeated local time fires once, at its
+first occurrence. An hour that is skipped as a whole has no ``*:10``, so hourly schedules stay an hour apart.
 
 Local time is computed as "wall seconds": the seconds from 1970 that a UTC clock with the same face would show.
 """
