@@ -1,8 +1,10 @@
-"""How times, lengths and names are said in messages. Pure functions."""
+"""Times, lengths and names as messages show them. Pure functions."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+
+from replicator.common.durations import words
 
 TITLE_SEEN = 60
 """Characters of a title that a phone's lock screen shows."""
@@ -18,25 +20,15 @@ def clock_time(moment: float, zone: tzinfo | None) -> str:
 
 
 def distance(seconds: float) -> str:
-    """How far a moment is away: ``37 minutes ago``, ``in 5 minutes``, ``now``."""
+    """The distance to a moment: ``37 minutes ago``, ``in 5 minutes``, ``now``."""
     if abs(seconds) < 1:
         return "now"
     return f"{duration(-seconds)} ago" if seconds < 0 else f"in {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words, in its two greatest units: ``1 day 3 hours``, ``37 minutes``, ``20 seconds``."""
-    whole = max(0, round(seconds))
-    if whole >= 3600:
-        whole = round(whole / 60) * 60
-    elif whole >= 120:
-        whole -= whole % 60
-    words = []
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        count, whole = divmod(whole, size)
-        if count:
-            words.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    return " ".join(words[:2]) or "0 seconds"
+    """A length of time in words, in its two largest units: ``1 day 3 hours``, ``37 minutes``, ``20 seconds``."""
+    return words(max(0.0, seconds), full=True)
 
 
 def ordinal(number: int) -> str:
@@ -46,10 +38,10 @@ def ordinal(number: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and control characters, so that it can stand in a header."""
+    """A text without line breaks and control characters, fit for a header."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def shortened(node: str) -> str:
-    """A name, cut where it would push the rest of a title out of sight."""
+    """A name, cut so that the rest of a title stays visible."""
     return node if len(node) <= _NAME_SHOWN else f"{node[: _NAME_SHOWN - 1]}…"

@@ -21,18 +21,31 @@ RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
+_OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
+
+OWN_ENGINE = "zsr"
+"""The engine of jobs that zsr runs itself; their ids do not name it."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class JobId:
-    """``<guest>-<number>``, compared as two numbers."""
+    """``<guest>-<number>``, compared as two numbers; with the engine in front for a job of another engine.
+
+    Attributes:
+        guest: the guest's number; 0 where an observed job belongs to no guest.
+        number: tells the jobs of one guest apart; 0 where the job has a name.
+        engine: the program that runs the job.
+        name: the name of an observed job that has no guest and number, like a dataset's.
+    """
 
     guest: int
     number: int
+    engine: str = OWN_ENGINE
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> JobId:
-        """Read ``100-0``; raises ConfigError for anything else."""
+        """Read the id of a job that zsr runs, like ``100-0``; raises ConfigError for anything else."""
         match = _JOB_ID.fullmatch(text)
         if match is None:
             raise ConfigError(
@@ -41,8 +54,21 @@ class JobId:
             )
         return cls(int(match["guest"]), int(match["number"]))
 
+    @classmethod
+    def from_text(cls, text: str) -> JobId:
+        """Read what `str` of an id gives, also of a job that is only observed: ``pvesr:100-0``, ``zfs:tank/data``."""
+        match = _OBSERVED_ID.fullmatch(text)
+        if match is None or match["engine"] == OWN_ENGINE:
+            return cls.parse(text)
+        if numbers := _JOB_ID.fullmatch(match["name"]):
+            numbered = cls(int(numbers["guest"]), int(numbers["number"]), match["engine"])
+            if str(numbered) == text:
+                return numbered
+        return cls(0, 0, match["engine"], match["name"])
+
     def __str__(self) -> str:
-        return f"{self.guest}-{self.number}"
+        name = self.name or f"{self.guest}-{self.number}"
+        return name if self.engine == OWN_ENGINE else f"{self.engine}:{name}"
 
 
 @dataclass(frozen=True, slots=True)

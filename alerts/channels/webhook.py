@@ -19,7 +19,7 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, Sent
 from alerts.channels.http import Request, exchange
 from alerts.notice import Notice
 from alerts.render.json_document import VERSION, document, header_id
-from alerts.render.renderer import BrokenTemplateError, Form, OwnTemplate, Scribe
+from alerts.render.renderer import BrokenTemplateError, Form, MessageWriter, OwnTemplate
 from alerts.secrets import Secret, all_derived
 
 JSON = "application/json"
@@ -49,25 +49,27 @@ class WebhookSettings:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All that must not be shown."""
+        """All texts that must not be shown."""
         return all_derived([self.url, *([self.key] if self.key else []), *self.headers.values()])
 
 
 class WebhookChannel:
-    """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; trying again is the caller's."""
+    """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; the caller retries."""
 
-    def __init__(self, settings: WebhookSettings, scribe: Scribe, *, limit: float = SEND_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, settings: WebhookSettings, writer: MessageWriter, *, limit: float = SEND_TIMEOUT_SECONDS
+    ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._limit = limit
         self._template = OwnTemplate(settings.body) if settings.body else None
 
     async def send(self, notice: Notice) -> Sent:
-        """Try once. Never raises but for being cancelled; a cancelled attempt may still get through."""
+        """Try once. Raises nothing but CancelledError; a cancelled attempt may still be delivered."""
         return await exchange(self.request(notice), self._settings.secrets, self._limit)
 
     def request(self, notice: Notice) -> Request:
-        """The request that tells of a notice now."""
+        """The request for a notice, as of now."""
         settings = self._settings
         body = self._body(notice)
         number = header_id(notice.key) or hashlib.sha256(notice.key.encode()).hexdigest()
@@ -78,7 +80,7 @@ class WebhookChannel:
             "Zsr-Event": str(notice.kind),
         }
         if settings.key is not None:
-            time = int(self._scribe.clock())
+            time = int(self._writer.clock())
             headers |= {
                 "webhook-id": number,
                 "webhook-timestamp": str(time),
@@ -88,16 +90,16 @@ class WebhookChannel:
         return Request(settings.url.text, body, headers, settings.method)
 
     def _body(self, notice: Notice) -> bytes:
-        words = self._scribe.write(notice, Form.TEXT)
-        facts = document(notice, self._scribe.reader(), words.title, words.body)
+        words = self._writer.write(notice, Form.TEXT)
+        facts = document(notice, self._writer.context(), words.title, words.body)
         if self._template is not None:
             try:
-                text = self._template.write(notice, self._scribe.reader(), document=facts)
+                text = self._template.write(notice, self._writer.context(), document=facts)
                 if self._settings.content_type.partition(";")[0].strip().lower() == JSON:
                     json.loads(text)
                 return text.encode()
             except (BrokenTemplateError, ValueError) as error:
-                _log.error("Template %s: %s zsr's own document goes out.", self._settings.body, error)
+                _log.error("Template %s: %s The built-in document is sent instead.", self._settings.body, error)
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -108,7 +110,7 @@ def signature(key: Secret, number: str, time: int, body: bytes) -> str:
 
 
 def key_bytes(key: Secret) -> bytes:
-    """The bytes of a key: after ``whsec_`` base 64, anything else as it is written."""
+    """The bytes of a key: base 64 after ``whsec_``, otherwise the text itself."""
     if key.text.startswith(KEY_PREFIX):
         try:
             return base64.b64decode(key.text.removeprefix(KEY_PREFIX), validate=True)

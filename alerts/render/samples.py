@@ -1,15 +1,13 @@
-"""A notice of each kind, as they come: to try templates with, and to show what messages look like. Pure."""
+"""A sample notice of each kind: to check templates with, and to show messages. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Severity, Subject
-from alerts.routing.routes import ALL_CLEARS
+from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Subject
 from replicator.models import JobId
 
 _NAMES = ("web", "mail", "db", "files", "build", "chat", "wiki", "git", "dns", "vpn", "media", "shop")
-_OF_NODES = (NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK)
 _ABOUT = {
     NoticeKind.SETTINGS_REJECTED: ("/etc/zsr/zsr.toml", "max_parallel = 0: must be 1 or more"),
     NoticeKind.SETTINGS_ACCEPTED: ("/etc/zsr/zsr.toml", ""),
@@ -22,7 +20,7 @@ _VANISHED = "Job 100-0, on beta: tank/vm-100-disk-1"
 
 
 def sample_subject(guest: int = 100, *, now: float) -> Subject:
-    """A job that fails for the second time, with its promise broken."""
+    """A job that failed for the second time, with a broken promise."""
     return Subject(
         job=JobId(guest, 0),
         guest=guest,
@@ -48,18 +46,18 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
     notice = Notice(
         key=f"sample-{kind}-{jobs}",
         kind=kind,
-        severity=_severity(kind),
+        severity=kind.facts.severity,
         time=now,
         node="alpha",
         thread="sample",
-        opens=kind not in ALL_CLEARS,
-        closes=kind in ALL_CLEARS,
+        opens=not kind.is_all_clear,
+        closes=kind.is_all_clear,
     )
     about, text = _ABOUT.get(kind, ("", ""))
-    if about and kind not in _OF_NODES:
+    if about and not kind.facts.is_of_node:
         return replace(notice, about=about, text=text)
     if kind is NoticeKind.DIGEST:
-        return replace(notice, severity=Severity.INFO, digest=sample_digest(max(jobs, 1), now=now))
+        return replace(notice, digest=sample_digest(max(jobs, 1), now=now))
     if kind is NoticeKind.ALERTMANAGER:
         return replace(notice, foreign=Foreign("Firing: DiskFull", "/srv is full.", (("alertname", "DiskFull"),)))
     if kind is NoticeKind.VOLUMES_VANISHED:
@@ -70,19 +68,13 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
     return replace(notice, about=about, subjects=tuple(replace(subject, removing=removing) for subject in subjects))
 
 
-def _severity(kind: NoticeKind) -> Severity:
-    if kind in ALL_CLEARS:
-        return Severity.INFO
-    return Severity.CRITICAL if kind is NoticeKind.REPLICA_LOST else Severity.WARNING
-
-
 def _well(subject: Subject) -> Subject:
-    """The job, as if no run of it had failed."""
+    """The job as if no run had failed."""
     return replace(subject, error_class="", message="", advice="", consecutive=0, failing_since=None)
 
 
 def sample_digest(jobs: int, *, now: float) -> Digest:
-    """A day of so many jobs, the first of which fails; the others are well."""
+    """A day of so many jobs, of which the first one fails."""
     bad = sample_subject(100, now=now)
     lines = [DigestLine(bad, "error", 96, 4, 1_300_000_000, 140.0, now - 4 * 86400)]
     for number in range(1, jobs):

@@ -37,7 +37,7 @@ def from_json(kind: str, text: str) -> Event:
     values: dict[str, Any] = json.loads(text)
     names = {field.name for field in fields(known)}
     kept = {name: value for name, value in values.items() if name in names}
-    kept["job"] = JobId.parse(kept["job"])
+    kept["job"] = JobId.from_text(kept["job"])
     if "error_class" in kept:
         kept["error_class"] = ErrorClass(kept["error_class"])
     if "volumes" in kept:

@@ -46,6 +46,28 @@ class JobStatus:
         """Unix time back to which the guest would fall if its node died now; None: nothing is on the target."""
         return self.state.last_sync
 
+    @property
+    def is_promised(self) -> bool:
+        """Whether anything is promised: nothing is for a job that is disabled or being removed."""
+        return not self.job.disabled and self.job.removal is None
+
+    @property
+    def promise_start(self) -> float:
+        """Unix time from which the promise counts: the last sync, or the job's creation before the first one."""
+        return self.state.created if self.state.last_sync is None else self.state.last_sync
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the replica is lost or older than ``rpo``, whatever is promised and whatever is being sent."""
+        return self.state.is_replica_lost or now - self.promise_start > self.rpo
+
+    def is_promise_broken(self, now: float) -> bool:
+        """Whether the promise is broken.
+
+        A first copy may take its time while it is being sent; a lost replica breaks the promise at once.
+        """
+        first = self.state.last_sync is None and self.transfer is not None and self.state.consecutive_failures == 0
+        return self.is_promised and self.is_overdue(now) and (self.state.is_replica_lost or not first)
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:

@@ -1,4 +1,4 @@
-"""``zsr diverged``: the replicas that runs kept aside, and an end for those that nobody needs."""
+"""``zsr diverged``: list, show and destroy the replicas that runs kept aside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
@@ -27,7 +27,7 @@ COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
 
 @click.group()
 def diverged() -> None:
-    """Replicas that differed from their source: kept aside by runs, and destroyed only by hand."""
+    """Replicas that differed from their source: kept aside by runs, destroyed only by hand."""
 
 
 @diverged.command("list")
@@ -35,7 +35,7 @@ def diverged() -> None:
 @format_option
 @config_option
 def list_diverged(only: str | None, form: str) -> None:
-    """List what is kept aside, on all nodes of the cluster that can be reached."""
+    """List the replicas that are kept aside, on all nodes of the cluster that can be reached."""
     node = settings()
     cluster = store(node).read()
     names = sorted(cluster.nodes) if only is None else [_known(only, cluster)]
@@ -100,7 +100,7 @@ def _known(name: str, cluster: Cluster) -> str:
 
 
 async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[DivergedReplica] | ZsrError]:
-    """What each node has, or why it does not say; all at once."""
+    """Return the replicas of each node, or the error that it answered with; all nodes at once."""
     async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
         asked = {name: group.create_task(_ask_one(name, cluster, nodes)) for name in names}
     return {name: task.result() for name, task in asked.items()}

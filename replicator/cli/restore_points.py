@@ -1,4 +1,4 @@
-"""``zsr restore-points``: what one could go back to on the target."""
+"""``zsr restore-points``: the moments that the target's replicas can go back to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
@@ -60,7 +60,7 @@ def list_restore_points(job_id: str, form: str) -> None:
         ]
         print_table(COLUMNS, rows)
     if replicas.source_error is not None:
-        click.echo(f"zsr: which volumes the guest has now is not known: {replicas.source_error}", err=True)
+        click.echo(f"zsr: The guest's present volumes are not known: {replicas.source_error}", err=True)
         click.get_current_context().exit(1)
 
 

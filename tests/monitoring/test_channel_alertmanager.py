@@ -12,22 +12,16 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, AlertmanagerChannel, AlertmanagerSettings, Lasting
+from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, ActiveAlerts, AlertmanagerChannel, AlertmanagerSettings
 from alerts.notice import Notice, NoticeKind
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support import statuses
 from tests.support.alertmanager import Alertmanager, alertmanager, hurried
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 pytestmark = pytest.mark.prometheus
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 @pytest.fixture
@@ -52,9 +46,9 @@ def clock() -> Clock:
 
 
 def channel(url: str, clock: Clock, memory: statuses.FakeMemory | None = None) -> AlertmanagerChannel:
-    lasting = Lasting(memory if memory is not None else statuses.FakeMemory(), "alertmanager/am")
+    lasting = ActiveAlerts(memory if memory is not None else statuses.FakeMemory(), "alertmanager/am")
     settings = AlertmanagerSettings(Secret(url), Secret("t0ken"))
-    return AlertmanagerChannel(settings, Scribe(Renderer(), clock, UTC), lasting)
+    return AlertmanagerChannel(settings, MessageWriter(Renderer(), clock, UTC), lasting)
 
 
 async def alerts(manager: Alertmanager) -> list[dict[str, Any]]:
@@ -235,6 +229,6 @@ async def test_a_token_goes_along_and_a_refusal_is_remembered_as_nothing(hooks: 
 
 def test_damaged_notes_are_none(clock: Clock) -> None:
     memory = statuses.FakeMemory({"alertmanager/am": '[{"labels": 1}]'})
-    lasting = Lasting(memory, "alertmanager/am")
+    lasting = ActiveAlerts(memory, "alertmanager/am")
     lasting.load()
     assert lasting.alerts == {}

@@ -22,7 +22,7 @@ from replicator.events import RunFailed
 from replicator.models import JobId
 from replicator.state.stores import State
 from tests.support import statuses
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 KILLS = int(os.environ.get("ZSR_KILLS", "40"))
 LONGEST_LIFE = 0.15
@@ -58,7 +58,7 @@ class Nursery:
             self.news.notify_all()
 
     async def _hears(self, begin: str) -> str:
-        """The first line that begins so since the child was asked for; fails if nobody is left to say it."""
+        """The first line with this beginning since the child was requested; fails if the child is gone."""
 
         def heard(begin: str) -> str | None:
             return next((line for line in self.said[self.born_at :] if line.startswith(begin)), None)
@@ -81,7 +81,7 @@ class Nursery:
         try:
             yield
         finally:
-            with suppress(ProcessLookupError):  # it ended by itself, which is told below
+            with suppress(ProcessLookupError):  # it ended by itself, which is asserted below
                 os.kill(self.pid, signal.SIGKILL)
             dead = await self._hears(f"dead {self.pid} ")
         assert dead.endswith(f" {-signal.SIGKILL}"), f"the child ended by itself: {dead}"
@@ -106,16 +106,10 @@ async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
         await listening
 
 
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
-
-
 def fail(state: State, guest: int) -> int:
     """Let a run fail as the daemon writes it down; the number of its event."""
     job = JobId(guest, 0)
-    run = state.begin_run(job, statuses.NOW, owner="test", missed=0)
+    run = state.runs.begin(job, statuses.NOW, owner="test", missed=0)
     event = RunFailed(
         time=statuses.NOW,
         job=job,
@@ -128,8 +122,8 @@ def fail(state: State, guest: int) -> int:
         last_sync=None,
         next_run=None,
     )
-    state.finish_run(event, start=statuses.NOW, sent_bytes=0)
-    return state.last_event()
+    state.runs.finish(event, start=statuses.NOW, sent_bytes=0)
+    return state.journal.last_event()
 
 
 @pytest.mark.timeout(600)

@@ -17,7 +17,7 @@ WAY = Direction(JOB, "alpha", "beta")
 
 
 def snap(guid: int, name: str | None = None, *, written: int | None = 0) -> Snapshot:
-    """A snapshot whose order is its GUID's; named as the job's own unless told otherwise."""
+    """A snapshot whose order is its GUID's; named as the job's own by default."""
     return Snapshot(name or snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid, written=written)
 
 

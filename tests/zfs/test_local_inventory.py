@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replicator.api.status import PoolRole
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import take_inventory
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage

@@ -118,7 +118,7 @@ class TestAdopt:
 
         assert said.exit == 2
         assert "1 volume can be adopted. Mark it as replica of job 100-0?" in said.err
-        assert "Say it with --yes." in said.err
+        assert "Confirm with --yes." in said.err
         assert site.property(f"{site.target}/{NAME}", "zsr:job") == "-\t-"
 
     @pytest.mark.parametrize(("answer", "exit_status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])

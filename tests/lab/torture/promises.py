@@ -1,4 +1,4 @@
-"""What must hold after a fault, as decisions about what both nodes held before and hold afterwards. Pure.
+"""The promises that must hold after a fault: comparisons of both nodes before and after. Pure.
 
 Everything goes by node, name and GUID: a snapshot that is gone from one node is not found again on the other.
 """
@@ -116,14 +116,14 @@ def lost(owned: Users, both: Both) -> list[str]:
 
 
 def left_after_removal(both: Both) -> list[str]:
-    """What of zsr's a removal left over; what is kept aside for somebody is not."""
+    """What of zsr's a removal left over; diverged datasets are not."""
     here, there = both
     left = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
     return [entry.name for entry in (*left, *(entry for volume in VOLUMES for entry in there.of(volume)))]
 
 
 def whole_set(both: Both) -> str:
-    """The name of the one set that every volume has on both sides, with nothing of zsr's beside it.
+    """The name of the one set that every volume has on both sides, and nothing else of zsr's.
 
     Raises:
         BrokenError: it is not so.
@@ -161,7 +161,7 @@ def bases(both: Both, *, tokens: bool = True) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Fulls:
-    """The log lines that tell of a full transfer: of the run into which the fault came, and of those after it."""
+    """The log lines of full transfers: of the run into which the fault came, and of those after it."""
 
     faulted: Sequence[str]
     after: Sequence[str]
