@@ -1,4 +1,4 @@
-"""All failures that zsr knows, one class each (DESIGN 7); state, metric, log and message use the same word.
+"""All failures that zsr knows, one class each (contract: Errors). State, metric, log and message use one word.
 
 An error says what happened, where, and what to do. The raw stderr of a command goes into ``raw`` and from there to the
 run log; users never see it without the sentence.

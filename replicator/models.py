@@ -1,6 +1,6 @@
 """The model: nodes, storages, guests, volumes, jobs and a job's state. Frozen dataclasses without behaviour.
 
-Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
+Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates bytes per second.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ class Storage:
     paths: tuple[tuple[str, str], ...] = ()
 
     def path_on(self, node: str) -> str:
-        """The ZFS path of this storage on a node."""
+        """Return the ZFS path of this storage on a node."""
         return dict(self.paths).get(node, self.path)
 
     def allowed_on(self, node: str) -> bool:
-        """Whether the settings let this storage be used on a node."""
+        """Return whether the settings let this storage be used on a node."""
         return self.nodes is None or node in self.nodes
 
 
@@ -117,12 +117,12 @@ class Volume:
         return f"{self.storage}:{self.name}"
 
     def dataset(self, storage: Storage, node: str) -> str:
-        """The volume's dataset on a node."""
+        """Return the volume's dataset on a node."""
         return f"{storage.path_on(node)}/{self.name}"
 
 
 class FreezeFailure(StrEnum):
-    """What a failing freeze hook means for the run."""
+    """The effect of a failing freeze hook on the run."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -156,14 +156,14 @@ class Removal(StrEnum):
 
 
 class Travelling(StrEnum):
-    """Which snapshots go along: all between base and new one, or only the job's own."""
+    """Which snapshots are sent along: all between base and new one, or only the job's own."""
 
     ALL = "all"
     OWN = "own"
 
 
 class Encryption(StrEnum):
-    """How an encrypted volume travels: as it is, or readable."""
+    """How an encrypted volume is sent: raw, or decrypted."""
 
     RAW = "raw"
     DECRYPTED = "decrypted"
@@ -193,7 +193,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job's last run failed: a sentence, its class, and what to do."""
+    """The failure of a job's last run: a sentence, its class, and the advice."""
 
     error_class: ErrorClass
     message: str
@@ -202,9 +202,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class KnownSets:
-    """What this node remembers of a job's snapshot sets, by the unix time in their names.
+    """A node's memory of a job's snapshot sets, by the unix time in their names.
 
-    Names alone do not say who took a set, or whether it was ever whole; this does. Lost memory destroys nothing.
+    Names alone do not say who took a set, or whether it was ever whole; this does. If it is lost, nothing is destroyed.
 
     Attributes:
         proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
@@ -219,7 +219,7 @@ class KnownSets:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What was proven to be on a target.
+    """The set that was proven to be on a target.
 
     Attributes:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
@@ -234,10 +234,10 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What this node remembers of a job (``state.db``). All but the counters can be derived again from ZFS.
+    """A node's memory of a job (``state.db``). All but the counters can be derived again from ZFS.
 
     Attributes:
-        created: since when the promise (RPO) is given.
+        created: the moment from which the promise (RPO) counts.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
         last_sync, last_set, sets: as in `Synced`; None until there is one.
@@ -295,7 +295,7 @@ class JobCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much history a job keeps: so many runs or so many seconds back, whichever is more."""
+    """How much history a job keeps: a number of runs or of seconds back, whichever is more."""
 
     runs: int = 100
     seconds: float = 30 * 86400.0

@@ -175,5 +175,5 @@ class Status:
     timezone: tzinfo | None = None
 
     def job(self, job_id: JobId) -> JobStatus | None:
-        """The status of one job, or None if there is no such job on this node."""
+        """Return the status of one job, or None if there is no such job on this node."""
         return next((status for status in self.jobs if status.job.id == job_id), None)

@@ -20,7 +20,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def c_locale_environment() -> dict[str, str]:
-    """The environment of zsr itself with the C locale and the folders of system tools on the path."""
+    """Return the environment of zsr itself with the C locale and the folders of system tools on the path."""
     return {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:{_SBIN}"}
 
 

@@ -34,7 +34,7 @@ _LONGEST_WAIT_SECONDS = 0.5
 
 
 def sized_pipe() -> tuple[int, int]:
-    """A pipe of `PIPE_SIZE` where the kernel grants it: (read end, write end)."""
+    """Return a pipe of `PIPE_SIZE` where the kernel grants it: (read end, write end)."""
     reader, writer = os.pipe()
     with contextlib.suppress(OSError):  # the default size works too, only slower
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)

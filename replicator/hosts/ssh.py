@@ -85,7 +85,7 @@ class SshHost:
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
-            if process is not None:  # or each command that was given up would keep one of the node's few channels
+            if process is not None:  # or each cancelled command would keep one of the node's few channels
                 process.close()
         if done.exit_status is None and not done.exit_signal:
             raise self._lost(None)

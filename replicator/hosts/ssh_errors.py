@@ -1,4 +1,4 @@
-"""Messages of asyncssh and the OpenSSH client as error classes with advice (DESIGN 7). One table."""
+"""Messages of asyncssh and the OpenSSH client as error classes with advice (contract: Errors). One table."""
 
 from __future__ import annotations
 

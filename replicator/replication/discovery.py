@@ -1,4 +1,4 @@
-"""Discovery: which volumes a guest has, and their datasets on both sides (DESIGN 4, step 2)."""
+"""Discovery: which volumes a guest has, and their datasets on both sides (contract: One run, step 2)."""
 
 from __future__ import annotations
 

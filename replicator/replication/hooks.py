@@ -1,4 +1,4 @@
-"""A guest's freeze and thaw hooks around the snapshot. The thaw always runs, and is awaited (DESIGN 4, step 4)."""
+"""Freeze and thaw hooks around the snapshot. The thaw always runs, and is awaited (contract: One run, step 4)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
         yield
     finally:
         if guest.thaw is not None:
-            await finish_despite_cancel(
-                _thaw(guest, guest.thaw, host, log)
-            )  # a cancelled run must not leave a guest frozen
+            # A cancelled run must not leave a guest frozen.
+            await finish_despite_cancel(_thaw(guest, guest.thaw, host, log))
 
 
 async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:

@@ -1,4 +1,4 @@
-"""The plan of a run: the action for each volume, decided from the inventories of both sides (DESIGN 4, step 3). Pure.
+"""The plan of a run: an action for each volume, from the inventories of both sides (contract: One run, step 3). Pure.
 
 Source and target share a base only by GUID. A replica with something newer than the base is rolled back if that
 destroys only sets that this node sent and never proved; otherwise it is set aside. A dataset without this job's and
@@ -43,7 +43,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class CloneFromDiverged:
-    """Go on after a run that died while setting aside: clone the replica from the diverged one."""
+    """Continue after a run that died while setting aside: clone the replica from the diverged one."""
 
     diverged: str
     base: Snapshot

@@ -1,7 +1,7 @@
-"""Prepare a replica for receive: roll back, rename, set aside or promote. Destroys only zsr's own snapshots (DESIGN 4).
+"""Prepare a replica for receive: roll back, rename, set aside or promote (contract: Kept aside).
 
-Setting aside takes three commands: rename, clone the base under the old name, promote the clone. If a run dies between
-them, the next plan continues there (`plan.CloneFromDiverged`, `plan.Promote`).
+Only zsr's own snapshots are destroyed. Setting aside takes three commands: rename, clone the base under the old name,
+promote the clone. If a run dies between them, the next plan continues there (`plan.CloneFromDiverged`, `plan.Promote`).
 """
 
 from __future__ import annotations

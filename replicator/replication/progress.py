@@ -1,4 +1,4 @@
-"""How far a run is: the closed list of its steps, its progress for status and exporter, its log."""
+"""Progress of a run: the closed list of its steps, its bytes, its log lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Log = Callable[[str, str], None]
 
 
 class Step(StrEnum):
-    """Every step of a run and of a removal, in order; faults are tried at each of their beginnings (tests/lab)."""
+    """All steps of a run and of a removal, in order; tests/lab injects faults at the beginning of each."""
 
     LOCK = "lock"
     LOOK = "look"

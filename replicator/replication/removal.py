@@ -1,4 +1,4 @@
-"""Removal of a job: destroy its replicas on the target, then its snapshots on the source (DESIGN 4, 6).
+"""Removal of a job: destroy its replicas on the target, then its snapshots on the source (contract: Destruction).
 
 Only datasets whose own ``zsr:job`` and ``zsr:source`` name the job and its source are destroyed, and only if nothing
 was written to them. A removal may die anywhere; done again, it does the rest.

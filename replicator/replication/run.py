@@ -1,4 +1,4 @@
-"""One run of one job, step by step: look, snapshot, plan, transfer, verify, remember, prune (DESIGN 4).
+"""One run of one job, step by step: look, snapshot, plan, transfer, verify, remember, prune (contract: One run).
 
 A run may die between any two steps. Each step therefore relies only on what ZFS itself keeps, and the next run goes on
 from there. Where ZFS can, one transaction lists the source and takes the snapshot, so that the written bytes that the
@@ -55,7 +55,7 @@ from replicator.zfs.snapshot_names import snapshot_name
 
 
 class Run:
-    """One attempt of one job. `execute` chooses the way; the methods below it follow the steps in their order."""
+    """One attempt of one job. `execute` chooses the kind of run; the methods below follow its steps in their order."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Run:
         """Do the run.
 
         Raises:
-            ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
+            ZsrError: of the failure's class (contract: Errors); the next run continues where this one stopped.
         """
         await self.progress.begin(Step.LOOK)
         unchanged = await self._unchanged_in_cache()
@@ -100,7 +100,7 @@ class Run:
         return await self._look_first(await self._inventories.on_target())
 
     async def _snapshot_first(self) -> RunResult:
-        """The usual run: the snapshot is taken while the target is listed. Any doubt leads to `_look_first`."""
+        """Do the usual run: take the snapshot while the target is listed. Any doubt leads to `_look_first`."""
         on_target, snapshot = await self._list_target_and_snapshot()
         try:
             discovered = self._inventories.pair(snapshot.on_source, on_target)
@@ -118,7 +118,7 @@ class Run:
         return await self._send(snapshot, on_target)
 
     async def _look_first(self, on_target: TargetInventory) -> RunResult:
-        """The run of a job in doubt: both sides are listed and earlier runs cleaned up before the snapshot."""
+        """Do the run of a job in doubt: list both sides and clean up after earlier runs before the snapshot."""
         at = self._clock()
         discovered, on_target = await self._discover(on_target)
         if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
@@ -187,7 +187,7 @@ class Run:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
-            await self._transfers.finish_half_received(discovered.volumes)
+            await self._transfers.resume_half_received(discovered.volumes)
             on_target = await self._inventories.on_target()
             discovered = self._inventories.pair(on_source, on_target)
         await self._recorder.resume_pending(False)

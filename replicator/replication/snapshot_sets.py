@@ -1,7 +1,7 @@
 """Sets of a job's snapshots: which the target holds, what last sync may claim, which are stale. Pure.
 
 A set is the snapshots of one time over all volumes of a guest. ZFS is the truth: a remembered set is forgotten when the
-target does not have it any more (DESIGN 3).
+target does not have it any more (contract: Where truth lives).
 """
 
 from __future__ import annotations

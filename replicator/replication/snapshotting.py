@@ -1,4 +1,4 @@
-"""The snapshot of a run: all volumes of a guest at one moment, between freeze and thaw hooks (DESIGN 4, step 4).
+"""The snapshot of a run: all volumes of a guest at one moment, between its hooks (contract: One run, step 4).
 
 Where ZFS can, one transaction lists the source and takes the snapshot (`channel_programs.snapshot_if_changed`).
 """

@@ -1,4 +1,4 @@
-"""Transfer of volumes: prepare the target, send, stream, receive; resume or drop a half-received state (DESIGN 4)."""
+"""Transfer of volumes: prepare, send, receive; resume or drop half-received states (contract: One run, step 5)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Transfers:
         await self._prepare(action)
         await self._progress.begin(Step.TRANSFER)
         try:
-            await self.send(action, name)
+            await self._send(action, name)
         except DivergedError as error:
             plain = all(isinstance(step, TagForeignSnapshots) for step in action.preparations)
             if action.pair.target is None or not plain or not isinstance(action, Incremental):
@@ -88,7 +88,7 @@ class Transfers:
             if not isinstance(instead, Incremental):
                 raise InternalError("A replica that is set aside needs an incremental send.") from error
             await self._prepare(instead)
-            await self.send(instead, name)
+            await self._send(instead, name)
 
     async def _prepare(self, action: Full | Incremental) -> None:
         if action.preparations:
@@ -96,7 +96,7 @@ class Transfers:
             properties = self.replica_properties(action.pair.source)
             await prepare(action, self._target, properties, self._clock(), self._log)
 
-    async def finish_half_received(self, volumes: Sequence[VolumePair]) -> None:
+    async def resume_half_received(self, volumes: Sequence[VolumePair]) -> None:
         """Resume the transfers that an earlier run began; drop those that can no longer be finished."""
         for pair in volumes:
             target = pair.target
@@ -125,7 +125,7 @@ class Transfers:
                 self._log("warning", f"{error.what} The half-received state is dropped.")
                 await self._target.abort_receive(target.name)
 
-    async def send(self, action: Full | Incremental, name: str) -> None:
+    async def _send(self, action: Full | Incremental, name: str) -> None:
         """Send one volume's new snapshot to the target; its preparations are done."""
         pair = action.pair
         source = pair.source

@@ -1,4 +1,4 @@
-"""Verification of a new set on the target, and the pruning that follows: in one transaction where ZFS can (DESIGN 4).
+"""Verification of a new set on the target, then pruning: one transaction where ZFS can (contract: One run, step 6).
 
 Nothing older is destroyed on the target before the whole new set is there, GUID by GUID.
 """
@@ -48,7 +48,7 @@ class TargetVerification:
         """
         expected = {f"{pair.target_name}@{self._name}": self._new(pair.source).guid for pair in volumes}
         pools = sorted({pool_of(name) for name in expected})
-        if len(pools) > 1:  # a set is proven in all pools before anything older goes in one of them
+        if len(pools) > 1:  # verify all pools before anything older is destroyed in one of them
             for pool in pools:
                 if not await self._verify_in_pool(pool, expected, ()):
                     return await self._verify_by_commands(expected, stale, datasets_on_target)

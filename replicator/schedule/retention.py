@@ -18,7 +18,7 @@ MAX_POINTS = 10_000
 """More restore points than this are a mistake: every run would read them all."""
 
 SHORTEST_INTERVAL_SECONDS = 60
-"""Seconds; no schedule is closer than that (DESIGN 5)."""
+"""No schedule has a shorter interval (contract: Time)."""
 
 ALLOWED = (
     f"how many restore points the target has, 1 to {MAX_POINTS}, or a grid 'SPAN:INTERVAL,...' like "

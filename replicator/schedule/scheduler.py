@@ -1,4 +1,4 @@
-"""Scheduler: which job runs next, and when (DESIGN 5). Pure: time is an argument, and there is no state.
+"""Scheduler: which job runs next, and when (contract: Time). Pure: time is an argument, and there is no state.
 
 The daemon and the simulation use the same functions.
 """

@@ -169,7 +169,7 @@ class _Actor:
         self._outcome = Result.SUCCESS
 
     def entry(self) -> _Entry | None:
-        """When the job is due, for the heap; None if it never is."""
+        """Return when the job is due, for the heap; None if it never is."""
         return None if self._due is None else (self._due, self.rank, self)
 
     def begin(self, now: float) -> SimulatedRun:

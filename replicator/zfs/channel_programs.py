@@ -166,7 +166,7 @@ def _row(line: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _signed(guid: int) -> int:
-    """A GUID as Lua sees it: 64 bits with a sign."""
+    """Return a GUID as Lua sees it: 64 bits with a sign."""
     return guid - 2**64 if guid >= 2**63 else guid
 
 

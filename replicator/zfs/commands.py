@@ -38,7 +38,7 @@ PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum
 """The properties that zsr copies where the stream cannot carry them (a decrypted send of zfs(8))."""
 
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}
-"""The properties of every replica (DESIGN 4); a filesystem is kept unmounted as well."""
+"""The properties of every replica (contract: One run); a filesystem is kept unmounted as well."""
 
 FILESYSTEM_PROPERTIES: Mapping[str, str] = {"canmount": "noauto"}
 """``noauto`` keeps a replica unmounted when the node boots, and allows mounting it by hand."""

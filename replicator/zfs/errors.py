@@ -1,4 +1,4 @@
-"""Messages of ZFS as error classes with advice (DESIGN 7). One table, tested with real stderr.
+"""Messages of ZFS as error classes with advice (contract: Errors). One table, tested with real stderr.
 
 Source: the message texts of OpenZFS 0.8 to 2.3 (libzfs_sendrecv.c, libzfs_dataset.c) and of zfs-fuse, as printed.
 """

@@ -82,11 +82,11 @@ class Dataset:
     used: int | None = None
 
     def by_guid(self, guid: int) -> Snapshot | None:
-        """The snapshot with this GUID, or None."""
+        """Return the snapshot with this GUID, or None."""
         return next((snapshot for snapshot in self.snapshots if snapshot.guid == guid), None)
 
     def named(self, name: str) -> Snapshot | None:
-        """The snapshot with this name, or None."""
+        """Return the snapshot with this name, or None."""
         return next((snapshot for snapshot in self.snapshots if snapshot.name == name), None)
 
 
@@ -97,20 +97,20 @@ class Inventory:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
     def get(self, name: str) -> Dataset | None:
-        """The dataset of this name, or None."""
+        """Return the dataset of this name, or None."""
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """The datasets whose ``zsr:job`` names a job, without children that inherit it and diverged replicas."""
+        """Return the datasets whose ``zsr:job`` names a job, without children that inherit it and diverged replicas."""
         marked = {name: d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)}
         return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
 
     def diverged_of(self, job: JobId) -> list[Dataset]:
-        """The diverged replicas of a job, which were set aside."""
+        """Return the diverged replicas of a job, which were set aside."""
         return [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
 
     def below(self, path: str) -> Iterable[Dataset]:
-        """The datasets that are direct children of a path."""
+        """Return the datasets that are direct children of a path."""
         prefix = path + "/"
         return (
             dataset
