@@ -1,4 +1,4 @@
-"""``zsr notify``: try the targets of ``[[notify]]`` before the night in which they are needed.
+"""``zsr notify``: test the targets of ``[[notify]]`` before they are needed.
 
 apprise is imported only when a command runs; every other ``zsr`` command would wait for it.
 """
@@ -32,7 +32,7 @@ EXIT_WRONG_USE = 2
 
 @click.group()
 def notify() -> None:
-    """Notifications: try them, list them, ask who is told."""
+    """Notifications: test the targets, list the messages, explain the routes."""
 
 
 notify.add_command(log)
@@ -69,7 +69,7 @@ def _config_of(ctx: click.Context) -> Path:
 
 
 def _settings(path: Path) -> Settings:
-    """The checked settings; ends the command with status 2 and all that is wrong if something is."""
+    """The checked settings; wrong ones end the command with status 2 and all problems."""
     try:
         return load_settings(path)
     except ConfigError as error:
@@ -97,12 +97,12 @@ def _chosen(targets: tuple[Target, ...], name: str | None) -> list[Target]:
         return chosen
     chosen = [target for target in targets if target.enabled]
     if not chosen:
-        raise _wrong_use("All notification targets are switched off (enabled = false); name one to try it.")
+        raise _wrong_use("All notification targets are disabled (enabled = false); name one to test it.")
     return chosen
 
 
 class _WrongUseError(click.ClickException):
-    """Wrong settings or arguments: said line by line, exit status 2."""
+    """Wrong settings or arguments: one problem per line, exit status 2."""
 
     exit_code = EXIT_WRONG_USE
 

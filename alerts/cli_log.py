@@ -1,4 +1,4 @@
-"""``zsr notify log``, ``resend`` and ``explain``: what became of messages, and what would be told to whom."""
+"""``zsr notify log``, ``resend`` and ``explain``: the results of messages, and which targets an event would reach."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from alerts.delivery.codec import plain
-from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_notes
+from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_state
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.render.titles import title_of
-from alerts.routing.routes import ALL_CLEARS, held_until, reasons_against
+from alerts.routing.routes import held_until, reasons_against
 from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.config.settings import Settings
@@ -25,25 +25,18 @@ if TYPE_CHECKING:
 
 SECTION = "notify"
 
-_SEVERE = {
-    NoticeKind.RPO_BREACHED: Severity.CRITICAL,
-    NoticeKind.REPLICA_LOST: Severity.CRITICAL,
-    NoticeKind.UNDELIVERED: Severity.CRITICAL,
-    NoticeKind.DIGEST: Severity.INFO,
-    NoticeKind.TEST: Severity.INFO,
-}
-"""How severe an event is that is no warning; an all-clear is info."""
-
 
 @click.command()
-@click.option("--failed", is_flag=True, help="Only what did not arrive, or has not yet after a failed attempt.")
+@click.option(
+    "--failed", is_flag=True, help="Only messages that were not delivered, or not yet after a failed attempt."
+)
 @format_option
 @config_option
 def log(failed: bool, form: str) -> None:
-    """List the messages of this node, newest first, and what became of each."""
+    """List the messages of this node and the result of each, newest first."""
     node = settings()
     with open_state(node) as state:
-        records = load_log(state.memory(SECTION))
+        records = load_log(state.plugin_store(SECTION))
     wanted = [record for record in records if not failed or _has_failed(record)]
     if form == "json":
         print_json([_record_json(record) for record in wanted])
@@ -53,18 +46,18 @@ def log(failed: bool, form: str) -> None:
 
 
 def _has_failed(record: Record) -> bool:
-    return record.fate is DeliveryStatus.UNDELIVERED or (
-        record.fate is DeliveryStatus.PENDING and record.entry.attempts > 0
+    return record.status is DeliveryStatus.UNDELIVERED or (
+        record.status is DeliveryStatus.PENDING and record.entry.attempts > 0
     )
 
 
 def _row(record: Record, node: Settings) -> tuple[str, ...]:
     entry, zone = record.entry, node.timezone
-    waits = record.fate is DeliveryStatus.PENDING and entry.attempts == 0 and entry.not_before > time.time()
-    result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.fate)
+    waits = record.status is DeliveryStatus.PENDING and entry.attempts == 0 and entry.not_before > time.time()
+    result = f"held until {local_time(entry.not_before, zone)}" if waits else str(record.status)
     # An attempt that succeeded is the one after those that failed.
-    attempts = entry.attempts + (record.fate is DeliveryStatus.DELIVERED)
-    why = "" if record.fate is DeliveryStatus.DELIVERED else entry.reason
+    attempts = entry.attempts + (record.status is DeliveryStatus.DELIVERED)
+    why = "" if record.status is DeliveryStatus.DELIVERED else entry.reason
     return (
         record.name,
         local_time(entry.since, zone),
@@ -81,7 +74,7 @@ def _record_json(record: Record) -> dict[str, object]:
     return {
         "id": record.name,
         "target": record.target,
-        "result": str(record.fate),
+        "result": str(record.status),
         "at": record.at,
         "since": entry.since,
         "not_before": entry.not_before or None,
@@ -95,26 +88,26 @@ def _record_json(record: Record) -> dict[str, object]:
 @click.argument("message", metavar="ID")
 @config_option
 def resend(message: str) -> None:
-    """Send the message ID of the log again, or at once if it is waiting. The daemon does it within a minute."""
+    """Send the message ID of the log again, or at once if it is pending. The daemon does it within a minute."""
     node = settings()
     target, _, number = message.rpartition("-")
     if not target or not number.isdecimal():
-        raise ConfigError(f"'{message}' is no message.", advice="Their IDs are in: zsr notify log.")
+        raise ConfigError(f"'{message}' is not the ID of a message.", advice="Their IDs are in: zsr notify log.")
     with open_state(node) as state:
-        memory = state.memory(SECTION)
-        notes = load_notes(memory, target)
-        pending = notes is not None and any(entry.number == int(number) for entry in notes.outbox)
-        if not pending and find_record(memory, target, int(number)) is None:
+        plugin_store = state.plugin_store(SECTION)
+        target_state = load_state(plugin_store, target)
+        pending = target_state is not None and any(entry.number == int(number) for entry in target_state.outbox)
+        if not pending and find_record(plugin_store, target, int(number)) is None:
             raise ConfigError(f"There is no message '{message}'.", advice="See: zsr notify log.")
-        if notes is None:
-            raise ConfigError(f"The target '{target}' is switched off or gone.", advice="Switch it on first.")
-        memory.put(f"{RESEND}{target}-{int(number)}", "1")
+        if target_state is None:
+            raise ConfigError(f"The target '{target}' is disabled or gone.", advice="Enable it first.")
+        plugin_store.put(f"{RESEND}{target}-{int(number)}", "1")
     click.echo(f"{message} is sent again as soon as the daemon looks, within a minute.")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a target would be told, and why or why not."""
+    """Whether a target would be notified (``told``: yes, no or later), and why or why not."""
 
     target: str
     told: str
@@ -122,8 +115,8 @@ class Verdict:
 
 
 @click.command()
-@click.option("--event", required=True, type=click.Choice([str(kind) for kind in NoticeKind]), help="What happens.")
-@click.option("--job", "job_id", metavar="ID", help="To which job. [default: to none]")
+@click.option("--event", required=True, type=click.Choice([str(kind) for kind in NoticeKind]), help="The event.")
+@click.option("--job", "job_id", metavar="ID", help="The job that it is about. [default: none]")
 @click.option(
     "--severity", type=click.Choice([str(each) for each in Severity]), help="[default: the event's usual one]"
 )
@@ -131,8 +124,8 @@ class Verdict:
 @format_option
 @config_option
 def explain(event: str, job_id: str | None, severity: str | None, node_name: str | None, form: str) -> None:
-    """Say which targets would be told of an event, and why or why not. Nothing is sent."""
-    from alerts.settings import read_settings  # noqa: PLC0415 - it knows aiohttp, which takes long to import
+    """Show which targets would be notified of an event, and why or why not. Sends nothing."""
+    from alerts.settings import read_settings  # noqa: PLC0415 - it imports aiohttp, which takes long
 
     node = settings()
     known, _ = read_settings(node.sections, os.environ)
@@ -145,17 +138,19 @@ def explain(event: str, job_id: str | None, severity: str | None, node_name: str
 
 
 def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdict:
-    """What becomes of a notice at one target at a moment (unix time)."""
+    """Whether a target would be sent a notice at a moment (unix time)."""
     if not target.enabled:
-        return Verdict(target.name, "no", "it is switched off (enabled = false)")
-    if not target.is_told:
-        return Verdict(target.name, "no", "it is pinged for each run, and told nothing")
-    clear = notice.kind in ALL_CLEARS
+        return Verdict(target.name, "no", "it is disabled (enabled = false)")
+    if not target.gets_messages:
+        return Verdict(target.name, "no", "it is pinged for each run and gets no messages")
+    clear = notice.kind.is_all_clear
     against = [] if clear else reasons_against(target.route.match, notice)
     if against:
         return Verdict(target.name, "no", "; ".join(against))
     why = (
-        "to whom the trouble was told" if clear else f"severity {notice.severity}, event {notice.kind}: match wants it"
+        "it goes to the targets that got the message about the problem"
+        if clear
+        else f"severity {notice.severity}, event {notice.kind}: match wants it"
     )
     until = held_until(target.route.quiet, notice.severity, now, node.timezone)
     if until is None:
@@ -167,12 +162,11 @@ def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdi
 
 
 def _notice(node: Settings, kind: NoticeKind, job_id: str | None, severity: str | None, target: str) -> Notice:
-    usual = Severity.INFO if kind in ALL_CLEARS else _SEVERE.get(kind, Severity.WARNING)
     subjects = (_subject(node, JobId.parse(job_id), target),) if job_id is not None else ()
     return Notice(
         key="",
         kind=kind,
-        severity=Severity(severity) if severity is not None else usual,
+        severity=Severity(severity) if severity is not None else kind.facts.severity,
         time=time.time(),
         node=node.node,
         thread="",

@@ -1,19 +1,28 @@
-"""What people are told: one `Notice`, which says what happened to whom and nothing of how it is worded or sent.
+"""A `Notice`: one thing to report, with every fact that its messages need; and the facts of each kind of notice.
 
-Deciding makes notices (failures, recoveries, promises, digests), rendering turns one into words for one format, and
-a channel carries the words. A notice is all that the outbox keeps, so it holds every fact that any words need.
+Grouping makes notices (failures, recoveries, promises, digests), rendering turns one into a message in one format, and
+a channel sends the message. The outbox keeps nothing but the notice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from replicator.models import JobId
 
 
+class Severity(StrEnum):
+    """How urgent a notice is: info can wait, warning can wait for working hours, critical cannot wait."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
 class NoticeKind(StrEnum):
-    """What happened. Routes match these words, and webhooks carry them."""
+    """What happened. Routes match these words, and webhooks carry them. The facts of each kind are in `KIND_FACTS`."""
 
     FAILED = "failed"
     STILL_FAILING = "still-failing"
@@ -34,13 +43,196 @@ class NoticeKind(StrEnum):
     ALERTMANAGER = "alertmanager"
     TEST = "test"
 
+    @property
+    def facts(self) -> KindFacts:
+        """The facts of this kind."""
+        return KIND_FACTS[self]
 
-class Severity(StrEnum):
-    """How urgent it is: info can wait for ever, warning for working hours, critical for nobody."""
+    @property
+    def is_all_clear(self) -> bool:
+        """Whether it reports the end of a problem; it goes to the targets that the problem was reported to."""
+        return self.facts.ends is not None
 
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+
+@dataclass(frozen=True, slots=True)
+class KindFacts:
+    """What is the same for all notices of one kind.
+
+    The texts are templates for `str.format`; `alerts.render.titles` and `alerts.render.compose` say which names they
+    may use.
+
+    Attributes:
+        severity: the usual one; failures are critical when a promise is broken.
+        badge: the label above the title of a message.
+        title, lead: the title and the first sentence of a notice that is about no job.
+        jobs_title, jobs_lead: the same of a notice about jobs.
+        advice: what to do, for all its jobs together; empty where the jobs' errors say it.
+        ends: the kind that an all-clear ends; None for all others.
+        alertname: what Alertmanager calls it, as in the rules of Prometheus, so that the same routes and inhibitions
+            apply; empty where it is no alert. An all-clear has the name and severity of the kind that it ends.
+        alert_severity: the severity label of the alert; None: ``severity``.
+        is_failure: whether push services show it as a failure even when its severity is warning.
+        is_red: whether a message shows it in red even when its severity is warning.
+        is_of_node: whether ``Notice.about`` is a node.
+        implies_failure: whether a notice of this kind about jobs also matches the event ``failed``.
+    """
+
+    severity: Severity
+    badge: str
+    title: str = ""
+    lead: str = ""
+    jobs_title: str = ""
+    jobs_lead: str = ""
+    advice: str = ""
+    ends: NoticeKind | None = None
+    alertname: str = ""
+    alert_severity: Severity | None = None
+    is_failure: bool = False
+    is_red: bool = False
+    is_of_node: bool = False
+    implies_failure: bool = False
+
+
+KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
+    NoticeKind.FAILED: KindFacts(
+        Severity.WARNING,
+        "Failed",
+        jobs_title="{Who}: {what} failed{cause}, to {to}",
+        jobs_lead="{Who} failed{times}.",
+        alertname="ZsrJobFailing",
+        is_failure=True,
+        is_red=True,
+    ),
+    NoticeKind.STILL_FAILING: KindFacts(
+        Severity.WARNING,
+        "Still failing",
+        jobs_title="{Who}: {what} still fails{cause}, to {to}",
+        jobs_lead="{Who} failed{times_or_again}.",
+        alertname="ZsrJobFailing",
+        is_failure=True,
+    ),
+    NoticeKind.FLAPPING: KindFacts(
+        Severity.WARNING,
+        "Failing again and again",
+        jobs_title="{Who}: {what} fails again and again{cause}, to {to}",
+        jobs_lead="{Who} keeps failing and recovering.",
+        alertname="ZsrJobFailing",
+        implies_failure=True,
+    ),
+    NoticeKind.RECOVERED: KindFacts(
+        Severity.INFO,
+        "Recovered",
+        title="Messages to '{about}' arrive again, from {node}",
+        lead="The notification target '{about}' of {node} takes messages again.",
+        jobs_title="{Who}: {what} recovered, to {to}",
+        jobs_lead="{Who} has recovered.",
+        ends=NoticeKind.FAILED,
+    ),
+    NoticeKind.RPO_BREACHED: KindFacts(
+        Severity.CRITICAL,
+        "Promise broken",
+        jobs_title="{Who}: promise broken, {copies} on {to} too old",
+        jobs_lead="{Who} is behind: the replica is older than promised.",
+        alertname="ZsrRpoBreached",
+        is_failure=True,
+    ),
+    NoticeKind.RPO_KEPT: KindFacts(
+        Severity.INFO,
+        "Promise kept again",
+        jobs_title="{Who}: promise kept again, on {to}",
+        jobs_lead="{Who} has caught up: the replica is as recent as promised.",
+        ends=NoticeKind.RPO_BREACHED,
+    ),
+    NoticeKind.REPLICA_LOST: KindFacts(
+        Severity.CRITICAL,
+        "Replica lost",
+        jobs_title="{Who}: {replicas} lost, gone from {to}",
+        jobs_lead="{Who} found no complete replica on the target any more.",
+        advice="zsr sends a new full copy by itself. Find out on the target what removed the replica (zpool history), "
+        "before the next one goes the same way.",
+        alertname="ZsrReplicaLost",
+        is_failure=True,
+    ),
+    NoticeKind.REPLICA_BACK: KindFacts(
+        Severity.INFO,
+        "Copied again",
+        jobs_title="{Who}: copied in full again, to {to}",
+        jobs_lead="{Who} has a complete replica on the target again.",
+        ends=NoticeKind.REPLICA_LOST,
+    ),
+    NoticeKind.VOLUMES_VANISHED: KindFacts(
+        Severity.WARNING,
+        "Volumes gone",
+        jobs_title="{Who}: volumes are gone, replicas stay on {to}",
+        jobs_lead="{Who} found volumes gone from the source; their replicas stay on the target.",
+        advice="zsr destroys none of these replicas. If a volume vanished by mistake, its replica may be the only "
+        "copy. If it is not needed: destroy it by hand, or all of a job with zsr delete JOB.",
+        alertname="ZsrVolumesVanished",
+    ),
+    NoticeKind.TARGET_UNREACHABLE: KindFacts(
+        Severity.WARNING,
+        "Unreachable",
+        title="Node {about} is unreachable, seen from {node}",
+        lead="Node {about} does not answer {node}.",
+        jobs_title="Node {about} is unreachable: {guests}",
+        jobs_lead="Node {about} does not answer; {jobs} wait for it.",
+        alertname="ZsrTargetUnreachable",
+        is_failure=True,
+        is_of_node=True,
+        implies_failure=True,
+    ),
+    NoticeKind.TARGET_BACK: KindFacts(
+        Severity.INFO,
+        "Reachable again",
+        title="Node {about} is back, seen from {node}",
+        lead="Node {about} answers {node} again.",
+        jobs_title="Node {about} is back: {guests}",
+        jobs_lead="Node {about} answers again; {jobs} go on.",
+        ends=NoticeKind.TARGET_UNREACHABLE,
+        is_of_node=True,
+    ),
+    NoticeKind.REMOVAL_STUCK: KindFacts(
+        Severity.WARNING,
+        "Removal stuck",
+        jobs_title="{Who}: removal is stuck{cause}, on {to}",
+        jobs_lead="{Who} does not finish.",
+        alertname="ZsrRemovalStuck",
+    ),
+    NoticeKind.SETTINGS_REJECTED: KindFacts(
+        Severity.WARNING,
+        "Settings rejected",
+        title="Settings of {node} are rejected: {file}",
+        lead="{node} cannot use {about}; zsr keeps using the last valid ones.",
+        advice="What is wrong with them: zsr config check",
+        alertname="ZsrSettingsRejected",
+    ),
+    NoticeKind.SETTINGS_ACCEPTED: KindFacts(
+        Severity.INFO,
+        "Settings accepted",
+        title="Settings of {node} are valid again",
+        lead="{node} can use {settings} again.",
+        ends=NoticeKind.SETTINGS_REJECTED,
+    ),
+    NoticeKind.UNDELIVERED: KindFacts(
+        Severity.CRITICAL,
+        "Not delivered",
+        title="Messages to '{about}' do not arrive, from {node}",
+        lead="The notification target '{about}' of {node} takes no messages.",
+        advice="Try it: zsr notify test {about}",
+        alertname="ZsrNotificationsFailing",
+        alert_severity=Severity.WARNING,
+    ),
+    NoticeKind.DIGEST: KindFacts(Severity.INFO, "Digest"),
+    NoticeKind.ALERTMANAGER: KindFacts(Severity.WARNING, "Alertmanager"),
+    NoticeKind.TEST: KindFacts(
+        Severity.INFO,
+        "Test",
+        title="zsr test message from {node}",
+        lead="This is a test from zsr on {node} through the target '{about}'.",
+        alertname="ZsrTest",
+    ),
+}
+"""The only table by kind. A new kind needs an entry here, in notification.schema.json and in two tables of docs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +268,11 @@ class Subject:
     lost: bool = False
 
     def is_broken(self, now: float) -> bool:
-        """Whether the promise is broken at a time, as far as this tells; of a job that never had a copy it does not."""
-        if self.last_sync is None:
+        """Whether the promise is broken at a time, as `replicator.api.status.JobStatus.is_promise_broken`.
+
+        False for a job that never had a copy: a notice does not know when the job was created.
+        """
+        if self.removing or self.last_sync is None:
             return self.lost and not self.removing
         return self.rpo is not None and now - self.last_sync > self.rpo
 

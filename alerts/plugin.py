@@ -1,4 +1,4 @@
-"""The plugin ``notify``: tells people of failing and recovered jobs through the targets of ``[[notify]]``."""
+"""The plugin ``notify``: notifies people of failing and recovered jobs through the targets of ``[[notify]]``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel
 from alerts.channels.factory import ChannelContext, create_channel
 from alerts.channels.healthchecks import Pinger
 from alerts.channels.settings import PingSettings, ServiceSettings
-from alerts.delivery.shared import DeliveryContext, Sleep, broadcast
+from alerts.delivery.context import Clock, DeliveryContext, Sleep
+from alerts.delivery.notifier import Notifier
 from alerts.delivery.store import Counters, forget_absent_targets
-from alerts.delivery.target_worker import GROUP_WAIT_SECONDS, TargetWorker
+from alerts.delivery.target_worker import GROUP_WAIT_SECONDS
 from alerts.inbound.alertmanager_webhook import Receiver, ReceiverSettings, receive
 from alerts.redaction import guarded_logs, redact
-from alerts.render import settings as words
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render import settings as message_settings
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.template_check import template_problems
 from alerts.settings import SECTION, SECTIONS, AlertsSettings, placed, read_settings
 from alerts.targets import Target
@@ -33,11 +34,12 @@ from replicator.common.timezones import local_zone
 from replicator.models import JobId
 
 RESTART_DELAY_SECONDS = 60.0
-"""Seconds until something is taken up again after an unexpected error."""
+"""Seconds until a task is started again after an unexpected error."""
 
 Channels = Callable[[Target, ChannelContext], Channel | None]
-Works = dict[str, Callable[[], Awaitable[None]]]
-"""What is to go on until the end, by what the log calls it."""
+Task = Callable[[], Awaitable[None]]
+Tasks = dict[str, Task]
+"""What runs until the end, by its name in the log."""
 
 _log = logging.getLogger("zsr.alerts")
 
@@ -48,16 +50,16 @@ def _channel(target: Target, channel_context: ChannelContext) -> Channel | None:
 
 @dataclass(frozen=True, slots=True)
 class AlertsPlugin:
-    """Sink for events that people must hear of; see ``docs/notifications.md``.
+    """Runs a worker for each target; see ``docs/notifications.md``.
 
     Attributes:
         sleep: how to wait between attempts (tests wait by their own clock).
         clock: unix time, asked from any thread.
         send_limit: seconds one attempt may take.
-        gather: seconds after a failure in which others with the same cause come into the same message.
-        zone: zone of the times in messages; None is this node's.
+        gather: seconds after a failure in which others with the same cause join the same message.
+        zone: timezone of messages; None is this node's.
         environ: where ``env:`` and ``credential:`` are looked up; None is the process's environment.
-        channels: makes the way to a target, or None where there is none.
+        channels: creates the channel of a target, or None where there is none.
     """
 
     sleep: Sleep = asyncio.sleep
@@ -70,92 +72,98 @@ class AlertsPlugin:
     sections = SECTIONS
 
     def check(self, sections: Mapping[str, object]) -> list[Problem]:
-        """All that is wrong with the sections; shows of a URL at most its scheme. Reads files, sends nothing."""
+        """All problems of the sections; shows of a URL at most its scheme. Reads files, sends nothing."""
         settings, problems = self._read(sections)
         return [*problems, *url_problems(settings)]
 
     def inspect(self, sections: Mapping[str, object]) -> list[Problem]:
-        """What is wrong with the user's templates; messages go out in the built-in words instead."""
+        """The problems of the user's templates, in whose place the built-in ones are used."""
         folder = self._read(sections)[0].words.templates
-        return [] if folder is None else list(placed(words.SECTION, template_problems(folder)))
+        return [] if folder is None else list(placed(message_settings.SECTION, template_problems(folder)))
 
     async def run(self, core: Core, sections: Mapping[str, object]) -> None:
-        """Deliver until cancelled. A target that became unusable since ``check`` is said in the log and left out."""
+        """Deliver until cancelled. A target that became unusable since ``check`` is logged and left out."""
         settings, problems = self._read(sections)
         for problem in problems:
             _log.error("Left out of the notifications: %s", problem)
         active = [target for target in settings.targets if target.enabled]
-        memory = core.memory(SECTION)
-        forget_absent_targets(memory, [target.name for target in active])
-        zone = self.zone or core.status().timezone or local_zone()
-        counters = Counters(memory, [target.name for target in settings.targets])
-        context = DeliveryContext(core, memory, counters, self.sleep, zone, self.gather)
+        store = core.memory(SECTION)
+        forget_absent_targets(store, [target.name for target in active])
+        counters = Counters(store, [target.name for target in settings.targets])
+        status = core.status()
+        zone = self.zone or status.timezone or local_zone()
+        context = DeliveryContext(core, status.node, store, counters, self.clock, self.sleep, zone, self.gather)
+        notifier = Notifier(context)
         with guarded_logs(settings.secrets) as guard:
-            channel_context = ChannelContext(scribe_of(settings, self.clock, zone), guard, memory, self.send_limit)
-            works: Works = {}
+            writer = message_writer(settings, self.clock, zone)
+            channel_context = ChannelContext(writer, guard, store, self.send_limit)
+            tasks: Tasks = {}
             for target in active:
-                works |= self._works_of(target, context, channel_context)
+                tasks |= self._tasks_of(target, notifier, context, channel_context)
             if settings.receiver is not None:
-                works["receiver of Alertmanager's posts"] = self._receiving(settings.receiver, context)
-            if not context.deliveries:
-                memory.put(READ_TO, None)  # nobody reads the journal
+                tasks["receiver of Alertmanager's posts"] = _receiving(settings.receiver, notifier, context)
+            if not notifier.workers:
+                store.put(READ_TO, None)  # no target reads the journal
             async with asyncio.TaskGroup() as group:
-                for name, work in works.items():
-                    group.create_task(self._keep_going(name, work, settings.secrets), name=f"notify {name}")
+                for name, task in tasks.items():
+                    group.create_task(self._keep_running(name, task, settings.secrets), name=f"notify {name}")
                 await asyncio.Event().wait()
 
     def _read(self, sections: Mapping[str, object]) -> tuple[AlertsSettings, list[Problem]]:
         return read_settings(sections, os.environ if self.environ is None else self.environ)
 
-    def _works_of(self, target: Target, context: DeliveryContext, channel_context: ChannelContext) -> Works:
-        """What has to be done for a target."""
-        what = f"notification target '{target.name}'"
+    def _tasks_of(
+        self, target: Target, notifier: Notifier, context: DeliveryContext, channel_context: ChannelContext
+    ) -> Tasks:
+        """The tasks of a target."""
+        name = f"notification target '{target.name}'"
         if isinstance(target.way, PingSettings):
             pinger = self._pinger(target, target.way, context)
-            return {what: lambda: pinger.run(context.core)}
+            return {name: lambda: pinger.run(context.core)}
         channel = self.channels(target, channel_context)
         if channel is None:
             _log.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
             return {}
-        works: Works = {what: TargetWorker(target.name, channel, context, target.route).run}
+        tasks: Tasks = {name: notifier.add(target.name, channel, target.route).run}
         if isinstance(channel, AlertmanagerChannel):
-            works[f"alerts of {what}"] = lambda: channel.renew(context.core.status, self.sleep)
-        return works
+            tasks[f"alerts of {name}"] = lambda: channel.renew(context.core.status, self.sleep)
+        return tasks
 
-    def _pinger(self, target: Target, way: PingSettings, context: DeliveryContext) -> Pinger:
-        def counted(taken: bool) -> None:
-            context.memory.put_all(context.counters.add(target.name, "success" if taken else "failure"))
+    def _pinger(self, target: Target, settings: PingSettings, context: DeliveryContext) -> Pinger:
+        def count(delivered: bool) -> None:
+            context.store.put_all(context.counters.add(target.name, "success" if delivered else "failure"))
 
-        def wanted(job_id: JobId) -> bool:
+        def wants(job_id: JobId) -> bool:
             job = context.core.status().job(job_id)
             return target.route.match.wants_job(job_id, "" if job is None else job.job.target)
 
-        return Pinger(target.name, way.url, counted, wanted=wanted, sleep=self.sleep)
+        return Pinger(target.name, settings.url, count, wants=wants, sleep=self.sleep)
 
-    def _receiving(self, settings: ReceiverSettings, context: DeliveryContext) -> Callable[[], Awaitable[None]]:
-        node = context.core.status().node
-        receiver = Receiver(node, settings.token, lambda notice: broadcast(notice, context), lambda: context.now)
-        return lambda: receive(settings, receiver)
-
-    async def _keep_going(self, name: str, work: Callable[[], Awaitable[None]], secrets: frozenset[str]) -> None:
+    async def _keep_running(self, name: str, task: Task, secrets: frozenset[str]) -> None:
         while True:
             try:
-                await work()
+                await task()
             except Exception as error:  # noqa: BLE001 - a task's outermost frame
                 # A full disk or a bug must not end the only voice that the daemon has.
-                told = redact("".join(traceback.format_exception(error)), secrets)
-                _log.error("The %s stumbled; it goes on in %d s.\n%s", name, RESTART_DELAY_SECONDS, told)
+                text = redact("".join(traceback.format_exception(error)), secrets)
+                words = "The %s failed unexpectedly; restarting in %d s.\n%s"
+                _log.error(words, name, RESTART_DELAY_SECONDS, text)
             await self.sleep(RESTART_DELAY_SECONDS)
 
 
-def scribe_of(settings: AlertsSettings, clock: Callable[[], float], zone: tzinfo) -> Scribe:
-    """Who writes the messages."""
-    said = settings.words
-    return Scribe(Renderer(said.templates), clock, zone, said.page, said.dashboard)
+def _receiving(settings: ReceiverSettings, notifier: Notifier, context: DeliveryContext) -> Task:
+    receiver = Receiver(context.node, settings.token, notifier.accept, context.clock)
+    return lambda: receive(settings, receiver)
+
+
+def message_writer(settings: AlertsSettings, clock: Clock, zone: tzinfo) -> MessageWriter:
+    """The writer of all messages, by the settings."""
+    words = settings.words
+    return MessageWriter(Renderer(words.templates), clock, zone, words.page, words.dashboard)
 
 
 def url_problems(settings: AlertsSettings) -> list[Problem]:
-    """The targets whose URL apprise does not understand, told without the URL."""
+    """The targets whose URL apprise does not understand; the URL is not shown."""
     found = []
     with guarded_logs(settings.secrets):
         for target in settings.targets:

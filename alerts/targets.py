@@ -1,4 +1,4 @@
-"""The ``[[notify]]`` tables: where messages go. Reads them, and says all that is wrong with them at once.
+"""The ``[[notify]]`` tables: where messages go. Reads them, and returns all their problems at once.
 
 A URL is a secret as a whole, so no problem ever shows more of it than its scheme.
 """
@@ -23,9 +23,9 @@ _NAME = re.compile(r"[a-z0-9-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place messages are sent to, and by which way.
+    """One place that messages are sent to.
 
-    ``key`` is the setting that the way comes from, like ``0.url_file``; ``route`` says what it is told, and when.
+    ``key`` is the setting that names its channel, like ``0.url_file``; ``route`` selects what is sent to it, and when.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Target:
     route: Route = field(default_factory=Route)
 
     @property
-    def is_told(self) -> bool:
-        """Whether it is sent messages; a target of pings is not."""
+    def gets_messages(self) -> bool:
+        """Whether it gets messages; a target of pings does not."""
         return not isinstance(self.way, PingSettings)
 
 
 def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
-    """The targets of the ``notify`` section and all that is wrong with it (None: the section is absent).
+    """The targets of the ``notify`` section and its problems (None: the section is absent).
 
-    Reads the files that secrets stand in; whether a URL is one that apprise understands is asked elsewhere.
+    Reads the files of secrets; whether apprise understands a URL is checked elsewhere.
     """
     if settings is None:
         return (), ()
@@ -64,7 +64,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         way, wrong = read_channel(table, environ)
         found += [replace(problem, key=f"{index}.{problem.key}") for problem in wrong]
         if isinstance(way, PingSettings):
-            found += _beside_ping(index, table)
+            found += _ping_problems(index, table)
         problems += found
         if way is not None and not found:
             source = next(source for source in KIND_KEYS if source in table)
@@ -102,12 +102,12 @@ def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
         yield Problem(f"{index}.enabled", f"({type(enabled).__name__})", "true or false")
 
 
-def _beside_ping(index: int, table: dict[str, object]) -> Iterator[Problem]:
-    """What means nothing for pings: each run is told, when it is."""
+def _ping_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
+    """The problems of keys that mean nothing for pings, which report each run when it ends."""
     for key in ("quiet", "repeat", "digest"):
         if key in table:
-            yield Problem(f"{index}.{key}", "...", "not beside ping, which tells of every run")
+            yield Problem(f"{index}.{key}", "...", "not together with ping, which reports every run")
     match = table.get("match")
     for key in ("severity", "event"):
         if isinstance(match, dict) and key in match:
-            yield Problem(f"{index}.match.{key}", "...", "not beside ping, which tells of every run")
+            yield Problem(f"{index}.match.{key}", "...", "not together with ping, which reports every run")

@@ -16,7 +16,7 @@ from alerts.channels.healthchecks import try_ping
 from alerts.channels.settings import PingSettings
 from alerts.channels.webhook import WebhookSettings
 from alerts.notice import Notice, NoticeKind, Severity
-from alerts.plugin import scribe_of
+from alerts.plugin import message_writer
 from alerts.redaction import guarded_logs
 from alerts.settings import AlertsSettings
 from alerts.targets import Target
@@ -81,7 +81,7 @@ async def try_targets(
     """
     # One guard for all: a second one would drop the records that the first listens to.
     with guarded_logs(settings.secrets) as guard:
-        channel_context = ChannelContext(scribe_of(settings, time.time, zone), guard, NullStore(), limit)
+        channel_context = ChannelContext(message_writer(settings, time.time, zone), guard, NullStore(), limit)
         tried: Sequence[Target] = tuple(targets)
         all_sent = await asyncio.gather(
             *(_try(target, node, channel_context, job or JobId(100, 0)) for target in tried)

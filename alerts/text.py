@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+from replicator.common.durations import words
+
 TITLE_SEEN = 60
 """Characters of a title that a phone's lock screen shows."""
 LATE_AFTER_SECONDS = 300.0
@@ -25,18 +27,8 @@ def distance(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words, in its two greatest units: ``1 day 3 hours``, ``37 minutes``, ``20 seconds``."""
-    whole = max(0, round(seconds))
-    if whole >= 3600:
-        whole = round(whole / 60) * 60
-    elif whole >= 120:
-        whole -= whole % 60
-    words = []
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        count, whole = divmod(whole, size)
-        if count:
-            words.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    return " ".join(words[:2]) or "0 seconds"
+    """A length of time in words, in its two largest units: ``1 day 3 hours``, ``37 minutes``, ``20 seconds``."""
+    return words(max(0.0, seconds), full=True)
 
 
 def ordinal(number: int) -> str:

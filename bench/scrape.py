@@ -29,13 +29,14 @@ from aiohttp import ClientSession
 from bench.env import save
 from demo.servers import free_port
 from exporter.exposition import Format
-from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import open_store
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.config.settings import load_settings
 from replicator.daemon.daemon import Daemon
 from replicator.models import JobId
 from replicator.state.stores import State
 from replicator.zfs.commands import LISTED
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
@@ -79,7 +80,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
     state = State.open(folder / "state.db")
     now = time.time()
     for guest in guests:
-        state.ensure_job(JobId(guest, 0), now - 86400)
+        state.jobs.ensure(JobId(guest, 0), now - 86400)
     state.close()
     _note_runs(folder, [f"{guest}-0" for guest in guests])
 
@@ -87,7 +88,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
 def _volume(guest: int) -> str:
     """The lines of ``zfs list`` for a guest's volume and its job's snapshot."""
     name, at = f"tank/data/vm-{guest}-disk-0", int(time.time()) - 300
-    snapshot = f"{name}@__replicate_{guest}-0_{at}__"
+    snapshot = f"{name}@{snapshot_name(JobId(guest, 0), at)}"
     return "".join(
         _line(name=name, type=kind, guid=guid, createtxg=guest, creation=at, written=_DICE.randrange(10**9))
         for name, kind, guid in ((name, "volume", f"{guest}1"), (snapshot, "snapshot", f"{guest}2"))
@@ -174,8 +175,8 @@ async def _serve(folder: Path) -> None:
     settings = load_settings(folder / "zsr.toml")
     state = State.open(folder / "state.db")
     stalls = Stalls()
-    store = FileStore(settings.cluster_path, settings.timezone)
-    work = asyncio.ensure_future(Daemon(settings, store, state, settled=freeze_long_lived).run())
+    store = open_store(settings.cluster, settings.timezone)
+    work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

@@ -16,7 +16,9 @@ from demo.servers import ServerError
 
 
 @click.command()
-@click.option("--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and checks its result.")
+@click.option(
+    "--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and checks its result."
+)
 @click.option(
     "--monitoring", is_flag=True, help="Also run Prometheus with zsr's rules, Alertmanager and the dashboards."
 )

@@ -142,11 +142,9 @@ def _progress(job: JobStatus) -> str:
 
 def _lag(job: JobStatus, now: float) -> str:
     """How old the last sync is, marked where the promise is broken; a switched-off job breaks none."""
-    switched_off = job.condition in (JobCondition.DISABLED, JobCondition.REMOVING)
-    since = job.state.last_sync or job.state.created
-    lost = job.state.is_replica_lost
-    broken = (lost or now - since > job.rpo) and not switched_off
-    text = f"{duration(now - since)} ago" if job.state.last_sync else "lost" if lost else "never"
+    broken = job.is_promised and job.is_overdue(now)
+    never = "lost" if job.state.is_replica_lost else "never"
+    text = f"{duration(now - job.state.last_sync)} ago" if job.state.last_sync else never
     return f'<span class="bad">{text}, promise broken</span>' if broken else text
 
 

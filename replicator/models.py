@@ -1,4 +1,4 @@
-"""What things are: nodes, storages, guests, volumes, jobs and a job's state. Facts only, all frozen.
+"""The model: nodes, storages, guests, volumes, jobs and a job's state. Frozen dataclasses without behaviour.
 
 Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
 """
@@ -21,18 +21,31 @@ RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
+_OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
+
+OWN_ENGINE = "zsr"
+"""The engine of jobs that zsr runs itself; their ids do not name it."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class JobId:
-    """``<guest>-<number>``, compared as two numbers."""
+    """``<guest>-<number>``, compared as two numbers; with the engine in front for a job of another engine.
+
+    Attributes:
+        guest: the guest's number; 0 where an observed job belongs to no guest.
+        number: tells the jobs of one guest apart; 0 where the job has a name.
+        engine: the program that runs the job.
+        name: the name of an observed job that has no guest and number, like a dataset's.
+    """
 
     guest: int
     number: int
+    engine: str = OWN_ENGINE
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> JobId:
-        """Read ``100-0``; raises ConfigError for anything else."""
+        """Read the id of a job that zsr runs, like ``100-0``; raises ConfigError for anything else."""
         match = _JOB_ID.fullmatch(text)
         if match is None:
             raise ConfigError(
@@ -41,8 +54,21 @@ class JobId:
             )
         return cls(int(match["guest"]), int(match["number"]))
 
+    @classmethod
+    def from_text(cls, text: str) -> JobId:
+        """Read what `str` of an id gives, also of a job that is only observed: ``pvesr:100-0``, ``zfs:tank/data``."""
+        match = _OBSERVED_ID.fullmatch(text)
+        if match is None or match["engine"] == OWN_ENGINE:
+            return cls.parse(text)
+        if numbers := _JOB_ID.fullmatch(match["name"]):
+            numbered = cls(int(numbers["guest"]), int(numbers["number"]), match["engine"])
+            if str(numbered) == text:
+                return numbered
+        return cls(0, 0, match["engine"], match["name"])
+
     def __str__(self) -> str:
-        return f"{self.guest}-{self.number}"
+        name = self.name or f"{self.guest}-{self.number}"
+        return name if self.engine == OWN_ENGINE else f"{self.engine}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +224,7 @@ class Synced:
     Attributes:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
         last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
-        sets: what is remembered of the job's sets.
+        sets: what this node remembers of the job's sets.
     """
 
     last_sync: float | None = None
@@ -257,7 +283,7 @@ class Outcome(StrEnum):
 
 
 class JobCondition(StrEnum):
-    """The one word that says how a job is (``zsr_job_state``)."""
+    """The state of a job in one word (``zsr_job_state``)."""
 
     OK = "ok"
     SYNCING = "syncing"
@@ -275,6 +301,6 @@ class Retention:
     seconds: float = 30 * 86400.0
 
 
-def is_aside(name: str) -> bool:
-    """Whether a dataset is, or lies in, what is kept aside."""
+def is_diverged(name: str) -> bool:
+    """Return whether a dataset is, or lies in, a storage's folder of diverged replicas."""
     return f"/{DIVERGED_DATASET}/" in f"{name}/"

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.http import Request, exchange
-from alerts.grouping.notices import is_late
 from alerts.notice import Notice, NoticeKind, Subject
 from alerts.render.json_document import moment
-from alerts.render.renderer import Form, Scribe
-from alerts.routing.routes import ALL_CLEARS
+from alerts.render.renderer import Form, MessageWriter
 from alerts.secrets import Secret, all_derived
 from replicator.api.plugin import PluginStore
 from replicator.api.status import Status
@@ -31,28 +29,8 @@ ALERT_LIFETIME_SECONDS = 3600.0
 """Seconds for which an alert lasts without being renewed."""
 TEST_ALERT_LIFETIME_SECONDS = 300.0
 ORIGIN = ("sender", "zsr")
-"""The label by which the receiver knows alerts that zsr posted itself."""
-
-_STATES = {
-    NoticeKind.FAILED: ("ZsrJobFailing", "warning"),
-    NoticeKind.STILL_FAILING: ("ZsrJobFailing", "warning"),
-    NoticeKind.FLAPPING: ("ZsrJobFailing", "warning"),
-    NoticeKind.RECOVERED: ("ZsrJobFailing", "warning"),
-    NoticeKind.RPO_BREACHED: ("ZsrRpoBreached", "critical"),
-    NoticeKind.RPO_KEPT: ("ZsrRpoBreached", "critical"),
-    NoticeKind.REPLICA_LOST: ("ZsrReplicaLost", "critical"),
-    NoticeKind.REPLICA_BACK: ("ZsrReplicaLost", "critical"),
-    NoticeKind.VOLUMES_VANISHED: ("ZsrVolumesVanished", "warning"),
-    NoticeKind.TARGET_UNREACHABLE: ("ZsrTargetUnreachable", "warning"),
-    NoticeKind.TARGET_BACK: ("ZsrTargetUnreachable", "warning"),
-    NoticeKind.REMOVAL_STUCK: ("ZsrRemovalStuck", "warning"),
-    NoticeKind.SETTINGS_REJECTED: ("ZsrSettingsRejected", "warning"),
-    NoticeKind.SETTINGS_ACCEPTED: ("ZsrSettingsRejected", "warning"),
-    NoticeKind.UNDELIVERED: ("ZsrNotificationsFailing", "warning"),
-    NoticeKind.TEST: ("ZsrTest", "info"),
-}
-"""What an alert is called, as in the rules of Prometheus, so that the same routes and inhibitions hold."""
-_OF_NODES = frozenset({NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK})
+"""The label by which the receiver recognises alerts that zsr posted itself."""
+_FAILING = NoticeKind.FAILED.facts.alertname
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +68,20 @@ class Alert:
 
 def alerts_of(notice: Notice, title: str, text: str) -> list[Alert]:
     """The alerts that a notice raises or ends: one for a node, or one for each job. Pure."""
-    if notice.kind not in _STATES:
+    of_target = notice.kind is NoticeKind.UNDELIVERED or (notice.kind is NoticeKind.RECOVERED and not notice.subjects)
+    kind = NoticeKind.UNDELIVERED if of_target else notice.kind.facts.ends or notice.kind
+    name, severity = kind.facts.alertname, kind.facts.alert_severity or kind.facts.severity
+    if not name:
         return []
-    told_of_target = notice.kind is NoticeKind.RECOVERED and not notice.subjects
-    name, severity = _STATES[NoticeKind.UNDELIVERED if told_of_target else notice.kind]
-    if all(subject.removing for subject in notice.subjects) and notice.subjects and name == "ZsrJobFailing":
-        name = "ZsrRemovalStuck"
-    labels = {"alertname": name, "severity": severity, "instance": notice.node, ORIGIN[0]: ORIGIN[1]}
+    if notice.subjects and all(subject.removing for subject in notice.subjects) and kind.facts.alertname == _FAILING:
+        name = NoticeKind.REMOVAL_STUCK.facts.alertname
+    labels = {"alertname": name, "severity": str(severity), "instance": notice.node, ORIGIN[0]: ORIGIN[1]}
     annotations = tuple({"summary": title, "description": text}.items())
-    if notice.kind in _OF_NODES:
+    if notice.kind.facts.is_of_node:
         labels |= {"target": notice.about, "node": notice.about}
         return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
     if not notice.subjects:
-        if told_of_target or notice.kind is NoticeKind.UNDELIVERED:
+        if of_target:
             labels["target"] = notice.about
         return [Alert(tuple(labels.items()), annotations, notice.time, notice.thread)]
     return [_of_job(subject, labels, annotations, notice) for subject in notice.subjects]
@@ -156,10 +135,15 @@ class AlertmanagerChannel:
     """
 
     def __init__(
-        self, settings: AlertmanagerSettings, scribe: Scribe, lasting: Lasting, *, limit: float = SEND_TIMEOUT_SECONDS
+        self,
+        settings: AlertmanagerSettings,
+        writer: MessageWriter,
+        lasting: Lasting,
+        *,
+        limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._lasting = lasting
         self._limit = limit
         self._one_by_one = asyncio.Lock()
@@ -171,12 +155,12 @@ class AlertmanagerChannel:
             return await self._tell(notice)
 
     async def _tell(self, notice: Notice) -> Sent:
-        words = self._scribe.write(notice, Form.TEXT)
+        words = self._writer.write(notice, Form.TEXT)
         alerts = alerts_of(notice, words.title, words.body)
         if not alerts:
             return Sent(SendStatus.DELIVERED, "", 0.0)
-        now = self._scribe.clock()
-        if notice.closes or notice.kind in ALL_CLEARS:
+        now = self._writer.clock()
+        if notice.closes or notice.kind.is_all_clear:
             known = self._lasting.alerts
             ending = {
                 alert.labels: alert for alert in known.values() if notice.closes and alert.thread == notice.thread
@@ -208,8 +192,8 @@ class AlertmanagerChannel:
     async def _renew(self, status: Status) -> Sent | None:
         over = [alert for alert in self._lasting.alerts.values() if status.ready and _is_over(alert, status)]
         if over:
-            await self._end(over, self._scribe.clock())
-        ends = self._scribe.clock() + ALERT_LIFETIME_SECONDS
+            await self._end(over, self._writer.clock())
+        ends = self._writer.clock() + ALERT_LIFETIME_SECONDS
         posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
         return await self._post(posts) if posts else None
 
@@ -242,9 +226,9 @@ def _is_over(alert: Alert, status: Status) -> bool:
     if job is None:
         return True
     name = dict(alert.labels).get("alertname")
-    if name == _STATES[NoticeKind.VOLUMES_VANISHED][0]:
+    if name == NoticeKind.VOLUMES_VANISHED.facts.alertname:
         return not job.state.vanished
-    return name == _STATES[NoticeKind.RPO_BREACHED][0] and not is_late(job, status.time)
+    return name == NoticeKind.RPO_BREACHED.facts.alertname and not job.is_promise_broken(status.time)
 
 
 def _pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -12,23 +12,12 @@ from apprise.plugins.email.base import NotifyEmail
 from alerts.channels.attempts import Attempts
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.error_text import explain_failure
-from alerts.notice import Notice, NoticeKind, Severity
+from alerts.notice import Notice, Severity
 from alerts.redaction import RedactingFilter
-from alerts.render.renderer import Form, Rendered, Scribe
-from alerts.routing.routes import ALL_CLEARS
+from alerts.render.renderer import Form, MessageWriter, Rendered
 
 ROWS = (15, 8, 4, 2, 1)
 """Jobs in a list: as many of these as fit into what a service takes."""
-
-_FAILURES = frozenset(
-    {
-        NoticeKind.FAILED,
-        NoticeKind.STILL_FAILING,
-        NoticeKind.RPO_BREACHED,
-        NoticeKind.REPLICA_LOST,
-        NoticeKind.TARGET_UNREACHABLE,
-    }
-)
 
 
 class AppriseChannel:
@@ -37,13 +26,13 @@ class AppriseChannel:
     def __init__(
         self,
         service: apprise.NotifyBase,
-        scribe: Scribe,
+        writer: MessageWriter,
         guard: RedactingFilter,
         *,
         limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._service = service
-        self._scribe = scribe
+        self._writer = writer
         self._guard = guard
         self._attempts = Attempts(limit)
 
@@ -63,7 +52,7 @@ class AppriseChannel:
         room = self._service.body_maxlen
         words = Rendered("", "")
         for rows in ROWS:
-            words = self._scribe.write(notice, form, rows)
+            words = self._writer.write(notice, form, rows)
             if len(words.title) + len(words.body) < room:
                 return words
         return Rendered(words.title, f"{words.body[: max(0, room - len(words.title) - 2)]}…")
@@ -71,11 +60,11 @@ class AppriseChannel:
 
 def notify_type(notice: Notice) -> apprise.NotifyType:
     """The type that services choose colour and sound by."""
-    if notice.kind in ALL_CLEARS or notice.closes:
+    if notice.kind.is_all_clear or notice.closes:
         return apprise.NotifyType.SUCCESS
     if notice.severity is Severity.INFO:
         return apprise.NotifyType.INFO
-    failure = notice.kind in _FAILURES or notice.severity is Severity.CRITICAL
+    failure = notice.kind.facts.is_failure or notice.severity is Severity.CRITICAL
     return apprise.NotifyType.FAILURE if failure else apprise.NotifyType.WARNING
 
 

@@ -19,7 +19,7 @@ from alerts.channels.email_url import MailSettings
 from alerts.channels.error_text import explain_failure
 from alerts.notice import Notice
 from alerts.redaction import redact
-from alerts.render.renderer import Form, Scribe
+from alerts.render.renderer import Form, MessageWriter
 
 FAREWELL_SECONDS = 2.0
 """Seconds that a server gets to say goodbye; the message is delivered by then."""
@@ -31,10 +31,15 @@ class MailChannel:
     """One mail target. ``secrets``: what of its settings must not be shown; ``limit``: seconds of one attempt."""
 
     def __init__(
-        self, settings: MailSettings, scribe: Scribe, secrets: frozenset[str], *, limit: float = SEND_TIMEOUT_SECONDS
+        self,
+        settings: MailSettings,
+        writer: MessageWriter,
+        secrets: frozenset[str],
+        *,
+        limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._secrets = secrets
         self._attempts = Attempts(limit)
         self._taken: dict[str, set[str]] = {}
@@ -61,9 +66,9 @@ class MailChannel:
     def _submit(self, notice: Notice) -> dict[str, tuple[int, bytes]]:
         """Send to all who do not have it yet; gives those who were refused beside others who were not."""
         settings = self._settings
-        text = self._scribe.write(notice, Form.TEXT)
-        html = self._scribe.write(notice, Form.HTML) if settings.html else None
-        mail = mail_of(notice, settings, text, html, self._scribe.clock())
+        text = self._writer.write(notice, Form.TEXT)
+        html = self._writer.write(notice, Form.HTML) if settings.html else None
+        mail = mail_of(notice, settings, text, html, self._writer.clock())
         has_it = self._taken.get(notice.key, set())
         waiting = [address for address in settings.recipients if address not in has_it]
         with session(settings) as smtp:

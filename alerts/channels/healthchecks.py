@@ -56,37 +56,37 @@ def ping_of(event: Event, url: str, node: str) -> Ping | None:
 class Pinger:
     """Follows the journal for one ``ping`` target.
 
-    ``counted`` hears of each try whether it was taken; ``wanted`` says of which jobs it is.
+    ``count`` is called after each try with whether it was accepted; ``wants`` selects the jobs.
     """
 
     def __init__(
         self,
         name: str,
         url: Secret,
-        counted: Callable[[bool], None],
+        count: Callable[[bool], None],
         *,
-        wanted: Callable[[JobId], bool] = lambda _: True,
+        wants: Callable[[JobId], bool] = lambda _: True,
         sleep: Sleep = asyncio.sleep,
         limit: float = PING_TIMEOUT_SECONDS,
     ) -> None:
         self._name = name
         self._url = url
-        self._counted = counted
-        self._wanted = wanted
+        self._count = count
+        self._wants = wants
         self._sleep = sleep
         self._limit = limit
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def run(self, core: Core) -> None:
         """Ping until cancelled. The pings of one job keep their order; jobs do not wait for each other."""
-        cursor = core.last_event()
+        cursor, node = core.last_event(), core.status().node
         last: dict[JobId, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 for number, event in await core.events(cursor):
                     cursor = number
-                    ping = ping_of(event, self._url.text, core.status().node)
-                    if ping is not None and self._wanted(event.job):
+                    ping = ping_of(event, self._url.text, node)
+                    if ping is not None and self._wants(event.job):
                         task = group.create_task(self._ping(ping, last.get(event.job)))
                         last[event.job] = task
 
@@ -96,7 +96,7 @@ class Pinger:
         async with self._room:
             for pause in (*RETRY_DELAYS_SECONDS, None):
                 sent = await self._try(ping)
-                self._counted(sent.ok)
+                self._count(sent.ok)
                 if sent.ok or sent.permanent or pause is None:
                     break
                 await self._sleep(pause)

@@ -1,4 +1,4 @@
-"""The keys of a ``[[notify]]`` table that say by which way a target is reached, and with which secrets.
+"""The keys of a ``[[notify]]`` table that choose its channel, and their secrets.
 
 One of ``url`` (apprise and mail; ``url_file`` and ``url_env`` are older spellings of ``file:`` and ``env:``),
 ``webhook``, ``alertmanager`` and ``ping``; each of them, and each key, token and header, may be a reference
@@ -31,7 +31,7 @@ _OUR_HEADERS = frozenset({"content-length", "content-type", "host", "idempotency
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """A URL of apprise's, mail among them."""
+    """A URL of apprise; mail URLs too."""
 
     url: Secret
 
@@ -47,16 +47,16 @@ ChannelConfig = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingS
 
 
 def secrets_of_channel(way: ChannelConfig) -> frozenset[str]:
-    """All that must not be shown of a way."""
+    """All that must not be shown of a channel's settings."""
     if isinstance(way, WebhookSettings | AlertmanagerSettings):
         return way.secrets
     return way.url.derived
 
 
 def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[ChannelConfig | None, list[Problem]]:
-    """The way of a table, and all that is wrong with it; keys without the table's number. Reads files, sends nothing.
+    """The channel's settings and their problems; keys come without the table's number. Reads files, sends nothing.
 
-    Whether apprise understands a URL is asked elsewhere.
+    Whether apprise understands a URL is checked elsewhere.
     """
     given = [key for key in KIND_KEYS if key in table]
     if len(given) != 1:
@@ -69,14 +69,14 @@ def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tup
     for key in (*WEBHOOK_KEYS, *ALERTMANAGER_KEYS):
         if key in table and key not in allowed:
             where = "webhook" if key in WEBHOOK_KEYS else "alertmanager"
-            reading.problems.append(Problem(key, "(not shown)", f"only beside {where}"))
+            reading.problems.append(Problem(key, "(not shown)", f"only together with {where}"))
     made: ChannelConfig | None = None
     if way == "webhook":
         made = reading.webhook(url)
     elif way == "alertmanager":
         token = reading.secret("token") if "token" in table else None
         if token and url and "@" in urlsplit(url.text).netloc:
-            reading.problems.append(Problem("token", "(not shown)", "not beside user and password in the URL"))
+            reading.problems.append(Problem("token", "(not shown)", "not together with user and password in the URL"))
         made = AlertmanagerSettings(url, token) if url else None
     elif way == "ping":
         made = PingSettings(url) if url else None
@@ -124,7 +124,7 @@ class _Reading:
         headers = dict(self.headers())
         if url and "@" in urlsplit(url.text).netloc and "authorization" in map(str.lower, headers):
             self.problems.append(
-                Problem("headers", "(not shown)", "no Authorization beside user and password in the URL")
+                Problem("headers", "(not shown)", "no Authorization together with user and password in the URL")
             )
         if self.problems or url is None:
             return None

@@ -19,7 +19,7 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, Sent
 from alerts.channels.http import Request, exchange
 from alerts.notice import Notice
 from alerts.render.json_document import VERSION, document, header_id
-from alerts.render.renderer import BrokenTemplateError, Form, OwnTemplate, Scribe
+from alerts.render.renderer import BrokenTemplateError, Form, MessageWriter, OwnTemplate
 from alerts.secrets import Secret, all_derived
 
 JSON = "application/json"
@@ -56,9 +56,11 @@ class WebhookSettings:
 class WebhookChannel:
     """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; trying again is the caller's."""
 
-    def __init__(self, settings: WebhookSettings, scribe: Scribe, *, limit: float = SEND_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, settings: WebhookSettings, writer: MessageWriter, *, limit: float = SEND_TIMEOUT_SECONDS
+    ) -> None:
         self._settings = settings
-        self._scribe = scribe
+        self._writer = writer
         self._limit = limit
         self._template = OwnTemplate(settings.body) if settings.body else None
 
@@ -67,7 +69,7 @@ class WebhookChannel:
         return await exchange(self.request(notice), self._settings.secrets, self._limit)
 
     def request(self, notice: Notice) -> Request:
-        """The request that tells of a notice now."""
+        """The request for a notice, as of now."""
         settings = self._settings
         body = self._body(notice)
         number = header_id(notice.key) or hashlib.sha256(notice.key.encode()).hexdigest()
@@ -78,7 +80,7 @@ class WebhookChannel:
             "Zsr-Event": str(notice.kind),
         }
         if settings.key is not None:
-            time = int(self._scribe.clock())
+            time = int(self._writer.clock())
             headers |= {
                 "webhook-id": number,
                 "webhook-timestamp": str(time),
@@ -88,16 +90,16 @@ class WebhookChannel:
         return Request(settings.url.text, body, headers, settings.method)
 
     def _body(self, notice: Notice) -> bytes:
-        words = self._scribe.write(notice, Form.TEXT)
-        facts = document(notice, self._scribe.reader(), words.title, words.body)
+        words = self._writer.write(notice, Form.TEXT)
+        facts = document(notice, self._writer.context(), words.title, words.body)
         if self._template is not None:
             try:
-                text = self._template.write(notice, self._scribe.reader(), document=facts)
+                text = self._template.write(notice, self._writer.context(), document=facts)
                 if self._settings.content_type.partition(";")[0].strip().lower() == JSON:
                     json.loads(text)
                 return text.encode()
             except (BrokenTemplateError, ValueError) as error:
-                _log.error("Template %s: %s zsr's own document goes out.", self._settings.body, error)
+                _log.error("Template %s: %s The built-in document is sent instead.", self._settings.body, error)
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -17,8 +17,8 @@ def plain(value: object) -> Any:
     if isinstance(value, JobId):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        told = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: plain(given) for field, given in told if given != field.default}
+        reported = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: plain(given) for field, given in reported if given != field.default}
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     return value

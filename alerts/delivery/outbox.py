@@ -34,7 +34,7 @@ class Entry:
         tried: time of the last attempt; 0 before the first.
         reason: why that failed, in words.
         pause: seconds that its receiver asked for then, or that one gets which refused it for good.
-        jobs: those whose failure it tells of, and when each was told of last before it.
+        jobs: those whose failure it tells of, and when each was reported of last before it.
         fault: the node whose trouble it tells of, if it does.
     """
 

@@ -1,239 +1,266 @@
-"""From journal, picture and clock to the messages of one target's outbox: what its route wants, when it may go."""
+"""The pipeline of notifications for one target, top to bottom: event, group, notice, route, outbox, channel.
+
+1. Events of the journal become groups: failures or recoveries with one cause (`group_runs`).
+2. Groups, losses, conditions of the status, reminders and digests become notices (the ``report_...`` functions).
+3. The route decides which notices the target wants (`alerts.routing.routes.Route.wants`).
+4. A notice that is wanted becomes an entry of the outbox (`enqueue`).
+5. The channel sends the entries that are due (`send`).
+
+Pure but for `send`. `alerts.delivery.target_worker` runs the stages and writes the state after each.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from alerts.channels.base import Channel, Sent, failed_inside
+from alerts.delivery.context import Clock
 from alerts.delivery.outbox import Entry
-from alerts.delivery.shared import DeliveryContext
-from alerts.delivery.store import RESEND, TargetState, entries_of, find_record, load_notes
+from alerts.delivery.store import TargetState
 from alerts.grouping import flapping
-from alerts.grouping.conditions import Condition, Conditions, evaluate_conditions, watch_losses
+from alerts.grouping.conditions import Condition, Conditions, evaluate_conditions, report_losses
+from alerts.grouping.digests import digest
 from alerts.grouping.flapping import sift
 from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events, revert_undelivered
-from alerts.grouping.losses import note_losses, vanished_notice
-from alerts.grouping.notices import NoticeSource, telling_notice
+from alerts.grouping.losses import record_losses, vanished_notice
+from alerts.grouping.notices import NoticeSource, group_notice
 from alerts.grouping.reminders import reminder, slot_passed
 from alerts.notice import Notice, NoticeKind
-from alerts.routing.routes import ALL_CLEARS, Route, held_until, reasons_against
-from replicator.api.status import Status
+from alerts.routing.routes import Route, held_until
+from replicator.api.status import JobHistory, Status
 from replicator.events import Event
+from replicator.models import JobId
 
-_log = logging.getLogger("zsr.alerts")
+Events = Sequence[tuple[int, Event]]
+"""A batch of the journal, by number, oldest first."""
+Histories = Mapping[JobId, JobHistory]
 
 
-def first_notes(context: DeliveryContext, target: str, route: Route) -> TargetState:
-    """The notes with which a target begins: its own, or where it has none, those of the journal's end."""
-    newest, oldest, now = context.core.last_event(), context.core.first_event(), context.now
-    notes = load_notes(context.memory, target)
-    if notes is None:
-        logged = list(context.memory.items(f"sent/{target}/"))
-        following = int(logged[-1].rpartition("/")[2]) + 1 if logged else 1
-        return TargetState(newest, reminded=now, digested=now, following=following)
-    if notes.cursor > newest:
-        words = "Notification target '%s' was at event %d, but the journal ends at %d; it goes on from there."
-        _log.warning(words, target, notes.cursor, newest)
-        notes = replace(notes, cursor=newest)
-    elif oldest > notes.cursor + 1:
-        words = (
-            "Notification target '%s' was at event %d, but the journal begins at %d; it never heard of those between."
-        )
-        _log.error(words, target, notes.cursor, oldest)
-    for group in notes.unsent:
-        notes = _post_telling(group, notes, context, target, route, now)
-    return replace(notes, unsent=(), reminded=notes.reminded or now, digested=notes.digested or now)
+@dataclass(frozen=True, slots=True)
+class PipelineInput:
+    """What all stages read. There is one status, so that a notice is decided and worded from the same facts."""
+
+    target: str
+    route: Route
+    status: Status
+    zone: tzinfo
+
+    @property
+    def now(self) -> float:
+        """Unix time."""
+        return self.status.time
+
+    def source(self, state: TargetState) -> NoticeSource:
+        """Where the next notice comes from."""
+        return NoticeSource(self.status.node, self.target, state.next_number)
 
 
 def process_events(
-    events: list[tuple[int, Event]], notes: TargetState, context: DeliveryContext, target: str, route: Route
+    events: Events, state: TargetState, given: PipelineInput, histories: Histories | None = None
 ) -> TargetState:
-    """The notes when events, and what the core's picture and clock show, have become messages of the outbox."""
-    status = context.core.status()
-    now = status.time
-    # A clock that was set back would otherwise keep reminders and digests until the old time is reached again.
-    notes = replace(notes, reminded=min(notes.reminded, now), digested=min(notes.digested, now))
-    before = notes.memory
-    notes = _with_events(events, notes, context, target, route)
-    notes = _with_losses(events, notes, context, target, route)
-    losses, alarms = watch_losses(status, notes.alarms, route.match, NoticeSource(status.node, target, notes.following))
-    notes = _post_alarms(losses, alarms, notes, context, route, now)
-    sender = NoticeSource(status.node, target, notes.following)
-    answered = (told_jobs(before) | told_jobs(notes.memory)) & at_work(status)
-    notices, alarms = evaluate_conditions(status, notes.alarms, notes.memory.incidents, route.match, sender, answered)
-    notes = _post_alarms(notices, alarms, notes, context, route, now)
-    if not slot_passed(route.repeat.then, notes.reminded, now, context.zone):
-        return notes
-    sender = NoticeSource(status.node, target, notes.following)
-    told, incidents = reminder(status, notes.memory.incidents, notes.alarms, route.match, route.repeat, sender)
-    notes = replace(notes, reminded=now)
-    if told is None or not _wanted(told, route, now, context.zone):
-        return notes
-    names = [str(subject.job) for subject in told.subjects]
-    jobs = {name: notes.memory.incidents[name].told for name in names if name in notes.memory.incidents}
-    notes = replace(notes, memory=replace(notes.memory, incidents=incidents))
-    return enqueue(told, notes, route, now, context.zone, jobs=jobs)
+    """The state with the batch behind its cursor and all messages that are due now in its outbox.
+
+    ``histories`` are those of a digest; None: no digest is due.
+    """
+    # A clock that was set back would otherwise stop reminders and digests until the old time is reached again.
+    state = replace(state, reminded=min(state.reminded, given.now), digested=min(state.digested, given.now))
+    reported_before = reported_jobs(state.incident_state)
+    groups, state = group_runs(events, state, given)
+    state = report_runs(groups, state, given)
+    state = report_lost_volumes(events, state, given)
+    state = report_conditions(reported_before, state, given)
+    state = report_reminder(state, given)
+    return state if histories is None else report_digest(histories, state, given)
 
 
-def _post_alarms(
-    notices: list[Notice],
-    alarms: dict[str, Condition],
-    notes: TargetState,
-    context: DeliveryContext,
-    route: Route,
-    now: float,
-) -> TargetState:
-    """The notes with those notices that the route wants, and with the alarms as they are after that."""
-    for notice in notices:
-        if notice.kind in ALL_CLEARS or _wanted(notice, route, now, context.zone):
-            notes = enqueue(notice, notes, route, now, context.zone)
-        else:
-            alarms = _not_told(notice, alarms)
-    return replace(notes, alarms=alarms)
+# Event -> group
 
 
-def _with_losses(
-    events: list[tuple[int, Event]], notes: TargetState, context: DeliveryContext, target: str, route: Route
-) -> TargetState:
-    """The notes with lost replicas among the alarms, and a message about vanished volumes."""
-    status = context.core.status()
-    targets = {job.job.id: job.job.target for job in status.jobs}
-    alarms = note_losses(events, notes.alarms, lambda job: route.match.wants_job(job, targets.get(job, "")))
-    notes = replace(notes, alarms=alarms)
-    notice = vanished_notice(events, status, route.match, NoticeSource(status.node, target))
-    if notice is None or not _wanted(notice, route, status.time, context.zone):
-        return notes
-    return enqueue(notice, notes, route, status.time, context.zone)
-
-
-def _with_events(
-    events: list[tuple[int, Event]], notes: TargetState, context: DeliveryContext, target: str, route: Route
-) -> TargetState:
-    status = context.core.status()
-    jobs = {str(each.job.id): each for each in status.jobs}
-    targets = {name: each.job.target for name, each in jobs.items()}
-    mine = [
+def group_runs(events: Events, state: TargetState, given: PipelineInput) -> tuple[list[NotificationGroup], TargetState]:
+    """Group the failures and recoveries of the route's jobs, one group per cause; hold back those of flapping jobs."""
+    jobs = {str(job.job.id): job for job in given.status.jobs}
+    targets = {name: job.job.target for name, job in jobs.items()}
+    incidents, match = state.incident_state.incidents, given.route.match
+    wanted = [
         (number, event)
         for number, event in events
-        if str(event.job) in notes.memory.incidents or route.match.wants_job(event.job, targets.get(str(event.job), ""))
+        if str(event.job) in incidents or match.wants_job(event.job, targets.get(str(event.job), ""))
     ]
-    sieve, memory = sift(mine, notes.flaps, notes.memory, status.time)
-    tellings, memory = group_events(
+    sieve, incident_state = sift(wanted, state.flaps, state.incident_state, given.now)
+    groups, incident_state = group_events(
         sieve.kept,
-        memory,
+        incident_state,
         target_of=lambda job: targets.get(job, ""),
-        going_on={name for name, each in jobs.items() if not each.job.disabled},
-        due=route.repeat.due,
+        active={name for name, job in jobs.items() if not job.job.disabled},
+        due=given.route.repeat.due,
     )
-    cursor = events[-1][0] if events else notes.cursor
-    notes = replace(notes, memory=memory, flaps=sieve.flaps, cursor=cursor)
-    unheard: set[str] = set()
-    for group in tellings:
-        flap = all(number in sieve.flapping for number, _ in group.events)
-        notes = _post_wanted(replace(group, flapping=flap), notes, unheard, context, target, route, status)
-    return notes
+    cursor = events[-1][0] if events else state.cursor
+    marked = [replace(group, flapping=all(number in sieve.flapping for number, _ in group.events)) for group in groups]
+    return marked, replace(state, incident_state=incident_state, flaps=sieve.flaps, cursor=cursor)
 
 
-def _post_wanted(
-    group: NotificationGroup,
-    notes: TargetState,
-    unheard: set[str],
-    context: DeliveryContext,
-    target: str,
-    route: Route,
-    status: Status,
-) -> TargetState:
-    """A telling as a message, if the route wants it; ``unheard`` are jobs of which it has not wanted the trouble."""
-    members = set(group.incidents)
-    if not group.is_failure:
-        if members <= unheard:
-            return notes
-        return _post_telling(group, notes, context, target, route, status.time)
-    notice = telling_notice(group, status, notes.memory, NoticeSource(status.node, target))
-    if _wanted(notice, route, status.time, context.zone):
-        unheard -= members
-        return _post_telling(group, notes, context, target, route, status.time)
-    unheard |= {job for job, before in group.incidents.items() if before is None or before.told is None}
-    flaps = flapping.revert_undelivered(group.incidents, notes.flaps) if group.flapping else notes.flaps
-    return replace(notes, memory=revert_undelivered(_told_before(group), group.node, notes.memory), flaps=flaps)
+# Group -> notice -> route
 
 
-def _post_telling(
-    group: NotificationGroup, notes: TargetState, context: DeliveryContext, target: str, route: Route, now: float
-) -> TargetState:
-    status = context.core.status()
-    notice = telling_notice(group, status, notes.memory, NoticeSource(status.node, target))
-    if not group.is_failure:
-        return enqueue(notice, notes, route, now, context.zone)
-    notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, route)))))
-    return enqueue(notice, notes, route, now, context.zone, jobs=_told_before(group), fault=group.node)
+def report_runs(groups: Iterable[NotificationGroup], state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the notices of failures that the route wants, and the recoveries of those."""
+    unreported: set[str] = set()
+    for group in groups:
+        members = set(group.incidents)
+        if not group.is_failure and members <= unreported:
+            continue
+        notice = group_notice(group, given.status, state.incident_state, given.source(state))
+        if not group.is_failure:
+            state = enqueue(notice, state, given.route, given.now, given.zone)
+        elif given.route.wants(notice, given.now, given.zone):
+            unreported -= members
+            state = _enqueue_failure(group, notice, state, given)
+        else:
+            unreported |= {job for job, before in group.incidents.items() if before is None or before.reported is None}
+            flaps = flapping.revert_undelivered(group.incidents, state.flaps) if group.flapping else state.flaps
+            incident_state = revert_undelivered(_reported_before(group), group.node, state.incident_state)
+            state = replace(state, incident_state=incident_state, flaps=flaps)
+    return state
+
+
+def report_group(group: NotificationGroup, state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the notice of a group that the route is known to want."""
+    notice = group_notice(group, given.status, state.incident_state, given.source(state))
+    if group.is_failure:
+        return _enqueue_failure(group, notice, state, given)
+    return enqueue(notice, state, given.route, given.now, given.zone)
+
+
+def _enqueue_failure(group: NotificationGroup, notice: Notice, state: TargetState, given: PipelineInput) -> TargetState:
+    notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, given.route)))))
+    jobs = _reported_before(group)
+    return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs, fault=group.node)
 
 
 def _what_follows(notice: Notice, route: Route) -> str:
-    """What a route hears after the last failure that it is told of at once; nothing for those before."""
+    """Which messages follow the last failure that is reported at once; empty for those before."""
     failures = max((subject.consecutive for subject in notice.subjects), default=0)
     if notice.kind is NoticeKind.FLAPPING or failures < max(route.repeat.failures, default=1):
         return ""
-    reminder = "" if route.repeat.then is None else "in the reminder of all that still fails, and "
-    return f"From now on it is told {reminder}when it is well again."
+    if route.repeat.then is None:
+        return "The next message comes when it has recovered."
+    return "From now on it is in the reminder of all that still fails; a message follows when it has recovered."
 
 
-def told_jobs(memory: IncidentState) -> set[str]:
-    """The jobs of which a target was told that they fail, so that it will be told when they are well."""
-    held = {str(each.event.job) for waiting in memory.held.values() for each in waiting}
-    return held | {job for job, incident in memory.incidents.items() if incident.told is not None}
+def _reported_before(group: NotificationGroup) -> dict[str, float | None]:
+    return {job: None if before is None else before.reported for job, before in group.incidents.items()}
 
 
-def at_work(status: Status) -> set[str]:
-    """The jobs that are neither off nor being removed, by id: of the others no run will tell that they are well."""
+def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput) -> TargetState:
+    """Record lost replicas as conditions, and enqueue the notices of these and of vanished volumes."""
+    targets = {job.job.id: job.job.target for job in given.status.jobs}
+    match = given.route.match
+    conditions = record_losses(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
+    state = replace(state, conditions=conditions)
+    vanished = vanished_notice(events, given.status, match, given.source(state))
+    if vanished is not None and given.route.wants(vanished, given.now, given.zone):
+        state = enqueue(vanished, state, given.route, given.now, given.zone)
+    notices, conditions = report_losses(given.status, state.conditions, match, given.source(state))
+    return _report_conditions(notices, conditions, state, given)
+
+
+def report_conditions(reported_before: Collection[str], state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the notices of broken promises, silent nodes and rejected settings that begin or end."""
+    reported = {*reported_before, *reported_jobs(state.incident_state)}
+    notices, conditions = evaluate_conditions(
+        given.status,
+        state.conditions,
+        state.incident_state.incidents,
+        given.route.match,
+        given.source(state),
+        answered=reported & active_jobs(given.status),
+    )
+    return _report_conditions(notices, conditions, state, given)
+
+
+def _report_conditions(
+    notices: list[Notice], conditions: dict[str, Condition], state: TargetState, given: PipelineInput
+) -> TargetState:
+    """Enqueue the notices that the route wants; the conditions of the others count as not reported."""
+    for notice in notices:
+        if notice.kind.is_all_clear or given.route.wants(notice, given.now, given.zone):
+            state = enqueue(notice, state, given.route, given.now, given.zone)
+        else:
+            conditions = _unreported(notice, conditions)
+    return replace(state, conditions=conditions)
+
+
+def _unreported(notice: Notice, conditions: Conditions) -> dict[str, Condition]:
+    """The conditions as if a notice about them had not been made.
+
+    A lost replica that is whole again is forgotten then; the others are tried again in the next turn.
+    """
+    its_own = {
+        name for name, each in conditions.items() if each.thread == notice.thread and each.reported == notice.time
+    }
+    return {
+        name: replace(condition, reported=None, thread="") if name in its_own else condition
+        for name, condition in conditions.items()
+        if name not in its_own or condition.gone is None
+    }
+
+
+def report_reminder(state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the reminder of all that still fails, when its time has come."""
+    repeat, incidents = given.route.repeat, state.incident_state.incidents
+    if not slot_passed(repeat.then, state.reminded, given.now, given.zone):
+        return state
+    source = given.source(state)
+    notice, after = reminder(given.status, incidents, state.conditions, given.route.match, repeat, source)
+    state = replace(state, reminded=given.now)
+    if notice is None or not given.route.wants(notice, given.now, given.zone):
+        return state
+    names = [str(subject.job) for subject in notice.subjects]
+    jobs = {name: incidents[name].reported for name in names if name in incidents}
+    state = replace(state, incident_state=replace(state.incident_state, incidents=after))
+    return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs)
+
+
+def report_digest(histories: Histories, state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the digest of the time since the last one."""
+    notice = digest(given.status, histories, state.digested, given.route.match, given.source(state))
+    return enqueue(notice, replace(state, digested=given.now), given.route, given.now, given.zone)
+
+
+def reported_jobs(incident_state: IncidentState) -> set[str]:
+    """The jobs whose failures were reported to the target, so that their recovery will be."""
+    held = {str(each.event.job) for waiting in incident_state.held.values() for each in waiting}
+    return held | {job for job, incident in incident_state.incidents.items() if incident.reported is not None}
+
+
+def active_jobs(status: Status) -> set[str]:
+    """The jobs, by id, that are neither disabled nor being removed: of the others no run will report a recovery."""
     return {str(job.job.id) for job in status.jobs if not job.job.disabled and job.job.removal is None}
 
 
 def accept_external(
-    notice: Notice, notes: TargetState, context: DeliveryContext, target: str, route: Route
+    notice: Notice, state: TargetState, known: Iterable[Notice], route: Route, now: float, zone: tzinfo
 ) -> TargetState | None:
-    """The notes when a notice of another program is in the outbox; None where it is there already or is not wanted.
+    """The state with a notice of another program in the outbox; None if the route does not want it or has it already.
 
-    An all-clear goes to whom the trouble was told.
+    An all-clear is wanted where the problem was reported. ``known`` are the target's notices that are remembered or
+    pending, oldest first.
     """
-    known = [entry.notice for entry in entries_of(context.memory, target, notes)]
-    same = [each for each in known if each.thread == notice.thread]
-    wanted = bool(same) and not same[-1].closes if notice.closes else _wanted(notice, route, context.now, context.zone)
-    if not wanted or any(each.key == notice.key for each in same):
+    thread = [each for each in known if each.thread == notice.thread]
+    wanted = bool(thread) and not thread[-1].closes if notice.closes else route.wants(notice, now, zone)
+    if not wanted or any(each.key == notice.key for each in thread):
         return None
-    return enqueue(notice, notes, route, context.now, context.zone)
+    return enqueue(notice, state, route, now, zone)
 
 
-def _told_before(group: NotificationGroup) -> dict[str, float | None]:
-    return {job: None if before is None else before.told for job, before in group.incidents.items()}
-
-
-def _wanted(notice: Notice, route: Route, now: float, zone: tzinfo) -> bool:
-    """Whether a route wants a notice now: its match, and not in hours in which it is dropped."""
-    if reasons_against(route.match, notice):
-        return False
-    quiet = route.quiet
-    return quiet is None or not quiet.drop or held_until(quiet, notice.severity, now, zone) is None
-
-
-def _not_told(notice: Notice, alarms: Conditions) -> dict[str, Condition]:
-    """The alarms when a notice about them is not wanted: as if they had not been told.
-
-    A lost replica that is whole again is forgotten then; the others are tried again at the next look.
-    """
-    mine = {name for name, alarm in alarms.items() if alarm.thread == notice.thread and alarm.told == notice.time}
-    return {
-        name: replace(alarm, told=None, thread="") if name in mine else alarm
-        for name, alarm in alarms.items()
-        if name not in mine or alarm.gone is None
-    }
+# Route -> outbox
 
 
 def enqueue(
     notice: Notice,
-    notes: TargetState,
+    state: TargetState,
     route: Route,
     now: float,
     zone: tzinfo,
@@ -243,34 +270,16 @@ def enqueue(
 ) -> TargetState:
     """Put a notice into the outbox, held back until quiet hours are over; ``jobs`` and ``fault`` as in `Entry`."""
     until = held_until(route.quiet, notice.severity, now, zone)
-    entry = Entry(notes.following, notice, now, until or 0.0, jobs=jobs or {}, fault=fault)
-    return replace(notes, outbox=(*notes.outbox, entry), following=notes.following + 1)
+    return state.enqueue(Entry(state.next_number, notice, now, until or 0.0, jobs=jobs or {}, fault=fault))
 
 
-def send_again(context: DeliveryContext, target: str, notes: TargetState) -> tuple[TargetState, dict[str, str | None]]:
-    """Do what was asked for by `RESEND`: the notes then, and which requests are done with."""
-    done: dict[str, str | None] = {}
-    for key in context.memory.items(f"{RESEND}{target}-"):
-        number = key.rpartition("-")[2]
-        if key != f"{RESEND}{target}-{number}" or not number.isdecimal():
-            continue
-        done[key] = None
-        notes = _again(context, target, notes, int(number))
-    return notes, done
+# Outbox -> channel
 
 
-def _again(context: DeliveryContext, target: str, notes: TargetState, number: int) -> TargetState:
-    if any(entry.number == number for entry in notes.outbox):
-        hurried = (
-            replace(entry, tried=0.0, attempts=0, not_before=0.0) if entry.number == number else entry
-            for entry in notes.outbox
-        )
-        return replace(notes, outbox=tuple(hurried))
-    record = find_record(context.memory, target, number)
-    if record is None:
-        _log.warning("Message %s-%d is not remembered any more; it is not sent again.", target, number)
-        return notes
-    # Under a key of its own, since a receiver that has it would drop it.
-    notice = replace(record.entry.notice, key=f"{record.entry.notice.key}/again-{notes.following}")
-    entry = Entry(notes.following, notice, context.now)
-    return replace(notes, outbox=(*notes.outbox, entry), following=notes.following + 1)
+async def send(entry: Entry, channel: Channel, clock: Clock) -> Sent:
+    """Try once to send an entry."""
+    start = clock()
+    try:
+        return await channel.send(entry.notice)
+    except Exception as error:  # noqa: BLE001 - a task's outermost frame; a message with a bug delays no other
+        return failed_inside(error, clock() - start)

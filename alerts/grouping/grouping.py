@@ -1,10 +1,9 @@
-"""What of the journal deserves a message: failures by a ladder, and the all-clear; one message for one cause.
+"""Groups failure and recovery events into notifications: one per cause, repeated on a ladder, plus one all-clear. Pure.
 
-The journal's events are folded in batches. Failures of one batch with one cause (target node and class) are one
-message. Where the cause is the node itself (it does not answer, or lets nobody in), jobs that fail later join the
-trouble that was told already, and the all-clear waits until none of them fails any more: a dead node with 200 jobs is
-one message, and one when it is back. What goes on after the ladder is told once a day (`alerts.grouping.reminders`).
-Pure; what is remembered is small, durable, and so holds over restarts.
+Events are processed in batches. Failures of one batch with one cause (target node and error class) are one message.
+Where the cause is the node itself (it does not answer or refuses the log-in), jobs that fail later join the incident,
+and the all-clear waits until none of them fails any more: a dead node with 200 jobs is one message, and one when it is
+back. Failures that continue after the ladder are in the daily reminder (`alerts.grouping.reminders`).
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ NODE_WIDE = frozenset({ErrorClass.NETWORK, ErrorClass.AUTH})
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What must be remembered of a job while it fails.
+    """A job that fails.
 
     Attributes:
-        told: time of the event that the last message told of; None while none was delivered.
+        reported: time of the last event that a message reported; None while none was delivered.
         synced: last sync before the failures began; None if there never was one.
-        node: the target node whose trouble it is; empty where it is the job's own.
-        thread: the same for all jobs and messages that hang together.
+        node: the target node that is the cause; empty where the cause is the job's own.
+        thread: the same for all jobs and messages of one incident.
     """
 
-    told: float | None = None
+    reported: float | None = None
     synced: float | None = None
     node: str = ""
     thread: str = ""
@@ -38,14 +37,14 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class NotificationGroup:
-    """One message to be: events by number, all failures or all recoveries.
+    """Events, by number, that will form one notification: failures only or recoveries only.
 
     Attributes:
-        incidents: what was remembered of each job before, by job id; jobs that join are in it, too.
-        node: the node whose trouble it is; empty where it is the jobs' own.
-        along: other jobs that are in the same trouble, by job id.
+        incidents: the incident of each job before these events, by job id; jobs that join are in it, too.
+        node: the node that is the cause; empty where the cause is the jobs' own.
+        along: other jobs of the same incident, by job id.
         thread: of its incidents.
-        flapping: whether all of its jobs have begun to fail again and again (`alerts.grouping.flapping`).
+        flapping: whether all of its jobs are flapping (`alerts.grouping.flapping`).
     """
 
     events: tuple[tuple[int, RunFailed | RunSucceeded], ...]
@@ -57,13 +56,13 @@ class NotificationGroup:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it tells of failures; otherwise of recoveries."""
+        """Whether it is one of failures; otherwise it is one of recoveries."""
         return isinstance(self.events[0][1], RunFailed)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Recoveries that wait until all jobs of a node's trouble are well: the event, and what was remembered before."""
+    """A recovery that waits until all jobs of a node's incident have recovered; ``incident`` is the one before it."""
 
     number: int
     event: RunSucceeded
@@ -72,29 +71,29 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class IncidentState:
-    """What is remembered of all jobs, by job id: those that fail, and recoveries that are held back, by node."""
+    """The incidents of the jobs that fail, by job id, and the recoveries that are held back, by node."""
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     held: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
 
 
 Due = Callable[[int, bool], bool]
-"""Whether a failure is told: its place in the row, and whether anything was told of its job since it fails."""
+"""Whether a failure is reported: its number in a row, and whether a failure of its job was reported before it."""
 
 
 @dataclass(slots=True)
 class EventGrouper:
-    """A batch of events on its way into messages. ``tellings`` come in the order in which they are to be sent."""
+    """Groups a batch of events. ``groups`` are in the order in which they have to be sent."""
 
     target_of: Callable[[str], str]
-    going_on: Collection[str]
+    active: Collection[str]
     due: Due
     incidents: dict[str, Incident]
     held: dict[str, list[Held]]
-    tellings: list[NotificationGroup] = field(default_factory=list)
+    groups: list[NotificationGroup] = field(default_factory=list)
 
     def take(self, number: int, event: Event) -> None:
-        """Fold one event."""
+        """Process one event."""
         job = str(event.job)
         match event:
             case RunFailed():
@@ -105,7 +104,7 @@ class EventGrouper:
                 self._forget(job)
 
     def close(self) -> None:
-        """Tell of what was held back, where nobody is left whom it waits for."""
+        """Add the recoveries that wait for no other job any more."""
         for node in list(self.held):
             self._all_clear(node)
 
@@ -116,28 +115,28 @@ class EventGrouper:
         known = replace(before or Incident(synced=event.last_sync), node=node)
         self._take_out(job)
         others = {name: other for name, other in self.incidents.items() if node and other.node == node and name != job}
-        told = max((other.told for other in others.values() if other.told is not None), default=None)
-        if others and told is not None:
+        reported = max((other.reported for other in others.values() if other.reported is not None), default=None)
+        if others and reported is not None:
             self._add(number, event, job, before, node)
             thread = next((other.thread for other in others.values() if other.thread), "")
-            self.incidents[job] = replace(known, told=told, thread=known.thread or thread)
+            self.incidents[job] = replace(known, reported=reported, thread=known.thread or thread)
             return
-        if not self.due(event.consecutive, known.told is not None):
+        if not self.due(event.consecutive, known.reported is not None):
             self.incidents[job] = known
             return
         threads = [each.thread for each in (known, *others.values()) if each.thread]
         thread = self._join(number, event, job, before, node, tuple(others), next(iter(threads), str(number)))
-        self.incidents[job] = replace(known, told=event.time, thread=known.thread or thread)
+        self.incidents[job] = replace(known, reported=event.time, thread=known.thread or thread)
         for name, other in others.items():  # they are in its message, too
-            self.incidents[name] = replace(other, told=event.time, thread=other.thread or thread)
+            self.incidents[name] = replace(other, reported=event.time, thread=other.thread or thread)
 
     def _succeeded(self, number: int, event: RunSucceeded, job: str) -> None:
         before = self.incidents.pop(job, None)
         if before is None or not before.node:
-            if before is not None and before.told is not None:
+            if before is not None and before.reported is not None:
                 self._join(number, event, job, before, "", (), before.thread)
             return
-        if before.told is not None:
+        if before.reported is not None:
             self.held.setdefault(before.node, []).append(Held(number, event, before))
         self._all_clear(before.node)
 
@@ -148,7 +147,7 @@ class EventGrouper:
             self._all_clear(incident.node)
 
     def _take_out(self, job: str) -> None:
-        """A job that fails again, or is gone, is none of those that wait for an all-clear."""
+        """Remove a job that fails again, or is gone, from the recoveries that are held back."""
         for node, waiting in list(self.held.items()):
             self.held[node] = [each for each in waiting if str(each.event.job) != job]
             if not self.held[node]:
@@ -156,14 +155,14 @@ class EventGrouper:
 
     def _all_clear(self, node: str) -> None:
         members = [job for job, incident in self.incidents.items() if incident.node == node]
-        if node not in self.held or any(job in self.going_on for job in members):
+        if node not in self.held or any(job in self.active for job in members):
             return
-        for job in members:  # switched off while it failed: it will not tell any more
+        for job in members:  # disabled while it failed: no run will report its recovery
             del self.incidents[job]
         waiting = self.held.pop(node)
         events = tuple((each.number, each.event) for each in waiting)
         incidents = {str(each.event.job): each.incident for each in waiting}
-        self.tellings.append(NotificationGroup(events, incidents, node, (), waiting[0].incident.thread))
+        self.groups.append(NotificationGroup(events, incidents, node, (), waiting[0].incident.thread))
 
     def _join(
         self,
@@ -175,23 +174,23 @@ class EventGrouper:
         along: tuple[str, ...],
         thread: str,
     ) -> str:
-        """Tell of an event, with others of this batch that have the same cause where there are any; its thread."""
+        """Add an event to the group with the same cause, or to a new one; returns its thread."""
         joined = self._add(number, event, job, before, node)
         if joined is None:
-            self.tellings.append(NotificationGroup(((number, event),), {job: before}, node, along, thread))
+            self.groups.append(NotificationGroup(((number, event),), {job: before}, node, along, thread))
         return thread if joined is None else joined
 
     def _add(
         self, number: int, event: RunFailed | RunSucceeded, job: str, before: Incident | None, node: str
     ) -> str | None:
-        """Put an event to a message of this batch that is about the same cause, if there is one; its thread."""
-        for index in range(len(self.tellings) - 1, -1, -1):
-            group = self.tellings[index]
+        """Add an event to the group with the same cause and return its thread; None if there is no such group."""
+        for index in range(len(self.groups) - 1, -1, -1):
+            group = self.groups[index]
             if job in group.incidents:
-                return None  # what follows it is another message
+                return None  # the next event of a job belongs to another message
             if self._is_same(group, event, job, node):
                 events, incidents = (*group.events, (number, event)), {**group.incidents, job: before}
-                self.tellings[index] = replace(group, events=events, incidents=incidents)
+                self.groups[index] = replace(group, events=events, incidents=incidents)
                 return group.thread
         return None
 
@@ -207,54 +206,54 @@ class EventGrouper:
 
 def group_events(
     events: Iterable[tuple[int, Event]],
-    memory: IncidentState,
+    state: IncidentState,
     *,
     target_of: Callable[[str], str],
-    going_on: Collection[str],
+    active: Collection[str],
     due: Due,
 ) -> tuple[tuple[NotificationGroup, ...], IncidentState]:
-    """What a batch of the journal's events tells, and what is remembered when all of it was told.
+    """The groups of a batch of events, and the incidents when all of them are reported.
 
     Args:
-        events: by number, oldest first.
-        memory: what was remembered before them.
+        events: of the journal, by number, oldest first.
+        state: the incidents before them.
         target_of: the node that a job replicates to, by job id; empty where it is not known.
-        going_on: the jobs that are there and not switched off, by id; an all-clear waits for no others.
+        active: the enabled jobs, by id; an all-clear waits for no others.
         due: the ladder.
     """
-    held = {node: list(waiting) for node, waiting in memory.held.items()}
-    work = EventGrouper(target_of, going_on, due, dict(memory.incidents), held)
+    held = {node: list(waiting) for node, waiting in state.held.items()}
+    work = EventGrouper(target_of, active, due, dict(state.incidents), held)
     for number, event in events:
         work.take(number, event)
     work.close()
     after = IncidentState(work.incidents, {node: tuple(waiting) for node, waiting in work.held.items()})
-    return tuple(work.tellings), after
+    return tuple(work.groups), after
 
 
-def revert_undelivered(before: Mapping[str, float | None], node: str, memory: IncidentState) -> IncidentState:
-    """What is remembered when a message of failures was given up, or is not wanted: its jobs count as not told by it.
+def revert_undelivered(before: Mapping[str, float | None], node: str, state: IncidentState) -> IncidentState:
+    """The incidents after a message of failures was given up, or is not wanted: as if it had not been made.
 
     Args:
-        before: when each of its jobs was told of last before it.
-        node: the node whose trouble it told of, if it did; jobs that joined it later count as not told, too.
-        memory: what is remembered now.
+        before: when each of its jobs was reported last before it.
+        node: the node that was its cause, if any; jobs that joined later count as not reported, too.
+        state: the incidents now.
     """
-    incidents = dict(memory.incidents)
-    for job, incident in memory.incidents.items():
+    incidents = dict(state.incidents)
+    for job, incident in state.incidents.items():
         if job in before or (node and incident.node == node):
-            incidents[job] = replace(incident, told=before.get(job))
-    return replace(memory, incidents=incidents)
+            incidents[job] = replace(incident, reported=before.get(job))
+    return replace(state, incidents=incidents)
 
 
 def worst_lag(event: RunSucceeded, incident: Incident | None) -> float | None:
-    """The oldest that the replica was before this success, in seconds; None if unknown or there was no replica."""
+    """The largest age of the replica before this success, in seconds; None if unknown or there was no replica."""
     if incident is None or incident.synced is None:
         return None
     return max(0.0, event.time - incident.synced)
 
 
 def first_failure_time(events: Sequence[tuple[int, Event]]) -> float | None:
-    """The time of the first event of a batch that may be told; None if none may."""
+    """The time of the first event of a batch that may lead to a message; None if there is none."""
     for _, event in events:
         if isinstance(event, RunFailed | ReplicaLost | VolumesVanished) or (
             isinstance(event, RunSucceeded) and event.recovered_after

@@ -1,4 +1,4 @@
-"""What runs found gone: lost replicas, reported until they are whole again, and vanished volumes. Pure."""
+"""Losses that runs found: lost replicas, which last until there is a complete one again, and vanished volumes. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LISTED = 20
 """Replicas that a message names."""
 
 
-def note_losses(
-    events: Iterable[tuple[int, Event]], alarms: Conditions, wants: Callable[[JobId], bool]
+def record_losses(
+    events: Iterable[tuple[int, Event]], conditions: Conditions, wants: Callable[[JobId], bool]
 ) -> dict[str, Condition]:
-    """The alarms with the lost replicas of a batch of events; those of which a run has succeeded since are over.
+    """The conditions with the lost replicas of a batch of events; a success of the job's run ends one.
 
-    It is the success that ends one, not the core's picture, which may be a moment older than the event.
+    The status does not end one, since it may be a moment older than the event.
     """
-    known = dict(alarms)
+    known = dict(conditions)
     for _, event in events:
         name = f"{LOST}/{event.job}"
         match event:
@@ -37,9 +37,9 @@ def note_losses(
 
 
 def vanished_notice(
-    events: Iterable[tuple[int, Event]], status: Status, match: Match, sender: NoticeSource
+    events: Iterable[tuple[int, Event]], status: Status, match: Match, source: NoticeSource
 ) -> Notice | None:
-    """One notice of all volumes that a batch of events says are gone; None if no job of theirs is wanted."""
+    """One notice of all volumes that vanished in a batch of events; None if the route wants none of their jobs."""
     jobs = {job.job.id: job for job in status.jobs if match.wants_job(job.job.id, job.job.target)}
     found = [(number, event) for number, event in events if isinstance(event, VolumesVanished) and event.job in jobs]
     if not found:
@@ -47,13 +47,13 @@ def vanished_notice(
     number, first = found[0]
     lines = [f"Job {each.job}, on {jobs[each.job].job.target}: {name}" for _, each in found for name in each.volumes]
     more = [f"and {len(lines) - LISTED} more: zsr check"] if len(lines) > LISTED else []
-    key = sender.key("vanished", first.time, number)
+    key = source.key("vanished", first.time, number)
     return Notice(
         key=key,
         kind=NoticeKind.VOLUMES_VANISHED,
         severity=Severity.WARNING,
         time=first.time,
-        node=sender.node,
+        node=source.node,
         thread=key,
         subjects=worst_first((subject_now(jobs[job]) for job in {each.job for _, each in found}), status.time),
         text="\n".join([*lines[:LISTED], *more]),

@@ -1,4 +1,4 @@
-"""From what is to be told to notices: the facts of each job as they are at this moment. Pure."""
+"""Creates the notices of groups, with the facts of each job as they are now. Pure."""
 
 from __future__ import annotations
 
@@ -16,50 +16,30 @@ from replicator.models import JobId
 
 _AGAIN_AND_AGAIN = (
     f"It began to fail {TIMES} times within {duration(WINDOW_SECONDS)}. From now on single failures and recoveries are "
-    f"not told; one message follows when it has not failed for {duration(SETTLED_SECONDS)}, or when it fails {STEADY} "
-    "times in a row."
+    f"not reported; one message follows when it has not failed for {duration(SETTLED_SECONDS)}, or when it fails "
+    f"{STEADY} times in a row."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeSource:
-    """For whom notices are made: the node that tells, the name of the target that is told, and its next number."""
+    """Where notices come from: the node and the target that they are made for, and the number of the next one."""
 
     node: str
     target: str
     number: int = 0
 
     def key(self, what: str, moment: float, number: int) -> str:
-        """A key that no other notice has, also when ``state.db`` was lost and numbers begin anew."""
+        """A key that no other notice has, even when ``state.db`` was lost and numbers start again."""
         return f"{self.node}/{self.target}/{what}/{int(moment)}-{number}"
 
     def thread(self, name: str) -> str:
-        """The thread of an incident, as everybody else knows it."""
+        """The thread of an incident, unique among all nodes and targets."""
         return f"{self.node}/{self.target}/{name}"
 
 
-def is_late(job: JobStatus, now: float) -> bool:
-    """Whether a job's promise is broken; no promise is given by one that is off, or is being removed.
-
-    A first copy may take its time while it is being sent; a lost replica is late at once, whatever is being sent.
-    """
-    if job.job.disabled or job.job.removal is not None:
-        return False
-    if job.state.is_replica_lost:
-        return True
-    since = job.state.created if job.state.last_sync is None else job.state.last_sync
-    first = job.state.last_sync is None and job.transfer is not None and job.state.consecutive_failures == 0
-    return now - since > job.rpo and not first
-
-
-def lacks_copy(job: JobStatus, now: float) -> bool:
-    """Whether a job has no copy although the time of its promise is over, also while the first one is being sent."""
-    promises = not job.job.disabled and job.job.removal is None
-    return promises and job.state.last_sync is None and (now - job.state.created > job.rpo or is_late(job, now))
-
-
 def subject_now(job: JobStatus) -> Subject:
-    """A job as it is."""
+    """The facts of a job now."""
     state, failure = job.state, job.state.failure
     return Subject(
         job=job.job.id,
@@ -81,7 +61,7 @@ def subject_now(job: JobStatus) -> Subject:
 
 
 def worst_first(subjects: Iterable[Subject], now: float) -> tuple[Subject, ...]:
-    """Subjects by how much of their promise is left; one without a replica first, one without a promise last."""
+    """Subjects by the time left until their promise is broken; without a replica first, without a promise last."""
 
     def left(subject: Subject) -> tuple[float, JobId]:
         if subject.last_sync is None:
@@ -91,25 +71,25 @@ def worst_first(subjects: Iterable[Subject], now: float) -> tuple[Subject, ...]:
     return tuple(sorted(subjects, key=left))
 
 
-def telling_notice(group: NotificationGroup, status: Status, memory: IncidentState, sender: NoticeSource) -> Notice:
-    """The notice of a telling; ``memory`` is what is remembered after it."""
+def group_notice(group: NotificationGroup, status: Status, state: IncidentState, source: NoticeSource) -> Notice:
+    """The notice of a group; ``state`` has the incidents after it."""
     number, first = group.events[0]
-    thread = sender.thread(group.thread or str(number))
+    thread = source.thread(group.thread or str(number))
     last = max(event.time for _, event in group.events)
     notice = Notice(
-        key=sender.key("run", first.time, number),
+        key=source.key("run", first.time, number),
         kind=NoticeKind.RECOVERED,
         severity=Severity.INFO,
         time=first.time if group.is_failure else last,
-        node=sender.node,
+        node=source.node,
         thread=thread,
     )
     if group.is_failure:
         return _failing(notice, group, status)
     if group.flapping:
-        text = f"It had failed again and again, and has been well for {duration(SETTLED_SECONDS)}."
+        text = f"It had failed again and again, and has not failed for {duration(SETTLED_SECONDS)}."
         notice = replace(notice, time=status.time, text=text)
-    open_still = any(incident.thread == group.thread != "" for incident in memory.incidents.values())
+    open_still = any(incident.thread == group.thread != "" for incident in state.incidents.values())
     subjects = [_recovered(event, group, status) for _, event in group.events if isinstance(event, RunSucceeded)]
     back = group.node and len(subjects) > 1
     kind = NoticeKind.TARGET_BACK if back else NoticeKind.RECOVERED
@@ -120,19 +100,19 @@ def telling_notice(group: NotificationGroup, status: Status, memory: IncidentSta
 def _failing(notice: Notice, group: NotificationGroup, status: Status) -> Notice:
     events = [event for _, event in group.events if isinstance(event, RunFailed)]
     subjects = [_failed(event, status) for event in events]
-    told = {subject.job for subject in subjects}
-    along = [job for job in status.jobs if str(job.job.id) in group.along and job.job.id not in told]
+    reported = {subject.job for subject in subjects}
+    along = [job for job in status.jobs if str(job.job.id) in group.along and job.job.id not in reported]
     subjects += [subject_now(job) for job in along]
     silent = events[0].error_class is ErrorClass.NETWORK and status.reachable.get(group.node) is False
     severity = Severity.CRITICAL if any(each.is_broken(status.time) for each in subjects) else Severity.WARNING
-    untold = [before is None or before.told is None for before in group.incidents.values()]
+    unreported = [before is None or before.reported is None for before in group.incidents.values()]
     return replace(
         notice,
         kind=NoticeKind.FLAPPING
         if group.flapping
-        else _kind(first=any(untold), silent=silent, several=len(subjects) > 1, removing=subjects[0].removing),
+        else _kind(first=any(unreported), silent=silent, several=len(subjects) > 1, removing=subjects[0].removing),
         severity=severity,
-        opens=all(untold),
+        opens=all(unreported),
         subjects=worst_first(subjects, status.time),
         about=group.node if silent else "",
         text=_AGAIN_AND_AGAIN if group.flapping else _others(group, status, len(subjects)),
@@ -148,13 +128,13 @@ def _kind(*, first: bool, silent: bool, several: bool, removing: bool) -> Notice
 
 
 def _others(group: NotificationGroup, status: Status, listed: int) -> str:
-    """That more jobs go to a node at fault than those that have failed already."""
+    """A sentence about the jobs to the node at fault that have not failed yet; empty if there are none."""
     if not group.node or listed < 2:
         return ""
     there = sum(job.job.target == group.node and not job.job.disabled for job in status.jobs)
     if there <= listed:
         return ""
-    return f"{there} jobs replicate to {group.node}; none of the others is told one by one."
+    return f"{there} jobs replicate to {group.node}; none of the others is reported separately."
 
 
 def _failed(event: RunFailed, status: Status) -> Subject:
@@ -191,5 +171,5 @@ def _recovered(event: RunSucceeded, group: NotificationGroup, status: Status) ->
 
 
 def _bare(job: JobId, status: Status) -> Subject:
-    """A job that is gone: only its number is left."""
+    """A job that does not exist any more: only its ID is known."""
     return Subject(job=job, guest=job.guest, guest_name="", source=status.node, target="")

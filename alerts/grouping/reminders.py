@@ -1,8 +1,8 @@
-"""What comes at a time of the day: the reminder of all that still fails, and the digest of how all jobs are. Pure."""
+"""The reminder of all that still fails, at a time of the day. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -15,7 +15,7 @@ from replicator.api.status import JobStatus, Status
 from replicator.schedule.calendar import CalendarEvent
 
 RECENT_SECONDS = 4 * 3600.0
-"""Seconds for which a message counts as fresh, so that what it told of is not in the reminder."""
+"""Seconds for which a message counts as recent, so that the reminder leaves its jobs out."""
 
 
 def slot_passed(event: CalendarEvent | None, since: float, now: float, zone: tzinfo) -> bool:
@@ -27,57 +27,75 @@ def slot_passed(event: CalendarEvent | None, since: float, now: float, zone: tzi
 def reminder(
     status: Status,
     incidents: Mapping[str, Incident],
-    alarms: Conditions,
+    conditions: Conditions,
     match: Match,
     repeat: Repeat,
-    sender: NoticeSource,
+    source: NoticeSource,
 ) -> tuple[Notice | None, dict[str, Incident]]:
-    """One notice of all that still fails and was not told lately, and the incidents as they are told with it."""
+    """One notice of all that still fails and was not reported lately, and the incidents after it."""
     now = status.time
     jobs = {str(job.job.id): job for job in status.jobs if match.wants_job(job.job.id, job.job.target)}
-    failing = [
-        job
-        for name, incident in incidents.items()
-        if (job := jobs.get(name)) and not job.job.disabled and _stale(incident.told, now) and _on_ladder(job, repeat)
-    ]
-    named = {str(job.job.id) for job in failing}
-    late = [
-        job
-        for name, job in jobs.items()
-        if name not in named
-        and not job.job.disabled
-        and any(_lasts(what, name, alarms, now) for what in (PROMISE, LOST))
-    ]
+    active = {name: job for name, job in jobs.items() if not job.job.disabled}
+    failing = _failing(active, incidents, repeat, now)
+    late = _late({name: job for name, job in active.items() if name not in failing}, conditions, now)
     if not failing and not late:
         return None, dict(incidents)
-    subjects = worst_first((subject_now(job) for job in (*failing, *late)), now)
-    threads = {incidents[name].thread for name in named}
+    subjects = worst_first((subject_now(job) for job in (*failing.values(), *late)), now)
+    threads = {incidents[name].thread for name in failing}
     only = next(iter(threads)) if len(threads) == 1 and not late else ""
     shared = f"still-{int(now)}"
-    told = dict(incidents)
-    for name in named:
-        told[name] = replace(told[name], told=now, thread=told[name].thread or shared)
     notice = Notice(
-        key=sender.key("still", now, sender.number),
+        key=source.key("still", now, source.number),
         kind=NoticeKind.STILL_FAILING,
         severity=Severity.CRITICAL if any(each.is_broken(now) for each in subjects) else Severity.WARNING,
         time=now,
-        node=sender.node,
-        thread=sender.thread(only or shared),
+        node=source.node,
+        thread=source.thread(only or shared),
         opens=not only,
         subjects=subjects,
     )
-    return notice, told
+    return notice, _reported(failing, incidents, now, shared)
 
 
-def _lasts(what: str, job: str, alarms: Conditions, now: float) -> bool:
-    """Whether a job's trouble goes on that was told, but not lately."""
-    alarm = alarms.get(f"{what}/{job}")
-    return alarm is not None and alarm.told is not None and alarm.gone is None and _stale(alarm.told, now)
+def _failing(
+    jobs: Mapping[str, JobStatus], incidents: Mapping[str, Incident], repeat: Repeat, now: float
+) -> dict[str, JobStatus]:
+    """The jobs with an incident that was not reported lately and has reached the first step of the ladder."""
+    return {
+        name: jobs[name]
+        for name, incident in incidents.items()
+        if name in jobs and _is_stale(incident.reported, now) and _on_ladder(jobs[name], repeat)
+    }
 
 
-def _stale(told: float | None, now: float) -> bool:
-    return told is None or not 0 <= now - told < RECENT_SECONDS
+def _late(jobs: Mapping[str, JobStatus], conditions: Conditions, now: float) -> list[JobStatus]:
+    """The jobs with a broken promise or a lost replica that was reported, but not lately."""
+    return [
+        job for name, job in jobs.items() if any(_lasts(f"{what}/{name}", conditions, now) for what in (PROMISE, LOST))
+    ]
+
+
+def _reported(jobs: Collection[str], incidents: Mapping[str, Incident], now: float, thread: str) -> dict[str, Incident]:
+    """The incidents with those of some jobs reported now, in a thread if they have none."""
+    return {
+        name: replace(incident, reported=now, thread=incident.thread or thread) if name in jobs else incident
+        for name, incident in incidents.items()
+    }
+
+
+def _lasts(name: str, conditions: Conditions, now: float) -> bool:
+    """Whether a condition lasts that was reported, but not lately."""
+    condition = conditions.get(name)
+    return (
+        condition is not None
+        and condition.reported is not None
+        and condition.gone is None
+        and _is_stale(condition.reported, now)
+    )
+
+
+def _is_stale(reported: float | None, now: float) -> bool:
+    return reported is None or not 0 <= now - reported < RECENT_SECONDS
 
 
 def _on_ladder(job: JobStatus, repeat: Repeat) -> bool:

@@ -1,7 +1,7 @@
-"""Takes what Alertmanager posts to a webhook, and makes notices of it: one mail setup for a home lab, not two.
+"""Receives the webhook posts of Alertmanager and turns them into notices: one mail setup for a home lab, not two.
 
-A server of its own, with a token; each group that Alertmanager posts is one notice. Alertmanager is answered with 200
-when the notice is in good hands, and tries again otherwise.
+A server of its own, with a token; each group that Alertmanager posts is one notice. It answers 200 when the notice is
+on disk; otherwise Alertmanager tries again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LISTEN_ALLOWED = 'an IP address and a port from 1 to 65535, like "127.0.0.1:984
 _log = logging.getLogger("zsr.alerts")
 
 HandOver = Callable[[Notice], Awaitable[None]]
-"""Takes a notice; durable when it returns. May raise OSError or ZsrError when it cannot."""
+"""Accepts a notice, which is durable on return. May raise OSError or ZsrError when it cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ReceiverSettings:
 
 
 def read_receiver(section: object, environ: Mapping[str, str]) -> tuple[ReceiverSettings | None, list[Problem]]:
-    """The settings of a section (None: absent, so nothing listens), and all that is wrong with it."""
+    """The settings of a section (None: absent, so nothing listens), and its problems."""
     if section is None:
         return None, []
     if not isinstance(section, Mapping):
@@ -78,7 +78,7 @@ def read_receiver(section: object, environ: Mapping[str, str]) -> tuple[Receiver
 
 
 class Receiver:
-    """What is answered. ``clock`` gives unix time; ``node`` is the one that tells."""
+    """Answers the posts. ``clock`` returns unix time; ``node`` is this one."""
 
     def __init__(self, node: str, token: Secret, hand_over: HandOver, clock: Callable[[], float]) -> None:
         self._node = node
@@ -97,25 +97,25 @@ class Receiver:
         """Answer one post."""
         given = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(given, f"Bearer {self._token.text}".encode()):
-            return _no(401, "A token is asked for: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
+            return _no(401, "A token is required: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
         try:
             post = json.loads(await request.read())
             now = self._clock()
             notice = notice_of_post(post, self._node, self._moment(post, now))
         except (ValueError, RecursionError):
-            return _no(400, "The body is no JSON.")
+            return _no(400, "The body is not JSON.")
         except ForeignError as error:
             return _no(400, str(error))
         if notice is not None:
             try:
                 await self._hand_over(notice)
             except (OSError, ZsrError) as error:
-                _log.error("A message of Alertmanager cannot be kept, it is asked to try again: %s", error)
-                return _no(503, "It cannot be kept now; try again.")
+                _log.error("A post of Alertmanager cannot be stored; Alertmanager will try again: %s", error)
+                return _no(503, "It cannot be stored now; try again.")
         return web.json_response({"status": "ok"})
 
     def _moment(self, post: Any, now: float) -> float:
-        """When a post first came: one that comes again soon is the same, and has the same time and key."""
+        """When a post first came: one that is repeated soon has the same time, and so the same key."""
         mark = hashlib.sha256(json.dumps(post, sort_keys=True).encode()).hexdigest()
         self._seen = {each: time for each, time in self._seen.items() if 0 <= now - time < DUPLICATE_WINDOW_SECONDS}
         return self._seen.setdefault(mark, now)
@@ -123,7 +123,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(settings: ReceiverSettings, receiver: Receiver) -> AsyncIterator[str]:
-    """Listen while the context lasts; gives the URL to put into Alertmanager's settings. Raises ConfigError."""
+    """Listen while the context lasts; yields the URL to put into Alertmanager's settings. Raises ConfigError."""
     runner = web.AppRunner(receiver.app(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS)
     await runner.setup()
     try:
@@ -141,9 +141,9 @@ async def receiving(settings: ReceiverSettings, receiver: Receiver) -> AsyncIter
 
 
 async def receive(settings: ReceiverSettings, receiver: Receiver) -> None:
-    """Listen until cancelled; raises ConfigError if nobody can listen there."""
+    """Listen until cancelled; raises ConfigError if the address cannot be used."""
     async with receiving(settings, receiver) as url:
-        _log.info("Alertmanager may post to %s.", url)
+        _log.info("Listening for posts of Alertmanager at %s.", url)
         await asyncio.Event().wait()
 
 

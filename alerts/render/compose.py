@@ -13,31 +13,8 @@ from alerts.render.content import Fact, Level, MessageContent, RenderContext, Ro
 from alerts.render.digest import digest_letter
 from alerts.render.links import links
 from alerts.render.titles import GONE, action_word, guests_phrase, target_phrase, title_of
-from alerts.routing.routes import ALL_CLEARS
 from alerts.text import LATE_AFTER_SECONDS, clock_time, distance, duration, one_line, ordinal
 
-_BADGES = {
-    NoticeKind.FAILED: "Failed",
-    NoticeKind.STILL_FAILING: "Still failing",
-    NoticeKind.FLAPPING: "Failing again and again",
-    NoticeKind.RECOVERED: "Well again",
-    NoticeKind.RPO_BREACHED: "Promise broken",
-    NoticeKind.RPO_KEPT: "Promise kept again",
-    NoticeKind.REPLICA_LOST: "Replica lost",
-    NoticeKind.REPLICA_BACK: "Copied again",
-    NoticeKind.VOLUMES_VANISHED: "Volumes gone",
-    NoticeKind.TARGET_UNREACHABLE: "Unreachable",
-    NoticeKind.TARGET_BACK: "Reachable again",
-    NoticeKind.REMOVAL_STUCK: "Removal stuck",
-    NoticeKind.SETTINGS_REJECTED: "Settings rejected",
-    NoticeKind.SETTINGS_ACCEPTED: "Settings accepted",
-    NoticeKind.UNDELIVERED: "Not delivered",
-    NoticeKind.DIGEST: "Digest",
-    NoticeKind.ALERTMANAGER: "Alertmanager",
-    NoticeKind.TEST: "Test",
-}
-_ADVISED = frozenset({NoticeKind.REPLICA_LOST, NoticeKind.VOLUMES_VANISHED})
-"""What to do is said of all their jobs at once."""
 NOTHING_TO_DO = "There is nothing to do."
 
 
@@ -57,11 +34,11 @@ def compose(notice: Notice, reader: RenderContext) -> MessageContent:
     if notice.kind is NoticeKind.TEST:
         notes.append("If you can read this, messages about failing replication will arrive here.")
     notes += _advice(notice)
-    if notice.kind in ALL_CLEARS or notice.kind is NoticeKind.TEST:
+    if notice.kind.is_all_clear or notice.kind is NoticeKind.TEST:
         notes.append(NOTHING_TO_DO)
     return MessageContent(
         title=title_of(notice),
-        badge=_BADGES[notice.kind],
+        badge=notice.kind.facts.badge,
         tone=_tone(notice),
         lead=_lead(notice),
         facts=tuple(facts),
@@ -76,68 +53,50 @@ def compose(notice: Notice, reader: RenderContext) -> MessageContent:
 
 def _advice(notice: Notice) -> list[str]:
     """What to do, where neither the jobs' errors nor the text say it."""
-    advice = {
-        NoticeKind.SETTINGS_REJECTED: "What is wrong with them: zsr config check",
-        NoticeKind.UNDELIVERED: f"Try it: zsr notify test {one_line(notice.about)}",
-        NoticeKind.REPLICA_LOST: "zsr sends everything anew by itself. Find out on the target what removed the replica "
-        "(zpool history), before the next one goes the same way.",
-        NoticeKind.VOLUMES_VANISHED: "zsr destroys none of these replicas. If a volume vanished by mistake, its "
-        "replica may be the only copy. If it is not needed: destroy it by hand, or all of a job with zsr delete JOB.",
-    }.get(notice.kind)
-    return [advice] if advice else []
+    advice = notice.kind.facts.advice
+    return [advice.format(about=one_line(notice.about))] if advice else []
 
 
 def _tone(notice: Notice) -> Level:
-    if notice.kind in ALL_CLEARS or notice.closes:
+    if notice.kind.is_all_clear or notice.closes:
         return Level.GOOD
     if notice.severity is Severity.INFO:
         return Level.PLAIN
-    return Level.BAD if notice.severity is Severity.CRITICAL or notice.kind is NoticeKind.FAILED else Level.WARN
+    return Level.BAD if notice.severity is Severity.CRITICAL or notice.kind.facts.is_red else Level.WARN
 
 
 def _lead(notice: Notice) -> str:
+    """The first sentence; its template may name node, about and settings."""
     if notice.subjects:
         return _lead_of_jobs(notice)
     node, about = one_line(notice.node), one_line(notice.about)
-    return {
-        NoticeKind.TARGET_UNREACHABLE: f"Node {about} does not answer {node}.",
-        NoticeKind.TARGET_BACK: f"Node {about} answers {node} again.",
-        NoticeKind.SETTINGS_REJECTED: f"{node} cannot use {about}; the last good settings stay in force.",
-        NoticeKind.SETTINGS_ACCEPTED: f"{node} can use {about or 'its settings'} again.",
-        NoticeKind.UNDELIVERED: f"The notification target '{about}' of {node} takes no messages.",
-        NoticeKind.RECOVERED: f"The notification target '{about}' of {node} takes messages again.",
-        NoticeKind.TEST: f"This is a test from zsr on {node} through the target '{about}'.",
-    }.get(notice.kind, title_of(notice))
+    lead = notice.kind.facts.lead
+    return lead.format(node=node, about=about, settings=about or "its settings") if lead else title_of(notice)
 
 
 def _lead_of_jobs(notice: Notice) -> str:
+    """The first sentence about jobs; its template may name Who, jobs, about, times and times_or_again."""
     subjects, first = notice.subjects, notice.subjects[0]
     what = action_word(subjects)
-    many = f"{len(subjects)} jobs to {target_phrase(subjects)}"
+    jobs = f"{len(subjects)} jobs to {target_phrase(subjects)}"
     one = (
         f"Job {first.job}: {what} of {_guest(first)} from {one_line(first.source)} to {one_line(first.target) or GONE}"
     )
-    who = one if len(subjects) == 1 else f"{what.capitalize()} of {guests_phrase(subjects)} ({many})"
+    is_one = len(subjects) == 1
+    who = one if is_one else f"{what.capitalize()} of {guests_phrase(subjects)} ({jobs})"
     times = f" for the {ordinal(first.consecutive)} time in a row" if first.consecutive > 1 else ""
-    words = {
-        NoticeKind.FAILED: f"{who} failed{times if len(subjects) == 1 else ''}.",
-        NoticeKind.STILL_FAILING: f"{who} failed{times if len(subjects) == 1 else ' again'}.",
-        NoticeKind.FLAPPING: f"{who} fails, is well, and fails again.",
-        NoticeKind.RECOVERED: f"{who} is well again.",
-        NoticeKind.RPO_BREACHED: f"{who} is behind: what is on the target is older than was promised.",
-        NoticeKind.RPO_KEPT: f"{who} has caught up: what is on the target is as new as was promised.",
-        NoticeKind.REPLICA_LOST: f"{who} found nothing whole on the target any more: the replica is gone.",
-        NoticeKind.REPLICA_BACK: f"{who} has a whole copy on the target again.",
-        NoticeKind.VOLUMES_VANISHED: f"{who} found volumes gone from the source; their replicas stay on the target.",
-        NoticeKind.REMOVAL_STUCK: f"{who} does not come to an end.",
-        NoticeKind.TARGET_UNREACHABLE: f"Node {one_line(notice.about)} does not answer; {many} wait for it.",
-        NoticeKind.TARGET_BACK: f"Node {one_line(notice.about)} answers again; {many} go on.",
-    }
-    return words.get(notice.kind, f"{who}: {notice.kind}.")
+    lead = notice.kind.facts.jobs_lead or f"{{Who}}: {notice.kind}."
+    return lead.format(
+        Who=who,
+        jobs=jobs,
+        about=one_line(notice.about),
+        times=times if is_one else "",
+        times_or_again=times if is_one else " again",
+    )
 
 
 def _facts_of_one(notice: Notice, subject: Subject, reader: RenderContext) -> list[Fact]:
-    if notice.kind in ALL_CLEARS:
+    if notice.kind.is_all_clear:
         return _facts_of_recovery(notice, subject, reader)
     facts = []
     if notice.kind is NoticeKind.REPLICA_LOST and subject.worst_lag is not None:
@@ -148,7 +107,7 @@ def _facts_of_one(notice: Notice, subject: Subject, reader: RenderContext) -> li
         facts.append(Fact("Failing since", when(subject.failing_since, reader)))
     facts.append(lost_now(subject, reader))
     facts.append(Fact("Next try", _next_try(subject.next_run, reader)))
-    if subject.advice or notice.kind not in _ADVISED:
+    if subject.advice or not notice.kind.facts.advice:
         facts.append(Fact("What to do", one_line(subject.advice) or "Look at the log of the run."))
     run = f" --run {subject.run}" if subject.run is not None else ""
     facts.append(Fact("Log of the run", f"zsr log {subject.job}{run}"))
@@ -175,43 +134,43 @@ def _facts_of_many(notice: Notice, reader: RenderContext) -> list[Fact]:
     subjects, facts = notice.subjects, []
     messages = {one_line(subject.message) for subject in subjects if subject.message}
     classes = {subject.error_class for subject in subjects if subject.error_class}
-    if messages and notice.kind not in ALL_CLEARS:
+    if messages and not notice.kind.is_all_clear:
         cause = f" (class: {classes.pop()})" if len(classes) == 1 else ""
         first = next(one_line(subject.message) for subject in subjects if subject.message)
         facts.append(Fact("What happened", f"{first}{cause}" if len(messages) == 1 else f"First: {first}{cause}"))
     since = [subject.failing_since for subject in subjects if subject.failing_since is not None]
-    if since and notice.kind in ALL_CLEARS:
+    if since and notice.kind.is_all_clear:
         lasted = duration(notice.time - min(since))
         what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
         facts.append(Fact(what, f"since {clock_time(min(since), reader.zone)}, for {lasted}"))
     elif since:
         facts.append(Fact("Failing since", when(min(since), reader)))
-    if sum(subject.consecutive for subject in subjects) and notice.kind in ALL_CLEARS:
+    if sum(subject.consecutive for subject in subjects) and notice.kind.is_all_clear:
         facts.append(Fact("Failed runs", str(sum(subject.consecutive for subject in subjects))))
     lags = [subject.worst_lag for subject in subjects if subject.worst_lag is not None]
-    if lags and notice.kind in ALL_CLEARS:
+    if lags and notice.kind.is_all_clear:
         facts.append(Fact("Oldest a replica was", duration(max(lags))))
     advice = {one_line(subject.advice) for subject in subjects if subject.advice}
-    if len(advice) == 1 and notice.kind not in ALL_CLEARS:
+    if len(advice) == 1 and not notice.kind.is_all_clear:
         facts.append(Fact("What to do", advice.pop()))
     return facts
 
 
 def _heading(notice: Notice) -> str:
-    if notice.kind in ALL_CLEARS:
-        return "Well again:"
+    if notice.kind.is_all_clear:
+        return "Recovered:"
     sources = {one_line(subject.source) for subject in notice.subjects}
     return f"If {sources.pop() if len(sources) == 1 else 'its node'} died now, these would fall back to:"
 
 
 def _row(notice: Notice, subject: Subject, reader: RenderContext) -> Row:
-    broken = subject.is_broken(reader.now) and notice.kind not in ALL_CLEARS
+    broken = subject.is_broken(reader.now) and not notice.kind.is_all_clear
     who = f"{subject.guest} {one_line(subject.guest_name)}".rstrip()
     route = f"job {subject.job} to {one_line(subject.target)}"
     if not subject.target:
         return Row(who, "the job is not there any more", f"job {subject.job}")
     if subject.last_sync is None:
-        return Row(who, f"nothing, {_no_replica(subject)}", route, bad=notice.kind not in ALL_CLEARS)
+        return Row(who, f"nothing, {_no_replica(subject)}", route, bad=not notice.kind.is_all_clear)
     promised = f"promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
     text = "; ".join(filter(None, (promised, "the promise is broken" if broken else "")))
     return Row(who, when(subject.last_sync, reader), ", ".join(filter(None, (route, text))), bad=broken)

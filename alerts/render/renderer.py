@@ -177,7 +177,7 @@ def _write(
 
 
 @dataclass(frozen=True, slots=True)
-class Scribe:
+class MessageWriter:
     """``clock`` gives unix time; ``page`` and ``dashboard`` as in `RenderContext`. May be used from any thread."""
 
     renderer: Renderer
@@ -188,8 +188,8 @@ class Scribe:
 
     def write(self, notice: Notice, form: Form, rows: int = MOST_ROWS) -> Rendered:
         """A notice in a format, as of now."""
-        return self.renderer.render(notice, form, self.reader(rows))
+        return self.renderer.render(notice, form, self.context(rows))
 
-    def reader(self, rows: int = MOST_ROWS) -> RenderContext:
+    def context(self, rows: int = MOST_ROWS) -> RenderContext:
         """Who reads now."""
         return RenderContext(self.clock(), self.zone, rows, self.page, self.dashboard)

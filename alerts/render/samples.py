@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Severity, Subject
-from alerts.routing.routes import ALL_CLEARS
+from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Subject
 from replicator.models import JobId
 
 _NAMES = ("web", "mail", "db", "files", "build", "chat", "wiki", "git", "dns", "vpn", "media", "shop")
-_OF_NODES = (NoticeKind.TARGET_UNREACHABLE, NoticeKind.TARGET_BACK)
 _ABOUT = {
     NoticeKind.SETTINGS_REJECTED: ("/etc/zsr/zsr.toml", "max_parallel = 0: must be 1 or more"),
     NoticeKind.SETTINGS_ACCEPTED: ("/etc/zsr/zsr.toml", ""),
@@ -48,18 +46,18 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
     notice = Notice(
         key=f"sample-{kind}-{jobs}",
         kind=kind,
-        severity=_severity(kind),
+        severity=kind.facts.severity,
         time=now,
         node="alpha",
         thread="sample",
-        opens=kind not in ALL_CLEARS,
-        closes=kind in ALL_CLEARS,
+        opens=not kind.is_all_clear,
+        closes=kind.is_all_clear,
     )
     about, text = _ABOUT.get(kind, ("", ""))
-    if about and kind not in _OF_NODES:
+    if about and not kind.facts.is_of_node:
         return replace(notice, about=about, text=text)
     if kind is NoticeKind.DIGEST:
-        return replace(notice, severity=Severity.INFO, digest=sample_digest(max(jobs, 1), now=now))
+        return replace(notice, digest=sample_digest(max(jobs, 1), now=now))
     if kind is NoticeKind.ALERTMANAGER:
         return replace(notice, foreign=Foreign("Firing: DiskFull", "/srv is full.", (("alertname", "DiskFull"),)))
     if kind is NoticeKind.VOLUMES_VANISHED:
@@ -68,12 +66,6 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
         return replace(notice, subjects=tuple(replace(_well(each), last_sync=None, lost=True) for each in subjects))
     removing = kind is NoticeKind.REMOVAL_STUCK
     return replace(notice, about=about, subjects=tuple(replace(subject, removing=removing) for subject in subjects))
-
-
-def _severity(kind: NoticeKind) -> Severity:
-    if kind in ALL_CLEARS:
-        return Severity.INFO
-    return Severity.CRITICAL if kind is NoticeKind.REPLICA_LOST else Severity.WARNING
 
 
 def _well(subject: Subject) -> Subject:

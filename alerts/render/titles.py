@@ -10,7 +10,6 @@ from alerts.text import one_line, shortened
 
 NOT_WELL = frozenset({"error", "late"})
 """Conditions of a job that a digest counts as not well; a job whose promise is broken counts too."""
-_PROMISES_NOTHING = frozenset({"disabled", "removing"})
 
 _DIGITS_SHOWN = 14
 """Digits of guests' numbers in a title; more would push the rest out of sight."""
@@ -55,8 +54,8 @@ def not_well(digest: Digest) -> list[Subject]:
 
 
 def is_line_broken(line: DigestLine, digest: Digest) -> bool:
-    """Whether the promise of a digest's job is broken; one that is off, or on its way out, promises nothing."""
-    return line.condition not in _PROMISES_NOTHING and line.subject.is_broken(digest.end)
+    """Whether the promise of a digest's job is broken; nothing is promised for a disabled one."""
+    return line.condition != "disabled" and line.subject.is_broken(digest.end)
 
 
 def _title(notice: Notice) -> str:
@@ -67,41 +66,27 @@ def _title(notice: Notice) -> str:
     if notice.subjects:
         return _of_jobs(notice)
     node, about = shortened(one_line(notice.node)), shortened(one_line(notice.about))
-    return {
-        NoticeKind.TARGET_UNREACHABLE: f"Node {about} is unreachable, seen from {node}",
-        NoticeKind.TARGET_BACK: f"Node {about} is back, seen from {node}",
-        NoticeKind.SETTINGS_REJECTED: f"Settings of {node} are rejected: {PurePath(notice.about).name}",
-        NoticeKind.SETTINGS_ACCEPTED: f"Settings of {node} are well again",
-        NoticeKind.UNDELIVERED: f"Messages to '{about}' do not arrive, from {node}",
-        NoticeKind.RECOVERED: f"Messages to '{about}' arrive again, from {node}",
-        NoticeKind.TEST: f"zsr test message from {node}",
-    }.get(notice.kind, f"zsr on {node}: {notice.kind} {about}".rstrip())
+    title = notice.kind.facts.title or f"zsr on {{node}}: {notice.kind} {{about}}"
+    return title.format(node=node, about=about, file=PurePath(notice.about).name).rstrip()
 
 
 def _of_jobs(notice: Notice) -> str:
+    """The template may name Who, guests, what, cause, to, about, copies and replicas."""
     subjects = notice.subjects
-    who, to, what = guests_phrase(subjects), target_phrase(subjects), action_word(subjects)
-    one = who.startswith("guest ")
+    who = guests_phrase(subjects)
+    is_one = who.startswith("guest ")
     classes = sorted({subject.error_class for subject in subjects if subject.error_class})
-    cause = f" ({classes[0]})" if len(classes) == 1 else ""
-    words = {
-        NoticeKind.FAILED: f"{what} failed{cause}, to {to}",
-        NoticeKind.STILL_FAILING: f"{what} still fails{cause}, to {to}",
-        NoticeKind.FLAPPING: f"{what} fails again and again{cause}, to {to}",
-        NoticeKind.RECOVERED: f"{what} is well again, to {to}",
-        NoticeKind.RPO_BREACHED: f"promise broken, {'copy' if one else 'copies'} on {to} too old",
-        NoticeKind.RPO_KEPT: f"promise kept again, on {to}",
-        NoticeKind.REPLICA_LOST: f"{'replica' if one else 'replicas'} lost, gone from {to}",
-        NoticeKind.REPLICA_BACK: f"copied in full again, to {to}",
-        NoticeKind.VOLUMES_VANISHED: f"volumes are gone, replicas stay on {to}",
-        NoticeKind.REMOVAL_STUCK: f"removal is stuck{cause}, on {to}",
-    }
-    match notice.kind:
-        case NoticeKind.TARGET_UNREACHABLE:
-            return f"Node {shortened(notice.about)} is unreachable: {guests_phrase(subjects, named=False)}"
-        case NoticeKind.TARGET_BACK:
-            return f"Node {shortened(notice.about)} is back: {guests_phrase(subjects, named=False)}"
-    return f"{who[0].upper()}{who[1:]}: {words.get(notice.kind, str(notice.kind))}"
+    title = notice.kind.facts.jobs_title or f"{{Who}}: {notice.kind}"
+    return title.format(
+        Who=f"{who[0].upper()}{who[1:]}",
+        guests=guests_phrase(subjects, named=False),
+        what=action_word(subjects),
+        cause=f" ({classes[0]})" if len(classes) == 1 else "",
+        to=target_phrase(subjects),
+        about=shortened(one_line(notice.about)),
+        copies="copy" if is_one else "copies",
+        replicas="replica" if is_one else "replicas",
+    )
 
 
 def _digest(node: str, digest: Digest) -> str:

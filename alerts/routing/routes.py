@@ -24,16 +24,6 @@ T = TypeVar("T")
 
 ROUTE_KEYS = ("match", "quiet", "repeat", "digest")
 MATCH_KEYS = ("severity", "event", "guest", "job", "target")
-ALL_CLEARS = frozenset(
-    {
-        NoticeKind.RECOVERED,
-        NoticeKind.RPO_KEPT,
-        NoticeKind.REPLICA_BACK,
-        NoticeKind.TARGET_BACK,
-        NoticeKind.SETTINGS_ACCEPTED,
-    }
-)
-"""What follows a trouble; it goes to whom the trouble was told, and no match is asked."""
 
 _SLOT = re.compile(
     r"(?P<pace>daily|weekly)(?:\s+(?P<day>mon|tue|wed|thu|fri|sat|sun))?(?:\s+(?P<time>[0-9]{1,2}:[0-9]{2}))?", re.ASCII
@@ -100,11 +90,18 @@ class Route:
     repeat: Repeat = field(default_factory=Repeat)
     digest: CalendarEvent | None = None
 
+    def wants(self, notice: Notice, now: float, zone: tzinfo) -> bool:
+        """Whether the route wants a notice now: it matches, and quiet hours do not drop it."""
+        if reasons_against(self.match, notice):
+            return False
+        quiet = self.quiet
+        return quiet is None or not quiet.drop or held_until(quiet, notice.severity, now, zone) is None
+
 
 def words_of(notice: Notice) -> frozenset[NoticeKind]:
     """The events that a notice is: a silent node whose jobs fail is also their failure, and so is their flapping."""
-    of_jobs = notice.subjects and notice.kind in (NoticeKind.TARGET_UNREACHABLE, NoticeKind.FLAPPING)
-    return frozenset({notice.kind, *([NoticeKind.FAILED] if of_jobs else [])})
+    implied = [NoticeKind.FAILED] if notice.subjects and notice.kind.facts.implies_failure else []
+    return frozenset({notice.kind, *implied})
 
 
 def reasons_against(match: Match, notice: Notice) -> list[str]:
@@ -163,7 +160,7 @@ def read_route(place: str, table: Mapping[str, object]) -> tuple[Route, list[Pro
 def _match(place: str, given: object, problems: list[Problem]) -> Match:
     table = _table(place, given, MATCH_KEYS, problems)
     severities = ", ".join(Severity)
-    kinds = ", ".join(kind for kind in NoticeKind if kind not in ALL_CLEARS and kind is not NoticeKind.TEST)
+    kinds = ", ".join(kind for kind in NoticeKind if not kind.is_all_clear and kind is not NoticeKind.TEST)
     return Match(
         severity=_set(place, "severity", table, Severity, severities, problems),
         event=_set(place, "event", table, NoticeKind, kinds, problems),

@@ -1,4 +1,4 @@
-"""``zsr calendar``: when does a calendar event fire? Imports little, since it is asked often."""
+"""``zsr calendar``: when does a calendar event fire? Imports little, since scripts call it often."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def next_events(spec: str | None, after: str | None, count: int, timezone: str |
 
 
 def events(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> list[int]:
-    """The next events after a unix time, at most ``count``."""
+    """Return the next events after a unix time, at most ``count``."""
     found: list[int] = []
     moment: float | None = after
     while len(found) < count and moment is not None:
@@ -66,7 +66,7 @@ def events(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> 
 
 
 def parse_time(text: str, its_zone: tzinfo) -> float:
-    """Unix seconds out of a number or of ISO 8601 (without an offset: in the zone); ValueError says what is allowed."""
+    """Return the unix seconds of a number or of ISO 8601 (without an offset: in the zone); else raises ValueError."""
     try:
         value = float(text)
     except ValueError:

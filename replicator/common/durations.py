@@ -1,4 +1,4 @@
-"""Lengths of time as people write them, ``15m`` or ``1d``, to seconds and back. Pure."""
+"""Durations as people write them, ``15m`` or ``1d``, to seconds and back. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 LONGEST_SECONDS = 100 * 366 * 86400.0
-"""A longer time, in seconds, is a mistake."""
+"""The longest duration, in seconds; a longer one is a mistake."""
 
 ALLOWED = "a number of seconds, or text like '90s', '15m', '2h', '1d' or '1h30m', at most 100 years"
 
 
 def parse_duration(value: object) -> float:
-    """Seconds out of a number or of text like ``1h30m``; raises ValueError (saying what is allowed) otherwise."""
+    """Return the seconds of a number or of text like ``1h30m``; raises ValueError with the allowed forms otherwise."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SECONDS:
         return float(value)
     if isinstance(value, str):
@@ -29,7 +29,7 @@ def parse_duration(value: object) -> float:
 
 
 def compact(seconds: float) -> str:
-    """A length of time as one word that `parse_duration` reads again, to the second: ``45s``, ``30m``, ``1h30m``."""
+    """Return a duration as one word that `parse_duration` reads again, to the second: ``45s``, ``30m``, ``1h30m``."""
     rest = round(abs(seconds))
     parts = []
     for unit in ("d", "h", "m", "s"):
@@ -39,14 +39,19 @@ def compact(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
-def words(seconds: float) -> str:
-    """A length of time for people, with at most two units: ``37 s``, ``5 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    total = round(abs(seconds))
-    steps = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    for index, (unit, size) in enumerate(steps):
-        count, rest = divmod(total, size)
-        if count or unit == "s":
-            smaller = steps[index + 1] if unit not in ("s", "min") and index + 1 < len(steps) else None
-            more = f" {rest // smaller[1]} {smaller[0]}" if smaller and rest // smaller[1] else ""
-            return f"{count} {unit}{more}"
-    raise AssertionError("a length of time has a unit")
+def words(seconds: float, *, full: bool = False) -> str:
+    """A length of time for people, in its two largest units: ``2 h 5 min``; ``full``: ``2 hours 5 minutes``.
+
+    From two minutes on seconds are left out.
+    """
+    rest = round(abs(seconds))
+    if rest >= 3600:
+        rest = round(rest / 60) * 60
+    elif rest >= 120:
+        rest -= rest % 60
+    parts = []
+    for unit, name, size in (("d", "day", 86400), ("h", "hour", 3600), ("min", "minute", 60), ("s", "second", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {name}{'' if count == 1 else 's'}" if full else f"{count} {unit}")
+    return " ".join(parts[:2]) or ("0 seconds" if full else "0 s")

@@ -1,8 +1,8 @@
-"""Whether this node's replication is well, as a verdict for monitoring scripts (`zsr check`). Pure.
+"""The health of this node's replication, as a verdict for monitoring scripts (`zsr check`). Pure.
 
-The same thresholds as the alert rules (``alerts/rules/zsr.yml``), so that a Nagios and a Prometheus beside each other
-agree: the promise is a job's own, and failures count from the third in a row. Input is the JSON of a job
-(`replicator.daemon.status_json`), which the daemon tells and which can be made from ``state.db`` without it.
+The thresholds are those of the alert rules (``alerts/rules/zsr.yml``), so that Nagios and Prometheus agree: the promise
+is a job's own, and failures count from the third in a row. Input is the JSON of a job
+(`replicator.daemon.status_json`), which the daemon returns and which can be made from ``state.db`` without it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.durations import words
 
 FAILURES = 3
-"""So many failures in a row are worth a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
-
-CLOCK_SLACK_SECONDS = 60.0
-"""Seconds that a last sync may lie in the future before the clock is doubted."""
+"""Failures in a row that are a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
 
 
 class Level(IntEnum):
-    """How something is; the value is the exit status that the Monitoring Plugins guidelines ask for."""
+    """A verdict; the value is the exit status of the Monitoring Plugins guidelines."""
 
     OK = 0
     WARNING = 1
@@ -32,7 +30,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: how it is (never UNKNOWN), and a sentence without its full stop."""
+    """One thing that was checked: its level (never UNKNOWN), and a sentence without its full stop."""
 
     level: Level
     text: str
@@ -40,12 +38,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class JobHealth:
-    """One job with what was found about it; worst finding first, and at least one.
+    """The findings about one job; the worst first, and at least one.
 
     Attributes:
         lag: seconds since its last sync; None without one.
         rpo: the promise in seconds; None where nothing is promised (disabled, or being removed).
-        warning: from how many seconds of lag on a warning is due; None as for ``rpo``.
+        warning: the lag in seconds from which on there is a warning; None as for ``rpo``.
         unreplicated: bytes that its target does not have; None if unknown.
     """
 
@@ -59,25 +57,25 @@ class JobHealth:
 
     @property
     def level(self) -> Level:
-        """The worst of what was found."""
+        """The worst level of the findings."""
         return self.findings[0].level
 
     @property
     def used(self) -> float:
-        """The part of the promise that is used up, 1 being all; endless without a copy, 0 without a promise."""
+        """The part of the promise that is used up, 1 being all; infinite without a copy, 0 without a promise."""
         if self.rpo is None:
             return 0.0
         return float("inf") if self.lag is None else self.lag / max(self.rpo, 1.0)
 
 
 def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_only: bool) -> JobHealth:
-    """Judge one job.
+    """Return the findings about one job.
 
     Args:
         job: its JSON, as `replicator.daemon.status_json.job_json` makes it.
         now: unix seconds.
-        warn_at: from which part of the promise on a lag is a warning, 0 to 1.
-        promise_only: judge nothing but the promise.
+        warn_at: the part of the promise from which on a lag is a warning, 0 to 1.
+        promise_only: check nothing but the promise.
     """
     promises = bool(job["enabled"]) and job["state"] != "removing"
     found = [_promise(job, now, warn_at) if promises else Finding(Level.OK, _no_promise(job))]
@@ -102,7 +100,7 @@ def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> Finding:
         return _no_copy(job)
     if job["last_sync"] > now + CLOCK_SLACK_SECONDS:
         ahead = words(job["last_sync"] - now)
-        return Finding(Level.WARNING, f"{name}: the last copy is {ahead} in the future; look at this node's clock")
+        return Finding(Level.WARNING, f"{name}: the last copy is {ahead} in the future; check this node's clock")
     age = f"{name}: the last copy is {words(lag)} old, promised are at most {words(rpo)}"
     if lag > rpo:
         return Finding(Level.CRITICAL, age)
@@ -136,7 +134,7 @@ def _failures(job: Mapping[str, Any]) -> Finding:
 
 
 def _vanished(job: Mapping[str, Any]) -> Finding:
-    """Replicas that are kept although their volumes are gone."""
+    """Return the finding about replicas that are kept although their volumes are gone."""
     kept = job["vanished"]
     one = len(kept) == 1
     count = "1 replica is kept whose volume is" if one else f"{len(kept)} replicas are kept whose volumes are"
@@ -150,18 +148,18 @@ def _name(job: Mapping[str, Any]) -> str:
 
 
 def silent_daemon(why: str, *, promise_only: bool) -> Finding:
-    """A daemon that does not answer: never OK.
+    """Return the finding about a daemon that does not answer: never OK.
 
-    Critical, since nothing is replicated from now on (as ZsrDaemonDown); a warning where only promises are asked for,
-    because they still stand, and go critical by themselves when they do not.
+    Critical, since nothing is replicated from now on (as ZsrDaemonDown). A warning where only promises are checked:
+    they are still kept, and become critical when they are broken.
     """
     return Finding(Level.WARNING if promise_only else Level.CRITICAL, why)
 
 
 def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promise_only: bool) -> list[Finding]:
-    """What a daemon that answers has to complain of; ``targets`` are those of the jobs that are judged.
+    """Return the findings about a daemon that answers; ``targets`` are those of the jobs that are checked.
 
-    A daemon that has read no job yet is never OK, whatever is asked: nothing is known of any promise.
+    A daemon that has read no job yet is never OK: nothing is known about any promise.
     """
     found = []
     if not status["ready"] and not (promise_only and status["jobs"]):
@@ -174,5 +172,5 @@ def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promis
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings, worst first, otherwise in the order given."""
+    """Return the findings, the worst first, otherwise in the order given."""
     return tuple(sorted(findings, key=lambda finding: -finding.level))

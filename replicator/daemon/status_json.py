@@ -1,4 +1,4 @@
-"""A status as JSON and back, for the control socket and ``--format json``: the names here are an interface. Pure."""
+"""The status as JSON, for the control socket and ``--format json``: the keys are an interface. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from replicator.api.status import JobStatus, Status
 
 
 def job_json(job: JobStatus, now: float) -> dict[str, Any]:
-    """One job's status; times are unix seconds, sizes bytes, None is unknown."""
+    """Return one job's status; times are unix seconds, sizes bytes, None is unknown."""
     state = job.state
     lag = None if state.last_sync is None else max(0.0, now - state.last_sync)
-    since = state.created if state.last_sync is None else state.last_sync
     failure = state.failure
     return {
         "id": str(job.job.id),
@@ -34,7 +33,7 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
         "advice": failure.advice if failure else None,
         "lag": lag,
         "rpo": job.rpo,
-        "rpo_kept": now - since <= job.rpo and not state.is_replica_lost,
+        "rpo_kept": not job.is_overdue(now),
         "vanished": list(state.vanished),
         "sent_bytes": state.last_sent_bytes,
         "sent_bytes_total": job.sent_bytes_total,
@@ -46,7 +45,7 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """The whole status of a node."""
+    """Return the status of a node."""
     return {
         "time": status.time,
         "node": status.node,

@@ -1,4 +1,4 @@
-"""Calendar events: when a schedule fires next. Pure: no clock, no machine's zone, only its arguments.
+"""Calendar events: when a schedule fires next. Pure: it reads no clock and no local time zone.
 
 The grammar is the peer's (Proxmox VE's calendar events, a dialect of systemd.time(7)); where its parser overshoots
 (``*/7``, ``*/45``), this fires at the range's start again, as systemd does. Daylight saving (DESIGN 5): a fixed
@@ -42,7 +42,7 @@ class CalendarEvent:
         """Read a calendar event; white space around it does not count. The empty one fires daily at midnight.
 
         Raises:
-            CalendarError: with the position of the offending character and what is allowed there.
+            CalendarError: with the position of the offending character and the expected text.
         """
         return _parse(spec)
 

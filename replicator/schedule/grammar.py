@@ -1,4 +1,4 @@
-"""The grammar of calendar events: text to sets of years, months, days, weekdays, hours, minutes, seconds. Pure.
+"""Grammar of calendar events: parse text into sets of years, months, days, weekdays, hours, minutes, seconds. Pure.
 
 Source: reference grammar of the peer's calendar events. A lone number is a minute of every hour; ``a:b`` is
 hour:minute, or minute:second where ``a`` is no hour; a date is ``[year-]month-day``.

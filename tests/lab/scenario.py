@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from replicator.models import JobId
+from replicator.zfs.snapshot_names import job_prefix
 from tests.lab.lab import Node
 from tests.lab.two_nodes import TwoNodeCluster
 
 MIB = 1 << 20
-OURS = "__replicate_100-0_"
+OURS = job_prefix(JobId(100, 0))
 A, B, FS = "vm-100-disk-0", "vm-100-disk-1", "subvol-100-disk-2"
 """Two zvols and a filesystem of the guest."""
 

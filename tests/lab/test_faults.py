@@ -67,7 +67,7 @@ def test_a_dead_target_is_reported_retried_on_the_ladder_and_reported_recovered(
     duo.source.set_clock(second["next_sync"] + 1)
     duo.until(lambda: duo.runs("success") == 2, "the next try succeeded", timeout=120)
     duo.until(lambda: len(mail.received) == 3, "the all-clear arrived")
-    assert "well again" in mail.received[2].message["Subject"] + mail.received[2].text
+    assert "recovered" in mail.received[2].message["Subject"] + mail.received[2].text
     assert duo.status()["state"] == "ok"
     assert duo.metric("zsr_job_consecutive_failures") == 0
     assert duo.metric("zsr_job_state", state="ok") == 1

@@ -90,7 +90,7 @@ def test_a_killed_daemon_goes_on_where_the_transfer_was_cut(lab: Lab, node1: Nod
     duo.zsr("schedule-now", "100-0")
     duo.until(lambda: duo.runs("success") == 1, "the next run succeeded")
     assert duo.same_on_both()
-    assert "going on with the interrupted transfer" in duo.zsr("log", "100-0")
+    assert "resuming the interrupted transfer" in duo.zsr("log", "100-0")
     assert (duo.metric("zsr_job_last_sent_bytes") or 0) < 28e6
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the monitoring tests: a core to script, the real exporter that shows it, a real Prometheus."""
+"""Fixtures of the monitoring tests: a core to script, the real exporter that shows it, a real Prometheus, webhooks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.support.exporting import running_exporter
 from tests.support.prometheus import Prometheus, binary, prometheus
 from tests.support.statuses import FakeCore
+from tests.support.webhookserver import WebhookServer, webhook_server
 
 
 @pytest.fixture
@@ -29,6 +30,13 @@ async def exporter_address(core: FakeCore) -> AsyncIterator[str]:
 async def scraper(exporter_address: str, tmp_path: Path) -> AsyncIterator[Prometheus]:
     """A real Prometheus that scrapes the exporter of ``core`` once a second."""
     async with prometheus(tmp_path / "prometheus", [exporter_address]) as server:
+        yield server
+
+
+@pytest.fixture
+async def hooks() -> AsyncIterator[WebhookServer]:
+    """A real webhook server."""
+    async with webhook_server() as server:
         yield server
 
 

@@ -14,20 +14,14 @@ from aiohttp import ClientSession
 
 from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, AlertmanagerChannel, AlertmanagerSettings, Lasting
 from alerts.notice import Notice, NoticeKind
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support import statuses
 from tests.support.alertmanager import Alertmanager, alertmanager, hurried
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 pytestmark = pytest.mark.prometheus
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 @pytest.fixture
@@ -54,7 +48,7 @@ def clock() -> Clock:
 def channel(url: str, clock: Clock, memory: statuses.FakeMemory | None = None) -> AlertmanagerChannel:
     lasting = Lasting(memory if memory is not None else statuses.FakeMemory(), "alertmanager/am")
     settings = AlertmanagerSettings(Secret(url), Secret("t0ken"))
-    return AlertmanagerChannel(settings, Scribe(Renderer(), clock, UTC), lasting)
+    return AlertmanagerChannel(settings, MessageWriter(Renderer(), clock, UTC), lasting)
 
 
 async def alerts(manager: Alertmanager) -> list[dict[str, Any]]:

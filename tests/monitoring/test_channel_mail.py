@@ -19,7 +19,7 @@ from alerts.channels.email import MailChannel
 from alerts.channels.email_url import mail_settings
 from alerts.notice import NoticeKind, Severity
 from alerts.redaction import secrets_of
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from tests.support.mailserver import Behaviour, MailServer, hanging_server, mail_server
 
@@ -44,7 +44,9 @@ def url(port: int, *, login: str = "", to: str = "admin@example.org", extra: str
 def channel(address: str, *, limit: float = 20.0, renderer: Renderer | None = None) -> MailChannel:
     settings = mail_settings(address)
     assert settings is not None
-    return MailChannel(settings, Scribe(renderer or Renderer(), lambda: NOW, UTC), secrets_of(address), limit=limit)
+    return MailChannel(
+        settings, MessageWriter(renderer or Renderer(), lambda: NOW, UTC), secrets_of(address), limit=limit
+    )
 
 
 def part(message: EmailMessage, kind: str) -> str:

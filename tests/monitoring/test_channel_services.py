@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 
 import apprise
@@ -14,10 +14,10 @@ from alerts.channels.apprise import AppriseChannel, make_service, notify_type
 from alerts.channels.base import SendStatus
 from alerts.notice import NoticeKind
 from alerts.redaction import RedactingFilter, guarded_logs, secrets_of
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from tests.support.mailserver import hanging_server
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = 1_800_000_000.0
 FAILED = sample(NoticeKind.FAILED, now=NOW)
@@ -26,12 +26,6 @@ LOUD = (
     "hunter-one:p4ssw0rd%21@",
     "/t0ken-in-path?-key=t0ken-in-query&+X-Token=t0ken-in-header&:field=t0ken-in-field",
 )
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 @pytest.fixture
@@ -44,7 +38,7 @@ def guard() -> Iterator[RedactingFilter]:
 def channel(guard: RedactingFilter, url: str, *, limit: float = 10.0) -> AppriseChannel:
     service = make_service(url)
     assert service is not None
-    return AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard, limit=limit)
+    return AppriseChannel(service, MessageWriter(Renderer(), lambda: NOW, UTC), guard, limit=limit)
 
 
 async def test_a_notice_arrives_with_title_text_and_type(hooks: WebhookServer, guard: RedactingFilter) -> None:
@@ -146,7 +140,7 @@ async def test_a_service_that_takes_little_gets_a_shorter_list(
     service = make_service(f"json://127.0.0.1:{hooks.port}/hook")
     assert service is not None
     monkeypatch.setattr(service, "body_maxlen", 1000)
-    small = AppriseChannel(service, Scribe(Renderer(), lambda: NOW, UTC), guard)
+    small = AppriseChannel(service, MessageWriter(Renderer(), lambda: NOW, UTC), guard)
     assert (await small.send(sample(NoticeKind.DIGEST, jobs=200, now=NOW))).ok
     message = hooks.seen[0].json["message"]
     assert len(message) < 1000

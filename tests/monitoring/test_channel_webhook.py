@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -19,22 +18,16 @@ from alerts.channels.base import SendStatus, Sent
 from alerts.channels.http import Request
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.notice import NoticeKind
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support.mailserver import hanging_server
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = 1_800_000_000.0
 FAILED = replace(sample(NoticeKind.FAILED, now=NOW), key="alpha/100-0/7")
 KEY = Secret("whsec_" + base64.b64encode(b"a key of 24 bytes or more").decode())
-SCRIBE = Scribe(Renderer(), lambda: NOW, UTC)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
+SCRIBE = MessageWriter(Renderer(), lambda: NOW, UTC)
 
 
 def channel(port: int, *, limit: float = 5.0, **settings: object) -> WebhookChannel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,21 +13,15 @@ from click.testing import CliRunner, Result
 
 from alerts.cli import notify
 from alerts.delivery.outbox import Entry
-from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, notes_json, record_notes
+from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, record_writes, state_json
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from replicator.errors import ConfigError
 from replicator.models import JobId
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.stores import State
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 SECRET = "t0ken-in-path"
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 async def zsr_notify_test(settings: Path, *args: str) -> Result:
@@ -96,7 +90,7 @@ async def test_without_a_name_switched_off_targets_are_left_alone(tmp_path: Path
             f'[[notify]]\nname = "a"\nurl = "nonsense://{SECRET}"\n[[notify]]\nname = "B"\nurl_env = "X"',
             "notify.1.name",
         ),
-        (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "switched off"),
+        (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "disabled"),
     ],
 )
 async def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_path: Path, text: str, said: str) -> None:
@@ -128,7 +122,7 @@ class TestLogResendAndExplain:
     @pytest.fixture
     def memory(self, settings: Path) -> Iterator[SqlitePluginStore]:
         with closing(State.open(settings.parent / "state.db")) as state:
-            yield state.memory("notify")
+            yield state.plugin_store("notify")
 
     @staticmethod
     def entry(number: int, reason: str = "") -> Entry:
@@ -141,8 +135,8 @@ class TestLogResendAndExplain:
         return CliRunner().invoke(notify, [args[0], "--config", str(settings), *args[1:]])
 
     def test_the_log_lists_what_became_of_each_message(self, settings: Path, memory: SqlitePluginStore) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
-        memory.put_all(record_notes("hook", self.entry(2, "It was refused."), DeliveryStatus.UNDELIVERED, 9.0))
+        memory.put_all(record_writes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put_all(record_writes("hook", self.entry(2, "It was refused."), DeliveryStatus.UNDELIVERED, 9.0))
         rows = self.zsr(settings, "log").output.splitlines()
         assert [row.split()[0] for row in rows] == ["ID", "hook-2", "hook-1"]
         assert "Guest 100 web: replication failed (zfs), to beta" in rows[2]
@@ -153,14 +147,14 @@ class TestLogResendAndExplain:
     def test_resend_asks_the_daemon_for_a_message_that_is_remembered(
         self, settings: Path, memory: SqlitePluginStore
     ) -> None:
-        memory.put_all(record_notes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
-        memory.put(key_of("hook"), notes_json(TargetState(0)))
+        memory.put_all(record_writes("hook", self.entry(1), DeliveryStatus.DELIVERED, 9.0))
+        memory.put(key_of("hook"), state_json(TargetState(0)))
         assert self.zsr(settings, "resend", "hook-1").exit_code == 0
         assert list(memory.items(RESEND)) == ["resend/hook-1"]
 
     @pytest.mark.parametrize("name", ["hook-7", "hook", "nobody-1", "1"])
     def test_resend_refuses_what_is_not_there(self, settings: Path, memory: SqlitePluginStore, name: str) -> None:
-        memory.put(key_of("hook"), notes_json(TargetState(0)))
+        memory.put(key_of("hook"), state_json(TargetState(0)))
         result = self.zsr(settings, "resend", name)
         assert isinstance(result.exception, ConfigError)
         assert memory.items(RESEND) == {}
@@ -188,4 +182,4 @@ class TestLogResendAndExplain:
             file.write('[[notify]]\nname = "hc"\nping = "https://hc.example.org/{job}"\n')
         said = self.zsr(settings, "explain", "--event", "digest", "--format", "json")
         (verdict,) = (each for each in json.loads(said.output) if each["target"] == "hc")
-        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run, and told nothing")
+        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run and gets no messages")

@@ -16,7 +16,7 @@ from tests.support import statuses
 from tests.support.mailserver import Behaviour, MailServer, mail_server
 from tests.support.notify import counts, failed, recovered, running, settled
 from tests.support.notify_clock import TestClock, WatchedMemory
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 LOGIN = ("bob", "s3cr3t-p@ss")
 GUESTS = range(100, 105)
@@ -36,12 +36,6 @@ def core() -> statuses.FakeCore:
 async def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MailServer]:
     async with mail_server(tmp_path, login=LOGIN) as server:
         monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
-        yield server
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
         yield server
 
 

@@ -22,7 +22,7 @@ from replicator.events import RunFailed
 from replicator.models import JobId
 from replicator.state.stores import State
 from tests.support import statuses
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 KILLS = int(os.environ.get("ZSR_KILLS", "40"))
 LONGEST_LIFE = 0.15
@@ -106,16 +106,10 @@ async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
         await listening
 
 
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
-
-
 def fail(state: State, guest: int) -> int:
     """Let a run fail as the daemon writes it down; the number of its event."""
     job = JobId(guest, 0)
-    run = state.begin_run(job, statuses.NOW, owner="test", missed=0)
+    run = state.runs.begin(job, statuses.NOW, owner="test", missed=0)
     event = RunFailed(
         time=statuses.NOW,
         job=job,
@@ -128,8 +122,8 @@ def fail(state: State, guest: int) -> int:
         last_sync=None,
         next_run=None,
     )
-    state.finish_run(event, start=statuses.NOW, sent_bytes=0)
-    return state.last_event()
+    state.runs.finish(event, start=statuses.NOW, sent_bytes=0)
+    return state.journal.last_event()
 
 
 @pytest.mark.timeout(600)

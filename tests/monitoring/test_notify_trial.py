@@ -12,7 +12,7 @@ from alerts.settings import AlertsSettings, read_settings
 from alerts.test_message import TrialResult, try_targets
 from replicator.models import JobId
 from tests.support.mailserver import MailServer, mail_server
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 
 @pytest.fixture
@@ -20,12 +20,6 @@ async def mails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with mail_server(tmp_path) as running:
         monkeypatch.setenv("SSL_CERT_FILE", str(running.ca_file))
         yield running
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 def settings(*tables: dict[str, object], **further: object) -> AlertsSettings:

@@ -14,7 +14,7 @@ from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.models import JobId
 from tests.support import statuses
-from tests.support.webhookserver import WebhookServer, webhook_server
+from tests.support.webhookserver import WebhookServer
 
 NOW = statuses.NOW
 JOB = JobId(100, 0)
@@ -22,12 +22,6 @@ STARTED = RunStarted(NOW, JOB, 7)
 WELL = RunSucceeded(NOW + 12.5, JOB, 7, NOW, 12.5, 4096)
 FAILED = RunFailed(NOW, JOB, 8, ErrorClass.NETWORK, "Node beta does not answer.", "Check it.", 1, NOW, None, None)
 OTHERS: list[Event] = [RunCancelled(NOW, JOB, 9), JobRemoved(NOW, JOB)]
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[WebhookServer]:
-    async with webhook_server() as server:
-        yield server
 
 
 class Pause:
@@ -68,7 +62,7 @@ async def test_start_success_and_failure_of_a_run_are_told_in_order(hooks: Webho
 
 async def test_jobs_that_are_not_wanted_are_not_pinged(hooks: WebhookServer) -> None:
     core, url = statuses.FakeCore(), Secret(f"http://127.0.0.1:{hooks.port}/{{job}}")
-    pinger = Pinger("hc", url, lambda _: None, wanted=lambda job: job.guest == 101)
+    pinger = Pinger("hc", url, lambda _: None, wants=lambda job: job.guest == 101)
     task = asyncio.create_task(pinger.run(core))
     await asyncio.sleep(0)
     await core.publish(STARTED, RunStarted(NOW, JobId(101, 0), 8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -41,6 +41,29 @@ def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> Ru
 
 def recovered(time: float, after: int, job: JobId = JOB) -> RunSucceeded:
     return RunSucceeded(time, job, 99, time - 20, 20.0, 1000, recovered_after=after, failing_since=statuses.NOW - 4500)
+
+
+def failing_core() -> statuses.FakeCore:
+    """A core with one failing job, whose plugin store can be watched."""
+    core = statuses.FakeCore()
+    core.set_status(statuses.failing())
+    core.memories["notify"] = WatchedMemory()
+    return core
+
+
+def target(port: int, name: str = "hook", extra: str = "") -> dict[str, object]:
+    """The settings of a target whose URL is a webhook of apprise."""
+    return {"name": name, "url": f"json://127.0.0.1:{port}/{name}{extra}"}
+
+
+async def written(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
+    """Wait until something holds; it is checked after each write to the plugin store."""
+    memory = core.memories["notify"]
+    assert isinstance(memory, WatchedMemory)
+    async with asyncio.timeout(20):
+        while not holds():
+            memory.written.clear()
+            await memory.written.wait()
 
 
 @asynccontextmanager

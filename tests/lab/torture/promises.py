@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.replication.verification import MARKS_KEPT
+from replicator.replication.verification import BOOKMARKS_KEPT
+from replicator.zfs.snapshot_names import PREFIX
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
 VOLUMES = (ZVOL, FILES)
@@ -17,7 +18,7 @@ VOLUMES = (ZVOL, FILES)
 LIST = "zfs list -Hp -t all -o name,guid,receive_resume_token,zsr:job,origin -r tank/data"
 """The command whose output `Holding.read` reads."""
 
-_OURS = re.compile(r"[@#]__replicate_")
+_OURS = re.compile(f"[@#]{PREFIX}")
 _ASIDE = "/zsr-diverged"
 
 
@@ -131,9 +132,9 @@ def whole_set(both: Both) -> str:
     kept_alive = {entry.origin.partition("@")[0] for entry in there.entries if f"{_ASIDE}/" in entry.name}
     names = set()
     for volume in VOLUMES:
-        ours, theirs = here.of(f"{volume}@__replicate_"), there.of(f"{volume}@__replicate_")
-        marks = here.of(f"{volume}#__replicate_")
-        if len(ours) != 1 or len(marks) > MARKS_KEPT + 1:
+        ours, theirs = here.of(f"{volume}@{PREFIX}"), there.of(f"{volume}@{PREFIX}")
+        marks = here.of(f"{volume}#{PREFIX}")
+        if len(ours) != 1 or len(marks) > BOOKMARKS_KEPT + 1:
             raise BrokenError(f"left over on the source: {ours} {len(marks)} bookmarks")
         if not theirs or (len(theirs) != 1 and volume not in kept_alive):
             raise BrokenError(f"left over on the target: {theirs}")

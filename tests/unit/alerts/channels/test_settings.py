@@ -16,7 +16,7 @@ from alerts.channels.factory import AnyChannel, ChannelContext, create_channel
 from alerts.channels.settings import PingSettings, ServiceSettings, read_channel, secrets_of_channel
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.redaction import guarded_logs
-from alerts.render.renderer import Renderer, Scribe
+from alerts.render.renderer import MessageWriter, Renderer
 from alerts.secrets import Secret
 from tests.support import statuses
 
@@ -36,7 +36,7 @@ def made(table: dict[str, object], **environ: str) -> AnyChannel | None:
     assert problems == []
     assert way is not None
     with guarded_logs(secrets_of_channel(way)) as guard:
-        channel_context = ChannelContext(Scribe(Renderer(), lambda: 0.0, UTC), guard, statuses.FakeMemory())
+        channel_context = ChannelContext(MessageWriter(Renderer(), lambda: 0.0, UTC), guard, statuses.FakeMemory())
         return create_channel("x", way, channel_context)
 
 

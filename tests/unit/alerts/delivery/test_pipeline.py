@@ -1,14 +1,12 @@
-"""From journal and picture to the outbox of one target: what is made of lost replicas and vanished volumes."""
+"""The pipeline from journal and status to the outbox of one target: lost replicas and vanished volumes."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 
-from alerts.delivery.pipeline import process_events
-from alerts.delivery.shared import DeliveryContext
-from alerts.delivery.store import Counters, TargetState, key_of, load_notes, notes_json
+from alerts.delivery.pipeline import PipelineInput, process_events
+from alerts.delivery.store import TargetState, key_of, load_state, state_json
 from alerts.grouping.conditions import GROUP_WAIT_SECONDS, REPEAT_INTERVAL_SECONDS
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
@@ -32,31 +30,29 @@ def well(at: float) -> RunSucceeded:
 
 @dataclass
 class Target:
-    """A target that is given events and looks at the core; its notes go to disk and back in between."""
+    """A target whose pipeline runs on events and a status; its state is stored and loaded in between."""
 
     route: Route = field(default_factory=Route)
-    core: statuses.FakeCore = field(default_factory=statuses.FakeCore)
-    notes: TargetState = field(default_factory=lambda: TargetState(0, reminded=NOW, digested=NOW))
+    state: TargetState = field(default_factory=lambda: TargetState(0, reminded=NOW, digested=NOW))
     number: int = 0
 
     def look(self, now: float, *jobs: JobStatus, events: tuple[Event, ...] = ()) -> list[NoticeKind]:
         """The kinds of the messages that are in the outbox then and were not before."""
-        self.core.set_status(*jobs, now=now)
         memory = statuses.FakeMemory()
-        desk = DeliveryContext(self.core, memory, Counters(memory, ()), asyncio.sleep, UTC, 0.0)
         numbered = list(enumerate(events, start=self.number + 1))
         self.number += len(events)
-        before = len(self.notes.outbox)
-        notes = process_events(numbered, self.notes, desk, "mail", self.route)
-        memory.put(key_of("mail"), notes_json(notes))
-        loaded = load_notes(memory, "mail")
-        assert loaded == notes
-        self.notes = notes
-        return [entry.notice.kind for entry in notes.outbox[before:]]
+        before = len(self.state.outbox)
+        given = PipelineInput("mail", self.route, statuses.status(*jobs, now=now), UTC)
+        state = process_events(numbered, self.state, given)
+        memory.put(key_of("mail"), state_json(state))
+        loaded = load_state(memory, "mail")
+        assert loaded == state
+        self.state = state
+        return [entry.notice.kind for entry in state.outbox[before:]]
 
     @property
     def last(self) -> Notice:
-        return self.notes.outbox[-1].notice
+        return self.state.outbox[-1].notice
 
 
 class TestALostReplica:
@@ -79,7 +75,7 @@ class TestALostReplica:
         whole = statuses.healthy(now=NOW + 900)
         assert target.look(NOW + 900, whole, events=(well(NOW + 900),)) == []
         assert target.look(NOW + 960, whole) == []
-        assert target.notes.alarms == {}
+        assert target.state.conditions == {}
 
     def test_in_hours_in_which_all_is_dropped_is_told_after_them_if_it_lasts(self) -> None:
         night = Quiet(Window.parse("07:00-09:00"), drop=True)

@@ -17,9 +17,9 @@ from alerts.delivery.store import (
     TargetState,
     key_of,
     load_log,
-    load_notes,
-    notes_json,
-    record_notes,
+    load_state,
+    record_writes,
+    state_json,
 )
 from alerts.grouping.conditions import Condition
 from alerts.grouping.flapping import Flap
@@ -81,7 +81,7 @@ ENTRY = st.builds(
     incidents=st.dictionaries(JOB, INCIDENT),
     held=st.dictionaries(st.text(), st.lists(st.builds(Held, NUMBER, RECOVERY, INCIDENT), min_size=1).map(tuple)),
     outbox=st.lists(ENTRY).map(tuple),
-    alarms=st.dictionaries(st.text(), st.builds(Condition, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
+    conditions=st.dictionaries(st.text(), st.builds(Condition, TIME, MOMENT, st.text(), MOMENT, MOMENT)),
     flaps=st.dictionaries(JOB, FLAP),
 )
 def test_what_is_written_is_read_again(
@@ -89,27 +89,27 @@ def test_what_is_written_is_read_again(
     incidents: dict[str, Incident],
     held: dict[str, tuple[Held, ...]],
     outbox: tuple[Entry, ...],
-    alarms: dict[str, Condition],
+    conditions: dict[str, Condition],
     flaps: dict[str, Flap],
 ) -> None:
     memory = FakeMemory()
-    notes = TargetState(cursor, IncidentState(incidents, held), outbox, alarms, flaps, 5.0, 6.0, 7, "dead")
-    memory.put(key_of("mail"), notes_json(notes))
-    assert load_notes(memory, "mail") == notes
-    assert load_notes(memory, "other") is None
+    notes = TargetState(cursor, IncidentState(incidents, held), outbox, conditions, flaps, 5.0, 6.0, 7, "dead")
+    memory.put(key_of("mail"), state_json(notes))
+    assert load_state(memory, "mail") == notes
+    assert load_state(memory, "other") is None
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"cursor": "x", "incidents": {}}', '{"cursor": 1, "incidents": {"a": 1}}']
 )
 def test_damaged_notes_are_said_and_begun_anew(text: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert load_notes(FakeMemory({"target/mail": text}), "mail") is None
+    assert load_state(FakeMemory({"target/mail": text}), "mail") is None
     assert "damaged" in caplog.text
 
 
 def test_notes_of_the_version_before_are_understood() -> None:
     memory = FakeMemory({"target/mail": '{"cursor": 7, "incidents": {"100-0": [5.0, null]}}'})
-    assert load_notes(memory, "mail") == TargetState(7, IncidentState({"100-0": Incident(5.0, None)}))
+    assert load_state(memory, "mail") == TargetState(7, IncidentState({"100-0": Incident(5.0, None)}))
 
 
 def test_messages_that_the_version_before_was_about_to_send_are_understood() -> None:
@@ -119,7 +119,7 @@ def test_messages_that_the_version_before_was_about_to_send_are_understood() -> 
     )
     telling = {"events": [[3, "RunFailed", failed]], "incidents": {"100-0": None}, "node": "", "along": []}
     data = {"cursor": 7, "incidents": {"100-0": [5.0, None, ""]}, "held": {}, "outbox": [telling]}
-    notes = load_notes(FakeMemory({"target/mail": json.dumps(data)}), "mail")
+    notes = load_state(FakeMemory({"target/mail": json.dumps(data)}), "mail")
     assert notes is not None
     assert [event.job for each in notes.unsent for _, event in each.events] == [JobId(100, 0)]
 
@@ -131,17 +131,17 @@ def entry(number: int) -> Entry:
 
 def test_the_log_tells_what_waits_and_what_became_of_the_rest_newest_first() -> None:
     memory = FakeMemory()
-    memory.put_all(record_notes("mail", entry(1), DeliveryStatus.DELIVERED, 9.0))
-    memory.put_all(record_notes("mail", entry(2), DeliveryStatus.UNDELIVERED, 9.0))
-    memory.put(key_of("mail"), notes_json(TargetState(0, outbox=(entry(3),))))
-    found = [(record.name, str(record.fate)) for record in load_log(memory)]
+    memory.put_all(record_writes("mail", entry(1), DeliveryStatus.DELIVERED, 9.0))
+    memory.put_all(record_writes("mail", entry(2), DeliveryStatus.UNDELIVERED, 9.0))
+    memory.put(key_of("mail"), state_json(TargetState(0, outbox=(entry(3),))))
+    found = [(record.name, str(record.status)) for record in load_log(memory)]
     assert found == [("mail-3", "pending"), ("mail-2", "undelivered"), ("mail-1", "delivered")]
 
 
 def test_the_log_does_not_grow_for_ever() -> None:
     memory = FakeMemory()
     for number in range(1, KEPT + 51):
-        memory.put_all(record_notes("mail", entry(number), DeliveryStatus.DELIVERED, 9.0))
+        memory.put_all(record_writes("mail", entry(number), DeliveryStatus.DELIVERED, 9.0))
     assert len(load_log(memory)) == KEPT
 
 
@@ -160,3 +160,14 @@ def test_damaged_counters_begin_at_zero(text: str) -> None:
     memory = FakeMemory({COUNTERS: text})
     Counters(memory, ["mail"])
     assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0, "undelivered": 0}}
+
+
+def test_the_stored_names_of_values_do_not_change() -> None:
+    stored = {"since": 1.0, "told": 2.0, "thread": "t", "gone": None, "lag": 3.0}
+    flap = {"begins": [1.0], "last": 1.0, "told": 2.0, "failures": 3, "synced": None, "lag": None, "held": None}
+    text = json.dumps({"cursor": 7, "incidents": {}, "alarms": {"promise/100-0": stored}, "flaps": {"100-0": flap}})
+    state = load_state(FakeMemory({key_of("mail"): text}), "mail")
+    assert state is not None
+    assert (state.conditions["promise/100-0"].reported, state.flaps["100-0"].reported) == (2.0, 2.0)
+    again = json.loads(state_json(state))
+    assert (again["alarms"]["promise/100-0"], again["flaps"]["100-0"]) == (stored, flap)

@@ -23,26 +23,26 @@ NOW, DAY = statuses.NOW, statuses.DAY
 class Watcher:
     """Looks again and again, and keeps what it was told."""
 
-    alarms: Mapping[str, Condition] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     match: Match = field(default_factory=Match)
     answered: set[str] = field(default_factory=set)
-    told: list[Notice] = field(default_factory=list)
+    reported: list[Notice] = field(default_factory=list)
 
     def look(
         self, now: float, *jobs: JobStatus, reachable: bool = True, problems: tuple[str, ...] = ()
     ) -> list[NoticeKind]:
         config = ConfigStatus(ok=not problems, last_success=NOW, problems=problems)
         status = statuses.status(*jobs, now=now, reachable={"beta": reachable}, config=config)
-        notices, self.alarms = evaluate_conditions(
+        notices, self.conditions = evaluate_conditions(
             status,
-            self.alarms,
+            self.conditions,
             self.incidents,
             self.match,
-            NoticeSource("alpha", "mail", len(self.told)),
+            NoticeSource("alpha", "mail", len(self.reported)),
             self.answered,
         )
-        self.told += notices
+        self.reported += notices
         return [notice.kind for notice in notices]
 
 
@@ -59,12 +59,12 @@ class TestAPromise:
         assert watcher.look(NOW + 5000, late()) == []
         assert watcher.look(NOW + 6000, statuses.healthy(now=NOW + 6000)) == [NoticeKind.RPO_KEPT]
         assert watcher.look(NOW + 6060, statuses.healthy(now=NOW + 6000)) == []
-        breach, kept = watcher.told
+        breach, kept = watcher.reported
         assert (breach.severity, breach.thread, kept.closes) == (Severity.CRITICAL, kept.thread, True)
         assert kept.subjects[0].worst_lag == 5400 + 5000
 
     def test_that_is_kept_again_when_a_failure_ends_is_told_by_its_all_clear_only(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(told=NOW - 5000)}, answered={"100-0"})
+        watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)}, answered={"100-0"})
         watcher.look(NOW, late())
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
         assert watcher.look(NOW + 600, statuses.healthy(now=NOW + 600)) == []
@@ -82,7 +82,7 @@ class TestAPromise:
         watcher = Watcher()
         watcher.look(NOW, *jobs)
         watcher.look(NOW + GROUP_WAIT_SECONDS, *jobs)
-        assert [len(notice.subjects) for notice in watcher.told] == [200]
+        assert [len(notice.subjects) for notice in watcher.reported] == [200]
 
     def test_that_breaks_soon_after_another_of_its_node_waits_for_more(self) -> None:
         watcher = Watcher()
@@ -95,17 +95,17 @@ class TestAPromise:
         ]
 
     def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_not_told(self) -> None:
-        watcher = Watcher(incidents={"101-0": Incident(told=NOW, node="beta")})
+        watcher = Watcher(incidents={"101-0": Incident(reported=NOW, node="beta")})
         watcher.look(NOW, late())
         assert watcher.look(NOW + 5000, late()) == []
 
     def test_that_a_message_about_failures_has_called_broken_is_not_told_again(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(told=NOW)})
+        watcher = Watcher(incidents={"100-0": Incident(reported=NOW)})
         watcher.look(NOW, late())
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
 
     def test_that_breaks_after_the_last_message_about_failures_is_told(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(told=NOW - 5000)})
+        watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)})
         watcher.look(NOW, late())
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
 
@@ -133,10 +133,10 @@ class TestASilentNode:
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
         assert watcher.look(NOW + 600, job, reachable=False) == []
         assert watcher.look(NOW + 900, job) == [NoticeKind.TARGET_BACK]
-        assert watcher.told[0].thread == watcher.told[1].thread
+        assert watcher.reported[0].thread == watcher.reported[1].thread
 
     def test_whose_jobs_failures_were_told_is_not_told_again(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(told=NOW, node="beta")})
+        watcher = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")})
         watcher.look(NOW, late(), reachable=False)
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, late(), reachable=False) == []
 
@@ -152,7 +152,7 @@ class TestSettings:
         assert watcher.look(NOW, problems=("node: wrong",)) == []
         assert watcher.look(NOW + GROUP_WAIT_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
         assert watcher.look(NOW + 900) == [NoticeKind.SETTINGS_ACCEPTED]
-        assert watcher.told[0].text == "node: wrong"
+        assert watcher.reported[0].text == "node: wrong"
 
 
 STEPS = st.lists(
@@ -175,10 +175,14 @@ def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear_whatever_the_
             for well in [statuses.healthy(name, now=now)]
         ]
         watcher.look(now, *jobs, reachable=reachable, problems=() if accepted else ("wrong",))
-    assert watcher.alarms == {}
-    opened = [notice.thread for notice in watcher.told if notice.opens and notice.kind is not NoticeKind.RPO_BREACHED]
-    closed = [notice.thread for notice in watcher.told if notice.closes and notice.kind is not NoticeKind.RPO_KEPT]
+    assert watcher.conditions == {}
+    opened = [
+        notice.thread for notice in watcher.reported if notice.opens and notice.kind is not NoticeKind.RPO_BREACHED
+    ]
+    closed = [notice.thread for notice in watcher.reported if notice.closes and notice.kind is not NoticeKind.RPO_KEPT]
     assert sorted(opened) == sorted(closed)
-    breached = [job.job for notice in watcher.told if notice.kind is NoticeKind.RPO_BREACHED for job in notice.subjects]
-    kept = [job.job for notice in watcher.told if notice.kind is NoticeKind.RPO_KEPT for job in notice.subjects]
+    breached = [
+        job.job for notice in watcher.reported if notice.kind is NoticeKind.RPO_BREACHED for job in notice.subjects
+    ]
+    kept = [job.job for notice in watcher.reported if notice.kind is NoticeKind.RPO_KEPT for job in notice.subjects]
     assert sorted(breached) == sorted(kept)

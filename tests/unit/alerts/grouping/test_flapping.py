@@ -45,7 +45,7 @@ class Route:
             sieve.kept,
             memory,
             target_of=lambda _: "beta",
-            going_on={f"{guest}-0" for guest in range(100, 400)},
+            active={f"{guest}-0" for guest in range(100, 400)},
             due=Repeat().due,
         )
         self.flaps = sieve.flaps

@@ -55,35 +55,35 @@ def well(time: float, recovered_after: int = 1, *, guest: int = 100) -> RunSucce
     return RunSucceeded(time, JobId(guest, 0), 1, time - 10, 10.0, 5, recovered_after, since)
 
 
-def told(
-    batches: Sequence[Sequence[Event]], memory: IncidentState | None = None, going_on: Collection[str] = ALL
+def grouped(
+    batches: Sequence[Sequence[Event]], memory: IncidentState | None = None, active: Collection[str] = ALL
 ) -> tuple[list[NotificationGroup], IncidentState]:
     """What batches of events tell, one after the other, when each message arrives; all jobs go to beta."""
     known, number = memory or IncidentState(), 0
-    tellings: list[NotificationGroup] = []
+    groups: list[NotificationGroup] = []
     for batch in batches:
         numbered = list(enumerate(batch, start=number + 1))
         number += len(batch)
-        found, known = group_events(numbered, known, target_of=lambda _: "beta", going_on=going_on, due=Repeat().due)
-        tellings += found
-    return tellings, known
+        found, known = group_events(numbered, known, target_of=lambda _: "beta", active=active, due=Repeat().due)
+        groups += found
+    return groups, known
 
 
 def one_by_one(*events: Event) -> list[Event]:
     """The events that are told when each comes in a batch of its own."""
-    tellings, _ = told([[event] for event in events])
-    return [event for telling in tellings for _, event in telling.events]
+    groups, _ = grouped([[event] for event in events])
+    return [event for group in groups for _, event in group.events]
 
 
-def given_up(telling: NotificationGroup, memory: IncidentState) -> IncidentState:
+def given_up(group: NotificationGroup, memory: IncidentState) -> IncidentState:
     """What is remembered when a message was given up."""
-    before = {job: None if known is None else known.told for job, known in telling.incidents.items()}
-    return revert_undelivered(before, telling.node, memory)
+    before = {job: None if known is None else known.reported for job, known in group.incidents.items()}
+    return revert_undelivered(before, group.node, memory)
 
 
-def guests(telling: NotificationGroup) -> list[int]:
+def guests(group: NotificationGroup) -> list[int]:
     """The guests that a message is about."""
-    return [event.job.guest for _, event in telling.events]
+    return [event.job.guest for _, event in group.events]
 
 
 class TestOneJob:
@@ -103,27 +103,27 @@ class TestOneJob:
         assert one_by_one(failed(90_000, 40)) == [failed(90_000, 40)]
 
     def test_that_is_removed_is_forgotten_without_a_message(self) -> None:
-        tellings, memory = told([[JobRemoved(2000.0, JOB)]], IncidentState({"100-0": Incident(told=1000.0)}))
-        assert (tellings, memory) == ([], IncidentState())
+        groups, memory = grouped([[JobRemoved(2000.0, JOB)]], IncidentState({"100-0": Incident(reported=1000.0)}))
+        assert (groups, memory) == ([], IncidentState())
 
     def test_starts_and_cancelled_runs_neither_tell_nor_forget(self) -> None:
-        before = IncidentState({"100-0": Incident(told=1000.0, synced=500.0)})
+        before = IncidentState({"100-0": Incident(reported=1000.0, synced=500.0)})
         events: list[Event] = [RunStarted(2000.0, JOB, 1), RunCancelled(2000.0, JOB, 1)]
-        assert told([events], before) == ([], before)
+        assert grouped([events], before) == ([], before)
 
     def test_a_message_that_was_given_up_counts_as_not_told(self) -> None:
-        (telling,), memory = told([[failed(90_000, 40)]])
-        again, _ = told([[failed(91_800, 41)]], given_up(telling, memory))
+        (group,), memory = grouped([[failed(90_000, 40)]])
+        again, _ = grouped([[failed(91_800, 41)]], given_up(group, memory))
         assert len(again) == 1
 
     def test_of_which_nothing_was_told_has_no_all_clear(self) -> None:
-        (telling,), memory = told([[failed(90_000, 1)]])
-        assert told([[well(91_000)]], given_up(telling, memory))[0] == []
-        assert told([[well(91_000)]])[0] == []
+        (group,), memory = grouped([[failed(90_000, 1)]])
+        assert grouped([[well(91_000)]], given_up(group, memory))[0] == []
+        assert grouped([[well(91_000)]])[0] == []
 
     def test_failures_of_one_batch_are_told_one_by_one(self) -> None:
-        tellings, _ = told([[failed(1000, 1), failed(1600, 2), well(2000, 2), failed(2600, 1)]])
-        assert [len(telling.events) for telling in tellings] == [1, 1, 1, 1]
+        groups, _ = grouped([[failed(1000, 1), failed(1600, 2), well(2000, 2), failed(2600, 1)]])
+        assert [len(group.events) for group in groups] == [1, 1, 1, 1]
 
     @given(st.lists(st.floats(min_value=60, max_value=100_000), min_size=4, max_size=80))
     def test_at_no_pace_more_than_the_first_three_failures_are_told(self, gaps: list[float]) -> None:
@@ -136,31 +136,31 @@ class TestOneJob:
 
 class TestWorstLag:
     def test_is_counted_from_the_sync_before_the_failures(self) -> None:
-        _, memory = told([[failed(1000, last_sync=500.0)]])
+        _, memory = grouped([[failed(1000, last_sync=500.0)]])
         assert worst_lag(well(4100), memory.incidents["100-0"]) == 3600
 
     def test_is_not_known_where_there_was_no_replica(self) -> None:
-        _, memory = told([[failed(1000, last_sync=None)]])
+        _, memory = grouped([[failed(1000, last_sync=None)]])
         assert worst_lag(well(4100), memory.incidents["100-0"]) is None
 
 
 class TestJobsOfOwnTroubles:
     def test_that_fail_together_with_one_class_are_one_message(self) -> None:
-        (telling,), _ = told([[failed(1000, guest=100), failed(1005, guest=101), failed(1006, guest=102)]])
-        assert guests(telling) == [100, 101, 102]
+        (group,), _ = grouped([[failed(1000, guest=100), failed(1005, guest=101), failed(1006, guest=102)]])
+        assert guests(group) == [100, 101, 102]
 
     def test_that_fail_together_with_different_classes_are_not(self) -> None:
-        tellings, _ = told([[failed(1000, guest=100), failed(1005, guest=101, error_class=ErrorClass.BUSY)]])
-        assert [guests(telling) for telling in tellings] == [[100], [101]]
+        groups, _ = grouped([[failed(1000, guest=100), failed(1005, guest=101, error_class=ErrorClass.BUSY)]])
+        assert [guests(group) for group in groups] == [[100], [101]]
 
     def test_that_fail_later_are_told_too(self) -> None:
-        tellings, _ = told([[failed(1000, guest=100)], [failed(2000, guest=101)]])
-        assert [guests(telling) for telling in tellings] == [[100], [101]]
+        groups, _ = grouped([[failed(1000, guest=100)], [failed(2000, guest=101)]])
+        assert [guests(group) for group in groups] == [[100], [101]]
 
     def test_whose_target_is_not_known_are_told_one_by_one(self) -> None:
         numbered = [(1, failed(1000, guest=100)), (2, failed(1001, guest=101))]
-        tellings, _ = group_events(numbered, IncidentState(), target_of=lambda _: "", going_on=ALL, due=Repeat().due)
-        assert [guests(telling) for telling in tellings] == [[100], [101]]
+        groups, _ = group_events(numbered, IncidentState(), target_of=lambda _: "", active=ALL, due=Repeat().due)
+        assert [guests(group) for group in groups] == [[100], [101]]
 
 
 def of_node(time: float, guest: int, consecutive: int = 1) -> RunFailed:
@@ -172,8 +172,8 @@ class TestADeadNode:
         first = [of_node(1000 + guest, guest) for guest in range(100, 105)]
         later = [[of_node(1100.0 + 10 * guest, guest)] for guest in range(105, 300)]
         again = [[of_node(5000.0 + guest, guest, 2)] for guest in range(100, 300)]
-        tellings, _ = told([first, *later, *again])
-        assert [guests(telling) for telling in tellings] == [[100, 101, 102, 103, 104]]
+        groups, _ = grouped([first, *later, *again])
+        assert [guests(group) for group in groups] == [[100, 101, 102, 103, 104]]
 
     def test_is_well_again_in_one_message_when_the_last_job_is(self) -> None:
         batches: list[list[Event]] = [
@@ -181,7 +181,7 @@ class TestADeadNode:
             [well(2000, guest=100)],
             [well(2100, guest=101)],
         ]
-        _, clear = told(batches)[0]
+        _, clear = grouped(batches)[0]
         assert (clear.is_failure, guests(clear)) == (False, [100, 101])
 
     def test_a_job_that_fails_again_before_that_is_in_it_still(self) -> None:
@@ -190,16 +190,16 @@ class TestADeadNode:
             [well(2000, guest=100)],
             [of_node(2050, 100)],
         ]
-        assert len(told([*start, [well(2100, guest=101)]])[0]) == 1
-        _, clear = told([*start, [well(2100, guest=101)], [well(2200, guest=100)]])[0]
+        assert len(grouped([*start, [well(2100, guest=101)]])[0]) == 1
+        _, clear = grouped([*start, [well(2100, guest=101)], [well(2200, guest=100)]])[0]
         assert guests(clear) == [101, 100]
 
     def test_its_all_clear_waits_for_no_job_that_is_switched_off(self) -> None:
         batches: list[list[Event]] = [[of_node(1000, 100), of_node(1001, 101)], [well(2000, guest=100)]]
-        assert len(told([*batches, []])[0]) == 1
-        _, memory = told(batches)
-        clear, after = told([[]], memory, going_on=())
-        assert [guests(telling) for telling in clear] == [[100]]
+        assert len(grouped([*batches, []])[0]) == 1
+        _, memory = grouped(batches)
+        clear, after = grouped([[]], memory, active=())
+        assert [guests(group) for group in clear] == [[100]]
         assert after == IncidentState()
 
     def test_its_all_clear_comes_when_the_last_failing_job_is_removed(self) -> None:
@@ -208,7 +208,7 @@ class TestADeadNode:
             [well(2000, guest=100)],
             [JobRemoved(2100, JobId(101, 0))],
         ]
-        _, clear = told(batches)[0]
+        _, clear = grouped(batches)[0]
         assert guests(clear) == [100]
 
     def test_with_one_job_goes_by_the_ladder_of_that_job(self) -> None:
@@ -221,28 +221,28 @@ class TestADeadNode:
             [failed(2000, 2, guest=100)],
             [well(2100, guest=101)],
         ]
-        tellings, memory = told(batches)
-        assert [guests(telling) for telling in tellings] == [[100, 101], [100], [101]]
+        groups, memory = grouped(batches)
+        assert [guests(group) for group in groups] == [[100, 101], [100], [101]]
         assert set(memory.incidents) == {"100-0"}
 
     def test_is_told_anew_when_its_message_was_given_up(self) -> None:
-        (telling,), memory = told([[of_node(1000, 100), of_node(1001, 101)]])
-        _, memory = told([[of_node(1500, 102)]], memory)
-        again, _ = told([[of_node(90_000, 102, 9)]], given_up(telling, memory))
+        (group,), memory = grouped([[of_node(1000, 100), of_node(1001, 101)]])
+        _, memory = grouped([[of_node(1500, 102)]], memory)
+        again, _ = grouped([[of_node(90_000, 102, 9)]], given_up(group, memory))
         assert [guests(each) for each in again] == [[102]]
 
 
 class TestThreads:
     def test_all_messages_of_a_trouble_are_in_one(self) -> None:
         batches: list[list[Event]] = [[failed(1000)], [failed(1300, 2)], [well(2000, 2)], [failed(3000)]]
-        first, second, clear, other = told(batches)[0]
+        first, second, clear, other = grouped(batches)[0]
         assert first.thread == second.thread == clear.thread
         assert other.thread != first.thread
 
     def test_a_silent_node_has_one_for_all_jobs_also_for_those_that_fail_later(self) -> None:
         batches: list[list[Event]] = [[of_node(1000, 100), of_node(1001, 101)], [of_node(2000, 102)]]
-        (telling,), memory = told(batches)
-        assert {incident.thread for incident in memory.incidents.values()} == {telling.thread}
+        (group,), memory = grouped(batches)
+        assert {incident.thread for incident in memory.incidents.values()} == {group.thread}
 
 
 KINDS = st.sampled_from(["own", "node", "well"])
@@ -254,14 +254,14 @@ def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear(
     steps: list[tuple[int, str, float]], cuts: list[int]
 ) -> None:
     batches = cut(journal(steps), cuts)
-    tellings, memory = told(batches)
+    groups, memory = grouped(batches)
     assert memory == IncidentState()
     troubled: set[int] = set()
-    for telling in tellings:
-        if telling.is_failure:
-            troubled |= {event.job.guest for _, event in telling.events}
+    for group in groups:
+        if group.is_failure:
+            troubled |= {event.job.guest for _, event in group.events}
             continue
-        cleared = guests(telling)
+        cleared = guests(group)
         assert len(set(cleared)) == len(cleared)
         troubled -= set(cleared)
     assert not troubled
@@ -269,8 +269,8 @@ def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear(
 
 @given(STEPS, st.lists(st.integers(1, 10), max_size=60))
 def test_no_event_is_told_twice(steps: list[tuple[int, str, float]], cuts: list[int]) -> None:
-    tellings, _ = told(cut(journal(steps), cuts))
-    numbers = [number for telling in tellings for number, _ in telling.events]
+    groups, _ = grouped(cut(journal(steps), cuts))
+    numbers = [number for group in groups for number, _ in group.events]
     assert len(numbers) == len(set(numbers))
 
 

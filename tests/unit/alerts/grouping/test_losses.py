@@ -14,10 +14,10 @@ from alerts.grouping.conditions import (
     REPEAT_INTERVAL_SECONDS,
     Condition,
     evaluate_conditions,
-    watch_losses,
+    report_losses,
 )
 from alerts.grouping.grouping import first_failure_time
-from alerts.grouping.losses import LISTED, note_losses, vanished_notice
+from alerts.grouping.losses import LISTED, record_losses, vanished_notice
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
@@ -51,16 +51,18 @@ class Watcher:
     """Reads the journal and looks at the picture, as a target does, and keeps what it was told."""
 
     match: Match = field(default_factory=Match)
-    alarms: dict[str, Condition] = field(default_factory=dict)
-    told: list[Notice] = field(default_factory=list)
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    reported: list[Notice] = field(default_factory=list)
 
     def look(self, now: float, *jobs: JobStatus, events: Sequence[Event] = ()) -> list[NoticeKind]:
-        self.alarms = note_losses(numbered(events), self.alarms, lambda job: self.match.wants_job(job, "beta"))
-        sender = NoticeSource("alpha", "mail", len(self.told))
+        self.conditions = record_losses(
+            numbered(events), self.conditions, lambda job: self.match.wants_job(job, "beta")
+        )
+        sender = NoticeSource("alpha", "mail", len(self.reported))
         status = statuses.status(*jobs, now=now)
-        losses, self.alarms = watch_losses(status, self.alarms, self.match, sender)
-        notices, self.alarms = evaluate_conditions(status, self.alarms, {}, self.match, sender)
-        self.told += [*losses, *notices]
+        losses, self.conditions = report_losses(status, self.conditions, self.match, sender)
+        notices, self.conditions = evaluate_conditions(status, self.conditions, {}, self.match, sender)
+        self.reported += [*losses, *notices]
         return [notice.kind for notice in (*losses, *notices)]
 
 
@@ -72,7 +74,7 @@ class TestALostReplica:
         assert watcher.look(NOW + 81 * hours, statuses.lost()) == []
         assert watcher.look(NOW + 82 * hours, statuses.healthy(now=NOW + 82 * hours), events=[well()]) == [BACK]
         assert watcher.look(NOW + 83 * hours, statuses.healthy(now=NOW + 83 * hours)) == []
-        first, second = watcher.told
+        first, second = watcher.reported
         assert (first.severity, first.opens, first.closes) == (Severity.CRITICAL, True, False)
         assert (second.thread, second.opens, second.closes) == (first.thread, False, True)
         assert first.subjects[0].worst_lag == 600
@@ -97,7 +99,7 @@ class TestALostReplica:
         watcher = Watcher()
         for age in (0.0, 60.0, GROUP_WAIT_SECONDS, 2 * GROUP_WAIT_SECONDS, 2 * REPEAT_INTERVAL_SECONDS):
             watcher.look(NOW + age, statuses.lost(), events=[lost()] if age == 0 else [])
-        assert [notice.kind for notice in watcher.told] == [LOST]
+        assert [notice.kind for notice in watcher.reported] == [LOST]
 
     def test_of_a_broken_promise_that_was_told_has_one_all_clear(self) -> None:
         late = statuses.failing()
@@ -115,14 +117,14 @@ class TestALostReplica:
         jobs = [statuses.lost(f"{guest}-0") for guest in range(100, 300)]
         watcher = Watcher()
         watcher.look(NOW, *jobs, events=[lost(guest) for guest in range(100, 300)])
-        assert [len(notice.subjects) for notice in watcher.told] == [200]
+        assert [len(notice.subjects) for notice in watcher.reported] == [200]
 
     def test_that_is_found_soon_after_another_of_its_node_waits_for_more_and_is_told(self) -> None:
         watcher, one, two = Watcher(), statuses.lost(), statuses.healthy("101-0", now=NOW + 60)
         watcher.look(NOW, one, two, events=[lost()])
         assert watcher.look(NOW + 60, one, two, events=[lost(101), well(101)]) == []
         assert watcher.look(NOW + REPEAT_INTERVAL_SECONDS, one, two) == [LOST]
-        assert [subject.guest for subject in watcher.told[-1].subjects] == [101]
+        assert [subject.guest for subject in watcher.reported[-1].subjects] == [101]
 
     def test_that_is_lost_again_before_its_all_clear_stays_one_trouble(self) -> None:
         watcher = Watcher()
@@ -140,12 +142,12 @@ class TestALostReplica:
         watcher = Watcher()
         watcher.look(NOW, statuses.lost(), events=[lost()])
         assert watcher.look(NOW + 60) == []
-        assert watcher.alarms == {}
+        assert watcher.conditions == {}
 
     def test_of_a_job_that_the_route_is_not_about_is_not_told(self) -> None:
         watcher = Watcher(match=Match(guest=frozenset({101})))
         assert watcher.look(NOW, statuses.lost(), events=[lost()]) == []
-        assert watcher.alarms == {}
+        assert watcher.conditions == {}
 
 
 STEPS = st.lists(
@@ -175,9 +177,9 @@ def test_every_lost_replica_that_was_told_ends_in_exactly_one_all_clear_whatever
             (statuses.lost if guest in without else statuses.healthy)(f"{guest}-0", now=now) for guest in (100, 101)
         ]
         watcher.look(now, *jobs, events=events)
-    assert {name: alarm for name, alarm in watcher.alarms.items() if name.startswith("lost/")} == {}
-    told = [job.job for notice in watcher.told if notice.kind is LOST for job in notice.subjects]
-    back = [job.job for notice in watcher.told if notice.kind is BACK for job in notice.subjects]
+    assert {name: condition for name, condition in watcher.conditions.items() if name.startswith("lost/")} == {}
+    told = [job.job for notice in watcher.reported if notice.kind is LOST for job in notice.subjects]
+    back = [job.job for notice in watcher.reported if notice.kind is BACK for job in notice.subjects]
     assert sorted(told) == sorted(back)
 
 

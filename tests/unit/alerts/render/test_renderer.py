@@ -86,15 +86,14 @@ def test_the_all_clear_tells_how_long_how_often_and_how_bad() -> None:
 
 def test_a_lost_replica_says_what_was_there_what_is_at_stake_and_what_happens_now() -> None:
     assert text(sample(NoticeKind.REPLICA_LOST, now=NOW)).splitlines() == [
-        "Job 100-0: replication of guest 100 web from alpha to beta found nothing whole on the target any more: the "
-        "replica is gone.",
+        "Job 100-0: replication of guest 100 web from alpha to beta found no complete replica on the target any more.",
         "",
         "What was there: a copy that was 40 minutes old",
         "If alpha died now: guest 100 web would be lost; there is no replica on beta any more",
         "Next try: 2027-01-15 08:05:00 (in 5 minutes)",
         "Log of the run: zsr log 100-0 --run 673",
         "",
-        "zsr sends everything anew by itself. Find out on the target what removed the replica (zpool history), before "
+        "zsr sends a new full copy by itself. Find out on the target what removed the replica (zpool history), before "
         "the next one goes the same way.",
         "",
         "Sent by zsr on alpha; times are in UTC.",
@@ -133,7 +132,7 @@ def test_200_jobs_are_a_list_that_ends() -> None:
         (NoticeKind.FAILED, 2, "Guests 100 and 101: replication failed (network), to beta"),
         (NoticeKind.FAILED, 200, "Guests 100, 101 and 198 more: replication failed (network), to beta"),
         (NoticeKind.STILL_FAILING, 1, "Guest 100 web: replication still fails (network), to beta"),
-        (NoticeKind.RECOVERED, 1, "Guest 100 web: replication is well again, to beta"),
+        (NoticeKind.RECOVERED, 1, "Guest 100 web: replication recovered, to beta"),
         (NoticeKind.RPO_BREACHED, 1, "Guest 100 web: promise broken, copy on beta too old"),
         (NoticeKind.REPLICA_LOST, 1, "Guest 100 web: replica lost, gone from beta"),
         (NoticeKind.REPLICA_LOST, 2, "Guests 100 and 101: replicas lost, gone from beta"),
@@ -164,7 +163,7 @@ def test_the_first_characters_of_a_title_always_say_guest_and_what(
     subjects = tuple(replace(sample_subject(now=NOW), guest=n, guest_name=name, target=target) for n in numbers)
     shown = title(replace(sample(kind, now=NOW), subjects=subjects))[:TITLE_SEEN]
     assert shown.startswith(f"Guest{'s' if len(numbers) > 1 else ''} {numbers[0]}")
-    assert "fail" in shown or "is well" in shown
+    assert "fail" in shown or "recovered" in shown
     assert shown.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""Lengths of time: what people may write, and how they are told."""
+"""Durations: the forms that people may write, and the form that messages have."""
 
 from __future__ import annotations
 
@@ -67,7 +67,36 @@ def test_a_compact_length_is_one_word(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (37, "37 s"), (300, "5 min"), (330, "5 min"), (7500, "2 h 5 min"), (7200, "2 h"), (273600, "3 d 4 h")],
+    [
+        (0, "0 s"),
+        (37, "37 s"),
+        (90, "1 min 30 s"),
+        (300, "5 min"),
+        (330, "5 min"),
+        (7500, "2 h 5 min"),
+        (7199, "2 h"),
+        (7200, "2 h"),
+        (273600, "3 d 4 h"),
+        (-300, "5 min"),
+    ],
 )
-def test_people_are_told_at_most_two_units(seconds: float, said: str) -> None:
+def test_people_read_at_most_two_units(seconds: float, said: str) -> None:
     assert words(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (59.4, "59 seconds"),
+        (90, "1 minute 30 seconds"),
+        (2220, "37 minutes"),
+        (3600, "1 hour"),
+        (7199, "2 hours"),
+        (97_200, "1 day 3 hours"),
+        (10 * 86_400, "10 days"),
+    ],
+)
+def test_units_can_be_written_in_full(seconds: float, said: str) -> None:
+    assert words(seconds, full=True) == said

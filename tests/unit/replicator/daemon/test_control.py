@@ -30,9 +30,9 @@ async def answer(request: Request, say: Say) -> object:
         case "wrong":
             raise ConfigError("There is no job 1.", advice="Known: 2.")
         case "fail":
-            raise ZsrError("It failed.", advice="Mend it.")
+            raise ZsrError("It failed.", advice="Fix it.")
         case "bug":
-            raise LookupError("nobody expected this")
+            raise LookupError("unexpected")
     return request["verb"]
 
 
@@ -101,9 +101,9 @@ async def test_the_socket_of_a_dead_daemon_is_replaced(path: Path) -> None:
         assert await call(path, {"verb": "ping"}) == "ping"
 
 
-async def test_a_place_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+async def test_a_place_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="Could not make the control socket"):
+    with pytest.raises(ConfigError, match="Could not create the control socket"):
         async with serving(tmp_path / "file" / "control.sock", answer):
             pass
 
@@ -162,12 +162,12 @@ async def test_a_client_that_says_nothing_does_not_keep_the_others_waiting(path:
         writer.close()
 
 
-async def test_a_daemon_that_dies_before_it_answers_is_told(path: Path) -> None:
+async def test_a_daemon_that_dies_before_it_answers_is_reported(path: Path) -> None:
     async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.close()
 
     path.parent.mkdir()
     async with await asyncio.start_unix_server(die, path):
-        with pytest.raises(NoDaemonError, match="went away"):
+        with pytest.raises(NoDaemonError, match="ended before it answered"):
             await call(path, {"verb": "ping"})
