@@ -107,7 +107,7 @@ def resend(message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a target would be notified (``told``: yes, no or later), and why or why not."""
+    """Whether a target would be notified (yes, no or later), and why or why not."""
 
     target: str
     told: str

@@ -237,16 +237,16 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One job in a notice, with what was known of it at the notice's time. Times are unix times, lengths seconds.
+    """One job in a notice, as it was at the notice's time. Times are unix times, lengths seconds.
 
     Attributes:
         run: the run that the notice is about; None when it is about none.
-        error_class: of the last failure, as DESIGN 7 names it; empty when there is none.
+        error_class: of the last failure, one of `replicator.errors.ErrorClass`; empty when there is none.
         consecutive: failures in a row, this one included; after a recovery, how many it ended.
-        last_sync: to when the guest would fall back; None: nothing is on the target.
-        worst_lag: the oldest that the replica was while it failed, or its age when it was lost; None: not known.
-        removing: whether the job is on its way out, so that its runs are removals.
-        lost: whether the target held a whole copy once and holds none now.
+        last_sync: the time to which the guest would fall back; None: there is nothing on the target.
+        worst_lag: the largest age of the replica while it failed, or its age when it was lost; None: unknown.
+        removing: whether the job is being removed, so that its runs are removals.
+        lost: whether the target once held a complete copy and holds none now.
     """
 
     job: JobId
@@ -292,7 +292,7 @@ class DigestLine:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What was, between two unix times; the worst job first."""
+    """The jobs and their runs between two unix times; the worst job first."""
 
     begin: float
     end: float
@@ -301,7 +301,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What another program said, here Alertmanager: its title and text, and names with values for routes to match."""
+    """A message of another program, here Alertmanager: title, text, and labels for routes to match."""
 
     title: str
     text: str
@@ -310,17 +310,17 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell.
+    """One thing to report.
 
     Attributes:
-        key: the same for the same thing, whoever sends it how often: an idempotent receiver drops the second.
+        key: the same for the same thing however often it is sent: an idempotent receiver drops the second one.
         time: when it happened, unix time.
-        node: the node that tells it.
-        thread: the same for all notices of one incident, so that its messages hang together.
+        node: the node that reports it.
+        thread: the same for all notices of one incident, so that its messages form a thread.
         opens: whether it is the first of its thread; ``closes``: whether it is the all-clear.
         subjects: the jobs that it is about, the worst first; empty when it is about none.
-        about: what else it is about: the node that is silent, the target that is undelivered, the file; or empty.
-        text: words of the core that only it has, e.g. what is wrong with the settings; or empty.
+        about: what else it is about: the silent node, the target that takes no messages, the settings file; or empty.
+        text: text that only the core has, e.g. the problems of the settings; or empty.
     """
 
     key: str

@@ -45,7 +45,7 @@ _log = logging.getLogger("zsr.alerts")
 
 
 def _channel(target: Target, channel_context: ChannelContext) -> Channel | None:
-    return create_channel(target.name, target.way, channel_context)
+    return create_channel(target.name, target.channel, channel_context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ class AlertsPlugin:
     ) -> Tasks:
         """The tasks of a target."""
         name = f"notification target '{target.name}'"
-        if isinstance(target.way, PingSettings):
-            pinger = self._pinger(target, target.way, context)
+        if isinstance(target.channel, PingSettings):
+            pinger = self._pinger(target, target.channel, context)
             return {name: lambda: pinger.run(context.core)}
         channel = self.channels(target, channel_context)
         if channel is None:
@@ -144,7 +144,7 @@ class AlertsPlugin:
             try:
                 await task()
             except Exception as error:  # noqa: BLE001 - a task's outermost frame
-                # A full disk or a bug must not end the only voice that the daemon has.
+                # A full disk or a bug must not end the notifications.
                 text = redact("".join(traceback.format_exception(error)), secrets)
                 words = "The %s failed unexpectedly; restarting in %d s.\n%s"
                 _log.error(words, name, RESTART_DELAY_SECONDS, text)
@@ -167,8 +167,8 @@ def url_problems(settings: AlertsSettings) -> list[Problem]:
     found = []
     with guarded_logs(settings.secrets):
         for target in settings.targets:
-            if isinstance(target.way, ServiceSettings) and make_service(target.way.url.text) is None:
-                scheme = known_scheme(target.way.url.text)
+            if isinstance(target.channel, ServiceSettings) and make_service(target.channel.url.text) is None:
+                scheme = known_scheme(target.channel.url.text)
                 shown = f"{scheme}://… (the rest is not shown)" if scheme else "(not shown)"
                 allowed = "an apprise URL with all its parts, like mailtos://user:password@host?to=admin@example.org"
                 found.append(Problem(f"{SECTION}.{target.key}", shown, allowed))

@@ -1,9 +1,9 @@
-"""Keep what stands in a notification URL out of every log, error and table.
+"""Keeps the parts of notification URLs out of every log, error and table.
 
 An apprise URL is a secret as a whole: its host may be a token (Slack), its path (ntfy, webhooks), its query or a
-header. apprise masks only user passwords, shortens other parts (``t...n``) so that no replacing finds them, and at
-DEBUG writes whole payloads. So none of its records leaves; what it says is heard here for a diagnosis. The records of
-its HTTP library leave from INFO up, with every part of a configured URL replaced.
+header. apprise masks only user passwords, shortens other parts (``t...n``) so that they cannot be replaced, and at
+DEBUG logs whole payloads. So none of its records is passed on; they are collected here to explain a failure. The
+records of its HTTP library are passed on from INFO up, with every part of a configured URL replaced.
 """
 
 from __future__ import annotations
@@ -64,36 +64,36 @@ def redact(text: str, secrets: frozenset[str]) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Let no secret, nothing of apprise and nothing below INFO through; a listener hears what its thread said."""
+    """Drops records with secrets, of apprise or below INFO; a listener gets the texts of its thread."""
 
     def __init__(self, secrets: frozenset[str]) -> None:
         super().__init__()
         self._secrets = secrets
-        self._heard: dict[int, list[str]] = {}
+        self._listeners: dict[int, list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact a record in place; False (drop it) for DEBUG and below, and for all of apprise's."""
-        heard = self._heard.get(threading.get_ident())
-        leaves = record.levelno >= logging.INFO and record.name != "apprise"
-        if heard is None and not leaves:
+        lines = self._listeners.get(threading.get_ident())
+        is_passed_on = record.levelno >= logging.INFO and record.name != "apprise"
+        if lines is None and not is_passed_on:
             return False
         text = redact(record.getMessage(), self._secrets)
-        if heard is not None:
-            heard.append(text)
+        if lines is not None:
+            lines.append(text)
         if record.exc_info:
             text += "\n" + redact(logging.Formatter().formatException(record.exc_info), self._secrets)
         record.msg, record.args, record.exc_info, record.exc_text, record.stack_info = text, (), None, None, None
-        return leaves
+        return is_passed_on
 
     @contextmanager
     def listening(self) -> Iterator[list[str]]:
-        """Collect what the guarded loggers say in this thread (already redacted, DEBUG included)."""
-        heard: list[str] = []
-        self._heard[threading.get_ident()] = heard
+        """Collect what the guarded loggers log in this thread (already redacted, DEBUG included)."""
+        lines: list[str] = []
+        self._listeners[threading.get_ident()] = lines
         try:
-            yield heard
+            yield lines
         finally:
-            del self._heard[threading.get_ident()]
+            del self._listeners[threading.get_ident()]
 
 
 @contextmanager

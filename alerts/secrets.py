@@ -1,7 +1,7 @@
-"""Secrets that stand outside the settings: ``file:/path``, ``env:NAME``, ``credential:NAME``; anything else is itself.
+"""Secrets outside the settings: ``file:/path``, ``env:NAME``, ``credential:NAME``; any other text is the secret itself.
 
-Accepted wherever settings ask for a URL, a token or a key. Nothing here ever shows what was read: errors name the file
-or the variable, and a `Secret` shows neither itself nor its length.
+Accepted wherever settings ask for a URL, a token or a key. Nothing here shows a secret: errors name the file or the
+variable, and a `Secret` shows neither itself nor its length.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CREDENTIAL = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
 
 class SecretError(Exception):
-    """A secret cannot be had: what stands in the settings (without a secret), and what is allowed."""
+    """A secret cannot be read: the setting (without a secret), and the allowed values."""
 
     def __init__(self, value: str, allowed: str) -> None:
         super().__init__(f"{value}: {allowed}")
@@ -36,7 +36,7 @@ class SecretError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A text that is never shown. ``source`` says where it is from: ``settings``, or e.g. ``file:/etc/zsr/key``."""
+    """A text that is never shown. ``source`` says where it comes from: ``settings``, or e.g. ``file:/etc/zsr/key``."""
 
     text: str = field(repr=False)
     source: str = "settings"
@@ -49,7 +49,7 @@ class Secret:
 
     @property
     def derived(self) -> frozenset[str]:
-        """All forms in which it may turn up: as it is, quoted, in base 64, in hexadecimal; of a URL every part."""
+        """All forms in which it may appear: as it is, quoted, in base 64, in hexadecimal; of a URL every part."""
         if "://" in self.text:
             return secrets_of(self.text)
         raw = self.text.encode()
@@ -58,10 +58,10 @@ class Secret:
 
 
 def read_secret(value: object, environ: Mapping[str, str]) -> Secret:
-    """The secret that a setting means. ``environ``: the daemon's environment.
+    """The secret of a setting. ``environ``: the daemon's environment.
 
     Raises:
-        SecretError: it is no text, or cannot be read from where it is said to be.
+        SecretError: it is not a text, or cannot be read from its place.
     """
     if not isinstance(value, str) or not value.strip():
         raise SecretError(f"(empty or {type(value).__name__})", "a text, or file:/path, env:NAME, credential:NAME")
@@ -80,12 +80,12 @@ def read_secret(value: object, environ: Mapping[str, str]) -> Secret:
 
 
 def all_derived(secrets: Iterable[Secret]) -> frozenset[str]:
-    """All that must not be shown of some secrets."""
+    """All texts that must not be shown of some secrets."""
     return frozenset().union(*(secret.derived for secret in secrets))
 
 
 def read_secret_file(path: Path, shown: str) -> str:
-    """The one line of a file that others cannot read; raises SecretError, which says ``shown`` for its place."""
+    """The one line of a file that others cannot read; raises SecretError, which shows ``shown`` as its place."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:

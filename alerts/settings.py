@@ -19,7 +19,7 @@ SECTIONS = (SECTION, words.SECTION, alertmanager_webhook.SECTION)
 
 @dataclass(frozen=True, slots=True)
 class AlertsSettings:
-    """What is right of the settings. ``receiver`` None: nothing listens."""
+    """The valid part of the settings. ``receiver`` None: nothing listens."""
 
     targets: tuple[Target, ...] = ()
     words: WordSettings = field(default_factory=WordSettings)
@@ -27,16 +27,16 @@ class AlertsSettings:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All that must not be shown."""
+        """All texts that must not be shown."""
         token = self.receiver.token.derived if self.receiver is not None else frozenset()
-        return token.union(*(secrets_of_channel(target.way) for target in self.targets))
+        return token.union(*(secrets_of_channel(target.channel) for target in self.targets))
 
 
 def read_settings(sections: Mapping[str, object], environ: Mapping[str, str]) -> tuple[AlertsSettings, list[Problem]]:
-    """The settings, and all that is wrong with them; keys begin with the section's name. Reads files, sends nothing.
+    """The settings and their problems; keys begin with the section's name. Reads files, sends nothing.
 
     Args:
-        sections: by name; those that are absent are left out.
+        sections: by name; absent ones are left out.
         environ: where ``env:`` and ``credential:`` are looked up.
     """
     targets, wrong_targets = read_targets(sections.get(SECTION), environ)

@@ -29,7 +29,7 @@ class Target:
     """
 
     name: str
-    way: ChannelConfig
+    channel: ChannelConfig
     enabled: bool = True
     key: str = "url"
     route: Route = field(default_factory=Route)
@@ -37,7 +37,7 @@ class Target:
     @property
     def gets_messages(self) -> bool:
         """Whether it gets messages; a target of pings does not."""
-        return not isinstance(self.way, PingSettings)
+        return not isinstance(self.channel, PingSettings)
 
 
 def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
@@ -61,14 +61,14 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         route, wrong = read_route(f"{index}", table)
         found += wrong
-        way, wrong = read_channel(table, environ)
+        channel, wrong = read_channel(table, environ)
         found += [replace(problem, key=f"{index}.{problem.key}") for problem in wrong]
-        if isinstance(way, PingSettings):
+        if isinstance(channel, PingSettings):
             found += _ping_problems(index, table)
         problems += found
-        if way is not None and not found:
+        if channel is not None and not found:
             source = next(source for source in KIND_KEYS if source in table)
-            targets.append(Target(table["name"], way, table.get("enabled", True), f"{index}.{source}", route))
+            targets.append(Target(table["name"], channel, table.get("enabled", True), f"{index}.{source}", route))
     return tuple(targets), tuple(problems)
 
 

@@ -1,4 +1,4 @@
-"""``zsr notify test``: one message through each target at the same time, and what became of it in words."""
+"""``zsr notify test``: sends one message through each target at the same time, and reports the results."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from alerts.targets import Target
 from replicator.models import JobId
 
 TEST_TIMEOUT_SECONDS = 30.0
-"""Seconds a test message may take; somebody is waiting for the answer."""
+"""Seconds that a test message may take; a user waits for the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The test of one target: ``kind`` is its way or its URL's scheme, ``reason`` a sentence, empty when delivered."""
+    """The result for one target: ``kind`` is its channel or URL scheme, ``reason`` a sentence, empty when delivered."""
 
     target: str
     kind: str
@@ -44,20 +44,20 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True)
 class NullStore:
-    """Notes that nobody keeps: a trial leaves none, and the daemon's are the daemon's."""
+    """A store that keeps nothing: a test must not change the daemon's state."""
 
     def get(self, key: str) -> str | None:
-        """Nothing."""
+        """Always None."""
 
     def items(self, prefix: str) -> dict[str, str]:
-        """Nothing."""
+        """Always empty."""
         return {}
 
     def put(self, key: str, value: str | None) -> None:
-        """Forget it."""
+        """Drop the value."""
 
     def put_all(self, notes: Mapping[str, str | None]) -> None:
-        """Forget them."""
+        """Drop the values."""
 
 
 async def try_targets(
@@ -69,14 +69,14 @@ async def try_targets(
     job: JobId | None = None,
     limit: float = TEST_TIMEOUT_SECONDS,
 ) -> list[TrialResult]:
-    """Send the test message through some targets at once; in their order.
+    """Send the test message through some targets at once; returns the results in their order.
 
     Args:
-        settings: all of them, so that messages look as they will.
-        targets: which to try.
+        settings: all of them, so that the messages look like real ones.
+        targets: the targets to test.
         node: the name of this node.
-        zone: that of times in messages.
-        job: whose check is pinged.
+        zone: the timezone of messages.
+        job: the job whose check is pinged.
         limit: seconds that one may take.
     """
     # One guard for all: a second one would drop the records that the first listens to.
@@ -93,9 +93,9 @@ async def try_targets(
 
 
 async def _try(target: Target, node: str, channel_context: ChannelContext, job: JobId) -> Sent:
-    if isinstance(target.way, PingSettings):
-        return await try_ping(target.way.url, job, channel_context.limit)
-    channel = create_channel(target.name, target.way, channel_context)
+    if isinstance(target.channel, PingSettings):
+        return await try_ping(target.channel.url, job, channel_context.limit)
+    channel = create_channel(target.name, target.channel, channel_context)
     if channel is None:
         return Sent(SendStatus.FAILED, "Its URL is not one that apprise understands.", 0.0)
     now = time.time()
@@ -104,11 +104,11 @@ async def _try(target: Target, node: str, channel_context: ChannelContext, job: 
 
 
 def _kind(target: Target) -> str:
-    match target.way:
+    match target.channel:
         case WebhookSettings():
             return "webhook"
         case AlertmanagerSettings():
             return "alertmanager"
         case PingSettings():
             return "ping"
-    return known_scheme(target.way.url.text)
+    return known_scheme(target.channel.url.text)

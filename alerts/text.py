@@ -1,4 +1,4 @@
-"""How times, lengths and names are said in messages. Pure functions."""
+"""Times, lengths and names as messages show them. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clock_time(moment: float, zone: tzinfo | None) -> str:
 
 
 def distance(seconds: float) -> str:
-    """How far a moment is away: ``37 minutes ago``, ``in 5 minutes``, ``now``."""
+    """The distance to a moment: ``37 minutes ago``, ``in 5 minutes``, ``now``."""
     if abs(seconds) < 1:
         return "now"
     return f"{duration(-seconds)} ago" if seconds < 0 else f"in {duration(seconds)}"
@@ -38,10 +38,10 @@ def ordinal(number: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and control characters, so that it can stand in a header."""
+    """A text without line breaks and control characters, fit for a header."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def shortened(node: str) -> str:
-    """A name, cut where it would push the rest of a title out of sight."""
+    """A name, cut so that the rest of a title stays visible."""
     return node if len(node) <= _NAME_SHOWN else f"{node[: _NAME_SHOWN - 1]}…"

@@ -1,1 +1,1 @@
-"""The ways that a notice goes: mail, webhook, Alertmanager, and whatever apprise reaches."""
+"""Channels send notices: mail, webhook, Alertmanager, and the services of apprise."""

@@ -1,8 +1,8 @@
-"""Carry notices to Alertmanager's API v2: alerts that last until the all-clear, renewed meanwhile.
+"""Sends notices to Alertmanager's API v2 as alerts, and renews them until the all-clear.
 
-Alertmanager forgets an alert that nobody renews and, when it is begun anew, all of them. So the alerts that last are
-noted in ``state.db`` and posted again every minute; a daemon that is down for less than `ALERT_LIFETIME_SECONDS`
-resolves nothing. The labels of an alert do not change while it lasts: they are what Alertmanager knows it by.
+Alertmanager drops an alert that is not renewed and, when it is restarted, all of them. So the active alerts are stored
+in ``state.db`` and posted again every minute; a daemon that is down for less than `ALERT_LIFETIME_SECONDS` resolves
+none. The labels of an alert do not change while it is active: Alertmanager identifies it by them.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _FAILING = NoticeKind.FAILED.facts.alertname
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerSettings:
-    """Where Alertmanager is: its URL without `PATH`; user and password in it, or a token."""
+    """The URL of Alertmanager without `PATH`, with user and password in it or a token."""
 
     url: Secret
     token: Secret | None = None
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All that must not be shown."""
+        """All texts that must not be shown."""
         return all_derived([self.url, *([self.token] if self.token else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. Times are unix times; ``thread`` is that of the notice that raised it, ``job`` empty or a job's id."""
+    """One alert. Times are unix times; ``thread`` is that of the notice that raised it, ``job`` a job id or empty."""
 
     labels: tuple[tuple[str, str], ...]
     annotations: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class Alert:
     job: str = ""
 
     def post(self, ends: float) -> dict[str, object]:
-        """As the API takes it."""
+        """The alert as the API expects it."""
         return {
             "labels": dict(self.labels),
             "annotations": dict(self.annotations),
@@ -96,19 +96,19 @@ def _of_job(
 
 
 @dataclass
-class Lasting:
-    """The alerts that last, kept in a plugin's notes under a key."""
+class ActiveAlerts:
+    """The active alerts, stored in the plugin's store under a key."""
 
-    memory: PluginStore
+    store: PluginStore
     key: str
     alerts: dict[tuple[tuple[str, str], ...], Alert] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Read them; notes that are damaged are none."""
+        """Load them; damaged values count as none."""
         try:
             read = [
                 Alert(_pairs(each["labels"]), _pairs(each["annotations"]), each["begins"], each["thread"], each["job"])
-                for each in json.loads(self.memory.get(self.key) or "[]")
+                for each in json.loads(self.store.get(self.key) or "[]")
             ]
         except (ValueError, TypeError, KeyError, AttributeError):
             read = []
@@ -116,7 +116,7 @@ class Lasting:
 
     def save(self) -> None:
         """Write them; durable when this returns."""
-        kept = [
+        values = [
             {
                 "labels": dict(alert.labels),
                 "annotations": dict(alert.annotations),
@@ -126,75 +126,73 @@ class Lasting:
             }
             for alert in self.alerts.values()
         ]
-        self.memory.put(self.key, json.dumps(kept) if kept else None)
+        self.store.put(self.key, json.dumps(values) if values else None)
 
 
 class AlertmanagerChannel:
-    """One Alertmanager. `renew` has to be awaited beside `send`, or alerts end `ALERT_LIFETIME_SECONDS` seconds after
-    their notice.
-    """
+    """One Alertmanager. Run `renew` together with it, or alerts end `ALERT_LIFETIME_SECONDS` after their notice."""
 
     def __init__(
         self,
         settings: AlertmanagerSettings,
         writer: MessageWriter,
-        lasting: Lasting,
+        active: ActiveAlerts,
         *,
         limit: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         self._settings = settings
         self._writer = writer
-        self._lasting = lasting
+        self._active = active
         self._limit = limit
-        self._one_by_one = asyncio.Lock()
-        lasting.load()
+        self._lock = asyncio.Lock()
+        active.load()
 
     async def send(self, notice: Notice) -> Sent:
-        """Raise or end the alerts of a notice. What is no state (a digest) or came from Alertmanager is not sent."""
-        async with self._one_by_one:  # a renewal that is on its way would raise anew what ends now
-            return await self._tell(notice)
+        """Raise or end the alerts of a notice. Digests and notices from Alertmanager are not sent."""
+        async with self._lock:  # a renewal in flight would raise again what ends now
+            return await self._send(notice)
 
-    async def _tell(self, notice: Notice) -> Sent:
+    async def _send(self, notice: Notice) -> Sent:
         words = self._writer.write(notice, Form.TEXT)
         alerts = alerts_of(notice, words.title, words.body)
         if not alerts:
             return Sent(SendStatus.DELIVERED, "", 0.0)
         now = self._writer.clock()
         if notice.closes or notice.kind.is_all_clear:
-            known = self._lasting.alerts
+            known = self._active.alerts
             ending = {
                 alert.labels: alert for alert in known.values() if notice.closes and alert.thread == notice.thread
             }
             for alert in alerts:
                 ending[alert.labels] = replace(alert, begins=known.get(alert.labels, alert).begins)
             return await self._end(ending.values(), now)
-        lasts = TEST_ALERT_LIFETIME_SECONDS if notice.kind is NoticeKind.TEST else ALERT_LIFETIME_SECONDS
-        sent = await self._post([alert.post(now + lasts) for alert in alerts])
+        lifetime = TEST_ALERT_LIFETIME_SECONDS if notice.kind is NoticeKind.TEST else ALERT_LIFETIME_SECONDS
+        sent = await self._post([alert.post(now + lifetime) for alert in alerts])
         if sent.ok and notice.kind is not NoticeKind.TEST:
             for alert in alerts:
-                self._lasting.alerts[alert.labels] = alert
-            self._lasting.save()
+                self._active.alerts[alert.labels] = alert
+            self._active.save()
         return sent
 
     async def renew(
         self, status: Callable[[], Status], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
-        """Keep alerts alive until cancelled, and end those that are over though no notice says so."""
+        """Renew the active alerts until cancelled, and end those that are over without an all-clear."""
         while True:
             await self.renew_once(status())
             await sleep(RENEW_INTERVAL_SECONDS)
 
     async def renew_once(self, status: Status) -> Sent | None:
-        """Post what lasts once more; None if nothing does."""
-        async with self._one_by_one:
+        """Post the active alerts once more; None if there are none."""
+        async with self._lock:
             return await self._renew(status)
 
     async def _renew(self, status: Status) -> Sent | None:
-        over = [alert for alert in self._lasting.alerts.values() if status.ready and _is_over(alert, status)]
+        over = [alert for alert in self._active.alerts.values() if status.ready and _is_over(alert, status)]
         if over:
             await self._end(over, self._writer.clock())
         ends = self._writer.clock() + ALERT_LIFETIME_SECONDS
-        posts = [alert.post(ends) for alert in self._lasting.alerts.values()]
+        posts = [alert.post(ends) for alert in self._active.alerts.values()]
         return await self._post(posts) if posts else None
 
     async def _end(self, alerts: Iterable[Alert], now: float) -> Sent:
@@ -202,8 +200,8 @@ class AlertmanagerChannel:
         sent = await self._post([alert.post(now) for alert in ending])
         if sent.ok:
             for alert in ending:
-                self._lasting.alerts.pop(alert.labels, None)
-            self._lasting.save()
+                self._active.alerts.pop(alert.labels, None)
+            self._active.save()
         return sent
 
     async def _post(self, alerts: list[dict[str, object]]) -> Sent:
@@ -215,10 +213,10 @@ class AlertmanagerChannel:
 
 
 def _is_over(alert: Alert, status: Status) -> bool:
-    """Whether an alert is over though no notice says so.
+    """Whether an alert is over without an all-clear.
 
-    Its job is gone; or it keeps its promise again, which the all-clear of its failure says too; or no replica is kept
-    any more whose volume is gone, of which there is no all-clear.
+    Its job is gone; or the promise is kept again, which the all-clear of the failure reports too; or the job keeps no
+    replica of a vanished volume any more, which has no all-clear.
     """
     if not alert.job:
         return False

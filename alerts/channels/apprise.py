@@ -1,4 +1,4 @@
-"""Carry notices through apprise: chats, push services, and all else that it reaches."""
+"""Sends notices through apprise: chats, push services, and everything else that it supports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = (15, 8, 4, 2, 1)
 
 
 class AppriseChannel:
-    """One service of apprise. Its URL's ``format=markdown`` asks for Markdown; plain text is what all can show."""
+    """One service of apprise. ``format=markdown`` in its URL selects Markdown; the default is plain text."""
 
     def __init__(
         self,
@@ -37,29 +37,29 @@ class AppriseChannel:
         self._attempts = Attempts(limit)
 
     async def send(self, notice: Notice) -> Sent:
-        """Try once. Never raises but for being cancelled; a cancelled attempt may still get through."""
+        """Try once. Raises nothing but CancelledError; a cancelled attempt may still be delivered."""
         return await self._attempts.run(notice.key, lambda: self._attempt(notice))
 
     def _attempt(self, notice: Notice) -> Sent:
         wanted = self._service.resolve_format(apprise.NotifyFormat.TEXT)
-        marked = wanted is apprise.NotifyFormat.MARKDOWN
-        words = self._fitting(notice, Form.MARKDOWN if marked else Form.TEXT)
-        form = apprise.NotifyFormat.MARKDOWN if marked else apprise.NotifyFormat.TEXT
+        is_markdown = wanted is apprise.NotifyFormat.MARKDOWN
+        words = self._fitting(notice, Form.MARKDOWN if is_markdown else Form.TEXT)
+        form = apprise.NotifyFormat.MARKDOWN if is_markdown else apprise.NotifyFormat.TEXT
         return deliver(self._service, self._guard, words.title, words.body, notify_type(notice), form)
 
     def _fitting(self, notice: Notice, form: Form) -> Rendered:
-        """The words with as long a list as the service takes; what does not fit at all is cut."""
-        room = self._service.body_maxlen
+        """The message with the longest list that the service accepts; a longer text is cut."""
+        longest = self._service.body_maxlen
         words = Rendered("", "")
         for rows in ROWS:
             words = self._writer.write(notice, form, rows)
-            if len(words.title) + len(words.body) < room:
+            if len(words.title) + len(words.body) < longest:
                 return words
-        return Rendered(words.title, f"{words.body[: max(0, room - len(words.title) - 2)]}…")
+        return Rendered(words.title, f"{words.body[: max(0, longest - len(words.title) - 2)]}…")
 
 
 def notify_type(notice: Notice) -> apprise.NotifyType:
-    """The type that services choose colour and sound by."""
+    """The type by which services choose colour and sound."""
     if notice.kind.is_all_clear or notice.closes:
         return apprise.NotifyType.SUCCESS
     if notice.severity is Severity.INFO:
@@ -76,11 +76,11 @@ def deliver(
     kind: apprise.NotifyType,
     form: apprise.NotifyFormat = apprise.NotifyFormat.TEXT,
 ) -> Sent:
-    """Send through a service and wait for the end, however long it takes; raises nothing."""
+    """Send through a service and wait for the result, however long it takes; raises nothing."""
     began = time.monotonic()
     client = apprise.Apprise(asset=service.asset)
     client.add(service)
-    with guard.listening() as heard:
+    with guard.listening() as log_lines:
         try:
             result = client.notify(title=title, body=body, notify_type=kind, body_format=form)
         except Exception as error:  # noqa: BLE001 - a thread's outermost frame; 170 services can raise anything
@@ -93,15 +93,15 @@ def deliver(
     if result and delivered:
         return Sent(SendStatus.DELIVERED, "", seconds)
     timed_out = result.status == apprise.AppriseResultStatus.TIMEOUT
-    return Sent(SendStatus.TIMEOUT if timed_out else SendStatus.FAILED, explain_failure(heard), seconds)
+    return Sent(SendStatus.TIMEOUT if timed_out else SendStatus.FAILED, explain_failure(log_lines), seconds)
 
 
 def make_service(url: str) -> apprise.NotifyBase | None:
-    """The apprise service of a URL, with the traps disarmed; None if apprise does not understand the URL.
+    """The apprise service of a URL, with risky defaults changed; None if apprise does not understand the URL.
 
     Redirects are not followed (a 302 turns the POST into a GET, loses the body and counts as success), a target is
-    never optional (its failure would count as success), and mail says that a machine wrote it (RFC 3834), so that no
-    holiday reply comes back.
+    never optional (its failure would count as success), and mail is is_markdown as automatic (RFC 3834), so that no
+    out-of-office reply comes back.
     """
     asset = apprise.AppriseAsset(
         app_id="zsr",
@@ -126,7 +126,7 @@ def make_service(url: str) -> apprise.NotifyBase | None:
 
 
 def known_scheme(url: str) -> str:
-    """A URL's scheme if apprise knows it, else an empty string: a mistyped URL may begin with the secret."""
+    """The scheme of a URL if apprise knows it, else empty: a mistyped URL may begin with the secret."""
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     known: Container[str] = N_MGR
     return scheme if scheme in {"http", "https"} or scheme in known else ""

@@ -1,4 +1,4 @@
-"""One attempt at a time, in a thread of its own and within a limit; one that ran out of time is not forgotten.
+"""Runs one attempt at a time, in a thread of its own and within a time limit.
 
 Not in asyncio's pool, whose threads the daemon would wait for at its end, and not in apprise's, which a few hanging
 targets would fill for all the others.
@@ -18,8 +18,8 @@ from alerts.channels.base import SendStatus, Sent, failed_inside
 class Attempts:
     """The attempts of one target. ``limit``: seconds that one may take.
 
-    If an attempt still hangs when the next is asked for, no second one is started beside it; if it got through after
-    all, the same notice is not sent twice.
+    While an attempt hangs beyond its limit, no second one is started; if it succeeds after all, the same notice is not
+    sent twice.
     """
 
     def __init__(self, limit: float) -> None:
@@ -27,7 +27,7 @@ class Attempts:
         self._unfinished: tuple[str, asyncio.Future[Sent]] | None = None
 
     async def run(self, key: str, call: Callable[[], Sent]) -> Sent:
-        """Make a call that blocks, for the notice with a key. Raises nothing but for being cancelled."""
+        """Run a blocking call for the notice with a key. Raises nothing but CancelledError."""
         if self._unfinished is not None:
             about, attempt = self._unfinished
             if not attempt.done():
@@ -62,7 +62,7 @@ def _in_thread(call: Callable[[], Sent]) -> asyncio.Future[Sent]:
             sent = call()
         except Exception as error:  # noqa: BLE001 - a thread's outermost frame
             sent = failed_inside(error, time.monotonic() - began)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits for the result any more
+        with suppress(RuntimeError):  # the loop is closed: the result is not needed
             loop.call_soon_threadsafe(hand_over, sent)
 
     threading.Thread(target=work, name="zsr-notify", daemon=True).start()

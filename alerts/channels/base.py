@@ -1,4 +1,4 @@
-"""The way a notice takes to one target: whoever carries one implements `Channel`, and says how it went."""
+"""The protocol of channels, and the result of one attempt."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class SendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One attempt: how it ended, why (a sentence without secrets, empty when delivered) and its seconds.
+    """The result of one attempt, the reason (a sentence without secrets, empty when delivered), and its seconds.
 
-    ``permanent``: the receiver refused it for good, so that trying again helps only when somebody changes something.
-    ``retry_after``: seconds that it asks to be left alone, where it says so.
+    ``permanent``: the receiver refused it for good, so that another attempt helps only after a change of the settings.
+    ``retry_after``: seconds that the receiver asks to wait.
     """
 
     status: SendStatus
@@ -45,20 +45,20 @@ class Sent:
 
 
 def failed_inside(error: Exception, seconds: float) -> Sent:
-    """An attempt that ended with an error which nobody expected; the lines of code that led there go to the log.
+    """The result of an attempt that ended with an unexpected error; its traceback goes to the log.
 
-    The error's own words do not: they may hold a secret.
+    The error's message does not: it may hold a secret.
     """
     _log.error("An attempt failed inside zsr:\n%s", "".join(traceback.format_tb(error.__traceback__)))
     return Sent(SendStatus.FAILED, f"It failed inside zsr ({type(error).__name__}); this is a bug.", seconds)
 
 
 class Channel(Protocol):
-    """One target. It is asked one notice at a time."""
+    """Sends the notices of one target, one at a time."""
 
     async def send(self, notice: Notice) -> Sent:
-        """Try once to deliver a notice, within a time limit of its own; never raises but for being cancelled.
+        """Try once to deliver a notice, within a time limit of its own; raises nothing but CancelledError.
 
-        The same notice may be sent again, with the same key, also by a later process: a receiver that knows the key
+        The same notice may be sent again with the same key, also by a later process: a receiver that knows the key
         drops the second one.
         """

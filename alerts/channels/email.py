@@ -1,7 +1,7 @@
-"""Carry notices by mail: one SMTP session for each, over TLS whose certificate is checked, in a thread of its own.
+"""Sends notices by mail: one SMTP session for each, with a checked certificate, in a thread of its own.
 
-Our own and not apprise's, whose mails are of one format, form no threads, and are sent again to all recipients when one
-of them was refused.
+Not through apprise, whose mails have one format, form no threads, and are sent again to all recipients when one of them
+was refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from alerts.render.renderer import Form, MessageWriter
 FAREWELL_SECONDS = 2.0
 """Seconds that a server gets to say goodbye; the message is delivered by then."""
 REMEMBERED = 20
-"""Messages of which some recipients were refused, and the others are remembered."""
+"""Messages with refused recipients whose other recipients are remembered."""
 
 
 class MailChannel:
@@ -42,10 +42,10 @@ class MailChannel:
         self._writer = writer
         self._secrets = secrets
         self._attempts = Attempts(limit)
-        self._taken: dict[str, set[str]] = {}
+        self._accepted: dict[str, set[str]] = {}
 
     async def send(self, notice: Notice) -> Sent:
-        """Try once. Never raises but for being cancelled; a cancelled attempt may still get through."""
+        """Try once. Raises nothing but CancelledError; a cancelled attempt may still be delivered."""
         return await self._attempts.run(notice.key, lambda: self._attempt(notice))
 
     def _attempt(self, notice: Notice) -> Sent:
@@ -55,40 +55,40 @@ class MailChannel:
         except (OSError, smtplib.SMTPException, ValueError) as error:
             return self._failure(error, time.monotonic() - began)
         if not refused:
-            self._taken.pop(notice.key, None)
+            self._accepted.pop(notice.key, None)
             return Sent(SendStatus.DELIVERED, "", time.monotonic() - began)
         code, text = next(iter(refused.values()))
-        said = explain_failure([redact(str((code, text)), self._secrets)])
+        why = explain_failure([redact(str((code, text)), self._secrets)])
         count = len(self._settings.recipients)
-        reason = f"{len(refused)} of {count} recipients were refused, the others have it. {said}"
+        reason = f"{len(refused)} of {count} recipients were refused, the others have it. {why}"
         return Sent(SendStatus.FAILED, reason, time.monotonic() - began, permanent=code >= 500)
 
     def _submit(self, notice: Notice) -> dict[str, tuple[int, bytes]]:
-        """Send to all who do not have it yet; gives those who were refused beside others who were not."""
+        """Send to all recipients that do not have it yet; returns the refused ones if others were accepted."""
         settings = self._settings
         text = self._writer.write(notice, Form.TEXT)
         html = self._writer.write(notice, Form.HTML) if settings.html else None
         mail = mail_of(notice, settings, text, html, self._writer.clock())
-        has_it = self._taken.get(notice.key, set())
-        waiting = [address for address in settings.recipients if address not in has_it]
+        accepted = self._accepted.get(notice.key, set())
+        waiting = [address for address in settings.recipients if address not in accepted]
         with session(settings) as smtp:
             refused = smtp.send_message(mail, settings.sender[1], waiting)
         if refused:
             self._remember(notice.key, [address for address in waiting if address not in refused])
         return refused
 
-    def _remember(self, key: str, taken: Sequence[str]) -> None:
-        self._taken.setdefault(key, set()).update(taken)
-        while len(self._taken) > REMEMBERED:
-            del self._taken[next(iter(self._taken))]
+    def _remember(self, key: str, accepted: Sequence[str]) -> None:
+        self._accepted.setdefault(key, set()).update(accepted)
+        while len(self._accepted) > REMEMBERED:
+            del self._accepted[next(iter(self._accepted))]
 
     def _failure(self, error: Exception, seconds: float) -> Sent:
         code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
-        told = str(error)
+        text = str(error)
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            code, text = next(iter(error.recipients.values()))
-            told = str((code, text))
-        reason = explain_failure([redact(told, self._secrets)], "the mail library")
+            code, reply = next(iter(error.recipients.values()))
+            text = str((code, reply))
+        reason = explain_failure([redact(text, self._secrets)], "the mail library")
         status = SendStatus.TIMEOUT if isinstance(error, TimeoutError) else SendStatus.FAILED
         return Sent(status, reason, seconds, permanent=code >= 500 or isinstance(error, ValueError))
 
@@ -98,7 +98,7 @@ def session(settings: MailSettings) -> Iterator[smtplib.SMTP]:
     """A session with the mail server, encrypted and logged in as the settings say.
 
     Raises:
-        OSError, smtplib.SMTPException: it cannot be had.
+        OSError, smtplib.SMTPException: the connection or the log-in failed.
     """
     context = ssl.create_default_context()
     if not settings.verify:

@@ -1,7 +1,7 @@
-"""From a notice and its words to a mail: parts, headers, and the thread that one incident's mails form. Pure.
+"""Builds the MIME message: parts, headers, and threading (Message-ID, References) per incident. Pure.
 
-A mail's Message-ID is made of the notice's key, so the same mail sent twice is seen once by whoever looks at it. The
-first mail of an incident has an id made of its thread, to which all later ones refer: also one that was sent by another
+The Message-ID is derived from the notice's key, so a mail client shows a mail that was sent twice once. The first mail
+of an incident has an ID derived from its thread, to which all later ones refer: also one that was sent by another
 process, months ago.
 """
 
@@ -23,10 +23,10 @@ _POLICY = SMTP.clone(cte_type="7bit")
 
 
 def mail_of(notice: Notice, settings: MailSettings, text: Rendered, html: Rendered | None, now: float) -> EmailMessage:
-    """The mail that tells of a notice. ``html`` None: it is plain text only. ``now`` is its date, in unix time.
+    """The mail of a notice. ``html`` None: it is plain text only. ``now`` is its date, in unix time.
 
     Raises:
-        ValueError: a header of the settings cannot be one.
+        ValueError: a header of the settings is not valid.
     """
     mail = EmailMessage(policy=_POLICY)
     mail["Subject"] = text.title
@@ -51,7 +51,7 @@ def mail_of(notice: Notice, settings: MailSettings, text: Rendered, html: Render
 
 
 def message_id(text: str, domain: str) -> str:
-    """An id that is always the same for the same text."""
+    """An ID that is always the same for the same text."""
     return f"<zsr.{hashlib.sha256(text.encode()).hexdigest()[:32]}@{domain}>"
 
 
@@ -63,7 +63,7 @@ def _thread_headers(notice: Notice, domain: str) -> dict[str, str]:
 
 
 def _own_headers(notice: Notice) -> dict[str, str]:
-    """That a machine wrote it (RFC 3834, and as Exchange wants to be told), and what filters can go by."""
+    """Headers that mark the mail as automatic (RFC 3834, and for Exchange), and those for filters."""
     headers = {
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",

@@ -1,4 +1,4 @@
-"""What a ``mailto://`` or ``mailtos://`` URL asks for. The syntax is apprise's, and apprise reads it."""
+"""Reads the mail settings in a ``mailto://`` or ``mailtos://`` URL, by apprise's syntax and parser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Address = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:
-    """A way to send mail. ``mode`` is ``insecure``, ``starttls`` or ``ssl``; ``timeout`` seconds, of each step."""
+    """How to send mail. ``mode`` is ``insecure``, ``starttls`` or ``ssl``; ``timeout`` is in seconds, per step."""
 
     host: str = field(repr=False)
     port: int
@@ -37,7 +37,7 @@ class MailSettings:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """All addresses that a message goes to, each once."""
+        """All addresses of the message, each once."""
         return tuple(dict.fromkeys(address for _, address in (*self.to, *self.cc, *self.bcc)))
 
 
@@ -47,7 +47,7 @@ def is_mail(url: str) -> bool:
 
 
 def mail_settings(url: str) -> MailSettings | None:
-    """The settings of a mail URL; None for one that is not understood, or asks for PGP, which is apprise's to do."""
+    """The settings of a mail URL; None if it is not valid or asks for PGP, which goes through apprise."""
     service = make_service(url) if is_mail(url) else None
     if not isinstance(service, NotifyEmail) or service.pgp_mode != PGPMode.NONE:
         return None

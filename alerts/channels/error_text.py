@@ -1,4 +1,4 @@
-"""Say in words why a delivery failed, from what apprise muttered while it tried. Pure functions.
+"""Explains a failed delivery in one sentence, from apprise's log records. Pure functions.
 
 apprise gives the same terse sentence for a refused connection, a bad certificate and a wrong password; the difference
 is only in its DEBUG records, whose texts come from the standard library, requests and the servers.
@@ -37,7 +37,7 @@ _STATUS_HINTS = {
 
 
 def explain_failure(log_lines: list[str], source: str = "apprise") -> str:
-    """One sentence for what was said during a failed delivery (already redacted, in order) by a speaker."""
+    """One sentence for a failed delivery, from its log lines (redacted, in order); ``source`` wrote them."""
     text = "\n".join(log_lines)
     if found := _CERTIFICATE.search(text):
         return (
@@ -56,12 +56,12 @@ def explain_failure(log_lines: list[str], source: str = "apprise") -> str:
 
 
 def _smtp(code: int, text: str) -> str:
-    said = " ".join(text.replace("\\n", " ").split())[:160]
+    reply = " ".join(text.replace("\\n", " ").split())[:160]
     if code in {530, 534, 535, 538}:
-        return f"The mail server refused the log-in: {code} {said}"
+        return f"The mail server refused the log-in: {code} {reply}"
     if code < 500:
-        return f"The mail server refused the message for now: {code} {said}"
-    return f"The mail server refused the message: {code} {said}"
+        return f"The mail server refused the message for now: {code} {reply}"
+    return f"The mail server refused the message: {code} {reply}"
 
 
 def _http(status: int) -> str:

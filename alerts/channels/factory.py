@@ -1,10 +1,10 @@
-"""From the settings of a target to the channel that reaches it."""
+"""Creates the channel of a target from its settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.channels.alertmanager import AlertmanagerChannel, AlertmanagerSettings, Lasting
+from alerts.channels.alertmanager import ActiveAlerts, AlertmanagerChannel, AlertmanagerSettings
 from alerts.channels.apprise import AppriseChannel, make_service
 from alerts.channels.base import SEND_TIMEOUT_SECONDS
 from alerts.channels.email import MailChannel
@@ -20,28 +20,28 @@ AnyChannel = MailChannel | AppriseChannel | WebhookChannel | AlertmanagerChannel
 
 @dataclass(frozen=True, slots=True)
 class ChannelContext:
-    """What channels share. ``guard`` must know all secrets of all ways; ``memory``: the plugin's notes."""
+    """Dependencies shared by all channels. ``guard`` must know the secrets of all of them."""
 
     writer: MessageWriter
     guard: RedactingFilter
-    memory: PluginStore
+    store: PluginStore
     limit: float = SEND_TIMEOUT_SECONDS
 
 
-def create_channel(name: str, way: ChannelConfig, channel_context: ChannelContext) -> AnyChannel | None:
-    """The channel of the target with a name; None for pings, which carry no notices, and for what apprise refuses."""
-    match way:
+def create_channel(name: str, settings: ChannelConfig, channel_context: ChannelContext) -> AnyChannel | None:
+    """The channel of a target; None for pings, which send no notices, and for what apprise does not accept."""
+    match settings:
         case WebhookSettings():
-            return WebhookChannel(way, channel_context.writer, limit=channel_context.limit)
+            return WebhookChannel(settings, channel_context.writer, limit=channel_context.limit)
         case AlertmanagerSettings():
-            lasting = Lasting(channel_context.memory, f"alertmanager/{name}")
-            return AlertmanagerChannel(way, channel_context.writer, lasting, limit=channel_context.limit)
+            active = ActiveAlerts(channel_context.store, f"alertmanager/{name}")
+            return AlertmanagerChannel(settings, channel_context.writer, active, limit=channel_context.limit)
         case PingSettings():
             return None
-    mail = mail_settings(way.url.text)
+    mail = mail_settings(settings.url.text)
     if mail is not None:
-        return MailChannel(mail, channel_context.writer, way.url.derived, limit=channel_context.limit)
-    service = make_service(way.url.text)
+        return MailChannel(mail, channel_context.writer, settings.url.derived, limit=channel_context.limit)
+    service = make_service(settings.url.text)
     return (
         None
         if service is None

@@ -1,7 +1,7 @@
-"""Pings for healthchecks.io and what speaks like it: a job's run began, went well, failed. The best dead man's switch.
+"""Pings healthchecks.io and compatible services: a job's run started, succeeded, failed. A dead man's switch.
 
-A ping that does not come is what raises the alarm there; so pings are not kept: what cannot be sent within a few tries
-is dropped, and runs of before the daemon's start are not pinged.
+The service raises an alarm when a ping is missing; so pings are not stored: one that cannot be sent within a few tries
+is dropped, and runs from before the daemon's start are not pinged.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Sleep = Callable[[float], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """What one event asks for: a URL and what is told with it."""
+    """The request for one event: a URL and a body."""
 
     url: Secret
     body: str
 
 
 def ping_of(event: Event, url: str, node: str) -> Ping | None:
-    """The ping of an event; None for one that asks for none. ``url`` has `PLACE` where the job's id belongs. Pure."""
+    """The ping of an event; None for an event without one. ``url`` has `PLACE` in place of the job's id. Pure."""
     match event:
         case RunStarted():
             suffix, body = "/start", ""
@@ -75,7 +75,7 @@ class Pinger:
         self._wants = wants
         self._sleep = sleep
         self._limit = limit
-        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def run(self, core: Core) -> None:
         """Ping until cancelled. The pings of one job keep their order; jobs do not wait for each other."""
@@ -93,7 +93,7 @@ class Pinger:
     async def _ping(self, ping: Ping, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        async with self._room:
+        async with self._slots:
             for pause in (*RETRY_DELAYS_SECONDS, None):
                 sent = await self._try(ping)
                 self._count(sent.ok)
@@ -108,7 +108,7 @@ class Pinger:
 
 
 async def try_ping(url: Secret, job: JobId, limit: float) -> Sent:
-    """Ping in a way that changes nothing, as a job's check: healthchecks.io writes it to its log."""
+    """Ping without a change of the check: healthchecks.io only logs it."""
     return await _send(Ping(_address(url.text, job, "/log", ""), "A test of zsr."), url, limit)
 
 
@@ -125,12 +125,12 @@ def _address(url: str, job: JobId, suffix: str, query: str) -> Secret:
 
 
 def ping_problem(url: str) -> str:
-    """What is wrong with a ping URL, without showing it; empty if nothing is."""
+    """The problem of a ping URL, without the URL; empty if it is valid."""
     try:
         parts = urlsplit(url)
-        well = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
-        well = False
-    if not well:
+        is_valid = False
+    if not is_valid:
         return "an http or https URL"
     return "" if PLACE in url else f"a URL with {PLACE} in it, which becomes the job's id"

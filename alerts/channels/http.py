@@ -1,7 +1,7 @@
-"""One HTTP request of our own channels: within a limit, without redirects, and what its answer means.
+"""One HTTP request of a channel: within a time limit, without redirects; and the meaning of its answer.
 
-Names are looked up in threads of this room's own: a resolver that hangs must not fill the pool that the daemon writes
-its state in.
+Names are looked up in threads of their own: a resolver that hangs must not fill the thread pool in which the daemon
+writes its state.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from alerts.channels.base import SendStatus, Sent
 from alerts.channels.error_text import explain_failure
 from alerts.redaction import redact
 
-AGAIN = frozenset({408, 425, 429})
-"""Client errors that may be none the next time."""
+RETRYABLE_STATUSES = frozenset({408, 425, 429})
+"""Client errors after which a retry may succeed."""
 LONGEST_PAUSE_SECONDS = 6 * 3600.0
-"""Seconds that a server may ask for at the most, so that a message is tried several times before it is given up."""
+"""The longest pause that a server may ask for, in seconds, so that a message is tried several times within a day."""
 AGENT = "zsr"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent where. ``url`` may carry user and password, which become basic authentication."""
+    """One request. ``url`` may carry user and password, which become basic authentication."""
 
     url: str = field(repr=False)
     body: bytes = field(default=b"", repr=False)
@@ -40,7 +40,7 @@ class Request:
 
 
 async def exchange(request: Request, secrets: frozenset[str], limit: float) -> Sent:
-    """Send a request, once, and say how it ended. ``limit``: seconds. Raises nothing but for being cancelled."""
+    """Send a request once and return the result. ``limit``: seconds. Raises nothing but CancelledError."""
     began = time.monotonic()
     try:
         async with (
@@ -65,18 +65,18 @@ async def exchange(request: Request, secrets: frozenset[str], limit: float) -> S
 
 
 def judge(status: int, retry_after: str, seconds: float) -> Sent:
-    """What an answer means: 2xx took it; 5xx, 408, 425 and 429 may take it later; anything else is a no for good."""
+    """The meaning of an answer: 2xx accepted; 5xx, 408, 425 and 429 may accept it later; others refuse it for good."""
     if 200 <= status < 300:
         return Sent(SendStatus.DELIVERED, "", seconds)
     pause = (
         min(float(retry_after), LONGEST_PAUSE_SECONDS) if retry_after.isascii() and retry_after.isdecimal() else None
     )
-    permanent = status < 500 and status not in AGAIN
+    permanent = status < 500 and status not in RETRYABLE_STATUSES
     return Sent(SendStatus.FAILED, explain_failure([f"error={status}"]), seconds, permanent, pause)
 
 
 class Resolver(AbstractResolver):
-    """Looks names up in a thread for each; one that hangs costs nobody else anything."""
+    """Looks up each name in a thread of its own, so that one that hangs delays no other."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -85,7 +85,7 @@ class Resolver(AbstractResolver):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[ResolveResult]] = loop.create_future()
 
-        def settle(found: list[ResolveResult], error: OSError | None) -> None:
+        def set_answer(found: list[ResolveResult], error: OSError | None) -> None:
             if answer.done():
                 return
             if error is None:
@@ -100,14 +100,14 @@ class Resolver(AbstractResolver):
                 found = _look_up(host, port, family)
             except OSError as error:
                 problem = error
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, found, problem)
+            with suppress(RuntimeError):  # the loop is closed: the result is not needed
+                loop.call_soon_threadsafe(set_answer, found, problem)
 
         threading.Thread(target=work, name="zsr-lookup", daemon=True).start()
         return await answer
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
 
 def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
@@ -127,5 +127,5 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Resolve
 
 def _why(error: Exception, secrets: frozenset[str]) -> str:
     number = error.errno if isinstance(error, OSError) else None
-    said = f"{error} {os.strerror(number)}" if number is not None and number > 0 else str(error)
-    return explain_failure([redact(said, secrets)], "the HTTP library")
+    text = f"{error} {os.strerror(number)}" if number is not None and number > 0 else str(error)
+    return explain_failure([redact(text, secrets)], "the HTTP library")

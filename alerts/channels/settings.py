@@ -46,11 +46,11 @@ class PingSettings:
 ChannelConfig = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings
 
 
-def secrets_of_channel(way: ChannelConfig) -> frozenset[str]:
+def secrets_of_channel(channel: ChannelConfig) -> frozenset[str]:
     """All that must not be shown of a channel's settings."""
-    if isinstance(way, WebhookSettings | AlertmanagerSettings):
-        return way.secrets
-    return way.url.derived
+    if isinstance(channel, WebhookSettings | AlertmanagerSettings):
+        return channel.secrets
+    return channel.url.derived
 
 
 def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[ChannelConfig | None, list[Problem]]:
@@ -62,32 +62,32 @@ def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tup
     if len(given) != 1:
         shown = " and ".join(given) or "(missing)"
         return None, [Problem("url", shown, f"exactly one of {', '.join(KIND_KEYS)}")]
-    way = given[0]
-    reading = _Reading(table, environ, [])
-    url = reading.url(way)
-    allowed = {"webhook": WEBHOOK_KEYS, "alertmanager": ALERTMANAGER_KEYS}.get(way, ())
+    kind = given[0]
+    reader = _TableReader(table, environ, [])
+    url = reader.url(kind)
+    allowed = {"webhook": WEBHOOK_KEYS, "alertmanager": ALERTMANAGER_KEYS}.get(kind, ())
     for key in (*WEBHOOK_KEYS, *ALERTMANAGER_KEYS):
         if key in table and key not in allowed:
             where = "webhook" if key in WEBHOOK_KEYS else "alertmanager"
-            reading.problems.append(Problem(key, "(not shown)", f"only together with {where}"))
+            reader.problems.append(Problem(key, "(not shown)", f"only together with {where}"))
     made: ChannelConfig | None = None
-    if way == "webhook":
-        made = reading.webhook(url)
-    elif way == "alertmanager":
-        token = reading.secret("token") if "token" in table else None
+    if kind == "webhook":
+        made = reader.webhook(url)
+    elif kind == "alertmanager":
+        token = reader.secret("token") if "token" in table else None
         if token and url and "@" in urlsplit(url.text).netloc:
-            reading.problems.append(Problem("token", "(not shown)", "not together with user and password in the URL"))
+            reader.problems.append(Problem("token", "(not shown)", "not together with user and password in the URL"))
         made = AlertmanagerSettings(url, token) if url else None
-    elif way == "ping":
+    elif kind == "ping":
         made = PingSettings(url) if url else None
     else:
         made = ServiceSettings(url) if url else None
-    return (None if reading.problems else made), reading.problems
+    return (None if reader.problems else made), reader.problems
 
 
 @dataclass(slots=True)
-class _Reading:
-    """A table on its way to settings; ``problems`` are those found so far."""
+class _TableReader:
+    """Reads one table; ``problems`` are those found so far."""
 
     table: Mapping[str, object]
     environ: Mapping[str, str]
@@ -100,24 +100,24 @@ class _Reading:
             self.problems.append(Problem(key, error.value, error.allowed))
             return None
 
-    def url(self, way: str) -> Secret | None:
-        prefix = {"url_file": "file:", "url_env": "env:"}.get(way, "")
-        value = self.table[way]
-        url = self.secret(way, f"{prefix}{value}" if prefix and isinstance(value, str) else value)
-        if url is None or way in {"url", "url_file", "url_env"}:
+    def url(self, kind: str) -> Secret | None:
+        prefix = {"url_file": "file:", "url_env": "env:"}.get(kind, "")
+        value = self.table[kind]
+        url = self.secret(kind, f"{prefix}{value}" if prefix and isinstance(value, str) else value)
+        if url is None or kind in {"url", "url_file", "url_env"}:
             return url
-        wrong = ping_problem(url.text) if way == "ping" else _http_problem(url.text)
+        wrong = ping_problem(url.text) if kind == "ping" else _http_problem(url.text)
         if wrong:
-            self.problems.append(Problem(way, "(not shown)", wrong))
+            self.problems.append(Problem(kind, "(not shown)", wrong))
         return None if wrong else url
 
     def webhook(self, url: Secret | None) -> WebhookSettings | None:
-        body, kind = self.table.get("body"), self.table.get("content_type", JSON)
+        body, content_type = self.table.get("body"), self.table.get("content_type", JSON)
         method = self.table.get("method", "POST")
         if body is not None and not (isinstance(body, str) and body.startswith("/") and Path(body).is_file()):
             self.problems.append(Problem("body", repr(body)[:100], "the absolute path of a template that is there"))
-        if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
-            self.problems.append(Problem("content_type", repr(kind)[:100], f'a media type, like "{JSON}"'))
+        if not isinstance(content_type, str) or not _TYPE.fullmatch(content_type):
+            self.problems.append(Problem("content_type", repr(content_type)[:100], f'a media type, like "{JSON}"'))
         if method not in {"POST", "PUT"}:
             self.problems.append(Problem("method", "(not shown)", "POST or PUT"))
         key = self.secret("secret") if "secret" in self.table else None
@@ -128,7 +128,9 @@ class _Reading:
             )
         if self.problems or url is None:
             return None
-        return WebhookSettings(url, key, headers, Path(body) if isinstance(body, str) else None, str(kind), str(method))
+        return WebhookSettings(
+            url, key, headers, Path(body) if isinstance(body, str) else None, str(content_type), str(method)
+        )
 
     def headers(self) -> Iterator[tuple[str, Secret]]:
         given = self.table.get("headers", {})
@@ -149,7 +151,7 @@ class _Reading:
 def _http_problem(url: str) -> str:
     try:
         parts = urlsplit(url)
-        well = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        well = False
-    return "" if well else "an http or https URL"
+        is_valid = False
+    return "" if is_valid else "an http or https URL"

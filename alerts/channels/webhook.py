@@ -49,12 +49,12 @@ class WebhookSettings:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All that must not be shown."""
+        """All texts that must not be shown."""
         return all_derived([self.url, *([self.key] if self.key else []), *self.headers.values()])
 
 
 class WebhookChannel:
-    """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; trying again is the caller's."""
+    """One webhook. ``limit``: seconds of one attempt. Redirects are not followed; the caller retries."""
 
     def __init__(
         self, settings: WebhookSettings, writer: MessageWriter, *, limit: float = SEND_TIMEOUT_SECONDS
@@ -65,7 +65,7 @@ class WebhookChannel:
         self._template = OwnTemplate(settings.body) if settings.body else None
 
     async def send(self, notice: Notice) -> Sent:
-        """Try once. Never raises but for being cancelled; a cancelled attempt may still get through."""
+        """Try once. Raises nothing but CancelledError; a cancelled attempt may still be delivered."""
         return await exchange(self.request(notice), self._settings.secrets, self._limit)
 
     def request(self, notice: Notice) -> Request:
@@ -110,7 +110,7 @@ def signature(key: Secret, number: str, time: int, body: bytes) -> str:
 
 
 def key_bytes(key: Secret) -> bytes:
-    """The bytes of a key: after ``whsec_`` base 64, anything else as it is written."""
+    """The bytes of a key: base 64 after ``whsec_``, otherwise the text itself."""
     if key.text.startswith(KEY_PREFIX):
         try:
             return base64.b64decode(key.text.removeprefix(KEY_PREFIX), validate=True)

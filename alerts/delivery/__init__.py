@@ -1,1 +1,1 @@
-"""From a notice to a target: pipeline, outbox, worker, store."""
+"""From notices to sent messages: the pipeline, its workers, the outbox and the stored state."""

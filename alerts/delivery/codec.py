@@ -1,4 +1,4 @@
-"""Notices as plain values and back, for ``state.db``. Pure; fields that only a newer version knows are passed over."""
+"""Converts notices to JSON values and back, for ``state.db``. Pure; fields of newer versions are ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def plain(value: object) -> Any:
-    """A fact as JSON knows it: facts become objects without the fields that hold their defaults."""
+    """A value as JSON; dataclasses become objects without the fields that have their defaults."""
     if isinstance(value, JobId):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -25,12 +25,12 @@ def plain(value: object) -> Any:
 
 
 def subject_of(data: Mapping[str, Any]) -> Subject:
-    """A subject out of plain values; raises KeyError, TypeError or ValueError where they are none."""
+    """A subject from JSON; raises KeyError, TypeError or ValueError where it is none."""
     return _made(Subject, data, job=JobId.parse(data["job"]))
 
 
 def notice_of(data: Mapping[str, Any]) -> Notice:
-    """A notice out of plain values; raises KeyError, TypeError or ValueError where they are none."""
+    """A notice from JSON; raises KeyError, TypeError or ValueError where it is none."""
     foreign = data.get("foreign")
     digest = data.get("digest")
     return _made(

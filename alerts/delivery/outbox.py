@@ -1,6 +1,6 @@
-"""A target's messages on their way: which goes next, when it is tried again, when it is given up. Pure.
+"""The outbox of a target: which message is next, when it is retried, when zsr gives up. Pure.
 
-Messages of one thread go in their order; one that its server does not take delays no other thread.
+Messages of one thread keep their order; one that its server does not accept delays no other thread.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ BACKOFF_SECONDS = (60.0, 120.0, 300.0, 900.0, 3600.0)
 GIVE_UP_AFTER_SECONDS = 24 * 3600.0
 """Seconds after a message was due from which on a failed attempt is the last one ..."""
 FEWEST_ATTEMPTS = 4
-"""... if there were so many, so that a daemon which was down, or a clock that jumped, gives up nothing untried."""
+"""... if there were this many, so that zsr gives up nothing untried after the daemon was down or the clock jumped."""
 MOST_ATTEMPTS = 30
-"""Attempts in a day by ``BACKOFF_SECONDS`` and some more: ends the retries also when the clock was set back."""
+"""Attempts in a day by ``BACKOFF_SECONDS`` and some more: ends the retries even when the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Entry:
 
     Attributes:
         number: of the target's messages, from 1 on.
-        since: when it was made.
+        since: when it was enqueued.
         not_before: the end of the quiet hours that hold it; 0 without.
         tried: time of the last attempt; 0 before the first.
-        reason: why that failed, in words.
-        pause: seconds that its receiver asked for then, or that one gets which refused it for good.
-        jobs: those whose failure it tells of, and when each was reported of last before it.
-        fault: the node whose trouble it tells of, if it does.
+        reason: why that attempt failed, a sentence.
+        pause: seconds to wait that the receiver asked for, or that follow a permanent refusal.
+        jobs: the jobs whose failure it reports, and when each was reported before it.
+        fault: the node that is the cause of what it reports; empty if none is.
     """
 
     number: int
@@ -50,14 +50,14 @@ class Entry:
     fault: str = ""
 
     def due(self, now: float) -> float:
-        """When it may go out, unix time; a clock that was set back does not hold it."""
+        """When it may be sent, unix time; a clock that was set back does not hold it."""
         if self.attempts == 0:
             return self.not_before if now >= self.since else 0.0
         pause = max(self.pause, BACKOFF_SECONDS[min(self.attempts, len(BACKOFF_SECONDS)) - 1])
         return self.tried + pause if now >= self.tried else 0.0
 
     def failed(self, now: float, sent: Sent) -> Entry:
-        """The entry after an attempt that failed; a refusal for good may still be mended by somebody, but not soon."""
+        """The entry after a failed attempt; a permanent refusal makes it wait longer, for a fix by hand."""
         pause = max(sent.retry_after or 0.0, BACKOFF_SECONDS[-1] if sent.permanent else 0.0)
         return replace(self, attempts=self.attempts + 1, tried=now, reason=sent.reason, pause=pause)
 
@@ -76,18 +76,18 @@ def heads(outbox: Iterable[Entry]) -> list[Entry]:
 
 
 def next_entry(outbox: Iterable[Entry], now: float) -> Entry | None:
-    """The message that goes out now: of those that are due the one with the fewest attempts, then the oldest."""
+    """The message to send now: of those that are due the one with the fewest attempts, then the oldest."""
     ready = [entry for entry in heads(outbox) if entry.due(now) <= now]
     return min(ready, key=lambda entry: (entry.attempts, entry.number), default=None)
 
 
 def next_due(outbox: Iterable[Entry], now: float) -> float | None:
-    """When the next message may go out, unix time; None without one."""
+    """When the next message is due, unix time; None without one."""
     return min((entry.due(now) for entry in heads(outbox)), default=None)
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
-    """An entry as plain values."""
+    """An entry as JSON."""
     return {
         "number": entry.number,
         "notice": plain(entry.notice),
@@ -103,7 +103,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def entry_of(data: Mapping[str, Any]) -> Entry:
-    """An entry out of plain values; raises KeyError, TypeError or ValueError where they are none."""
+    """An entry from JSON; raises KeyError, TypeError or ValueError where it is none."""
     return Entry(
         number=int(data["number"]),
         notice=notice_of(data["notice"]),
@@ -112,7 +112,7 @@ def entry_of(data: Mapping[str, Any]) -> Entry:
         attempts=int(data["attempts"]),
         tried=float(data["tried"]),
         reason=str(data["reason"]),
-        pause=float(data.get("pause", 0.0)),  # notes of an earlier version have none
+        pause=float(data.get("pause", 0.0)),  # earlier versions wrote none
         jobs=dict(data["jobs"]),
         fault=str(data["fault"]),
     )

@@ -19,10 +19,9 @@ from alerts.channels.base import Channel, Sent, failed_inside
 from alerts.delivery.context import Clock
 from alerts.delivery.outbox import Entry
 from alerts.delivery.store import TargetState
-from alerts.grouping import flapping
 from alerts.grouping.conditions import Condition, Conditions, evaluate_conditions, report_losses
 from alerts.grouping.digests import digest
-from alerts.grouping.flapping import sift
+from alerts.grouping.flapping import revert_unwanted, sift
 from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events, revert_undelivered
 from alerts.grouping.losses import record_losses, vanished_notice
 from alerts.grouping.notices import NoticeSource, group_notice
@@ -119,7 +118,7 @@ def report_runs(groups: Iterable[NotificationGroup], state: TargetState, given: 
             state = _enqueue_failure(group, notice, state, given)
         else:
             unreported |= {job for job, before in group.incidents.items() if before is None or before.reported is None}
-            flaps = flapping.revert_undelivered(group.incidents, state.flaps) if group.flapping else state.flaps
+            flaps = revert_unwanted(group.incidents, state.flaps) if group.flapping else state.flaps
             incident_state = revert_undelivered(_reported_before(group), group.node, state.incident_state)
             state = replace(state, incident_state=incident_state, flaps=flaps)
     return state

@@ -19,7 +19,7 @@ from alerts.routing.routes import Match
 from replicator.api.status import JobStatus, Status
 from replicator.models import JobId
 
-GROUP_WAIT_SECONDS = 120.0
+REPORT_AFTER_SECONDS = 120.0
 """Seconds that a condition lasts before it is reported; the end of a run ends a lag of some seconds."""
 REPEAT_INTERVAL_SECONDS = 900.0
 """Seconds between two messages about promises to one node, so that jobs that break theirs one by one make no flood."""
@@ -57,10 +57,10 @@ class _Kind:
     what: str
     begins: NoticeKind
     ends: NoticeKind
-    group_wait: float
+    report_after: float
 
 
-_BREACH = _Kind(PROMISE, NoticeKind.RPO_BREACHED, NoticeKind.RPO_KEPT, GROUP_WAIT_SECONDS)
+_BREACH = _Kind(PROMISE, NoticeKind.RPO_BREACHED, NoticeKind.RPO_KEPT, REPORT_AFTER_SECONDS)
 _LOSS = _Kind(LOST, NoticeKind.REPLICA_LOST, NoticeKind.REPLICA_BACK, 0.0)
 
 
@@ -181,7 +181,7 @@ def _of_jobs(
             (condition.reported for condition in conditions.values() if condition.reported is not None), default=None
         )
         new = [job for job in group if conditions[job.job.id].reported is None and job.job.id not in implied]
-        ripe = any(now - conditions[job.job.id].since >= kind.group_wait for job in new)
+        ripe = any(now - conditions[job.job.id].since >= kind.report_after for job in new)
         if ripe and (last is None or not 0 <= now - last < REPEAT_INTERVAL_SECONDS):
             thread = next((condition.thread for condition in conditions.values() if condition.thread), None)
             notice = _notice(kind.begins, now, f"{kind.what}/{node}", source, thread)
@@ -266,7 +266,7 @@ def _nodes(
             notice = _notice(NoticeKind.TARGET_BACK, now, name, source, condition.thread)
             notices.append(replace(notice, about=node, opens=False, closes=True, text=_lasted(condition)))
             del known[name]
-        elif condition.reported is None and node not in reported and now - condition.since >= GROUP_WAIT_SECONDS:
+        elif condition.reported is None and node not in reported and now - condition.since >= REPORT_AFTER_SECONDS:
             notice = _notice(NoticeKind.TARGET_UNREACHABLE, now, name, source, None)
             notices.append(replace(notice, about=node))
             _note(known, [name], now, notice.thread)
@@ -282,7 +282,7 @@ def _settings(status: Status, known: dict[str, Condition], source: NoticeSource)
         notice = _notice(NoticeKind.SETTINGS_ACCEPTED, now, SETTINGS, source, condition.thread)
         del known[name]
         return [replace(notice, opens=False, closes=True)]
-    if condition.reported is not None or now - condition.since < GROUP_WAIT_SECONDS:
+    if condition.reported is not None or now - condition.since < REPORT_AFTER_SECONDS:
         return []
     notice = _notice(NoticeKind.SETTINGS_REJECTED, now, SETTINGS, source, None)
     _note(known, [name], now, notice.thread)

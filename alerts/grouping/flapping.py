@@ -135,7 +135,7 @@ def sift(events: list[Numbered], flaps: Flaps, state: IncidentState, now: float)
     return sieve, replace(state, incidents=sieve.incidents)
 
 
-def revert_undelivered(jobs: Mapping[str, object], flaps: Flaps) -> dict[str, Flap]:
+def revert_unwanted(jobs: Mapping[str, object], flaps: Flaps) -> dict[str, Flap]:
     """The flaps after a notice about flapping jobs was not wanted."""
     return {
         job: replace(flap, reported=None) if job in jobs and flap.held is None else flap for job, flap in flaps.items()

@@ -1,1 +1,1 @@
-"""The content and the layout of messages."""
+"""Renders notices: content first, then layout by templates."""

@@ -1,6 +1,6 @@
-"""From a notice to the letter that tells of it: which sentences, which facts, which list. Pure functions.
+"""Composes the content of a notice's message: its sentences, facts and list. Pure functions.
 
-Written for somebody who is woken by it: what happened, since when, what would be lost now, when it is tried next and
+Written for a context who is woken up by it: what happened, since when, what would be lost now, when the next try is and
 what to do.
 """
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from alerts.notice import Notice, NoticeKind, Severity, Subject
 from alerts.render.content import Fact, Level, MessageContent, RenderContext, Row
-from alerts.render.digest import digest_letter
+from alerts.render.digest import digest_content
 from alerts.render.links import links
 from alerts.render.titles import GONE, action_word, guests_phrase, target_phrase, title_of
 from alerts.text import LATE_AFTER_SECONDS, clock_time, distance, duration, one_line, ordinal
@@ -18,17 +18,17 @@ from alerts.text import LATE_AFTER_SECONDS, clock_time, distance, duration, one_
 NOTHING_TO_DO = "There is nothing to do."
 
 
-def compose(notice: Notice, reader: RenderContext) -> MessageContent:
-    """All that is said of a notice to a reader."""
+def compose(notice: Notice, context: RenderContext) -> MessageContent:
+    """The content of a notice's message."""
     if notice.kind is NoticeKind.DIGEST and notice.digest is not None:
-        return digest_letter(notice, notice.digest, reader, _foot(notice, reader))
+        return digest_content(notice, notice.digest, context, _foot(notice, context))
     facts: list[Fact] = []
     rows: tuple[Row, ...] = ()
     if len(notice.subjects) == 1:
-        facts += _facts_of_one(notice, notice.subjects[0], reader)
+        facts += _facts_of_one(notice, notice.subjects[0], context)
     elif notice.subjects:
-        facts += _facts_of_many(notice, reader)
-        rows = tuple(_row(notice, subject, reader) for subject in notice.subjects[: reader.rows])
+        facts += _facts_of_many(notice, context)
+        rows = tuple(_row(notice, subject, context) for subject in notice.subjects[: context.rows])
     foreign = notice.foreign
     notes = [line for text in (notice.text, foreign.text if foreign else "") for line in text.splitlines() if line]
     if notice.kind is NoticeKind.TEST:
@@ -46,8 +46,8 @@ def compose(notice: Notice, reader: RenderContext) -> MessageContent:
         rows=rows,
         more=len(notice.subjects) - len(rows) if rows else 0,
         notes=tuple(notes),
-        links=links(notice, reader),
-        foot=_foot(notice, reader),
+        links=links(notice, context),
+        foot=_foot(notice, context),
     )
 
 
@@ -95,18 +95,18 @@ def _lead_of_jobs(notice: Notice) -> str:
     )
 
 
-def _facts_of_one(notice: Notice, subject: Subject, reader: RenderContext) -> list[Fact]:
+def _facts_of_one(notice: Notice, subject: Subject, context: RenderContext) -> list[Fact]:
     if notice.kind.is_all_clear:
-        return _facts_of_recovery(notice, subject, reader)
+        return _facts_of_recovery(notice, subject, context)
     facts = []
     if notice.kind is NoticeKind.REPLICA_LOST and subject.worst_lag is not None:
         facts.append(Fact("What was there", f"a copy that was {duration(subject.worst_lag)} old"))
     if subject.message:
         facts.append(Fact("What happened", f"{one_line(subject.message)} (class: {subject.error_class})"))
     if subject.failing_since is not None:
-        facts.append(Fact("Failing since", when(subject.failing_since, reader)))
-    facts.append(lost_now(subject, reader))
-    facts.append(Fact("Next try", _next_try(subject.next_run, reader)))
+        facts.append(Fact("Failing since", when(subject.failing_since, context)))
+    facts.append(lost_now(subject, context))
+    facts.append(Fact("Next try", _next_try(subject.next_run, context)))
     if subject.advice or not notice.kind.facts.advice:
         facts.append(Fact("What to do", one_line(subject.advice) or "Look at the log of the run."))
     run = f" --run {subject.run}" if subject.run is not None else ""
@@ -114,14 +114,14 @@ def _facts_of_one(notice: Notice, subject: Subject, reader: RenderContext) -> li
     return facts
 
 
-def _facts_of_recovery(notice: Notice, subject: Subject, reader: RenderContext) -> list[Fact]:
+def _facts_of_recovery(notice: Notice, subject: Subject, context: RenderContext) -> list[Fact]:
     facts = []
     if subject.last_sync is not None:
-        facts.append(Fact("Last sync", when(subject.last_sync, reader)))
+        facts.append(Fact("Last sync", when(subject.last_sync, context)))
     if subject.failing_since is not None:
         lasted = duration(notice.time - subject.failing_since)
         what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
-        facts.append(Fact(what, f"since {clock_time(subject.failing_since, reader.zone)}, for {lasted}"))
+        facts.append(Fact(what, f"since {clock_time(subject.failing_since, context.zone)}, for {lasted}"))
     if subject.consecutive:
         facts.append(Fact("Failed runs", str(subject.consecutive)))
     if subject.worst_lag is not None:
@@ -130,7 +130,7 @@ def _facts_of_recovery(notice: Notice, subject: Subject, reader: RenderContext) 
     return facts
 
 
-def _facts_of_many(notice: Notice, reader: RenderContext) -> list[Fact]:
+def _facts_of_many(notice: Notice, context: RenderContext) -> list[Fact]:
     subjects, facts = notice.subjects, []
     messages = {one_line(subject.message) for subject in subjects if subject.message}
     classes = {subject.error_class for subject in subjects if subject.error_class}
@@ -142,9 +142,9 @@ def _facts_of_many(notice: Notice, reader: RenderContext) -> list[Fact]:
     if since and notice.kind.is_all_clear:
         lasted = duration(notice.time - min(since))
         what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
-        facts.append(Fact(what, f"since {clock_time(min(since), reader.zone)}, for {lasted}"))
+        facts.append(Fact(what, f"since {clock_time(min(since), context.zone)}, for {lasted}"))
     elif since:
-        facts.append(Fact("Failing since", when(min(since), reader)))
+        facts.append(Fact("Failing since", when(min(since), context)))
     if sum(subject.consecutive for subject in subjects) and notice.kind.is_all_clear:
         facts.append(Fact("Failed runs", str(sum(subject.consecutive for subject in subjects))))
     lags = [subject.worst_lag for subject in subjects if subject.worst_lag is not None]
@@ -163,8 +163,8 @@ def _heading(notice: Notice) -> str:
     return f"If {sources.pop() if len(sources) == 1 else 'its node'} died now, these would fall back to:"
 
 
-def _row(notice: Notice, subject: Subject, reader: RenderContext) -> Row:
-    broken = subject.is_broken(reader.now) and not notice.kind.is_all_clear
+def _row(notice: Notice, subject: Subject, context: RenderContext) -> Row:
+    broken = subject.is_broken(context.now) and not notice.kind.is_all_clear
     who = f"{subject.guest} {one_line(subject.guest_name)}".rstrip()
     route = f"job {subject.job} to {one_line(subject.target)}"
     if not subject.target:
@@ -173,18 +173,18 @@ def _row(notice: Notice, subject: Subject, reader: RenderContext) -> Row:
         return Row(who, f"nothing, {_no_replica(subject)}", route, bad=not notice.kind.is_all_clear)
     promised = f"promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
     text = "; ".join(filter(None, (promised, "the promise is broken" if broken else "")))
-    return Row(who, when(subject.last_sync, reader), ", ".join(filter(None, (route, text))), bad=broken)
+    return Row(who, when(subject.last_sync, context), ", ".join(filter(None, (route, text))), bad=broken)
 
 
-def lost_now(subject: Subject, reader: RenderContext) -> Fact:
-    """What a dead source would cost at this moment."""
+def lost_now(subject: Subject, context: RenderContext) -> Fact:
+    """What would be lost if the source died now."""
     label, who = f"If {one_line(subject.source)} died now", _guest(subject)
     if subject.last_sync is None:
         return Fact(label, f"{who} would be lost; {_no_replica(subject, one_line(subject.target) or GONE)}", bad=True)
-    age = max(0.0, reader.now - subject.last_sync)
+    age = max(0.0, context.now - subject.last_sync)
     promised = f"; promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
-    broken = subject.is_broken(reader.now)
-    text = f"{who} would fall back to {clock_time(subject.last_sync, reader.zone)} ({distance(-age)}{promised})."
+    broken = subject.is_broken(context.now)
+    text = f"{who} would fall back to {clock_time(subject.last_sync, context.zone)} ({distance(-age)}{promised})."
     return Fact(label, f"{text} The promise is broken." if broken else text, bad=broken)
 
 
@@ -193,25 +193,25 @@ def _no_replica(subject: Subject, target: str = "") -> str:
     return f"there is no replica{where} {'any more' if subject.lost else 'yet'}"
 
 
-def when(moment: float, reader: RenderContext) -> str:
+def when(moment: float, context: RenderContext) -> str:
     """A time with its distance from now."""
-    return f"{clock_time(moment, reader.zone)} ({distance(moment - reader.now)})"
+    return f"{clock_time(moment, context.zone)} ({distance(moment - context.now)})"
 
 
 def _guest(subject: Subject) -> str:
     return f"guest {subject.guest} {one_line(subject.guest_name)}".rstrip()
 
 
-def _next_try(next_run: float | None, reader: RenderContext) -> str:
+def _next_try(next_run: float | None, context: RenderContext) -> str:
     if next_run is None:
         return "none is planned"
-    return when(next_run, reader) if next_run > reader.now else "now, as soon as its turn comes"
+    return when(next_run, context) if next_run > context.now else "now, as soon as its turn comes"
 
 
-def _foot(notice: Notice, reader: RenderContext) -> tuple[str, ...]:
-    late = reader.now - notice.time > LATE_AFTER_SECONDS
-    zone = datetime.fromtimestamp(reader.now, UTC).astimezone(reader.zone).tzname()
+def _foot(notice: Notice, context: RenderContext) -> tuple[str, ...]:
+    late = context.now - notice.time > LATE_AFTER_SECONDS
+    zone = datetime.fromtimestamp(context.now, UTC).astimezone(context.zone).tzname()
     return (
-        *((f"This message comes late: it happened {when(notice.time, reader)}.",) if late else ()),
+        *((f"This message comes late: it happened {when(notice.time, context)}.",) if late else ()),
         f"Sent by zsr on {one_line(notice.node)}; times are in {zone}.",
     )

@@ -1,4 +1,4 @@
-"""What is said of a notice, before it is laid out: a letter with its facts and its list. Facts only."""
+"""The content of a message, independent of its format. Facts only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_DIGEST_ROWS = 100
 
 
 class Level(StrEnum):
-    """The colour of a letter."""
+    """The colour of a message."""
 
     BAD = "bad"
     WARN = "warn"
@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that is known: ``If alpha died now`` - ``guest 100 web would fall back to ...``."""
+    """One labelled fact: ``If alpha died now`` - ``guest 100 web would fall back to ...``."""
 
     label: str
     text: str
@@ -32,7 +32,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One job in a list: who, how it is, and small print."""
+    """One job in a list: its name, its condition, and details."""
 
     who: str
     what: str
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where to look further."""
+    """A link to further information."""
 
     label: str
     url: str
@@ -50,7 +50,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """All that a message says. ``more`` is how many jobs the list leaves out; ``foot`` is small print."""
+    """The content of a message. ``more`` is how many jobs the list leaves out; ``foot`` is the small print."""
 
     title: str
     badge: str
@@ -67,12 +67,12 @@ class MessageContent:
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """For whom and when: ``now`` (unix time), the zone of times (None: this machine's), and where links lead.
+    """The time and settings of a rendering: ``now`` (unix time), the timezone (None: this machine's) and links.
 
     Attributes:
-        rows: how many jobs a list may have; a digest's may have `MOST_DIGEST_ROWS` where this is not made smaller.
-        page: URL of the status page of the node that tells; empty where there is none.
-        dashboard: URL of Grafana, below which zsr's dashboards are; empty where there is none.
+        rows: the most jobs in a list; a digest has `MOST_DIGEST_ROWS` unless this is smaller than the default.
+        page: URL of this node's status page; empty without one.
+        dashboard: URL of the Grafana with zsr's dashboards; empty without one.
     """
 
     now: float

@@ -1,4 +1,4 @@
-"""The letter of a digest: what is well, what is not, and each job's lag, bytes and restore points. Pure."""
+"""The content of a digest: how many jobs are well, and each job's lag, bytes and restore points. Pure."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from alerts.text import clock_time, distance, duration, one_line
 from replicator.common.sizes import size
 
 
-def digest_letter(notice: Notice, digest: Digest, reader: RenderContext, foot: tuple[str, ...]) -> MessageContent:
-    """All that a digest says."""
+def digest_content(notice: Notice, digest: Digest, context: RenderContext, foot: tuple[str, ...]) -> MessageContent:
+    """The content of a digest's message."""
     bad = not_well(digest)
-    limit = MOST_DIGEST_ROWS if reader.rows == MOST_ROWS else reader.rows
-    rows = tuple(_row(line, digest, reader) for line in digest.lines[:limit])
-    begin, end = clock_time(digest.begin, reader.zone), clock_time(digest.end, reader.zone)
+    limit = MOST_DIGEST_ROWS if context.rows == MOST_ROWS else context.rows
+    rows = tuple(_row(line, digest, context) for line in digest.lines[:limit])
+    begin, end = clock_time(digest.begin, context.zone), clock_time(digest.end, context.zone)
     well = len(digest.lines) - len(bad)
     return MessageContent(
         title=title_of(notice),
         badge="Digest",
         tone=Level.WARN if bad else Level.GOOD,
         lead=f"{one_line(notice.node)} from {begin} to {end}: {well} of {len(digest.lines)} jobs are well.",
-        facts=_facts(digest, reader),
+        facts=_facts(digest, context),
         heading="How old each replica is:" if rows else "",
         rows=rows,
         more=len(digest.lines) - len(rows),
         notes=tuple(line for line in notice.text.splitlines() if line),
-        links=links(notice, reader),
+        links=links(notice, context),
         foot=foot,
     )
 
 
-def _facts(digest: Digest, reader: RenderContext) -> tuple[Fact, ...]:
+def _facts(digest: Digest, context: RenderContext) -> tuple[Fact, ...]:
     runs, failures = sum(line.runs for line in digest.lines), sum(line.failures for line in digest.lines)
     facts = [
         Fact("Runs", f"{runs}, {failures} of them failed" if failures else f"{runs}, none failed", bad=failures > 0),
@@ -45,11 +45,11 @@ def _facts(digest: Digest, reader: RenderContext) -> tuple[Fact, ...]:
     reaching = [(line.oldest_restore_point, line) for line in digest.lines if line.oldest_restore_point is not None]
     if reaching:
         oldest, line = min(reaching, key=lambda each: each[0])
-        facts.append(Fact("Oldest restore point", f"{clock_time(oldest, reader.zone)}, {_who(line)}"))
+        facts.append(Fact("Oldest restore point", f"{clock_time(oldest, context.zone)}, {_who(line)}"))
     return tuple(facts)
 
 
-def _row(line: DigestLine, digest: Digest, reader: RenderContext) -> Row:
+def _row(line: DigestLine, digest: Digest, context: RenderContext) -> Row:
     subject = line.subject
     state = "" if line.condition == "ok" else f"{line.condition}, "
     if subject.last_sync is None:

@@ -18,8 +18,8 @@ VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 
 
-def document(notice: Notice, reader: RenderContext, title: str, text: str) -> dict[str, object]:
-    """The document of a notice; ``title`` and ``text`` are the words that people would be sent."""
+def document(notice: Notice, context: RenderContext, title: str, text: str) -> dict[str, object]:
+    """The document of a notice; ``title`` and ``text`` are those of its plain text message."""
     return {
         "version": VERSION,
         "id": notice.key,
@@ -37,7 +37,7 @@ def document(notice: Notice, reader: RenderContext, title: str, text: str) -> di
         "jobs": [_job(subject) for subject in notice.subjects],
         "digest": None if notice.digest is None else _digest(notice.digest),
         "foreign": None if notice.foreign is None else _foreign(notice.foreign),
-        "links": {link.label.lower().replace(" ", "_"): link.url for link in compose(notice, reader).links},
+        "links": {link.label.lower().replace(" ", "_"): link.url for link in compose(notice, context).links},
     }
 
 
@@ -99,5 +99,5 @@ def _foreign(foreign: Foreign) -> dict[str, object]:
 
 
 def header_id(key: str) -> str | None:
-    """A notice's key if it can stand in a header as it is; None where it cannot."""
+    """A notice's key if it is a valid header value; else None."""
     return key if _ID.fullmatch(key) else None

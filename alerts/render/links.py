@@ -1,4 +1,4 @@
-"""Where a message leads: this node's page, and the dashboard that shows what it is about. Pure."""
+"""The links of a message: this node's status page, and the dashboard of its subject. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ REPLICATION, GUEST = "zsr-replication", "zsr-guest"
 """The dashboards' uids, which never change (a test holds them against the dashboards)."""
 
 
-def links(notice: Notice, reader: RenderContext) -> tuple[Link, ...]:
-    """The links of a notice; none where the settings give no URL."""
+def links(notice: Notice, context: RenderContext) -> tuple[Link, ...]:
+    """The links of a notice; none where the settings have no URL."""
     found = []
-    if reader.page:
-        found.append(Link("Status page", reader.page))
-    if reader.dashboard:
-        base = reader.dashboard.rstrip("/")
+    if context.page:
+        found.append(Link("Status page", context.page))
+    if context.dashboard:
+        base = context.dashboard.rstrip("/")
         guests = {subject.guest for subject in notice.subjects}
         if len(guests) == 1:
             found.append(Link("Dashboard", f"{base}/d/{GUEST}?var-guest={quote(str(guests.pop()))}"))

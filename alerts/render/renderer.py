@@ -1,6 +1,6 @@
-"""Lay a letter out as title, plain text, Markdown or HTML, by built-in templates or by the user's own.
+"""Renders content as title, plain text, Markdown or HTML, by built-in templates or by the user's own.
 
-A user's template that is broken loses no message: the built-in words go out, and the log says what is wrong.
+A broken template of the user loses no message: the built-in one is used, and the problem is logged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Rendered:
 
 
 class BrokenTemplateError(Exception):
-    """A user's template cannot be used: ``file`` and a sentence why."""
+    """A user's template cannot be used; ``why`` is a sentence."""
 
     def __init__(self, file: str, why: str) -> None:
         super().__init__(f"{file}: {why}")
@@ -63,7 +63,7 @@ class BrokenTemplateError(Exception):
 
 
 class Renderer:
-    """Turns notices into messages. ``folder`` holds the user's templates; None: there are none.
+    """Renders notices. ``folder`` holds the user's templates; None: there are none.
 
     A template that is changed on disk is used from the next message on.
     """
@@ -75,20 +75,20 @@ class Renderer:
         loader = ChoiceLoader([FileSystemLoader(folder or BUILT_IN), PrefixLoader({"builtin": built_in})])
         self._own = {form: _environment(form, loader) for form in Form} if folder else {}
 
-    def render(self, notice: Notice, form: Form, reader: RenderContext) -> Rendered:
-        """A notice in a format; never raises for a user's template."""
-        letter = compose(notice, reader)
-        title = one_line(self._part(notice, letter, Form.TITLE, reader))[:LONGEST_TITLE]
-        return Rendered(title, self._part(notice, letter, form, reader))
+    def render(self, notice: Notice, form: Form, context: RenderContext) -> Rendered:
+        """A notice in a format; raises nothing for a user's template."""
+        content = compose(notice, context)
+        title = one_line(self._part(notice, content, Form.TITLE, context))[:LONGEST_TITLE]
+        return Rendered(title, self._part(notice, content, form, context))
 
-    def _part(self, notice: Notice, letter: MessageContent, form: Form, reader: RenderContext) -> str:
+    def _part(self, notice: Notice, content: MessageContent, form: Form, context: RenderContext) -> str:
         file = self.own_file(notice.kind, form)
         if file is not None:
             try:
-                return self.try_own(file, notice, form, reader)
+                return self.try_own(file, notice, form, context)
             except BrokenTemplateError as error:
-                _log.error("Template %s The built-in words are used for '%s'.", error, letter.title)
-        return _write(self._built_in[form], f"{FOR_ALL}.{form}", notice, letter, reader)
+                _log.error("Template %s The built-in words are used for '%s'.", error, content.title)
+        return _write(self._built_in[form], f"{FOR_ALL}.{form}", notice, content, context)
 
     def own_file(self, kind: str, form: Form) -> str | None:
         """The name of the user's template for a kind and a format; None if there is none."""
@@ -97,25 +97,25 @@ class Renderer:
         names = (f"{kind}.{form}", f"{FOR_ALL}.{form}")
         return next((name for name in names if (self._folder / name).is_file()), None)
 
-    def try_own(self, file: str, notice: Notice, form: Form, reader: RenderContext) -> str:
-        """What a user's template makes of a notice; raises BrokenTemplateError."""
-        return _try(self._own[form], file, notice, reader)
+    def try_own(self, file: str, notice: Notice, form: Form, context: RenderContext) -> str:
+        """A notice rendered by a user's template; raises BrokenTemplateError."""
+        return _try(self._own[form], file, notice, context)
 
 
 class OwnTemplate:
-    """A single template of the user's, for what has no built-in words; nothing in it is escaped."""
+    """A single template of the user that has no built-in counterpart; nothing in it is escaped."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.name
         self._environment = _environment(Form.TEXT, FileSystemLoader(path.parent))
 
-    def write(self, notice: Notice, reader: RenderContext, **further: object) -> str:
-        """What it makes of a notice and further values; raises BrokenTemplateError."""
-        return _try(self._environment, self._file, notice, reader, **further)
+    def write(self, notice: Notice, context: RenderContext, **further: object) -> str:
+        """A notice and further values rendered; raises BrokenTemplateError."""
+        return _try(self._environment, self._file, notice, context, **further)
 
 
 def markdown(text: object) -> str:
-    """A text in which no character means anything to Markdown."""
+    """A text with every character of Markdown escaped."""
     return _MARKS.sub(r"\\\1", str(text))
 
 
@@ -139,10 +139,10 @@ def _environment(form: Form, loader: ChoiceLoader | FileSystemLoader) -> Environ
     return made
 
 
-def _try(environment: Environment, file: str, notice: Notice, reader: RenderContext, **further: object) -> str:
-    """What a user's template writes; raises BrokenTemplateError."""
+def _try(environment: Environment, file: str, notice: Notice, context: RenderContext, **further: object) -> str:
+    """The text of a user's template; raises BrokenTemplateError."""
     try:
-        text = _write(environment, file, notice, compose(notice, reader), reader, **further)
+        text = _write(environment, file, notice, compose(notice, context), context, **further)
     except BREAKS as error:
         line = getattr(error, "lineno", None)
         place = f"line {line}: " if line else ""
@@ -156,16 +156,16 @@ def _write(
     environment: Environment,
     file: str,
     notice: Notice,
-    letter: MessageContent,
-    reader: RenderContext,
+    content: MessageContent,
+    context: RenderContext,
     **further: object,
 ) -> str:
     template = environment.get_template(file)
     facts = further | {
-        "letter": letter,
+        "letter": content,
         "notice": notice,
-        "now": reader.now,
-        "clock": lambda t: clock_time(t, reader.zone),
+        "now": context.now,
+        "clock": lambda t: clock_time(t, context.zone),
     }
     parts, length = [], 0
     for part in template.generate(facts):
@@ -178,7 +178,7 @@ def _write(
 
 @dataclass(frozen=True, slots=True)
 class MessageWriter:
-    """``clock`` gives unix time; ``page`` and ``dashboard`` as in `RenderContext`. May be used from any thread."""
+    """Renders notices with this node's settings. ``clock`` returns unix time. May be used from any thread."""
 
     renderer: Renderer
     clock: Callable[[], float]
@@ -191,5 +191,5 @@ class MessageWriter:
         return self.renderer.render(notice, form, self.context(rows))
 
     def context(self, rows: int = MOST_ROWS) -> RenderContext:
-        """Who reads now."""
+        """The context of a rendering now."""
         return RenderContext(self.clock(), self.zone, rows, self.page, self.dashboard)

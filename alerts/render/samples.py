@@ -1,4 +1,4 @@
-"""A notice of each kind, as they come: to try templates with, and to show what messages look like. Pure."""
+"""A sample notice of each kind: to check templates with, and to show messages. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VANISHED = "Job 100-0, on beta: tank/vm-100-disk-1"
 
 
 def sample_subject(guest: int = 100, *, now: float) -> Subject:
-    """A job that fails for the second time, with its promise broken."""
+    """A job that failed for the second time, with a broken promise."""
     return Subject(
         job=JobId(guest, 0),
         guest=guest,
@@ -69,12 +69,12 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
 
 
 def _well(subject: Subject) -> Subject:
-    """The job, as if no run of it had failed."""
+    """The job as if no run had failed."""
     return replace(subject, error_class="", message="", advice="", consecutive=0, failing_since=None)
 
 
 def sample_digest(jobs: int, *, now: float) -> Digest:
-    """A day of so many jobs, the first of which fails; the others are well."""
+    """A day of so many jobs, of which the first one fails."""
     bad = sample_subject(100, now=now)
     lines = [DigestLine(bad, "error", 96, 4, 1_300_000_000, 140.0, now - 4 * 86400)]
     for number in range(1, jobs):

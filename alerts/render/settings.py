@@ -15,7 +15,7 @@ KEYS = ("templates", "page", "dashboard")
 
 @dataclass(frozen=True, slots=True)
 class WordSettings:
-    """``templates`` None: there are none. ``page`` and ``dashboard`` are URLs, or empty, as in `RenderContext`."""
+    """``templates`` None: there are none. ``page`` and ``dashboard`` are URLs or empty, as in `RenderContext`."""
 
     templates: Path | None = None
     page: str = ""
@@ -23,9 +23,9 @@ class WordSettings:
 
 
 def read_words(section: object) -> tuple[WordSettings, list[Problem]]:
-    """The settings of a section (None: absent, so the defaults), and all that is wrong with it.
+    """The settings of a section (None: absent, so the defaults), and its problems.
 
-    What is wrong inside the folder is `template_check.template_problems`' to say.
+    Problems inside the folder are found by `alerts.render.template_check.template_problems`.
     """
     if section is None:
         return WordSettings(), []

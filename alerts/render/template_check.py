@@ -1,4 +1,4 @@
-"""All that is wrong with a folder of the user's templates, found before the night in which they are needed."""
+"""Finds the problems of the user's templates before they are needed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MANY = 30
 
 
 def template_problems(folder: Path, key: str = "templates") -> list[Problem]:
-    """Each template that cannot be read, has a name that means nothing, or breaks on a sample of its kind.
+    """The templates that cannot be read, have an unknown name, or fail on a sample of their kind.
 
-    Files whose names begin with a dot or an underscore are left alone: parts that templates include.
+    Files whose names begin with a dot or an underscore are ignored: templates may include them.
     """
     try:
         files = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "_")))

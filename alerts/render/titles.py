@@ -1,4 +1,4 @@
-"""The title of a notice: the first 60 characters, which a phone's lock screen shows, say which guest and what. Pure."""
+"""The title of a notice: its first 60 characters, all of a phone's lock screen, name the guest and the event. Pure."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def guests_phrase(subjects: Sequence[Subject], *, named: bool = True) -> str:
 
 
 def target_phrase(subjects: Sequence[Subject]) -> str:
-    """The target node, or how many there are."""
+    """The target node, or how many nodes there are."""
     targets = {subject.target for subject in subjects}
     return shortened(one_line(targets.pop())) or GONE if len(targets) == 1 else f"{len(targets)} nodes"
 
 
 def action_word(subjects: Sequence[Subject]) -> str:
-    """What is being done: replication or removal."""
+    """What the jobs are doing: replication or removal."""
     return "removal" if subjects and all(subject.removing for subject in subjects) else "replication"
 
 
 def not_well(digest: Digest) -> list[Subject]:
-    """The jobs of a digest that need somebody, in its order."""
+    """The jobs of a digest that are not well, in its order."""
     return [line.subject for line in digest.lines if line.condition in NOT_WELL or is_line_broken(line, digest)]
 
 
@@ -71,7 +71,7 @@ def _title(notice: Notice) -> str:
 
 
 def _of_jobs(notice: Notice) -> str:
-    """The template may name Who, guests, what, cause, to, about, copies and replicas."""
+    """The title about jobs; its template may name Who, guests, what, cause, to, about, copies and replicas."""
     subjects = notice.subjects
     who = guests_phrase(subjects)
     is_one = who.startswith("guest ")

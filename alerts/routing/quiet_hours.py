@@ -19,7 +19,7 @@ _DAY = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From a minute of the day for some minutes, on days of the week (0 is Monday). ``text`` is how it was written."""
+    """Some minutes from a minute of the day on, on days of the week (0 is Monday). ``text`` is the setting."""
 
     text: str
     days: frozenset[int]
@@ -28,7 +28,7 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """Read a window; raises ValueError, saying what is allowed."""
+        """Parse a window; raises ValueError with the allowed forms."""
         match = _WINDOW.fullmatch(text.strip().lower())
         if match is None:
             raise ValueError(ALLOWED)
@@ -38,7 +38,7 @@ class Window:
         return cls(text.strip(), _days(match["days"]), begin, (end - begin) % _DAY or _DAY)
 
     def end(self, now: float, zone: tzinfo) -> float | None:
-        """When the window ends in which a moment (unix time) lies; None if it lies in none.
+        """The end of the window that a moment (unix time) lies in; None if it lies in none.
 
         A window on consecutive days without a gap ends with the last of them, a week later at the most.
         """

@@ -1,6 +1,6 @@
-"""What a target is told, and when: ``match``, ``quiet``, ``repeat`` and ``digest`` of ``[[notify]]``. Pure.
+"""Routes: which notices a target gets, and when (``match``, ``quiet``, ``repeat``, ``digest`` of ``[[notify]]``). Pure.
 
-Reading says all that is wrong at once; `reasons_against` says why a notice is not for a route.
+`read_route` returns all problems at once; `reasons_against` explains why a route does not want a notice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SLOT_ALLOWED = "'off', 'daily', 'daily 08:00', 'weekly' or 'weekly mon 08:00'"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a route wants; an empty set wants all."""
+    """The notices that a route wants; an empty set matches all."""
 
     severity: frozenset[Severity] = frozenset()
     event: frozenset[NoticeKind] = frozenset()
@@ -42,11 +42,11 @@ class Match:
     target: frozenset[str] = frozenset()
 
     def wants_job(self, job: JobId, target: str) -> bool:
-        """Whether a job, which replicates to a node, is one that the route is about."""
+        """Whether the route covers a job that replicates to a target node."""
         return not any(self.against_job(job, target))
 
     def against_job(self, job: JobId, target: str) -> Iterator[str]:
-        """Why a job is none that the route is about; nothing if it is."""
+        """Why the route does not cover a job; nothing if it does."""
         if self.guest and job.guest not in self.guest:
             yield f"guest {job.guest} is not one of {_listed(self.guest)}"
         if self.job and job not in self.job:
@@ -57,9 +57,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Hours in which nothing is sent: it is held until they are over, or dropped.
+    """Hours in which nothing is sent: messages are held until they are over, or dropped.
 
-    ``below``: only what is less severe than that; None: all.
+    ``below``: only messages that are less severe than that; None: all.
     """
 
     window: Window
@@ -69,21 +69,21 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Which failures in a row are told at once, and when those that go on are told again (None: never)."""
+    """Which failures in a row are reported at once, and when those that last are reported again (None: never)."""
 
     failures: frozenset[int] = frozenset({1, 2, 3})
     then: CalendarEvent | None = field(default_factory=lambda: CalendarEvent.parse("08:00"))
 
-    def due(self, consecutive: int, told: bool) -> bool:
-        """Whether a failure is told at once, of a job of which something was told since it fails, or was not."""
+    def due(self, consecutive: int, reported: bool) -> bool:
+        """Whether a failure is reported at once; ``reported``: whether a failure of its job was reported before it."""
         if not self.failures:
             return False
-        return consecutive in self.failures or (not told and consecutive > min(self.failures))
+        return consecutive in self.failures or (not reported and consecutive > min(self.failures))
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What one target is told, and when. ``digest`` is when it is told how all jobs are; None: never."""
+    """Which notices one target gets, and when. ``digest``: when it gets the digest; None: never."""
 
     match: Match = Match()
     quiet: Quiet | None = None
@@ -99,13 +99,13 @@ class Route:
 
 
 def words_of(notice: Notice) -> frozenset[NoticeKind]:
-    """The events that a notice is: a silent node whose jobs fail is also their failure, and so is their flapping."""
+    """The events that a notice matches: one about jobs may also match ``failed``."""
     implied = [NoticeKind.FAILED] if notice.subjects and notice.kind.facts.implies_failure else []
     return frozenset({notice.kind, *implied})
 
 
 def reasons_against(match: Match, notice: Notice) -> list[str]:
-    """Why a route does not want a notice; nothing if it does. Of several jobs, one that is wanted is enough."""
+    """Why a route does not want a notice; nothing if it does. Of several jobs, one that is covered is enough."""
     found = []
     if match.severity and notice.severity not in match.severity:
         found.append(f"severity {notice.severity} is not one of {_listed(match.severity)}")
@@ -135,7 +135,7 @@ def _against_labels(match: Match, labels: Mapping[str, str]) -> Iterator[str]:
 
 
 def held_until(quiet: Quiet | None, severity: Severity, now: float, zone: tzinfo) -> float | None:
-    """Until when quiet hours keep something of a severity; None: they do not."""
+    """When quiet hours release a message of a severity; None: they do not hold it."""
     order = list(Severity)
     if quiet is None or (quiet.below is not None and order.index(severity) >= order.index(quiet.below)):
         return None
@@ -143,12 +143,12 @@ def held_until(quiet: Quiet | None, severity: Severity, now: float, zone: tzinfo
 
 
 def wanted_subjects(match: Match, subjects: Iterable[Subject]) -> tuple[Subject, ...]:
-    """Those of some jobs that a route is about."""
+    """The jobs that a route covers."""
     return tuple(subject for subject in subjects if match.wants_job(subject.job, subject.target))
 
 
 def read_route(place: str, table: Mapping[str, object]) -> tuple[Route, list[Problem]]:
-    """The route in a table of ``[[notify]]``, which stands at ``place``, and all that is wrong with it."""
+    """The route of a table of ``[[notify]]`` at a place of the settings, and its problems."""
     problems: list[Problem] = []
     match = _match(f"{place}.match", table.get("match", {}), problems)
     quiet = _quiet(f"{place}.quiet", table.get("quiet"), problems)

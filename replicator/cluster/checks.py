@@ -127,7 +127,7 @@ def refuse_without_guest(cluster: Cluster, job: Job) -> None:
     if job.id.guest not in cluster.guests:
         known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
         raise ConfigError(
-            f"Job {job.id} cannot be made: there is no such guest; known guests: {known}.",
+            f"Job {job.id} cannot be created: there is no such guest; known guests: {known}.",
             advice=f"Add [guests.{job.id.guest}] to the cluster file.",
         )
 

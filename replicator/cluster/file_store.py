@@ -100,7 +100,7 @@ class FileStore:
         return cluster
 
     def _check(self, fresh: str, wanted: Cluster) -> None:
-        """Refuse a text that does not say exactly the wanted cluster."""
+        """Refuse a text that does not mean exactly the wanted cluster."""
         try:
             after = self._parse(fresh)
         except ConfigError:
@@ -159,9 +159,9 @@ def _add(document: tomlkit.TOMLDocument, key: str, table: Table) -> None:
 
 
 def _fill(table: Table, job: Job, before: Job | None) -> Table:
-    """Write into a job's table what differs from before; what is at its default is left out, or taken out.
+    """Write into a job's table what differs from before; a value at its default is left out, or removed.
 
-    A value that did not change keeps the words in which it was written.
+    A value that did not change stays as it was written.
     """
     old = None if before is None else stored_values(before)
     for key, value in stored_values(job).items():

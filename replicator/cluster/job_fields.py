@@ -137,7 +137,7 @@ def default_of(field: JobField, kind: type[Job] = Job) -> Any:
 
 
 def stored_values(job: Job, fields: Sequence[JobField] = FIELDS) -> Mapping[str, object]:
-    """Return a job as the cluster's file has it; None for what is at its default and left out."""
+    """Return a job as the cluster's file has it; None for a value at its default, which is left out."""
     values: dict[str, object] = {"target": job.target}
     for field in fields:
         value = getattr(job, field.name)

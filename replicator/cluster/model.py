@@ -1,4 +1,4 @@
-"""The cluster as all nodes share it, and the protocol of what keeps it: one file, the Proxmox file system, etcd."""
+"""The cluster that all nodes share, and the protocol of its backends: one file, the Proxmox file system, etcd."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Decide = Callable[[Cluster], Mapping[JobId, Job]]
 
 
 class ClusterBackend(Protocol):
-    """Keeps a cluster. It reads and writes; what may be written is decided by `replicator.cluster.store.ClusterStore`.
+    """Keeps a cluster. It reads and writes; `replicator.cluster.store.ClusterStore` decides which changes are allowed.
 
     All methods block (a file's lock, a network); call them in a thread.
     """

@@ -31,7 +31,7 @@ def open_store(settings: ClusterSettings, default_zone: tzinfo = UTC) -> Cluster
 
 
 class ClusterStore:
-    """Each change is checked as a whole and made atomically.
+    """Each change is checked as a whole and written atomically.
 
     All methods block (a file's lock, a network); call them in a thread. ``default_zone`` is the zone of schedules that
     name none, for the rule that a new schedule must fire once more.
@@ -60,7 +60,7 @@ class ClusterStore:
             self._refuse_dead(job)
             return {**cluster.jobs, job.id: job}
 
-        self._change(create, f"Job {job.id} cannot be made")
+        self._change(create, f"Job {job.id} cannot be created")
 
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
         """Put a job in the place of the one with its id; raises ChangedError if the cluster is not at ``digest``."""
@@ -71,7 +71,7 @@ class ClusterStore:
                 self._refuse_dead(job)
             return {**cluster.jobs, job.id: job}
 
-        self._change(update, f"Job {job.id} cannot be changed so", digest)
+        self._change(update, f"Job {job.id} cannot be changed like this", digest)
 
     def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
         """Delete a job; no error if it is gone already.
@@ -85,7 +85,7 @@ class ClusterStore:
                 return cluster.jobs
             return {other: kept for other, kept in cluster.jobs.items() if other != job_id}
 
-        self._change(delete, f"Job {job_id} cannot be taken out")
+        self._change(delete, f"Job {job_id} cannot be deleted")
 
     def _change(self, decide: Decide, heading: str, digest: str | None = None) -> None:
         def checked(cluster: Cluster) -> Mapping[JobId, Job]:

@@ -231,7 +231,7 @@ def job_of(job_id: JobId, entry: BaseModel, fields: Sequence[JobField] = FIELDS,
 
 
 def job_entry_problems(job: Job) -> list[Problem]:
-    """Return what is wrong with a job in itself, as it would stand in the cluster's file."""
+    """Return the problems of a job in itself, as it would stand in the cluster's file."""
     values = {key: value for key, value in stored_values(job).items() if value is not None}
     reader = _Reader({"jobs": {str(job.id): values}})
     reader.entries("jobs", _Job)

@@ -1,4 +1,4 @@
-"""How far a clock is trusted."""
+"""The tolerance for clocks that were set back or forth."""
 
 from __future__ import annotations
 

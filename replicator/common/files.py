@@ -24,7 +24,7 @@ def stamp_of(path: Path) -> object:
 
 
 def file_error(error: OSError, what: str) -> ZsrError:
-    """Return the error of a file operation; ``what`` says what was tried, like ``write '/etc/zsr/cluster.toml'``."""
+    """Return the error of a file operation; ``what`` names the attempt, like ``write '/etc/zsr/cluster.toml'``."""
     text = f"Could not {what}: {error.strerror or error}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(text, advice="Free space there and try again.")

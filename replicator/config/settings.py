@@ -1,7 +1,7 @@
 """The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and returned as frozen facts.
 
-All errors are reported at once, each with key, value and allowed values (DESIGN 9). A section that belongs to a plugin
-is checked by that plugin; the core never prints its values, because they hold secrets.
+All errors are reported at once, each with key, value and allowed values (architecture.md, "Bad input"). A section that
+belongs to a plugin is checked by that plugin; the core never prints its values, because they hold secrets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run that is going on, and who is notified of its start, its log lines and its end."""
+"""A run that is going on, and the observer that is notified of its start, its log lines and its end."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Watches the cluster and this node's settings file, and keeps the last cluster that could be read.
 
-A file that cannot be read is logged once and shows in the status; the last good cluster stays in use (DESIGN 9). The
-settings of this node take effect when the daemon starts. They are watched all the same, so that a file with which the
-daemon would not start again is reported before a restart needs it.
+A file that cannot be read is logged once and shows in the status; the last good cluster stays in use (architecture.md,
+"Bad input"). The settings of this node take effect when the daemon starts. They are watched all the same, so that a
+file with which the daemon would not start again is reported before a restart needs it.
 """
 
 from __future__ import annotations

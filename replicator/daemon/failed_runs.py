@@ -1,4 +1,4 @@
-"""How failed runs are recorded: those that end with an error, and those whose process is gone."""
+"""Records failed runs: those that end with an error, and those whose process is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from replicator.state.stores import State
 
 
 def failed_event(job: JobId, run: int, now: float, before: JobState, error: ZsrError, start: float) -> RunFailed:
-    """Return the event of a failed run; the next try is counted from the attempt's start (DESIGN 5)."""
+    """Return the event of a failed run; the next try is counted from the attempt's start (architecture.md, "Time")."""
     consecutive = before.consecutive_failures + 1
     return RunFailed(
         time=now,
@@ -48,7 +48,7 @@ def close_interrupted(state: State, now: float) -> list[RunRecord]:
         before = state.jobs.get(record.job) or JobState(created=now)
         error = InternalError(
             "The run was cut off: zsr was killed or the node went down.",
-            advice="The next run goes on from there by itself.",
+            advice="The next run continues from there.",
         )
         event = failed_event(record.job, record.id, now, before, error, record.start)
         state.runs.finish(event, start=record.start, sent_bytes=0, resume_pending=before.resume_pending)

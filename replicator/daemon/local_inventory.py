@@ -96,7 +96,7 @@ def conclude(
 
 
 def _without_inner(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
-    """Return what is below a storage's path without what lies in a storage inside it: the innermost one holds it."""
+    """Return the datasets below a storage's path without those in a storage inside it: the innermost one holds them."""
     inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     return Inventory({name: each for name, each in inventory.datasets.items() if not name.startswith(inner)})
 

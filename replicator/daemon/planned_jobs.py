@@ -132,7 +132,7 @@ class PlannedJobs:
         return self.plan[job_id].due or self._requested_at.get(job_id, self._clock())
 
     def silent_targets(self) -> set[str]:
-        """Return the targets that did not answer when last asked, also when that was before this daemon began."""
+        """Return the targets that did not answer when last asked, also when that was before this daemon started."""
         reachable = self._nodes.reachable
         failed = {
             planned.job.target
@@ -153,5 +153,5 @@ def _new_and_gone(cluster: Cluster, node: str, known: Mapping[JobId, object]) ->
 
 
 def _slots_of(job: Job) -> str | None:
-    """Return what the slots of a job depend on; None while none of them is to be used."""
+    """Return the facts that a job's slots depend on, as text; None while it uses no slots."""
     return None if job.disabled or job.removal else f"{job.schedule} {job.timezone or ''}"

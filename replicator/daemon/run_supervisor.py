@@ -25,7 +25,7 @@ _log = logging.getLogger("zsr.daemon")
 
 @dataclass(slots=True)
 class RunningJob:
-    """A run's task, and who listens to it; ``active`` is None until the guest's lock is held."""
+    """A run's task and its listeners; ``active`` is None until the guest's lock is held."""
 
     task: asyncio.Task[None]
     listeners: list[Say] = field(default_factory=list)

@@ -34,6 +34,7 @@ from replicator.state.guest_locks import guest_lock
 from replicator.state.run_log import RunLogWriter
 from replicator.state.runs import RunEnd
 from replicator.state.stores import State
+from replicator.zfs.client import ZfsClient
 from replicator.zfs.node_clients import Nodes
 
 _log = logging.getLogger("zsr.daemon")
@@ -41,7 +42,7 @@ _log = logging.getLogger("zsr.daemon")
 
 @dataclass(slots=True)
 class _Remembered:
-    """What a run has recorded of its job so far."""
+    """The facts of a job that its run has recorded so far."""
 
     state: State
     job: JobId
@@ -69,8 +70,9 @@ class _Remembered:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """A job as it was before a run; ``last_run_failed`` says that its last run did not end well, or that there was
-    none.
+    """A job as it was before a run.
+
+    ``last_run_failed`` is true if its last run did not succeed, or if there was none.
     """
 
     state: JobState
@@ -91,7 +93,7 @@ def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], 
 class _Attempt:
     """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time.
 
-    ``is_cancelled`` says that the run was cancelled while its start was recorded.
+    ``is_cancelled``: the run was cancelled while its start was recorded.
     """
 
     cluster: Cluster
@@ -134,9 +136,9 @@ class Worker:
         due: float,
         others_due: bool = False,
     ) -> Outcome:
-        """Do one run of a job, which is ``due`` since a moment (unix seconds), and record how it ended.
+        """Do one run of a job, which is ``due`` since a moment (unix seconds), and record its end.
 
-        ``others_due`` says that other runs are due at the same time.
+        ``others_due``: other runs are due at the same time.
 
         Raises:
             BusyError: the guest is locked; nothing was recorded, the job stays due.
@@ -253,10 +255,7 @@ class Worker:
         await active.progress.begin(Step.LOCK)
         source = self._nodes.client(here)
         if job.removal is not None:
-            target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-            await remove(job, cluster.storages.values(), source, target, active.progress, log.add, self._clock())
-            await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
-            await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
+            await self._remove(attempt, source)
             return None
         guest = cluster.guests.get(job.id.guest)
         if guest is None:
@@ -286,6 +285,14 @@ class Worker:
             clock=self._clock,
         )
         return await run.execute()
+
+    async def _remove(self, attempt: _Attempt, source: ZfsClient) -> None:
+        """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
+        job, storages = attempt.active.job, attempt.cluster.storages.values()
+        target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
+        await remove(job, storages, source, target, attempt.active.progress, attempt.log.add, self._clock())
+        await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
+        await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
 
     async def _finish(
         self,

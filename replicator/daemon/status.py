@@ -23,7 +23,7 @@ CACHE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A job with what the scheduler needs of it, and its status while it does not run.
+    """A job with the scheduler's facts about it, and its status while it does not run.
 
     Attributes:
         due: when it is due, as `schedule.scheduler.next_run` returns it.
@@ -41,7 +41,7 @@ class ScheduledJob:
 
 @dataclass(frozen=True, slots=True)
 class DaemonFacts:
-    """What the parts of a daemon know at one moment.
+    """The facts of a daemon's parts at one moment.
 
     Attributes:
         plan: the jobs of this node.

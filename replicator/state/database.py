@@ -1,4 +1,4 @@
-"""The open file ``state.db``: one connection for all threads, its transactions, and what can go wrong with it."""
+"""The open file ``state.db``: one connection for all threads, its transactions, and its errors."""
 
 from __future__ import annotations
 

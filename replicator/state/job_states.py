@@ -87,7 +87,7 @@ class JobStates:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
     def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
-        """Set what a run proved to be on the target; durable when this returns.
+        """Set the content that a run proved to be on the target; durable when this returns.
 
         Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
         """

@@ -1,4 +1,4 @@
-"""The history of runs in ``state.db``: begin, end, and what the runs of a time add up to."""
+"""The history of runs in ``state.db``: begin, end, and the totals of a period."""
 
 from __future__ import annotations
 

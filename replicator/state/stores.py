@@ -1,6 +1,7 @@
 """All stores of ``state.db``: job states, runs, run logs, the journal of events, and the plugins' values (SQLite).
 
-Nothing here is needed for correctness: last sync, base and fail-safe behaviour are derived again from ZFS (DESIGN 3).
+Nothing here is needed for correctness: last sync, base and fail-safe behaviour are derived again from ZFS
+(architecture.md, "Where truth lives").
 What changes together is written together: a run's end, the job's state, the counters and the journal's event are
 one transaction, so that neither a kill nor a full disk can leave one without the others.
 """

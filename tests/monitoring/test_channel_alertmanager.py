@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, AlertmanagerChannel, AlertmanagerSettings, Lasting
+from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, ActiveAlerts, AlertmanagerChannel, AlertmanagerSettings
 from alerts.notice import Notice, NoticeKind
 from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
@@ -46,7 +46,7 @@ def clock() -> Clock:
 
 
 def channel(url: str, clock: Clock, memory: statuses.FakeMemory | None = None) -> AlertmanagerChannel:
-    lasting = Lasting(memory if memory is not None else statuses.FakeMemory(), "alertmanager/am")
+    lasting = ActiveAlerts(memory if memory is not None else statuses.FakeMemory(), "alertmanager/am")
     settings = AlertmanagerSettings(Secret(url), Secret("t0ken"))
     return AlertmanagerChannel(settings, MessageWriter(Renderer(), clock, UTC), lasting)
 
@@ -229,6 +229,6 @@ async def test_a_token_goes_along_and_a_refusal_is_remembered_as_nothing(hooks: 
 
 def test_damaged_notes_are_none(clock: Clock) -> None:
     memory = statuses.FakeMemory({"alertmanager/am": '[{"labels": 1}]'})
-    lasting = Lasting(memory, "alertmanager/am")
+    lasting = ActiveAlerts(memory, "alertmanager/am")
     lasting.load()
     assert lasting.alerts == {}

@@ -117,7 +117,7 @@ async def test_a_time_out_that_delivers_after_all_is_not_sent_again(
     assert "still hangs" in (await slow.send(FAILED)).reason
     hooks.answer.set()
     async with asyncio.timeout(10):
-        while not (await slow.send(FAILED)).ok:  # noqa: ASYNC110 - the thread tells nobody when it ends
+        while not (await slow.send(FAILED)).ok:  # noqa: ASYNC110 - the thread does not signal its end
             await asyncio.sleep(0.02)
     assert len(hooks.seen) == 1
 

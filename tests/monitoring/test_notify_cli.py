@@ -1,4 +1,4 @@
-"""``zsr notify`` as somebody runs it: what is printed, and the exit status."""
+"""``zsr notify`` as a user runs it: its output, and the exit status."""
 
 from __future__ import annotations
 

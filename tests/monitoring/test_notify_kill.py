@@ -58,7 +58,7 @@ class Nursery:
             self.news.notify_all()
 
     async def _hears(self, begin: str) -> str:
-        """The first line that begins so since the child was asked for; fails if nobody is left to say it."""
+        """The first line with this beginning since the child was requested; fails if the child is gone."""
 
         def heard(begin: str) -> str | None:
             return next((line for line in self.said[self.born_at :] if line.startswith(begin)), None)
@@ -81,7 +81,7 @@ class Nursery:
         try:
             yield
         finally:
-            with suppress(ProcessLookupError):  # it ended by itself, which is told below
+            with suppress(ProcessLookupError):  # it ended by itself, which is asserted below
                 os.kill(self.pid, signal.SIGKILL)
             dead = await self._hears(f"dead {self.pid} ")
         assert dead.endswith(f" {-signal.SIGKILL}"), f"the child ended by itself: {dead}"

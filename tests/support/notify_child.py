@@ -97,7 +97,7 @@ class KeyedHook:
 
 
 def say(*words: object) -> None:
-    """Tell the test, in one write and past any buffer that a fork would copy."""
+    """Report to the test, in one write and past any buffer that a fork would copy."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 

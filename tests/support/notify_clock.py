@@ -1,4 +1,4 @@
-"""Time and notes of a plugin under test: waits that end at once, and notes that tell when they are written."""
+"""Clock and store of a plugin under test: waits end at once, and writes can be awaited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support import statuses
 
 @dataclass
 class WatchedMemory(statuses.FakeMemory):
-    """Notes that tell when they are written."""
+    """A store that signals its writes."""
 
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -21,7 +21,7 @@ class WatchedMemory(statuses.FakeMemory):
 
 @dataclass
 class TestClock:
-    """Waits that a test sees and that end at once, or from the ``longest``-th on when told to go on.
+    """Waits that a test sees and that end at once, or from the ``longest``-th on when ``go_on`` is set.
 
     The core's clock moves on by them.
     """

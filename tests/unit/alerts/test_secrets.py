@@ -95,8 +95,8 @@ def test_no_traceback_shows_it(tmp_path: Path) -> None:
     try:
         read_secret(f"file:{path}", {})
     except SecretError as error:
-        told = "".join(traceback.format_exception(error))
-    assert SECRET not in told
+        shown = "".join(traceback.format_exception(error))
+    assert SECRET not in shown
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_every_form_of_a_secret_is_masked(form: str) -> None:
 
 
 def test_every_part_of_a_url_is_masked() -> None:
-    told = redact("hooks.example.org refused T0KENPATH of bob", all_derived([Secret(URL), Secret(SECRET)]))
-    assert told == f"{MASK} refused {MASK} of {MASK}"
+    shown = redact("hooks.example.org refused T0KENPATH of bob", all_derived([Secret(URL), Secret(SECRET)]))
+    assert shown == f"{MASK} refused {MASK} of {MASK}"

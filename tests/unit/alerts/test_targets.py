@@ -43,7 +43,7 @@ def test_a_url_may_stand_in_the_settings_a_file_or_the_environment(tmp_path: Pat
     ]
     targets, wrong = read_targets(settings, {"ZSR_HOOK": URL})
     assert wrong == ()
-    assert [(target.name, target.way, target.enabled) for target in targets] == [
+    assert [(target.name, target.channel, target.enabled) for target in targets] == [
         ("here", ServiceSettings(Secret(URL)), True),
         ("file", ServiceSettings(Secret(URL, f"file:{file}")), True),
         ("env", ServiceSettings(Secret(URL, "env:ZSR_HOOK")), False),

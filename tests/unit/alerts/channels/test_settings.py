@@ -1,4 +1,4 @@
-"""By which way a target is reached: what is read, what is wrong with it, and that no secret of it is shown."""
+"""The settings of channels: how they are read, their problems, and that no secret of theirs is shown."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ MAIL = f"mailtos://bob:{SECRET}@mail.example.org?to=admin@example.org"
 
 
 def wrong(table: dict[str, object], **environ: str) -> list[str]:
-    way, problems = read_channel(table, environ)
-    assert way is None
+    channel, problems = read_channel(table, environ)
+    assert channel is None
     assert SECRET not in "".join(map(str, problems))
     return [problem.key for problem in problems]
 
 
-def made(table: dict[str, object], **environ: str) -> AnyChannel | None:
-    way, problems = read_channel(table, environ)
+def channel_of(table: dict[str, object], **environ: str) -> AnyChannel | None:
+    channel, problems = read_channel(table, environ)
     assert problems == []
-    assert way is not None
-    with guarded_logs(secrets_of_channel(way)) as guard:
+    assert channel is not None
+    with guarded_logs(secrets_of_channel(channel)) as guard:
         channel_context = ChannelContext(MessageWriter(Renderer(), lambda: 0.0, UTC), guard, statuses.FakeMemory())
-        return create_channel("x", way, channel_context)
+        return create_channel("x", channel, channel_context)
 
 
 def test_every_way_has_its_channel() -> None:
-    assert isinstance(made({"url": MAIL}), MailChannel)
-    assert isinstance(made({"url": "ntfys://example.org/topic"}), AppriseChannel)
-    assert isinstance(made({"url": f"{MAIL}&pgp=sign"}), AppriseChannel)
-    assert isinstance(made({"webhook": "https://example.org"}), WebhookChannel)
-    assert isinstance(made({"alertmanager": "http://127.0.0.1:9093"}), AlertmanagerChannel)
-    assert made({"ping": "https://hc-ping.com/key/zsr-{job}"}) is None
-    assert made({"url": "jsom://example.org"}) is None
+    assert isinstance(channel_of({"url": MAIL}), MailChannel)
+    assert isinstance(channel_of({"url": "ntfys://example.org/topic"}), AppriseChannel)
+    assert isinstance(channel_of({"url": f"{MAIL}&pgp=sign"}), AppriseChannel)
+    assert isinstance(channel_of({"webhook": "https://example.org"}), WebhookChannel)
+    assert isinstance(channel_of({"alertmanager": "http://127.0.0.1:9093"}), AlertmanagerChannel)
+    assert channel_of({"ping": "https://hc-ping.com/key/zsr-{job}"}) is None
+    assert channel_of({"url": "jsom://example.org"}) is None
 
 
 def test_a_url_may_stand_elsewhere_in_the_old_spelling_and_in_the_new(tmp_path: Path) -> None:
@@ -55,10 +55,10 @@ def test_a_url_may_stand_elsewhere_in_the_old_spelling_and_in_the_new(tmp_path: 
     file.write_text(MAIL)
     file.chmod(0o600)
     for table in ({"url": f"file:{file}"}, {"url_file": str(file)}, {"url": "env:U"}, {"url_env": "U"}):
-        way, problems = read_channel(table, {"U": MAIL})
+        channel, problems = read_channel(table, {"U": MAIL})
         assert problems == []
-        assert isinstance(way, ServiceSettings)
-        assert way.url.text == MAIL
+        assert isinstance(channel, ServiceSettings)
+        assert channel.url.text == MAIL
 
 
 def test_all_of_a_webhook(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_all_of_a_webhook(tmp_path: Path) -> None:
         "content_type": "application/x-ticket",
         "method": "PUT",
     }
-    way, _ = read_channel(table, {"HOOK": "https://example.org/x", "KEY": "k", "TOKEN": "Bearer t"})
-    assert way == WebhookSettings(
+    channel, _ = read_channel(table, {"HOOK": "https://example.org/x", "KEY": "k", "TOKEN": "Bearer t"})
+    assert channel == WebhookSettings(
         Secret("https://example.org/x", "env:HOOK"),
         Secret("k", "env:KEY"),
         {"Authorization": Secret("Bearer t", "env:TOKEN")},
@@ -122,10 +122,10 @@ WAYS = {
 @pytest.mark.parametrize("table", WAYS.values(), ids=WAYS)
 def test_no_repr_and_no_traceback_shows_a_secret(table: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    way, _ = read_channel(table, {"S": MAIL})
-    assert isinstance(way, ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings)
-    assert any(SECRET in part for part in secrets_of_channel(way))
-    channel = made(table, S=MAIL)
-    error = RuntimeError(f"{way} {way!r} {channel!r} {getattr(channel, '_settings', '')!r}")
-    told = "".join(traceback.format_exception(error))
-    assert SECRET not in told + caplog.text
+    channel, _ = read_channel(table, {"S": MAIL})
+    assert isinstance(channel, ServiceSettings | WebhookSettings | AlertmanagerSettings | PingSettings)
+    assert any(SECRET in part for part in secrets_of_channel(channel))
+    made = channel_of(table, S=MAIL)
+    error = RuntimeError(f"{channel} {channel!r} {made!r} {getattr(made, '_settings', '')!r}")
+    shown = "".join(traceback.format_exception(error))
+    assert SECRET not in shown + caplog.text

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from alerts.delivery.pipeline import PipelineInput, process_events
 from alerts.delivery.store import TargetState, key_of, load_state, state_json
-from alerts.grouping.conditions import GROUP_WAIT_SECONDS, REPEAT_INTERVAL_SECONDS
+from alerts.grouping.conditions import REPEAT_INTERVAL_SECONDS, REPORT_AFTER_SECONDS
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
 from alerts.routing.routes import Match, Quiet, Route
@@ -60,14 +60,14 @@ class TestALostReplica:
         target = Target()
         assert target.look(NOW, statuses.lost(), events=(lost(),)) == [NoticeKind.REPLICA_LOST]
         assert target.last.severity is Severity.CRITICAL
-        assert target.look(NOW + GROUP_WAIT_SECONDS, statuses.lost()) == []
+        assert target.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == []
         whole = statuses.healthy(now=NOW + 900)
         assert target.look(NOW + 900, whole, events=(well(NOW + 900),)) == [NoticeKind.REPLICA_BACK]
 
     def test_that_a_route_does_not_want_is_told_as_a_broken_promise_to_one_that_wants_those(self) -> None:
         target = Target(Route(Match(event=frozenset({NoticeKind.RPO_BREACHED}))))
         assert target.look(NOW, statuses.lost(), events=(lost(),)) == []
-        assert target.look(NOW + GROUP_WAIT_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
+        assert target.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
 
     def test_that_a_route_does_not_want_has_no_all_clear_and_is_forgotten(self) -> None:
         target = Target(Route(Match(severity=frozenset({Severity.WARNING}))))

@@ -117,8 +117,8 @@ def test_messages_that_the_version_before_was_about_to_send_are_understood() -> 
         {"time": 5.0, "job": "100-0", "run": 1, "error_class": "zfs", "message": "m", "advice": "a", "consecutive": 1}
         | {"failing_since": 5.0, "last_sync": None, "next_run": None}
     )
-    telling = {"events": [[3, "RunFailed", failed]], "incidents": {"100-0": None}, "node": "", "along": []}
-    data = {"cursor": 7, "incidents": {"100-0": [5.0, None, ""]}, "held": {}, "outbox": [telling]}
+    group = {"events": [[3, "RunFailed", failed]], "incidents": {"100-0": None}, "node": "", "along": []}
+    data = {"cursor": 7, "incidents": {"100-0": [5.0, None, ""]}, "held": {}, "outbox": [group]}
     notes = load_state(FakeMemory({"target/mail": json.dumps(data)}), "mail")
     assert notes is not None
     assert [event.job for each in notes.unsent for _, event in each.events] == [JobId(100, 0)]

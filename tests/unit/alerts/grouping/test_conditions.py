@@ -1,4 +1,4 @@
-"""What is told of broken promises, silent nodes and rejected settings: once when it lasts, once when it is over."""
+"""Notices of broken promises, silent nodes and rejected settings: one when it lasts, one when it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.grouping.conditions import GROUP_WAIT_SECONDS, REPEAT_INTERVAL_SECONDS, Condition, evaluate_conditions
+from alerts.grouping.conditions import REPEAT_INTERVAL_SECONDS, REPORT_AFTER_SECONDS, Condition, evaluate_conditions
 from alerts.grouping.grouping import Incident
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
@@ -21,7 +21,7 @@ NOW, DAY = statuses.NOW, statuses.DAY
 
 @dataclass
 class Watcher:
-    """Looks again and again, and keeps what it was told."""
+    """A target that evaluates the conditions again and again, and keeps its notices."""
 
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class TestAPromise:
     def test_that_is_broken_is_told_once_when_it_lasts_and_once_when_it_is_kept_again(self) -> None:
         watcher = Watcher()
         assert watcher.look(NOW, late()) == []
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
         assert watcher.look(NOW + 5000, late()) == []
         assert watcher.look(NOW + 6000, statuses.healthy(now=NOW + 6000)) == [NoticeKind.RPO_KEPT]
         assert watcher.look(NOW + 6060, statuses.healthy(now=NOW + 6000)) == []
@@ -66,7 +66,7 @@ class TestAPromise:
     def test_that_is_kept_again_when_a_failure_ends_is_told_by_its_all_clear_only(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)}, answered={"100-0"})
         watcher.look(NOW, late())
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
         assert watcher.look(NOW + 600, statuses.healthy(now=NOW + 600)) == []
         watcher.answered = set()
         assert watcher.look(NOW + 660, statuses.healthy(now=NOW + 600)) == []
@@ -75,22 +75,22 @@ class TestAPromise:
         watcher = Watcher()
         watcher.look(NOW, late())
         watcher.look(NOW + 60, statuses.healthy(now=NOW + 60))
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
 
     def test_of_two_hundred_jobs_is_one_message(self) -> None:
         jobs = [late(f"{guest}-0") for guest in range(100, 300)]
         watcher = Watcher()
         watcher.look(NOW, *jobs)
-        watcher.look(NOW + GROUP_WAIT_SECONDS, *jobs)
+        watcher.look(NOW + REPORT_AFTER_SECONDS, *jobs)
         assert [len(notice.subjects) for notice in watcher.reported] == [200]
 
     def test_that_breaks_soon_after_another_of_its_node_waits_for_more(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, late())
-        watcher.look(NOW + GROUP_WAIT_SECONDS, late())
-        watcher.look(NOW + 2 * GROUP_WAIT_SECONDS, late(), late("101-0"))
-        assert watcher.look(NOW + 3 * GROUP_WAIT_SECONDS, late(), late("101-0")) == []
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS + REPEAT_INTERVAL_SECONDS, late(), late("101-0")) == [
+        watcher.look(NOW + REPORT_AFTER_SECONDS, late())
+        watcher.look(NOW + 2 * REPORT_AFTER_SECONDS, late(), late("101-0"))
+        assert watcher.look(NOW + 3 * REPORT_AFTER_SECONDS, late(), late("101-0")) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS + REPEAT_INTERVAL_SECONDS, late(), late("101-0")) == [
             NoticeKind.RPO_BREACHED
         ]
 
@@ -102,35 +102,35 @@ class TestAPromise:
     def test_that_a_message_about_failures_has_called_broken_is_not_told_again(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW)})
         watcher.look(NOW, late())
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
 
     def test_that_breaks_after_the_last_message_about_failures_is_told(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)})
         watcher.look(NOW, late())
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
 
     def test_is_not_given_by_a_job_that_is_off_or_is_sent_for_the_first_time(self) -> None:
         first = statuses.first_copy(age=DAY)
         watcher = Watcher()
-        for now in (NOW, NOW + GROUP_WAIT_SECONDS):
+        for now in (NOW, NOW + REPORT_AFTER_SECONDS):
             assert watcher.look(now, first, statuses.disabled("101-0"), statuses.removing("102-0")) == []
 
     def test_of_a_job_that_the_route_is_not_about_is_not_told(self) -> None:
         watcher = Watcher(match=Match(guest=frozenset({101})))
         watcher.look(NOW, late())
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late()) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
 
     def test_is_broken_by_a_lost_replica_whatever_is_being_sent(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, statuses.lost())
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
 
 
 class TestASilentNode:
     def test_is_told_once_and_once_when_it_is_back(self) -> None:
         watcher, job = Watcher(), statuses.healthy(now=NOW + 6000)
         assert watcher.look(NOW, job, reachable=False) == []
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
         assert watcher.look(NOW + 600, job, reachable=False) == []
         assert watcher.look(NOW + 900, job) == [NoticeKind.TARGET_BACK]
         assert watcher.reported[0].thread == watcher.reported[1].thread
@@ -138,19 +138,19 @@ class TestASilentNode:
     def test_whose_jobs_failures_were_told_is_not_told_again(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")})
         watcher.look(NOW, late(), reachable=False)
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late(), reachable=False) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late(), reachable=False) == []
 
     def test_to_which_nothing_is_replicated_is_not_told(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, reachable=False)
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, reachable=False) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, reachable=False) == []
 
 
 class TestSettings:
     def test_that_are_rejected_are_told_with_what_is_wrong_and_again_when_they_are_accepted(self) -> None:
         watcher = Watcher()
         assert watcher.look(NOW, problems=("node: wrong",)) == []
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
         assert watcher.look(NOW + 900) == [NoticeKind.SETTINGS_ACCEPTED]
         assert watcher.reported[0].text == "node: wrong"
 

@@ -1,4 +1,4 @@
-"""A job that fails, is well and fails again: told once, held while it goes on, and once when it has settled."""
+"""A job that fails and recovers again and again: reported once, held back meanwhile, and once when it has settled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def well(time: float, after: int = 1, *, guest: int = 100) -> RunSucceeded:
 
 @dataclass
 class Route:
-    """What a route is told, batch by batch."""
+    """The messages of a route, batch by batch."""
 
     memory: IncidentState = field(default_factory=IncidentState)
     flaps: Flaps = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Route:
         numbered = list(enumerate(events, start=self.number + 1))
         self.number += len(events)
         sieve, memory = sift(numbered, self.flaps, self.memory, now)
-        tellings, self.memory = group_events(
+        groups, self.memory = group_events(
             sieve.kept,
             memory,
             target_of=lambda _: "beta",
@@ -50,10 +50,10 @@ class Route:
         )
         self.flaps = sieve.flaps
         said = []
-        for telling in tellings:
-            flapping = all(number in sieve.flapping for number, _ in telling.events)
-            said.append(f"{'flap ' if flapping else ''}{'failed' if telling.is_failure else 'well'}")
-            self.last = telling
+        for group in groups:
+            flapping = all(number in sieve.flapping for number, _ in group.events)
+            said.append(f"{'flap ' if flapping else ''}{'failed' if group.is_failure else 'well'}")
+            self.last = group
         self.said += said
         return said
 
@@ -112,8 +112,8 @@ def test_after_it_has_settled_it_is_told_like_any_other() -> None:
 def test_one_that_does_not_recover_any_more_is_told_by_the_ladder() -> None:
     route = Route()
     last = route.flap(0.0)
-    told = [route.take(failed(last + 600 * number, number), now=last + 600 * number) for number in (1, 2, 3, 4)]
-    assert told == [[], [], ["failed"], []]
+    kinds = [route.take(failed(last + 600 * number, number), now=last + 600 * number) for number in (1, 2, 3, 4)]
+    assert kinds == [[], [], ["failed"], []]
 
 
 def test_two_hundred_jobs_that_flap_together_are_one_message_and_one_when_all_have_settled() -> None:

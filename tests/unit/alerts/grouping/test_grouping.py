@@ -1,4 +1,4 @@
-"""What of the journal is told: failures 1, 2, 3 of a job, and the all-clear; one message for one cause."""
+"""Groups of the journal's events: failures 1, 2, 3 of a job, and the all-clear; one message for one cause."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def well(time: float, recovered_after: int = 1, *, guest: int = 100) -> RunSucce
 def grouped(
     batches: Sequence[Sequence[Event]], memory: IncidentState | None = None, active: Collection[str] = ALL
 ) -> tuple[list[NotificationGroup], IncidentState]:
-    """What batches of events tell, one after the other, when each message arrives; all jobs go to beta."""
+    """The groups of batches of events, one after the other; all jobs go to beta."""
     known, number = memory or IncidentState(), 0
     groups: list[NotificationGroup] = []
     for batch in batches:
@@ -70,13 +70,13 @@ def grouped(
 
 
 def one_by_one(*events: Event) -> list[Event]:
-    """The events that are told when each comes in a batch of its own."""
+    """The events that are reported when each comes in a batch of its own."""
     groups, _ = grouped([[event] for event in events])
     return [event for group in groups for _, event in group.events]
 
 
 def given_up(group: NotificationGroup, memory: IncidentState) -> IncidentState:
-    """What is remembered when a message was given up."""
+    """The incidents after zsr gave up on a message."""
     before = {job: None if known is None else known.reported for job, known in group.incidents.items()}
     return revert_undelivered(before, group.node, memory)
 

@@ -1,4 +1,4 @@
-"""Lost replicas are told at once and once, and once when they are whole again; vanished volumes once."""
+"""Lost replicas are reported at once and once, and once when they are complete again; vanished volumes once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alerts.grouping.conditions import (
-    GROUP_WAIT_SECONDS,
     REPEAT_INTERVAL_SECONDS,
+    REPORT_AFTER_SECONDS,
     Condition,
     evaluate_conditions,
     report_losses,
@@ -48,7 +48,7 @@ def numbered(events: Iterable[Event]) -> list[tuple[int, Event]]:
 
 @dataclass
 class Watcher:
-    """Reads the journal and looks at the picture, as a target does, and keeps what it was told."""
+    """Reads the journal and the status, as a target does, and keeps its notices."""
 
     match: Match = field(default_factory=Match)
     conditions: dict[str, Condition] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class TestALostReplica:
     def test_is_told_at_once_and_once_and_once_when_a_run_has_succeeded(self) -> None:
         watcher, hours = Watcher(), 3600.0
         assert watcher.look(NOW, statuses.lost(), events=[lost()]) == [LOST]
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, statuses.lost()) == []
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == []
         assert watcher.look(NOW + 81 * hours, statuses.lost()) == []
         assert watcher.look(NOW + 82 * hours, statuses.healthy(now=NOW + 82 * hours), events=[well()]) == [BACK]
         assert watcher.look(NOW + 83 * hours, statuses.healthy(now=NOW + 83 * hours)) == []
@@ -97,7 +97,7 @@ class TestALostReplica:
 
     def test_is_not_called_a_broken_promise_too(self) -> None:
         watcher = Watcher()
-        for age in (0.0, 60.0, GROUP_WAIT_SECONDS, 2 * GROUP_WAIT_SECONDS, 2 * REPEAT_INTERVAL_SECONDS):
+        for age in (0.0, 60.0, REPORT_AFTER_SECONDS, 2 * REPORT_AFTER_SECONDS, 2 * REPEAT_INTERVAL_SECONDS):
             watcher.look(NOW + age, statuses.lost(), events=[lost()] if age == 0 else [])
         assert [notice.kind for notice in watcher.reported] == [LOST]
 
@@ -105,7 +105,7 @@ class TestALostReplica:
         late = statuses.failing()
         watcher = Watcher()
         watcher.look(NOW, late)
-        assert watcher.look(NOW + GROUP_WAIT_SECONDS, late) == [NoticeKind.RPO_BREACHED]
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late) == [NoticeKind.RPO_BREACHED]
         assert watcher.look(NOW + 600, statuses.lost(), events=[lost()]) == [LOST]
         assert watcher.look(NOW + 900, statuses.healthy(now=NOW + 900), events=[well()]) == [BACK]
         assert (
@@ -178,9 +178,9 @@ def test_every_lost_replica_that_was_told_ends_in_exactly_one_all_clear_whatever
         ]
         watcher.look(now, *jobs, events=events)
     assert {name: condition for name, condition in watcher.conditions.items() if name.startswith("lost/")} == {}
-    told = [job.job for notice in watcher.reported if notice.kind is LOST for job in notice.subjects]
+    lost_jobs = [job.job for notice in watcher.reported if notice.kind is LOST for job in notice.subjects]
     back = [job.job for notice in watcher.reported if notice.kind is BACK for job in notice.subjects]
-    assert sorted(told) == sorted(back)
+    assert sorted(lost_jobs) == sorted(back)
 
 
 class TestVanishedVolumes:

@@ -22,13 +22,13 @@ from tests.support import statuses
 NOW, DAY = statuses.NOW, statuses.DAY
 
 
-def letter(*jobs: JobStatus) -> MessageContent:
+def content_of(*jobs: JobStatus) -> MessageContent:
     notice = digest(statuses.status(*jobs), {}, NOW - DAY, Match(), NoticeSource("alpha", "mail"))
     return compose(notice, RenderContext(NOW, UTC))
 
 
 def row(job: JobStatus) -> Row:
-    (only,) = letter(job).rows
+    (only,) = content_of(job).rows
     return only
 
 
@@ -81,11 +81,11 @@ def removed_and_lost() -> JobStatus:
     ],
 )
 def test_a_job_is_not_well(build: Callable[[], JobStatus], words: str) -> None:
-    told = letter(build(), statuses.healthy("101-0"))
-    assert told.title == "1 of 2 jobs not well on alpha: guest 100 guest-100"
-    assert told.tone is Level.WARN
-    assert (told.rows[0].who, told.rows[0].bad) == ("100 guest-100", True)
-    assert told.rows[0].what.startswith(words)
+    content = content_of(build(), statuses.healthy("101-0"))
+    assert content.title == "1 of 2 jobs not well on alpha: guest 100 guest-100"
+    assert content.tone is Level.WARN
+    assert (content.rows[0].who, content.rows[0].bad) == ("100 guest-100", True)
+    assert content.rows[0].what.startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_a_job_is_not_well(build: Callable[[], JobStatus], words: str) -> None:
     ],
 )
 def test_a_job_is_well_or_promises_nothing(build: Callable[[], JobStatus]) -> None:
-    told = letter(build())
-    assert told.title == "The one job is well on alpha"
-    assert (told.tone, told.rows[0].bad) == (Level.GOOD, False)
+    content = content_of(build())
+    assert content.title == "The one job is well on alpha"
+    assert (content.tone, content.rows[0].bad) == (Level.GOOD, False)
 
 
 ANY = st.builds(
@@ -125,9 +125,9 @@ def _aged(job: JobStatus, age: float, synced: bool, lag: float | None) -> JobSta
 
 @given(ANY)
 def test_no_title_says_that_all_is_well_above_a_row_that_is_not(job: JobStatus) -> None:
-    told = letter(job)
-    assert ("well" in told.title and "not well" not in told.title) is (not told.rows[0].bad)
+    content = content_of(job)
+    assert ("well" in content.title and "not well" not in content.title) is (not content.rows[0].bad)
     promises = job.condition not in (JobCondition.DISABLED, JobCondition.REMOVING)
     lag = NOW - (job.state.created if job.state.last_sync is None else job.state.last_sync)
     if promises and lag > job.rpo:
-        assert told.rows[0].bad
+        assert content.rows[0].bad

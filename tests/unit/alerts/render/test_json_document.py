@@ -22,8 +22,8 @@ READER = RenderContext(NOW, UTC, page="https://alpha.example.org/", dashboard="h
 
 
 def made(kind: NoticeKind, jobs: int = 1) -> dict[str, Any]:
-    told = document(sample(kind, jobs=jobs, now=NOW), READER, "title", "text")
-    loaded: dict[str, Any] = json.loads(json.dumps(told))
+    written = document(sample(kind, jobs=jobs, now=NOW), READER, "title", "text")
+    loaded: dict[str, Any] = json.loads(json.dumps(written))
     return loaded
 
 
@@ -36,8 +36,8 @@ def test_every_kind_is_as_the_schema_says(kind: NoticeKind, jobs: int) -> None:
 def test_what_is_not_known_is_as_the_schema_says() -> None:
     notice = sample(NoticeKind.FAILED, now=NOW)
     bare = replace(notice.subjects[0], run=None, failing_since=None, last_sync=None, rpo=None, next_run=None)
-    told = document(replace(notice, subjects=(replace(bare, worst_lag=None, error_class=""),)), READER, "t", "")
-    assert list(violations(told, SCHEMA, SCHEMA)) == []
+    written = document(replace(notice, subjects=(replace(bare, worst_lag=None, error_class=""),)), READER, "t", "")
+    assert list(violations(written, SCHEMA, SCHEMA)) == []
 
 
 def test_the_schema_knows_all_kinds_and_severities() -> None:

@@ -1,4 +1,4 @@
-"""What a notice says, as somebody reads it at night: title, text, Markdown, HTML."""
+"""Messages as a reader gets them at night: title, text, Markdown, HTML."""
 
 from __future__ import annotations
 
@@ -101,28 +101,28 @@ def test_a_lost_replica_says_what_was_there_what_is_at_stake_and_what_happens_no
 
 
 def test_vanished_volumes_are_told_with_their_replicas_and_with_who_may_destroy_them() -> None:
-    told = text(sample(NoticeKind.VOLUMES_VANISHED, now=NOW))
-    assert "Job 100-0, on beta: tank/vm-100-disk-1" in told.splitlines()
-    assert "zsr destroys none of these replicas." in told
-    assert "zsr delete JOB" in told
+    shown = text(sample(NoticeKind.VOLUMES_VANISHED, now=NOW))
+    assert "Job 100-0, on beta: tank/vm-100-disk-1" in shown.splitlines()
+    assert "zsr destroys none of these replicas." in shown
+    assert "zsr delete JOB" in shown
 
 
 def test_the_all_clear_of_a_lost_replica_says_how_long_there_was_none() -> None:
-    told = text(sample(NoticeKind.REPLICA_BACK, now=NOW))
-    assert "Had been without a copy: since 2027-01-15 07:28:00, for 32 minutes" in told
-    assert "There is nothing to do." in told
+    shown = text(sample(NoticeKind.REPLICA_BACK, now=NOW))
+    assert "Had been without a copy: since 2027-01-15 07:28:00, for 32 minutes" in shown
+    assert "There is nothing to do." in shown
 
 
 def test_a_list_of_lost_replicas_says_of_each_that_there_is_none_any_more() -> None:
-    told = text(sample(NoticeKind.REPLICA_LOST, jobs=3, now=NOW))
-    assert "- 101 mail: nothing, there is no replica any more [job 101-0 to beta]" in told.splitlines()
+    shown = text(sample(NoticeKind.REPLICA_LOST, jobs=3, now=NOW))
+    assert "- 101 mail: nothing, there is no replica any more [job 101-0 to beta]" in shown.splitlines()
 
 
 def test_200_jobs_are_a_list_that_ends() -> None:
-    told = text(sample(NoticeKind.TARGET_UNREACHABLE, jobs=200, now=NOW))
-    assert told.count("\n- ") == 21
-    assert "- 100 web: 2027-01-15 07:23:00 (37 minutes ago) [job 100-0 to beta, promised: 30 minutes; " in told
-    assert "- and 180 more: zsr status shows all" in told
+    shown = text(sample(NoticeKind.TARGET_UNREACHABLE, jobs=200, now=NOW))
+    assert shown.count("\n- ") == 21
+    assert "- 100 web: 2027-01-15 07:23:00 (37 minutes ago) [job 100-0 to beta, promised: 30 minutes; " in shown
+    assert "- and 180 more: zsr status shows all" in shown
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_every_kind_has_words_in_every_format(kind: NoticeKind, form: Form, jobs
 
 
 def test_a_digest_says_lag_bytes_longest_run_and_restore_points() -> None:
-    told = text(sample(NoticeKind.DIGEST, jobs=3, now=NOW)).splitlines()
-    assert told[:6] == [
+    shown = text(sample(NoticeKind.DIGEST, jobs=3, now=NOW)).splitlines()
+    assert shown[:6] == [
         "alpha from 2027-01-14 08:00:00 to 2027-01-15 08:00:00: 2 of 3 jobs are well.",
         "",
         "Runs: 288, 4 of them failed",
@@ -187,7 +187,7 @@ def test_a_digest_says_lag_bytes_longest_run_and_restore_points() -> None:
         "Longest run: 2 minutes, 100 web",
         "Oldest restore point: 2027-01-11 08:00:00, 100 web",
     ]
-    assert told[8] == (
+    assert shown[8] == (
         "- 100 web: error, 37 minutes old, promised 30 minutes "
         "[job 100-0 to beta · 96 runs, 4 failed · 1.2 GiB · longest 2 minutes · history 4 days]"
     )

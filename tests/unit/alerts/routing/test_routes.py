@@ -111,7 +111,7 @@ class TestQuietHours:
 class TestTheLadder:
     def test_tells_what_it_names_and_what_was_never_told(self) -> None:
         due = Repeat(frozenset({2, 5})).due
-        assert [due(count, told) for count, told in ((1, False), (2, False), (3, True), (4, False), (5, True))] == [
+        assert [due(count, again) for count, again in ((1, False), (2, False), (3, True), (4, False), (5, True))] == [
             False, True, False, True, True,
         ]  # fmt: skip
 

@@ -37,13 +37,15 @@ class TestARefusal:
         ],
     )
     def test_says_what_and_changes_nothing(self, store: ClusterStore, path: Path, job: Job) -> None:
-        with pytest.raises(SettingsError, match=rf"Job {job.id} cannot be made; nothing was changed:\n  jobs.{job.id}"):
+        with pytest.raises(
+            SettingsError, match=rf"Job {job.id} cannot be created; nothing was changed:\n  jobs.{job.id}"
+        ):
             store.create_job(job)
 
         assert path.read_text() == HAND_WRITTEN
 
     def test_meets_a_job_for_a_guest_that_does_not_exist(self, store: ClusterStore, path: Path) -> None:
-        with pytest.raises(ConfigError, match="Job 101-0 cannot be made: there is no such guest; known guests: 100"):
+        with pytest.raises(ConfigError, match="Job 101-0 cannot be created: there is no such guest; known guests: 100"):
             store.create_job(Job(JobId(101, 0), "beta"))
 
         assert path.read_text() == HAND_WRITTEN
@@ -129,7 +131,9 @@ class TestAnyBackend:
     def test_gets_no_change_that_breaks_a_rule(self, any_store: ClusterStore, memory: MemoryBackend) -> None:
         before = memory.cluster
 
-        with pytest.raises(SettingsError, match=r"Job 100-0 cannot be changed so; nothing was changed:\n  jobs\.100-0"):
+        with pytest.raises(
+            SettingsError, match=r"Job 100-0 cannot be changed like this; nothing was changed:\n  jobs\.100-0"
+        ):
             any_store.update_job(replace(before.job(JOB), rate=0.5))
         assert memory.cluster is before
 
