@@ -1,25 +1,33 @@
-# What one types in a checkout. Each goal sets up what it needs by itself (tools/setup); a second time that is quick.
+# Commands for a checkout. Each sets up what it needs by itself (tools/setup); a second time that is quick.
 #
 #   make demo [DURATION=90]   replication between two pools on this machine; ends by itself after DURATION seconds
 #   make test                 format, lint and types, then every test this machine can run
 #   make unit                 the tests that take seconds and need no root
 #   make check                format, lint and types only
+#   make fix                  format, and the lint findings that can be fixed safely
+#   make docs                 the generated tables of docs/
+#   make coverage [TESTS="tests/unit tests/zfs"]   lines run by the tests, in percent for each package
+#   make proof [HOURS=2]      what takes hours: faults at random steps of real runs, and long simulations; SEED=
 #   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
 #   make bench                time, processes, sessions and round trips against a pipe by hand and the peers, in the lab
-#   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards beside it, on loopback
+#   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards, on loopback
 #   make dashboards [MINUTES=12]  the dashboards' JSON, and their pictures in docs/ from a demo that ran so long, checked;
 #                             with PROM=URL [OUT=FOLDER] only pictures, of that Prometheus
-#   make clean                what the goals above left in this checkout; the virtual environment too
+#   make clean                remove all that these left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
 export SEED CASE LANES PROM
 
-.PHONY: help demo test check pytest unit torture bench dashboards monitoring clean venv
+.PHONY: help demo test prepared check fix docs pytest unit coverage proof torture bench dashboards monitoring clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 BIN := .venv/bin
 CODE := replicator exporter alerts grafana demo tests bench tools
+
+# The commit in the first digits of its hash: with it, a sample of what `make proof` does is different for each commit and
+# the same on each machine.
+COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0))
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,33 +36,50 @@ demo:
 	@tools/setup demo
 	@exec $(BIN)/python -m demo $(if $(DURATION),--duration $(DURATION))
 
-# Both halves are run by `make -k test` even if the first finds something.
-test: check pytest
+# `prepared` comes first: it lets the lab's kernel be built in the background. `make -k test` runs the tests even if
+# `check` finds something.
+test: prepared check pytest
+
+prepared:
+	@tools/setup test
 
 check: venv
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(addprefix -p ,$(CODE))
 
+fix: venv
+	$(BIN)/ruff check --fix-only $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+docs: venv
+	$(BIN)/python -m grafana
+	$(BIN)/python -m tools.docs_tables docs/metrics.md docs/dashboards.md
+
 # A process for each processor, at most 4: the nodes of each take 2 GiB. One that has nothing left takes over tests of
 # another, so the slow ones (tests/lab, first in order) end up shared.
-pytest:
-	@tools/setup test
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+pytest: prepared
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --budget \
+	    --sample-seed $(COMMIT_SEED) --hypothesis-seed $(COMMIT_SEED)
 
 unit: venv
 	$(BIN)/pytest tests/unit
 
+coverage: venv
+	$(BIN)/coverage run -m pytest -q $(or $(TESTS),tests/unit)
+	$(BIN)/python -m tools.package_coverage
+
 venv:
 	@tools/setup venv
 
-torture:
-	@tools/setup test
+proof: prepared
+	$(BIN)/python -m tools.proof --hours $(or $(HOURS),2) $(if $(SEED),--seed $(SEED))
+
+torture: prepared
 	$(BIN)/python -m tests.lab.torture $(or $(N),50)
 
-# Each writes bench/results/*.json; what they say is docs/performance.md.
-bench:
-	@tools/setup test
+# Each writes bench/results/*.json; docs/performance.md explains the figures.
+bench: prepared
 	$(BIN)/python -m bench.pump
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.latency
@@ -79,5 +104,5 @@ monitoring:
 
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo --clear; fi
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

@@ -36,7 +36,7 @@ def log(failed: bool, form: str) -> None:
     """List the messages of this node and the result of each, newest first."""
     node = settings()
     with open_state(node) as state:
-        records = load_log(state.memory(SECTION))
+        records = load_log(state.plugin_store(SECTION))
     wanted = [record for record in records if not failed or _has_failed(record)]
     if form == "json":
         print_json([_record_json(record) for record in wanted])
@@ -94,7 +94,7 @@ def resend(message: str) -> None:
     if not target or not number.isdecimal():
         raise ConfigError(f"'{message}' is not the ID of a message.", advice="Their IDs are in: zsr notify log.")
     with open_state(node) as state:
-        plugin_store = state.memory(SECTION)
+        plugin_store = state.plugin_store(SECTION)
         target_state = load_state(plugin_store, target)
         pending = target_state is not None and any(entry.number == int(number) for entry in target_state.outbox)
         if not pending and find_record(plugin_store, target, int(number)) is None:

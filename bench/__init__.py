@@ -1,1 +1,1 @@
-"""What zsr costs, measured against a pipe made by hand and against its peers in the same session. It is not shipped."""
+"""Benchmarks of zsr against a plain pipe and against its peers in the same session. Not shipped."""

@@ -1,4 +1,4 @@
-"""The stage of a measurement: two lab nodes, a tree of volumes for each way, and what a step cost on both."""
+"""The environment of a measurement: two lab nodes, a tree of volumes for each method, and the cost of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one small step costs: time, processes, sessions, logins and round trips; `python -m bench.latency`."""
+"""The cost of one small step: time, processes, sessions, logins and round trips; `python -m bench.latency`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The memory of the process that moves 4 GiB to an SSH server on loopback, both ways; `python -m bench.memory`.
 
-The server is asyncssh's in a process of its own: what it is fast or slow at is no part of what is measured.
+The server is asyncssh's in a process of its own: its own speed is not part of the measurement.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def _grown(node: Node, settings: SshSettings, size: int) -> dict[str, obje
             raise AssertionError(f"{end}")
 
     try:
-        await move(GIB // 4)  # what is loaded and filled once is no growth
+        await move(GIB // 4)  # memory that is loaded and filled once is no growth
         before, begin, own = resident(), time.monotonic(), time.process_time()
         seen.clear()
         await move(size)

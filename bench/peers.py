@@ -1,4 +1,4 @@
-"""The peers, from their registries into a lab node: syncoid (Debian), bzfs and zfs-autobackup (PyPI)."""
+"""Install the peers in a lab node: syncoid (Debian), bzfs and zfs-autobackup (PyPI)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Ran:
 
 
 def producer(size: int) -> list[str]:
-    """Writes so many bytes; the page it comes from is always the same, so that the pipe is what is measured."""
+    """Writes so many bytes; the page it comes from is always the same, so that only the pipe is measured."""
     return ["head", "-c", str(size), "/dev/zero"]
 
 
@@ -77,7 +77,7 @@ def piped(size: int) -> float:
 
 def measure(size: int, rounds: int) -> dict[str, object]:
     """Rounds of both, one after the other; ratio of the medians: above 1 the pump is faster."""
-    asyncio.run(pumped(size // 16))  # what is loaded once is no growth
+    asyncio.run(pumped(size // 16))  # memory that is loaded once is no growth
     pairs = [(asyncio.run(pumped(size)), piped(size)) for _ in range(rounds)]
     ran = [pump for pump, _ in pairs]
     pipe = median(seconds for _, seconds in pairs)

@@ -2,8 +2,8 @@
 
 The daemon is the real one with its state.db, scheduler and exporter; ``zfs`` is a script that prints an inventory, and
 another process notes 11 runs a second in state.db, as many as 10,000 jobs have that run every quarter of an hour. Then
-a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is in all times: see ``load``, and
-how a process that does nothing stood still meanwhile. ``idle`` is the daemon without scrapes.
+a real Prometheus scrapes it, and is asked for its memory. Other load on the machine is part of all times: see ``load``
+and the stalls of an idle process. ``idle`` is the daemon without scrapes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from aiohttp import ClientSession
 from bench.env import save
 from demo.servers import free_port
 from exporter.exposition import Format
-from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import open_store
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.config.settings import load_settings
 from replicator.daemon.daemon import Daemon
 from replicator.models import JobId
 from replicator.state.stores import State
 from replicator.zfs.commands import LISTED
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.prometheus import prometheus
 
 GOAL_SECONDS = 0.5
@@ -79,7 +80,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
     state = State.open(folder / "state.db")
     now = time.time()
     for guest in guests:
-        state.ensure_job(JobId(guest, 0), now - 86400)
+        state.jobs.ensure(JobId(guest, 0), now - 86400)
     state.close()
     _note_runs(folder, [f"{guest}-0" for guest in guests])
 
@@ -87,7 +88,7 @@ def prepare(folder: Path, jobs: int, port: int) -> None:
 def _volume(guest: int) -> str:
     """The lines of ``zfs list`` for a guest's volume and its job's snapshot."""
     name, at = f"tank/data/vm-{guest}-disk-0", int(time.time()) - 300
-    snapshot = f"{name}@__replicate_{guest}-0_{at}__"
+    snapshot = f"{name}@{snapshot_name(JobId(guest, 0), at)}"
     return "".join(
         _line(name=name, type=kind, guid=guid, createtxg=guest, creation=at, written=_DICE.randrange(10**9))
         for name, kind, guid in ((name, "volume", f"{guest}1"), (snapshot, "snapshot", f"{guest}2"))
@@ -131,7 +132,7 @@ class Stalls:
         self._longest = [0.0, 0.0, 0.0]
 
     async def watch(self) -> None:
-        """Measure for ever."""
+        """Measure without end."""
         while True:
             before = time.perf_counter(), time.process_time(), time.thread_time()
             await asyncio.sleep(PROBE)
@@ -142,8 +143,8 @@ class Stalls:
     def take(self) -> dict[str, float]:
         """The longest between two wakes, in seconds.
 
-        ``stall``: that passed, whoever had the processor; ``own``: that this process computed meanwhile, in whichever
-        thread, so at most that much of it is our doing; ``loop``: that the loop's own thread computed.
+        ``stall``: that passed, whichever process had the processor; ``own``: that this process computed meanwhile, in
+        any thread, so at most that much is our doing; ``loop``: that the loop's own thread computed.
         """
         names = ("longest_stall", "longest_own", "longest_loop")
         found = {name: round(seconds, 4) for name, seconds in zip(names, self._longest, strict=True)}
@@ -152,7 +153,7 @@ class Stalls:
 
 
 async def _tell(folder: Path, name: str, stalls: Stalls) -> asyncio.Server:
-    """Tell over a socket what was measured since somebody asked last."""
+    """Report over a socket the measurements since the last request."""
 
     async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -174,8 +175,8 @@ async def _serve(folder: Path) -> None:
     settings = load_settings(folder / "zsr.toml")
     state = State.open(folder / "state.db")
     stalls = Stalls()
-    store = FileStore(settings.cluster_path, settings.timezone)
-    work = asyncio.ensure_future(Daemon(settings, store, state, settled=freeze_long_lived).run())
+    store = open_store(settings.cluster, settings.timezone)
+    work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
     server = await _tell(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
@@ -213,7 +214,7 @@ async def _told(folder: Path, name: str = "stalls.sock") -> dict[str, float]:
 
 
 async def _stalls(folder: Path) -> dict[str, float]:
-    """How the daemon's loop stood still since somebody asked last, and how a process that does nothing did."""
+    """How the daemon's loop stood still since the last request, and how a process that does nothing did."""
     daemon, nobody = await _told(folder), await _told(folder, "idle.sock")
     found = {key: seconds for key, seconds in daemon.items() if key.startswith("longest")}
     return {**found, "longest_stall_of_an_idle_process": nobody["longest_stall"]}

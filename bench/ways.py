@@ -1,4 +1,4 @@
-"""The ways to replicate that are compared, each as the line for the source node's shell that does it once.
+"""The methods of replication that are compared, each as a shell command for the source node.
 
 All send plainly (no compression on the wire, no buffers in between) with the same cipher, each from its own tree.
 """
@@ -18,7 +18,7 @@ _TRIGGER = (
     'socket(S, PF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un("/run/zsr/control.sock")) or die; '
     'syswrite(S, "$ARGV[0]\\n"); local $/; $_ = <S>; print; exit(/"result": "success"/ ? 0 : 1)'
 )
-"""Perl, because it starts quickly: what is waited for is the daemon."""
+"""Perl, because it starts quickly: the wait is for the daemon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def zsr(tree: Tree) -> str:
 
 
 def by_hand(tree: Tree, *, changed: bool, login: bool = False) -> str:
-    """What nobody can do without, over one open connection: both sides at once wherever order does not matter.
+    """The least that is needed, over one open connection: both sides at once wherever order does not matter.
 
     ``login``: each stream's ``ssh`` logs in itself, as the plain ``zfs send | ssh zfs receive`` does.
 

@@ -1,4 +1,4 @@
-"""``python -m demo [--duration SECONDS] [--monitoring] [--clear]``: what `make demo` and `make monitoring` run."""
+"""``python -m demo [--duration SECONDS] [--monitoring] [--clear]``; run by `make demo` and `make monitoring`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from demo.servers import ServerError
 
 
 @click.command()
-@click.option("--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and judges itself.")
 @click.option(
-    "--monitoring", is_flag=True, help="Beside it Prometheus with zsr's rules, Alertmanager and the dashboards."
+    "--duration", type=click.FloatRange(min=20), help="Seconds after which the demo ends and checks its result."
 )
-@click.option("--clear", is_flag=True, help="Only clear away what killed demos and tests left behind.")
+@click.option(
+    "--monitoring", is_flag=True, help="Also run Prometheus with zsr's rules, Alertmanager and the dashboards."
+)
+@click.option("--clear", is_flag=True, help="Only remove the leftovers of killed demos and tests.")
 def main(duration: float | None, monitoring: bool, clear: bool) -> None:
     """Show replication between two pools of this machine. Exit status 0: it ended well, and if judged, all is good."""
     console = Console()
@@ -41,7 +43,7 @@ def _clear(console: Console) -> None:
         return
     with records.locked():
         for directory in clear_leftovers(records):
-            console.print(f"cleared {directory}")
+            console.print(f"removed {directory}")
         if not records.all():
             stop(records)
 

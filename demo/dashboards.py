@@ -1,4 +1,4 @@
-"""The dashboards in a browser without a Grafana: drawn by Grafana's own front-end libraries from a Prometheus."""
+"""The dashboards in a browser without a Grafana server, drawn by Grafana's own front-end libraries."""
 
 from __future__ import annotations
 

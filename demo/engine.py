@@ -1,6 +1,6 @@
 """The real ZFS of this machine: the kernel's where /dev/zfs is, otherwise Debian's zfs-fuse, started and ended here.
 
-zfs-fuse listens on one socket for the whole machine, so all sandboxes share one. One that somebody else started is
+zfs-fuse listens on one socket for the whole machine, so all sandboxes share one. One that another program started is
 used and left running; ours is ended by the last sandbox that leaves.
 """
 
@@ -57,7 +57,7 @@ def _run_once(argv: tuple[str, ...], stdin: bytes | None) -> str:
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired as error:
-        raise SandboxError(f"'{' '.join(argv)}' gave no answer within {COMMAND_TIMEOUT:.0f} s") from error
+        raise SandboxError(f"'{' '.join(argv)}' did not end within {COMMAND_TIMEOUT:.0f} s") from error
     except FileNotFoundError as error:
         raise SandboxError(f"there is no command '{argv[0]}' on this machine") from error
     if done.returncode != 0:
@@ -150,7 +150,7 @@ def _spawn_zfs_fuse(log: Path) -> int:
 
 
 def stop(records: Records) -> None:
-    """End the zfs-fuse that sandboxes started, unless somebody has a pool in it. To be called under the lock."""
+    """End the zfs-fuse that sandboxes started, unless there is a pool in it. To be called under the lock."""
     engine = records.engine()
     if engine is None:
         return

@@ -1,4 +1,4 @@
-"""The demo's scene: two pools that play the nodes alpha and beta, two guests, settings, and the real ``zsr``."""
+"""The demo's environment: two pools as the nodes alpha and beta, two guests, settings, and the real ``zsr``."""
 
 from __future__ import annotations
 

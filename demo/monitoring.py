@@ -1,6 +1,6 @@
-"""What `make monitoring` puts beside the demo: Prometheus with zsr's rules, Alertmanager, and the dashboards.
+"""The monitoring of `make monitoring`: Prometheus with zsr's rules, Alertmanager, and the dashboards.
 
-Rules are the shipped files as they are. Alertmanager posts to the demo's own inbox, so that what it tells is seen below
+Rules are the shipped files as they are. Alertmanager posts to the demo's own inbox, so that its messages are seen below
 the table.
 """
 
@@ -48,7 +48,7 @@ class Monitoring:
     def advice(self) -> str:
         """Where to look and what to type."""
         lines = [
-            f"Prometheus    {self.prometheus}/alerts   what is told and why",
+            f"Prometheus    {self.prometheus}/alerts   the alerts and their causes",
             f"              {self.prometheus}/graph?g0.expr=zsr_job%3Azsr_job_lag_per_rpo%3Aratio&g0.tab=0",
             f"Alertmanager  amtool --alertmanager.url={self.alertmanager} alert   (Debian's has no page)",
             *(f"{'Dashboards' if not index else '':14}{url}" for index, url in enumerate(self.boards.values())),
@@ -92,7 +92,7 @@ async def _boards(
     console: Console, stack: AsyncExitStack, stop: asyncio.Event, folder: Path, prometheus: str
 ) -> Mapping[str, str]:
     """The dashboards, if they can be drawn here; else the reason is said and all the rest goes on."""
-    console.print("Making the dashboards' page (the first time that gets 450 MB of packages) ...")
+    console.print("Building the page of the dashboards (the first time this downloads 450 MB of packages) ...")
     await asyncio.to_thread(folder.mkdir)
     preparing, stopping = asyncio.create_task(dashboards.prepare(folder)), asyncio.create_task(stop.wait())
     try:
@@ -103,7 +103,7 @@ async def _boards(
             dashboards.serving(folder, preparing.result(), prometheus, scrape=SCRAPE)
         )
     except ServerError as error:
-        console.print(f"No dashboards here: {error}", style="yellow", markup=False, highlight=False)
+        console.print(f"No dashboards: {error}", style="yellow", markup=False, highlight=False)
         return {}
     finally:
         stopping.cancel()
@@ -122,7 +122,7 @@ async def judge(running_now: Monitoring) -> list[Finding]:
                 *[await _drawn(session, name, url) for name, url in running_now.boards.items()],
             ]
     except (ClientError, OSError, KeyError) as error:
-        return [Finding(False, f"{running_now.prometheus} could not be asked: {error!r}")]
+        return [Finding(False, f"{running_now.prometheus} did not answer: {error!r}")]
 
 
 async def _api(session: ClientSession, prometheus: str, path: str, **parameters: str) -> Any:
@@ -150,7 +150,7 @@ async def _rules(session: ClientSession, prometheus: str) -> Finding:
 async def _alertmanager(session: ClientSession, running_now: Monitoring) -> Finding:
     known = (await _api(session, running_now.prometheus, "alertmanagers"))["activeAlertmanagers"]
     found = any(each["url"].startswith(running_now.alertmanager) for each in known)
-    return Finding(found, f"Prometheus {'tells' if found else 'does not tell'} alerts to {running_now.alertmanager}")
+    return Finding(found, f"Prometheus {'sends' if found else 'does not send'} alerts to {running_now.alertmanager}")
 
 
 async def _drawn(session: ClientSession, name: str, url: str) -> Finding:

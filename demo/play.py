@@ -1,4 +1,4 @@
-"""The demo from curtain to curtain: set up, let the daemon work while guests write, end in order, judge."""
+"""The demo from start to end: set up, run the daemon while guests write, shut down in order, check the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from replicator.errors import ZsrError
 
 PREFERRED_PORT = 9847
 MOMENT = 1.0
-"""Seconds between two pictures."""
+"""Seconds between two updates of the screen."""
 TWO_RUNS = 75
 """Seconds in which a job with a run each minute has certainly had two."""
 
@@ -40,15 +40,15 @@ class DemoError(Exception):
 
 
 async def play(console: Console, duration: float | None, *, monitored: bool = False) -> bool:
-    """Run the demo for ``duration`` seconds (None: until told to end). True when all that was judged is good.
+    """Run the demo for ``duration`` seconds (None: until it is stopped). True when all checks passed.
 
-    ``monitored`` puts Prometheus, Alertmanager and the dashboards beside it (`demo.monitoring`).
+    ``monitored`` runs Prometheus, Alertmanager and the dashboards too (`demo.monitoring`).
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    console.print("Making two pools that play the nodes alpha and beta ...")
+    console.print("Creating two pools, for the nodes alpha and beta ...")
     with Sandbox("demo") as sandbox:
         async with inbox() as box:
             stage = await asyncio.to_thread(
@@ -56,17 +56,17 @@ async def play(console: Console, duration: float | None, *, monitored: bool = Fa
             )
             before = await asyncio.to_thread(_digests, stage)
             async with AsyncExitStack() as stack:
-                beside = await stack.enter_async_context(monitoring(console, stage, box, stop)) if monitored else None
-                jobs, seen = await _perform(console, stage, box, stop, duration, beside)
+                watched = await stack.enter_async_context(monitoring(console, stage, box, stop)) if monitored else None
+                jobs, seen = await _perform(console, stage, box, stop, duration, watched)
         if stop.is_set() and duration is None:
-            console.print("Ending: daemon, pools, mounts and files go ...")
+            console.print("Ending: removing daemon, pools, mounts and files ...")
             return True
         if stop.is_set():
-            console.print("Ended before its time: nothing was judged.")
+            console.print("Ended early: nothing was checked.")
             return False
         findings = [*seen, *judge_runs(jobs, len(GUESTS), 2 if duration and duration >= TWO_RUNS else 1)]
         findings += await asyncio.to_thread(judge_content, stage, before)
-        return _tell(console, findings)
+        return _report(console, findings)
 
 
 async def _perform(
@@ -75,22 +75,22 @@ async def _perform(
     box: Inbox,
     stop: asyncio.Event,
     duration: float | None,
-    beside: Monitoring | None,
+    watched: Monitoring | None,
 ) -> tuple[Jobs, list[Finding]]:
-    """Let daemon and writer work; returns the daemon's last words on its jobs and what is known of its metrics."""
+    """Let daemon and writer work; returns the daemon's last status of its jobs and the findings on its metrics."""
     folders = [stage.sandbox.mountpoint(stage.source(volume)) for volume in stage.volumes]
     end = None if duration is None else time.monotonic() + duration
     async with _writing(folders):
         daemon = stage.daemon()
         try:
             console.print(table.advice(stage), soft_wrap=True, highlight=False)
-            if beside is not None:
-                console.print(beside.advice, soft_wrap=True, highlight=False, markup=False)
+            if watched is not None:
+                console.print(watched.advice, soft_wrap=True, highlight=False, markup=False)
             await _watch(console, stage, box, daemon, stop, end)
             while end is not None and not stop.is_set() and _syncing(await _jobs(stage)):
                 await _pause(stop)  # a run that is going on is let through
             jobs = await _jobs(stage)
-            return jobs, [await _scrape(stage), *(await judge(beside) if beside is not None else [])]
+            return jobs, [await _scrape(stage), *(await judge(watched) if watched is not None else [])]
         finally:
             await asyncio.to_thread(end_in_order, daemon, 30.0)
 
@@ -103,7 +103,7 @@ async def _watch(
     stop: asyncio.Event,
     end: float | None,
 ) -> None:
-    """Show what happens until it is told to stop or the time is over; raises DemoError if the daemon ends."""
+    """Show the jobs until the demo is stopped or the time is over; raises DemoError if the daemon ends."""
     if not console.is_terminal:
         console.print(table.ending(None if end is None else end - time.monotonic()), highlight=False)
     said: dict[str, None] = {}
@@ -144,7 +144,7 @@ async def _writing(folders: list[Any]) -> AsyncIterator[None]:
 
 
 async def _jobs(stage: DemoEnv) -> Jobs:
-    """The jobs as the daemon tells them; none while it does not answer yet."""
+    """The jobs as the daemon reports them; none while it does not answer yet."""
     try:
         answer = await call(stage.control, {"verb": "status"})
     except ZsrError:
@@ -157,15 +157,15 @@ def _syncing(jobs: Jobs) -> bool:
 
 
 async def _scrape(stage: DemoEnv) -> Finding:
-    """Whether /metrics tells a last sync of every job, as Prometheus would read it."""
+    """Whether /metrics has a last sync of every job, as Prometheus would read it."""
     url = f"http://{stage.listen}/metrics"
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             text = await response.text()
     except (aiohttp.ClientError, OSError) as error:
         return Finding(False, f"{url} did not answer: {error}")
-    told = [guest for guest in GUESTS if f'zsr_job_last_sync_timestamp_seconds{{zsr_job="{guest}-0"}}' in text]
-    return Finding(len(told) == len(GUESTS), f"{url} tells the last sync of {len(told)} of {len(GUESTS)} jobs")
+    found = [guest for guest in GUESTS if f'zsr_job_last_sync_timestamp_seconds{{zsr_job="{guest}-0"}}' in text]
+    return Finding(len(found) == len(GUESTS), f"{url} has the last sync of {len(found)} of {len(GUESTS)} jobs")
 
 
 def _digests(stage: DemoEnv) -> dict[str, str]:
@@ -179,10 +179,10 @@ def _digests(stage: DemoEnv) -> dict[str, str]:
     return digests
 
 
-def _tell(console: Console, findings: Sequence[Finding]) -> bool:
+def _report(console: Console, findings: Sequence[Finding]) -> bool:
     for finding in findings:
         mark = "[green]good[/]" if finding.good else "[bold red]WRONG[/]"
         console.print(mark, finding.text, highlight=False, soft_wrap=True)
     good = all(finding.good for finding in findings)
-    console.print("Replication really happened." if good else "[bold red]Replication did not work as it should.[/]")
+    console.print("Replication really happened." if good else "[bold red]Replication did not work as expected.[/]")
     return good

@@ -1,4 +1,4 @@
-"""Processes named so that a wrong one can never be ended: a pid together with the moment it was started."""
+"""Processes identified by pid and start time, so that a wrong one can never be ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a Prometheus and an Alertmanager are set up beside zsr: their settings, and the command lines that start them.
+"""Prometheus and Alertmanager for zsr: their settings, and the command lines that start them.
 
 Debian's packages ``prometheus`` and ``prometheus-alertmanager``. Who starts them decides where: on this machine
 (`demo.servers`), or in the lab's network.

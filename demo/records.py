@@ -1,4 +1,4 @@
-"""What each sandbox on this machine owns, written down before it is made, so that a killed one can be cleared away.
+"""Records of what each sandbox on this machine owns, written before it is created, so that a killed one can be removed.
 
 The records lie in /run: they are gone after a reboot, as are the pools, processes and mounts they speak of.
 """

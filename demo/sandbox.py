@@ -1,7 +1,7 @@
-"""Pools made of sparse files on this machine's real ZFS, of which nothing stays behind.
+"""Pools of sparse files on this machine's real ZFS, which are removed without a trace.
 
-The demo and tests/zfs get their ZFS here. Whatever a sandbox makes is written down first (`demo.records`); leaving it
-clears all away, and entering one clears away what killed ones left.
+The demo and tests/zfs get their ZFS here. Everything that a sandbox creates is recorded first (`demo.records`); leaving
+it removes all, and entering one removes what killed ones left.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Sandbox:
         self._write(self._belongings.with_pool(pool.name))
         with pool.file.open("wb") as file:
             file.truncate(size)
-        # without a cache file nobody imports the pool again at the next boot
+        # without a cache file the pool is not imported again at the next boot
         create = ("zpool", "create", "-o", "cachefile=none", "-O", f"mountpoint={pool.mountpoint}")
         run(*create, pool.name, str(pool.file))
         return pool

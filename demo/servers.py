@@ -1,4 +1,4 @@
-"""A server program as a child on loopback: started, waited for until it says that it is ready, ended by its own pid."""
+"""A server program as a child process on loopback: start it, wait until it is ready, end it by its pid."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def _until_ready(process: subprocess.Popen[bytes], ready: str, log: Path) 
         said = await asyncio.to_thread(log.read_text)
         raise ServerError(f"{ready} did not answer within {_PATIENCE:.0f} s:\n{said}") from None
     said = await asyncio.to_thread(log.read_text)
-    raise ServerError(f"What should answer on {ready} ended with status {process.returncode}:\n{said}")
+    raise ServerError(f"The server for {ready} ended with status {process.returncode}:\n{said}")
 
 
 def end(process: subprocess.Popen[bytes], patience: float = _PATIENCE) -> None:
@@ -80,7 +80,7 @@ def end(process: subprocess.Popen[bytes], patience: float = _PATIENCE) -> None:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A loopback port that nobody listens on just now: the preferred one, or any."""
+    """A loopback port that is free just now: the preferred one, or any."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

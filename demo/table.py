@@ -1,4 +1,4 @@
-"""What the demo shows: the jobs as the daemon sees them, the last notification, where to look and what to try."""
+"""The demo's screen: the jobs as the daemon sees them, the last notification, where to look and commands to try."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rich.text import Text
 
 from demo.env import DemoEnv
 from demo.webhook import Notification
+from replicator.common.sizes import size
 
 _STYLES = {"ok": "green", "syncing": "cyan", "error": "bold red", "pending": "yellow"}
 _BODY_SHOWN = 6
 """Lines of a notification's text that are shown."""
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def picture(jobs: Sequence[Mapping[str, Any]], news: Notification | None, now: float, left: float | None) -> Group:
-    """What changes on the screen; ``left`` is the seconds until the demo ends by itself (None: it does not).
+    """The part of the screen that changes; ``left`` is the seconds until the demo ends by itself (None: it does not).
 
     Kept short, so that it fits below the advice in a terminal of 24 lines even while a job is failing.
     """
     parts: list[RenderableType] = [job_table(jobs, now)]
     parts += [Text(f"{job['id']}: {job['error_class']}: {job['error']}", style="red") for job in jobs if job["error"]]
     if news is not None:
-        told = "\n".join(line for line in news.body.splitlines()[:_BODY_SHOWN] if line)
-        parts.append(Text(f"Notification, {clock(news.time)}: {news.title}\n{told}", style="blue"))
+        text = "\n".join(line for line in news.body.splitlines()[:_BODY_SHOWN] if line)
+        parts.append(Text(f"Notification, {clock(news.time)}: {news.title}\n{text}", style="blue"))
     parts.append(Text(ending(left), style="dim"))
     return Group(*parts)
 
@@ -72,15 +72,15 @@ def advice(stage: DemoEnv) -> str:
     beta = stage.beta
     return f"""
 Look        http://{stage.listen}/          the page
-            http://{stage.listen}/metrics   what Prometheus reads
-            {stage.log}   what the daemon says
+            http://{stage.listen}/metrics   read by Prometheus
+            {stage.log}   the daemon's log
 In another terminal, in this folder:
   ask       {stage.command} status
             {stage.command} log 101-0
   now       {stage.command} schedule-now 101-0
   break     zpool export {beta.name}
             (watch the state, the time of the next try, and the notification)
-  mend      zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
+  repair    zpool import -o cachefile=none -d {beta.file.parent} {beta.name}
             {stage.command} schedule-now 101-0
 """
 
@@ -101,15 +101,3 @@ def due(moment: float | None, now: float) -> str:
     if moment is None:
         return "-"
     return "now" if moment <= now else f"in {moment - now:.0f} s"
-
-
-def size(count: int | None) -> str:
-    """A number of bytes, in decimal units."""
-    if count is None:
-        return "-"
-    value = float(count)
-    for unit in _UNITS:
-        if value < 1000 or unit == _UNITS[-1]:
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Whether replication really happened: runs counted by the daemon, content compared on both pools."""
+"""Check that replication really happened: runs counted by the daemon, content compared on both pools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from demo.env import DemoEnv
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, in a sentence, and whether it is as it should be."""
+    """The result of one check: a sentence, and whether it passed."""
 
     good: bool
     text: str

@@ -1,4 +1,4 @@
-"""A receiver for the demo's notifications: what zsr, or Alertmanager, tells its admin is shown below the table."""
+"""A receiver for the demo's notifications: messages of zsr and of Alertmanager are shown below the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guests' work: a writer that goes on changing their files, within a bounded size."""
+"""A writer that keeps changing the guests' files, within a bounded size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAUSE = 2.0
 
 
 def change(folder: Path, turn: int, source: random.Random) -> None:
-    """One change of a filesystem: a line in a journal, a file written anew, sometimes one gone."""
+    """One change of a filesystem: a line in a journal, a file rewritten, sometimes one removed."""
     with (folder / "journal").open("a" if turn % 1000 else "w", encoding="utf-8") as journal:
         journal.write(f"turn {turn}\n")
     (folder / f"file-{turn % _FILES:02}").write_bytes(source.randbytes(_PART))

@@ -1,1 +1,1 @@
-"""Plugin: events and state of the core as Prometheus metrics over HTTP."""
+"""Plugin: the state of the core as Prometheus metrics over HTTP."""

@@ -1,4 +1,4 @@
-"""Where the exporter listens, as settings write it: TCP addresses, unix sockets, and sockets that systemd hands over.
+"""The addresses that the exporter listens on, as in the settings: TCP, unix sockets, and sockets of systemd.
 
 Pure; `exporter.listeners` makes sockets of them.
 """

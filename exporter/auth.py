@@ -1,4 +1,4 @@
-"""Who may ask: basic authentication against bcrypt hashes, and the names that a client's certificate must have.
+"""Access control: basic authentication against bcrypt hashes, and names required in a client's certificate.
 
 bcrypt is slow on purpose: it is computed in one thread of its own, one at a time, so that a flood of wrong passwords
 takes no more than that; a right password is computed once. An unknown name costs as much as a wrong password.
@@ -65,7 +65,7 @@ class Guard:
         return True
 
     def knows(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Whether a client's certificate (as ``getpeercert`` tells it) has one of the names that are asked for."""
+        """Whether a client's certificate (as ``getpeercert`` returns it) has one of the names that are asked for."""
         allowed = self.config.tls.client_allowed_sans if self.config.tls else []
         names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
         return not allowed or not names.isdisjoint(allowed)

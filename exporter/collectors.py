@@ -1,12 +1,11 @@
-"""From one frozen picture of the core to metric families, by subject; pure but for the clock that times it.
+"""Metric families by subject, from one frozen status of the core; pure but for the clock that times it.
 
-Nothing that is told is remembered between scrapes: the numbers are right at the first scrape after a restart, and a job
+No value is kept between scrapes: the numbers are right at the first scrape after a restart, and a job
 that is gone has no series left. Nothing here touches ZFS.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,27 +15,20 @@ from time import perf_counter
 
 from exporter import catalogue
 from exporter.catalogue import Metric
-from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample
+from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample, known_time
 from exporter.job_series import JobLines
 from exporter.process import process_families
+from replicator.api import counters
 from replicator.api.plugin import Core
 from replicator.api.status import RunHistogram, Status
 from replicator.models import Outcome
 
 _log = logging.getLogger("zsr.exporter")
 
-NOTIFY_SECTION = "notify"
-COUNTERS_KEY = "counters"
-NOTIFICATION_OUTCOMES = ("success", "failure", "undelivered")
-
-
-class MalformedNotesError(ValueError):
-    """The alerts plugin's counters are not what was agreed; says what was found."""
-
 
 @dataclass(frozen=True, slots=True)
 class ScrapeInput:
-    """All that one scrape shows, taken at one moment in the event loop.
+    """The facts that one scrape shows, taken at one moment in the event loop.
 
     ``counters`` is the alerts plugin's note as JSON text, None when there is none, or the error that kept it from us.
     """
@@ -46,16 +38,16 @@ class ScrapeInput:
 
 
 def scrape_input(core: Core, status: Status) -> ScrapeInput:
-    """The picture of a status that was taken in the event loop, with the notes beside it. Reads a file; may block."""
-    counters: str | Exception | None
+    """The input of a scrape, from a status that was taken in the event loop. Reads a file; may block."""
+    note: str | Exception | None
     try:
-        counters = core.memory(NOTIFY_SECTION).get(COUNTERS_KEY)
+        note = core.memory(counters.PLUGIN).get(counters.KEY)
     except Exception as error:  # noqa: BLE001 - raised again, and logged, in the one collector that needs the note
-        counters = error
-    return ScrapeInput(status, counters)
+        note = error
+    return ScrapeInput(status, note)
 
 
-def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
+def collect(scrape: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamily]:
     """All families of a scrape. A collector that fails is logged and missing; the others are not touched by it.
 
     ``kept``: the jobs' lines of earlier scrapes, which makes it faster and changes nothing.
@@ -66,7 +58,7 @@ def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamil
     for name, collector in collectors(kept or JobLines()).items():
         begin = perf_counter()
         try:
-            families.extend(list(collector(picture)))
+            families.extend(list(collector(scrape)))
             value = 1
         except Exception:  # noqa: BLE001 - one broken collector must not take the others along
             _log.exception("The metrics of the collector '%s' are missing from this scrape.", name)
@@ -78,43 +70,43 @@ def collect(picture: ScrapeInput, kept: JobLines | None = None) -> list[AnyFamil
     return families
 
 
-def daemon(picture: ScrapeInput) -> Iterator[Family]:
+def daemon(scrape: ScrapeInput) -> Iterator[Family]:
     """The daemon itself: versions, settings, event loop, process."""
-    status = picture.status
+    status = scrape.status
     yield Family(catalogue.BUILD_INFO, [((status.version, platform.python_version(), status.zfs_version), 1)])
     yield _single(catalogue.CONFIG_OK, int(status.config.ok))
-    yield _single(catalogue.CONFIG_TIME, _time(status.config.last_success))
+    yield _single(catalogue.CONFIG_TIME, known_time(status.config.last_success))
     yield _single(catalogue.LOOP_LAG, status.event_loop_lag)
     yield from process_families()
 
 
-def jobs(picture: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
+def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
     """Every job of this node; at most 50 series each (DESIGN 8)."""
-    known = picture.status.jobs
+    known = scrape.status.jobs
     yield from kept.families(known)
-    metric, marks = catalogue.SOURCE_SNAPSHOTS, picture.status.source_snapshots
+    metric, marks = catalogue.SOURCE_SNAPSHOTS, scrape.status.source_snapshots
     counts = ((job.job.id, marks.get(job.job.id)) for job in known)
     lines = [f'{metric.name}{{zsr_job="{job}"}} {count}\n' for job, count in counts if count is not None]
     yield LineFamily(metric, lines)
 
 
-def nodes(picture: ScrapeInput) -> Iterator[Family]:
+def nodes(scrape: ScrapeInput) -> Iterator[Family]:
     """The other nodes, as the last contact found them."""
-    reachable, skew = picture.status.reachable, picture.status.clock_skew
+    reachable, skew = scrape.status.reachable, scrape.status.clock_skew
     yield Family(catalogue.NODE_REACHABLE, [((node,), int(reachable[node])) for node in sorted(reachable)])
     yield Family(catalogue.CLOCK_SKEW, [((node,), skew[node]) for node in sorted(skew)])
 
 
-def pools(picture: ScrapeInput) -> Iterator[Family]:
+def pools(scrape: ScrapeInput) -> Iterator[Family]:
     """The pools of this node, as the last look found them."""
-    found = picture.status.pools
+    found = scrape.status.pools
     yield Family(catalogue.POOL_SIZE, [((space.pool, space.role.value), space.size) for space in found])
     yield Family(catalogue.POOL_FREE, [((space.pool, space.role.value), space.free) for space in found])
 
 
-def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
-    """What this node holds for others, and what it keeps aside."""
-    status = picture.status
+def replicas(scrape: ScrapeInput) -> Iterator[AnyFamily]:
+    """The replicas that this node holds for others, and its diverged volumes."""
+    status = scrape.status
     held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
     yield Family(catalogue.REPLICA_LAST_SYNC, [(labels, replica.last_sync) for labels, replica in held])
     sizes = [(labels, replica.used) for labels, replica in held if replica.used is not None]
@@ -123,25 +115,25 @@ def replicas(picture: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(catalogue.DIVERGED, aside)
 
 
-def scheduler(picture: ScrapeInput) -> Iterator[AnyFamily]:
-    """What waits, and how long runs take."""
-    status = picture.status
+def scheduler(scrape: ScrapeInput) -> Iterator[AnyFamily]:
+    """The queue, and the durations of runs."""
+    status = scrape.status
     yield _single(catalogue.QUEUE_LENGTH, status.queue_length)
     yield _single(catalogue.SCHEDULER_LAG, status.scheduler_lag)
     yield HistogramFamily(catalogue.RUN_DURATION, _durations(status.durations))
 
 
-def notifications(picture: ScrapeInput) -> Iterator[Family]:
-    """What became of the alerts plugin's messages, by the name of their target."""
-    if isinstance(picture.counters, Exception):
-        raise picture.counters
-    counts = _counters(picture.counters)
+def notifications(scrape: ScrapeInput) -> Iterator[Family]:
+    """The outcomes of the alerts plugin's messages, by the name of their target."""
+    if isinstance(scrape.counters, Exception):
+        raise scrape.counters
+    counts = counters.read_counters(scrape.counters)
     yield Family(
         catalogue.NOTIFICATIONS,
         [
             ((target, outcome), counts[target].get(outcome, 0))
             for target in sorted(counts)
-            for outcome in NOTIFICATION_OUTCOMES
+            for outcome in counters.OUTCOMES
         ],
     )
 
@@ -163,32 +155,8 @@ def _single(metric: Metric, value: float | None) -> Family:
     return Family(metric, [] if value is None else [((), value)])
 
 
-def _time(moment: float | None) -> float | None:
-    """A time, or None for one that is not there; a zero would be read as 1970."""
-    return moment if moment else None
-
-
 def _durations(durations: Mapping[str, RunHistogram]) -> list[tuple[tuple[str, ...], RunHistogram]]:
     """One histogram for each outcome; one that has not been seen is there with zeros on the others' bounds."""
     bounds = next((each.buckets for each in durations.values()), ())
     unseen = RunHistogram(buckets=tuple((bound, 0) for bound, _ in bounds), sum=0.0, count=0)
     return [((outcome.value,), durations.get(outcome.value, unseen)) for outcome in Outcome]
-
-
-def _counters(note: str | None) -> dict[str, dict[str, int]]:
-    """Read the alerts plugin's note ``{"<target>": {"success": n, "failure": n}}``; raises MalformedNotesError."""
-    try:
-        found = json.loads(note) if note is not None else {}
-    except ValueError as error:
-        raise MalformedNotesError(f"The notification counters are not JSON: {error}.") from error
-    if not isinstance(found, dict) or not all(_is_count(outcomes) for outcomes in found.values()):
-        raise MalformedNotesError(
-            'The notification counters are not {"<target>": {"success": n, "failure": n}} with whole numbers.'
-        )
-    return found
-
-
-def _is_count(outcomes: object) -> bool:
-    return isinstance(outcomes, dict) and all(
-        isinstance(outcomes.get(outcome, 0), int) and outcomes.get(outcome, 0) >= 0 for outcome in NOTIFICATION_OUTCOMES
-    )

@@ -1,4 +1,4 @@
-"""The two text formats of Prometheus, and which of them a scraper gets.
+"""The two text formats of Prometheus, and the choice between them by the Accept header.
 
 Written here rather than by prometheus_client because that one ignores the ``q`` of an Accept header, labels a body
 with versions it does not write, and takes seconds for thousands of jobs. A test holds both against each other.
@@ -54,7 +54,7 @@ def render(families: Iterable[AnyFamily], form: Format, *, compress: bool = Fals
     parts = _parts(families, form)
     if not compress:
         return b"".join(parts)
-    # Family by family, so that nobody else has to wait for one long piece of work on the whole.
+    # Family by family, so that no other request waits for all of them.
     packer = zlib.compressobj(GZIP_LEVEL, wbits=_GZIP)
     packed = [packer.compress(part) for part in parts]
     return b"".join([*packed, packer.flush()])

@@ -1,4 +1,4 @@
-"""What one scrape consists of: metric families with their samples, made fresh for it and thrown away after it."""
+"""Metric families with their samples: the content of one scrape."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ class LineFamily:
 
 
 AnyFamily = Family | HistogramFamily | LineFamily
+
+
+def known_time(moment: float | None) -> float | None:
+    """A time, or None for an unknown one; a zero would be read as 1970."""
+    return moment if moment else None

@@ -1,8 +1,8 @@
 """The samples of jobs as text, kept from one scrape to the next for every job that has not changed.
 
-Of ten thousand jobs a scrape finds some hundreds that ran since the last one; writing all 360,000 lines anew would take
-most of a second. The core hands out the same frozen picture of a job until something in it changes, so whether it did
-is seen by looking whether it is that very object.
+Of ten thousand jobs a scrape finds some hundreds that ran since the last one; formatting all 360,000 lines again would
+take most of a second. The core returns the same frozen status of a job until something in it changes, so a change is
+seen by comparing object identities.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from exporter import catalogue
 from exporter.catalogue import Metric
 from exporter.exposition import escaped, number
-from exporter.families import LineFamily
+from exporter.families import LineFamily, known_time
 from replicator.api.status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.models import JobCondition, Outcome
@@ -29,7 +29,7 @@ class JobLines:
 
     def families(self, jobs: Iterable[JobStatus]) -> list[LineFamily]:
         """All families of these jobs; what other jobs had is forgotten."""
-        # By the object's number, which nobody else can get while it is kept here.
+        # By the object's number, which no other object can get while it is kept here.
         self._kept = {id(job): self._kept.get(id(job)) or (job, _lines(str(job.job.id), job)) for job in jobs}
         columns = zip(*(lines for _, lines in self._kept.values()), strict=True)
         empty: Iterable[tuple[str, ...]] = ((),) * len(METRICS)
@@ -73,11 +73,6 @@ def _error_line(name: str, error_class: str, count: int) -> str:
     return f'{catalogue.JOB_ERRORS.name}{{zsr_job="{name}",class="{error_class}"}} {count}\n'
 
 
-def _time(moment: float | None) -> float | None:
-    """A time, or None for one that is not there; a zero would be read as 1970."""
-    return moment if moment else None
-
-
 def _next_run(job: JobStatus) -> float | None:
     """The next run's time. While one is going on its outcome decides, so there is none yet; this keeps a
     run longer than its schedule's gap from looking overdue.
@@ -86,9 +81,9 @@ def _next_run(job: JobStatus) -> float | None:
 
 
 def _created(job: JobStatus) -> float | None:
-    """Left out where nobody needs it, so that a job has few series in the middle of a transfer."""
+    """Left out where it is not needed, so that a job has few series in the middle of a transfer."""
     needless = job.state.last_sync and _transferred(job) is not None
-    return None if needless else _time(job.state.created)
+    return None if needless else known_time(job.state.created)
 
 
 def _transferred(job: JobStatus) -> float | None:
@@ -100,8 +95,8 @@ def _expected(job: JobStatus) -> float | None:
 
 
 _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
-    (catalogue.JOB_LAST_SYNC, lambda job: _time(job.state.last_sync)),
-    (catalogue.JOB_LAST_TRY, lambda job: _time(job.state.last_start)),
+    (catalogue.JOB_LAST_SYNC, lambda job: known_time(job.state.last_sync)),
+    (catalogue.JOB_LAST_TRY, lambda job: known_time(job.state.last_start)),
     (catalogue.JOB_NEXT_RUN, _next_run),
     (catalogue.JOB_RPO, lambda job: job.rpo),
     (catalogue.JOB_CREATED, _created),

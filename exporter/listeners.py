@@ -1,7 +1,7 @@
-"""The listening sockets of the exporter: bound, made as files, or taken over from systemd.
+"""The listening sockets of the exporter: TCP, unix, or passed by systemd.
 
 They are opened here rather than by the server, because a server that speaks TLS is replaced when its certificate
-is: the socket stays, so that nobody is refused meanwhile.
+is: the socket stays, so that no client is refused meanwhile.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def listening(addresses: Sequence[Address], environment: Mapping[str, str]
     """Listen on all addresses while the context lasts. ``environment``: where systemd says what it hands over.
 
     Raises:
-        ConfigError: at one of them nobody can listen, for instance because it is in use.
+        ConfigError: one of them cannot be listened on, for instance because it is in use.
     """
     async with AsyncExitStack() as stack:
         ears: list[Listener] = []
@@ -101,12 +101,12 @@ async def _tcp(address: Listen) -> list[Listener]:
 
 
 def _unix(path: Path) -> Listener:
-    """A unix socket in the place of one that nobody answers on any more; nothing else is ever replaced."""
+    """A unix socket, replacing a dead one; nothing else is ever replaced."""
     _clear_stale(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.bind(str(path))
-        path.chmod(UNIX_MODE)  # before it listens, so nobody gets in by looser rights
+        path.chmod(UNIX_MODE)  # before it listens, so that no client gets in by looser rights
         made.listen(BACKLOG)
         return Listener(UnixListen(str(path)), made, path.lstat().st_ino)
     except BaseException:
@@ -132,7 +132,7 @@ def _clear_stale(path: Path) -> None:
 
 
 def _passed(environment: Mapping[str, str]) -> list[Listener]:
-    """The sockets that systemd hands over: copies, for the server may be begun anew and systemd gives them once."""
+    """The sockets that systemd hands over: copies, for the server may be restarted and systemd passes them once."""
     count = environment.get("LISTEN_FDS", "") if environment.get("LISTEN_PID") == str(os.getpid()) else ""
     if not count.isdecimal() or count == "0":
         raise ConfigError(

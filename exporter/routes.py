@@ -1,6 +1,6 @@
-"""What the exporter answers: /metrics, /-/healthy, /-/ready, /http_sd and the page. Reads only; changes nothing.
+"""The routes of the exporter: /metrics, /-/healthy, /-/ready, /http_sd and the status page. All are read-only.
 
-A request takes one frozen picture of the core in the event loop; everything that grows with the number of jobs is
+A request takes one frozen status of the core in the event loop; everything that grows with the number of jobs is
 then done in a thread, so that a scrape of thousands of jobs does not hold up replication. It is one thread of the
 server's own: transfers may keep the shared ones busy for hours, and a crowd of scrapers queues up behind itself.
 """
@@ -54,7 +54,7 @@ def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> we
     Args:
         core: what is shown.
         renderer: where the answers are made.
-        guard: who may ask; for `HEALTHY` everybody may, for it tells nothing.
+        guard: who may ask; for `HEALTHY` everybody may, for it shows nothing.
         sd_target: the pattern of the targets (`exporter.service_discovery`).
     """
     app = web.Application(middlewares=[_plain_errors, _guarded])
@@ -148,7 +148,7 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers those who may ask; whatever the path, so that nobody else learns which there are."""
+    """Answers those who may ask; whatever the path, so that others do not learn which there are."""
     guard = request.app[GUARD]
     if request.path != HEALTHY:
         if not guard.knows(_certificate(request)):

@@ -1,8 +1,8 @@
-"""The exporter's HTTP server: what listens where, in TLS or not, and what happens when a certificate changes.
+"""The exporter's HTTP server: its sockets, with TLS or without, and the reload of changed certificates.
 
 The web-config.yml and the files that it names are looked at every second. When one changes, the server on each socket
-is replaced by one that speaks the new TLS: the socket stays, and so do requests in flight. What is wrong is said once
-and the last good configuration stays in force (DESIGN 9).
+is replaced by one that speaks the new TLS: the socket stays, and so do requests in flight. An error is logged once
+and the last good configuration stays active (DESIGN 9).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Loaded:
 
 
 class Server:
-    """The sites on all sockets. ``config`` of the guard is what is in force."""
+    """The sites on all sockets. ``config`` of the guard is the active one."""
 
     def __init__(self, runner: web.AppRunner, ears: list[Listener], guard: Guard) -> None:
         self._runner = runner
@@ -66,12 +66,12 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        """What to ask for, for people."""
+        """The URLs of the metrics, for the log."""
         secure = "https" if self._guard.config.tls else "http"
         return [f"{secure}://{ear.address}/metrics" if ear.is_tcp else str(ear.address) for ear in self._ears]
 
     async def take(self, loaded: Loaded) -> None:
-        """Serve by this configuration from now on; unix sockets speak no TLS, for they reach nobody's network."""
+        """Serve by this configuration from now on; unix sockets speak no TLS, for no network reaches them."""
         for site in self._sites:
             await site.stop()
         self._loaded = loaded
@@ -84,9 +84,9 @@ class Server:
             await site.start()
 
     async def follow(self) -> None:
-        """Take over what changes in the files of the web configuration; ends by cancellation only.
+        """Apply changes in the files of the web configuration; ends by cancellation only.
 
-        What was wrong is tried again each time, for what is missing may be a file that only the new one names.
+        A wrong configuration is tried again each time: a file that it names may appear later.
         """
         problem = ""
         while True:
@@ -98,12 +98,12 @@ class Server:
                 fresh = await asyncio.to_thread(load, config.path)
             except ConfigError as error:
                 if str(error) != problem:
-                    _log.error("%s The last good web configuration stays in force.", error)
+                    _log.error("%s The last good web configuration stays active.", error)
                 problem = str(error)
                 continue
             problem = ""
             await self.take(fresh)
-            _log.info("'%s' or a file that it names was changed and is in force.", config.path)
+            _log.info("'%s' or a file that it names was changed and is active now.", config.path)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The section ``[exporter]`` of zsr.toml: whether, where and for whom the metrics are served."""
+"""The section ``[exporter]`` of zsr.toml: listening addresses, access, service discovery."""
 
 from __future__ import annotations
 

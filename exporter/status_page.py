@@ -1,4 +1,4 @@
-"""The page at ``/``: one look at all jobs of this node, worst first, without scripts or anything from elsewhere."""
+"""The page at ``/``: all jobs of this node, worst first, without scripts or anything from other servers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from html import escape
 
 from replicator.api.status import JobStatus, Status
+from replicator.common.durations import words
 from replicator.models import JobCondition
 
 MAX_ROWS = 500
-"""More rows than this nobody reads; the worst are shown and the rest is counted."""
+"""Rows at most; the worst are shown and the others are counted."""
 
 REFRESH_SECONDS = 15
 
@@ -21,7 +22,6 @@ _URGENCY = (
     JobCondition.OK,
     JobCondition.DISABLED,
 )
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bad: #c4162a; --good: #1a7f37; --busy: #0b62c4; }
@@ -50,19 +50,8 @@ td:last-child { min-width: 14rem; }
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: ``45 s``, ``12 min 5 s``, ``2 d 3 h``."""
-    if seconds == float("inf"):
-        return "no limit"
-    rest = max(0, round(seconds))
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, remainder = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {unit}")
-            rest = remainder
-        if len(parts) == 2 or (parts and not count):
-            break
-    return " ".join(parts) or "0 s"
+    """A length of time, 0 for a negative one: ``45 s``, ``12 min``, ``2 d 3 h``, ``no limit``."""
+    return "no limit" if seconds == float("inf") else words(max(0.0, seconds))
 
 
 def render_page(status: Status) -> str:
@@ -105,7 +94,7 @@ def _title(status: Status) -> str:
 def _warnings(status: Status) -> str:
     lines = [reason for reason in status.not_ready if reason not in status.config.problems]
     if not status.config.ok:
-        lines.append("The settings are wrong; the last good ones are in force: " + "; ".join(status.config.problems))
+        lines.append("The settings are wrong; the last good ones stay active: " + "; ".join(status.config.problems))
     down = sorted(node for node, reachable in status.reachable.items() if not reachable)
     if down:
         lines.append("Not reachable: " + ", ".join(down) + ".")

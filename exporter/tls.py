@@ -1,4 +1,4 @@
-"""From what a web-config.yml says of TLS to the context that speaks it."""
+"""Build the SSL context from the TLS section of a web-config.yml."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_context(config: WebConfig) -> ssl.SSLContext | None:
 def _load(context: ssl.SSLContext, config: WebConfig, tls: Tls) -> None:
     try:
         with _file(config, tls.cert_file, tls.cert) as cert, _file(config, tls.key_file, tls.key) as key:
-            # A key with a passphrase is refused: nobody is there to type it.
+            # A key with a passphrase is refused: there is no terminal to type it.
             context.load_cert_chain(cert, key, password=_no_passphrase)
     except (OSError, ValueError) as error:
         what = f"certificate {tls.cert_file or '(inline)'} and key {tls.key_file or '(inline)'}"

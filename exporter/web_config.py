@@ -1,7 +1,7 @@
 """The file ``web-config.yml``: TLS, headers and passwords, in the format of Prometheus' exporter-toolkit.
 
 The same file serves node_exporter and Prometheus itself (Prometheus docs, "HTTPS and authentication"). What is wrong
-is told all at once. What the format knows and Python's TLS cannot do is refused rather than passed over in silence.
+is reported all at once. What the format knows and Python's TLS cannot do is refused rather than ignored.
 """
 
 from __future__ import annotations

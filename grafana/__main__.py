@@ -1,4 +1,4 @@
-"""``python -m grafana``: write the dashboards' JSON anew."""
+"""``python -m grafana``: write the dashboards' JSON."""
 
 from __future__ import annotations
 

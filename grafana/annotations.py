@@ -1,4 +1,4 @@
-"""What is marked in the graphs of all dashboards: failed runs, firing alerts, and settings that were read again.
+"""Marks in the graphs of all dashboards: failed runs, firing alerts, and settings that were read again.
 
 The SDK's class for annotations does not know the keys that belong to Prometheus, so these are the JSON objects.
 """

@@ -1,4 +1,4 @@
-"""From dashboards in code to the JSON that Grafana reads, always the same bytes for the same code."""
+"""Build the JSON that Grafana reads from the dashboards in code: the same code gives the same bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The dashboard "zsr / Guest": one guest, and what would be left of it if its node died now.
 
-From top to bottom: the answer in one glance, its jobs, what each target holds by its own account, lag against promise
-over time, and what became of the runs.
+From top to bottom: the answer at a glance, its jobs, the replicas according to each target, lag against promise over
+time, and the outcomes of the runs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def _name(number: int, place: common.Place) -> stat.Panel:
         Panel(
             number,
             "Guest",
-            "The guest's name and the node where it lives, as its jobs tell them. Good: the one you were looking for.",
+            "The guest's name and the node where it lives, as its jobs report them. Good: the one you look for.",
             *place,
             unit="none",
-            empty="no job tells of it",
+            empty="no job has it",
         ),
         Query(f"max by (guest_name, source) (zsr_job_info{{{JOB}}})", "{{guest_name}} on {{source}}"),
         steps=((None, BLUE),),
@@ -135,7 +135,7 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
             number,
             "Replicas of vanished volumes",
             "Replicas that each job keeps on its target although their volumes are gone from the source. Good: 0; zsr "
-            "destroys none of them, so somebody has to decide.",
+            "destroys none of them, so an admin has to decide.",
             *place,
             unit="none",
             runbook="ZsrVolumesVanished",
@@ -150,7 +150,7 @@ def _sent(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Bytes sent",
-            "What each job sent, by time. Good: about what the guest writes; much more is one target fed anew.",
+            "What each job sent, by time. Good: about what the guest writes; much more is one full copy to a target.",
             *place,
             unit="decbytes",
         ),

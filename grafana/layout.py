@@ -1,4 +1,4 @@
-"""What all dashboards share around their panels: variables, links, rows, and how they open."""
+"""The frame that all dashboards share: variables, links, rows, and default settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLICATION, GUEST, NODES = "zsr-replication", "zsr-guest", "zsr-node"
 """The dashboards' uids. Links and bookmarks go by them: they never change."""
 
 _CARRIED = "${datasource:queryparam}&${cluster:queryparam}&${job:queryparam}&${__url_time_range}"
-"""What a click takes along. Instance and guest are left out: what is followed is one thing, wherever it is."""
+"""The variables that a link passes on. Instance and guest are left out: a link leads to one of them, wherever it is."""
 
 
 def to_guest(guest: str) -> str:
@@ -133,7 +133,7 @@ def filled(built: build.Dashboard, top: Iterable[AnyPanel], rows: Iterable[Row])
     for row in rows:
         place = model.GridPos(h=1, w=24, x=0, y=row.y)
         heading = build.Row(row.title).id(row.id).collapsed(row.collapsed).grid_pos(place)
-        if row.collapsed:  # the panels of a folded row are inside it, those of an open one beside it
+        if row.collapsed:  # the panels of a folded row are inside it, those of an open one follow it
             for panel in row.panels:
                 heading = heading.with_panel(panel)
         built = built.with_row(heading)

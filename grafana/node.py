@@ -1,7 +1,7 @@
 """The dashboard "zsr / Node": a node as the source of its jobs and as the target of others'.
 
-From top to bottom: the answer in one glance, what it sends and whether it keeps up, whom it reaches, what it holds
-for others, its pools, and the daemon as a process.
+From top to bottom: the answer at a glance, its throughput and queue, the targets it reaches, the replicas it holds for
+others, its pools, and the daemon as a process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The house's panels: what every stat and graph of ours has in common, on top of the foundation SDK.
+"""The common base of all stat and graph panels, on top of the foundation SDK.
 
-Everything that Grafana would otherwise choose by itself is said here: position, data source, unit, thresholds (its
-default of 80 makes nonsense of ratios), and what a good value looks like.
+Every default of Grafana that matters is set here: position, data source, unit, thresholds (the default of 80 makes no
+sense for ratios), and the description of a good value.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PROMISE: Steps = ((None, GREEN), (0.8, YELLOW), (1, RED))
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What every panel must have. ``id`` is fixed for ever: links and diffs go by it."""
+    """The parts of every panel. ``id`` never changes: links and diffs go by it."""
 
     id: int
     title: str
@@ -82,7 +82,7 @@ def thresholds(steps: Steps) -> build.ThresholdsConfig:
 
 
 def words(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
-    """Values to a word and its colour, so that nothing is told by colour alone."""
+    """Values to a word and its colour, so that colour is never the only sign."""
     results = {
         value: model.ValueMappingResult(text=text, color=color, index=index)
         for index, (value, (text, color)) in enumerate(texts.items())
@@ -167,12 +167,29 @@ def graph(
     limits: str = "",
     top: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or stacked bars for counts. More than one step draws the thresholds into the picture.
+    """Lines over time, or stacked bars for counts. More than one step draws the thresholds.
 
     ``colors`` go by a series' name or by a pattern (``/failure$/``), all others are ``shades`` of one colour if that is
     given; series that match the pattern ``limits`` are what must not be crossed. The axis ends at ``top`` at least.
     """
-    built = (
+    built = _plain_graph(panel, queries, steps, bars=bars)
+    if bars:
+        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
+        built = built.interval(COUNTED)
+    if len(steps) > 1:
+        built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
+    if decimals is not None:
+        built = built.decimals(decimals)
+    if top is not None or decimals == 0:
+        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
+    if shades:
+        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
+    return _colored(built, colors or {}, limits)
+
+
+def _plain_graph(panel: Panel, queries: Sequence[Query], steps: Steps, *, bars: bool) -> timeseries.Panel:
+    """The look that all graphs share."""
+    return (
         dressed(timeseries.Panel(), panel)
         .targets(list(targets(queries, instant=False)))
         .max_data_points(POINTS)
@@ -192,18 +209,6 @@ def graph(
         )
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
     )
-    if bars:
-        built = built.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
-        built = built.interval(COUNTED)
-    if len(steps) > 1:
-        built = built.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.DASHED))
-    if decimals is not None:
-        built = built.decimals(decimals)
-    if top is not None or decimals == 0:
-        built = built.axis_soft_max(1 if top is None else top)  # a line of zeros would have an axis up to 100
-    if shades:
-        built = built.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(shades))
-    return _colored(built, colors or {}, limits)
 
 
 def _colored(built: timeseries.Panel, colors: Mapping[str, str], limits: str) -> timeseries.Panel:

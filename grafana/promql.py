@@ -1,4 +1,4 @@
-"""The PromQL of the dashboards: selectors that obey the variables, and the few ideas that several panels share.
+"""The PromQL of the dashboards: selectors by the dashboard's variables, and expressions that several panels share.
 
 A job without its first copy counts from the moment its promise was given. Disabled jobs and jobs being removed
 promise nothing. The alert rules say the same (alerts/rules); the dashboards do not need them to be loaded.
@@ -99,7 +99,7 @@ def per_daemon(vector: str, *more: str) -> str:
 
 
 def worst(vector: str, limit: int = 15) -> str:
-    """The highest series of a vector: a graph of 200 lines tells nobody anything."""
+    """The highest series of a vector: a graph of 200 lines cannot be read."""
     return f"topk({limit}, {vector})"
 
 

@@ -1,7 +1,7 @@
 """The dashboard "zsr / Replication": is every promise kept, which job is worst, and why.
 
-From top to bottom: the answer in one glance, the jobs worst first, how it came to be, the causes, the daemon itself.
-Titles are for somebody who was asleep a minute ago.
+From top to bottom: the answer at a glance, the jobs worst first, their history, the causes, the daemon itself.
+Titles are for an admin who was woken by an alert.
 """
 
 from __future__ import annotations
@@ -42,39 +42,43 @@ def dashboard() -> build.Dashboard:
         stats.silent(7, (20, 0, 4, 4)),
         common.jobs(10, (0, 4, 24, 10)),
     ]
-    rows = [
-        Row(
-            100,
-            "How it came to be",
-            14,
-            [
-                common.promise(20, (0, 15, 12, 8)),
-                common.lost(21, (12, 15, 12, 8)),
-                _together(25, (0, 23, 6, 8)),
-                common.sending(22, (6, 23, 6, 8)),
-                common.durations(23, (12, 23, 6, 8)),
-                common.runs(24, (18, 23, 6, 8)),
-            ],
-        ),
-        Row(
-            101,
-            "Why",
-            31,
-            [
-                common.failures(30, (0, 32, 8, 7)),
-                common.queue(31, (8, 32, 8, 7)),
-                common.wait(32, (16, 32, 8, 7)),
-                common.reachable(33, (0, 39, 8, 6)),
-                stats.running(6, (8, 39, 4, 6)),
-                stats.kept_aside(35, (12, 39, 4, 6)),
-                common.messages(34, (16, 39, 8, 6)),
-                common.held_over_time(36, (0, 45, 12, 8)),
-                used_over_time(37, (12, 45, 12, 8)),
-            ],
-        ),
-        Row(102, "Inside the daemons", 53, health(40, 54), collapsed=True),
-    ]
+    rows = [_history(), _causes(), Row(102, "Inside the daemons", 53, health(40, 54), collapsed=True)]
     empty = board(
         REPLICATION, "zsr / Replication", "Is every replication promise kept, which job is worst, and why.", []
     )
     return filled(empty, top, rows)
+
+
+def _history() -> Row:
+    return Row(
+        100,
+        "How it came to be",
+        14,
+        [
+            common.promise(20, (0, 15, 12, 8)),
+            common.lost(21, (12, 15, 12, 8)),
+            _together(25, (0, 23, 6, 8)),
+            common.sending(22, (6, 23, 6, 8)),
+            common.durations(23, (12, 23, 6, 8)),
+            common.runs(24, (18, 23, 6, 8)),
+        ],
+    )
+
+
+def _causes() -> Row:
+    return Row(
+        101,
+        "Why",
+        31,
+        [
+            common.failures(30, (0, 32, 8, 7)),
+            common.queue(31, (8, 32, 8, 7)),
+            common.wait(32, (16, 32, 8, 7)),
+            common.reachable(33, (0, 39, 8, 6)),
+            stats.running(6, (8, 39, 4, 6)),
+            stats.kept_aside(35, (12, 39, 4, 6)),
+            common.messages(34, (16, 39, 8, 6)),
+            common.held_over_time(36, (0, 45, 12, 8)),
+            used_over_time(37, (12, 45, 12, 8)),
+        ],
+    )

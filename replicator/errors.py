@@ -1,7 +1,7 @@
-"""Every failure zsr knows, one class each (DESIGN 7), so that state, metric, log and message say the same word.
+"""All failures that zsr knows, one class each (contract: Errors). State, metric, log and message use one word.
 
-An error carries what an admin needs at night: what happened, where, and what to do. The raw stderr of a
-command goes into ``raw`` and from there to the run log, never alone to the user.
+An error says what happened, where, and what to do. The raw stderr of a command goes into ``raw`` and from there to the
+run log; users never see it without the sentence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class ErrorClass(StrEnum):
-    """The closed set of failure classes; each value is a metric label and never changes its meaning."""
+    """The closed set of failure classes; each value is a metric label whose meaning never changes."""
 
     NETWORK = "network"
     AUTH = "auth"
@@ -73,11 +73,11 @@ class NetworkError(ZsrError):
 
 
 class ConnectionLostError(NetworkError):
-    """A connection that was open broke; a new one may well be had."""
+    """An open connection broke; a new one may be possible at once."""
 
 
 class AuthError(ZsrError):
-    """The other node answered but would not let us in, or is not the one we know."""
+    """The other node answered but refused the login, or its host key is not the known one."""
 
     error_class = ErrorClass.AUTH
     default_advice = "Check the SSH key, the user and known_hosts; zsr never overrides a changed host key."
@@ -87,14 +87,14 @@ class DeadlineError(ZsrError):
     """A command or a transfer took longer than it may."""
 
     error_class = ErrorClass.TIMEOUT
-    default_advice = "Look for a hung zfs command or a suspended pool on that node (zpool status)."
+    default_advice = "Check for a hung zfs command or a suspended pool on that node (zpool status)."
 
 
 class NoSpaceError(ZsrError):
     """A pool, quota or refquota is full."""
 
     error_class = ErrorClass.NO_SPACE
-    default_advice = "Free space on that pool or raise the quota; the run is tried again by itself."
+    default_advice = "Free space on that pool or raise the quota; zsr retries the run by itself."
 
 
 class StorageMissingError(ZsrError):
@@ -122,14 +122,14 @@ class DivergedError(ZsrError):
     """The target's volume holds writes or snapshots of its own after the base."""
 
     error_class = ErrorClass.DIVERGED
-    default_advice = "Decide which side to keep; zsr throws nothing away."
+    default_advice = "Decide which side to keep; zsr discards nothing."
 
 
 class TargetActiveError(ZsrError):
-    """The target's dataset is in use there, or is not a replica of this job."""
+    """The target's dataset is in use, or is not a replica of this job."""
 
     error_class = ErrorClass.TARGET_ACTIVE
-    default_advice = "Check who uses the dataset on the target; zsr writes only replicas of its own job."
+    default_advice = "Check what uses the dataset on the target; zsr writes only to replicas of the job."
 
 
 class SupersededError(ZsrError):
@@ -140,17 +140,17 @@ class SupersededError(ZsrError):
 
 
 class EncryptionError(ZsrError):
-    """A key is not loaded, or encrypted and plain sides do not fit."""
+    """A key is not loaded, or one side is encrypted and the other is not."""
 
     error_class = ErrorClass.ENCRYPTION
     default_advice = "Load the key (zfs load-key) or send raw."
 
 
 class BusyError(ZsrError):
-    """A guest, dataset or job is in use by somebody else just now."""
+    """A guest, dataset or job is in use by another process at the moment."""
 
     error_class = ErrorClass.BUSY
-    default_advice = "It is tried again by itself."
+    default_advice = "zsr retries by itself."
 
 
 class HookError(ZsrError):
@@ -164,7 +164,7 @@ class ZfsError(ZsrError):
     """Any other failure of a zfs command."""
 
     error_class = ErrorClass.ZFS
-    default_advice = "Read the run's log for the words of zfs (zsr log JOB)."
+    default_advice = "Read the messages of zfs in the run's log (zsr log JOB)."
 
 
 class ConfigError(ZsrError):

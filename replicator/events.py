@@ -1,7 +1,7 @@
-"""What happened: the facts that the core publishes and that plugins turn into metrics and messages.
+"""Events: the facts that the core publishes and that plugins turn into metrics and messages.
 
-The lasting ones are written to the journal in ``state.db`` in the same transaction as the state change they tell
-of, so a plugin that was down when it happened still learns of it.
+The durable ones are written to the journal in ``state.db`` in the same transaction as the state change that they
+report, so a plugin that was down at that time still gets them.
 """
 
 from __future__ import annotations

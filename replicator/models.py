@@ -1,6 +1,6 @@
-"""What things are: nodes, storages, guests, volumes, jobs and a job's state. Facts only, all frozen.
+"""The model: nodes, storages, guests, volumes, jobs and a job's state. Frozen dataclasses without behaviour.
 
-Words as in DESIGN 1. Times are unix seconds (float), sizes bytes, rates bytes per second.
+Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates bytes per second.
 """
 
 from __future__ import annotations
@@ -21,18 +21,31 @@ RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
+_OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
+
+OWN_ENGINE = "zsr"
+"""The engine of jobs that zsr runs itself; their ids do not name it."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class JobId:
-    """``<guest>-<number>``, compared as two numbers."""
+    """``<guest>-<number>``, compared as two numbers; with the engine in front for a job of another engine.
+
+    Attributes:
+        guest: the guest's number; 0 where an observed job belongs to no guest.
+        number: tells the jobs of one guest apart; 0 where the job has a name.
+        engine: the program that runs the job.
+        name: the name of an observed job that has no guest and number, like a dataset's.
+    """
 
     guest: int
     number: int
+    engine: str = OWN_ENGINE
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> JobId:
-        """Read ``100-0``; raises ConfigError for anything else."""
+        """Read the id of a job that zsr runs, like ``100-0``; raises ConfigError for anything else."""
         match = _JOB_ID.fullmatch(text)
         if match is None:
             raise ConfigError(
@@ -41,8 +54,21 @@ class JobId:
             )
         return cls(int(match["guest"]), int(match["number"]))
 
+    @classmethod
+    def from_text(cls, text: str) -> JobId:
+        """Read what `str` of an id gives, also of a job that is only observed: ``pvesr:100-0``, ``zfs:tank/data``."""
+        match = _OBSERVED_ID.fullmatch(text)
+        if match is None or match["engine"] == OWN_ENGINE:
+            return cls.parse(text)
+        if numbers := _JOB_ID.fullmatch(match["name"]):
+            numbered = cls(int(numbers["guest"]), int(numbers["number"]), match["engine"])
+            if str(numbered) == text:
+                return numbered
+        return cls(0, 0, match["engine"], match["name"])
+
     def __str__(self) -> str:
-        return f"{self.guest}-{self.number}"
+        name = self.name or f"{self.guest}-{self.number}"
+        return name if self.engine == OWN_ENGINE else f"{self.engine}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +98,11 @@ class Storage:
     paths: tuple[tuple[str, str], ...] = ()
 
     def path_on(self, node: str) -> str:
-        """The ZFS path of this storage on a node."""
+        """Return the ZFS path of this storage on a node."""
         return dict(self.paths).get(node, self.path)
 
     def allowed_on(self, node: str) -> bool:
-        """Whether the settings let this storage be used on a node."""
+        """Return whether the settings let this storage be used on a node."""
         return self.nodes is None or node in self.nodes
 
 
@@ -91,12 +117,12 @@ class Volume:
         return f"{self.storage}:{self.name}"
 
     def dataset(self, storage: Storage, node: str) -> str:
-        """The volume's dataset on a node."""
+        """Return the volume's dataset on a node."""
         return f"{storage.path_on(node)}/{self.name}"
 
 
 class FreezeFailure(StrEnum):
-    """What a failing freeze hook means for the run."""
+    """The effect of a failing freeze hook on the run."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -130,14 +156,14 @@ class Removal(StrEnum):
 
 
 class Travelling(StrEnum):
-    """Which snapshots go along: all between base and new one, or only the job's own."""
+    """Which snapshots are sent along: all between base and new one, or only the job's own."""
 
     ALL = "all"
     OWN = "own"
 
 
 class Encryption(StrEnum):
-    """How an encrypted volume travels: as it is, or readable."""
+    """How an encrypted volume is sent: raw, or decrypted."""
 
     RAW = "raw"
     DECRYPTED = "decrypted"
@@ -167,7 +193,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job's last run failed: a sentence, its class, and what to do."""
+    """The failure of a job's last run: a sentence, its class, and the advice."""
 
     error_class: ErrorClass
     message: str
@@ -176,9 +202,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class KnownSets:
-    """What this node remembers of a job's snapshot sets, by the unix time in their names.
+    """A node's memory of a job's snapshot sets, by the unix time in their names.
 
-    Names alone do not say who took a set, or whether it was ever whole; this does. Lost memory destroys nothing.
+    Names alone do not say who took a set, or whether it was ever whole; this does. If it is lost, nothing is destroyed.
 
     Attributes:
         proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
@@ -193,12 +219,12 @@ class KnownSets:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What was proven to be on a target.
+    """The set that was proven to be on a target.
 
     Attributes:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
         last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
-        sets: what is remembered of the job's sets.
+        sets: what this node remembers of the job's sets.
     """
 
     last_sync: float | None = None
@@ -208,10 +234,10 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What this node remembers of a job (``state.db``). All but the counters can be derived again from ZFS.
+    """A node's memory of a job (``state.db``). All but the counters can be derived again from ZFS.
 
     Attributes:
-        created: since when the promise (RPO) is given.
+        created: the moment from which the promise (RPO) counts.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
         last_sync, last_set, sets: as in `Synced`; None until there is one.
@@ -257,7 +283,7 @@ class Outcome(StrEnum):
 
 
 class JobCondition(StrEnum):
-    """The one word that says how a job is (``zsr_job_state``)."""
+    """The state of a job in one word (``zsr_job_state``)."""
 
     OK = "ok"
     SYNCING = "syncing"
@@ -269,12 +295,12 @@ class JobCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much history a job keeps: so many runs or so many seconds back, whichever is more."""
+    """How much history a job keeps: a number of runs or of seconds back, whichever is more."""
 
     runs: int = 100
     seconds: float = 30 * 86400.0
 
 
-def is_aside(name: str) -> bool:
-    """Whether a dataset is, or lies in, what is kept aside."""
+def is_diverged(name: str) -> bool:
+    """Return whether a dataset is, or lies in, a storage's folder of diverged replicas."""
     return f"/{DIVERGED_DATASET}/" in f"{name}/"

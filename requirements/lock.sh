@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the two lock files anew from pyproject.toml. They name no registry: the machine's own pip settings choose it.
+# Updates the two lock files from pyproject.toml. They name no registry: the machine's own pip settings choose it.
 set -eu
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}

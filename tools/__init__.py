@@ -1,1 +1,1 @@
-"""What developers run in a checkout; none of it is shipped."""
+"""Tools for developers in a checkout; not shipped."""

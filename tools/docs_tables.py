@@ -1,4 +1,4 @@
-"""Writes the tables of docs/metrics.md and docs/dashboards.md: ``python -m tools.docs_tables PAGE...``.
+"""Write the generated tables of docs/metrics.md and docs/dashboards.md: ``python -m tools.docs_tables PAGE...``.
 
 The metrics come from the exporter's catalogue, the panels from the dashboards. A test fails when a page and the code
 differ.

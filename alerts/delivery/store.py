@@ -17,14 +17,12 @@ from alerts.delivery.outbox import Entry, entry_json, entry_of
 from alerts.grouping.conditions import Condition, Conditions
 from alerts.grouping.flapping import Flap, Flaps
 from alerts.grouping.grouping import Held, Incident, IncidentState, NotificationGroup
+from replicator.api import counters
 from replicator.api.event_codec import from_json, to_json
 from replicator.api.plugin import PluginStore
 from replicator.events import RunFailed, RunSucceeded
 
-COUNTERS = "counters"
-"""Key of the counters, JSON ``{"<target>": {"success": n, ...}}`` by outcome; the exporter reads it."""
-OUTCOMES = ("success", "failure", "undelivered")
-"""Attempts that succeeded and that failed, and messages that were given up."""
+COUNTERS, OUTCOMES = counters.KEY, counters.OUTCOMES
 KEPT = 200
 """Messages of a target that stay in the log after they were sent or given up."""
 RESEND = "resend/"

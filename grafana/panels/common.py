@@ -1,4 +1,4 @@
-"""Panels that stand on several dashboards: the table of jobs, and what became of the runs over time."""
+"""Panels that several dashboards use: the table of jobs, and graphs of runs over time."""
 
 from __future__ import annotations
 
@@ -41,10 +41,28 @@ STATES = {
 
 def jobs(number: int, place: Place) -> table.Panel:
     """One line a job, the worst promise on top."""
+    return table_panel(
+        Panel(
+            number,
+            "Jobs, worst first",
+            "One line a job, the one with the most used-up promise on top, 200 lines at most. 'Age of "
+            "copy' is what would be lost if the source died now, 'Written since' the same in bytes. Good: nothing red, "
+            "no failures.",
+            *place,
+            unit="none",
+            runbook="ZsrRpoBreached",
+        ),
+        _job_columns(),
+        sort="Used up",
+        mappings={"State": words(STATES)},
+    )
+
+
+def _job_columns() -> list[Column]:
     info = in_table(f"zsr_job_info{{{JOB}}}", "guest", "guest_name", "source", "target")
     state = in_table(f"zsr_job_state{{{JOB}}} == 1", "state")
     its_guest, its_node = to_guest("${__data.fields.Guest}"), to_node("${__data.fields.Daemon}")
-    columns = [
+    return [
         Column("Job", label="zsr_job", width=70, link=its_guest, hint="This job's guest"),
         Column("Guest", info, label="guest", width=65, link=its_guest, hint="This guest"),
         Column("Name", label="guest_name", width=100, link=its_guest, hint="This guest"),
@@ -69,21 +87,6 @@ def jobs(number: int, place: Place) -> table.Panel:
         Column("Daemon", label="instance", link=its_node, hint="This node"),
         Column("Cluster", label="cluster", width=90),
     ]
-    return table_panel(
-        Panel(
-            number,
-            "Jobs, worst first",
-            "One line a job, the one with the most used-up promise on top, 200 lines at most. 'Age of "
-            "copy' is what would be lost if the source died now, 'Written since' the same in bytes. Good: nothing red, "
-            "no failures.",
-            *place,
-            unit="none",
-            runbook="ZsrRpoBreached",
-        ),
-        columns,
-        sort="Used up",
-        mappings={"State": words(STATES)},
-    )
 
 
 def _time(name: str, metric: str, unit: str, empty: str, width: int) -> Column:
@@ -237,7 +240,7 @@ def held(number: int, place: Place) -> table.Panel:
         Panel(
             number,
             "Held as a target, oldest first",
-            "The replicas on each node as its own ZFS tells it, so known also when the sender is silent or dead; 200 "
+            "The replicas on each node according to its own ZFS, so known also when the sender is silent or dead; 200 "
             "lines at most. 'Takes' is with their snapshots. Good: no older than the sender says; if older, the sender "
             "is wrong about what is there.",
             *place,
@@ -257,7 +260,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
             number,
             "Age of what is held as a target",
             "Age of the replicas by the account of the node that holds them, the 15 oldest. Good: saw teeth; a line "
-            "that only climbs is a replica that nobody feeds.",
+            "that only climbs is a replica that no job updates.",
             *place,
             unit="s",
             empty="holds no replicas",
@@ -273,7 +276,7 @@ def aside(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Volumes kept aside",
-            "Volumes that differed from their source and were kept for somebody to decide about, by node and guest, "
+            "Volumes that differed from their source and wait for an admin to decide, by node and guest, "
             "the 15 highest. Good: 0. See them with 'zsr diverged list'.",
             *place,
             unit="none",
@@ -342,7 +345,7 @@ def messages(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Messages sent by zsr",
-            "zsr's own notifications by target and outcome. Good: no failure; a target that fails tells nobody "
+            "zsr's own notifications by target and outcome. Good: no failure; a target that fails sends nothing. "
             "anything.",
             *place,
             unit="none",

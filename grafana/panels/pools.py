@@ -1,4 +1,4 @@
-"""The panels about the pools that hold sources and replicas."""
+"""Panels about the pools that hold sources and replicas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers at the top of the dashboards: the answer in one glance, each with what is good and what to do if not."""
+"""The numbers at the top of the dashboards, each with its good value and the runbook for a bad one."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def kept_aside(number: int, place: Place) -> stat.Panel:
         Panel(
             number,
             "Volumes kept aside",
-            "Volumes that differed from their source and wait for somebody to decide ('zsr diverged list'). Good: 0.",
+            "Volumes that differed from their source and wait for an admin to decide ('zsr diverged list'). Good: 0.",
             *place,
             unit="none",
             runbook="ZsrDivergedVolumes",

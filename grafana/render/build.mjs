@@ -7,7 +7,7 @@ await esbuild.build({
   loader: {'.svg': 'text', '.png': 'dataurl', '.woff2': 'dataurl', '.woff': 'dataurl', '.ttf': 'dataurl'},
   conditions: ['import', 'module', 'browser'], mainFields: ['browser', 'module', 'main'], inject: ['shim.mjs'],
   alias: {
-    'react-router-dom-v5-compat': 'react-router-dom', // its own build needs version 5 beside version 6
+    'react-router-dom-v5-compat': 'react-router-dom', // its own build needs version 5 as well as version 6
     'react-custom-scrollbars-2': `${process.cwd()}/scrollbars.mjs`,
   },
 });

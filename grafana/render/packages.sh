@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Say where Grafana's front-end libraries are, for the scripts beside this one; the first time, install them there (450 MB).
+# Say where Grafana's front-end libraries are, for the scripts in this folder; the first time, install them there (450 MB).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -3,7 +3,7 @@
 #
 #   grafana/render/prepare.sh FOLDER
 #
-# Served over HTTP, FOLDER/index.html draws the dashboard.json beside it (see app.jsx for what its query string may say).
+# Served over HTTP, FOLDER/index.html draws the dashboard.json in the same folder (see app.jsx for what its query string may say).
 # Needs node with npm. The packages (450 MB) are installed once into a cache.
 set -euo pipefail
 

@@ -11,7 +11,7 @@
 #   VARIABLES=                     values of variables as in an address: var-guest=102&var-instance=alpha%3A9847
 #   WIDTH=1600                     the picture's width
 #   HEIGHT=                        its height; without one as high as the dashboard
-# Beside the picture lies OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
+# With the picture comes OUT.json: what each panel shows, every query, every error. Exit status 1 if there was one.
 set -euo pipefail
 
 out=$(realpath -m "${1:?usage: render.sh OUT.png [dark|light]}")

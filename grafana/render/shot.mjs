@@ -52,7 +52,7 @@ try {
 
   await size(Number(height) || Math.ceil(await value('document.documentElement.scrollHeight')));
   await value('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))');
-  await new Promise(done => setTimeout(done, 1000)); // graphs draw themselves anew after the page has grown
+  await new Promise(done => setTimeout(done, 1000)); // graphs are drawn again after the page has grown
   const {data} = await page('Page.captureScreenshot', {format: 'png'});
   writeFileSync(picture, Buffer.from(data, 'base64'));
 } finally {

@@ -1,1 +1,1 @@
-"""What a plugin may import: the protocols, the status and the codec of events."""
+"""The API for plugins: the protocols, the status and the codec of events."""

@@ -1,4 +1,4 @@
-"""Events as JSON and back, for the journal in ``state.db``. Pure; fields of a newer version are passed over."""
+"""Encode events as JSON and decode them, for the journal in ``state.db``. Pure; unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ KINDS: dict[str, type[Event]] = {
 
 
 def to_json(event: Event) -> tuple[str, str]:
-    """An event's kind and its fields as JSON."""
+    """Return an event's kind and its fields as JSON."""
     values = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
     return type(event).__name__, json.dumps(values)
 
 
 def from_json(kind: str, text: str) -> Event:
-    """The event of one of the known `KINDS`; fields that this version does not know are passed over."""
+    """Return the event of one of the known `KINDS`; fields that this version does not know are ignored."""
     known = KINDS[kind]
     values: dict[str, Any] = json.loads(text)
     names = {field.name for field in fields(known)}
     kept = {name: value for name, value in values.items() if name in names}
-    kept["job"] = JobId.parse(kept["job"])
+    kept["job"] = JobId.from_text(kept["job"])
     if "error_class" in kept:
         kept["error_class"] = ErrorClass(kept["error_class"])
     if "volumes" in kept:

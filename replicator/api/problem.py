@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One wrong setting: where, what was found there, what is allowed. Never contains a secret."""
+    """One wrong setting: its key, its value, and the allowed values. Never contains a secret."""
 
     key: str
     value: str

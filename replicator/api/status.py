@@ -1,4 +1,4 @@
-"""What the daemon knows at one moment, as frozen dataclasses. Built by the daemon."""
+"""The status of the daemon at one moment, as frozen dataclasses. Built by the daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from replicator.models import Guest, Job, JobCondition, JobId, JobState, Node
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A run that is going on. ``expected_bytes`` is None while no estimate is known."""
+    """A running transfer. ``expected_bytes`` is None while there is no estimate."""
 
     run: int
     start: float
@@ -71,7 +71,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
-    """Whether the last reading of the settings succeeded, when one last did, and what was wrong."""
+    """Whether the settings were read at the last try, when that last succeeded, and the problems."""
 
     ok: bool
     last_success: float
@@ -79,7 +79,7 @@ class ConfigStatus:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """Why this node cannot be called ready, in sentences."""
+        """The reasons why this node is not ready, in sentences."""
         if self.ok:
             return ()
         return self.problems or ("The settings have not been read yet.",)
@@ -96,9 +96,9 @@ class RunHistogram:
 
 @dataclass(frozen=True, slots=True)
 class HeldReplica:
-    """What this node holds for another: how fresh a guest's replicas on a storage are, read from its own ZFS.
+    """A guest's replicas on a storage of this node, held for another node, as read from this node's ZFS.
 
-    ``used`` is the bytes that they take with their snapshots; None where this ZFS did not tell.
+    ``used`` is the bytes that they take with their snapshots; None where this ZFS does not report it.
     """
 
     guest: int
@@ -110,7 +110,7 @@ class HeldReplica:
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """What a job's runs of a time came to; cancelled ones do not count. ``slowest`` is the longest run's seconds."""
+    """Totals of a job's runs in a period, without cancelled ones. ``slowest``: seconds of the longest run."""
 
     runs: int
     failures: int
@@ -119,7 +119,7 @@ class JobHistory:
 
 
 class PoolRole(StrEnum):
-    """What zsr does with a pool of this node: replicates from it, receives into it, or both."""
+    """The role of a pool of this node: zsr replicates from it, receives into it, or both."""
 
     SOURCE = "source"
     TARGET = "target"
@@ -138,14 +138,14 @@ class PoolSpace:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole core in one frozen picture, made without any I/O.
+    """The whole status of the core, built without I/O.
 
     Attributes:
         ready: whether settings, cluster store and this node's ZFS were all read when last looked at.
-        not_ready: why not, in sentences.
+        not_ready: the reasons why not, in sentences.
         nodes: of the whole cluster, this one too.
-        diverged: how many volumes are kept aside on this node, by guest; a guest that is left out is not known.
-        pools: as of the last look at this node's ZFS.
+        diverged: the number of diverged replicas on this node, by guest; a guest that is left out is unknown.
+        pools: as of the last inventory of this node.
         clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
         source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
             None where that is not known.
@@ -175,5 +175,5 @@ class Status:
     timezone: tzinfo | None = None
 
     def job(self, job_id: JobId) -> JobStatus | None:
-        """The status of one job, or None if there is no such job on this node."""
+        """Return the status of one job, or None if there is no such job on this node."""
         return next((status for status in self.jobs if status.job.id == job_id), None)

@@ -1,1 +1,1 @@
-"""The command ``zsr``: one file per noun. A command's module is imported only when it is used."""
+"""The command ``zsr``: one module per subject. A command's module is imported only when it is used."""

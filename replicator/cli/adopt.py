@@ -1,4 +1,4 @@
-"""``zsr adopt``: take over what is on the target already, without a full resend."""
+"""``zsr adopt``: take over datasets that are on the target already, without a full resend."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId
-from replicator.replication.adoption import Finding, Verdict, look, mark, refuse_adoption, same
+from replicator.replication.adoption import Finding, Verdict, adopt_all, examine_target, refuse_adoption, still_holds
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import connected
 
@@ -26,7 +26,7 @@ from replicator.zfs.node_clients import connected
 def adopt(job_id: str, yes: bool) -> None:
     """Mark datasets on the target that share a snapshot with the guest's volumes as replicas of job ID.
 
-    Shows what it found before it asks. Nothing is sent and nothing destroyed.
+    Shows the datasets before it asks. Nothing is sent and nothing destroyed.
     """
     node = settings()
     cluster = store(node).read()
@@ -46,37 +46,39 @@ def adopt(job_id: str, yes: bool) -> None:
 
 def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
     if job.removal is not None:
-        raise ConfigError(f"Job {job.id} is being removed, and would destroy what it adopted.")
+        raise ConfigError(f"Job {job.id} is being removed, and would destroy the datasets that it adopts.")
     guest = cluster.guests[job.id.guest]
     if guest.node != node.node:
-        raise ConfigError(f"Job {job.id} belongs to node {guest.node}, not to {node.node}.", advice="Say it there.")
+        raise ConfigError(f"Job {job.id} belongs to node {guest.node}, not to {node.node}.", advice="Run it there.")
     return guest
 
 
 async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> list[Finding]:
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
-        return await look(job, guest, cluster.storages.values(), source, target)
+        return await examine_target(job, guest, cluster.storages.values(), source, target)
 
 
 async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown: Sequence[Finding]) -> None:
-    """Look again under the guest's lock, which is not held while a person thinks, and mark what was shown."""
+    """Look again under the guest's lock, which is not held while a person decides, and mark the datasets shown."""
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         with guest_lock(node.state_dir / "locks", guest.id):
-            found = await look(job, guest, cluster.storages.values(), source, target)
+            found = await examine_target(job, guest, cluster.storages.values(), source, target)
             refuse_adoption(found, job.target)
-            if not same(shown, found):
-                raise ConfigError("What is on the target changed meanwhile; nothing was adopted.", advice="Ask again.")
-            async for name in mark(job.id, found, node.node, target):
+            if not still_holds(shown, found):
+                raise ConfigError(
+                    "The target's datasets changed meanwhile; nothing was adopted.", advice="Run it again."
+                )
+            async for name in adopt_all(job.id, found, node.node, target):
                 click.echo(f"adopted {name}")
 
 
 def _show(findings: Sequence[Finding], target: str) -> None:
     rows = [
         (
-            str(finding.sides.volume),
-            finding.sides.target_name if finding.sides.target else "-",
+            str(finding.pair.volume),
+            finding.pair.target_name if finding.pair.target else "-",
             finding.base.name if finding.base else "-",
             _newer(finding),
         )

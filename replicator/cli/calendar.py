@@ -1,4 +1,4 @@
-"""``zsr calendar``: when does a calendar event fire? Imports little, since it is asked often."""
+"""``zsr calendar``: when does a calendar event fire? Imports little, since scripts call it often."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def next_events(spec: str | None, after: str | None, count: int, timezone: str |
         _fail(f"zsr: wrong calendar event:\n{error.with_caret()}")
     except ValueError as error:
         _fail(f"zsr: --after: {error}")
-    found = events(event, begin, count, its_zone)
+    found = next_times(event, begin, count, its_zone)
     if form == "json":
         click.echo(json.dumps({"spec": spec, "events": found}))
         return
     _print(event, found, its_zone, now)
 
 
-def events(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> list[int]:
-    """The next events after a unix time, at most ``count``."""
+def next_times(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> list[int]:
+    """Return the next events after a unix time, at most ``count``."""
     found: list[int] = []
     moment: float | None = after
     while len(found) < count and moment is not None:
@@ -66,7 +66,7 @@ def events(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> 
 
 
 def parse_time(text: str, its_zone: tzinfo) -> float:
-    """Unix seconds out of a number or of ISO 8601 (without an offset: in the zone); ValueError says what is allowed."""
+    """Return the unix seconds of a number or of ISO 8601 (without an offset: in the zone); else raises ValueError."""
     try:
         value = float(text)
     except ValueError:
@@ -90,7 +90,7 @@ def _answers(lines: Iterable[bytes], its_zone: tzinfo, count: int) -> Iterator[s
 def _answer(spec: str, at: str, its_zone: tzinfo, count: int) -> dict[str, object]:
     try:
         begin = parse_time(at, its_zone)
-        return {"spec": spec, "events": events(CalendarEvent.parse(spec), begin, count, its_zone)}
+        return {"spec": spec, "events": next_times(CalendarEvent.parse(spec), begin, count, its_zone)}
     except (CalendarError, ValueError) as error:
         return {"spec": spec, "error": str(error)}
 

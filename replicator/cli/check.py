@@ -1,8 +1,8 @@
-"""``zsr check``: the health of this node's replication for Nagios, Icinga and everybody who speaks their language.
+"""``zsr check``: the health of this node's replication for Nagios, Icinga and other users of their plugins.
 
 Output and exit status follow the Monitoring Plugins guidelines: one line with a verdict and performance data, details
-below it; 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. Whatever keeps the question from being answered is UNKNOWN, also a
-wrong option, for which other commands exit with 2: here that would be a false alarm.
+below it; 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. A check that cannot be done is UNKNOWN, also after a wrong option,
+for which other commands exit with 2: here that would be a false alarm.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from replicator.common.tasks import first_exception
 from replicator.daemon.control import NoDaemonError, call
 from replicator.daemon.health_check import (
     FAILURES,
-    Finding,
+    HealthFinding,
+    HealthLevel,
     JobHealth,
-    Level,
     daemon_findings,
     job_health,
     silent_daemon,
-    worst_first,
+    sorted_findings,
 )
 from replicator.errors import ConfigError, ZsrError
 
 
 class _Check(click.Command):
-    """Ends with 3 and one line on standard output for all that other commands tell on standard error."""
+    """Exits with 3 and one line on standard output for all errors that other commands print on standard error."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -49,7 +49,7 @@ class _Check(click.Command):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:  # noqa: BLE001 - the process' outermost frame: a traceback is no answer
+        except Exception as error:  # noqa: BLE001 - the process' outermost frame: a monitor needs a verdict, no traceback
             cause = first_exception(error)
             expected = isinstance(cause, ZsrError | OSError)
             _end_unknown(str(cause) if expected else f"unexpected {type(cause).__name__}: {cause}")
@@ -57,19 +57,19 @@ class _Check(click.Command):
 
 def _end_unknown(why: str) -> NoReturn:
     click.echo(f"ZSR UNKNOWN - {_plain(why)}")
-    sys.exit(Level.UNKNOWN)
+    sys.exit(HealthLevel.UNKNOWN)
 
 
 @click.command(cls=_Check)
 @click.option("--guest", type=int, help="Only the jobs of this guest.")
-@click.option("--rpo", "promise_only", is_flag=True, help="Judge the promise only, not failures, nodes and settings.")
+@click.option("--rpo", "promise_only", is_flag=True, help="Check the promise only, not failures, nodes and settings.")
 @click.option(
     "--warning",
     type=click.IntRange(1, 100),
     default=80,
     show_default=True,
     metavar="PERCENT",
-    help="Warn when so much of a promise is used up.",
+    help="Warn when this part of a promise is used up.",
 )
 @click.option(
     "--timeout",
@@ -77,12 +77,12 @@ def _end_unknown(why: str) -> NoReturn:
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long the daemon may take to answer.",
+    help="Longest time for the daemon's answer.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Details of the jobs that are well, too.")
+@click.option("--verbose", "-v", is_flag=True, help="Details of healthy jobs too.")
 @config_option
 def check(guest: int | None, promise_only: bool, warning: int, timeout: float, verbose: bool) -> None:
-    """Say whether replication is well, for Nagios and Icinga.
+    """Report the health of replication, for Nagios and Icinga.
 
     Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
@@ -99,17 +99,17 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
         (job_health(job, status["time"], warn_at=warning / 100, promise_only=promise_only) for job in chosen),
         key=lambda job: (-job.level, -job.used),
     )
-    findings = worst_first([*found, *(finding for job in jobs for finding in job.findings)])
-    level = max((finding.level for finding in findings), default=Level.OK)
+    findings = sorted_findings([*found, *(finding for job in jobs for finding in job.findings)])
+    level = max((finding.level for finding in findings), default=HealthLevel.OK)
     click.echo(f"ZSR {level.name} - {_headline(findings, jobs)}|{_performance(jobs, promise_only=promise_only)}")
     for finding in findings:
-        if verbose or finding.level is not Level.OK:
+        if verbose or finding.level is not HealthLevel.OK:
             click.echo(f"[{finding.level.name}] {_plain(finding.text)}")
     click.get_current_context().exit(level)
 
 
-def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[Finding]]:
-    """The daemon's status; without a daemon that answers, what is remembered, and that as a finding."""
+def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[HealthFinding]]:
+    """Return the daemon's status; without a daemon that answers, the recorded state, and a finding about that."""
     node = settings()
 
     async def asked() -> Any:
@@ -119,18 +119,18 @@ def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[Fi
     try:
         return asyncio.run(asked()), []
     except NoDaemonError:
-        why = "the daemon is not running, so nothing is replicated; this is what it left"
+        why = "the daemon is not running, so nothing is replicated; this is the last recorded state"
     except TimeoutError:
-        why = f"the daemon does not answer within {words(timeout)}; this is what it wrote down"
+        why = f"the daemon does not answer within {words(timeout)}; this is the last recorded state"
     from replicator.cli.status import remembered  # noqa: PLC0415 - quick start when the daemon answers
 
     status = {"jobs": remembered(node), "node": node.node, "time": time.time()}
     return status, [silent_daemon(why, promise_only=promise_only)]
 
 
-def _headline(findings: Sequence[Finding], jobs: Sequence[JobHealth]) -> str:
-    """The worst that was found, and how much more there is; if nothing, which promise has the least margin."""
-    bad = [finding for finding in findings if finding.level is not Level.OK]
+def _headline(findings: Sequence[HealthFinding], jobs: Sequence[JobHealth]) -> str:
+    """Return the worst finding and the number of others; without any, the promise with the least margin."""
+    bad = [finding for finding in findings if finding.level is not HealthLevel.OK]
     if bad:
         return _plain(bad[0].text) + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "")
     if not jobs:
@@ -148,11 +148,11 @@ def _jobs(count: int) -> str:
 
 
 def _performance(jobs: Sequence[JobHealth], *, promise_only: bool) -> str:
-    """The totals, then each job's numbers, worst first, so that a monitor that cuts long lines keeps what matters.
+    """Return the totals, then each job's numbers, worst first, for monitors that cut long lines.
 
-    ``label=value[unit];warn;crit;min`` each; a threshold of N is passed by what is more than N. U is a value not known.
+    ``label=value[unit];warn;crit;min`` each; a value above a threshold exceeds it. U is an unknown value.
     """
-    broken = sum(1 for job in jobs if job.level is Level.CRITICAL)
+    broken = sum(1 for job in jobs if job.level is HealthLevel.CRITICAL)
     items = [f"jobs={len(jobs)};;;0", f"promises_broken={broken};;0;0"]
     for job in jobs:
         limits = ";;" if job.rpo is None else f";{_number(job.warning)};{_number(job.rpo)}"
@@ -169,5 +169,5 @@ def _number(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text on one line, without the bar at which performance data begin."""
+    """Return a text on one line, without the bar at which performance data begin."""
     return " ".join(text.replace("|", "/").split())

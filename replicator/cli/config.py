@@ -1,4 +1,4 @@
-"""``zsr config``: are the settings well?"""
+"""``zsr config``: check the settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import click
 
 from replicator.api.problem import Problem
-from replicator.cli.context import config_option, config_path, store, store_in
+from replicator.cli.context import config_option, config_path, store
+from replicator.cluster.store import open_store
 from replicator.config.problems import SettingsError
-from replicator.config.settings import Settings, cluster_path, inspect_plugins, load_settings
+from replicator.config.settings import Settings, cluster_settings, inspect_plugins, load_settings
 from replicator.errors import ConfigError
 
 
@@ -21,17 +22,17 @@ def config() -> None:
 @config.command()
 @config_option
 def check() -> None:
-    """Say ``ok``, or all that is wrong with this node's settings and with the cluster's."""
+    """Print ``ok``, or all problems of this node's settings and of the cluster's."""
     path = config_path()
     readings = (
         lambda: load_settings(path),
-        lambda: store_in(cluster_path(path)).read(),
+        lambda: open_store(cluster_settings(path)).read(),
         lambda: _find_this_node(load_settings(path)),
         lambda: inspect_plugins(load_settings(path)),
     )
-    told = [text for text in map(_wrong_with, readings) if text]
-    if told:
-        raise ConfigError("\n".join(dict.fromkeys(told)))
+    problems = [text for text in map(_problem_of, readings) if text]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     click.echo("ok")
 
 
@@ -40,12 +41,12 @@ def _find_this_node(node: Settings) -> None:
     nodes = store(node).read().nodes
     if node.node not in nodes:
         known = ", ".join(sorted(nodes)) or "none yet"
-        allowed = f"there is no such node in {node.cluster_path}; known: {known}"
+        allowed = f"there is no such node in {node.cluster.path}; known: {known}"
         raise SettingsError(node.path, [Problem("node", repr(node.node), allowed)])
 
 
-def _wrong_with(read: Callable[[], object]) -> str | None:
-    """What is wrong with what is read, or None; as far as can be seen, however much else is wrong."""
+def _problem_of(read: Callable[[], object]) -> str | None:
+    """Return the error of a reading, or None."""
     try:
         read()
     except ConfigError as error:

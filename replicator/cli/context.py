@@ -1,18 +1,16 @@
-"""What the commands share: the settings they were given, the store, the state, and the daemon if it runs."""
+"""Shared by the commands: the settings, the cluster store, the state, and the daemon if it runs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import ClusterStore
+from replicator.cluster.store import ClusterStore, open_store
 from replicator.config.settings import Settings, default_path, load_settings
 from replicator.daemon.control import NoDaemonError, Request, call
 from replicator.state.stores import State
@@ -34,38 +32,33 @@ def _keep_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> 
 
 
 def config_path() -> Path:
-    """Where the settings are."""
+    """Return where the settings are."""
     given = click.get_current_context().find_root().params.get("config")
     return Path(given) if given else default_path()
 
 
 def settings() -> Settings:
-    """The checked settings; raises SettingsError with all that is wrong."""
+    """Return the checked settings; raises SettingsError with all problems."""
     return load_settings(config_path())
 
 
 def store(node: Settings) -> ClusterStore:
-    """The cluster store that the settings name."""
-    return store_in(node.cluster_path, node.timezone)
-
-
-def store_in(path: Path, zone: tzinfo = UTC) -> ClusterStore:
-    """The cluster store in a file; ``zone`` is for the rule that a new schedule must fire once more."""
-    return FileStore(path, zone)
+    """Return the cluster store that the settings name."""
+    return open_store(node.cluster, node.timezone)
 
 
 @contextmanager
 def open_state(node: Settings) -> Iterator[State]:
-    """The open ``state.db`` while the body runs, for a look or a word; a daemon may have it open too."""
-    memory = State.open(_state_path(node), mend=False)
+    """Open ``state.db`` while the body runs, to read or for one change; a daemon may have it open too."""
+    state = State.open(_state_path(node), repair=False)
     try:
-        yield memory
+        yield state
     finally:
-        memory.close()
+        state.close()
 
 
-def state(node: Settings) -> State:
-    """The open ``state.db`` for who does runs; a damaged file is moved aside."""
+def state_for_runs(node: Settings) -> State:
+    """Open ``state.db`` for a process that does runs; a damaged file is moved aside."""
     return State.open(_state_path(node))
 
 
@@ -74,7 +67,7 @@ def _state_path(node: Settings) -> Path:
 
 
 def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = lambda line: None) -> Any:
-    """The daemon's answer, a JSON value.
+    """Return the daemon's answer, a JSON value.
 
     Raises:
         NoDaemonError: none is running.
@@ -82,8 +75,8 @@ def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = la
     return asyncio.run(call(node.control, request, say))
 
 
-def tell_daemon(node: Settings) -> bool:
-    """Let the daemon look at the cluster at once, and say whether it runs; it would notice by itself within seconds."""
+def notify_daemon(node: Settings) -> bool:
+    """Let the daemon read the cluster at once, instead of within seconds; return whether it runs."""
     try:
         ask_daemon(node, {"verb": "reload"})
     except NoDaemonError:

@@ -1,4 +1,4 @@
-"""``zsr daemon``: replicate on schedule, until told to stop."""
+"""``zsr daemon``: replicate on schedule, until stopped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import click
 
-from replicator.cli.context import config_option, settings, state, store
+from replicator.cli.context import config_option, settings, state_for_runs, store
 from replicator.common.gc_tuning import freeze_long_lived
+from replicator.common.log_format import TEXT_FORMAT, JsonFormatter
 from replicator.common.tasks import first_exception
 from replicator.config.settings import Settings
 from replicator.daemon.daemon import Daemon
@@ -20,10 +21,19 @@ from replicator.daemon.daemon import Daemon
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines of text, or one JSON object per line, on standard error.",
+)
 @config_option
-def daemon(log_level: str) -> None:
-    """Run in the foreground (under systemd, say) and replicate on schedule. SIGTERM and Ctrl-C end it cleanly."""
-    logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+def daemon(log_level: str, log_format: str) -> None:
+    """Run in the foreground (for example under systemd) and replicate on schedule; SIGTERM and Ctrl-C stop it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(settings()))
@@ -32,13 +42,13 @@ def daemon(log_level: str) -> None:
 
 
 async def _serve(node: Settings) -> None:
-    memory = state(node)
+    state = state_for_runs(node)
     try:
-        work = asyncio.ensure_future(Daemon(node, store(node), memory, settled=freeze_long_lived).run())
+        work = asyncio.ensure_future(Daemon(node, store(node), state, cluster_changed=freeze_long_lived).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)
         with suppress(asyncio.CancelledError):
             await work
     finally:
-        memory.close()
+        state.close()

@@ -1,4 +1,4 @@
-"""``zsr diverged``: the replicas that runs kept aside, and an end for those that nobody needs."""
+"""``zsr diverged``: list, show and destroy the replicas that runs kept aside."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.replication.diverged import Kept, destroy_kept, find_kept, list_kept, refuse_needed
+from replicator.replication.diverged import (
+    DivergedReplica,
+    destroy_diverged,
+    find_diverged,
+    read_diverged,
+    refuse_needed,
+)
 from replicator.zfs.node_clients import Nodes, connected
 
 COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
@@ -21,7 +27,7 @@ COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
 
 @click.group()
 def diverged() -> None:
-    """Replicas that differed from their source: kept aside by runs, and destroyed only by hand."""
+    """Replicas that differed from their source: kept aside by runs, destroyed only by hand."""
 
 
 @diverged.command("list")
@@ -29,7 +35,7 @@ def diverged() -> None:
 @format_option
 @config_option
 def list_diverged(only: str | None, form: str) -> None:
-    """List what is kept aside, on all nodes of the cluster that can be reached."""
+    """List the replicas that are kept aside, on all nodes of the cluster that can be reached."""
     node = settings()
     cluster = store(node).read()
     names = sorted(cluster.nodes) if only is None else [_known(only, cluster)]
@@ -93,37 +99,37 @@ def _known(name: str, cluster: Cluster) -> str:
     return name
 
 
-async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[Kept] | ZsrError]:
-    """What each node has, or why it does not say; all at once."""
+async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[DivergedReplica] | ZsrError]:
+    """Return the replicas of each node, or the error that it answered with; all nodes at once."""
     async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
         asked = {name: group.create_task(_ask_one(name, cluster, nodes)) for name in names}
     return {name: task.result() for name, task in asked.items()}
 
 
-async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[Kept] | ZsrError:
+async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[DivergedReplica] | ZsrError:
     try:
-        return await list_kept(cluster.storages.values(), nodes.client(name))
+        return await read_diverged(cluster.storages.values(), nodes.client(name))
     except ZsrError as error:
         return error
 
 
-async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> Kept:
+async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> DivergedReplica:
     async with connected(node, cluster.nodes.values()) as nodes:
-        return await find_kept(dataset, cluster.storages.values(), nodes.client(where))
+        return await find_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
 async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str) -> None:
     async with connected(node, cluster.nodes.values()) as nodes:
-        await destroy_kept(dataset, cluster.storages.values(), nodes.client(where))
+        await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
-def _row(kept: Kept, cluster: Cluster) -> tuple[str, ...]:
+def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:
     guest = cluster.guests.get(kept.job.guest)
     named = f"{kept.job.guest} {guest.name}" if guest and guest.name != str(guest.id) else str(kept.job.guest)
     return (kept.node, kept.dataset, str(kept.job), named, size(kept.size))
 
 
-def _json(kept: Kept, cluster: Cluster) -> dict[str, object]:
+def _json(kept: DivergedReplica, cluster: Cluster) -> dict[str, object]:
     guest = cluster.guests.get(kept.job.guest)
     return {
         "node": kept.node,

@@ -1,92 +1,70 @@
-"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: what should happen."""
+"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: the jobs' settings."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from replicator.cli.context import config_option, open_state, settings, store, tell_daemon
+from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import format_option, print_json, print_table
-from replicator.cluster.store import ChangedError, Cluster, ClusterStore
-from replicator.common.durations import parse_duration
+from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_values
+from replicator.cluster.model import ChangedError, Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
-from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, JobId, Removal, Travelling
-from replicator.schedule.retention import RetentionPolicy
+from replicator.models import Job, JobId, Removal
 
 ATTEMPTS = 5
-"""How often a change is tried anew because somebody else's came in between."""
+"""Attempts of a change when other programs change the cluster in between."""
 
-DELETABLE = (
-    *("schedule", "rate", "comment", "disable", "rpo", "timezone", "removal"),
-    *("keep", "snapshots", "encryption"),
-)
+DELETABLE = tuple(field.key for field in FIELDS)
 
 
-class _Seconds(click.ParamType[float]):
-    name = "duration"
+class _Parsed(click.ParamType[Any]):
+    """The value of an option, as its field parses it."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def __init__(self, field: JobField) -> None:
+        self.name = field.metavar.lower()
+        self._parse = field.parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a value; a wrong one is reported with the allowed values."""
         try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(f"'{value}' is not {error}.", param, ctx)
-
-
-class _Keep(click.ParamType[str]):
-    name = "keep"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return str(RetentionPolicy.parse(value))
+            return self._parse(value)
         except ValueError as error:
             self.fail(f"'{value}' is wrong: {error}.", param, ctx)
 
 
-_options = (
-    click.option("--schedule", help=f"Calendar event, see zsr calendar next. [default: {DEFAULT_SCHEDULE}]"),
-    click.option("--rate", type=float, help="At most so many MB (10^6 bytes) per second, 1 or more."),
-    click.option("--comment", help="For people."),
-    click.option("--disable/--no-disable", default=None, help="Do not run it."),
-    click.option("--rpo", type=_Seconds(), help="The promise, like 30m. [default: twice the schedule's longest gap]"),
-    click.option("--timezone", help="Zone of the schedule. [default: the node's]"),
-    click.option(
-        "--keep",
-        type=_Keep(),
-        help=f"Restore points on the target: 5, or 6h:15m,7d:1h,30d:1d. [default: {DEFAULT_KEEP}]",
-    ),
-    click.option(
-        "--snapshots",
-        type=click.Choice([*map(str, Travelling)]),
-        help="Which travel: all, or only zsr's own. [default: all]",
-    ),
-    click.option(
-        "--encryption", type=click.Choice([*map(str, Encryption)]), help="How encrypted volumes travel. [default: raw]"
-    ),
-)
+def _option(field: JobField) -> Callable[[Any], Any]:
+    if field.is_flag:
+        return click.option(f"--{field.key}/--no-{field.key}", default=None, help=field.help)
+    kind = click.Choice([*map(str, field.choices)]) if field.choices else _Parsed(field)
+    return click.option(f"--{field.key}", type=kind, help=field.help)
 
 
-def _job_options(command: Any) -> Any:
-    for option in reversed(_options):
-        command = option(command)
+def job_options(command: Any, fields: Sequence[JobField] = FIELDS) -> Any:
+    """Add an option for each setting of a job to a command."""
+    for field in reversed(fields):
+        if field.help is not None:
+            command = _option(field)(command)
     return command
 
 
 @click.command("create-local-job")
 @click.argument("job_id", metavar="ID")
 @click.argument("target")
-@_job_options
+@job_options
 @config_option
 def create_local_job(job_id: str, target: str, **values: Any) -> None:
     """Create job ID (guest-number, like 100-0) that replicates the guest to node TARGET."""
     node = settings()
     job = _changed(Job(JobId.parse(job_id), target), values)
     store(node).create_job(job)
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 @click.command("list")
@@ -97,7 +75,7 @@ def list_jobs(form: str) -> None:
     cluster = store(settings()).read()
     jobs = [cluster.jobs[job_id] for job_id in sorted(cluster.jobs)]
     if form == "json":
-        print_json([job_json(job, cluster) for job in jobs])
+        print_json([settings_json(job, cluster) for job in jobs])
         return
     rows = [
         (
@@ -120,20 +98,20 @@ def list_jobs(form: str) -> None:
 def read(job_id: str) -> None:
     """Print the settings of job ID as JSON, with the digest of the cluster."""
     cluster = store(settings()).read()
-    print_json({**job_json(cluster.job(JobId.parse(job_id)), cluster), "digest": cluster.digest})
+    print_json({**settings_json(cluster.job(JobId.parse(job_id)), cluster), "digest": cluster.digest})
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@_job_options
+@job_options
 @click.option("--delete", "delete_keys", help=f"Back to the default, with commas between: {', '.join(DELETABLE)}.")
-@click.option("--digest", help="Refuse if the cluster is not at this digest any more.")
+@click.option("--digest", help="Refuse if the cluster has another digest now.")
 @config_option
 def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
     node = settings()
     _change(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 @click.command()
@@ -155,14 +133,14 @@ def disable(job_id: str) -> None:
 def _set_disabled(job_id: str, *, disabled: bool) -> None:
     node = settings()
     _change(store(node), JobId.parse(job_id), lambda job: replace(job, disabled=disabled))
-    tell_daemon(node)
+    notify_daemon(node)
 
 
 def _change(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
-    """Change a job as it is at the moment of writing: what somebody else changes meanwhile is never undone.
+    """Change a job as it is at the moment of writing: a change by another program meanwhile is never undone.
 
     Raises:
-        ChangedError: the cluster is not at the digest that the user asked for, or never comes to rest.
+        ChangedError: the cluster is not at the digest that the user gave, or is changed again and again.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -183,12 +161,12 @@ def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--keep", is_flag=True, help="Leave the target's volumes.")
-@click.option("--force", is_flag=True, help="Take the job out at once; nothing is cleaned up anywhere.")
+@click.option("--force", is_flag=True, help="Delete the job at once; snapshots and replicas are left as they are.")
 @config_option
 def delete(job_id: str, keep: bool, force: bool) -> None:
     """Remove job ID with its replicas, at the next possible time."""
     if keep and force:
-        raise ConfigError("--force cleans up nothing, so --keep says nothing more.", advice="Give one of them.")
+        raise ConfigError("--force cleans up nothing, so --keep has no effect.", advice="Give one of them.")
     node = settings()
     where = store(node)
     if force:
@@ -196,43 +174,40 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
         return
     removal = Removal.LOCAL if keep else Removal.FULL
     job = _change(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
-    tell_daemon(node)
+    notify_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
-    click.echo(f"Job {job.id} is marked for removal; {what} are removed in the background.", err=True)
+    click.echo(f"Job {job.id} is marked for removal; {what} are destroyed in the background.", err=True)
     if job.disabled:
         click.echo(f"It is disabled, and is removed only after: zsr enable {job.id}", err=True)
 
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
     where.delete_job(job_id)
-    if not tell_daemon(node):  # the daemon forgets it by itself, after a run that is going on
-        with open_state(node) as memory:
-            if memory.job(job_id) is not None:
-                memory.forget(job_id, time.time())
+    if not notify_daemon(node):  # else the daemon deletes its state, after a run that is going on
+        with open_state(node) as state:
+            if state.jobs.get(job_id) is not None:
+                state.jobs.forget(job_id, time.time())
     click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)
 
 
-def _changed(job: Job, values: dict[str, Any]) -> Job:
-    given = {key: value for key, value in values.items() if value is not None}
-    if "disable" in given:
-        given["disabled"] = given.pop("disable")
-    for key, kind in (("snapshots", Travelling), ("encryption", Encryption)):
-        if key in given:
-            given[key] = kind(given[key])
-    return replace(job, **given)
+def _changed(job: Job, values: Mapping[str, Any], fields: Sequence[JobField] = FIELDS) -> Job:
+    """Return a job with the settings that were given as options."""
+    given = {field: values.get(field.key) for field in fields}
+    return replace(job, **{field.name: field.value(value) for field, value in given.items() if value is not None})
 
 
 def _without(job: Job, keys: str | None) -> Job:
+    """Return a job with some of its settings back at their default."""
+    fields = {field.key: field for field in FIELDS}
     for key in (keys or "").replace(",", " ").split():
-        if key not in DELETABLE:
+        if key not in fields:
             raise ConfigError(f"'{key}' cannot be deleted.", advice=f"Known: {', '.join(DELETABLE)}.")
-        name = "disabled" if key == "disable" else key
-        job = replace(job, **{name: getattr(Job(job.id, job.target), name)})
+        job = replace(job, **{fields[key].name: default_of(fields[key])})
     return job
 
 
-def job_json(job: Job, cluster: Cluster) -> dict[str, object]:
-    """A job's settings as JSON; the keys are those of the peer where it has them."""
+def settings_json(job: Job, cluster: Cluster) -> dict[str, object]:
+    """Return a job's settings as JSON; the keys are those of pvesr where it has them."""
     return {
         "id": str(job.id),
         "guest": job.id.guest,
@@ -240,14 +215,5 @@ def job_json(job: Job, cluster: Cluster) -> dict[str, object]:
         "type": "local",
         "source": cluster.source(job),
         "target": job.target,
-        "schedule": job.schedule,
-        "rate": job.rate,
-        "comment": job.comment,
-        "disable": job.disabled,
-        "rpo": job.rpo,
-        "timezone": job.timezone,
-        "removal": str(job.removal) if job.removal else None,
-        "keep": job.keep,
-        "snapshots": str(job.snapshots),
-        "encryption": str(job.encryption),
+        **json_values(job),
     }

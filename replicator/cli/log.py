@@ -1,4 +1,4 @@
-"""``zsr log``: what a run did, step by step, with the raw words of zfs."""
+"""``zsr log``: the log of a run, step by step, with the raw messages of zfs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from replicator.cli.output import format_option, local_time, print_json, print_t
 from replicator.common.process_identity import is_alive
 from replicator.errors import ConfigError
 from replicator.models import JobId
-from replicator.state.stores import LogLine, RunRecord, State
+from replicator.state.run_log import LogLine
+from replicator.state.runs import RunRecord
+from replicator.state.stores import State
 
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -23,19 +25,19 @@ _LOOK_AGAIN_SECONDS = 0.5
 @click.argument("job_id", metavar="ID")
 @click.option("--run", "number", type=int, help="The run of this number; see --runs. [default: the newest]")
 @click.option("--runs", is_flag=True, help="List the newest runs instead.")
-@click.option("--follow", is_flag=True, help="Go on until the run ends; with --format json one line an object.")
+@click.option("--follow", is_flag=True, help="Follow the run until it ends; with --format json one object per line.")
 @format_option
 @config_option
 def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) -> None:
     """Print the log of job ID's newest run, or of another one."""
     node = settings()
     job = JobId.parse(job_id)
-    with open_state(node) as memory:
-        records = memory.runs(job, limit=-1)
+    with open_state(node) as state:
+        records = state.runs.newest(job, limit=-1)
         if runs:
             _print_runs(records, form, node.timezone)
         else:
-            _print_log(memory, _wanted(job, records, number), form, node.timezone, follow=follow)
+            _print_log(state, _wanted(job, records, number), form, node.timezone, follow=follow)
 
 
 def _wanted(job: JobId, records: list[RunRecord], number: int | None) -> RunRecord:
@@ -66,9 +68,9 @@ def _print_runs(records: list[RunRecord], form: str, zone: tzinfo) -> None:
     print_table(("Run", "Start", "Duration", "SentBytes", "Outcome", "Error"), rows)
 
 
-def _print_log(memory: State, record: RunRecord, form: str, zone: tzinfo, *, follow: bool) -> None:
+def _print_log(state: State, record: RunRecord, form: str, zone: tzinfo, *, follow: bool) -> None:
     if form == "json" and not follow:
-        print_json({**_record_json(record), "lines": [_line_json(line) for line in memory.run_log(record.id)]})
+        print_json({**_record_json(record), "lines": [_line_json(line) for line in state.logs.lines(record.id)]})
         return
     show: Callable[[LogLine], str] = (
         (lambda line: json.dumps(_line_json(line), ensure_ascii=False))
@@ -77,16 +79,16 @@ def _print_log(memory: State, record: RunRecord, form: str, zone: tzinfo, *, fol
     )
     seen, going = 0, True
     while going:
-        going = follow and _is_going(memory, record)  # asked before the lines are read, so that the last are not missed
-        for line in memory.run_log(record.id, seen):
+        going = follow and _is_going(state, record)  # asked before the lines are read, so that the last are not missed
+        for line in state.logs.lines(record.id, seen):
             click.echo(show(line))
             seen = line.number
         if going:
             time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _is_going(memory: State, record: RunRecord) -> bool:
-    return is_alive(record.owner) and any(run.id == record.id for run in memory.interrupted_runs())
+def _is_going(state: State, record: RunRecord) -> bool:
+    return is_alive(record.owner) and any(run.id == record.id for run in state.runs.unfinished())
 
 
 def _line_text(line: LogLine, zone: tzinfo) -> str:

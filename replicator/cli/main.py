@@ -1,4 +1,4 @@
-"""``zsr`` itself: finds the commands, and turns errors into a sentence and an exit status."""
+"""``zsr`` itself: finds the commands, and prints errors as a sentence with an exit status."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ EXIT_WRONG_USE = 2
 COMMANDS_GROUP = "zsr.commands"
 
 _COMMANDS = {
-    "adopt": ("replicator.cli.adopt:adopt", "Take over what is on the target already."),
+    "adopt": ("replicator.cli.adopt:adopt", "Take over datasets that are on the target already."),
     "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
     "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
-    "check": ("replicator.cli.check:check", "Say whether replication is well, for Nagios and Icinga."),
+    "check": ("replicator.cli.check:check", "Report the health of replication, for Nagios and Icinga."),
     "config": ("replicator.cli.config:config", "Check the settings of this node and of the cluster."),
     "create-local-job": ("replicator.cli.jobs:create_local_job", "Create a job."),
-    "daemon": ("replicator.cli.daemon:daemon", "Replicate on schedule, until told to stop."),
+    "daemon": ("replicator.cli.daemon:daemon", "Replicate on schedule, until stopped."),
     "delete": ("replicator.cli.jobs:delete", "Remove a job with its replicas."),
     "disable": ("replicator.cli.jobs:disable", "Keep a job from running."),
-    "diverged": ("replicator.cli.diverged:diverged", "What was kept aside because it differed from its source."),
+    "diverged": (
+        "replicator.cli.diverged:diverged",
+        "Replicas that differed from their source.",
+    ),
     "enable": ("replicator.cli.jobs:enable", "Let a job run again."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
-    "log": ("replicator.cli.log:log", "Print what a run did."),
+    "log": ("replicator.cli.log:log", "Print the log of a run."),
     "read": ("replicator.cli.jobs:read", "Print the settings of a job."),
     "restore-points": (
         "replicator.cli.restore_points:list_restore_points",
-        "List what one could go back to on the target.",
+        "List the restore points on the target.",
     ),
     "run": ("replicator.cli.run:run", "Run a job now."),
     "schedule-now": ("replicator.cli.run:schedule_now", "Let a job run as soon as possible."),
     "simulate": ("replicator.cli.simulate:simulate", "Play schedules on a virtual clock."),
-    "status": ("replicator.cli.status:status", "Show how the jobs of this node are."),
+    "status": ("replicator.cli.status:status", "Show the state of the jobs of this node."),
     "update": ("replicator.cli.jobs:update", "Change the settings of a job."),
 }
-"""Each command's place, and its line in the list of commands, which is printed without importing them all."""
+"""Each command's place, and its line in the list of commands, which is printed without importing the commands."""
 
 
 class _Zsr(click.Group):
@@ -88,13 +91,13 @@ class _Zsr(click.Group):
 @click.version_option(__version__, prog_name="zsr")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path, readable=False),  # reading it tells better what is wrong
-    help="Settings of this node (else $ZSR_CONFIG, else /etc/zsr/zsr.toml).",
+    type=click.Path(path_type=Path, readable=False),  # reading it reports better what is wrong
+    help="Settings of this node (default: $ZSR_CONFIG, or /etc/zsr/zsr.toml).",
 )
 def cli(config: Path | None) -> None:
-    """Replicate the ZFS volumes of guests to other nodes on a schedule, and know what would be lost.
+    """Replicate the ZFS volumes of guests to other nodes on a schedule, and report what would be lost.
 
-    Exit status: 0 well, 1 failed, 2 wrong use or wrong settings.
+    Exit status: 0 success, 1 failure, 2 wrong use or wrong settings.
     """
 
 
@@ -103,16 +106,16 @@ def main() -> None:
     try:
         cli()
     except (ZsrError, OSError) as error:
-        sys.exit(_told(error))
+        sys.exit(_report(error))
     except BaseExceptionGroup as errors:
         leaf = first_exception(errors)
         if not isinstance(leaf, ZsrError | OSError):
             raise
-        sys.exit(_told(leaf))
+        sys.exit(_report(leaf))
 
 
-def _told(error: ZsrError | OSError) -> int:
-    """Tell an error; its exit status."""
+def _report(error: ZsrError | OSError) -> int:
+    """Print an error; return its exit status."""
     if isinstance(error, ZsrError):
         click.echo(f"zsr: {error}", err=True)
         return EXIT_WRONG_USE if isinstance(error, ConfigError) else EXIT_FAILED

@@ -1,4 +1,4 @@
-"""How commands print: tables for people, plain columns for pipes, JSON for scripts."""
+"""Output of the commands: tables for people, plain columns for pipes, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table at a terminal; elsewhere aligned columns, whole and without colours, for grep and awk."""
+    """Print a table at a terminal; elsewhere aligned columns, whole and without colours, for grep and awk."""
     if sys.stdout.isatty():
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for row in rows:
@@ -38,16 +38,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def local_time(seconds: float | None, zone: tzinfo) -> str:
-    """A time as the peer's tables print it; ``-`` for unknown."""
+    """Return a time as pvesr's tables print it; ``-`` for unknown."""
     return "-" if seconds is None else datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d_%H:%M:%S")
 
 
 def confirmed(question: str) -> bool:
-    """Ask at the terminal, with no as the default.
+    """Ask at the terminal, with no as the default; return the answer.
 
     Raises:
-        ConfigError: there is no terminal, so nobody can be asked.
+        ConfigError: there is no terminal to ask at.
     """
     if not sys.stdin.isatty():
-        raise ConfigError(f"{question} Nobody can be asked without a terminal.", advice="Say it with --yes.")
+        raise ConfigError(f"{question} There is no terminal to ask at.", advice="Confirm with --yes.")
     return click.confirm(question)

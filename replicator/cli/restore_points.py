@@ -1,4 +1,4 @@
-"""``zsr restore-points``: what one could go back to on the target."""
+"""``zsr restore-points``: the moments that the target's replicas can go back to."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.models import Guest, Job, JobId
-from replicator.replication.restore_points import Replicas, look_at_replicas, restore_points
+from replicator.replication.restore_points import Replicas, read_replicas, restore_points
 from replicator.zfs.node_clients import connected
 
 COLUMNS = ("Time", "Age", "Volumes", "Written", "Complete")
@@ -59,8 +59,8 @@ def list_restore_points(job_id: str, form: str) -> None:
             for point in points
         ]
         print_table(COLUMNS, rows)
-    if replicas.silence is not None:
-        click.echo(f"zsr: which volumes the guest has now is not known: {replicas.silence}", err=True)
+    if replicas.source_error is not None:
+        click.echo(f"zsr: The guest's present volumes are not known: {replicas.source_error}", err=True)
         click.get_current_context().exit(1)
 
 
@@ -68,7 +68,7 @@ async def _look(node: Settings, cluster: Cluster, job: Job) -> Replicas:
     guest = cluster.guests.get(job.id.guest)
     owner = cluster.source(job)
     async with connected(node, cluster.nodes.values()) as nodes:
-        return await look_at_replicas(
+        return await read_replicas(
             job,
             guest or Guest(job.id.guest, str(job.id.guest), ""),
             cluster.storages.values(),

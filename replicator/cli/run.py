@@ -1,4 +1,4 @@
-"""``zsr run``, ``schedule-now``, ``cancel``: make a job run, or stop."""
+"""``zsr run``, ``schedule-now``, ``cancel``: run a job, or stop its run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 
 import click
 
-from replicator.cli.context import ask_daemon, config_option, open_state, settings, state, store
+from replicator.cli.context import ask_daemon, config_option, open_state, settings, state_for_runs, store
 from replicator.config.settings import Settings
 from replicator.daemon.control import LostDaemonError, NoDaemonError
 from replicator.errors import BusyError, ConfigError
@@ -16,7 +16,7 @@ from replicator.models import JobId, Outcome
 
 
 class CancelledRunError(BusyError):
-    """The run that was waited for was stopped on request; it is no failure of the job, but nothing was proven."""
+    """The run was cancelled on request; that is no failure of the job, but nothing was verified."""
 
 
 @click.command()
@@ -36,23 +36,23 @@ def run(job_id: str | None, verbose: bool) -> None:
             well = outcome == Outcome.SUCCESS
         else:
             ask_daemon(node, {"verb": "ping"})
-            click.echo("The daemon runs and starts what is due by itself; name a job with --id.", err=True)
+            click.echo("The daemon is running and starts due jobs itself; name a job with --id.", err=True)
             return
-    except LostDaemonError:  # the run may have been done, or be cut off: nobody asked for a second one
+    except LostDaemonError:  # the run may have been done, or be cut off: no second one was requested
         raise
     except NoDaemonError:
         well = _in_foreground(node, wanted, say)
     if not well:
-        click.echo(f"zsr: it failed; see: zsr log {wanted or 'ID'}", err=True)
+        click.echo(f"zsr: The run failed; see: zsr log {wanted or 'ID'}", err=True)
         click.get_current_context().exit(1)
 
 
 def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
     from replicator.daemon.one_shot import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
 
-    with closing(state(node)) as memory:
+    with closing(state_for_runs(node)) as state:
         try:
-            return asyncio.run(run_until_stopped(run_jobs(node, store(node), memory, wanted, say)))
+            return asyncio.run(run_until_stopped(run_jobs(node, store(node), state, wanted, say)))
         except asyncio.CancelledError:
             raise CancelledRunError("The run was stopped by a signal.", advice="") from None
 
@@ -62,7 +62,7 @@ def _print(line: str) -> None:
 
 
 def _be_silent(_: str) -> None:
-    """Without --verbose only the outcome counts."""
+    """Print nothing: without --verbose only the outcome counts."""
 
 
 @click.command("schedule-now")
@@ -79,10 +79,10 @@ def schedule_now(job_id: str) -> None:
         job = cluster.job(wanted)
         if job not in cluster.jobs_of(node.node):
             raise ConfigError(
-                f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Say it there."
+                f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Run it there."
             ) from None
-        with open_state(node) as memory:
-            memory.schedule_now(wanted)
+        with open_state(node) as state:
+            state.jobs.schedule_now(wanted)
         click.echo("No daemon is running; it will run the job first when it starts.", err=True)
 
 
@@ -90,5 +90,5 @@ def schedule_now(job_id: str) -> None:
 @click.argument("job_id", metavar="ID")
 @config_option
 def cancel(job_id: str) -> None:
-    """Stop the run of job ID that is going on; it is not counted as a failure."""
+    """Cancel the run of job ID that is going on; it does not count as a failure."""
     ask_daemon(settings(), {"verb": "cancel", "job": str(JobId.parse(job_id))})

@@ -1,4 +1,4 @@
-"""``zsr simulate``: will this schedule hold? A scenario file on a virtual clock."""
+"""``zsr simulate``: do these schedules keep their promises? A scenario file on a virtual clock."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def simulate(scenario: Path, form: str) -> None:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read and check a scenario file; raises SettingsError with all that is wrong."""
+    """Read and check a scenario file; raises SettingsError with all problems."""
     raw = read_toml(path, "Write one as docs/simulate.md shows.")
     problems = list(_contradictions(raw))
     try:
@@ -103,7 +103,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def _contradictions(raw: dict[str, object]) -> Iterator[Problem]:
-    """What is wrong between keys; it reads the raw file, so that it is told together with what is wrong in them."""
+    """Yield the problems between keys; from the raw file, so that they are reported together with those within keys."""
     start, end = raw.get("start"), raw.get("end")
     if isinstance(start, int | float) and isinstance(end, int | float) and end < start:
         yield Problem("end", str(end), f"not before start ({start})")
@@ -132,7 +132,7 @@ def _job(job: _Job, default_zone: str) -> SimulatedJob:
 
 
 def run_json(run: SimulatedRun) -> dict[str, object]:
-    """One run; whole seconds are integers."""
+    """Return one run as JSON; whole seconds are integers."""
     return {
         "time": _number(run.time),
         "job": str(run.job),
@@ -143,7 +143,7 @@ def run_json(run: SimulatedRun) -> dict[str, object]:
 
 
 def summary_json(simulation: Simulation) -> dict[str, object]:
-    """What all runs add up to."""
+    """Return the totals of all runs as JSON."""
     tallies = simulation.tallies
     return {
         "runs": sum(tally.runs for tally in tallies.values()),

@@ -1,4 +1,4 @@
-"""``zsr status``: how the jobs of this node's guests are, and what would be lost."""
+"""``zsr status``: the state of the jobs of this node's guests, and how old their replicas are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError
 
 COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "RPO", "Kept", "State")
-"""Those of the peer, and before the last one: how old the replica is, how old it may be, and whether it is not."""
+"""The columns of pvesr, and before the last one: the replica's age, its allowed age, and whether that is kept."""
 
 
 @click.command()
@@ -40,15 +40,15 @@ def _jobs(node: Settings) -> list[dict[str, Any]]:
 
 
 def remembered(node: Settings) -> list[dict[str, Any]]:
-    """Without a daemon: what ``state.db`` remembers of this node's jobs, as the daemon would tell it."""
+    """Return this node's jobs from ``state.db``, without a daemon, in the form of the daemon's answer."""
     from replicator.daemon.job_table import plan_jobs  # noqa: PLC0415
     from replicator.daemon.status import statuses  # noqa: PLC0415
     from replicator.daemon.status_json import job_json  # noqa: PLC0415 - quick start when the daemon answers
 
     now = time.time()
     cluster = store(node).read()
-    with open_state(node) as memory:
-        states = memory.jobs()
+    with open_state(node) as state:
+        states = state.jobs.all()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
     return [job_json(job, now) for job in statuses(plan, {}, now)]
 
@@ -72,7 +72,7 @@ def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
 
 
 def _kept(job: dict[str, Any]) -> str:
-    """Whether the promise is kept; a dash before the first copy, as long as there is time for it."""
+    """Return whether the promise is kept; a dash before the first copy, as long as there is time for it."""
     if not job["rpo_kept"]:
         return "NO"
     return "-" if job["last_sync"] is None else "yes"

@@ -1,1 +1,1 @@
-"""What the nodes share: nodes, storages, guests with their owners, and jobs."""
+"""The cluster that the nodes share: nodes, storages, guests with their owners, and jobs."""

@@ -1,4 +1,4 @@
-"""What may stand in a cluster: the rules that hold for every store. Pure."""
+"""The rules of a cluster, for every store. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 
 from replicator.api.problem import Problem
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
-from replicator.models import DIVERGED_DATASET, Guest, Job, is_aside
+from replicator.models import DIVERGED_DATASET, Guest, Job, is_diverged
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
@@ -18,22 +18,22 @@ _LONGEST_DATASET = 255
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 DATASET_ALLOWED = "a ZFS path: parts of letters, digits, '_', '-', '.', ':' and spaces, joined by '/', at most 255 long"
 
-_NOT_ASIDE = f"not '{DIVERGED_DATASET}', in which zsr keeps aside what differs from its source"
+_NOT_ASIDE = f"not '{DIVERGED_DATASET}', in which zsr keeps replicas that differ from their source"
 
 
 def is_volume_name(name: str) -> bool:
-    """Whether ZFS would accept a name below a storage's path (zfsconcepts(7), 'ZFS File System Hierarchy')."""
+    """Return whether ZFS would accept a name below a storage's path (zfsconcepts(7), 'ZFS File System Hierarchy')."""
     parts = name.split("/")
     return len(name) <= _LONGEST_DATASET and all(_COMPONENT.fullmatch(p) and p not in (".", "..") for p in parts)
 
 
 def is_dataset_path(path: str) -> bool:
-    """Whether ZFS would accept a path as a dataset's name; the pool's name begins with a letter (zpool(8))."""
+    """Return whether ZFS would accept a path as a dataset's name; the pool's name begins with a letter (zpool(8))."""
     return is_volume_name(path) and _POOL.fullmatch(path) is not None
 
 
 def cluster_problems(cluster: Cluster) -> list[Problem]:
-    """All that is wrong with how the parts of a cluster go together."""
+    """Return all problems between the parts of a cluster."""
     return [*_storages(cluster), *_guests(cluster), *_jobs(cluster)]
 
 
@@ -43,7 +43,7 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
         for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
             if not is_dataset_path(path):
                 yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
-            elif is_aside(path):
+            elif is_diverged(path):
                 yield Problem(f"{key}.{where}", repr(path), _NOT_ASIDE)
         for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):
             yield Problem(f"{key}.nodes", repr(node), _one_of("node", cluster.nodes))
@@ -66,7 +66,7 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(f"{key}.volumes", repr(str(volume)), _one_of("storage", cluster.storages))
             if not is_volume_name(volume.name):
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
-            elif is_aside(f"/{volume.name}"):
+            elif is_diverged(f"/{volume.name}"):
                 yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
         listed = (*guest.volumes, *guest.excluded)
         for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
@@ -84,10 +84,10 @@ def _jobs(cluster: Cluster) -> Iterator[Problem]:
 
 
 def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
-    """All that is wrong with one job in its cluster.
+    """Yield all problems of one job in its cluster.
 
-    That its guest is gone is not: one forgotten job must not stop all others. Its runs fail and say so, and it can be
-    deleted; only a new job needs a guest (`refuse_without_guest`).
+    A guest that is gone is no problem: one forgotten job must not stop all others. Its runs fail and report it, and it
+    can be deleted; only a new job needs a guest (`refuse_without_guest`).
     """
     key = f"jobs.{job.id}"
     guest = cluster.guests.get(job.id.guest)
@@ -110,7 +110,7 @@ def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
 
 
 def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
-    """A target that is this very machine needs paths of its own, or a volume would be sent onto itself."""
+    """A target on the same machine needs paths of its own, or a volume would be sent onto itself."""
     if not cluster.nodes[job.target].is_local:
         return
     used = {*guest.storages, *(volume.storage for volume in guest.volumes)} or set(cluster.storages)
@@ -127,7 +127,7 @@ def refuse_without_guest(cluster: Cluster, job: Job) -> None:
     if job.id.guest not in cluster.guests:
         known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
         raise ConfigError(
-            f"Job {job.id} cannot be made: there is no such guest; known guests: {known}.",
+            f"Job {job.id} cannot be created: there is no such guest; known guests: {known}.",
             advice=f"Add [guests.{job.id.guest}] to the cluster file.",
         )
 
@@ -135,7 +135,7 @@ def refuse_without_guest(cluster: Cluster, job: Job) -> None:
 def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:
     """Refuse a schedule that never fires again.
 
-    Asked when a job is made or changed, not when the cluster is read: a job for one date stays well after that date.
+    For new and changed jobs only, not when the cluster is read: a job for one date stays valid after that date.
     """
     if CalendarEvent.parse(job.schedule).next(now, zone) is None:
         raise ConfigError(

@@ -1,76 +1,111 @@
-"""What every cluster store can do, whichever keeps it: one file, the Proxmox cluster file system, etcd."""
+"""The cluster store: reads the cluster and changes its jobs, with the same checks for every backend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from pathlib import Path
 
+from replicator.api.problem import Problem
+from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_without_guest
+from replicator.cluster.file_store import FileStore
+from replicator.cluster.model import Cluster, ClusterBackend, Decide
+from replicator.cluster.toml_schema import job_entry_problems
+from replicator.common.timezones import zone
+from replicator.config.problems import SettingsError
+from replicator.config.settings import ClusterSettings
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job, JobId, Node, Storage
+from replicator.models import Job, JobId
+from replicator.schedule.calendar import CalendarError
+
+_BACKENDS: Mapping[str, Callable[[Path], ClusterBackend]] = {"file": FileStore}
+"""The cluster stores that there are, by the setting ``cluster.store``."""
 
 
-class ChangedError(ConfigError):
-    """Somebody else changed the cluster in the meantime; nothing was written."""
-
-    default_advice = "Read it again and retry."
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """All that the nodes share, at one moment. ``digest`` changes whenever anything does."""
-
-    nodes: Mapping[str, Node] = field(default_factory=dict)
-    storages: Mapping[str, Storage] = field(default_factory=dict)
-    guests: Mapping[int, Guest] = field(default_factory=dict)
-    jobs: Mapping[JobId, Job] = field(default_factory=dict)
-    digest: str = ""
-
-    def job(self, job_id: JobId) -> Job:
-        """A job; raises ConfigError if there is none of this id."""
-        if job_id not in self.jobs:
-            known = ", ".join(str(known) for known in sorted(self.jobs)) or "none"
-            raise ConfigError(f"There is no job {job_id}.", advice=f"Known jobs: {known}.")
-        return self.jobs[job_id]
-
-    def source(self, job: Job) -> str | None:
-        """The node that owns the job's guest; None if the guest is gone."""
-        guest = self.guests.get(job.id.guest)
-        return guest.node if guest else None
-
-    def jobs_of(self, node: str) -> list[Job]:
-        """The jobs whose guest a node owns, by id; a job whose guest is gone belongs to every node but its target."""
-        return [
-            job
-            for job_id, job in sorted(self.jobs.items())
-            if self.source(job) == node or (self.source(job) is None and job.target != node)
-        ]
+def open_store(settings: ClusterSettings, default_zone: tzinfo = UTC) -> ClusterStore:
+    """Return the store that the settings name; ``default_zone`` is that of schedules that name none."""
+    return ClusterStore(_BACKENDS[settings.store](settings.path), default_zone)
 
 
-class ClusterStore(Protocol):
-    """Reads the cluster, and changes its jobs: each change is checked as a whole and made atomically.
+class ClusterStore:
+    """Each change is checked as a whole and written atomically.
 
-    All methods block (a file's lock, a network); call them in a thread.
+    All methods block (a file's lock, a network); call them in a thread. ``default_zone`` is the zone of schedules that
+    name none, for the rule that a new schedule must fire once more.
     """
 
-    def read(self) -> Cluster:
-        """The cluster as it is now.
+    def __init__(self, backend: ClusterBackend, default_zone: tzinfo, clock: Callable[[], float] = time.time) -> None:
+        self._backend = backend
+        self._default_zone = default_zone
+        self._clock = clock
 
-        Raises:
-            SettingsError: it can be read but is wrong. DamagedStoreError: it cannot be read.
-        """
+    def read(self) -> Cluster:
+        """See `ClusterBackend.read`."""
+        return self._backend.read()
 
     def stamp(self) -> object:
-        """Something cheap that differs after a change, to know when to read again."""
+        """See `ClusterBackend.stamp`."""
+        return self._backend.stamp()
 
     def create_job(self, job: Job) -> None:
         """Add a job; raises ConfigError if it may not be."""
 
+        def create(cluster: Cluster) -> Mapping[JobId, Job]:
+            if job.id in cluster.jobs:
+                raise ConfigError(f"Job {job.id} exists already.", advice=f"Change it with: zsr update {job.id} ...")
+            refuse_without_guest(cluster, job)
+            self._refuse_dead(job)
+            return {**cluster.jobs, job.id: job}
+
+        self._change(create, f"Job {job.id} cannot be created")
+
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
         """Put a job in the place of the one with its id; raises ChangedError if the cluster is not at ``digest``."""
 
-    def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
-        """Take a job out; no error if it is gone already.
+        def update(cluster: Cluster) -> Mapping[JobId, Job]:
+            before = cluster.job(job.id)
+            if (before.schedule, before.timezone) != (job.schedule, job.timezone):
+                self._refuse_dead(job)
+            return {**cluster.jobs, job.id: job}
 
-        With ``only_if_removing`` one that is not to be removed stays: somebody wanted it again meanwhile.
+        self._change(update, f"Job {job.id} cannot be changed like this", digest)
+
+    def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
+        """Delete a job; no error if it is gone already.
+
+        With ``only_if_removing`` a job that is not marked for removal stays: its removal was taken back meanwhile.
         """
+
+        def delete(cluster: Cluster) -> Mapping[JobId, Job]:
+            job = cluster.jobs.get(job_id)
+            if job is None or (only_if_removing and not job.removal):
+                return cluster.jobs
+            return {other: kept for other, kept in cluster.jobs.items() if other != job_id}
+
+        self._change(delete, f"Job {job_id} cannot be deleted")
+
+    def _change(self, decide: Decide, heading: str, digest: str | None = None) -> None:
+        def checked(cluster: Cluster) -> Mapping[JobId, Job]:
+            jobs = decide(cluster)
+            problems = _problems(cluster, jobs)
+            if problems:
+                raise SettingsError(Path(self._backend.name), problems, f"{heading}; nothing was changed:")
+            return jobs
+
+        self._backend.change(checked, digest)
+
+    def _refuse_dead(self, job: Job) -> None:
+        with suppress(CalendarError, ValueError):  # a wrong schedule or zone is reported with all other problems
+            refuse_dead_schedule(job, self._clock(), zone(job.timezone) if job.timezone else self._default_zone)
+
+
+def _problems(cluster: Cluster, jobs: Mapping[JobId, Job]) -> list[Problem]:
+    """Return all that is wrong with a cluster that gets other jobs; a job that is wrong in itself is reported once."""
+    changed = [job for job_id, job in jobs.items() if cluster.jobs.get(job_id) != job]
+    wrong = {job.id: found for job in changed if (found := job_entry_problems(job))}
+    sound = {job_id: job for job_id, job in jobs.items() if job_id not in wrong}
+    own = [problem for found in wrong.values() for problem in found]
+    return [*own, *cluster_problems(replace(cluster, jobs=sound))]

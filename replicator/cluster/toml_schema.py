@@ -1,41 +1,28 @@
-"""What stands in a cluster's TOML: read into facts, with all that is wrong told at once. Pure."""
+"""The TOML of a cluster: read into facts, with all problems reported at once. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
+    create_model,
     model_validator,
 )
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems
-from replicator.cluster.store import Cluster
-from replicator.config.problems import Duration, NodeName, ZoneName, problems_of, shown
+from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
+from replicator.cluster.model import Cluster
+from replicator.config.problems import Duration, NodeName, problems_of, shown
 from replicator.errors import ConfigError
-from replicator.models import (
-    DEFAULT_KEEP,
-    DEFAULT_SCHEDULE,
-    Encryption,
-    FreezeFailure,
-    Guest,
-    Job,
-    JobId,
-    Node,
-    Removal,
-    Storage,
-    Travelling,
-    Volume,
-)
-from replicator.schedule.retention import RetentionPolicy
+from replicator.models import FreezeFailure, Guest, Job, JobId, Node, Storage, Volume
 
 SECTIONS = ("nodes", "storages", "guests", "jobs")
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
@@ -47,11 +34,6 @@ def _volume(value: str) -> str:
     if not (storage and colon and name):
         raise ValueError(VOLUME_ALLOWED)
     return value
-
-
-def _keep(value: object) -> str:
-    """Restore points as their canonical text, whether given as a number or as text."""
-    return str(RetentionPolicy.parse("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value)))
 
 
 class _Entry(BaseModel):
@@ -73,7 +55,7 @@ class _Storage(_Entry):
 
 
 class _Listed(_Entry):
-    """A volume in a guest's list: its name alone, or a table that may leave it out."""
+    """A volume in a guest's list: its name alone, or a table that may exclude it."""
 
     volume: Annotated[str, AfterValidator(_volume)]
     replicate: bool = True
@@ -84,7 +66,7 @@ class _Listed(_Entry):
         if isinstance(value, str):
             return {"volume": _volume(value)}
         if not isinstance(value, Mapping):
-            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the words of a ValueError only
+            raise ValueError(LISTED_ALLOWED)  # noqa: TRY004 - pydantic passes on the text of a ValueError only
         return value
 
 
@@ -99,19 +81,13 @@ class _Guest(_Entry):
     on_freeze_failure: Literal["warning", "error"] = "warning"
 
 
-class _Job(_Entry):
-    target: str
-    schedule: Annotated[str, Field(max_length=128)] = DEFAULT_SCHEDULE
-    rate: float | None = None
-    comment: Annotated[str, Field(max_length=4096)] = ""
-    disabled: bool = False
-    rpo: Duration | None = None
-    timezone: ZoneName | None = None
-    keep: Annotated[str, BeforeValidator(_keep)] = DEFAULT_KEEP
-    snapshots: Literal["all", "own"] = "all"
-    encryption: Literal["raw", "decrypted"] = "raw"
-    removal: Literal["full", "local"] | None = None
+def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
+    """Return the model of a job's table in the cluster's file."""
+    settings: dict[str, Any] = {field.name: (field.annotation, default_of(field, kind)) for field in fields}
+    return create_model("_Job", __base__=_Entry, target=(str, ...), **settings)
 
+
+_Job = job_model()
 
 E = TypeVar("E", bound=_Entry)
 _NAME: TypeAdapter[str] = TypeAdapter(NodeName)
@@ -119,7 +95,7 @@ _PLACEHOLDER_PATH = "wrong"
 
 
 class _Reader:
-    """Reads section by section and gathers what is wrong; an entry that is wrong is told once and left out."""
+    """Reads section by section and gathers the problems; a wrong entry is reported once and left out."""
 
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
@@ -129,7 +105,7 @@ class _Reader:
         self.wrong: set[str] = set()
 
     def entries(self, section: str, model: type[E]) -> dict[str, E]:
-        """The right entries of a section by key."""
+        """Return the valid entries of a section by key."""
         table = self._raw.get(section, {})
         if not isinstance(table, Mapping):
             self.problems.append(Problem(section, shown(table), f"tables, each [{section}.SOMETHING]"))
@@ -145,19 +121,19 @@ class _Reader:
         return found
 
     def refuse(self, place: str, key: str, value: str, allowed: str) -> None:
-        """Note what is wrong with the entry at a place."""
+        """Add a problem of the entry at a place."""
         self.wrong.add(place)
         self.problems.append(Problem(f"{place}.{key}" if key else place, value, allowed))
 
     def names_of(self, section: str) -> list[str]:
-        """The keys of wrong entries of a section."""
+        """Return the keys of wrong entries of a section."""
         return [place.partition(".")[2] for place in sorted(self.wrong) if place.partition(".")[0] == section]
 
 
 def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[Problem]]:
-    """The cluster that TOML's plain values say, and all that is wrong; the cluster counts only if nothing is.
+    """Return the cluster of TOML's plain values, and all problems; the cluster is valid only if there are none.
 
-    Wrong entries are told by themselves, and never again by those that name them.
+    A wrong entry is reported once, and not again for the entries that name it.
     """
     reader = _Reader(raw)
     nodes = _nodes(reader)
@@ -169,7 +145,7 @@ def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[
 
 
 def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
-    """What is wrong between the entries, with stand-ins for those that are wrong by themselves."""
+    """Return the problems between the entries, with placeholders for those that are wrong in themselves."""
     placeholder = Cluster(
         nodes={**{name: Node(name, "?") for name in reader.names_of("nodes")}, **cluster.nodes},
         storages={
@@ -182,8 +158,8 @@ def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
         },
         jobs=cluster.jobs,
     )
-    told = tuple(f"{place}." for place in reader.wrong)
-    return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(told)]
+    reported = tuple(f"{place}." for place in reader.wrong)
+    return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(reported)]
 
 
 def _nodes(reader: _Reader) -> dict[str, Node]:
@@ -219,7 +195,7 @@ def _jobs(reader: _Reader) -> dict[JobId, Job]:
         if str(job_id) != key:
             reader.refuse(f"jobs.{key}", "", repr(key), f"no leading zeros: {job_id}")
             continue
-        jobs[job_id] = _job(job_id, entry)
+        jobs[job_id] = job_of(job_id, entry)
     return jobs
 
 
@@ -247,18 +223,16 @@ def _guest(number: int, guest: _Guest) -> Guest:
     )
 
 
-def _job(job_id: JobId, job: _Job) -> Job:
-    return Job(
-        id=job_id,
-        target=job.target,
-        schedule=job.schedule,
-        rate=job.rate,
-        comment=job.comment,
-        disabled=job.disabled,
-        rpo=job.rpo,
-        timezone=job.timezone,
-        keep=job.keep,
-        snapshots=Travelling(job.snapshots),
-        encryption=Encryption(job.encryption),
-        removal=Removal(job.removal) if job.removal else None,
-    )
+def job_of(job_id: JobId, entry: BaseModel, fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> Job:
+    """Return the job of a checked table."""
+    values = entry.model_dump()
+    settings = {field.name: field.value(values[field.name]) for field in fields}
+    return kind(id=job_id, target=values["target"], **settings)
+
+
+def job_entry_problems(job: Job) -> list[Problem]:
+    """Return the problems of a job in itself, as it would stand in the cluster's file."""
+    values = {key: value for key, value in stored_values(job).items() if value is not None}
+    reader = _Reader({"jobs": {str(job.id): values}})
+    reader.entries("jobs", _Job)
+    return reader.problems

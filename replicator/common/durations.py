@@ -1,4 +1,4 @@
-"""Lengths of time as people write them, ``15m`` or ``1d``, to seconds and back. Pure."""
+"""Durations as people write them, ``15m`` or ``1d``, to seconds and back. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 LONGEST_SECONDS = 100 * 366 * 86400.0
-"""A longer time, in seconds, is a mistake."""
+"""The longest duration, in seconds; a longer one is a mistake."""
 
 ALLOWED = "a number of seconds, or text like '90s', '15m', '2h', '1d' or '1h30m', at most 100 years"
 
 
 def parse_duration(value: object) -> float:
-    """Seconds out of a number or of text like ``1h30m``; raises ValueError (saying what is allowed) otherwise."""
+    """Return the seconds of a number or of text like ``1h30m``; raises ValueError with the allowed forms otherwise."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SECONDS:
         return float(value)
     if isinstance(value, str):
@@ -29,7 +29,7 @@ def parse_duration(value: object) -> float:
 
 
 def compact(seconds: float) -> str:
-    """A length of time as one word that `parse_duration` reads again, to the second: ``45s``, ``30m``, ``1h30m``."""
+    """Return a duration as one word that `parse_duration` reads again, to the second: ``45s``, ``30m``, ``1h30m``."""
     rest = round(abs(seconds))
     parts = []
     for unit in ("d", "h", "m", "s"):

@@ -1,7 +1,7 @@
-"""Python's garbage collector and thousands of jobs: what lives long is taken out of its sight.
+"""Excludes long-lived objects from garbage collection (``gc.freeze``), for nodes with thousands of jobs.
 
-A full collection visits every object that there is and holds up the whole process meanwhile: 50 to 90 ms at 10,000
-jobs, again and again. Facts about jobs have no cycles, so they are freed without a collector.
+A full collection visits every object and holds up the whole process meanwhile: 50 to 90 ms at 10,000 jobs, again and
+again. Facts about jobs have no cycles, so they are freed without a collector.
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ import gc
 
 
 def freeze_long_lived() -> None:
-    """Collect once, and never look again at what is left; called when a new cluster is in force."""
+    """Collect once, and exclude all objects that are left from later collections; called for each new cluster."""
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Which process a run belongs to, told so that a reused pid or a reboot cannot be mistaken for it."""
+"""The identity of a process, so that a reused pid or a reboot is not mistaken for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """A name for this process: boot, pid and start time."""
+    """Return a name for this process: boot, pid and start time."""
     return _name(os.getpid()) or f"unknown:{os.getpid()}:0"
 
 
 def is_alive(owner: str) -> bool:
-    """Whether the process of this name (see `this_process`) still lives."""
+    """Return whether the process of this name (see `this_process`) still lives."""
     parts = owner.split(":")
     return len(parts) == 3 and parts[1].isdigit() and _name(int(parts[1])) == owner
 

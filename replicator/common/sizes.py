@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def size(count: int | None) -> str:
-    """A number of bytes with a unit; ``-`` for unknown."""
+    """Return a number of bytes with a unit; ``-`` for unknown."""
     if count is None:
         return "-"
     value = float(count)

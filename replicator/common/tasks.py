@@ -1,9 +1,9 @@
-"""Small shapes of structured concurrency: two questions at once, and work that a cancel does not break off."""
+"""Structured concurrency: two coroutines at once, and work that a cancel does not break off."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from replicator.errors import ZsrError
@@ -13,7 +13,7 @@ B = TypeVar("B")
 
 
 async def gather_two(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Await both at the same time; the first error ends the other and is raised as it is."""
+    """Await both at the same time; the first error cancels the other and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             one = group.create_task(first)
@@ -24,17 +24,17 @@ async def gather_two(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, 
 
 
 async def result_or_error(work: Coroutine[Any, Any, A]) -> A | ZsrError:
-    """What some work gives, be it an error of ours: for work whose error must not end what goes on beside it."""
+    """Return the result of some work, or its ZsrError: for work whose error must not cancel other work."""
     try:
         return await work
     except ZsrError as error:
         return error
 
 
-async def finish_despite_cancel(work: Coroutine[Any, Any, A]) -> A:
+async def finish_despite_cancel(work: Awaitable[A]) -> A:
     """Await work to its end even if this task is cancelled meanwhile, once or often; the cancel is raised afterwards.
 
-    For the few steps that must not be left half done, like writing down how a run ended.
+    For the few steps that must not be left half done, like recording how a run ended.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -50,7 +50,7 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, A]) -> A:
 
 
 def first_exception(error: BaseException) -> BaseException:
-    """The first error that is not a group."""
+    """Return the first error that is not a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

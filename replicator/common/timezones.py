@@ -11,7 +11,7 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone of a name like ``Europe/Vienna``; raises ValueError if there is none."""
+    """Return the zone of a name like ``Europe/Vienna``; raises ValueError if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -19,7 +19,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_zone() -> ZoneInfo:
-    """The machine's zone: ``$TZ`` if it names one, else that of ``/etc/localtime``, else UTC."""
+    """Return the machine's zone: ``$TZ`` if it names one, else that of ``/etc/localtime``, else UTC."""
     names = (os.environ.get("TZ", "").removeprefix(":"), str(_LOCALTIME.resolve()).rpartition("zoneinfo/")[2])
     for name in names:
         with suppress(ValueError):  # $TZ may also hold a rule, like CET-1CEST, which names no zone

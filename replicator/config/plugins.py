@@ -10,7 +10,7 @@ from replicator.errors import ConfigError
 
 
 def load_plugins() -> dict[str, Plugin]:
-    """The installed plugins by the names of their entry points."""
+    """Return the installed plugins by the names of their entry points."""
     plugins: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         try:
@@ -22,5 +22,5 @@ def load_plugins() -> dict[str, Plugin]:
 
 
 def sections_of(plugin: Plugin, sections: Mapping[str, object]) -> dict[str, object]:
-    """Those of all sections that belong to a plugin, which may hold secrets that are no other's to see."""
+    """Return the sections that belong to a plugin; other sections may hold secrets that it must not see."""
     return {name: sections[name] for name in plugin.sections if name in sections}

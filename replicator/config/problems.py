@@ -1,4 +1,4 @@
-"""Reading TOML, the types of settings' fields, and all that is wrong with a file as one error."""
+"""Reading TOML, the types of settings' fields, and all problems of a file as one error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 class SettingsError(ConfigError):
-    """A file of settings is wrong; ``problems`` holds all that is wrong with it.
+    """A file of settings is wrong; ``problems`` holds all its problems.
 
     ``heading`` stands above them; by default it names the file and their number.
     """
@@ -60,7 +60,7 @@ def _absolute(value: str) -> str:
 
 def _socket_path(value: str) -> str:
     if len(os.fsencode(_absolute(value))) > _LONGEST_SOCKET_PATH:
-        raise ValueError(f"a path of at most {_LONGEST_SOCKET_PATH} bytes, for it is that of a unix socket")
+        raise ValueError(f"a path of at most {_LONGEST_SOCKET_PATH} bytes, since it is that of a unix socket")
     return value
 
 
@@ -83,7 +83,7 @@ ZoneName = Annotated[str, AfterValidator(_zone_name)]
 
 
 def read_toml(path: Path, hint: str) -> dict[str, object]:
-    """A TOML file as plain values; raises ConfigError that says what to do if there is none, or where it is wrong."""
+    """Return a TOML file as plain values; raises ConfigError with advice if there is none, or with the wrong place."""
     try:
         return tomli.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -97,13 +97,13 @@ def read_toml(path: Path, hint: str) -> dict[str, object]:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterable[str] = ()) -> list[Problem]:
-    """What pydantic found, as our problems; an unknown key is told with the known one that it resembles.
+    """Return pydantic's errors as problems; an unknown key is reported with the known one that it resembles.
 
     The value of an unknown key is not shown: it may be a misspelt section of a plugin, and hold secrets.
 
     Args:
-        error: what pydantic found.
-        model: what the values were checked against.
+        error: pydantic's errors.
+        model: the model that the values were checked against.
         also: further keys that may stand at the top.
     """
     problems = []
@@ -123,7 +123,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterabl
 
 
 def shown(value: object) -> str:
-    """A wrong value as it is told: text and numbers as they stand, cut when long; of the rest only the kind."""
+    """Return a wrong value for a message: text and numbers as they are, cut when long; of the rest only the kind."""
     if isinstance(value, dict):
         return "(a table)"
     if isinstance(value, list | tuple):
@@ -133,7 +133,7 @@ def shown(value: object) -> str:
 
 
 def _known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
-    """The keys that a model allows at a place inside it; the numbers in a place are those of a list's entries."""
+    """Return the keys that a model allows at a place inside it; numbers in a place are those of a list's entries."""
     for part in place:
         if isinstance(part, int):
             continue

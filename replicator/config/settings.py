@@ -1,7 +1,7 @@
-"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and handed on as frozen facts.
+"""The settings of this node, ``/etc/zsr/zsr.toml``: read, checked as a whole, and returned as frozen facts.
 
-All errors are told at once, each with key, value and what is allowed (DESIGN 9). A section that belongs to a plugin
-is checked by that plugin; the core never prints its values, because they hold secrets.
+All errors are reported at once, each with key, value and allowed values (architecture.md, "Bad input"). A section that
+belongs to a plugin is checked by that plugin; the core never prints its values, because they hold secrets.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ class _File(_Section):
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Where the cluster is kept: the kind of store, and its path."""
+
+    store: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out)."""
 
@@ -89,7 +97,7 @@ class Settings:
     max_parallel: int
     state_dir: Path
     control: Path
-    cluster_path: Path
+    cluster: ClusterSettings
     retention: Retention
     command_timeout: float
     stall_timeout: float
@@ -98,7 +106,7 @@ class Settings:
 
 
 def default_path() -> Path:
-    """Where the settings are when nobody says: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
+    """Return where the settings are by default: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
     return Path(os.environ.get("ZSR_CONFIG") or DEFAULT_PATH)
 
 
@@ -106,7 +114,7 @@ def load_settings(path: Path) -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsError: with all that is wrong; ConfigError if the file cannot be read at all.
+        SettingsError: with all problems; ConfigError if the file cannot be read at all.
     """
     raw = read_toml(path, 'Write one with at least: node = "this-nodes-name" (docs/settings.md), or give --config.')
     plugins = load_plugins()
@@ -129,7 +137,7 @@ def load_settings(path: Path) -> Settings:
         max_parallel=model.max_parallel,
         state_dir=Path(model.state_dir),
         control=Path(model.control),
-        cluster_path=Path(model.cluster.path),
+        cluster=ClusterSettings(model.cluster.store, Path(model.cluster.path)),
         retention=Retention(model.history.runs, model.history.days * 86400.0),
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
@@ -145,7 +153,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def inspect_plugins(settings: Settings) -> None:
-    """Look into the files that plugins' sections name; raises SettingsError with all that is wrong with them."""
+    """Check the files that plugins' sections name; raises SettingsError with all their problems."""
     problems = [
         problem
         for plugin in load_plugins().values()
@@ -156,14 +164,15 @@ def inspect_plugins(settings: Settings) -> None:
         raise SettingsError(settings.path, problems)
 
 
-def cluster_path(path: Path) -> Path:
-    """Where the settings say that the cluster's file is, even if other settings are wrong.
+def cluster_settings(path: Path) -> ClusterSettings:
+    """Return where the settings say that the cluster is kept, even if other settings are wrong.
 
     Raises:
-        ConfigError: the settings cannot be read, or say nothing of use.
+        ConfigError: the settings cannot be read, or their section about the cluster is wrong.
     """
     section = read_toml(path, "").get("cluster", {})
     try:
-        return Path(_Cluster.model_validate(section).path)
+        model = _Cluster.model_validate(section)
     except ValidationError as error:
         raise SettingsError(path, problems_of(error, _Cluster)) from None
+    return ClusterSettings(model.store, Path(model.path))

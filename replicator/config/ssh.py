@@ -1,4 +1,4 @@
-"""How this node connects to others. On its own, so that who reads settings need not import an SSH library."""
+"""How this node connects to others. In a module of its own, so that reading settings imports no SSH library."""
 
 from __future__ import annotations
 

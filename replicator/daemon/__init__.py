@@ -1,1 +1,1 @@
-"""The daemon: schedules runs, watches the cluster, answers on its socket, hosts plugins."""
+"""The daemon: schedules runs, watches the cluster, answers on its socket, runs plugins."""

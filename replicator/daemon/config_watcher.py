@@ -1,8 +1,8 @@
-"""What should happen, as it was last read: the cluster, and whether the files of this node can still be read.
+"""Watches the cluster and this node's settings file, and keeps the last cluster that could be read.
 
-A bad new file leaves the last good one in force, is said once, and shows in the status (DESIGN 9). The settings of
-this node take effect at the daemon's start; they are watched all the same, so that a file with which it would not
-start again is told of before the night in which it has to.
+A file that cannot be read is logged once and shows in the status; the last good cluster stays in use (architecture.md,
+"Bad input"). The settings of this node take effect when the daemon starts. They are watched all the same, so that a
+file with which the daemon would not start again is reported before a restart needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 
 from replicator.api.status import ConfigStatus
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.common.files import stamp_of
 from replicator.config.settings import Settings, load_settings
 from replicator.errors import ConfigError
@@ -21,7 +22,7 @@ _log = logging.getLogger("zsr.daemon")
 
 
 class ConfigWatcher:
-    """The cluster as it is in force (`cluster`), and how reading went (`status`)."""
+    """The cluster that is used (`cluster`), and how reading went (`status`)."""
 
     def __init__(self, settings: Settings, store: ClusterStore, clock: Callable[[], float]) -> None:
         self.cluster = Cluster()
@@ -36,7 +37,7 @@ class ConfigWatcher:
 
     @property
     def status(self) -> ConfigStatus:
-        """Whether the last reading of both files succeeded, and what was wrong."""
+        """Whether the last reading of both files succeeded, and the problems that were found."""
         problems = [problem for problem in (self._settings_problem, self._cluster_problem) if problem is not None]
         lines = tuple(line for problem in problems for line in str(problem).splitlines())
         return ConfigStatus(ok=not problems and self._last_success > 0, last_success=self._last_success, problems=lines)
@@ -55,8 +56,8 @@ class ConfigWatcher:
         self._last_success = self._clock()
 
     async def read_again(self) -> bool:
-        """Read what changed since; whether a new cluster is in force."""
-        await self._look_at_settings()
+        """Read again what has changed; return whether there is a new cluster."""
+        await self._check_settings()
         stamp = await asyncio.to_thread(self._store.stamp)
         if stamp == self._cluster_stamp:
             return False
@@ -64,12 +65,12 @@ class ConfigWatcher:
         try:
             await self.read()
         except ConfigError as error:
-            _log.error("%s The last good settings stay in force.", error)
+            _log.error("%s The last good settings stay in use.", error)
             self._cluster_problem = error
             return False
         return True
 
-    async def _look_at_settings(self) -> None:
+    async def _check_settings(self) -> None:
         stamp = await asyncio.to_thread(stamp_of, self._settings.path)
         if stamp == self._settings_stamp:
             return
@@ -77,9 +78,9 @@ class ConfigWatcher:
         try:
             await asyncio.to_thread(load_settings, self._settings.path)
         except ConfigError as error:
-            _log.error("%s The daemon goes on with the settings it has, but would not start again.", error)
+            _log.error("%s The daemon keeps the settings that it has, but would not start again.", error)
             self._settings_problem = error
         else:
-            _log.warning("'%s' was changed; it takes effect when the daemon is started anew.", self._settings.path)
+            _log.warning("'%s' was changed; the change takes effect when the daemon is restarted.", self._settings.path)
             self._settings_problem = None
             self._last_success = self._clock()

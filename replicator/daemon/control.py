@@ -7,7 +7,6 @@ object with ``"end": true`` and ``"ok"``, and either ``"result"`` or ``"error"``
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
@@ -15,12 +14,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from replicator.common.files import lock_file
 from replicator.errors import AuthError, BusyError, ConfigError, NetworkError, ZsrError
 
 Request = dict[str, object]
 Say = Callable[[str], None]
 Handler = Callable[[Request, Say], Awaitable[object]]
-"""Answers a request with a JSON value; says lines while it works; raises ZsrError for what goes wrong."""
+"""Answers a request with a JSON value; sends lines while it works; raises ZsrError if the request fails."""
 
 _LINE_LIMIT = 16 * 1024 * 1024
 _log = logging.getLogger("zsr.daemon")
@@ -33,23 +33,23 @@ class NoDaemonError(NetworkError):
 
 
 class LostDaemonError(NoDaemonError):
-    """The daemon ended before it answered: whether it did what it was asked is not known."""
+    """The daemon ended before it answered: whether it carried out the request is not known."""
 
     default_advice = "See what it did: zsr status, zsr log ID."
 
 
 @asynccontextmanager
-async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
+async def serve_control(path: Path, handler: Handler) -> AsyncIterator[None]:
     """Serve the control socket while the body runs. A dead daemon's socket file is replaced.
 
     Raises:
         BusyError: another daemon serves it.
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be created.
     """
     try:
         lock = _only_one(path)
     except OSError as error:
-        raise ConfigError(f"Could not make the control socket '{path}': {error.strerror or error}.") from error
+        raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
     try:
         async with _listening(path, handler):
             yield
@@ -58,14 +58,13 @@ async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
 
 
 def _only_one(path: Path) -> int:
-    """Take the lock beside the socket: of two daemons that start at once, only one can have it."""
+    """Take the lock next to the socket: of two daemons that start at once, only one can have it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    place = path.with_name(path.name + ".lock")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = lock_file(place)
     except BlockingIOError:
-        pid = os.pread(lock, 32, 0).decode(errors="replace")
-        os.close(lock)
+        pid = place.read_text(errors="replace")[:32]
         raise BusyError(f"zsr is running already (pid {pid}, control socket '{path}').", advice="") from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -84,7 +83,7 @@ async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
         finally:
             os.umask(before)
     except OSError as error:
-        raise ConfigError(f"Could not make the control socket '{path}': {error.strerror or error}.") from error
+        raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
     try:
         yield
     finally:
@@ -107,7 +106,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, han
         writer.write(_encode(await _answer(text, handler, say)))
         await writer.drain()
     except ConnectionError:
-        _log.info("a client went away")
+        _log.info("A client closed its connection before it was answered.")
     finally:
         writer.close()
 
@@ -124,16 +123,16 @@ async def _answer(text: bytes, handler: Handler, say: Say) -> dict[str, object]:
     except ZsrError as error:
         return {"end": True, "ok": False, "error": str(error), "exit": 2 if isinstance(error, ConfigError) else 1}
     except Exception as error:  # noqa: BLE001 - a request's outermost frame
-        _log.exception("request %s", request.get("verb"))
+        _log.exception("The request %s failed (class internal).", request.get("verb"))
         return {"end": True, "ok": False, "error": f"Unexpected {type(error).__name__}: {error}.", "exit": 1}
 
 
 async def call(path: Path, request: Request, say: Say = lambda line: None) -> object:
-    """Ask the daemon, hand its lines on, and return its result.
+    """Send the daemon a request, hand its lines on, and return its result.
 
     Raises:
         NoDaemonError: none is running. LostDaemonError: it ended before it answered.
-        ConfigError, ZsrError: what the daemon answered.
+        ConfigError, ZsrError: the error that the daemon answered.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
@@ -153,10 +152,10 @@ async def call(path: Path, request: Request, say: Say = lambda line: None) -> ob
             else:
                 raise _remote_error(answer)
     except ConnectionError as error:
-        raise LostDaemonError("The zsr daemon went away before it answered.") from error
+        raise LostDaemonError("The zsr daemon ended before it answered.") from error
     finally:
         writer.close()
-    raise LostDaemonError("The zsr daemon went away before it answered.")
+    raise LostDaemonError("The zsr daemon ended before it answered.")
 
 
 def _remote_error(answer: dict[str, object]) -> ZsrError:
@@ -165,7 +164,7 @@ def _remote_error(answer: dict[str, object]) -> ZsrError:
 
 
 class RemoteError(ZsrError):
-    """What the daemon answered, in its own words."""
+    """An error that the daemon answered, in its own words."""
 
     default_advice = ""
 

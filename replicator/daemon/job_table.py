@@ -1,4 +1,4 @@
-"""From cluster and memory to what the scheduler asks for: each job's `Scheduled` and its promise. Pure."""
+"""Makes each job's `ScheduledJob` from cluster and state: its due time, its promise and its idle status. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from datetime import tzinfo
 from functools import lru_cache
 from math import inf
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.timezones import zone
 from replicator.daemon.status import ScheduledJob, idle_status, slots_passed
 from replicator.errors import ErrorClass
 from replicator.models import Guest, Job, JobId, JobState
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import Scheduled, next_run, rpo
-
-CLOCK_SLACK_SECONDS = 60.0
-"""Seconds that the last try may lie in the future; a try from later than that was noted by a clock that was wrong,
-and the job is due at once instead of when that time comes again."""
 
 _YEAR_SECONDS = 365 * 86400.0
 
@@ -32,16 +29,16 @@ def plan_jobs(
     now: float,
     before: Mapping[JobId, ScheduledJob] | None = None,
 ) -> dict[JobId, ScheduledJob]:
-    """What the scheduler needs of every job of a node, by id.
+    """Return the jobs of a node, by id, with all that the scheduler and the status need.
 
     Args:
-        cluster: what should happen.
+        cluster: gives the jobs and their guests.
         node: the node's name.
-        states: what is remembered of its jobs.
-        default_zone: of schedules that name none.
-        answered: for targets that did not answer once and do so again, since when.
+        states: the states of its jobs; a job without one is new.
+        default_zone: the zone of schedules that name none.
+        answered: since when targets answer again that did not answer once.
         now: unix time.
-        before: an earlier plan, of which all is kept that still holds: of thousands of jobs few change in a moment.
+        before: an earlier plan, of which all is kept that still holds: of thousands of jobs few change at a time.
     """
     known = before or {}
     plan = {}
@@ -59,7 +56,7 @@ def plan_jobs(
 
 
 def _answered_since(state: JobState, at: float | None) -> float | None:
-    """Since when a target answers that did not at the last attempt; None where that is no news."""
+    """Return since when a target answers that did not at the last attempt; None if the last attempt knew that."""
     unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
     return at if unreachable and at is not None and at > state.last_start else None
 
@@ -74,13 +71,13 @@ def _holds(
     answered_at: float | None,
     now: float,
 ) -> bool:
-    """Whether a job would be planned just so again; that its facts are the very same is seen without comparing them."""
-    resting, scheduled = planned.idle_status, planned.scheduled
+    """Return whether a job would be planned the same again; identical objects need no comparison of their facts."""
+    idle, scheduled = planned.idle_status, planned.scheduled
     return (
-        resting.state is state
-        and resting.job is job
-        and resting.guest is guest
-        and resting.source == source
+        idle.state is state
+        and idle.job is job
+        and idle.guest is guest
+        and idle.source == source
         and scheduled.zone is its_zone
         and scheduled.answered_at == answered_at
         and planned.computed_at <= now < planned.until
@@ -112,13 +109,13 @@ def _plan(
     due = next_run(scheduled)
     passed, next_slot = _slots(scheduled, job, state, due, now)
     promise = _promise(job.schedule, job.rpo, year)
-    resting = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed)
+    idle = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed)
     distrusted = state.last_try - CLOCK_SLACK_SECONDS if state.last_try > now + CLOCK_SLACK_SECONDS else inf
-    return ScheduledJob(job, scheduled, due, resting, now, min(year + _YEAR_SECONDS, next_slot, distrusted))
+    return ScheduledJob(job, scheduled, due, idle, now, min(year + _YEAR_SECONDS, next_slot, distrusted))
 
 
 def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, now: float) -> tuple[int, float]:
-    """How many slots have passed without a start, and when the next one may pass."""
+    """Return how many slots have passed without a start, and when the next one may pass."""
     if state.slots_from <= 0:
         return 0, inf
     on_schedule = not (job.disabled or job.removal or scheduled.consecutive_failures)
@@ -130,5 +127,5 @@ def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, n
 
 @lru_cache(maxsize=4096)
 def _promise(schedule: str, own: float | None, at: float) -> float:
-    """The promise of a schedule; looked at from the year's beginning, so that it does not change from day to day."""
+    """Return the promise of a schedule as of the year's beginning, so that it does not change from day to day."""
     return rpo(CalendarEvent.parse(schedule), own, at)

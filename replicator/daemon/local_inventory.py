@@ -1,6 +1,6 @@
-"""What this node's ZFS says of all guests, on a slow timer: what is not replicated, what is held here, how full it is.
+"""Periodic inventory of the local ZFS: unreplicated bytes per job, replicas held for other nodes, pool usage.
 
-The second is the receiving side's own view: how fresh its replicas are is known also when the sender is silent.
+The replicas are the receiving side's own view: their age is known also when the sender is silent.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from replicator.api.status import HeldReplica, PoolSpace
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, is_aside
+from replicator.models import Guest, Job, JobId, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
-from replicator.replication.diverged import aside_below
+from replicator.replication.diverged import diverged_below
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
@@ -23,15 +23,15 @@ from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class LocalInventory:
-    """What was found.
+    """The facts of one inventory.
 
     Attributes:
-        unreplicated: bytes written since each job's newest snapshot; None where this ZFS cannot tell.
+        unreplicated: bytes written since each job's newest snapshot; None where this ZFS does not report it.
         marks: snapshots and bookmarks of each job on that volume of its source with the most; None where not known.
-        replicas: what this node holds for others.
-        diverged: how many volumes are kept aside here, by guest; a guest that is left out is not known.
-        pools: how full the pools are with which zsr works here.
-        problems: what could not be read, in sentences; a storage that does not exist is none of them.
+        replicas: the replicas that this node holds for others.
+        diverged: how many volumes are kept aside here, by guest; a guest that is missing is not known.
+        pools: the usage of the pools that zsr works with here.
+        problems: why storages could not be read, in sentences; a storage that does not exist is no problem.
     """
 
     unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class LocalInventory:
 
 
 async def take_inventory(cluster: Cluster, jobs: Sequence[Job], node: ZfsClient) -> LocalInventory:
-    """One inventory per storage of this node; a storage that cannot be read leaves its guests unknown."""
+    """List each storage of this node once; a storage that cannot be read leaves its guests unknown."""
     inventories: dict[str, Inventory] = {}
     unread: list[str] = []
     for storage in cluster.storages.values():
@@ -56,7 +56,7 @@ async def take_inventory(cluster: Cluster, jobs: Sequence[Job], node: ZfsClient)
                 continue
             except ZsrError as error:
                 unread.append(str(error))
-    # In threads, for they grow with jobs and volumes and must not hold up the event loop.
+    # In threads: the work grows with jobs and volumes, and must not hold up the event loop.
     found = await asyncio.to_thread(conclude, cluster, jobs, node.node, inventories, tuple(unread))
     roles = await asyncio.to_thread(pool_roles, cluster, node.node)
     if not roles:
@@ -74,7 +74,7 @@ def conclude(
     inventories: Mapping[str, Inventory],
     unread: tuple[str, ...] = (),
 ) -> LocalInventory:
-    """What the inventories of a node's storages (by name) say; ``unread``: why others could not be read. Pure."""
+    """Return the facts of the inventories of a node's storages (by name); ``unread``: why others are missing. Pure."""
     paths = {cluster.storages[name].path_on(node): inventory for name, inventory in inventories.items()}
     by_guest = {path: volumes_by_guest(path, inventory) for path, inventory in paths.items()}
     sizes: dict[JobId, int | None] = {}
@@ -96,13 +96,13 @@ def conclude(
 
 
 def _without_inner(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
-    """Return what is below a storage's path without what lies in a storage inside it: the innermost one holds it."""
+    """Return the datasets below a storage's path without those in a storage inside it: the innermost one holds them."""
     inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     return Inventory({name: each for name, each in inventory.datasets.items() if not name.startswith(inner)})
 
 
 def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
-    """What is directly below a path by the guest whose number its name has; so each guest is looked up at once."""
+    """Group the datasets directly below a path by the guest number in their names."""
     found: dict[int, dict[str, Dataset]] = {}
     for dataset in inventory.below(path):
         number = dataset.name[len(path) + 1 :].partition("-")[2].partition("-")[0]
@@ -114,15 +114,15 @@ def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
 def count_diverged(
     inventories: Mapping[str, Inventory], jobs: Iterable[Job], node: str, *, all_read: bool
 ) -> dict[int, int]:
-    """How many volumes are kept aside on a node, by guest.
+    """Return how many volumes are kept aside on a node, by guest.
 
     Args:
         inventories: the node's storages by path.
-        jobs: of the whole cluster; a guest with one that targets the node is there with 0 from the start.
+        jobs: all jobs of the cluster; a guest with one that targets the node counts from 0 on.
         node: the node's name.
-        all_read: whether these are all of the node's storages; else a guest of which nothing was found is left out.
+        all_read: whether these are all of the node's storages; else a guest of which nothing was found is missing.
     """
-    found = {dataset.name: job for path, each in inventories.items() for dataset, job in aside_below(path, each)}
+    found = {dataset.name: job for path, each in inventories.items() for dataset, job in diverged_below(path, each)}
     counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
     for job_id in found.values():
         counts[job_id.guest] = counts.get(job_id.guest, 0) + 1
@@ -130,14 +130,14 @@ def count_diverged(
 
 
 def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
-    """What a storage of this node holds for other nodes, by guest and source.
+    """Return the replicas that a storage of this node holds for other nodes, by guest and source.
 
-    A guest's replicas are as old as the oldest of them; one without a snapshot of its job holds nothing yet.
+    The last sync of a guest is that of its oldest replica; a replica without a snapshot of its job holds nothing yet.
     """
     oldest: dict[tuple[int, str], int | None] = {}
     used: dict[tuple[int, str], int | None] = {}
     for dataset in inventory.datasets.values():
-        if dataset.job is None or dataset.source is None or is_aside(dataset.name):
+        if dataset.job is None or dataset.source is None or is_diverged(dataset.name):
             continue
         try:
             job = JobId.parse(dataset.job)
@@ -164,7 +164,7 @@ def _volumes(
     paths: Mapping[str, Inventory],
     by_guest: Mapping[str, Mapping[int, Inventory]],
 ) -> list[Dataset] | None:
-    """The guest's volumes on this node; None where one of its storages could not be read, or lacks one."""
+    """Return the guest's volumes on this node; None if one of its storages could not be read, or lacks one."""
     found: dict[str, Dataset] = {}
     for storage in guest_storages(guest, cluster.storages.values(), node):
         path = storage.path_on(node)

@@ -1,6 +1,6 @@
-"""What the daemon knows of its surroundings: its own ZFS and the other nodes' clocks, asked on slow timers.
+"""Background checks of the local ZFS and of the other nodes' clocks.
 
-Whoever shows it (metrics, readiness) reads what was found last and asks nothing himself.
+Readers (metrics, readiness) get the last result; reading never starts a check.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import LocalInventory, take_inventory
 from replicator.errors import ZsrError
 from replicator.models import Job
@@ -20,13 +20,11 @@ _log = logging.getLogger("zsr.daemon")
 
 INVENTORY_INTERVAL_SECONDS = 60.0
 CLOCK_CHECK_INTERVAL_SECONDS = 60.0
-"""Seconds between two looks for clocks that are to be compared; see `Nodes.compare_clocks` for how often each is."""
+"""Seconds between two searches for clocks to compare; see `Nodes.compare_clocks` for how often each is compared."""
 
 
 class NodeMonitor:
-    """What was found last: ``local_inventory``, ``zfs_version`` (None: not known yet) and ``problems`` of this node's
-    ZFS.
-    """
+    """Holds the last results: ``local_inventory``, ``zfs_version`` (None: not known yet) and ``problems``."""
 
     def __init__(self, nodes: Nodes, here: str, state: State) -> None:
         self.local_inventory = LocalInventory()
@@ -36,8 +34,8 @@ class NodeMonitor:
         self._here = here
         self._state = state
 
-    async def look(self, cluster: Callable[[], Cluster], jobs: Callable[[], Sequence[Job]]) -> None:
-        """Ask this node's ZFS about all guests, for ever; the jobs are those of this node."""
+    async def keep_inventory(self, cluster: Callable[[], Cluster], jobs: Callable[[], Sequence[Job]]) -> None:
+        """Take the inventory of the local ZFS again and again, until cancelled; the jobs are those of this node."""
         client = self._nodes.client(self._here)
         while True:
             try:
@@ -45,21 +43,21 @@ class NodeMonitor:
                     self.zfs_version = (await client.features()).version
                 self.local_inventory = await take_inventory(cluster(), jobs(), client)
                 self.problems = self.local_inventory.problems
-                await asyncio.to_thread(self._state.set_unreplicated, self.local_inventory.unreplicated)
+                await asyncio.to_thread(self._state.jobs.set_unreplicated, self.local_inventory.unreplicated)
             except ZsrError as error:
                 self.problems = (str(error),)
-            except Exception as error:  # noqa: BLE001 - a task's outermost frame: a look is no reason to stop replicating
-                _log.exception("the look at this node's ZFS ended (class internal); it is tried again")
-                self.problems = (f"Unexpected {type(error).__name__} while this node's ZFS was looked at.",)
+            except Exception as error:  # noqa: BLE001 - a task's outermost frame: replication goes on without it
+                _log.exception("The inventory of this node's ZFS failed (class internal); it is repeated.")
+                self.problems = (f"Unexpected {type(error).__name__} during the inventory of this node's ZFS.",)
             for problem in self.problems:
-                _log.warning("ZFS of this node could not be asked: %s", problem)
+                _log.warning("Could not read the ZFS of this node: %s", problem)
             await asyncio.sleep(INVENTORY_INTERVAL_SECONDS)
 
     async def compare_clocks(self) -> None:
-        """Compare the clocks of nodes that answer with this one's, for ever."""
+        """Compare the clocks of nodes that answer with this one's, until cancelled."""
         while True:
             await asyncio.sleep(CLOCK_CHECK_INTERVAL_SECONDS)
             try:
                 await self._nodes.compare_clocks()
             except Exception:  # noqa: BLE001 - a task's outermost frame
-                _log.exception("the clocks could not be compared (class internal); it is tried again")
+                _log.exception("Could not compare the clocks (class internal); the comparison is repeated.")

@@ -1,4 +1,4 @@
-"""Runs in the foreground, for when no daemon runs: the same worker, the same locks, the same records."""
+"""Runs in the foreground, when no daemon is running: the same worker, the same locks, the same records."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
-from replicator.cluster.store import Cluster, ClusterStore
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
+from replicator.daemon.active_run import ActiveRun, RunEnd
+from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.job_table import plan_jobs
-from replicator.daemon.run_worker import ActiveRun, Worker, close_interrupted
+from replicator.daemon.run_worker import Worker
 from replicator.errors import BusyError, ConfigError
 from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import due
@@ -20,10 +24,10 @@ from replicator.zfs.node_clients import Nodes
 
 
 async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
-    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them and wait for what must not be left undone.
+    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them, and their cleanup is completed.
 
     Raises:
-        CancelledError: they were stopped.
+        CancelledError: they were cancelled.
     """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -35,7 +39,7 @@ async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
 async def run_jobs(
     settings: Settings, store: ClusterStore, state: State, job_id: JobId | None, listen: Callable[[str], None]
 ) -> bool:
-    """Run one job now, or (None) all that are due, one after the other; whether all went well.
+    """Run one job now, or (None) all that are due, one after the other; return whether all succeeded.
 
     Raises:
         ConfigError: there is no such job on this node, or it is disabled.
@@ -53,7 +57,7 @@ async def run_jobs(
         for job in jobs:
             try:
                 outcome = await worker.run(
-                    cluster, job, started=_nobody, listen=listen, due=began, others_due=len(jobs) > 1
+                    cluster, job, observer=_Listener(listen), due=began, others_due=len(jobs) > 1
                 )
             except BusyError as error:
                 if job_id is not None:
@@ -66,14 +70,27 @@ async def run_jobs(
         await nodes.close()
 
 
-def _nobody(_: ActiveRun) -> None:
-    """Nobody asks for the status of a foreground run."""
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Hands on the lines of a run's log; the caller learns the outcome from the worker."""
+
+    listen: Callable[[str], None]
+
+    def started(self, active: ActiveRun) -> None:
+        """See `RunObserver.started`."""
+
+    def line(self, text: str) -> None:
+        """See `RunObserver.line`."""
+        self.listen(text)
+
+    def ended(self, active: ActiveRun, end: RunEnd) -> None:
+        """See `RunObserver.ended`."""
 
 
 def _chosen(settings: Settings, cluster: Cluster, state: State, job_id: JobId | None) -> list[Job]:
     now = time.time()
     if job_id is None:
-        states = state.jobs()
+        states = state.jobs.all()
         plan = plan_jobs(cluster, settings.node, states, default_zone=settings.timezone, answered={}, now=now)
         return [plan[scheduled.id].job for scheduled in due([p.scheduled for p in plan.values()], now)]
     job = cluster.job(job_id)

@@ -1,18 +1,18 @@
-"""What zsr does with the pools of a node, and how full they are: facts from the cluster and one look. Pure."""
+"""The role and the usage of the pools of a node, from the cluster and one reading of their space. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from replicator.api.status import PoolRole, PoolSpace
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.replication.discovery import guest_storages
 
 
 def pool_roles(cluster: Cluster, node: str) -> dict[str, PoolRole]:
-    """The pools of a node on which guests with jobs may have volumes (source) or replicas (target), by name.
+    """Return the pools of a node on which guests with jobs may have volumes (source) or replicas (target), by name.
 
-    Told by the cluster alone, so that a pool does not change its role with the first run.
+    Only the cluster decides, so that a pool does not change its role with the first run.
     """
     sources: set[str] = set()
     targets: set[str] = set()
@@ -34,7 +34,7 @@ def pool_roles(cluster: Cluster, node: str) -> dict[str, PoolRole]:
 
 
 def pool_spaces(roles: Mapping[str, PoolRole], space: Mapping[str, tuple[int, int]]) -> tuple[PoolSpace, ...]:
-    """Put role and space (used and free bytes) together; a pool that could not be asked is left out."""
+    """Combine role and space (used and free bytes); a pool whose space is not known is left out."""
     return tuple(
         PoolSpace(pool, role, size=sum(space[pool]), free=space[pool][1])
         for pool, role in roles.items()

@@ -1,31 +1,34 @@
-"""The picture of this moment: cluster, states, schedule and runs put together into a `Status`. Pure.
+"""Builds the status: `Status` of the daemon and `JobStatus` of each job, from the facts of its parts. Pure.
 
-A job at rest is drawn when it is planned, and the drawing is kept until something in it changes: of ten thousand
-jobs, a picture draws anew only those that run.
+The status of an idle job is computed when the job is planned, and cached until an input changes; of ten thousand
+jobs, only those that run are computed for each status.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
-from replicator.api.status import JobStatus, Transfer
-from replicator.daemon.run_worker import ActiveRun
+from replicator.api.status import ConfigStatus, JobStatus, RunHistogram, Status, Transfer
+from replicator.cluster.model import Cluster
+from replicator.daemon.active_run import ActiveRun
+from replicator.daemon.local_inventory import LocalInventory
 from replicator.models import Guest, Job, JobCondition, JobId, JobState
 from replicator.schedule.scheduler import Scheduled, missed_runs
 
 CACHE_SECONDS = 10.0
-"""Seconds for which a drawing is shown although a slot may have passed; planning, which comes sooner, renews it."""
+"""Seconds for which an idle status is used although a slot may have passed; planning, which comes sooner, renews it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A job with what the scheduler needs of it, and how it is while it does not run.
+    """A job with the scheduler's facts about it, and its status while it does not run.
 
     Attributes:
-        due: when it is due, as `schedule.scheduler.next_run` tells.
-        idle_status: the job as it was ``computed_at``, at a unix time.
-        until: when a slot of its schedule passes, or something else that time alone changes.
+        due: when it is due, as `schedule.scheduler.next_run` returns it.
+        idle_status: the status of the job as ``computed_at`` a unix time.
+        until: when a slot of its schedule passes, or time alone changes something else.
     """
 
     job: Job
@@ -36,8 +39,67 @@ class ScheduledJob:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class DaemonFacts:
+    """The facts of a daemon's parts at one moment.
+
+    Attributes:
+        plan: the jobs of this node.
+        active: the runs that are going on.
+        waiting: the jobs that are due and do not run yet, and since when they are due.
+        zfs_version: None while this node's ZFS has not answered yet.
+        zfs_problems: why this node's ZFS could not be read, in sentences.
+    """
+
+    time: float
+    node: str
+    version: str
+    timezone: tzinfo
+    started: float
+    event_loop_lag: float
+    config: ConfigStatus
+    cluster: Cluster
+    plan: Mapping[JobId, ScheduledJob]
+    active: Mapping[JobId, ActiveRun]
+    waiting: Mapping[JobId, float]
+    durations: Mapping[str, RunHistogram]
+    reachable: Mapping[str, bool]
+    clock_skew: Mapping[str, float]
+    zfs_version: str | None
+    zfs_problems: tuple[str, ...]
+    inventory: LocalInventory
+
+
+def build_status(facts: DaemonFacts) -> Status:
+    """Return the status of the daemon."""
+    obstacles = (*facts.config.obstacles, *facts.zfs_problems)
+    return Status(
+        time=facts.time,
+        node=facts.node,
+        version=facts.version,
+        zfs_version=facts.zfs_version or "unknown",
+        started=facts.started,
+        ready=not obstacles,
+        jobs=statuses(facts.plan, facts.active, facts.time),
+        reachable=facts.reachable,
+        queue_length=len(facts.waiting),
+        scheduler_lag=max(0.0, facts.time - min(facts.waiting.values(), default=facts.time)),
+        event_loop_lag=facts.event_loop_lag,
+        config=facts.config,
+        durations=facts.durations,
+        replicas=facts.inventory.replicas,
+        diverged=facts.inventory.diverged,
+        not_ready=obstacles,
+        nodes=tuple(facts.cluster.nodes.values()),
+        pools=facts.inventory.pools,
+        clock_skew=facts.clock_skew,
+        source_snapshots=facts.inventory.marks,
+        timezone=facts.timezone,
+    )
+
+
 def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobCondition:
-    """The one word that says how a job is."""
+    """Return the condition of a job."""
     if active is not None and job.removal is None:
         return JobCondition.SYNCING
     if job.removal is not None:
@@ -52,7 +114,7 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
 def idle_status(
     job: Job, guest: Guest | None, source: str, state: JobState, *, due: float | None, rpo: float, passed: int
 ) -> JobStatus:
-    """A job that does not run; slots that ``passed`` without a start count as missed before the next start comes."""
+    """Return the status of a job that does not run; slots that ``passed`` without a start count as missed at once."""
     return JobStatus(
         job=job,
         guest=guest,
@@ -70,16 +132,16 @@ def idle_status(
 def statuses(
     plan: Mapping[JobId, ScheduledJob], active: Mapping[JobId, ActiveRun], now: float
 ) -> tuple[JobStatus, ...]:
-    """All jobs of a plan as they are now, in its order."""
+    """Return the status of all jobs of a plan, in its order."""
     return tuple(
-        _running(planned, active[job_id]) if job_id in active else _resting(planned, now)
+        _running(planned, active[job_id]) if job_id in active else _idle(planned, now)
         for job_id, planned in plan.items()
     )
 
 
-def _resting(planned: ScheduledJob, now: float) -> JobStatus:
-    drawn = planned.computed_at
-    if drawn <= now < planned.until or drawn <= now < drawn + CACHE_SECONDS:
+def _idle(planned: ScheduledJob, now: float) -> JobStatus:
+    computed = planned.computed_at
+    if computed <= now < planned.until or computed <= now < computed + CACHE_SECONDS:
         return planned.idle_status
     known = planned.idle_status
     passed = slots_passed(planned.scheduled, planned.job, known.state, now)
@@ -105,7 +167,7 @@ def _running(planned: ScheduledJob, active: ActiveRun) -> JobStatus:
 
 
 def slots_passed(scheduled: Scheduled, job: Job, state: JobState, now: float) -> int:
-    """How many slots of a job that does not run have passed without a start, and count as missed."""
+    """Return how many slots of a job that does not run have passed without a start, and count as missed."""
     if job.disabled or job.removal:
         return 0
     return missed_runs(scheduled.event, scheduled.zone, state.slots_from, now)

@@ -1,4 +1,4 @@
-"""A status as JSON and back, for the control socket and ``--format json``: the names here are an interface. Pure."""
+"""The status as JSON, for the control socket and ``--format json``: the keys are an interface. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from replicator.api.status import JobStatus, Status
 
 
 def job_json(job: JobStatus, now: float) -> dict[str, Any]:
-    """One job's status; times are unix seconds, sizes bytes, None is unknown."""
+    """Return one job's status; times are unix seconds, sizes bytes, None is unknown."""
     state = job.state
     lag = None if state.last_sync is None else max(0.0, now - state.last_sync)
     failure = state.failure
@@ -45,7 +45,7 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """The whole status of a node."""
+    """Return the status of a node."""
     return {
         "time": status.time,
         "node": status.node,

@@ -1,1 +1,1 @@
-"""Where commands run: on this machine or over SSH; and the stream between two processes."""
+"""Hosts: run a command on this machine or over SSH; stream between two processes."""

@@ -1,7 +1,7 @@
-"""Compression of a stream on its way to a far host: zstd between the sender and the pump, and before the receiver.
+"""Compression of a stream to a remote host: zstd between the sender and the pump, and again before the receiver.
 
-No failure can make a cut stream look whole: a ZFS stream ends with a record of its own, which receive waits for,
-whatever zstd says of its frame. The exit status of the far side is that of the receiver.
+No failure can make a cut stream look complete: a ZFS stream ends with a record of its own, which receive waits for
+whatever zstd reports of its frame. The exit status of the remote command is that of the receiver.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from replicator.hosts.host import Completed, StreamProcess
 from replicator.hosts.local import LocalStreamProcess, start
 from replicator.hosts.pump import sized_pipe
 
-_PACK = ("zstd", "-q", "-3", "-c")
-_UNPACK = 'zstd -q -dc | "$@"'
+_COMPRESS = ("zstd", "-q", "-3", "-c")
+_DECOMPRESS = 'zstd -q -dc | "$@"'
 
 
-def unpacked_by(receive: Sequence[str]) -> list[str]:
-    """The far command that unpacks what it reads, and hands it to the receiver."""
-    return ["sh", "-c", _UNPACK, "zsr", *receive]
+def decompressed_by(receive: Sequence[str]) -> list[str]:
+    """Return the remote command that decompresses its stdin and pipes it to the receiver."""
+    return ["sh", "-c", _DECOMPRESS, "zsr", *receive]
 
 
-async def start_packer(node: str, source: int) -> tuple[StreamProcess, int]:
-    """Start zstd behind a pipe's read end, which it takes over: the process and the read end of what it packs.
+async def start_compressor(node: str, source: int) -> tuple[StreamProcess, int]:
+    """Start zstd on a pipe's read end, which it takes over; return the process and the read end of its output.
 
     Raises:
         ConfigError: there is no zstd on this node.
     """
     reader, writer = sized_pipe()
     try:
-        process = await start(_PACK, stdin=source, stdout=writer)
+        process = await start(_COMPRESS, stdin=source, stdout=writer)
     except FileNotFoundError:
         os.close(reader)
         raise ConfigError(
-            f"Node {node} has no 'zstd', with which its streams are to be compressed.",
-            advice="Install it on both nodes (apt install zstd), or take out 'compression' in the cluster file.",
+            f"Node {node} has no 'zstd', which is to compress its streams.",
+            advice="Install it on both nodes (apt install zstd), or remove 'compression' from the cluster file.",
         ) from None
     finally:
         os.close(source)
         os.close(writer)
-    return LocalStreamProcess(_PACK, process), reader
+    return LocalStreamProcess(_COMPRESS, process), reader
 
 
-class _NoPacker:
-    """Stands where nothing is packed: it has always ended well."""
+class _NoCompressor:
+    """The compressor of a stream that is not compressed: it has always ended with success."""
 
     async def wait(self) -> Completed:
         return Completed((), 0, "", "")
@@ -58,4 +58,4 @@ class _NoPacker:
         await asyncio.sleep(0)
 
 
-NO_PACKER: StreamProcess = _NoPacker()
+NO_COMPRESSOR: StreamProcess = _NoCompressor()

@@ -1,4 +1,4 @@
-"""What every host can do: run a command, keep a process at one end of a stream, say whether it answers."""
+"""The protocol of a host: run a command, start a process at one end of a stream, report whether it answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 STDERR_KEPT = 64 * 1024
-"""How much of a process's stderr is kept, in bytes: the first half and the last half of it."""
+"""Bytes of a process's stderr that are kept: the first half from its beginning, the rest from its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a command ended. ``status`` is its exit status; negative for a signal's number."""
+    """The result of a command. ``status`` is its exit status; negative: the signal that killed it."""
 
     argv: tuple[str, ...]
     status: int
@@ -35,11 +35,11 @@ class StreamProcess(Protocol):
         """Wait for its end without asking how; returns at once if it has ended."""
 
     async def kill(self) -> None:
-        """End it, and wait a few seconds for that; returns also if it hangs in the kernel."""
+        """Kill it and wait a few seconds for its end; returns also if it hangs in the kernel."""
 
 
 class Host(Protocol):
-    """A node's command line. One argv is never a shell's text; ``LC_ALL=C`` is always set."""
+    """A node's command line. An argv is never interpreted by a shell; ``LC_ALL=C`` is always set."""
 
     @property
     def name(self) -> str:
@@ -64,29 +64,29 @@ class Host(Protocol):
         """Start a process that reads its stdin from a file descriptor; the descriptor belongs to the callee."""
 
     async def probe(self) -> None:
-        """A mere connection; raises NetworkError or AuthError if there is none."""
+        """Check the connection; raises NetworkError or AuthError if there is none."""
 
     async def reach(self) -> None:
-        """See that there is a connection, at no cost if one is open; NetworkError or AuthError if none can be had."""
+        """Connect unless a connection is open; raises NetworkError or AuthError if that fails."""
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Close all connections."""
 
 
 class StderrTail:
-    """Collects what a process says on stderr within a bound, keeping the beginning and the end."""
+    """Collects a process's stderr up to a limit, keeping its beginning and its end."""
 
     def __init__(self) -> None:
         self._head = bytearray()
         self._tail = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Add what was read."""
+        """Append bytes."""
         room = STDERR_KEPT // 2 - len(self._head)
         self._head += data[:room]
         self._tail += data[room:] if room < len(data) else b""
         del self._tail[: -STDERR_KEPT // 2]
 
     def text(self) -> str:
-        """All that was kept, decoded."""
+        """Return the kept bytes, decoded."""
         return (self._head + self._tail).decode(errors="replace")

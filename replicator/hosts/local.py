@@ -1,4 +1,4 @@
-"""Commands on this very machine."""
+"""Commands on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def c_locale_environment() -> dict[str, str]:
-    """The environment of zsr itself with the C locale and the folders of system tools on the path."""
+    """Return the environment of zsr itself with the C locale and the folders of system tools on the path."""
     return {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:{_SBIN}"}
 
 
@@ -37,7 +37,7 @@ class LocalHost:
 
     @property
     def compression(self) -> str:
-        """Nothing is gained from compression between pipes."""
+        """A local stream is never compressed."""
         return "none"
 
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
@@ -72,13 +72,13 @@ class LocalHost:
             os.close(stdin)
 
     async def probe(self) -> None:
-        """Nothing to ask: it always answers."""
+        """Do nothing: this machine always answers."""
 
     async def reach(self) -> None:
-        """Nothing to connect to."""
+        """Do nothing: there is no connection."""
 
     async def close(self) -> None:
-        """Nothing to give up."""
+        """Do nothing: there is no connection."""
 
 
 class LocalStreamProcess:
@@ -107,6 +107,7 @@ class LocalStreamProcess:
 
 
 STDERR_CHUNK = 8192
+"""Bytes read from a process's stderr at once."""
 
 
 async def start(argv: Sequence[str], *, stdin: int, stdout: int) -> Process:

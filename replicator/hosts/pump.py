@@ -1,7 +1,7 @@
-"""The pump between two pipes: moves bytes without copying them through Python, counts them, limits their rate.
+"""Pump between two pipes: moves bytes without copying them through Python, counts them, limits their rate.
 
 `os.splice` moves pages from one pipe to the other inside the kernel; a thread drives it, so the event loop stays
-free. Where splice is not to be had (another file system's pipe-like, an old kernel) a plain copy does the same.
+free. Where splice does not work (descriptors that are no pipes, an old kernel) the pump copies the bytes.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from concurrent.futures import ThreadPoolExecutor
 PIPE_SIZE = 1024 * 1024
 """Wanted size of the pipes, in bytes: Linux's default upper limit for everybody (pipe(7))."""
 
-WORTH_WHILE = PIPE_SIZE // 2
-"""Bytes from which on a hand-over is worth a wake-up; after a smaller one the pump rests until so many are likely."""
+WAKE_UP_BYTES = PIPE_SIZE // 2
+"""Bytes that are worth a wake-up; after moving fewer, the pump rests until this many are likely to be there."""
 
 _LONGEST_REST_SECONDS = 0.005
-"""Seconds that a rest may take; the pipes' size allows for more than 100 MB/s in it."""
+"""Upper bound of a rest; the pipes hold what more than 100 MB/s bring in that time."""
 
 _BURST_SECONDS = 0.1
 """Seconds of the rate that may be sent at once."""
 
 _LONGEST_WAIT_SECONDS = 0.5
+"""Seconds; upper bound between two looks at the bucket."""
 
 
 def sized_pipe() -> tuple[int, int]:
-    """A pipe of `PIPE_SIZE` where the kernel grants it: (read end, write end)."""
+    """Return a pipe of `PIPE_SIZE` where the kernel grants it: (read end, write end)."""
     reader, writer = os.pipe()
     with contextlib.suppress(OSError):  # the default size works too, only slower
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
@@ -41,7 +42,7 @@ def sized_pipe() -> tuple[int, int]:
 
 
 class TokenBucket:
-    """Grants bytes at a rate (bytes per second; None: without limit). Time is given, never read."""
+    """Grants bytes at a rate (bytes per second; None: no limit). Time is an argument, never read here."""
 
     def __init__(self, rate: float | None, now: float) -> None:
         self._rate = rate
@@ -50,7 +51,7 @@ class TokenBucket:
         self._at = now
 
     def grant(self, wanted: int, now: float) -> int:
-        """How many of the wanted bytes may be sent now (0: wait)."""
+        """Return how many of the wanted bytes may be sent now (0: wait)."""
         if self._rate is None:
             return wanted
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._rate)
@@ -58,32 +59,32 @@ class TokenBucket:
         return min(wanted, int(self._tokens)) if self._tokens >= min(wanted, 4096, self._capacity) else 0
 
     def spend(self, count: int) -> None:
-        """Take what was really sent."""
+        """Subtract the bytes that were sent."""
         if self._rate is not None:
             self._tokens -= count
 
     def wait(self) -> float:
-        """Seconds until it is worth asking again."""
+        """Return the seconds until the next `grant` makes sense."""
         return 0.0 if self._rate is None else min(_LONGEST_WAIT_SECONDS, max(0.001, (4096 - self._tokens) / self._rate))
 
 
 class Pace:
-    """How quickly a stream flows, so that whoever hands it on need not be woken for each little piece."""
+    """The rate of a stream, so that the pump need not wake up for each small piece."""
 
     def __init__(self, now: float) -> None:
         self._at = now
         self._rate = 0.0
 
     def note(self, count: int, now: float) -> None:
-        """So many bytes have come since the last ones."""
+        """Note how many bytes came since the last call."""
         passed = max(now - self._at, 1e-6)
         self._at = now
         self._rate += (count / passed - self._rate) / 8
 
     def rest(self, count: int, now: float) -> float:
-        """Seconds in which `WORTH_WHILE` bytes are likely to come, after so many came since the last ones."""
+        """Note the bytes as `note`; return the seconds in which `WAKE_UP_BYTES` bytes are likely to come."""
         self.note(count, now)
-        return min(_LONGEST_REST_SECONDS, WORTH_WHILE / max(self._rate, 1.0))
+        return min(_LONGEST_REST_SECONDS, WAKE_UP_BYTES / max(self._rate, 1.0))
 
 
 class Pump:
@@ -108,7 +109,7 @@ class Pump:
         self._splice = hasattr(os, "splice")
 
     async def run(self) -> None:
-        """Move until the source ends or the sink goes away; a cancel stops the thread before it returns.
+        """Move bytes until the source ends or the sink goes away; a cancel stops the thread before it returns.
 
         The thread is the pump's own: a transfer lasts for hours, and the loop's shared threads are few.
         """
@@ -157,13 +158,13 @@ class Pump:
                 writable.poll()
                 continue
             except BrokenPipeError:
-                return  # the receiver went away; its exit status tells why
+                return  # the receiver went away; its exit status gives the reason
             if count == 0:
                 self.exhausted = True
                 return
             self.moved += count
             self._bucket.spend(count)
-            if count < WORTH_WHILE:
+            if count < WAKE_UP_BYTES:
                 select.select([self._wake_reader], [], [], pace.rest(count, self._clock()))
             else:
                 pace.note(count, self._clock())

@@ -1,6 +1,6 @@
-"""Commands on another node: one asyncssh connection per node, kept open; large streams through an OpenSSH child.
+"""Commands on another node: one open asyncssh connection per node; large streams through an OpenSSH child.
 
-A small stream rides on the open connection (no new handshake); a large one gets a process of its own, because
+A small stream uses the open connection (no new handshake); a large one gets a process of its own, because
 asyncssh encrypts in the event loop while OpenSSH uses another core. Both use the same known_hosts, keys and user.
 A changed host key is class ``auth`` and is never overridden.
 """
@@ -28,8 +28,8 @@ from replicator.models import Node
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
 """In order of speed on processors with AES instructions (reference/peers.md 4.1)."""
 
-LARGE_STREAM = 8 * 1024 * 1024
-"""From this expected size on (bytes) a stream is worth an OpenSSH child's twelve round trips."""
+LARGE_STREAM_BYTES = 8 * 1024 * 1024
+"""Expected size from which on a stream is worth the twelve round trips of an OpenSSH child."""
 
 _REMOTE_PATH = '"$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
 _CONNECTION_LOST = (
@@ -42,12 +42,12 @@ _CONNECTION_LOST = (
 
 
 def remote_command(argv: Sequence[str]) -> str:
-    """One argv as the text that the far login shell is given; every word is quoted."""
+    """Return an argv as a command line for the remote login shell; every word is quoted."""
     return f"env LC_ALL=C PATH={_REMOTE_PATH} {shlex.join(argv)}"
 
 
 class SshHost:
-    """A node reached over SSH. The connection is made when it is needed and made anew when it was lost."""
+    """A node reached over SSH. It connects when needed, and again after a lost connection."""
 
     def __init__(self, node: Node, settings: SshSettings) -> None:
         self._node = node
@@ -68,13 +68,13 @@ class SshHost:
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
         connection = await self._connect()
-        # The far command has a limit of its own: closing a channel ends nothing on the other side.
+        # The remote command has a limit of its own: closing a channel ends nothing on the other side.
         command = remote_command(["timeout", "-k", "5", str(math.ceil(limit) + 1), *argv])
         process: asyncssh.SSHClientProcess[bytes] | None = None
         try:
             async with asyncio.timeout(limit):
                 process = await _opened(connection, command)
-                with suppress(BrokenPipeError):  # it has ended already; its status tells why
+                with suppress(BrokenPipeError):  # it has ended already; its status gives the reason
                     process.stdin.write(stdin.encode())
                     process.stdin.write_eof()
                 done = await process.wait(check=False)
@@ -85,7 +85,7 @@ class SshHost:
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
-            if process is not None:  # or each command that was given up would keep one of the node's few channels
+            if process is not None:  # or each cancelled command would keep one of the node's few channels
                 process.close()
         if done.exit_status is None and not done.exit_signal:
             raise self._lost(None)
@@ -97,7 +97,7 @@ class SshHost:
         try:
             connection = await self._connect()
             with _duplicate(stdout) as copy:
-                process = await self._begun(connection, argv, stdout=copy)
+                process = await self._start_remote(connection, argv, stdout=copy)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
@@ -111,23 +111,23 @@ class SshHost:
                 return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
             connection = await self._connect()
             with _duplicate(stdin) as copy:
-                process = await self._begun(connection, argv, stdin=copy)
+                process = await self._start_remote(connection, argv, stdin=copy)
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
             os.close(stdin)
         return SshStreamProcess(self, argv, process)
 
-    async def _begun(
+    async def _start_remote(
         self, connection: asyncssh.SSHClientConnection, argv: Sequence[str], **ends: int
     ) -> asyncssh.SSHClientProcess[bytes]:
-        """A stream's far process; a server that answers but begins nothing would hold the run for ever."""
+        """Start a stream's remote process; a server that answers but starts nothing must not block the run."""
         limit = self._settings.connect_timeout
         try:
             async with asyncio.timeout(limit):
                 return await connection.create_process(remote_command(argv), encoding=None, **ends)
         except TimeoutError:
-            raise self._lost(f"it did not begin '{' '.join(argv[:2])}' within {limit:.0f} s") from None
+            raise self._lost(f"it did not start '{' '.join(argv[:2])}' within {limit:.0f} s") from None
 
     async def _start_child(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
         try:
@@ -141,7 +141,7 @@ class SshHost:
 
     def _wants_child(self, expected_bytes: int | None) -> bool:
         if self._node.stream == "auto":
-            return expected_bytes is None or expected_bytes >= LARGE_STREAM
+            return expected_bytes is None or expected_bytes >= LARGE_STREAM_BYTES
         return self._node.stream == "openssh"
 
     def _openssh(self, argv: Sequence[str]) -> list[str]:
@@ -152,7 +152,7 @@ class SshHost:
             "Ciphers": ",".join(CIPHERS),
             "Compression": "no",
             "ConnectTimeout": str(max(1, round(settings.connect_timeout))),
-            # Its timer costs a call for every 32 KiB; the open connection's keepalive tells of a lost node (`reach`).
+            # Its timer costs a call for every 32 KiB; the open connection's keepalive detects a lost node (`reach`).
             "ServerAliveInterval": "0",
         }
         if settings.known_hosts is not None:
@@ -167,7 +167,7 @@ class SshHost:
         return [*command, "--", f"{self._node.user}@{self._node.address}", remote_command(argv)]
 
     async def probe(self) -> None:
-        """See `Host.probe`; a connection that is already open is asked whether it still answers."""
+        """See `Host.probe`; a connection that is already open has to answer."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
@@ -229,13 +229,13 @@ class SshHost:
 
 
 def _usual_known_hosts() -> list[str] | bytes:
-    """The files that OpenSSH looks into when nobody names one; nothing known at all if there are none."""
+    """Return the files that OpenSSH reads by default; without any, no host key is known."""
     usual = (Path("~/.ssh/known_hosts").expanduser(), Path("/etc/ssh/ssh_known_hosts"))
     return [str(path) for path in usual if path.is_file()] or b""
 
 
 async def _opened(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
-    """A command's channel. One that is opened only after whoever wanted it has given up is closed at once."""
+    """Open a command's channel; after a cancel it is closed as soon as it is open."""
     opening = asyncio.ensure_future(connection.create_process(command, encoding=None))
     try:
         return await asyncio.shield(opening)
@@ -251,7 +251,7 @@ def _close_late(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> No
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[int]:
-    """A copy that the body hands over; closed again if the body fails."""
+    """Duplicate a descriptor that the body hands over; it is closed if the body fails."""
     copy = os.dup(descriptor)
     try:
         yield copy
@@ -261,7 +261,7 @@ def _duplicate(descriptor: int) -> Iterator[int]:
 
 
 class SshStreamProcess:
-    """A far process at one end of a stream that rides on the open connection."""
+    """A remote process at one end of a stream on the open connection."""
 
     def __init__(self, host: SshHost, argv: Sequence[str], process: asyncssh.SSHClientProcess[bytes]) -> None:
         self._host = host
@@ -292,7 +292,7 @@ class SshStreamProcess:
 
 
 class OpenSshStreamProcess(LocalStreamProcess):
-    """A far process behind an OpenSSH child. Its exit status 255 is the connection's, not the command's."""
+    """A remote process behind an OpenSSH child. Exit status 255 is the connection's, not the command's."""
 
     def __init__(self, host: SshHost, argv: Sequence[str], process: asyncio.subprocess.Process) -> None:
         super().__init__(argv, process)
@@ -307,6 +307,7 @@ class OpenSshStreamProcess(LocalStreamProcess):
 
 
 SSH_FAILED = 255
+"""Exit status of the OpenSSH client when the connection failed."""
 
 
 def _text(data: bytes | str | None) -> str:

@@ -1,4 +1,4 @@
-"""The words of SSH, asyncssh's and the OpenSSH client's, read as error classes with advice (DESIGN 7). One table."""
+"""Messages of asyncssh and the OpenSSH client as error classes with advice (contract: Errors). One table."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import asyncssh
 from replicator.errors import AuthError, ConfigError, ConnectionLostError, NetworkError, ZsrError
 from replicator.models import Node
 
-_HOST_KEY = "If the node was installed anew, replace its line in known_hosts by hand; zsr never does."
-_KEY = "Look at ssh.key in the settings: a private key file that this user can read, without a passphrase."
-_SETTINGS = "Look at the ssh settings of both nodes: ssh -v shows where they differ."
+_HOST_KEY = "If the node was reinstalled, replace its line in known_hosts by hand; zsr never does."
+_KEY = "Check ssh.key in the settings: it must be a private key file without a passphrase that this user can read."
+_SETTINGS = "Check the ssh settings of both nodes: ssh -v shows where they differ."
 
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"Host key verification failed|REMOTE HOST IDENTIFICATION|[Hh]ost key is known", AuthError, _HOST_KEY),
     (r"Permission denied|Too many authentication failures|account .* (?:locked|expired)", AuthError, ""),
     (r"Bad configuration option|Unknown cipher|[Nn]o matching .* found|Bad port", ConfigError, _SETTINGS),
     (r"Identity file .* not accessible|error in libcrypto|invalid format|bad permissions", ConfigError, _KEY),
-    (r"Could not resolve|Name or service not known", NetworkError, "Look at the node's address in the cluster file."),
+    (r"Could not resolve|Name or service not known", NetworkError, "Check the node's address in the cluster file."),
     (r"Connection refused|timed out|No route to host|Network is unreachable", NetworkError, ""),
     (r"Connection reset|[Cc]onnection (?:to .* )?closed|Broken pipe|not responding|lost", ConnectionLostError, ""),
 )
-"""Patterns over what the OpenSSH client wrote, the class they mean, and what to do; the first that fits."""
+"""Patterns of the OpenSSH client's stderr, their class, and what to do; the first match counts."""
 
 
 def openssh_error(node: str, stderr: str) -> ZsrError:
-    """The error for an OpenSSH client that ended with 255: the connection's end, not the far command's."""
+    """Return the error for an OpenSSH client that ended with 255: the connection failed, not the remote command."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     for pattern, kind, advice in _TABLE:
         said = next((line for line in lines if re.search(pattern, line)), None)
         if said is not None:
             what = f"The connection to node {node} failed: {said.rstrip('.')}."
             return kind(what, node=node, advice=advice, raw=stderr)
-    reason = lines[-1].rstrip(".") if lines else "no words"
+    reason = lines[-1].rstrip(".") if lines else "no message"
     return ConnectionLostError(f"The connection to node {node} was lost: {reason}.", node=node, raw=stderr)
 
 
 def connect_error(node: Node, error: BaseException) -> ZsrError:
-    """The error for a connection that could not be made."""
+    """Return the error for a connection that could not be opened."""
     at = f"node {node.name} ({node.address}, port {node.port})"
     match error:
         case asyncssh.HostKeyNotVerifiable():

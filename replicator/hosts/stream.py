@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.errors import DeadlineError
-from replicator.hosts.compression import NO_PACKER, start_packer, unpacked_by
+from replicator.hosts.compression import NO_COMPRESSOR, decompressed_by, start_compressor
 from replicator.hosts.host import Completed, Host, StreamProcess
 from replicator.hosts.pump import Pump, sized_pipe
 
@@ -17,18 +17,22 @@ RECEIVER_GRACE_SECONDS = 5.0
 """Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
 
 FINISHING_FACTOR = 6
-"""A receive that frees much, or whose pool is slow, may be busy for long after the last byte: times the stall."""
+"""Times the stall limit that a receiver may take after the last byte: one that frees much, or has a slow pool."""
 
-_LOOK_INTERVAL_SECONDS = 0.5
+_WATCH_INTERVAL_SECONDS = 0.5
+"""Seconds between two looks at the pump's counter."""
+
+_Processes = tuple[StreamProcess, StreamProcess, StreamProcess]
+"""The sender, what compresses its stream, and the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How both ends of a stream, and what compressed it, ended; and the bytes that went over the wire."""
+    """The results of a stream's three processes, and the bytes that went over the wire."""
 
     sender: Completed
     receiver: Completed
-    packer: Completed
+    compressor: Completed
     moved: int
 
 
@@ -36,8 +40,8 @@ class StreamEnd:
 class Limits:
     """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up.
 
-    When all bytes are handed over the receiver gets `FINISHING_FACTOR` times as long to write what it has.
-    ``silence``: seconds without a byte after which the hosts' connections are looked at.
+    When all bytes were handed over, the receiver gets `FINISHING_FACTOR` times as long to write what it has.
+    ``silence``: seconds without a byte after which the hosts' connections are checked.
     """
 
     rate: float | None
@@ -57,18 +61,30 @@ async def stream(
 ) -> StreamEnd:
     """Run both processes with a pump between them until both have ended.
 
-    What is counted, limited and watched is what goes over the wire: less than expected where it is compressed.
+    Counting, rate limit and stall watch apply to the bytes on the wire: fewer than expected where it is compressed.
 
     Raises:
         DeadlineError: not a byte moved for ``limits.stall`` seconds.
-        NetworkError, AuthError: an end's connection was lost or could not be made, or none moves and its host is gone.
-        ConfigError: the stream is to be compressed and this node has no zstd.
+        NetworkError, AuthError: a connection was lost or could not be opened, or no byte moves and a host is gone.
+        ConfigError: the stream should be compressed and this node has no zstd.
+    """
+    processes, reader, writer = await _start(source, send, sink, receive, expected_bytes=expected_bytes)
+    pump = Pump(reader, writer, rate=limits.rate)
+    return await _supervise(processes, pump, _watch(pump, limits, (source, sink), on_progress), on_progress)
+
+
+async def _start(
+    source: Host, send: Sequence[str], sink: Host, receive: Sequence[str], *, expected_bytes: int | None
+) -> tuple[_Processes, int, int]:
+    """Start the receiver, the sender and, if the stream is compressed, zstd; none is left behind if one fails.
+
+    Returns them with the two descriptors between which the pump moves bytes: what it reads from, what it writes to.
     """
     send_reader, send_writer = sized_pipe()
     receive_reader, receive_writer = sized_pipe()
-    packing = sink.compression != "none"
+    compressing = sink.compression != "none"
     try:
-        argv = unpacked_by(receive) if packing else receive
+        argv = decompressed_by(receive) if compressing else receive
         receiver = await sink.start_sink(argv, receive_reader, expected_bytes=expected_bytes)
     except BaseException:
         _close(send_reader, send_writer, receive_writer)
@@ -79,58 +95,55 @@ async def stream(
         _close(send_reader, receive_writer)
         await receiver.kill()
         raise
-    packer: StreamProcess = NO_PACKER
-    if packing:
-        try:
-            packer, send_reader = await start_packer(source.name, send_reader)
-        except BaseException:
-            _close(receive_writer)
-            await sender.kill()
-            await receiver.kill()
-            raise
-    pump = Pump(send_reader, receive_writer, rate=limits.rate)
-    return await _attend(
-        (sender, packer, receiver), pump, _watch(pump, limits, (source, sink), on_progress), on_progress
-    )
+    if not compressing:
+        return (sender, NO_COMPRESSOR, receiver), send_reader, receive_writer
+    try:
+        compressor, compressed_reader = await start_compressor(source.name, send_reader)
+    except BaseException:
+        _close(receive_writer)
+        await sender.kill()
+        await receiver.kill()
+        raise
+    return (sender, compressor, receiver), compressed_reader, receive_writer
 
 
-async def _attend(
-    ends: tuple[StreamProcess, StreamProcess, StreamProcess],
+async def _supervise(
+    processes: _Processes,
     pump: Pump,
     watching: Coroutine[None, None, None],
     on_progress: Callable[[int], None],
 ) -> StreamEnd:
-    sender, packer, receiver = ends
+    sender, compressor, receiver = processes
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(watching)
             moving = group.create_task(pump.run())
             sent = group.create_task(sender.wait())
             received = group.create_task(receiver.wait())
-            packed = group.create_task(packer.wait())
+            compressed = group.create_task(compressor.wait())
             await received
-            # One that went well had read all it needs, and the sender is about to end by itself.
+            # A receiver that ended well has read all it needs, and the sender is about to end by itself.
             if not pump.exhausted and not received.result().ok:
                 await sender.kill()
-                await packer.kill()
+                await compressor.kill()
             await sent
-            await packed
+            await compressed
             moving.cancel()
             watch.cancel()
     except BaseExceptionGroup as errors:
         raise first_exception(errors) from None
     finally:
         # A second cancel must not leave a process or a descriptor behind.
-        await finish_despite_cancel(_clean_up(ends, pump))
+        await finish_despite_cancel(_clean_up(processes, pump))
         on_progress(pump.moved)
-    return StreamEnd(sent.result(), received.result(), packed.result(), pump.moved)
+    return StreamEnd(sent.result(), received.result(), compressed.result(), pump.moved)
 
 
-async def _clean_up(ends: tuple[StreamProcess, StreamProcess, StreamProcess], pump: Pump) -> None:
-    sender, packer, receiver = ends
+async def _clean_up(processes: _Processes, pump: Pump) -> None:
+    sender, compressor, receiver = processes
     try:
         await sender.kill()
-        await packer.kill()
+        await compressor.kill()
         await _end_receiver(receiver)
     finally:
         pump.close()
@@ -140,12 +153,12 @@ async def _watch(pump: Pump, limits: Limits, hosts: Sequence[Host], on_progress:
     loop = asyncio.get_running_loop()
     seen, since = pump.moved, loop.time()
     while True:
-        await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
+        await asyncio.sleep(_WATCH_INTERVAL_SECONDS)
         on_progress(pump.moved)
         if pump.moved != seen:
             seen, since = pump.moved, loop.time()
         elif loop.time() - since > limits.stall * (FINISHING_FACTOR if pump.exhausted else 1):
-            raise DeadlineError(f"The transfer stood still for {loop.time() - since:.0f} s and was ended.")
+            raise DeadlineError(f"The transfer stalled for {loop.time() - since:.0f} s and was ended.")
         elif loop.time() - since > limits.silence:
             for host in hosts:
                 await host.reach()

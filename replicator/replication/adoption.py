@@ -1,7 +1,7 @@
-"""Adoption: datasets on the target that pvesr, syncoid or ``zfs send`` by hand brought over become a job's replicas.
+"""Adoption: datasets that pvesr, syncoid or a manual ``zfs send`` brought to the target become a job's replicas.
 
-So do replicas that bear the mark of another source: the guest was moved, or its node has a new name. Only properties
-are set, on datasets that share a base (by GUID) with their volume and are no other job's; nothing is sent or destroyed.
+The same goes for replicas of another source node: the guest was moved, or its node has a new name. Only properties are
+set, on datasets that share a base (by GUID) with their volume and belong to no other job; nothing is sent or destroyed.
 ``zsr:job`` is set last: a dataset that has it has the others.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, Storage
-from replicator.replication.discovery import pair, source_inventory, target_inventory
+from replicator.replication.discovery import pair_volumes, source_inventory, target_inventory
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
@@ -22,7 +22,7 @@ from replicator.zfs.model import Dataset, Snapshot
 
 
 class Verdict(StrEnum):
-    """What becomes of a volume's dataset on the target."""
+    """The result of examining a volume's dataset on the target."""
 
     ABSENT = "absent"
     REPLICA = "replica"
@@ -33,17 +33,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is on the target under a volume's name.
+    """The dataset on the target that has a volume's name.
 
     Attributes:
-        sides: the volume as found.
-        verdict: what becomes of it.
+        pair: the volume and that dataset.
+        verdict: whether it can be adopted.
         base: the target's snapshot that both sides have.
         newer: the target's snapshots after it.
-        why: for a refusal, the end of a sentence that begins with the dataset, and what to do.
+        why: for a refusal, the end of a sentence that begins with the dataset's name, and the advice.
     """
 
-    sides: VolumePair
+    pair: VolumePair
     verdict: Verdict
     base: Snapshot | None = None
     newer: tuple[Snapshot, ...] = ()
@@ -51,91 +51,93 @@ class Finding:
 
     @property
     def written(self) -> int:
-        """Bytes written on the target after its newest snapshot; 0 also where this ZFS cannot tell."""
-        return (self.sides.target.written or 0) if self.sides.target else 0
+        """Bytes written on the target after its newest snapshot; 0 also where this ZFS does not report it."""
+        return (self.pair.target.written or 0) if self.pair.target else 0
 
 
 def examine(job: JobId, volumes: Iterable[VolumePair], source: str) -> list[Finding]:
-    """Return what can be adopted of what is on the target, for a guest on the node ``source``, and what cannot."""
-    return [_examine(job, sides, source) for sides in volumes]
+    """Return for each volume of a guest on the node ``source`` whether its dataset on the target can be adopted."""
+    return [_examine(job, pair, source) for pair in volumes]
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
-    """Raise ConfigError, with all reasons at once, if any dataset is not to be touched."""
+    """Raise ConfigError with all reasons if any dataset cannot be adopted."""
     refused = [finding for finding in findings if finding.verdict is Verdict.REFUSED]
     if refused:
-        lines = "".join(f"\n  '{finding.sides.target_name}' on {target} {finding.why}" for finding in refused)
+        lines = "".join(f"\n  '{finding.pair.target_name}' on {target} {finding.why}" for finding in refused)
         raise ConfigError(f"Nothing was adopted and nothing changed:{lines}")
 
 
-async def look(
+async def examine_target(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
 ) -> list[Finding]:
-    """Look at both sides; see `examine`.
+    """List both sides and `examine` them.
 
     Raises:
-        ZsrError: a side cannot be asked. ConfigError: the guest has no volume.
+        ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
     everywhere = tuple(storages)
-    here, there = await gather_two(
+    on_source, on_target = await gather_two(
         source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
     )
-    volumes = pair(job, guest, everywhere, (source.node, target.node), here, there).volumes
+    volumes = pair_volumes(job, guest, everywhere, (source.node, target.node), on_source, on_target).volumes
     return examine(job.id, volumes, source.node)
 
 
-def same(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
-    """Whether what was shown before the question still holds; newer snapshots meanwhile do no harm."""
+def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
+    """Return whether the findings shown before the question still hold; newer snapshots do not matter."""
     return _outcome(shown) == _outcome(found)
 
 
-async def mark(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
-    """Mark what can be adopted as the job's replicas of a source node, and tell each dataset when it is done.
+async def adopt_all(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
+    """Mark the adoptable datasets as the job's replicas from a source node; yield each dataset when it is done.
 
     The caller holds the guest's lock.
     """
     for finding in findings:
         if finding.verdict is Verdict.ADOPTABLE:
-            name, is_volume = finding.sides.target_name, finding.sides.source.is_volume
+            name, is_volume = finding.pair.target_name, finding.pair.source.is_volume
             marks = {"zsr:source": source, "zsr:job": str(job)}
             await target.set_properties(name, replica_properties(is_volume=is_volume, extra=marks))
             yield name
 
 
 def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:
-    return [(f.sides.target_name, f.verdict, f.sides.target.guid if f.sides.target else 0) for f in findings]
+    return [(f.pair.target_name, f.verdict, f.pair.target.guid if f.pair.target else 0) for f in findings]
 
 
-def _examine(job: JobId, sides: VolumePair, source: str) -> Finding:
-    target = sides.target
+def _examine(job: JobId, pair: VolumePair, source: str) -> Finding:
+    target = pair.target
     if target is None:
-        return Finding(sides, Verdict.ABSENT)
-    mark = choose_base(sides.source, target)
-    base = None if mark is None else target.by_guid(mark.guid)
+        return Finding(pair, Verdict.ABSENT)
+    common = choose_base(pair.source, target)
+    base = None if common is None else target.by_guid(common.guid)
     newer = tuple(s for s in target.snapshots if base is not None and s.createtxg > base.createtxg)
-    why = _foreign(job, sides, target)
+    why = _foreign(job, pair, target)
     if why is None and target.job is not None and target.source == source:
-        return Finding(sides, Verdict.REPLICA, base, newer)
+        return Finding(pair, Verdict.REPLICA, base, newer)
     if why is None and base is None:
-        return Finding(sides, Verdict.NO_BASE)
+        return Finding(pair, Verdict.NO_BASE)
     why = why or _in_use(target)
-    return Finding(sides, Verdict.ADOPTABLE if why is None else Verdict.REFUSED, base, newer, why or "")
+    return Finding(pair, Verdict.ADOPTABLE if why is None else Verdict.REFUSED, base, newer, why or "")
 
 
-def _foreign(job: JobId, sides: VolumePair, target: Dataset) -> str | None:
+def _foreign(job: JobId, pair: VolumePair, target: Dataset) -> str | None:
     if target.job is not None and target.job != str(job):
         return f"belongs to job {target.job}: delete that job first, or rename the dataset there."
-    if target.is_volume != sides.source.is_volume:
+    if target.is_volume != pair.source.is_volume:
         kinds = {True: "a volume (zvol)", False: "a filesystem"}
-        return f"is {kinds[target.is_volume]}, and {sides.volume} is {kinds[sides.source.is_volume]}: rename it there."
+        return f"is {kinds[target.is_volume]}, and {pair.volume} is {kinds[pair.source.is_volume]}: rename it there."
     return None
 
 
 def _in_use(target: Dataset) -> str | None:
     if target.token is not None:
-        return f"holds a half-received state: let that end, or drop it there (zfs receive -A {target.name})."
+        return (
+            f"has a half-received state: let that transfer end, or drop the state there (zfs receive -A {target.name})."
+        )
     if target.job is not None and target.readonly is False:
-        return "is a replica that was made writable (readonly=off): stop what uses it there, and set readonly=on."
+        return "is a writable replica (readonly=off): stop using it there, and set readonly=on."
     if target.mounted and target.readonly is False:
         return "is in use (mounted, readonly=off): unmount it there (zfs unmount), or set readonly=on."
     return None

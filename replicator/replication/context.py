@@ -1,4 +1,4 @@
-"""What a run is given and what it gives: its task, how it writes down what it proved, and its result."""
+"""The input and output of a run: its context, the recorder of what it proved, and its result."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from replicator.replication.inventory_cache import InventoryCache
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run is to do: the job, its guest, the storages of the cluster, and the seconds of a stall.
+    """The job, its guest, the storages of the cluster, and the state after the last run.
 
-    ``remembered`` is what was last proven; ``last_run_failed`` says that the last run did not end well.
-    ``inventory_cache`` is given where other runs are due at the same time; ``due`` is since when this one is (unix
-    seconds).
+    Attributes:
+        stall_timeout: seconds without a byte after which a transfer fails.
+        remembered: what was last proven.
+        last_run_failed: the last run did not succeed, so that this one has to look at everything.
+        inventory_cache: given where other runs are due at the same time.
+        due: the moment since when this run is due (unix seconds).
     """
 
     job: Job
@@ -30,7 +33,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a successful run achieved; ``sent_bytes`` is what went through the stream, 0 when nothing had changed."""
+    """The result of a successful run; ``sent_bytes`` counts the streams, 0 when nothing had changed."""
 
     last_sync: float
     sent_bytes: int
@@ -39,11 +42,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunRecorder:
-    """How a run writes down what it proved and found; durable when the call returns.
+    """Records what a run proved and found; durable when the call returns.
 
     Attributes:
-        synced: what is proven to be on the target; an empty `Synced` says that the target holds no whole copy.
-        resume_pending: whether a half-received state waits there.
+        synced: the set that is proven to be on the target; an empty `Synced` if the target holds no whole copy.
+        resume_pending: whether the target has a half-received state.
         vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
             names, also where there are none. To be called once by each run that has seen both sides.
     """

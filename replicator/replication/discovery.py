@@ -1,4 +1,4 @@
-"""The look of a run: which volumes a guest has, and what of them is on either side (DESIGN 4, step 2)."""
+"""Discovery: which volumes a guest has, and their datasets on both sides (contract: One run, step 2)."""
 
 from __future__ import annotations
 
@@ -10,45 +10,47 @@ from replicator.models import Guest, Job, Storage, Volume
 from replicator.replication.plan import VolumePair
 from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.model import Dataset, Inventory, pool_of
 
 _KINDS = ("vm", "subvol", "base", "basevol")
-"""The names of a guest's volumes begin with one of these and its number, as the peer names them."""
+"""The kinds of volume names, ``<kind>-<guest>-...``, as the peer makes them."""
 
-ASIDE_DEPTH = 3
-"""What is kept aside lies two levels below its storage, its snapshots three."""
+DIVERGED_DEPTH = 3
+"""A replica that was set aside lies two levels below its storage, its snapshots three."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetInventory:
-    """What the target has: an inventory for each storage; an error where it has no such storage."""
+    """The inventory of each storage on the target; an error where the target has no such storage."""
 
     inventories: Mapping[str, Inventory | StorageMissingError]
 
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """The guest's volumes on both sides; this job's replicas whose volume is gone by name; and what is aside.
+    """The guest's volumes on both sides.
 
-    A replica whose name is that of any of the volumes, on whatever storage, is none of ``orphans``; nor is one whose
-    ``zsr:source`` is another node.
+    Attributes:
+        volumes: each volume of the source with its dataset on the target.
+        orphans: this job's replicas from this node whose name no volume has, on any storage.
+        diverged: the replicas of this job that were set aside.
     """
 
     volumes: tuple[VolumePair, ...]
     orphans: tuple[Dataset, ...]
-    aside: tuple[Dataset, ...]
+    diverged: tuple[Dataset, ...]
 
 
 async def target_inventory(
-    job: Job, guest: Guest, storages: Iterable[Storage], here: str, target: ZfsClient
+    job: Job, guest: Guest, storages: Iterable[Storage], source: str, target: ZfsClient
 ) -> TargetInventory:
-    """What the target has, one inventory per storage of the guest."""
+    """Return the inventory of each of the guest's storages on the target."""
     found: dict[str, Inventory | StorageMissingError] = {}
-    for storage in guest_storages(guest, storages, here):
+    for storage in guest_storages(guest, storages, source):
         if not storage.allowed_on(target.node):
             continue
         try:
-            depth = max(look_depth(guest, storage), ASIDE_DEPTH)
+            depth = max(look_depth(guest, storage), DIVERGED_DEPTH)
             found[storage.name] = await target.inventory(storage.path_on(target.node), depth=depth)
         except StorageMissingError as error:  # matters only if the guest has volumes on it
             found[storage.name] = error
@@ -56,7 +58,7 @@ async def target_inventory(
 
 
 async def source_inventory(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
-    """What the source has: all storages of the guest in one inventory, with bookmarks."""
+    """Return all the guest's storages on the source in one inventory, with bookmarks."""
     datasets: dict[str, Dataset] = {}
     for storage in guest_storages(guest, storages, source.node):
         path = storage.path_on(source.node)
@@ -65,9 +67,9 @@ async def source_inventory(guest: Guest, storages: Iterable[Storage], source: Zf
     return Inventory(datasets)
 
 
-def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], here: Inventory,
-         there: TargetInventory) -> Discovered:  # fmt: skip
-    """Put both sides together.
+def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], on_source: Inventory,
+         on_target: TargetInventory) -> Discovered:  # fmt: skip
+    """Pair the guest's volumes with their datasets on the target.
 
     Raises:
         ConfigError: the guest has no volume, one that is listed by hand does not exist, or two volumes would have one
@@ -77,45 +79,45 @@ def pair(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, 
     source, target = nodes
     wanted: dict[str, list[Volume]] = {}
     by_name: dict[str, Storage] = {}
-    for volume, storage in guest_volumes(guest, storages, source, here, target=target):
+    for volume, storage in guest_volumes(guest, storages, source, on_source, target=target):
         wanted.setdefault(storage.name, []).append(volume)
         by_name[storage.name] = storage
     volumes: list[VolumePair] = []
     for name, some in wanted.items():
-        theirs = there.inventories.get(name)
+        theirs = on_target.inventories.get(name)
         if theirs is None:
             raise _restricted(guest, by_name[name], target, some)
         if isinstance(theirs, StorageMissingError):
             raise theirs
-        volumes += [_pair(volume, by_name[name], nodes, here, theirs) for volume in some]
+        volumes += [_pair(volume, by_name[name], nodes, on_source, theirs) for volume in some]
     if not volumes:
         raise ConfigError(
             f"Guest {guest.id} ({guest.name}) has no volumes on node {source}.",
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
     _refuse_doubles(volumes, target)
-    names = {sides.target_name for sides in volumes}
-    found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
+    names = {pair.target_name for pair in volumes}
+    found = [inventory for inventory in on_target.inventories.values() if isinstance(inventory, Inventory)]
     replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
-    aside = {kept.name: kept for inventory in found for kept in inventory.aside_of(job.id)}
+    diverged = {kept.name: kept for inventory in found for kept in inventory.diverged_of(job.id)}
     return Discovered(
         tuple(volumes),
         tuple(r for name, r in sorted(replicas.items()) if name not in names and r.source == source),
-        tuple(kept for _, kept in sorted(aside.items())),
+        tuple(kept for _, kept in sorted(diverged.items())),
     )
 
 
 def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
-    """How the full names of a guest's volumes below a storage's path begin."""
+    """Return the beginnings of the full names of a guest's volumes below a storage's path."""
     return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
 
 
 def guest_volumes(
-    guest: Guest, storages: Iterable[Storage], node: str, here: Inventory, *, target: str | None = None
+    guest: Guest, storages: Iterable[Storage], node: str, on_source: Inventory, *, target: str | None = None
 ) -> list[tuple[Volume, Storage]]:
     """Return the guest's volumes on its node with their storages, each dataset once.
 
-    Storages may have one path: the first of them owns the volume, or the first that ``target`` may use.
+    Several storages may have the same path: the first owns the volume, or the first that ``target`` may use.
     """
     everywhere = tuple(storages)
     usable = sorted(
@@ -125,7 +127,7 @@ def guest_volumes(
     excluded = {volume.dataset(by_name[volume.storage], node) for volume in guest.excluded if volume.storage in by_name}
     found: dict[str, tuple[Volume, Storage]] = {}
     for storage in usable:
-        for volume in guest_volumes_on(guest, storage, here, storage.path_on(node)):
+        for volume in guest_volumes_on(guest, storage, on_source, storage.path_on(node)):
             dataset = volume.dataset(storage, node)
             if dataset not in excluded:
                 found.setdefault(dataset, (volume, storage))
@@ -133,7 +135,7 @@ def guest_volumes(
 
 
 def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path: str) -> list[Volume]:
-    """The guest's volumes on a storage: those listed by hand, or those found by name; without the excluded ones."""
+    """Return the guest's volumes on a storage: those listed in the settings, or those found by name; none excluded."""
     if not guest.volumes:
         prefixes = volume_prefixes(guest.id, path)
         names = (d.name for d in inventory.below(path) if d.name.startswith(prefixes))
@@ -144,19 +146,19 @@ def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path:
         if inventory.get(f"{path}/{volume.name}") is None:
             raise ConfigError(
                 f"Volume {volume} of guest {guest.id} does not exist ('{path}/{volume.name}').",
-                advice="Create it, or take it out of the guest's list of volumes.",
+                advice="Create it, or remove it from the guest's list of volumes.",
             )
     return listed
 
 
-def source_datasets(guest: Guest, storages: Iterable[Storage], node: str, here: Inventory) -> list[str]:
+def source_datasets(guest: Guest, storages: Iterable[Storage], node: str, on_source: Inventory) -> list[str]:
     """Return the names of the guest's datasets on its own node."""
-    return [volume.dataset(storage, node) for volume, storage in guest_volumes(guest, storages, node, here)]
+    return [volume.dataset(storage, node) for volume, storage in guest_volumes(guest, storages, node, on_source)]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Where the guest's volumes are on one pool of the source: by name, or listed by hand."""
+    """How to find the guest's volumes on one pool of the source: by name, or as listed in the settings."""
 
     places: tuple[Place, ...]
     names: tuple[str, ...]
@@ -164,13 +166,13 @@ class Selection:
 
 
 def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str, Selection]:
-    """The selection of a guest's volumes for each pool of its node."""
+    """Return the selection of a guest's volumes for each pool of its node."""
     places: dict[str, list[Place]] = {}
     names: dict[str, list[str]] = {}
     excluded = set()
     for storage in guest_storages(guest, storages, node):
         path = storage.path_on(node)
-        pool = path.partition("/")[0]
+        pool = pool_of(path)
         places.setdefault(pool, [])
         names.setdefault(pool, [])
         if not guest.volumes:
@@ -179,7 +181,7 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
             v.dataset(storage, node) for v in guest.volumes if v.storage == storage.name and v not in guest.excluded
         ]
         excluded |= {v.dataset(storage, node) for v in guest.excluded if v.storage == storage.name}
-    return {  # each once, also where storages have one path
+    return {  # each once, also where storages have the same path
         pool: Selection(tuple(dict.fromkeys(places[pool])), tuple(dict.fromkeys(names[pool])), frozenset(excluded))
         for pool in places
         if places[pool] or names[pool]
@@ -187,31 +189,34 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
 
 
 def guest_storages(guest: Guest, storages: Iterable[Storage], node: str) -> list[Storage]:
-    """The storages on which a guest may have volumes, as far as a node may use them."""
+    """Return the storages on which a guest may have volumes, of those that a node may use."""
     by_name = {storage.name: storage for storage in storages}
     names = guest.storages or tuple(dict.fromkeys(v.storage for v in guest.volumes)) or tuple(by_name)
     return [by_name[name] for name in names if by_name[name].allowed_on(node)]
 
 
 def look_depth(guest: Guest, storage: Storage) -> int:
-    """How deep to look: a volume's snapshots are one level below it, and its name may have parts."""
+    """Return how many levels to list: a volume's snapshots are one level below it, and its name may have parts."""
     return 2 + max((v.name.count("/") for v in guest.volumes if v.storage == storage.name), default=0)
 
 
-def _pair(volume: Volume, storage: Storage, nodes: tuple[str, str], here: Inventory, there: Inventory) -> VolumePair:
+def _pair(
+    volume: Volume, storage: Storage, nodes: tuple[str, str], on_source: Inventory, on_target: Inventory
+) -> VolumePair:
     source, target = nodes
-    name_there = volume.dataset(storage, target)
-    dataset = here.datasets[volume.dataset(storage, source)]
-    return VolumePair(volume, storage.path_on(target), dataset, name_there, there.get(name_there))
+    target_name = volume.dataset(storage, target)
+    dataset = on_source.datasets[volume.dataset(storage, source)]
+    return VolumePair(volume, storage.path_on(target), dataset, target_name, on_target.get(target_name))
 
 
 def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:
     first: dict[str, VolumePair] = {}
-    for sides in volumes:
-        other = first.setdefault(sides.target_name, sides)
-        if other is not sides:
+    for pair in volumes:
+        other = first.setdefault(pair.target_name, pair)
+        if other is not pair:
             raise ConfigError(
-                f"Volumes {other.volume} and {sides.volume} would both be '{sides.target_name}' on node {node}.",
+                f"Volumes {other.volume} and {pair.volume} would both have the replica '{pair.target_name}' "
+                f"on node {node}.",
                 advice="Give their storages different paths on that node in the cluster file; nothing was changed.",
             )
 

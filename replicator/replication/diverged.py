@@ -1,7 +1,7 @@
-"""What runs kept aside because it differed from its source: told, and destroyed when a person says so.
+"""Diverged replicas, which runs set aside because they differ from their source: list them, destroy one on request.
 
-It lies directly below ``<storage>/zsr-diverged`` and has the ``zsr:job`` of the replica that it was. Nothing else is
-shown here, and nothing else is ever destroyed.
+They lie directly below ``<storage>/zsr-diverged`` and keep the ``zsr:job`` of the replica. Nothing else is listed here,
+and nothing else is ever destroyed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One replica that was kept aside.
+class DivergedReplica:
+    """One replica that was set aside.
 
     Attributes:
         node, dataset: where it is.
         job: whose replica it was.
-        size: bytes that are its own; None where this ZFS cannot tell.
-        snapshots: those that it has, oldest first.
-        written: bytes written after the newest of them; None where this ZFS cannot tell.
-        clones: what was made out of its snapshots, as far as the inventory goes.
+        size: bytes that only it holds; None where this ZFS does not report them.
+        snapshots: its snapshots, oldest first.
+        written: bytes written after the newest of them; None where this ZFS does not report them.
+        clones: the clones of its snapshots that are in the inventory.
     """
 
     node: str
@@ -38,10 +38,10 @@ class Kept:
     clones: tuple[str, ...]
 
 
-def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
-    """What is kept aside on a storage's path."""
+def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[DivergedReplica]:
+    """Return the diverged replicas of a storage's path."""
     return [
-        Kept(
+        DivergedReplica(
             node=node,
             dataset=dataset.name,
             job=job,
@@ -50,12 +50,12 @@ def kept_aside(node: str, path: str, inventory: Inventory) -> list[Kept]:
             written=dataset.written,
             clones=tuple(sorted(_clones(dataset.name, inventory))),
         )
-        for dataset, job in aside_below(path, inventory)
+        for dataset, job in diverged_below(path, inventory)
     ]
 
 
-def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
-    """The datasets directly below a storage's folder for what is aside that were a job's replicas, by name."""
+def diverged_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
+    """Return the datasets in a storage's folder of diverged replicas that were a job's, sorted by name."""
     folder = inventory.get(f"{path}/{DIVERGED_DATASET}")
     inherited = None if folder is None else folder.job
     found = []
@@ -66,62 +66,62 @@ def aside_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
     return found
 
 
-async def list_kept(storages: Iterable[Storage], client: ZfsClient) -> list[Kept]:
-    """What is kept aside on a node, one inventory for each storage.
+async def read_diverged(storages: Iterable[Storage], client: ZfsClient) -> list[DivergedReplica]:
+    """Return the diverged replicas of a node, by one inventory for each storage.
 
     Raises:
-        ZsrError: the node cannot be asked.
+        ZsrError: the node cannot be listed.
     """
-    found: dict[str, Kept] = {}
+    found: dict[str, DivergedReplica] = {}
     for path in _paths(storages, client.node):
         try:
             inventory = await client.inventory(f"{path}/{DIVERGED_DATASET}", depth=2)
-        except StorageMissingError:  # nothing was ever kept aside there
+        except StorageMissingError:  # no replica was ever set aside there
             continue
-        found |= {kept.dataset: kept for kept in kept_aside(client.node, path, inventory)}
+        found |= {kept.dataset: kept for kept in diverged_replicas(client.node, path, inventory)}
     return [found[name] for name in sorted(found)]
 
 
-async def find_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> Kept:
-    """What is kept aside under this very name.
+async def find_diverged(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> DivergedReplica:
+    """Return the diverged replica of exactly this name.
 
     Raises:
-        ConfigError: the name is no place where replicas are kept aside, or nothing of the kind is there.
+        ConfigError: the name is not in a folder of diverged replicas, or no diverged replica has it.
     """
     everywhere = tuple(storages)
     path, _, name = dataset.rpartition(f"/{DIVERGED_DATASET}/")
     if path not in _paths(everywhere, client.node) or not name or "/" in name or "@" in name:
         places = ", ".join(f"{path}/{DIVERGED_DATASET}" for path in _paths(everywhere, client.node)) or "none"
         raise ConfigError(
-            f"'{dataset}' is not directly below a place where node {client.node} keeps replicas aside.",
+            f"'{dataset}' is not directly below a dataset where node {client.node} keeps diverged replicas.",
             advice=f"These are: {places}. See: zsr diverged list.",
         )
     inventory = await client.inventory(path, depth=3)
-    kept = next((kept for kept in kept_aside(client.node, path, inventory) if kept.dataset == dataset), None)
+    kept = next((kept for kept in diverged_replicas(client.node, path, inventory) if kept.dataset == dataset), None)
     if kept is None:
-        there = "is there, but was no replica of zsr's" if inventory.get(dataset) else "does not exist"
-        raise ConfigError(f"'{dataset}' on node {client.node} {there}.", advice="See: zsr diverged list.")
+        problem = "was not a replica of zsr" if inventory.get(dataset) else "does not exist"
+        raise ConfigError(f"'{dataset}' on node {client.node} {problem}.", advice="See: zsr diverged list.")
     return kept
 
 
-def refuse_needed(kept: Kept) -> None:
-    """Raise ConfigError if something was made out of what is kept aside, and so needs it."""
+def refuse_needed(kept: DivergedReplica) -> None:
+    """Raise ConfigError if a diverged replica has clones, which need it."""
     if kept.clones:
         raise ConfigError(
-            f"'{kept.dataset}' on node {kept.node} is needed by {', '.join(kept.clones)}, made out of it.",
-            advice="A replica stands by itself after the next good run; let anything else do so by zfs promote.",
+            f"'{kept.dataset}' on node {kept.node} is needed by its clones: {', '.join(kept.clones)}.",
+            advice="A replica stops needing it with the next successful run; promote any other clone (zfs promote).",
         )
 
 
-async def destroy_kept(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
-    """Look once more, then destroy what is kept aside under this name.
+async def destroy_diverged(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
+    """Look again, then destroy the diverged replica of this name.
 
     Raises:
-        ConfigError: as `find_kept` and `refuse_needed`. ZsrError: it could not be destroyed.
+        ConfigError: as `find_diverged` and `refuse_needed`. ZsrError: it could not be destroyed.
     """
-    kept = await find_kept(dataset, storages, client)
+    kept = await find_diverged(dataset, storages, client)
     refuse_needed(kept)
-    await client.destroy_aside(kept.dataset, str(kept.job))
+    await client.destroy_diverged(kept.dataset, str(kept.job))
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A guest's freeze and thaw commands around the snapshot. Thaw always happens, and is awaited (DESIGN 4, step 4)."""
+"""Freeze and thaw hooks around the snapshot. The thaw always runs, and is awaited (contract: One run, step 4)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from replicator.models import FreezeFailure, Guest
 
 @asynccontextmanager
 async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> AsyncIterator[None]:
-    """Hold the guest still while the body runs.
+    """Freeze the guest while the body runs.
 
     Raises:
-        HookError: freezing failed and the guest's settings make that an error; it was thawed again. Or the thaw
-            failed: the guest may stand still.
+        HookError: the freeze failed and the guest's settings make that an error; it was thawed again. Or the thaw
+            failed: the guest may still be frozen.
     """
     try:
         if guest.freeze is not None:
@@ -25,9 +25,8 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
         yield
     finally:
         if guest.thaw is not None:
-            await finish_despite_cancel(
-                _thaw(guest, guest.thaw, host, log)
-            )  # a cancelled run must not leave a guest frozen
+            # A cancelled run must not leave a guest frozen.
+            await finish_despite_cancel(_thaw(guest, guest.thaw, host, log))
 
 
 async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
@@ -36,7 +35,7 @@ async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, st
     except HookError as error:
         if guest.on_freeze_failure is FreezeFailure.ERROR:
             raise
-        log("warning", f"{error.what} The snapshot is taken all the same.")
+        log("warning", f"{error.what} The snapshot is taken anyway.")
 
 
 async def _thaw(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
@@ -54,6 +53,6 @@ async def _run_hook(kind: str, guest: Guest, command: str, host: Host) -> None:
     except ZsrError as error:
         raise HookError(f"The {kind} hook of guest {guest.id} failed: {error.what}", raw=error.raw) from error
     if not done.ok:
-        words = done.stderr.strip().splitlines()
-        why = words[-1] if words else f"exit status {done.status}"
+        lines = done.stderr.strip().splitlines()
+        why = lines[-1] if lines else f"exit status {done.status}"
         raise HookError(f"The {kind} hook of guest {guest.id} failed: {why}.", raw=done.stderr)

@@ -1,4 +1,4 @@
-"""Whose a dataset on the target is, whether it is in use, and the sentences that refuse to touch it. Pure."""
+"""Ownership of a dataset on the target: whose it is, whether it is in use, and the errors that refuse it. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from replicator.zfs.model import Dataset, SnapshotLike
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Whose replicas a plan is about.
+    """The job and nodes of a plan's replicas.
 
     Attributes:
-        job, source, target: the job, and the nodes between which it goes.
+        job, source, target: the job, its source node and its target node.
         known: what the source node remembers of the job's sets.
         marks_late: the target's ZFS cannot set properties while it receives (before OpenZFS 0.7), so a run that died
             may have left a replica without its marks.
@@ -28,21 +28,21 @@ class Direction:
 
 
 def is_marked(way: Direction, target: Dataset) -> bool:
-    """Return whether a dataset bears the marks of this job's replicas from this very node."""
+    """Return whether a dataset has the marks (``zsr:job``, ``zsr:source``) of this job's replicas from this node."""
     return target.job == str(way.job) and target.source == way.source
 
 
 def shares_set(job: JobId, target: Dataset, source: Dataset | None) -> bool:
-    """Return whether a dataset holds a snapshot of this job that the source has too."""
+    """Return whether a dataset has a snapshot of this job that the source has too."""
     return source is not None and any(
         snapshot.job == job and source.by_guid(snapshot.guid) is not None for snapshot in target.snapshots
     )
 
 
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
-    """Return whether a snapshot is of a set that this node took after the last one that it proved.
+    """Return whether a snapshot is of a set that this node took after the last proven one.
 
-    A set of which this node does not remember that it took it may be another owner's, or a restore point.
+    A set that this node does not remember taking may be another owner's, or a restore point.
     """
     at = snapshot.set_time
     return at in known.taken and (known.proven is None or at > known.proven)
@@ -51,23 +51,23 @@ def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
 def foreign(
     way: Direction, volume: Volume, source: Dataset, target: Dataset, base: SnapshotLike | None
 ) -> TargetActiveError | None:
-    """Return why a dataset under a volume's name is not this job's replica; None: it is.
+    """Return the error of a dataset that has a volume's name and is not this job's replica; None if it is.
 
-    ``base`` is what both have in common, if anything.
+    ``base`` is the newest snapshot that both have, if any.
     """
     if is_marked(way, target) or (target.job is None and _marks_were_late(way, source, target)):
         return None
-    adopt = f" If it is a replica of this guest, take it over: zsr adopt {way.job}." if base is not None else ""
+    adopt = f" If it is a replica of this guest, adopt it: zsr adopt {way.job}." if base is not None else ""
     if target.job is None:
         shares = "shares a snapshot with the source" if base is not None else "shares no snapshot with the source"
-        why = f"{shares} and does not bear zsr's marks: it may be the guest's own volume, or another tool's replica"
+        why = f"{shares} and has no zsr:job property: it may be the guest's own volume, or another tool's replica"
         return _active(way, target, volume, why, f"{_if_moved(way)}{adopt or _OTHERWISE}")
     if target.job != str(way.job):
         why = f"is a replica of job {target.job}"
         return _active(way, target, volume, why, "Let only one of the two jobs replicate this volume there.")
     why = f"is a replica of job {target.job} from node {target.source or '(none)'}, not from {way.source}"
     apart = "Give each source a path of its own on that node (storages.NAME.paths in the cluster file)."
-    return _active(way, target, volume, why, f"{adopt.strip() or apart} zsr leaves it alone until then.")
+    return _active(way, target, volume, why, f"{adopt.strip() or apart} zsr does not touch it until then.")
 
 
 def _marks_were_late(way: Direction, source: Dataset, target: Dataset) -> bool:
@@ -81,20 +81,20 @@ _OTHERWISE = " Otherwise rename it there (zfs rename); the volume is then sent i
 def _if_moved(way: Direction) -> str:
     guest = way.job.guest
     return (
-        f'Remove nothing. If guest {guest} was moved to {way.target}, set guests.{guest}.node = "{way.target}" in the '
-        "cluster file of every node."
+        f'Do not remove anything. If guest {guest} was moved to {way.target}, set guests.{guest}.node = "{way.target}" '
+        "in the cluster file of every node."
     )
 
 
 def writable(way: Direction, target: Dataset, volume: Volume | None) -> TargetActiveError:
-    """Return the error of a replica that is in use: what to do depends on whether the guest was moved there."""
+    """Return the error of a replica that is in use; the advice depends on whether the guest was moved there."""
     back = f"Otherwise make it a replica again: zfs set readonly=on {target.name}, on {way.target}."
     why = "is a replica, but writable (readonly=off): it is in use there"
     return _active(way, target, volume, why, f"{_if_moved(way)} {back}")
 
 
 def written_to(way: Direction, target: Dataset, volume: Volume | None) -> TargetActiveError:
-    """Return the error of a replica that holds writes of its own and would have to be destroyed."""
+    """Return the error of a replica that was written to and would have to be destroyed."""
     keep = f"Or keep it under another name (zfs rename), on {way.target}."
     return _active(way, target, volume, "was written to there, so it is not destroyed", f"{_if_moved(way)} {keep}")
 

@@ -1,7 +1,7 @@
-"""What is done to a replica before it can be received into; nothing of anybody else's is destroyed by it (DESIGN 4).
+"""Prepare a replica for receive: roll back, rename, set aside or promote (contract: Kept aside).
 
-Keeping aside is three orders: rename, clone the base under the old name, promote the clone. A run that dies between
-them is gone on with by the plan of the next one (`plan.CloneFromDiverged`, `plan.Promote`).
+Only zsr's own snapshots are destroyed. Setting aside takes three commands: rename, clone the base under the old name,
+promote the clone. If a run dies between them, the next plan continues there (`plan.CloneFromDiverged`, `plan.Promote`).
 """
 
 from __future__ import annotations
@@ -22,57 +22,59 @@ from replicator.replication.plan import (
     TagForeignSnapshots,
     VolumePair,
 )
-from replicator.replication.transfer import Log
+from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import MADE_HERE, Dataset
 
 
-def aside_name(sides: VolumePair, now: float) -> str:
-    """Where a replica is kept aside: directly below the storage's folder for it, with the time."""
-    return f"{sides.target_path}/{DIVERGED_DATASET}/{sides.volume.name.replace('/', '_')}-{int(now)}"
+def diverged_name(pair: VolumePair, now: float) -> str:
+    """Return the name of a diverged replica: directly below the storage's folder for them, with the time."""
+    return f"{pair.target_path}/{DIVERGED_DATASET}/{pair.volume.name.replace('/', '_')}-{int(now)}"
 
 
 async def prepare(
     action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str], now: float, log: Log
 ) -> None:
-    """Do what the plan says has to come before the transfer; ``properties`` are those of a replica."""
-    sides = action.sides
+    """Do the preparations of an action; ``properties`` are those of a replica."""
+    pair = action.pair
     for step in action.preparations:
         match step:
             case Rollback(to):
-                log("info", f"{sides.volume}: rolling the replica back to {to.name}")
-                await target.rollback(sides.target_name, to)
+                log("info", f"{pair.volume}: rolling the replica back to {to.name}")
+                await target.rollback(pair.target_name, to)
             case MoveAway(to):
-                await target.create_parents(sides.target_path, f"{DIVERGED_DATASET}/-")
-                await target.rename(sides.target_name, to)
+                await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
+                await target.rename(pair.target_name, to)
             case Rename(old):
-                log("info", f"{sides.volume}: its replica was '{old}'; it is renamed too")
-                await target.rename(old, sides.target_name)
+                log("info", f"{pair.volume}: renaming its replica, which was '{old}'")
+                await target.rename(old, pair.target_name)
             case SetAside(base):
-                kept = aside_name(sides, now)
-                log("warning", f"{sides.volume}: the replica differs from the source; it is kept aside as '{kept}'")
-                await target.create_parents(sides.target_path, f"{DIVERGED_DATASET}/-")
-                await target.rename(sides.target_name, kept)
-                if sides.target is not None and sides.target.job is None:  # unmarked, nobody would be told of it
+                kept = diverged_name(pair, now)
+                log("warning", f"{pair.volume}: the replica differs from the source; it is kept aside as '{kept}'")
+                await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
+                await target.rename(pair.target_name, kept)
+                if pair.target is not None and pair.target.job is None:  # without marks it would never be reported
                     marks = {key: value for key, value in properties.items() if key.startswith("zsr:")}
                     await target.set_properties(kept, marks)
-                if sides.source.is_volume:  # it is never written again, and its successor reserves the same room
+                if pair.source.is_volume:  # it is never written again, and its successor reserves the same space
                     await target.set_properties(kept, {"refreservation": "none"})
                 if base is not None:
-                    await _clone(target, f"{kept}@{base.name}", sides.target_name, properties)
-            case CloneFromDiverged(aside, base):
-                log("info", f"{sides.volume}: going on from what an earlier run kept aside as '{aside}'")
-                await _clone(target, f"{aside}@{base.name}", sides.target_name, properties)
+                    await _clone(target, f"{kept}@{base.name}", pair.target_name, properties)
+            case CloneFromDiverged(diverged, base):
+                log(
+                    "info", f"{pair.volume}: continuing from the replica that an earlier run kept aside as '{diverged}'"
+                )
+                await _clone(target, f"{diverged}@{base.name}", pair.target_name, properties)
             case TagForeignSnapshots(names):
                 for name in names:
-                    log("info", f"{sides.volume}: the replica's snapshot {name} was made there by somebody; it stays")
-                    await target.set_properties(f"{sides.target_name}@{name}", {"zsr:job": MADE_HERE})
+                    log("info", f"{pair.volume}: the snapshot {name} was created on the replica itself; it is kept")
+                    await target.set_properties(f"{pair.target_name}@{name}", {"zsr:job": MADE_HERE})
             case Promote():
-                await target.promote(sides.target_name)
+                await target.promote(pair.target_name)
 
 
 async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
-    """Clone unmounted; an old ZFS mounts a clone at once whatever its ``canmount`` says, unless that is off."""
+    """Clone unmounted: an old ZFS mounts a clone at once unless its ``canmount`` is off."""
     if "canmount" not in properties:
         await target.clone(snapshot, name, properties)
         return
@@ -84,16 +86,16 @@ def refuse_in_use(replica: Dataset, way: Direction) -> None:
     """Raise TargetActiveError if a replica is writable or was written to since its newest snapshot."""
     if replica.readonly is False:
         raise writable(way, replica, None)
-    if replica.written and replica.snapshots:  # without a snapshot it is what a first transfer brought so far
+    if replica.written and replica.snapshots:  # without a snapshot it is an unfinished first transfer
         raise written_to(way, replica, None)
 
 
 async def destroy_or_keep(
-    replica: Dataset, way: Direction, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
+    replica: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
 ) -> None:
-    """Destroy the replica of a job that is removed; one with snapshots that were made there is kept aside instead.
+    """Destroy the replica of a job that is removed; set it aside instead if it has snapshots created on the target.
 
-    What travelled is older than the job's newest snapshot; what is newer, or marked, was made on the target.
+    Replicated snapshots are older than the job's newest; one that is newer, or tagged, was created on the target.
 
     Raises:
         TargetActiveError: it is writable or was written to; nothing was done.
@@ -103,13 +105,13 @@ async def destroy_or_keep(
     foreign = [s.name for s in replica.snapshots if s.job is None and (s.made_here or s.createtxg > newest)]
     if foreign:
         kept = f"{path}/{DIVERGED_DATASET}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
-        log("warning", f"'{replica.name}' has snapshots that zsr did not make ({foreign[0]}); it is kept as '{kept}'")
+        log("warning", f"'{replica.name}' has snapshots that zsr did not create ({foreign[0]}); it is kept as '{kept}'")
         await target.create_parents(path, f"{DIVERGED_DATASET}/-")
         await target.rename(replica.name, kept)
         return
-    for kept_one in aside:
-        if kept_one.origin is not None and kept_one.origin.startswith(f"{replica.name}@"):
-            log("info", f"'{kept_one.name}' is kept, and takes over the snapshots of '{replica.name}'")
-            await target.promote(kept_one.name)
+    for other in diverged:
+        if other.origin is not None and other.origin.startswith(f"{replica.name}@"):
+            log("info", f"'{other.name}' is kept, and takes over the snapshots of '{replica.name}'")
+            await target.promote(other.name)
     await target.destroy_replica(replica.name, str(way.job), way.source)
     log("info", f"replica {replica.name} on {target.node} destroyed")

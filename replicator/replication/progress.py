@@ -1,13 +1,17 @@
-"""How far a run is: the closed list of its steps, and what it writes of itself for whoever shows it."""
+"""Progress of a run: the closed list of its steps, its bytes, its log lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+Log = Callable[[str, str], None]
+"""Writes one line of the run's log: level (info, warning, error, raw) and text."""
+
 
 class Step(StrEnum):
-    """Every step of a run and of a removal, in order; faults are tried at each of their beginnings (tests/lab)."""
+    """All steps of a run and of a removal, in order; tests/lab injects faults at the beginning of each."""
 
     LOCK = "lock"
     LOOK = "look"
@@ -25,7 +29,7 @@ class Step(StrEnum):
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; written by the run, read by whoever shows it. Sizes are bytes."""
+    """How far a run is; the run writes it, the daemon reads it for its status. Sizes are bytes."""
 
     step: Step = Step.LOCK
     done_bytes: int = 0
@@ -34,5 +38,5 @@ class Progress:
     sent_bytes: int = 0
 
     async def begin(self, step: Step) -> None:
-        """The next step begins now; a step may begin several times, once for each volume."""
+        """Set the step that begins now; a step may begin several times, once for each volume."""
         self.step = step

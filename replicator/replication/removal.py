@@ -1,7 +1,7 @@
-"""The removal of a job: its replicas and snapshots on the target, its snapshots on the source (DESIGN 4, 6).
+"""Removal of a job: destroy its replicas on the target, then its snapshots on the source (contract: Destruction).
 
 Only datasets whose own ``zsr:job`` and ``zsr:source`` name the job and its source are destroyed, and only if nothing
-was written to them. It may die anywhere; done again, it does the rest.
+was written to them. A removal may die anywhere; done again, it does the rest.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, Removal, Storage, is_aside
+from replicator.models import Job, Removal, Storage, is_diverged
 from replicator.replication.ownership import Direction
 from replicator.replication.prepare_target import destroy_or_keep, refuse_in_use
-from replicator.replication.progress import Progress, Step
-from replicator.replication.transfer import Log
-from replicator.replication.verification import destroy_marks
+from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.verification import destroy_bookmarks
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 
 _DEPTH = 8
-"""How deep below a storage replicas are looked for; volumes listed by hand may have parts in their names."""
+"""Levels below a storage that are searched for replicas; volumes in the settings may have parts in their names."""
 
 
 async def remove(
@@ -31,9 +30,9 @@ async def remove(
     log: Log,
     now: float,
 ) -> None:
-    """Destroy what the job left: on the target unless it is kept or None, then on the source.
+    """Destroy the job's replicas, unless they are to stay or ``target`` is None, then its snapshots on the source.
 
-    ``now`` (unix seconds) names what is kept aside.
+    ``now`` (unix seconds) becomes part of the name of a replica that is set aside.
 
     Raises:
         TargetActiveError: a replica is in use; the others are gone, the source's snapshots and the job stay.
@@ -65,10 +64,10 @@ async def _remove_replicas(
 ) -> list[TargetActiveError]:
     """Destroy the job's replicas below a storage's path, but not those in a storage inside it.
 
-    Returns why some of them were left.
+    Returns the errors of those that were left.
     """
     inventory = await _inventory(target, path)
-    aside = inventory.aside_of(way.job)
+    diverged = inventory.diverged_of(way.job)
     inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     in_use: list[TargetActiveError] = []
     for dataset in inventory.replicas_of(way.job):
@@ -79,31 +78,31 @@ async def _remove_replicas(
             log("warning", f"'{dataset.name}' on {target.node} is kept: {whose}")
             continue
         try:
-            await _remove_replica(dataset, way, path, aside, target, now, log)
+            await _remove_replica(dataset, way, path, diverged, target, now, log)
         except TargetActiveError as error:
             log("error", f"{error}")
             in_use.append(error)
-    for kept in aside:
-        log("warning", f"'{kept.name}' on {target.node} is kept: it holds what no source has (zsr diverged list)")
+    for kept in diverged:
+        log("warning", f"'{kept.name}' on {target.node} is kept: it holds data that no source has (zsr diverged list)")
     return in_use
 
 
 async def _remove_replica(
-    dataset: Dataset, way: Direction, path: str, aside: Iterable[Dataset], target: ZfsClient, now: float, log: Log
+    dataset: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
 ) -> None:
     refuse_in_use(dataset, way)
     if dataset.token is not None:
         await target.abort_receive(dataset.name)
         if not dataset.snapshots:
             return
-    await destroy_or_keep(dataset, way, path, aside, target, now, log)
+    await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 
 
 async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
     for dataset in inventory.datasets.values():
-        if dataset.job is not None or is_aside(dataset.name):  # a replica, also of another source; or it was one
+        if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
             continue
-        await destroy_marks(job.id, dataset, source)
+        await destroy_bookmarks(job.id, dataset, source)
         stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
         if stale:
             await source.destroy_snapshots(dataset.name, stale)

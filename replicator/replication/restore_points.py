@@ -1,7 +1,7 @@
-"""The restore points of a job: the sets of its snapshots that the target has, read from the target's own ZFS.
+"""Restore points of a job: the sets of its snapshots that the target has, read from the target's ZFS.
 
-When the source does not answer, which is when one asks, they are told all the same; only how many volumes there should
-be is not known then.
+They are listed also when the source does not answer, which is when they are needed; only the number of volumes that
+there should be is unknown then.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, Storage, is_aside
+from replicator.models import Guest, Job, JobId, Storage, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import shares_set
-from replicator.replication.snapshot_sets import times_on
+from replicator.replication.snapshot_sets import sum_if_known, times_on
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, snapshot_name
+from replicator.zfs.model import Dataset
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,11 @@ class RestorePoint:
     """One set of a job's snapshots on the target.
 
     Attributes:
-        job, time: whose, and the unix time in the name of the snapshots.
+        job, time: the job, and the unix time in the name of the snapshots.
         datasets: the replicas that have it.
         volumes: how many of the guest's volumes have it.
-        of: how many volumes the guest has now; None when the source did not tell.
-        written: bytes since the restore point before, of all replicas; None where this ZFS cannot tell.
+        of: how many volumes the guest has now; None when the source did not answer.
+        written: bytes since the restore point before, of all replicas; None where this ZFS does not report them.
     """
 
     job: JobId
@@ -45,27 +46,27 @@ class RestorePoint:
 
     @property
     def complete(self) -> bool | None:
-        """Whether every volume that the guest has now is in it; None when that is not known."""
+        """Whether every volume that the guest has now is in it; None when that is unknown."""
         return None if self.of is None else self.volumes == self.of
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """What the target has of a job.
+    """The replicas of a job on the target.
 
     Attributes:
         datasets: the job's replicas by name.
-        wanted: the names that the replicas of the guest's present volumes have; None when the source did not tell.
-        silence: why it did not.
+        wanted: the names that the replicas of the guest's present volumes have; None when the source did not answer.
+        source_error: the reason why it did not.
     """
 
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     wanted: frozenset[str] | None = None
-    silence: ZsrError | None = None
+    source_error: ZsrError | None = None
 
 
 def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
-    """The sets that the replicas hold, newest first."""
+    """Return the sets that the replicas have, newest first."""
     sets: dict[int, list[tuple[str, int | None]]] = {}
     for name, dataset in sorted(replicas.datasets.items()):
         for time, written in _written_by_set(job, dataset).items():
@@ -78,19 +79,19 @@ def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
             datasets=tuple(name for name, _ in found),
             volumes=sum(wanted is None or name in wanted for name, _ in found),
             of=None if wanted is None else len(wanted),
-            written=_sum(written for _, written in found),
+            written=sum_if_known(written for _, written in found),
         )
         for time, found in sorted(sets.items(), reverse=True)
     ]
 
 
-async def look_at_replicas(
+async def read_replicas(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient | None, target: ZfsClient
 ) -> Replicas:
-    """Ask both sides at the same time; a source that fails, or is None, leaves only `Replicas.wanted` unknown.
+    """List both sides at the same time; without an answer of the source only `Replicas.wanted` is unknown.
 
     Raises:
-        ZsrError: the target cannot be asked.
+        ZsrError: the target cannot be listed.
     """
     everywhere = tuple(storages)
     theirs, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
@@ -114,40 +115,35 @@ async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClien
             inventory = await target.inventory(storage.path_on(target.node), depth=look_depth(guest, storage))
         except StorageMissingError:
             continue
-        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_aside(name)}
+        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_diverged(name)}
     return found
 
 
 async def _on_source(
     guest: Guest, storages: Iterable[Storage], source: ZfsClient | None
 ) -> dict[tuple[str, str], Dataset] | ZsrError | None:
-    """The guest's volumes, by storage and name; or why they could not be asked for."""
+    """Return the guest's volumes by storage and name; or the error if they could not be listed."""
     if source is None:
         return None
     everywhere = tuple(storages)
     try:
-        here = await source_inventory(guest, everywhere, source)
+        on_source = await source_inventory(guest, everywhere, source)
         return {
-            (volume.storage, volume.name): here.datasets[volume.dataset(storage, source.node)]
-            for volume, storage in guest_volumes(guest, everywhere, source.node, here)
+            (volume.storage, volume.name): on_source.datasets[volume.dataset(storage, source.node)]
+            for volume, storage in guest_volumes(guest, everywhere, source.node, on_source)
         }
     except ZsrError as error:
         return error
 
 
 def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:
-    """What each of a job's snapshots holds more than the one before; snapshots of others between count to the next."""
+    """Return the bytes since the set before, by set; other snapshots in between count to the next set."""
     own = {snapshot.guid: time for time, snapshot in times_on(job, dataset).items()}
     found: dict[int, int | None] = {}
     since: list[int | None] = []
     for snapshot in sorted(dataset.snapshots, key=lambda snapshot: snapshot.createtxg):
         since.append(snapshot.written)
         if snapshot.guid in own:
-            found[own[snapshot.guid]] = _sum(since)
+            found[own[snapshot.guid]] = sum_if_known(since)
             since = []
     return found
-
-
-def _sum(parts: Iterable[int | None]) -> int | None:
-    known = list(parts)
-    return None if any(part is None for part in known) else sum(part for part in known if part is not None)

@@ -1,63 +1,44 @@
-"""One run of one job: look, snapshot, plan, transfer, prove, remember, tidy (DESIGN 4), as one readable function.
+"""One run of one job, step by step: look, snapshot, plan, transfer, verify, remember, prune (contract: One run).
 
-A run may die between any two steps. Each step therefore only needs what ZFS itself remembers, and the next run
-converges from there. The look at the source and the snapshot are one transaction where ZFS can, so that what the plan
-knows of written bytes is what the snapshot holds; a run that has reason for doubt looks at everything before that.
+A run may die between any two steps. Each step therefore relies only on what ZFS itself keeps, and the next run goes on
+from there. Where ZFS can, one transaction lists the source and takes the snapshot, so that the written bytes that the
+plan works with are those in the snapshot; a run with a reason for doubt looks at everything before that.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from replicator.common.tasks import gather_two, result_or_error
-from replicator.errors import (
-    ConnectionLostError,
-    DivergedError,
-    ErrorClass,
-    InternalError,
-    StorageMissingError,
-    ZsrError,
-)
+from replicator.errors import ConnectionLostError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult
-from replicator.replication.discovery import (
-    ASIDE_DEPTH,
-    Discovered,
-    TargetInventory,
-    guest_storages,
-    look_depth,
-    pair,
-    source_inventory,
-    target_inventory,
-)
+from replicator.replication.discovery import Discovered, TargetInventory
+from replicator.replication.inventories import CachedPairs, Inventories
 from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import (
-    Conflict,
-    Full,
     Incremental,
     Plan,
-    TagForeignSnapshots,
     VolumePair,
-    choose_base,
     held_on_target,
     left_on_target,
     make_plan,
+    needs_bookmarks,
     refuse_foreign,
-    set_aside,
 )
-from replicator.replication.prepare_target import prepare
-from replicator.replication.progress import Progress, Step
+from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import (
+    allowed_claim,
     arrived,
     is_unchanged,
     newest_whole_set,
     proven_set,
-    settled_claim,
     stale_on_source,
     stale_on_target,
+    sum_if_known,
     times_on,
     unproven,
     unreplicated_bytes,
@@ -65,15 +46,16 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
-from replicator.replication.transfer import Log, Transfers
-from replicator.replication.verification import TargetVerification, attempt, purge_marks
+from replicator.replication.transfer import Transfers
+from replicator.replication.verification import TargetVerification, attempt, purge_bookmarks
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory, snapshot_name
+from replicator.zfs.model import Dataset
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 class Run:
-    """One attempt of one job."""
+    """One attempt of one job. `execute` chooses the kind of run; the methods below follow its steps in their order."""
 
     def __init__(
         self,
@@ -83,7 +65,7 @@ class Run:
         *,
         progress: Progress,
         log: Log,
-        memory: RunRecorder,
+        recorder: RunRecorder,
         clock: Callable[[], float],
     ) -> None:
         self.progress = progress
@@ -93,310 +75,244 @@ class Run:
         self._source = source
         self._target = target
         self._log = log
-        self._memory = memory
+        self._recorder = recorder
         self._clock = clock
-        self._taking = SnapshotTaker(
-            self._job.id, context.guest, context.storages, source, log, clock, self._about_to_take
+        self._inventories = Inventories(context, source, target, clock)
+        self._snapshots = SnapshotTaker(
+            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken
         )
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, context.stall_timeout)
-        self._transfers = Transfers(self._job, source, target, limits, self.progress, log)
+        self._transfers = Transfers(self._job, source, target, limits, self.progress, log, clock)
 
     async def execute(self) -> RunResult:
         """Do the run.
 
         Raises:
-            ZsrError: of the class that DESIGN 7 names; the next run goes on from wherever this one stopped.
+            ZsrError: of the failure's class (contract: Errors); the next run continues where this one stopped.
         """
         await self.progress.begin(Step.LOOK)
-        with contextlib.suppress(ConnectionLostError):
-            if (seen := await self._unchanged_since()) is not None:
-                return await self._nothing_changed(*seen)
-        if not await self._is_trusted():
-            return await self._look_and_send(await self._look_there())
-        there, taken = await self._look_and_take()
-        try:
-            found = self._pair(taken.here, there)
-        except ZsrError:
-            await self._take_back(taken)
-            raise
-        if not self._is_as_remembered(found):
-            await self._take_back(taken)
-            return await self._look_and_send(there)
-        if not taken.made:
-            if is_unchanged(self._way(), found.volumes, self._synced.last_set):
-                self._synced = without_taken(self._synced, taken.set_time)
-                return await self._nothing_changed(taken.at, found.orphans)
-            taken = await self._taking.take((), self._synced, if_changed=False)
-        return await self._send(taken, there)
+        unchanged = await self._unchanged_in_cache()
+        if unchanged is not None:
+            return await self._conclude_unchanged(unchanged.at, unchanged.discovered.orphans)
+        if await self._may_snapshot_first():
+            return await self._snapshot_first()
+        return await self._look_first(await self._inventories.on_target())
 
-    async def _look_and_send(self, there: TargetInventory) -> RunResult:
-        """The run of a job in doubt: everything is looked at before anything is done."""
+    async def _snapshot_first(self) -> RunResult:
+        """Do the usual run: take the snapshot while the target is listed. Any doubt leads to `_look_first`."""
+        on_target, snapshot = await self._list_target_and_snapshot()
+        try:
+            discovered = self._inventories.pair(snapshot.on_source, on_target)
+        except ZsrError:
+            await self._discard(snapshot)
+            raise
+        if not self._is_as_remembered(discovered):
+            await self._discard(snapshot)
+            return await self._look_first(on_target)
+        if not snapshot.taken:
+            if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
+                self._synced = without_taken(self._synced, snapshot.set_time)
+                return await self._conclude_unchanged(snapshot.at, discovered.orphans)
+            snapshot = await self._snapshots.take((), self._synced, if_changed=False)
+        return await self._send(snapshot, on_target)
+
+    async def _look_first(self, on_target: TargetInventory) -> RunResult:
+        """Do the run of a job in doubt: list both sides and clean up after earlier runs before the snapshot."""
         at = self._clock()
-        found, there = await self._look_before(there)
-        if is_unchanged(self._way(), found.volumes, self._synced.last_set):
+        discovered, on_target = await self._discover(on_target)
+        if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
             synced = replace(self._synced, last_sync=at)
             self._log("info", f"nothing was written since the set {synced.last_set}")
-            return await self._conclude(found.volumes, synced, found.orphans)
+            return await self._conclude(discovered.volumes, synced, discovered.orphans)
         await self.progress.begin(Step.SNAPSHOT)
-        return await self._send(await self._taking.take(found.volumes, self._synced, if_changed=False), there)
-
-    async def _look_and_take(self) -> tuple[TargetInventory, SnapshotResult]:
-        """Look at the target while the source is looked at and its snapshot taken: neither needs the other."""
-        await self.progress.begin(Step.SNAPSHOT)
-        there, taken = await gather_two(
-            result_or_error(self._look_there()), result_or_error(self._taking.take((), self._synced, if_changed=True))
-        )
-        if isinstance(taken, ZsrError):
-            raise taken
-        if isinstance(there, ZsrError):
-            await self._take_back(taken)
-            raise there
-        return there, taken
-
-    async def _take_back(self, taken: SnapshotResult) -> None:
-        if taken.made:
-            await self._taking.take_back(taken.name)
+        snapshot = await self._snapshots.take(discovered.volumes, self._synced, if_changed=False)
+        return await self._send(snapshot, on_target)
 
     # --- look
 
-    async def _unchanged_since(self) -> tuple[float, tuple[Dataset, ...]] | None:
-        """Return the moment of a shared look that finds nothing changed, and replicas without a volume.
+    async def _unchanged_in_cache(self) -> CachedPairs | None:
+        """Return both sides from the shared cache if nothing changed there; None if this run has to look itself."""
+        with contextlib.suppress(ConnectionLostError):
+            cached = await self._inventories.from_cache()
+            if (
+                cached is not None
+                and is_unchanged(self._direction(), cached.discovered.volumes, self._synced.last_set)
+                and cached.at >= (self._synced.last_sync or 0)
+            ):
+                return cached
+        return None
 
-        None: this run has to look for itself.
-        """
-        inventory_cache, guest, storages = self._context.inventory_cache, self._context.guest, self._context.storages
-        due = self._context.due
-        if inventory_cache is None or self._context.last_run_failed or not (await self._source.features()).programs:
-            return None
-        ours: dict[str, Dataset] = {}
-        theirs: dict[str, Inventory | StorageMissingError] = {}
-        at = self._clock()
-        for storage in guest_storages(guest, storages, self._source.node):
-            depth = max(look_depth(guest, storage), ASIDE_DEPTH)
-            here = await inventory_cache.look(
-                self._source, storage.path_on(self._source.node), depth, since=due, sync=True
-            )
-            if here.inventory is None or not storage.allowed_on(self._target.node):
-                return None
-            there = await inventory_cache.look(
-                self._target, storage.path_on(self._target.node), depth, since=due, sync=False
-            )
-            ours |= here.inventory.datasets
-            theirs[storage.name] = there.inventory or Inventory()
-            at = min(at, here.at)
-        found = self._pair(Inventory(ours), TargetInventory(theirs))
-        whole = is_unchanged(self._way(), found.volumes, self._synced.last_set)
-        return (at, found.orphans) if whole and at >= (self._synced.last_sync or 0) else None
-
-    async def _look_there(self) -> TargetInventory:
-        job, guest, storages = self._job, self._context.guest, self._context.storages
-        try:
-            return await target_inventory(job, guest, storages, self._source.node, self._target)
-        except ConnectionLostError:  # it was kept since the last run, and the node was started anew since
-            return await target_inventory(job, guest, storages, self._source.node, self._target)
-
-    async def _look_here(self) -> Inventory:
-        if (await self._source.features()).programs:
-            for pool in self._taking.pools:
-                await self._source.sync(pool)
-        return await source_inventory(self._context.guest, self._context.storages, self._source)
-
-    def _pair(self, here: Inventory, there: TargetInventory) -> Discovered:
-        nodes = (self._source.node, self._target.node)
-        return pair(self._job, self._context.guest, self._context.storages, nodes, here, there)
-
-    async def _is_trusted(self) -> bool:
-        """Whether the source's snapshot may be taken before the target was looked at."""
+    async def _may_snapshot_first(self) -> bool:
+        """Return whether the source's snapshot may be taken before the target was listed."""
         guest = self._context.guest
         return (
             not self._context.last_run_failed
             and self._synced.last_set is not None
             and guest.freeze is None
             and guest.thaw is None
-            and len(self._taking.pools) == 1
+            and len(self._snapshots.pools) == 1
             and (await self._source.features()).programs
         )
 
-    def _is_as_remembered(self, found: Discovered) -> bool:
-        """Return whether the volumes' replicas are those that last sync was proven with, and none is half received."""
-        way = self._way()
-        replicas = [sides.target for sides in found.volumes if sides.target is not None]
+    def _is_as_remembered(self, discovered: Discovered) -> bool:
+        """Return whether the replicas are those that the last sync was proven with, and none is half received."""
+        direction = self._direction()
+        replicas = [pair.target for pair in discovered.volumes if pair.target is not None]
         return bool(replicas) and all(
-            is_marked(way, replica)
+            is_marked(direction, replica)
             and max(times_on(self._job.id, replica), default=None) == self._synced.last_set
             and not replica.token
             for replica in replicas
         )
 
-    def _way(self, *, marks_late: bool = False) -> Direction:
+    def _direction(self, *, marks_late: bool = False) -> Direction:
         return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late)
 
-    async def _look_before(self, there: TargetInventory) -> tuple[Discovered, TargetInventory]:
-        """Look at both sides, finish what was cut off, and raise what is in conflict before anything is changed.
+    async def _marks_late(self) -> bool:
+        return not (await self._target.features()).receive_properties
 
-        Returns both sides put together, and what the target has after that.
+    async def _discover(self, on_target: TargetInventory) -> tuple[Discovered, TargetInventory]:
+        """List both sides, resume what was cut off, and raise any conflict before anything is changed.
+
+        Returns the volumes of both sides, and the target's inventory after that.
         """
         if await self._target.end_stale_receives(self._job.id, self._source.node):
-            self._log("warning", "a receive that an earlier run left behind was ended on the target")
-            there = await self._look_there()
-        here = await self._look_here()
-        found = self._pair(here, there)
-        self._log("info", f"volumes: {', '.join(str(sides.volume) for sides in found.volumes)}")
-        if _has_tokens(found):
-            refuse_foreign(self._way(marks_late=await self._marks_late()), found.volumes)
+            self._log("warning", "a receive that an earlier run left running on the target was ended")
+            on_target = await self._inventories.on_target()
+        on_source = await self._inventories.on_source()
+        discovered = self._inventories.pair(on_source, on_target)
+        self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in discovered.volumes)}")
+        if _has_tokens(discovered):
+            refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
-            await self._memory.resume_pending(True)
-            await self._transfers.finish_half_received(found.volumes)
-            there = await self._look_there()
-            found = self._pair(here, there)
-        await self._memory.resume_pending(False)
-        plan = await self._judge(found)
-        await self._claim(plan, found.aside)
-        await self._forget_unproven(plan)
-        return found, there
+            await self._recorder.resume_pending(True)
+            await self._transfers.resume_half_received(discovered.volumes)
+            on_target = await self._inventories.on_target()
+            discovered = self._inventories.pair(on_source, on_target)
+        await self._recorder.resume_pending(False)
+        plan = await self._plan(discovered)
+        await self._claim(plan, discovered.diverged)
+        await self._destroy_unproven(plan)
+        return discovered, on_target
 
-    async def _judge(self, found: Discovered) -> Plan:
-        way = self._way(marks_late=await self._marks_late())
-        plan = make_plan(way, found.volumes, found.orphans, found.aside)
+    # --- snapshot
+
+    async def _list_target_and_snapshot(self) -> tuple[TargetInventory, SnapshotResult]:
+        """List the target while the source is listed and its snapshot taken: neither needs the other."""
+        await self.progress.begin(Step.SNAPSHOT)
+        on_target, snapshot = await gather_two(
+            result_or_error(self._inventories.on_target()),
+            result_or_error(self._snapshots.take((), self._synced, if_changed=True)),
+        )
+        if isinstance(snapshot, ZsrError):
+            raise snapshot
+        if isinstance(on_target, ZsrError):
+            await self._discard(snapshot)
+            raise on_target
+        return on_target, snapshot
+
+    async def _discard(self, snapshot: SnapshotResult) -> None:
+        if snapshot.taken:
+            await self._snapshots.destroy(snapshot.name)
+
+    async def _remember_taken(self, set_time: int) -> None:
+        await self._remember(with_taken(self._synced, set_time))
+
+    # --- plan
+
+    async def _plan(self, discovered: Discovered) -> Plan:
+        """Return the plan; log all conflicts and raise the first."""
+        direction = self._direction(marks_late=await self._marks_late())
+        plan = make_plan(direction, discovered.volumes, discovered.orphans, discovered.diverged)
         for conflict in plan.conflicts:
-            self._log("error", f"{conflict.sides.volume}: {conflict.error}")
+            self._log("error", f"{conflict.pair.volume}: {conflict.error}")
         if plan.conflicts:
             raise plan.conflicts[0].error
         for action in plan.actions:
             self._transfers.is_raw(action)  # raises before anything is changed
         return plan
 
-    async def _marks_late(self) -> bool:
-        return not (await self._target.features()).receive_properties
-
-    async def _claim(self, plan: Plan, aside: Sequence[Dataset]) -> None:
-        """Claim no more than what the target holds; what it keeps aside when it is made ready counts."""
-        volumes = [held_on_target(action, aside) for action in plan.actions]
+    async def _claim(self, plan: Plan, diverged: Sequence[Dataset]) -> None:
+        """Lower last sync to what the target holds; a replica that the plan sets aside still counts."""
+        volumes = [held_on_target(action, diverged) for action in plan.actions]
         held = newest_whole_set(self._job.id, volumes, self._synced.sets)
-        claim = settled_claim(self._synced, held, self._clock())
+        claim = allowed_claim(self._synced, held, self._clock())
         if claim != self._synced:
             await self._remember(claim)
 
-    async def _forget_unproven(self, plan: Plan) -> None:
-        """Destroy what runs that failed left on both sides, or it would pile up while one volume cannot be sent."""
+    async def _destroy_unproven(self, plan: Plan) -> None:
+        """Destroy what failed runs left on both sides; it would pile up while one volume cannot be sent."""
         known = self._synced.sets
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
-            here = stale_on_source(self._job.id, action.sides.source, {base}, known)
-            there = unproven(self._job.id, left_on_target(action).target, known, base)
+            on_source = stale_on_source(self._job.id, action.pair.source, {base}, known)
+            on_target = unproven(self._job.id, left_on_target(action).target, known, base)
             for client, name, stale in (
-                (self._source, action.sides.source.name, here),
-                (self._target, action.sides.target_name, [] if action.preparations else there),
+                (self._source, action.pair.source.name, on_source),
+                (self._target, action.pair.target_name, [] if action.preparations else on_target),
             ):
                 if stale:
                     await attempt(client.destroy_snapshots(name, stale), self._log)
-            await purge_marks(self._job.id, action.sides, base, self._source, self._log)
+            await purge_bookmarks(self._job.id, action.pair, base, self._source, self._log)
 
-    async def _nothing_changed(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
+    # --- transfer
+
+    async def _send(self, snapshot: SnapshotResult, on_target: TargetInventory) -> RunResult:
+        """Plan with the new snapshot, transfer every volume, and conclude."""
+        await self.progress.begin(Step.PLAN)
+        try:
+            discovered = self._inventories.pair(snapshot.on_source, on_target)
+            if any(needs_bookmarks(pair) for pair in discovered.volumes):
+                on_source = await self._inventories.on_source()
+                discovered = self._inventories.pair(on_source, on_target)
+            plan = await self._plan(discovered)
+        except ZsrError:
+            await self._discard(snapshot)
+            raise
+        await self._claim(plan, discovered.diverged)
+        await self._transfers.transfer_all(plan.actions, snapshot.name)
+        done = [arrived(action, snapshot.name, self._job.snapshots) for action in plan.actions]
+        last_sync = min(float(snapshot.set_time), snapshot.at)
+        return await self._conclude(done, proven_set(self._synced, last_sync, snapshot.set_time, done), plan.orphans)
+
+    # --- verify, remember, prune
+
+    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
+        """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
+        name = snapshot_name(self._job.id, synced.last_set or 0)
+        verification = TargetVerification(self._job.id, name, synced.sets, self._source, self._target, self._log)
+        await self.progress.begin(Step.PROVE)
+        stale = stale_on_target(self._job.id, RetentionPolicy.parse(self._job.keep), volumes, name, self._clock())
+        await verification.verify(volumes, stale, self._inventories.datasets_on_target)
+        await self.progress.begin(Step.REMEMBER)
+        await self._remember(synced)
+        self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
+        await self.progress.begin(Step.TIDY)
+        await verification.prune_source(volumes)
+        await self._report_vanished(orphans)
+        left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
+        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, sum_if_known(left))
+
+    async def _conclude_unchanged(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
+        """Remember that the target holds all that the source had ``at`` a moment."""
         await self.progress.begin(Step.REMEMBER)
         await self._remember(replace(self._synced, last_sync=at))
         await self._report_vanished(orphans)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
-    # --- transfer, proof and what follows
-
-    async def _send(self, taken: SnapshotResult, there: TargetInventory) -> RunResult:
-        await self.progress.begin(Step.PLAN)
-        try:
-            found = self._pair(taken.here, there)
-            if any(s.target is None or choose_base(s.source, s.target) is None for s in found.volumes):
-                found = self._pair(await self._look_here(), there)  # a bookmark may be the base
-            plan = await self._judge(found)
-        except ZsrError:
-            await self._take_back(taken)
-            raise
-        await self._claim(plan, found.aside)
-        await self._transfer_all(plan.actions, taken.name)
-        done = [arrived(action, taken.name, self._job.snapshots) for action in plan.actions]
-        synced = proven_set(self._synced, min(float(taken.set_time), taken.at), taken.set_time, done)
-        return await self._conclude(done, synced, plan.orphans)
-
-    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
-        """Prove a set, remember it, and destroy what it makes stale."""
-        name = snapshot_name(self._job.id, synced.last_set or 0)
-        proof = TargetVerification(self._job.id, name, synced.sets, self._source, self._target, self._log)
-        await self.progress.begin(Step.PROVE)
-        stale = stale_on_target(self._job.id, RetentionPolicy.parse(self._job.keep), volumes, name, self._clock())
-        await proof.on_target(volumes, stale, self._datasets_there)
-        await self.progress.begin(Step.REMEMBER)
-        await self._remember(synced)
-        self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
-        await self.progress.begin(Step.TIDY)
-        await proof.on_source(volumes)
-        await self._report_vanished(orphans)
-        left = [unreplicated_bytes(sides.source, sides.source.named(name)) for sides in volumes]
-        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, _sum(left))
-
     async def _remember(self, synced: Synced) -> None:
         self._synced = synced
-        await self._memory.synced(synced)
-
-    async def _about_to_take(self, set_time: int) -> None:
-        await self._remember(with_taken(self._synced, set_time))
+        await self._recorder.synced(synced)
 
     async def _report_vanished(self, orphans: Sequence[Dataset]) -> None:
         """Report the replicas whose volume is gone from the source; they stay."""
         for orphan in orphans:
             gone = f"'{orphan.name}' on {self._target.node}: its volume is gone from the source; the replica is kept"
             self._log("warning", gone)
-        await self._memory.vanished(sorted(orphan.name for orphan in orphans))
-
-    async def _datasets_there(self) -> dict[str, Dataset]:
-        there = await self._look_there()
-        found = [inventory for inventory in there.inventories.values() if isinstance(inventory, Inventory)]
-        return {name: dataset for inventory in found for name, dataset in inventory.datasets.items()}
-
-    async def _transfer_all(self, actions: Iterable[Full | Incremental], name: str) -> None:
-        """Every volume: one that cannot be sent does not keep the others from being brought over."""
-        failures: list[ZsrError] = []
-        for action in actions:
-            try:
-                await self._transfer(action, name)
-            except ZsrError as error:
-                failures.append(error)
-                if error.error_class in (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT):
-                    break
-                self._log("error", f"{action.sides.volume}: {error.what}")
-        if failures:
-            raise failures[0]
-
-    async def _transfer(self, action: Full | Incremental, name: str) -> None:
-        """One volume; a replica that receive finds written to is kept aside, and received into anew."""
-        await self._prepare(action)
-        await self.progress.begin(Step.TRANSFER)
-        try:
-            await self._transfers.send(action, name)
-        except DivergedError as error:
-            plain = all(isinstance(step, TagForeignSnapshots) for step in action.preparations)
-            if action.sides.target is None or not plain or not isinstance(action, Incremental):
-                raise
-            self._log("warning", error.what)
-            instead = set_aside(action.sides, action.base)
-            if isinstance(instead, Conflict):
-                raise instead.error from error
-            if not isinstance(instead, Incremental):
-                raise InternalError("A replica is put aside by an increment.") from error
-            await self._prepare(instead)
-            await self._transfers.send(instead, name)
-
-    async def _prepare(self, action: Full | Incremental) -> None:
-        if action.preparations:
-            await self.progress.begin(Step.ASIDE)
-            properties = self._transfers.replica_properties(action.sides.source)
-            await prepare(action, self._target, properties, self._clock(), self._log)
+        await self._recorder.vanished(sorted(orphan.name for orphan in orphans))
 
 
-def _has_tokens(found: Discovered) -> bool:
-    return any(sides.target is not None and sides.target.token for sides in found.volumes)
-
-
-def _sum(parts: Iterable[int | None]) -> int | None:
-    known = list(parts)
-    return None if any(part is None for part in known) else sum(part for part in known if part is not None)
+def _has_tokens(discovered: Discovered) -> bool:
+    return any(pair.target is not None and pair.target.token for pair in discovered.volumes)

@@ -1,6 +1,6 @@
-"""The snapshot of a run: all volumes of a guest at one moment, between its freeze and thaw (DESIGN 4, step 4).
+"""The snapshot of a run: all volumes of a guest at one moment, between its hooks (contract: One run, step 4).
 
-Where ZFS can, the look at the source is part of it (`zfs.channel_programs.snapshot_if_changed`).
+Where ZFS can, one transaction lists the source and takes the snapshot (`channel_programs.snapshot_if_changed`).
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ from replicator.models import Guest, JobId, Storage, Synced
 from replicator.replication.discovery import selections, source_datasets, source_inventory
 from replicator.replication.hooks import frozen
 from replicator.replication.plan import VolumePair, choose_base
+from replicator.replication.progress import Log
 from replicator.replication.snapshot_sets import times_on
-from replicator.replication.transfer import Log
-from replicator.replication.verification import attempt, pool_of
+from replicator.replication.verification import attempt
 from replicator.zfs.channel_programs import SnapshotRequest
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory, snapshot_name
+from replicator.zfs.model import Dataset, Inventory, pool_of
+from replicator.zfs.snapshot_names import snapshot_name
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResult:
-    """The source as it was ``at`` a moment (unix seconds), with the snapshot ``name`` of the set ``set_time``.
+    """The snapshot ``name`` of the set ``set_time``, and the source's inventory right after it.
 
-    No snapshot was ``made`` when nothing had changed.
+    ``taken`` is False when nothing had changed: there is no new snapshot then. ``at`` is the moment of the inventory
+    (unix seconds).
     """
 
     name: str
     set_time: int
     at: float
-    here: Inventory
-    made: bool
+    on_source: Inventory
+    taken: bool
 
 
 class SnapshotTaker:
-    """Takes a guest's snapshots on its node, and takes them back.
+    """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
     ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
     """
@@ -58,73 +60,73 @@ class SnapshotTaker:
         self._source = source
         self._log = log
         self._clock = clock
-        self._places = selections(guest, self._storages, source.node)
+        self._selections = selections(guest, self._storages, source.node)
 
     @property
     def pools(self) -> list[str]:
-        """The pools on which the guest may have volumes."""
-        return list(self._places)
+        """The source's pools on which the guest may have volumes."""
+        return list(self._selections)
 
     async def take(self, known: Iterable[VolumePair], synced: Synced, *, if_changed: bool) -> SnapshotResult:
         """Take the snapshot of all volumes; ``if_changed``: unless nothing was written to any since the proven set.
 
         Args:
-            known: the volumes as far as they were looked at before; a new set's time is later than all theirs.
-            synced: what was last proven.
-            if_changed: whether a look is enough where nothing was written; without it the snapshot is taken anyway.
+            known: the volumes as far as they were listed before; the new set's time is later than all theirs.
+            synced: the set that was last proven.
+            if_changed: take no snapshot where nothing was written; without it the snapshot is always taken.
 
         Raises:
-            ZsrError: it could not be taken, or the guest not be frozen; what was taken is taken back.
+            ZsrError: it could not be taken, or the guest could not be frozen; snapshots already taken are destroyed.
         """
         volumes = tuple(known)
         set_time = self._new_time(volumes, synced)
         name = snapshot_name(self._job, set_time)
         since = snapshot_name(self._job, synced.last_set) if if_changed and synced.last_set is not None else ""
         datasets: dict[str, Dataset] = {}
-        made = False
+        taken = False
         await self._before(set_time)
         try:
             async with frozen(self._guest, self._source.host, self._log):
                 at = self._clock()
-                for pool, selection in self._places.items():
+                for pool, selection in self._selections.items():
                     request = SnapshotRequest(name, selection.places, selection.names, selection.excluded, since)
-                    advanced = await self._source.snapshot_if_changed(pool, request)
-                    if advanced is None:
+                    outcome = await self._source.snapshot_if_changed(pool, request)
+                    if outcome is None:
                         await self._take_by_commands(pool, name)
                     else:
-                        datasets |= advanced.inventory.datasets
-                    made = made or advanced is None or advanced.taken
+                        datasets |= outcome.inventory.datasets
+                    taken = taken or outcome is None or outcome.taken
         except ZsrError:
-            await self.take_back(name)
+            await self.destroy(name)
             raise
         if not datasets or not _knows_bases(datasets, volumes):
             datasets = dict((await source_inventory(self._guest, self._storages, self._source)).datasets)
-        if made:
+        if taken:
             self._log("info", f"snapshot {name}")
-        return SnapshotResult(name, set_time, at, Inventory(datasets), made)
+        return SnapshotResult(name, set_time, at, Inventory(datasets), taken)
 
-    async def take_back(self, name: str) -> None:
-        """Destroy a set of which not all could be made or used; what remains is tidied by the next run."""
-        here = await source_inventory(self._guest, self._storages, self._source)
-        for dataset in here.datasets.values():
+    async def destroy(self, name: str) -> None:
+        """Destroy a set that is not whole or cannot be used; the next run destroys what remains of it."""
+        on_source = await source_inventory(self._guest, self._storages, self._source)
+        for dataset in on_source.datasets.values():
             new = dataset.named(name)
             if new is not None:
                 await attempt(self._source.destroy_snapshots(dataset.name, [new]), self._log)
 
     def _new_time(self, volumes: Iterable[VolumePair], synced: Synced) -> int:
-        """A time that no set of the job has, also when the clock went backwards."""
-        taken = {at for s in volumes for dataset in (s.source, s.target) for at in times_on(self._job, dataset)}
-        return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in taken)])
+        """Return a time that no set of the job has, also when the clock went backwards."""
+        used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in times_on(self._job, dataset)}
+        return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
 
     async def _take_by_commands(self, pool: str, name: str) -> None:
-        here = await source_inventory(self._guest, self._storages, self._source)
-        volumes = source_datasets(self._guest, self._storages, self._source.node, here)
+        on_source = await source_inventory(self._guest, self._storages, self._source)
+        volumes = source_datasets(self._guest, self._storages, self._source.node, on_source)
         names = [f"{volume}@{name}" for volume in volumes if pool_of(volume) == pool]
         if names:
             await self._source.snapshot(names)
 
 
 def _knows_bases(datasets: dict[str, Dataset], volumes: Iterable[VolumePair]) -> bool:
-    """Whether each base is found without the bookmarks, of which a program cannot tell."""
-    sides = [(datasets.get(volume.source.name), volume.target) for volume in volumes]
-    return all(ours is not None and (theirs is None or choose_base(ours, theirs)) for ours, theirs in sides)
+    """Return whether each base is found without bookmarks, which a channel program does not list."""
+    sides = [(datasets.get(pair.source.name), pair.target) for pair in volumes]
+    return all(source is not None and (target is None or choose_base(source, target)) for source, target in sides)

@@ -1,33 +1,49 @@
-"""The transfer of volumes: send, stream, receive; and what a cut one left behind (DESIGN 4, step 5)."""
+"""Transfer of volumes: prepare, send, receive; resume or drop half-received states (contract: One run, step 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from replicator.common.sizes import size
-from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
+from replicator.errors import (
+    DivergedError,
+    EncryptionError,
+    ErrorClass,
+    InternalError,
+    TargetActiveError,
+    ZfsError,
+    ZsrError,
+)
 from replicator.hosts.stream import Limits, StreamEnd, stream
 from replicator.models import Encryption, Job, Travelling
-from replicator.replication.plan import Full, Incremental, VolumePair
-from replicator.replication.progress import Progress
+from replicator.replication.plan import Conflict, Full, Incremental, TagForeignSnapshots, VolumePair, set_aside
+from replicator.replication.prepare_target import prepare
+from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
 from replicator.zfs.model import Bookmark, Dataset, ResumeToken, Snapshot
 
-_MAY_PASS = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
-"""Classes of failures that leave a half-received state worth to be gone on with."""
+_RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
+"""Classes of failures that leave a half-received state which a later run can resume."""
 
-Log = Callable[[str, str], None]
-"""Writes one line of the run's log: level (info, warning, error, raw) and text."""
+_NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
+"""Classes of failures that the other volumes of the same run would meet too."""
 
 
 class Transfers:
     """Moves volumes from one node's ZFS to another's for one job."""
 
     def __init__(
-        self, job: Job, source: ZfsClient, target: ZfsClient, limits: Limits, progress: Progress, log: Log
+        self,
+        job: Job,
+        source: ZfsClient,
+        target: ZfsClient,
+        limits: Limits,
+        progress: Progress,
+        log: Log,
+        clock: Callable[[], float],
     ) -> None:
         self._job = job
         self._source = source
@@ -35,44 +51,88 @@ class Transfers:
         self._limits = limits
         self._progress = progress
         self._log = log
+        self._clock = clock
 
-    async def finish_half_received(self, volumes: Sequence[VolumePair]) -> None:
-        """Go on with what an earlier run began, or drop it where it can no longer be finished."""
-        for sides in volumes:
-            target = sides.target
+    async def transfer_all(self, actions: Iterable[Full | Incremental], name: str) -> None:
+        """Transfer the snapshot ``name`` of every volume; one that fails does not keep the others from the target.
+
+        Raises:
+            ZsrError: the first failure, after all other volumes were tried.
+        """
+        failures: list[ZsrError] = []
+        for action in actions:
+            try:
+                await self._transfer(action, name)
+            except ZsrError as error:
+                failures.append(error)
+                if error.error_class in _NODE_FAILED:
+                    break
+                self._log("error", f"{action.pair.volume}: {error.what}")
+        if failures:
+            raise failures[0]
+
+    async def _transfer(self, action: Full | Incremental, name: str) -> None:
+        """Transfer one volume; a replica that receive finds written to is set aside, and a clone of it receives."""
+        await self._prepare(action)
+        await self._progress.begin(Step.TRANSFER)
+        try:
+            await self._send(action, name)
+        except DivergedError as error:
+            plain = all(isinstance(step, TagForeignSnapshots) for step in action.preparations)
+            if action.pair.target is None or not plain or not isinstance(action, Incremental):
+                raise
+            self._log("warning", error.what)
+            instead = set_aside(action.pair, action.base)
+            if isinstance(instead, Conflict):
+                raise instead.error from error
+            if not isinstance(instead, Incremental):
+                raise InternalError("A replica that is set aside needs an incremental send.") from error
+            await self._prepare(instead)
+            await self._send(instead, name)
+
+    async def _prepare(self, action: Full | Incremental) -> None:
+        if action.preparations:
+            await self._progress.begin(Step.ASIDE)
+            properties = self.replica_properties(action.pair.source)
+            await prepare(action, self._target, properties, self._clock(), self._log)
+
+    async def resume_half_received(self, volumes: Sequence[VolumePair]) -> None:
+        """Resume the transfers that an earlier run began; drop those that can no longer be finished."""
+        for pair in volumes:
+            target = pair.target
             if target is None or target.token is None:
                 continue
             token = await self._source.resume_token(target.token)
-            fits = token is not None and _belongs(token, sides) and (token.raw or not self._is_raw(sides, target))
+            fits = token is not None and _belongs(token, pair) and (token.raw or not self._is_raw(pair, target))
             if not fits and target.job is None:
                 raise TargetActiveError(
-                    f"'{target.name}' on node {self._target.node} is half received by somebody else.",
+                    f"'{target.name}' on node {self._target.node} has a half-received state of another tool.",
                     node=self._target.node,
-                    volume=str(sides.volume),
-                    advice="Finish or abort it there (zfs receive -A).",
+                    volume=str(pair.volume),
+                    advice="Finish that transfer, or drop it there (zfs receive -A).",
                 )
             if token is None or not fits:
-                self._log("warning", f"{sides.volume}: a half-received state can no longer be finished; it is dropped")
+                self._log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
                 await self._target.abort_receive(target.name)
                 continue
-            self._log("info", f"{sides.volume}: going on with the interrupted transfer of {token.to_name}")
+            self._log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
             try:
-                await self._stream(sides, commands.send_resume(token.token), token.remaining)
+                await self._stream(pair, commands.send_resume(token.token), token.remaining)
             except ZsrError as error:
-                if error.error_class in _MAY_PASS:
+                if error.error_class in _RESUMABLE:
                     raise
-                # Somebody took a snapshot of the replica meanwhile, say: ZFS then refuses with whatever words.
+                # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
                 self._log("warning", f"{error.what} The half-received state is dropped.")
                 await self._target.abort_receive(target.name)
 
-    async def send(self, action: Full | Incremental, name: str) -> None:
-        """Bring one volume's new snapshot to the target, whose preparations were done."""
-        sides = action.sides
-        source = sides.source
+    async def _send(self, action: Full | Incremental, name: str) -> None:
+        """Send one volume's new snapshot to the target; its preparations are done."""
+        pair = action.pair
+        source = pair.source
         base = action.base if isinstance(action, Incremental) else None
         raw = self.is_raw(action)
         if raw and self._job.encryption is Encryption.DECRYPTED:
-            self._log("warning", f"{sides.volume}: the replica stays raw, as it was begun")
+            self._log("warning", f"{pair.volume}: the replica was begun raw and stays raw")
         argv = commands.send(
             (await self._source.features()).common(await self._target.features()),
             source.name,
@@ -83,53 +143,53 @@ class Transfers:
             all_between=self._job.snapshots is Travelling.ALL,
         )
         if base is None:
-            await self._target.create_parents(sides.target_path, sides.volume.name)
-        # What was written since a bookmark is not known from the snapshots that are left.
+            await self._target.create_parents(pair.target_path, pair.volume.name)
+        # The snapshots that are left do not say how much was written since a bookmark.
         counted = isinstance(base, Snapshot)
         expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
         kind = f"incremental from {base.name}" if base else "full"
-        self._log("info", f"{sides.volume}: {kind}, {_told(expected)} expected")
+        self._log("info", f"{pair.volume}: {kind}, {_bytes(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
-        await self._stream(sides, argv, expected, extra)
-        unmarked = base is None or sides.target is None or sides.target.job is None
+        await self._stream(pair, argv, expected, extra)
+        unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
-            await self._target.set_properties(sides.target_name, self.replica_properties(source))
+            await self._target.set_properties(pair.target_name, self.replica_properties(source))
 
     def is_raw(self, action: Full | Incremental) -> bool:
-        """Return whether an action sends raw; raises EncryptionError as `_is_raw`."""
-        return self._is_raw(action.sides, action.sides.target if isinstance(action, Incremental) else None)
+        """Return whether an action sends raw; raises EncryptionError where the job wants raw and the replica is not."""
+        return self._is_raw(action.pair, action.pair.target if isinstance(action, Incremental) else None)
 
-    def _is_raw(self, sides: VolumePair, target: Dataset | None) -> bool:
-        """Return whether a volume travels raw: an encrypted one always does when the job says so.
+    def _is_raw(self, pair: VolumePair, target: Dataset | None) -> bool:
+        """Return whether a volume is sent raw: an encrypted one always is when the job says so.
 
-        What the target reports of its replica never makes a raw job send in the clear.
+        No property of the target's replica ever makes a raw job send in the clear.
 
         Raises:
             EncryptionError: the job says raw, and the replica is not.
         """
-        if not sides.source.encrypted:
+        if not pair.source.encrypted:
             return False
         if target is None or not target.snapshots:
             return self._job.encryption is Encryption.RAW
         raw = target.encryption_root == target.name
         if self._job.encryption is Encryption.RAW and not raw:
             raise EncryptionError(
-                f"Volume {sides.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
+                f"Volume {pair.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
                 f"{self._target.node} is not raw.",
                 node=self._target.node,
-                volume=str(sides.volume),
-                advice="Rename it there (zfs rename), and the volume is sent raw in full. Or, if that node may "
-                f"read it, send it in the clear: zsr update {self._job.id} --encryption decrypted.",
+                volume=str(pair.volume),
+                advice="Rename the replica there (zfs rename); the volume is then sent raw in full. Or, if that node "
+                f"may read it, send it in the clear: zsr update {self._job.id} --encryption decrypted.",
             )
         return raw
 
     async def _stream(
-        self, sides: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
+        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
     ) -> None:
         receive = commands.receive(
             await self._target.features(),
-            sides.target_name,
-            is_volume=sides.source.is_volume,
+            pair.target_name,
+            is_volume=pair.source.is_volume,
             properties={**(properties or {}), **self._marks()},
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
@@ -150,18 +210,18 @@ class Transfers:
         for side in (end.sender, end.receiver):
             if side.stderr.strip():
                 self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
-        self._judge(sides, end)
-        self._log("info", f"{sides.volume}: {size(end.moved)} sent")
+        self._judge(pair, end)
+        self._log("info", f"{pair.volume}: {size(end.moved)} sent")
 
-    def _judge(self, sides: VolumePair, end: StreamEnd) -> None:
-        """Raise the error of the side that failed first; the other only tells of the consequence."""
+    def _judge(self, pair: VolumePair, end: StreamEnd) -> None:
+        """Raise the error of the side that failed first; the other side's error is its consequence."""
         sender, receiver = end.sender, end.receiver
         if sender.ok and receiver.ok:
             return
-        volume = str(sides.volume)
-        if end.packer.stderr.strip():  # the others only tell of the consequence
-            what = f"The stream of {volume} could not be compressed: {end.packer.stderr.strip()}."
-            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.packer.stderr)
+        volume = str(pair.volume)
+        if end.compressor.stderr.strip():  # the errors of the others are its consequence
+            what = f"The stream of {volume} could not be compressed: {end.compressor.stderr.strip()}."
+            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.compressor.stderr)
         sending = classify("send", sender.stderr, node=self._source.node, volume=volume, status=sender.status)
         receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume, status=receiver.status)
         if receiver.ok or (
@@ -175,16 +235,16 @@ class Transfers:
         return {"zsr:source": self._source.node, "zsr:job": str(self._job.id)}
 
     def replica_properties(self, source: Dataset) -> dict[str, str]:
-        """What is set on a source's replica."""
+        """Return the local properties of a source's replica."""
         return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
 
 
-def _belongs(token: ResumeToken, sides: VolumePair) -> bool:
-    """Whether a token is for a snapshot that this very source volume still has."""
+def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
+    """Return whether a token is for a snapshot that this very source volume still has."""
     dataset, _, snapshot = token.to_name.partition("@")
-    found: Snapshot | None = sides.source.by_guid(token.to_guid)
-    return dataset == sides.source.name and found is not None and found.name == snapshot
+    found: Snapshot | None = pair.source.by_guid(token.to_guid)
+    return dataset == pair.source.name and found is not None and found.name == snapshot
 
 
-def _told(count: int | None) -> str:
+def _bytes(count: int | None) -> str:
     return "an unknown number of bytes" if count is None else size(count)

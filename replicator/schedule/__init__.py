@@ -1,1 +1,1 @@
-"""When jobs run and what is kept: calendar, scheduler, retention, simulation. Without effects."""
+"""Scheduling and retention: calendar events, scheduler, simulation, restore points to keep. Pure."""

@@ -1,9 +1,9 @@
-"""Calendar events: when a schedule fires next. Pure: no clock, no machine's zone, only its arguments.
+"""Calendar events: when a schedule fires next. Pure: it reads no clock and no local time zone.
 
 The grammar is the peer's (Proxmox VE's calendar events, a dialect of systemd.time(7)); where its parser overshoots
-(``*/7``, ``*/45``), this fires at the range's start again, as systemd does. Daylight saving (DESIGN 5): a fixed
-local time that does not exist fires at the first moment after the gap; a repeated local time fires once, at its first
-occurrence. An hour that is skipped as a whole has no ``*:10``, so hourly schedules stay an hour apart.
+(``*/7``, ``*/45``), an event fires at the range's start again, as with systemd. Daylight saving (contract: Time): a
+fixed local time that does not exist fires at the first moment after the gap; a repeated local time fires once, at its
+first occurrence. An hour that is skipped as a whole has no ``*:10``, so hourly schedules stay an hour apart.
 
 Local time is computed as "wall seconds": the seconds from 1970 that a UTC clock with the same face would show.
 """
@@ -42,12 +42,12 @@ class CalendarEvent:
         """Read a calendar event; white space around it does not count. The empty one fires daily at midnight.
 
         Raises:
-            CalendarError: with the position of the offending character and what is allowed there.
+            CalendarError: with the position of the offending character and the expected text.
         """
         return _parse(spec)
 
     def next(self, after: float, zone: tzinfo) -> int | None:
-        """The first event strictly after a unix time, in unix seconds; None if it never fires again."""
+        """Return the first event strictly after a unix time, in unix seconds; None if it never fires again."""
         first = int(after // 1) + 1
         if self.utc or _is_utc(zone):
             return self._next_wall(first)
@@ -60,7 +60,7 @@ class CalendarEvent:
         return None
 
     def count(self, after: float, until: float, zone: tzinfo) -> int:
-        """How many events lie after ``after`` and not after ``until``."""
+        """Return how many events lie after ``after`` and not after ``until``."""
         step = self._fields.even_step if self.utc or _is_utc(zone) else None
         total = 0
         following = self.next(after, zone)
@@ -74,7 +74,7 @@ class CalendarEvent:
         return total
 
     def longest_gap(self, after: float) -> float | None:
-        """The longest time between two events that follow each other, in seconds; None if fewer than two come.
+        """Return the longest time between two consecutive events, in seconds; None if fewer than two come.
 
         Daylight saving is left out: it would weaken the promise of ``*/15`` all year for one hour of one night.
         """
@@ -97,7 +97,7 @@ class CalendarEvent:
         return longest
 
     def _next_wall(self, start: int) -> int | None:
-        """The first matching wall second at or after one."""
+        """Return the first matching wall second at or after one."""
         day, second = divmod(start, _DAY)
         found = self._next_day(day)
         if found is None:
@@ -112,7 +112,7 @@ class CalendarEvent:
         return found * _DAY + self._fields.first_time
 
     def _next_day(self, day: int) -> int | None:
-        """The first matching day at or after one (days since 1970)."""
+        """Return the first matching day at or after one (days since 1970)."""
         fields = self._fields
         day = max(day, _FIRST_DAY)
         if fields.every_date:
@@ -138,7 +138,7 @@ class CalendarEvent:
         return None
 
     def _moment(self, wall: int, zone: tzinfo) -> int | None:
-        """The unix time at which a clock in a zone shows a wall second first; None if it is skipped."""
+        """Return the unix time at which a clock in a zone shows a wall second first; None if it is skipped."""
         local = _FACE + timedelta(seconds=wall)
         before = local.replace(tzinfo=zone)
         offset = before.utcoffset() or timedelta()
@@ -163,7 +163,7 @@ def _parse(spec: str) -> CalendarEvent:
 
 
 def _is_utc(zone: tzinfo) -> bool:
-    """Whether a zone needs no arithmetic; UTC has two names, and ``ZoneInfo`` is the slow one."""
+    """Return whether a zone needs no arithmetic; UTC has two names, and ``ZoneInfo`` is the slow one."""
     return zone is UTC or (isinstance(zone, ZoneInfo) and zone.key == "UTC")
 
 
@@ -172,7 +172,7 @@ def _seconds(offset: timedelta) -> int:
 
 
 def _wall(moment: int, zone: tzinfo) -> int:
-    """What a clock in a zone shows at a unix time, as wall seconds."""
+    """Return the wall seconds that a clock in a zone shows at a unix time."""
     if not _EARLIEST <= moment < _LATEST:
         return moment
     offset = (_START + timedelta(0, moment)).astimezone(zone).utcoffset()
@@ -185,7 +185,7 @@ _LATEST = (_END_OF_TIME + 3000) * _DAY
 
 
 def _jump(before: int, after: int, zone: tzinfo) -> int:
-    """The moment of the jump between two unix times around it: the first second that has the new offset."""
+    """Return the moment of the jump between two unix times around it: the first second that has the new offset."""
     old = _wall(before, zone) - before
     low, high = before, after
     while high - low > 1:
@@ -198,6 +198,6 @@ def _jump(before: int, after: int, zone: tzinfo) -> int:
 
 
 def _hour_is_gone(wall: int, jump: int, zone: tzinfo) -> bool:
-    """Whether no second of a wall second's hour exists, the clock jumping at ``jump``."""
+    """Return whether no second of a wall second's hour exists, the clock jumping at ``jump``."""
     hour = wall - wall % 3600
     return _wall(jump - 1, zone) < hour and _wall(jump, zone) >= hour + 3600

@@ -1,4 +1,4 @@
-"""The grammar of calendar events: text to sets of years, months, days, weekdays, hours, minutes, seconds. Pure.
+"""Grammar of calendar events: parse text into sets of years, months, days, weekdays, hours, minutes, seconds. Pure.
 
 Source: reference grammar of the peer's calendar events. A lone number is a minute of every hour; ``a:b`` is
 hour:minute, or minute:second where ``a`` is no hour; a date is ``[year-]month-day``.
@@ -40,7 +40,7 @@ class CalendarError(ConfigError):
         self.allowed = allowed
 
     def with_caret(self) -> str:
-        """The event with a caret under the offending character."""
+        """Return the event with a caret under the offending character."""
         return f"{self.spec}\n{' ' * self.position}^ expected {self.allowed}"
 
 
@@ -100,7 +100,7 @@ class Fields:
         self.even_step = self._even_step() if self.every_day else None
 
     def next_time(self, second: int) -> int | None:
-        """The first matching second of the day at or after one; None if the day has no more."""
+        """Return the first matching second of the day at or after one; None if the day has no more."""
         hour, rest = divmod(second, 3600)
         found = self._next_hour[hour]
         if found == hour:
@@ -117,13 +117,13 @@ class Fields:
         return None if found is None else found * 3600 + self.minutes[0] * 60 + self.seconds[0]
 
     def years_from(self, year: int, last: int) -> Iterable[int]:
-        """The matching years from one on."""
+        """Return the matching years from one on."""
         if self.years is None:
             return range(year, last + 1)
         return self.years[bisect_left(self.years, max(year, 1)) :]
 
     def day_gaps(self) -> tuple[int, int, int]:
-        """The longest time between two events of one day (0 if there is only one), its first event and its last."""
+        """Return the longest gap within a day (0 if it has only one event), the day's first event and its last."""
         in_minute = _gap(self.seconds)
         in_hour = max(in_minute, _gap(self.minutes) * 60 - (self.seconds[-1] - self.seconds[0]))
         if len(self.minutes) == 1:
@@ -134,7 +134,7 @@ class Fields:
         return max(in_hour, across), self.first_time, last
 
     def _even_step(self) -> int | None:
-        """The seconds between events if they are evenly spaced over the whole day; None if they are not."""
+        """Return the seconds between events if they are evenly spaced over the whole day; None if they are not."""
         gap, opening, closing = self.day_gaps()
         number = len(self.hours) * len(self.minutes) * len(self.seconds)
         step = 86400 // number
@@ -152,7 +152,7 @@ def _following(values: tuple[int, ...], limit: int) -> tuple[int | None, ...]:
 
 
 def parse_fields(spec: str) -> tuple[Fields, bool]:
-    """The fields of an event, and whether it is in UTC; raises CalendarError."""
+    """Return the fields of an event, and whether it is in UTC; raises CalendarError."""
     text = spec.strip()
     lead = len(spec) - len(spec.lstrip())
     utc = text.endswith("UTC")
@@ -218,7 +218,7 @@ class _Parser:
         return number
 
     def _date(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None]:
-        """The date if there is one: two or three lists with hyphens between."""
+        """Return the date if there is one: two or three lists with hyphens between."""
         parts = re.compile(r"[0-9*/.,]+-[0-9*/.,]+(-[0-9*/.,]*)?").match(self._text, self._at)
         if parts is None and "-" not in self._text[self._at :]:
             return None, None, None
@@ -256,7 +256,7 @@ class _Parser:
         return hours, minutes, seconds
 
     def _list(self, unit: _Unit) -> tuple[int, ...] | None:
-        """The values of a list, sorted; None for ``*``."""
+        """Return the values of a list, sorted; None for ``*``."""
         if self._take("*"):
             if not self._take("/"):
                 return None

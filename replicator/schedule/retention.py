@@ -1,9 +1,9 @@
-"""Which restore points the target keeps: a number, or a grid that thins them out with age. Pure.
+"""Retention: which restore points the target keeps, by number or by a grid that thins them out with age. Pure.
 
 A grid's buckets are cut at fixed moments (multiples of the interval since 1970, so days are days of UTC), and each
 keeps its oldest point. A point therefore never changes its bucket while it ages, nor its place in it, and stays until
-its whole span is over. Buckets that move along with the newest point let two neighbours fall into one time and again,
-and so erode, run after run, what was well spaced.
+its whole span is over. If buckets moved with the newest point, two neighbours would fall into the same bucket again and
+again, and the spacing would be lost run by run.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from replicator.common.durations import compact, parse_duration
 
-MOST = 10_000
+MAX_POINTS = 10_000
 """More restore points than this are a mistake: every run would read them all."""
 
 SHORTEST_INTERVAL_SECONDS = 60
-"""Seconds; no schedule is closer than that (DESIGN 5)."""
+"""No schedule has a shorter interval (contract: Time)."""
 
 ALLOWED = (
-    f"how many restore points the target has, 1 to {MOST}, or a grid 'SPAN:INTERVAL,...' like '6h:15m,7d:1h,30d:1d' "
-    "(for 6 hours one each 15 min, then one an hour up to 7 days, then one a day up to 30 days)"
+    f"how many restore points the target has, 1 to {MAX_POINTS}, or a grid 'SPAN:INTERVAL,...' like "
+    "'6h:15m,7d:1h,30d:1d' (for 6 hours one each 15 min, then one an hour up to 7 days, then one a day up to 30 days)"
 )
 
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -51,11 +51,11 @@ class RetentionPolicy:
         """Read a number or a grid.
 
         Raises:
-            ValueError: it is neither; the message says what is wrong, if not everything, and what is allowed.
+            ValueError: it is neither; the message names the error, if it is a single one, and the allowed values.
         """
         words = text.strip()
         if _NUMBER.fullmatch(words):
-            if not 1 <= int(words) <= MOST:
+            if not 1 <= int(words) <= MAX_POINTS:
                 raise ValueError(ALLOWED)
             return cls(count=int(words))
         keep = cls(rules=tuple(_rule(part) for part in words.split(",")))
@@ -64,7 +64,7 @@ class RetentionPolicy:
                 raise ValueError(f"spans must grow, and {coarser} stands after {finer}; {ALLOWED}")
             if coarser.interval < finer.interval:
                 raise ValueError(f"intervals must not shrink, and {coarser} stands after {finer}; {ALLOWED}")
-        if keep.most > MOST:
+        if keep.most > MAX_POINTS:
             raise ValueError(f"this grid keeps up to {keep.most} points; {ALLOWED}")
         return keep
 
@@ -73,7 +73,7 @@ class RetentionPolicy:
 
     @property
     def most(self) -> int:
-        """How many points there can be when the stale ones are gone."""
+        """The highest number of points that can be left when the stale ones are destroyed."""
         if not self.rules:
             return self.count
         starts = (0, *(rule.span for rule in self.rules))
@@ -82,14 +82,14 @@ class RetentionPolicy:
         )
 
     def stale(self, times: Sequence[int], now: float | None = None) -> set[int]:
-        """The points to destroy, of all that there are.
+        """Return the points to destroy.
 
-        Ages are measured back from the newest point, which is never stale, so that nothing goes while nothing comes.
+        Ages are measured back from the newest point, which is never stale: without new points none is destroyed.
 
         Args:
             times: the unix times of the points, in any order.
-            now: the unix time, if it is known. A point of the future was named by a clock that was wrong, so it must
-                not make all others look old; it counts as the first to go by number, and as young in a grid.
+            now: the unix time, if it is known. A wrong clock named a point of the future, so it must not make all
+                others look old; by number it is destroyed first, in a grid it counts as young.
         """
         if not times:
             return set()

@@ -1,6 +1,6 @@
-"""Which job runs next, and when (DESIGN 5). Pure: time is an argument, nothing is remembered here.
+"""Scheduler: which job runs next, and when (contract: Time). Pure: time is an argument, and there is no state.
 
-The daemon and the simulation use these very functions.
+The daemon and the simulation use the same functions.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from replicator.models import JobId
 from replicator.schedule.calendar import CalendarEvent
 
 PROBE_INTERVAL_SECONDS = 60.0
-"""Seconds between two mere connections to a target that did not answer."""
+"""Seconds between two connection attempts to a target that did not answer."""
 
 RPO_WITHOUT_EVENTS_SECONDS = 86400.0
 """The promise, in seconds, of a schedule that has no two events to measure a gap between."""
 
-_LADDER = (300.0, 600.0, 900.0, 1800.0)
+_BACKOFF_SECONDS = (300.0, 600.0, 900.0, 1800.0)
+"""Seconds from one attempt to the next after one, two, three and more failures in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """What the scheduler needs to know of a job.
+    """A job as the scheduler sees it.
 
     Attributes:
         last_try: unix time of the last attempt's start; 0 for never, or for "now, please".
@@ -42,12 +43,12 @@ class Scheduled:
 
 
 def backoff(failures: int) -> float:
-    """Seconds from the start of the last attempt to the next one, after so many failures in a row."""
-    return _LADDER[min(failures, len(_LADDER)) - 1]
+    """Return the seconds from the start of the last attempt to the next one, after a number of failures in a row."""
+    return _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]
 
 
 def next_run(job: Scheduled) -> float | None:
-    """When a job is due, in unix seconds: 0 for at once, None for never."""
+    """Return when a job is due, in unix seconds; 0: at once, None: never."""
     if job.disabled:
         return None
     if job.last_try <= 0:
@@ -61,20 +62,20 @@ def next_run(job: Scheduled) -> float | None:
 
 
 def due(jobs: Iterable[Scheduled], now: float) -> list[Scheduled]:
-    """The jobs that should run now: earliest due first, then by guest and job number."""
+    """Return the jobs that are due: earliest first, then by guest and job number."""
     wanted = ((next_run(job), job) for job in jobs)
     ready = [(when, job.id, job) for when, job in wanted if when is not None and when <= now]
     return [job for _, _, job in sorted(ready, key=lambda entry: entry[:2])]
 
 
 def choose(jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int) -> Scheduled | None:
-    """The job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once."""
+    """Return the job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once."""
     wanted = ((next_run(job), job) for job in jobs)
     return first(((when, job) for when, job in wanted if when is not None and when <= now), running, max_parallel)
 
 
 def first(ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int) -> Scheduled | None:
-    """As `choose`, of jobs that are due and known to be so since when; of thousands, none is looked at twice."""
+    """As `choose`, for jobs with the time since when they are due; each is visited once."""
     if len(running) >= max_parallel:
         return None
     busy = {job.guest for job in running}
@@ -83,7 +84,7 @@ def first(ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_par
 
 
 def missed_runs(event: CalendarEvent, zone: tzinfo, last_start: float, start: float) -> int:
-    """How many slots passed without a start between two starts: all but the one that the second start serves.
+    """Return how many slots passed between two starts without a run: all but the one that the second start serves.
 
     0 for a job that never started (``last_start`` 0).
     """
@@ -91,7 +92,7 @@ def missed_runs(event: CalendarEvent, zone: tzinfo, last_start: float, start: fl
 
 
 def rpo(event: CalendarEvent, own: float | None, at: float) -> float:
-    """The promise in seconds: the job's own, or twice the schedule's longest gap from ``at`` on."""
+    """Return the promise in seconds: the job's own, or twice the schedule's longest gap from ``at`` on."""
     if own is not None:
         return own
     gap = event.longest_gap(at)

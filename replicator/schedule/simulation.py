@@ -1,7 +1,7 @@
-"""Schedules on a virtual clock: which runs would start when, and would the promises be kept? Pure.
+"""Simulation of schedules on a virtual clock: when would runs start, and would the promises be kept? Pure.
 
-It asks the very functions of `schedule` that the daemon asks, so its answer is the daemon's. A target that was
-unreachable is probed every minute after that attempt's start; it answers as soon as the job's next outcome is another.
+It uses the same functions of `schedule` as the daemon, so both decide alike. A target that was unreachable is probed
+every minute after that attempt's start; it answers as soon as the job's next outcome is another.
 
 Waiting jobs stand in a heap by their due time, since a scan of all of them at every step (as
 `schedule.scheduler.choose` does it for one node's jobs) would take hours for 10,000; the order is the same.
@@ -49,7 +49,7 @@ class SimulatedJob:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is simulated, from ``start`` to ``end`` (unix seconds, not negative; a run at ``end`` still counts)."""
+    """Jobs to simulate from ``start`` to ``end`` (unix seconds, not negative; a run at ``end`` still counts)."""
 
     start: float
     end: float
@@ -70,7 +70,7 @@ class SimulatedRun:
 
 @dataclass(slots=True)
 class Tally:
-    """What the runs of one job add up to. ``promise`` and the lags are in seconds."""
+    """The totals of one job's runs. ``promise`` and the lags are in seconds."""
 
     promise: float
     runs: int = 0
@@ -82,14 +82,14 @@ class Tally:
 
 @dataclass(slots=True)
 class Simulation:
-    """A scenario being played. Iterate over `play` to its end, then read ``tallies`` and ``busy_seconds``."""
+    """The simulation of a scenario. Iterate over `play` to its end, then read ``tallies`` and ``busy_seconds``."""
 
     scenario: Scenario
     tallies: dict[JobId, Tally] = field(default_factory=dict)
     busy_seconds: float = 0.0
 
     def play(self) -> Iterator[SimulatedRun]:
-        """The runs in order of their start."""
+        """Yield the runs in the order of their start."""
         scenario = self.scenario
         ranked = sorted(scenario.jobs, key=lambda job: job.id)
         actors = [_Actor(job, rank, scenario) for rank, job in enumerate(ranked)]
@@ -169,7 +169,7 @@ class _Actor:
         self._outcome = Result.SUCCESS
 
     def entry(self) -> _Entry | None:
-        """When the job is due, for the heap; None if it never is."""
+        """Return when the job is due, for the heap; None if it never is."""
         return None if self._due is None else (self._due, self.rank, self)
 
     def begin(self, now: float) -> SimulatedRun:

@@ -1,4 +1,4 @@
-"""How much of the history and the journal in ``state.db`` is kept, and the end of the rest."""
+"""Deletes old history and old events of the journal from ``state.db``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from replicator.api.plugin import READ_TO
 from replicator.models import Retention
 
 JOURNAL_KEPT = 10_000
-"""So many events are kept for whoever wants to look back ..."""
+"""Events that are always kept, for people who look back."""
 JOURNAL_MOST = 100_000
-"""... and so many for a plugin that has not read them: one that is gone for good must not fill the disk."""
+"""Events that are kept at most for a plugin that has not read them: one that never returns must not fill the disk."""
 
 
 def prune(db: sqlite3.Connection, job: str, now: float, retention: Retention) -> None:
-    """Drop the runs of a job that are neither among its newest nor young, and old events of the journal."""
+    """Delete the runs of a job that are neither among its newest nor young, and old events of the journal."""
     old = [
         row["id"]
         for row in db.execute(

@@ -1,60 +1,95 @@
-"""The log of a run on its way to ``state.db``: gathered in memory, written in batches by a thread."""
+"""The log of each run in ``state.db``, and the writer that gathers a run's lines and writes them in batches."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from replicator.common.tasks import finish_despite_cancel
 from replicator.errors import ZsrError
-from replicator.state.stores import State
+from replicator.state.database import Database
 
 _FLUSH_INTERVAL_SECONDS = 1.0
 _log = logging.getLogger("zsr.state")
 
 
-class RunLog:
-    """Takes a run's lines as they come. ``listen`` is called with each line, for whoever looks on."""
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a run's log; ``level`` is info, warning, error or raw."""
 
-    def __init__(self, state: State, run: int, listen: Callable[[str], None], clock: Callable[[], float]) -> None:
-        self._state = state
+    number: int
+    time: float
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunLogs:
+    """Reads and writes the logs of runs."""
+
+    database: Database
+
+    def append(self, run: int, lines: Sequence[tuple[float, str, str]]) -> None:
+        """Add lines (time, level, text) to a run's log; a run that was deleted with its job gets none."""
+        with self.database.transaction() as db:
+            if db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is None:
+                return
+            last = db.execute("SELECT coalesce(max(number), 0) FROM run_log WHERE run = ?", (run,)).fetchone()[0]
+            db.executemany(
+                "INSERT INTO run_log VALUES (?, ?, ?, ?, ?)",
+                [(run, last + 1 + index, *line) for index, line in enumerate(lines)],
+            )
+
+    def lines(self, run: int, after: int = 0) -> list[LogLine]:
+        """Return the lines of a run's log with a number above ``after``."""
+        rows = self.database.rows(
+            "SELECT number, time, level, text FROM run_log WHERE run = ? AND number > ? ORDER BY number", run, after
+        )
+        return [LogLine(*row) for row in rows]
+
+
+class RunLogWriter:
+    """Gathers the lines of one run and writes them in a thread. ``listen`` is called with each line at once."""
+
+    def __init__(self, logs: RunLogs, run: int, listen: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._logs = logs
         self._run = run
         self._listen = listen
         self._clock = clock
         self._lines: list[tuple[float, str, str]] = []
 
     def add(self, level: str, text: str) -> None:
-        """Take one line; ``level`` is info, warning, error or raw."""
+        """Add one line; ``level`` is info, warning, error or raw."""
         now = self._clock()
         self._lines.append((now, level, text))
         mark = "" if level == "info" else f"{level}: "
         self._listen(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))} {mark}{text}")
 
     async def flush(self) -> None:
-        """Write what has come since the last time."""
+        """Write the lines that were added since the last flush."""
         lines, self._lines = self._lines, []
         if lines:
-            await asyncio.to_thread(self._state.log, self._run, lines)
+            await asyncio.to_thread(self._logs.append, self._run, lines)
 
     @asynccontextmanager
-    async def written_as_it_comes(self) -> AsyncIterator[None]:
-        """Write every second while the body runs, so that a killed run leaves its log."""
-        flushing = asyncio.create_task(self._keep_flushing())
+    async def flushing(self) -> AsyncIterator[None]:
+        """Flush every second while the body runs, so that a killed run leaves its log."""
+        task = asyncio.create_task(self._keep_flushing())
         try:
             yield
         finally:
-            flushing.cancel()
-            await asyncio.wait([flushing])
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _keep_flushing(self) -> None:
         while True:
             await asyncio.sleep(_FLUSH_INTERVAL_SECONDS)
             try:
-                await finish_despite_cancel(
-                    self.flush()
-                )  # in its thread it goes on anyway, and the lines shall stay in order
+                # A cancel does not stop the thread, and the lines must stay in order.
+                await finish_despite_cancel(self.flush())
             except ZsrError as error:
-                _log.error("a run's log could not be written: %s", error)
+                _log.error("Could not write the log of a run: %s", error)

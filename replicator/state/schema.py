@@ -1,4 +1,4 @@
-"""The file behind ``state.db``: its tables, how it is opened, and what can be wrong with it."""
+"""The tables of ``state.db``: the schema, its upgrades, and the check of a file that is opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
-from replicator.errors import NoSpaceError, ZsrError
+from replicator.errors import ZsrError
 
 _SCHEMA = """
 CREATE TABLE job_state (
@@ -64,11 +64,11 @@ _UPGRADES = {
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
 }
-"""What brings a file of a version to the next one."""
+"""The statement that brings a file of a version to the next one."""
 
 
 def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
-    """Open or make the database with its tables; ``search`` the whole file for damage.
+    """Open or create the database with its tables; ``search`` the whole file for damage.
 
     Raises:
         sqlite3.DatabaseError: the file is damaged (OperationalError: it cannot be used at all).
@@ -114,7 +114,7 @@ def _refuse_newer(path: Path, version: int) -> None:
 
 
 def move_aside(path: Path) -> Path:
-    """Give a damaged file another name, and what belongs to it, for whoever wants to look; nothing is overwritten."""
+    """Rename a damaged file and its companions, so that an admin can examine them; nothing is overwritten."""
     stem = f"{path.name}.damaged-{int(time.time())}"
     names = chain([stem], (f"{stem}-{number}" for number in count(1)))
     aside = next(place for place in map(path.with_name, names) if not place.exists())
@@ -123,11 +123,3 @@ def move_aside(path: Path) -> Path:
         with suppress(FileNotFoundError):
             path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
     return aside
-
-
-def as_zsr_error(error: sqlite3.Error, path: Path | None) -> ZsrError:
-    """What went wrong with the database, in our own words."""
-    where = f"'{path}'" if path else "state.db"
-    if "full" in str(error):
-        return NoSpaceError(f"Could not write {where}: the disk is full.", advice="Free space below state_dir.")
-    return ZsrError(f"Could not use {where}: {error}.", advice="Check state_dir: owner, rights, free space.")

@@ -8,12 +8,12 @@ from replicator.models import KnownSets
 
 
 def sets_to_text(sets: KnownSets) -> str:
-    """Return the JSON of what is known of a job's sets."""
+    """Return a job's known sets as JSON."""
     return json.dumps({"proven": sets.proven, "volumes": sets.volumes, "taken": sets.taken})
 
 
 def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
-    """Return what is known of a job's sets; a row that an older zsr wrote has only its last proven set."""
+    """Return a job's known sets; a row that an older zsr wrote has only its last proven set."""
     if text is None:
         return KnownSets() if last_set is None else KnownSets(int(last_set), (), (int(last_set),))
     values = json.loads(text)

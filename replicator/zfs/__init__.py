@@ -1,1 +1,1 @@
-"""The only room that knows the zfs command line, its output and its errors. All but `client` is pure."""
+"""The only package that knows the zfs command line, its output and its errors."""

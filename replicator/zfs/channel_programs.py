@@ -1,7 +1,7 @@
-"""Channel programs (zfs-program(8), since OpenZFS 0.8): several orders in one command and one transaction group. Pure.
+"""Channel programs (zfs-program(8), since OpenZFS 0.8): several operations in one transaction group. Pure.
 
-What a program reads of written bytes is what its own snapshot holds, since both happen when the group is written out.
-A request is put into the program's text as a Lua table, so no name meets a command line.
+The written bytes that a program reads are those in its own snapshot, since both happen when the group is written out.
+A request becomes a Lua table in the program's text, so no name is part of a command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where volumes are looked for by name: direct children of a path whose full name has one of the prefixes."""
+    """Volumes selected by name: direct children of a path whose full name has one of the prefixes."""
 
     path: str
     prefixes: tuple[str, ...]
@@ -55,28 +55,34 @@ class SnapshotOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A program did nothing: ``errno`` on ``name``; None where the name does not exist."""
+    """A program refused and did nothing: ``errno`` on ``name``; None where the name does not exist."""
 
     name: str
     errno: int | None
 
     @property
     def words(self) -> str:
-        """Why, in the words of the C library, as zfs itself would use."""
+        """The reason in the words of the C library, as zfs itself uses them."""
         return "does not exist" if self.errno is None else os.strerror(self.errno).lower()
 
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What is left to do after a program: snapshots that could not be destroyed, and all bookmarks there are."""
+    """What a program left to do.
+
+    Attributes:
+        left: the snapshots and bookmarks that could not be destroyed or made, with their errno.
+        bookmarks: all bookmarks of the datasets that were asked for.
+        can_bookmark: whether this ZFS makes bookmarks in a program.
+    """
 
     left: Mapping[str, int]
-    marks: tuple[str, ...]
+    bookmarks: tuple[str, ...]
     can_bookmark: bool
 
 
 def snapshot_if_changed(request: SnapshotRequest) -> str:
-    """The program that looks at a guest's volumes and takes its snapshots."""
+    """Return the program that lists a guest's volumes and takes their snapshots."""
     table: dict[str, object] = {
         "columns": list(_COLUMNS),
         "name": request.name,
@@ -89,26 +95,26 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
 
 
 def verify_and_prune(
-    proofs: Iterable[tuple[str, int]] = (),
+    expected: Iterable[tuple[str, int]] = (),
     stale: Sequence[str] = (),
     bookmarks: Iterable[tuple[str, str]] = (),
-    marked: Sequence[str] = (),
+    bookmarks_of: Sequence[str] = (),
 ) -> str:
-    """The program that proves snapshots by GUID; only if all are there, destroys stale ones and makes bookmarks.
+    """Return the program that verifies snapshots by GUID; only if all are there, it prunes and makes bookmarks.
 
-    ``marked`` are the datasets whose bookmarks are listed afterwards.
+    It lists the bookmarks of the datasets ``bookmarks_of`` afterwards.
     """
     table: dict[str, object] = {
-        "proofs": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in proofs],
+        "expected": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in expected],
         "stale": list(stale),
-        "bookmarks": [{"snapshot": snapshot, "bookmark": mark} for snapshot, mark in bookmarks],
-        "marked": list(marked),
+        "bookmarks": [{"snapshot": snapshot, "bookmark": bookmark} for snapshot, bookmark in bookmarks],
+        "bookmarks_of": list(bookmarks_of),
     }
     return _program("verify_and_prune", table)
 
 
 def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
-    """Read what `snapshot_if_changed` returned; raises ZfsError on what it does not know."""
+    """Return the result of `snapshot_if_changed`; raises ZfsError if it cannot be read."""
     found = _returned(text)
     try:
         if "absent" in found:
@@ -121,14 +127,14 @@ def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
 
 
 def prune_result(text: str) -> PruneResult | str:
-    """Read what `verify_and_prune` returned; the name of the first snapshot that is not proven."""
+    """Return the result of `verify_and_prune`; the name of the first snapshot that is not on the target as expected."""
     found = _returned(text)
     if "unproven" in found:
         return str(found["unproven"])
     left = found.get("left") or {}
     assert isinstance(left, dict)  # noqa: S101 - as the program makes it
-    return PruneResult({name: int(errno) for name, errno in left.items()}, tuple(_list(found.get("marks"))),
-                   bool(found.get("bookmarks")))  # fmt: skip
+    bookmarks = tuple(_list(found.get("bookmarks")))
+    return PruneResult({name: int(errno) for name, errno in left.items()}, bookmarks, bool(found.get("can_bookmark")))
 
 
 def _program(name: str, request: dict[str, object]) -> str:
@@ -144,11 +150,11 @@ def _returned(text: str) -> dict[str, object]:
 
 
 def _unknown(text: str) -> ZfsError:
-    return ZfsError(f"zfs program printed something unknown: {text[:200]!r}.")
+    return ZfsError(f"zfs program printed unexpected output: {text[:200]!r}.")
 
 
 def _list(table: object) -> list[str]:
-    """A Lua list, which arrives as an object with the keys 1, 2, ..."""
+    """Return a Lua list, which is printed as an object with the keys 1, 2, ..."""
     return [str(table[key]) for key in sorted(table, key=int)] if isinstance(table, dict) else []
 
 
@@ -160,7 +166,7 @@ def _row(line: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _signed(guid: int) -> int:
-    """A GUID as Lua sees it: 64 bits with a sign."""
+    """Return a GUID as Lua sees it: 64 bits with a sign."""
     return guid - 2**64 if guid >= 2**63 else guid
 
 

@@ -1,4 +1,4 @@
-"""ZFS of one node: typed questions and orders, each one command on its host, with errors in our own words."""
+"""ZFS of one node: typed operations, each one command on its host; failures raise classified errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ n=0; while pgrep -x -f "$1" >/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 
 """
 
 
-LARGE_OUTPUT = 256 * 1024
-"""From this length on an inventory is read in a thread: thousands of volumes must not hold up the event loop."""
+LARGE_OUTPUT_BYTES = 256 * 1024
+"""Length from which on an inventory is parsed in a thread: thousands of volumes must not block the event loop."""
 
 
 class ZfsClient:
@@ -39,18 +39,18 @@ class ZfsClient:
         return self.host.name
 
     async def features(self) -> Features:
-        """What this host's ZFS can do; found out once."""
+        """Return the features of this host's ZFS; read once."""
         if self._features is None:
             usage = await self.host.run(commands.usage(), limit=self._limit)
             text = usage.stdout + usage.stderr
             if "snapshot" not in text:
-                raise classify("find out what its zfs can do", text, node=self.node)
+                raise classify("read the features of its zfs", text, node=self.node)
             version = await self.host.run(commands.version(), limit=self._limit)
             self._features = features_from_usage(text, version_from_output(version.stdout))
         return self._features
 
     async def inventory(self, path: str, *, depth: int = 2, bookmarks: bool = False) -> Inventory:
-        """The datasets below a path with their snapshots, and with their bookmarks if wanted.
+        """Return the datasets below a path with their snapshots, and with their bookmarks if wanted.
 
         Raises:
             StorageMissingError: the path does not exist on this node.
@@ -65,32 +65,32 @@ class ZfsClient:
                 )
             raise classify(f"list '{path}'", done.stderr, node=self.node)
         read = output.inventory_from_list if features.list_parsable else output.inventory_from_get
-        if len(done.stdout) < LARGE_OUTPUT:
+        if len(done.stdout) < LARGE_OUTPUT_BYTES:
             return read(done.stdout)
         return await asyncio.to_thread(read, done.stdout)
 
     async def space(self, pools: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """What is used and what is free (bytes) in pools; one that cannot be asked is left out.
+        """Return used and free bytes of pools; a pool that cannot be read is left out.
 
         Raises:
-            ZsrError: none of them could be asked.
+            ZsrError: none of them could be read.
         """
         done = await self.host.run(commands.space(pools), limit=self._limit)
         found = output.space(done.stdout)
         if not found and not done.ok:
-            raise classify(f"ask how full {', '.join(pools)} is", done.stderr, node=self.node)
+            raise classify(f"read the space of {', '.join(pools)}", done.stderr, node=self.node)
         return found
 
     async def sync(self, pool: str) -> None:
-        """Wait until what was written to a pool so far is on its disks, and so in what an inventory says."""
-        await self._order(commands.sync(pool), f"sync the pool '{pool}'")
+        """Wait until all that was written to a pool so far is on disk, and so counted by an inventory."""
+        await self._execute(commands.sync(pool), f"sync the pool '{pool}'")
 
     async def snapshot_if_changed(
         self, pool: str, request: channel_programs.SnapshotRequest
     ) -> channel_programs.SnapshotOutcome | None:
-        """Look at a guest's volumes in one pool and take their snapshots, in one transaction.
+        """List a guest's volumes in one pool and take their snapshots, in one transaction.
 
-        None where this ZFS, or this user, cannot run a channel program; nothing was done then.
+        Returns None where this ZFS, or this user, cannot run a channel program; nothing was done then.
 
         Raises:
             ZsrError: a volume is gone, or the snapshots could not be taken; none was.
@@ -107,24 +107,24 @@ class ZfsClient:
         self,
         pool: str,
         *,
-        proofs: Iterable[tuple[str, int]] = (),
+        expected: Iterable[tuple[str, int]] = (),
         stale: Sequence[str] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
-        marked: Sequence[str] = (),
+        bookmarks_of: Sequence[str] = (),
     ) -> channel_programs.PruneResult | str | None:
-        """Prove snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
+        """Verify snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
 
         Args:
             pool: all names lie in it.
-            proofs: snapshots (``dataset@name``) with the GUIDs that they must have.
+            expected: snapshots (``dataset@name``) with the GUIDs that they must have.
             stale: snapshots to destroy; those that something still needs go when it goes.
             bookmarks: snapshots and the bookmarks to make of them.
-            marked: datasets whose bookmarks are wanted in the answer.
+            bookmarks_of: datasets whose bookmarks are wanted in the result.
 
         Returns:
             The name of the first snapshot that is not proven (nothing was done then); None as in `snapshot_if_changed`.
         """
-        done = await self._program(pool, channel_programs.verify_and_prune(proofs, stale, bookmarks, marked))
+        done = await self._program(pool, channel_programs.verify_and_prune(expected, stale, bookmarks, bookmarks_of))
         return None if done is None else channel_programs.prune_result(done)
 
     async def _program(self, pool: str, text: str) -> str | None:
@@ -145,41 +145,41 @@ class ZfsClient:
     async def snapshot(self, names: Sequence[str]) -> None:
         """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can."""
         for argv in commands.snapshot(await self.features(), names):
-            await self._order(argv, f"take the snapshot {names[0].partition('@')[2]}")
+            await self._execute(argv, f"take the snapshot {names[0].partition('@')[2]}")
 
     async def estimate(self, argv: Sequence[str]) -> int | None:
-        """The bytes that a send will take; None where this ZFS cannot tell."""
+        """Return the bytes that a send will take; None where this ZFS has no estimate."""
         if not (await self.features()).estimate:
             return None
         done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
         return output.estimated_size(done.stdout + done.stderr) if done.ok else None
 
     async def resume_token(self, token: str) -> ResumeToken | None:
-        """What a token waits for, asked of the sending side; None if the token can no longer be used."""
+        """Return the content of a resume token, read on the sending side; None if it can no longer be used."""
         done = await self.host.run(commands.estimate(commands.send_resume(token)), limit=self._limit)
         return output.resume_token(token, done.stdout + done.stderr) if done.ok else None
 
     async def abort_receive(self, dataset: str) -> None:
-        """Throw a half-received state away."""
-        await self._order(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
+        """Drop a half-received state."""
+        await self._execute(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
 
     async def end_stale_receives(self, job: JobId, source: str) -> bool:
-        """End receives for a job that an earlier run left behind; whether there were any.
+        """Kill receives for a job that an earlier run left running; return whether there were any.
 
-        When a connection dies in silence the far end does not learn of it, waits for hours and may keep its dataset
-        busy. The caller holds the guest's lock, so no living run can have started them: job and source are among their
-        words.
+        When a connection dies silently the remote end does not notice, waits for hours and may keep its dataset busy.
+        The caller holds the guest's lock, so no active run can have started them. Job and source are among their
+        arguments.
         """
-        words = "zfs receive .*" + re.escape(f"-o zsr:source={source} -o zsr:job={job} ") + ".*"
-        done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", words], limit=self._limit)
+        pattern = "zfs receive .*" + re.escape(f"-o zsr:source={source} -o zsr:job={job} ") + ".*"
+        done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", pattern], limit=self._limit)
         return done.ok
 
     async def rollback(self, dataset: str, snapshot: Snapshot) -> None:
-        """Take a replica back to a snapshot; the plan has made sure that only zsr's own snapshots are newer."""
-        await self._order(commands.rollback(dataset, snapshot.name), f"roll '{dataset}' back to {snapshot.name}")
+        """Roll a replica back to a snapshot; the plan made sure that only zsr's own snapshots are newer."""
+        await self._execute(commands.rollback(dataset, snapshot.name), f"roll '{dataset}' back to {snapshot.name}")
 
     async def destroy_snapshots(self, dataset: str, snapshots: Sequence[Snapshot]) -> None:
-        """Destroy snapshots; those that are gone already are no error."""
+        """Destroy snapshots; one that does not exist is no error."""
         for argv in commands.destroy_snapshots(await self.features(), dataset, snapshots):
             done = await self.host.run(argv, limit=self._limit)
             if not done.ok and not is_absent(done.stderr):
@@ -187,17 +187,17 @@ class ZfsClient:
 
     async def bookmark(self, dataset: str, snapshot: str) -> None:
         """Make a bookmark of a snapshot, with its name."""
-        await self._order(commands.bookmark(dataset, snapshot), f"bookmark '{dataset}@{snapshot}'")
+        await self._execute(commands.bookmark(dataset, snapshot), f"bookmark '{dataset}@{snapshot}'")
 
     async def destroy_bookmark(self, dataset: str, name: str) -> None:
-        """Destroy a bookmark; one that is gone already is no error."""
+        """Destroy a bookmark; one that does not exist is no error."""
         done = await self.host.run(commands.destroy_bookmark(dataset, name), limit=self._limit)
         if not done.ok and not is_absent(done.stderr):
             raise classify(f"destroy the bookmark '{dataset}#{name}'", done.stderr, node=self.node)
 
     async def portable_properties(self, dataset: str) -> dict[str, str]:
-        """What was set on a dataset and matters on its replica, for a stream that cannot carry properties."""
-        done = await self._order(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
+        """Return the properties that a replica needs, for a stream that cannot carry properties."""
+        done = await self._execute(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
         found = output.properties(done.stdout)
         return {
             key: value
@@ -207,19 +207,19 @@ class ZfsClient:
 
     async def rename(self, dataset: str, name: str) -> None:
         """Rename a dataset within its pool."""
-        await self._order(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")
+        await self._execute(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")
 
     async def clone(self, snapshot: str, dataset: str, properties: Mapping[str, str]) -> None:
         """Make ``dataset`` out of a snapshot (``dataset@name``)."""
         origin, _, name = snapshot.partition("@")
-        await self._order(commands.clone(origin, name, dataset, properties), f"clone '{snapshot}'")
+        await self._execute(commands.clone(origin, name, dataset, properties), f"clone '{snapshot}'")
 
     async def promote(self, dataset: str) -> None:
         """Give a clone the snapshots of its origin."""
-        await self._order(commands.promote(dataset), f"promote '{dataset}'")
+        await self._execute(commands.promote(dataset), f"promote '{dataset}'")
 
     async def destroy_replica(self, dataset: str, job: str, source: str) -> None:
-        """Destroy a replica, after asking once more that it is one and that nothing was written to it.
+        """Destroy a replica, after checking again that it is one and that nothing was written to it.
 
         Raises:
             ZfsError: its own (not inherited) marks do not name this job and source node.
@@ -236,38 +236,38 @@ class ZfsClient:
             )
         await self._destroy_dataset(dataset)
 
-    async def destroy_aside(self, dataset: str, job: str) -> None:
-        """Destroy what was kept aside of a job's replica, after asking once more that its own mark names the job."""
+    async def destroy_diverged(self, dataset: str, job: str) -> None:
+        """Destroy a diverged replica of a job, after checking again that its own ``zsr:job`` names the job."""
         if (await self._ownership(dataset)).get("zsr:job") != (job, "local"):
-            raise ZfsError(f"'{dataset}' on node {self.node} was no replica of job {job}; it was not destroyed.")
+            raise ZfsError(f"'{dataset}' on node {self.node} was not a replica of job {job}; it was not destroyed.")
         await self._destroy_dataset(dataset)
 
     async def _ownership(self, dataset: str) -> dict[str, tuple[str, str]]:
         asked = commands.ownership(await self.features(), dataset)
-        return output.sourced_properties((await self._order(asked, f"ask whose replica '{dataset}' is")).stdout)
+        return output.sourced_properties((await self._execute(asked, f"check whose replica '{dataset}' is")).stdout)
 
     async def _destroy_dataset(self, dataset: str) -> None:
-        family = await self._order(commands.list_below(dataset), f"list what is below '{dataset}'")
+        family = await self._execute(commands.list_below(dataset), f"list the datasets below '{dataset}'")
         children = family.stdout.splitlines()[1:]
         if children:
             raise ZfsError(
                 f"The replica '{dataset}' on node {self.node} has datasets below it that are not zsr's: {children[0]}.",
-                advice="Move or destroy them; then the replica can go.",
+                advice="Move or destroy them; the replica can be destroyed then.",
             )
-        await self._order(commands.destroy_replica(dataset), f"destroy the replica '{dataset}'")
+        await self._execute(commands.destroy_replica(dataset), f"destroy the replica '{dataset}'")
 
     async def set_properties(self, dataset: str, properties: Mapping[str, str]) -> None:
         """Set properties one by one, as any version understands it."""
         for key, value in properties.items():
-            await self._order(commands.set_property(dataset, key, value), f"set {key} of '{dataset}'")
+            await self._execute(commands.set_property(dataset, key, value), f"set {key} of '{dataset}'")
 
     async def create_parents(self, path: str, name: str) -> None:
         """Create the missing parents of ``path/name``; does nothing for a direct child."""
         parent = name.rpartition("/")[0]
         if parent:
-            await self._order(commands.create_parents(f"{path}/{parent}"), f"create '{path}/{parent}'")
+            await self._execute(commands.create_parents(f"{path}/{parent}"), f"create '{path}/{parent}'")
 
-    async def _order(self, argv: Sequence[str], doing: str) -> Completed:
+    async def _execute(self, argv: Sequence[str], doing: str) -> Completed:
         done = await self.host.run(argv, limit=self._limit)
         if not done.ok:
             raise classify(doing, done.stderr, node=self.node)

@@ -1,4 +1,4 @@
-"""Every ``zfs`` argv is made here, and nowhere else. Pure: facts in, argument lists out.
+"""All ``zfs`` command lines, built here and nowhere else. Pure.
 
 Dataset names are always the last arguments; none can begin with a hyphen, since ZFS forbids it.
 """
@@ -32,16 +32,16 @@ LISTED = [
 """The columns of an inventory, in order."""
 
 LISTED_OLD = ["type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "used", "zsr:job", "zsr:source"]
-"""What a ZFS without ``list -p`` is asked for by ``get -p``."""
+"""The properties that are read with ``get -p`` from a ZFS without ``list -p``."""
 
 PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum", "copies", "acltype", "xattr", "sync"]
-"""The properties that are copied by hand where the stream cannot carry them (a decrypted send of zfs(8))."""
+"""The properties that zsr copies where the stream cannot carry them (a decrypted send of zfs(8))."""
 
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}
-"""What every replica has (DESIGN 4); filesystems are kept unmounted as well."""
+"""The properties of every replica (contract: One run); a filesystem is kept unmounted as well."""
 
 FILESYSTEM_PROPERTIES: Mapping[str, str] = {"canmount": "noauto"}
-"""``noauto`` keeps a replica unmounted when the node boots, and lets a person mount it by hand."""
+"""``noauto`` keeps a replica unmounted when the node boots, and allows mounting it by hand."""
 
 
 def usage() -> Argv:
@@ -63,22 +63,22 @@ def inventory(features: Features, path: str, depth: int, *, bookmarks: bool) -> 
 
 
 def space(pools: Sequence[str]) -> Argv:
-    """Tell what is used and what is free in pools, as their datasets see it; every version of ZFS understands it."""
+    """Print used and available bytes of pools, as their datasets see them; every version of ZFS understands it."""
     return ["zfs", "get", "-Hp", "-o", "name,property,value", "used,available", *pools]
 
 
 def sync(pool: str) -> Argv:
-    """Wait until all that was written to a pool so far is on its disks."""
+    """Wait until all that was written to a pool so far is on disk."""
     return ["zpool", "sync", pool]
 
 
 def program(pool: str) -> Argv:
-    """Run the channel program on stdin in one transaction group, with as much room as it may have."""
+    """Run the channel program on stdin in one transaction group, with the highest limits that ZFS allows."""
     return ["zfs", "program", "-j", "-t", "100000000", "-m", "100000000", pool, "-"]
 
 
 def bookmark(dataset: str, snapshot_name: str) -> Argv:
-    """Make a bookmark of a snapshot, with its name."""
+    """Create a bookmark of a snapshot, with its name."""
     return ["zfs", "bookmark", f"{dataset}@{snapshot_name}", f"{dataset}#{snapshot_name}"]
 
 
@@ -88,7 +88,7 @@ def destroy_bookmark(dataset: str, name: str) -> Argv:
 
 
 def portable_properties(dataset: str) -> Argv:
-    """Print those properties of a dataset that were set on it and matter on its replica; and users' properties."""
+    """Print the local and received properties of a dataset, users' properties included."""
     return ["zfs", "get", "-Hp", "-s", "local,received", "-o", "property,value", "all", dataset]
 
 
@@ -98,7 +98,7 @@ def rename(dataset: str, name: str) -> Argv:
 
 
 def clone(snapshot_of: str, snapshot_name: str, dataset: str, properties: Mapping[str, str]) -> Argv:
-    """Make a dataset out of a snapshot, sharing its blocks."""
+    """Clone a snapshot, sharing its blocks."""
     options = [word for key, value in properties.items() for word in ("-o", f"{key}={value}")]
     return ["zfs", "clone", *options, f"{snapshot_of}@{snapshot_name}", dataset]
 
@@ -144,12 +144,12 @@ def _encoding(features: Features, *, raw: bool) -> Argv:
 
 
 def send_resume(token: str) -> Argv:
-    """Go on with an interrupted send."""
+    """Resume an interrupted send."""
     return ["zfs", "send", "-t", token]
 
 
 def estimate(argv: Argv) -> Argv:
-    """The dry run of a send, whose output tells the size in bytes."""
+    """Return the dry run of a send, which prints the size in bytes."""
     return [*argv[:2], "-nvP", *argv[2:]]
 
 
@@ -167,7 +167,7 @@ def receive(features: Features, dataset: str, *, is_volume: bool, properties: Ma
 
 
 def replica_properties(*, is_volume: bool, extra: Mapping[str, str]) -> dict[str, str]:
-    """The local properties of a replica."""
+    """Return the local properties of a replica."""
     return {**REPLICA_PROPERTIES, **({} if is_volume else FILESYSTEM_PROPERTIES), **extra}
 
 
@@ -177,7 +177,7 @@ def set_property(dataset: str, key: str, value: str) -> Argv:
 
 
 def ownership(features: Features, dataset: str) -> Argv:
-    """Print what says whose a dataset is and whether it is in use, with each property's source (``local``, ...)."""
+    """Print the properties that show whose a dataset is and whether it is in use, each with its source."""
     keys = ["zsr:job", "zsr:source", "readonly", *(["written"] if features.written else [])]
     return ["zfs", "get", "-Hp", "-o", "property,value,source", ",".join(keys), dataset]
 
@@ -188,12 +188,12 @@ def list_below(dataset: str) -> Argv:
 
 
 def abort_receive(dataset: str) -> Argv:
-    """Throw a half-received state away."""
+    """Drop a half-received state."""
     return ["zfs", "receive", "-A", dataset]
 
 
 def rollback(dataset: str, snapshot_name: str) -> Argv:
-    """Go back to a snapshot, destroying newer ones; the plan allows it only when those are all zsr's."""
+    """Roll back to a snapshot, destroying newer ones; the plan allows it only when those are all zsr's."""
     return ["zfs", "rollback", "-r", f"{dataset}@{snapshot_name}"]
 
 

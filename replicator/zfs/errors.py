@@ -1,4 +1,4 @@
-"""The words of ZFS, read as error classes with advice (DESIGN 7). One table, tested with real stderr.
+"""Messages of ZFS as error classes with advice (contract: Errors). One table, tested with real stderr.
 
 Source: the message texts of OpenZFS 0.8 to 2.3 (libzfs_sendrecv.c, libzfs_dataset.c) and of zfs-fuse, as printed.
 """
@@ -21,14 +21,16 @@ from replicator.errors import (
 )
 
 _NOT_RUNNING = "ZFS is not running on that node: load its module (modprobe zfs)."
-_NO_ZSTD = "Install zstd on both nodes (apt install zstd), or take out the node's 'compression' in the cluster file."
-_POOL = "Look at the pool there: zpool status -v."
+_NO_ZSTD = "Install zstd on both nodes (apt install zstd), or remove the node's 'compression' from the cluster file."
+_POOL = "Check the pool there: zpool status -v."
 _RIGHTS = "Run as root, or delegate the rights with zfs allow."
 _LOAD = 'Load the key on that node: zfs load-key; or send raw (encryption = "raw").'
-_MIXED = "A replica stays raw or decrypted as it was begun; rename it there, and it is sent anew as the job says."
+_MIXED = (
+    "A replica stays raw or decrypted, as it was begun. Rename it there (zfs rename) to send it again as the job says."
+)
 _UPGRADE = "That node's ZFS or pool is older than the source's: upgrade it (zpool upgrade), or send from an older one."
-_HOLDS = "Somebody's clone or hold needs it: zfs holds, zfs list -o name,origin. It goes when that goes."
-_AGAIN = "The stream was cut or damaged on its way; the next run goes on from what arrived."
+_HOLDS = "A clone or a hold needs it (zfs list -o name,origin; zfs holds). It is destroyed when that is gone."
+_AGAIN = "The stream was cut or damaged in transit; the next run resumes from what arrived."
 
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"zstd: (?:command )?not found|zstd: No such file", ConfigError, _NO_ZSTD),
@@ -52,38 +54,38 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"no such pool|does not exist|no longer exists", StorageMissingError, ""),
     (r"(?:zfs|env)[:'’‘ ].*(?:not found|No such file)", ZfsError, "Install ZFS there (zfsutils-linux)."),
 )
-"""Patterns over a command's whole stderr (its lines joined), their class, and what to do; the first that fits."""
+"""Patterns over a command's whole stderr (its lines joined), their class, and what to do; the first match counts."""
 
-_SILENT = "no words on stderr"
+_SILENT = "no message on stderr"
 _NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")
 
 
 def first_line(stderr: str) -> str:
-    """The line of stderr that says most: the first that is not known noise."""
+    """Return the most informative line of stderr: the first that is not known noise."""
     lines = [line.strip() for line in stderr.splitlines() if not _NOISE.match(line)]
     return lines[0] if lines else _SILENT
 
 
 def is_broken_pipe(stderr: str) -> bool:
-    """Whether a sender only says that its receiver went away; the receiver then knows the reason."""
+    """Return whether a sender only reports that its receiver went away; the receiver then has the reason."""
     return first_line(stderr) == _SILENT or re.search(r"Broken pipe|signal received", stderr) is not None
 
 
 def is_incomplete_stream(stderr: str) -> bool:
-    """Whether a receiver only says that its stream ended early; the sender or the network then knows the reason."""
+    """Return whether a receiver only reports that its stream ended early; the sender or network then has the reason."""
     return re.search(r"incomplete stream|failed to read from stream|unexpected end of input", stderr) is not None
 
 
 def is_absent(stderr: str) -> bool:
-    """Whether a command failed because the dataset or snapshot is not there."""
+    """Return whether a command failed because the dataset or snapshot does not exist."""
     return re.search(r"does not exist|could not find any snapshots to destroy|no such pool", stderr) is not None
 
 
 def classify(doing: str, stderr: str, *, node: str, volume: str | None = None, status: int = 1) -> ZsrError:
-    """The error for a failed zfs command: ``doing`` says what was tried, as in ``take a snapshot``."""
+    """Return the error for a failed zfs command; ``doing`` completes "Could not", as in ``take a snapshot``."""
     line = first_line(stderr).rstrip(".")
     if status < 0 and line == _SILENT:
-        line = f"the command was ended by signal {-status}"
+        line = f"the command was killed by signal {-status}"
     where = f"{volume} on {node}" if volume else f"node {node}"
     what = f"Could not {doing} ({where}): {line}."
     words = " ".join(stderr.split())  # a message of zfs may go over several lines

@@ -1,4 +1,4 @@
-"""Which features a ZFS has, read from its own usage text: one command, any version, no list of releases to keep."""
+"""Features of a ZFS, read from its usage text: one command for any version, no list of releases. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What one host's ``zfs`` can do. All False is a ZFS of 2010 (zfs-fuse); the code works with that too."""
+    """The features of one host's ``zfs``. All False is a ZFS of 2010 (zfs-fuse), with which the code works too."""
 
     version: str
     list_parsable: bool = False
@@ -26,7 +26,7 @@ class Features:
     send_raw: bool = False
 
     def common(self, other: Features) -> Features:
-        """What both hosts can do; a stream may use only that."""
+        """Return the features that both hosts have; a stream may use only those."""
         shared = {
             field.name: getattr(self, field.name) and getattr(other, field.name)
             for field in fields(self)
@@ -36,7 +36,7 @@ class Features:
 
 
 def _flags(usage: str, command: str) -> str:
-    """The letters in the first bracket of flags of a command's usage, of all its lines."""
+    """Return the flags in the first bracket of a command's usage, of all its lines."""
     lines = re.findall(rf"^\s*{command} (?:\[-([A-Za-z]+)\])", usage, re.MULTILINE)
     return "".join(lines)
 
@@ -68,6 +68,6 @@ def features_from_usage(usage: str, version: str) -> Features:
 
 
 def version_from_output(text: str) -> str:
-    """``2.3.2-1`` out of ``zfs-2.3.2-1~bpo12+2``; ``unknown`` where ``zfs version`` does not exist."""
+    """Return ``2.3.2-1`` for ``zfs-2.3.2-1~bpo12+2``; ``unknown`` where ``zfs version`` does not exist."""
     match = re.search(r"^zfs-(?:kmod-)?(\d[\w.\-]*)", text, re.MULTILINE)
     return match[1] if match else "unknown"

@@ -1,23 +1,20 @@
-"""What one look at a node's ZFS yields: datasets with their snapshots and bookmarks, as frozen facts."""
+"""The model of a node's ZFS: datasets with their snapshots and bookmarks, as frozen dataclasses. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from replicator.models import JobId, is_aside
-
-_NAME = re.compile(r"__replicate_(?P<job>[1-9][0-9]{2,8}-[0-9]{1,9})_(?P<time>[0-9]{1,12})__", re.ASCII)
-
+from replicator.models import JobId, is_diverged
+from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
-"""The ``zsr:job`` of a snapshot that was taken on a replica by somebody, set when it is first seen there."""
+"""The ``zsr:job`` of a snapshot that was created on the replica itself, set when a run first sees it."""
 
 
-def snapshot_name(job: JobId, time: int) -> str:
-    """The name of a job's snapshot taken at a unix time (the peer's format, DESIGN 3)."""
-    return f"__replicate_{job}_{time}__"
+def pool_of(name: str) -> str:
+    """Return the pool of a dataset or snapshot."""
+    return name.partition("/")[0].partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +29,20 @@ class SnapshotLike:
     @property
     def job(self) -> JobId | None:
         """The job that made it, or None if zsr (or its peer) did not."""
-        match = _NAME.fullmatch(self.name)
-        return JobId.parse(match["job"]) if match else None
+        return job_of(self.name)
 
     @property
     def set_time(self) -> int | None:
         """The unix time in the name of a job's snapshot; None for others."""
-        match = _NAME.fullmatch(self.name)
-        return int(match["time"]) if match else None
+        parts = parse_snapshot_name(self.name)
+        return None if parts is None else parts.set_time
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(SnapshotLike):
     """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
 
-    ``made_here`` says that somebody took it on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
+    ``made_here`` means that it was created on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
     """
 
     written: int | None = None
@@ -86,11 +82,11 @@ class Dataset:
     used: int | None = None
 
     def by_guid(self, guid: int) -> Snapshot | None:
-        """The snapshot with this GUID, or None."""
+        """Return the snapshot with this GUID, or None."""
         return next((snapshot for snapshot in self.snapshots if snapshot.guid == guid), None)
 
     def named(self, name: str) -> Snapshot | None:
-        """The snapshot with this name, or None."""
+        """Return the snapshot with this name, or None."""
         return next((snapshot for snapshot in self.snapshots if snapshot.name == name), None)
 
 
@@ -101,22 +97,20 @@ class Inventory:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
     def get(self, name: str) -> Dataset | None:
-        """The dataset of this name, or None."""
+        """Return the dataset of this name, or None."""
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """The datasets whose ``zsr:job`` names a job, without children that merely inherit it and what is aside."""
-        marked = {
-            name: dataset for name, dataset in self.datasets.items() if dataset.job == str(job) and not is_aside(name)
-        }
+        """Return the datasets whose ``zsr:job`` names a job, without children that inherit it and diverged replicas."""
+        marked = {name: d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)}
         return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
 
-    def aside_of(self, job: JobId) -> list[Dataset]:
-        """The datasets that were replicas of a job and are kept aside."""
-        return [d for name, d in sorted(self.datasets.items()) if is_aside(name) and d.job == str(job)]
+    def diverged_of(self, job: JobId) -> list[Dataset]:
+        """Return the diverged replicas of a job, which were set aside."""
+        return [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
 
     def below(self, path: str) -> Iterable[Dataset]:
-        """The datasets that are direct children of a path."""
+        """Return the datasets that are direct children of a path."""
         prefix = path + "/"
         return (
             dataset
@@ -127,7 +121,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """What a half-received state waits for: the snapshot it will become, what is still to be sent, and whether raw."""
+    """The content of a resume token: the snapshot that is being received, the bytes still to be sent, whether raw."""
 
     token: str
     to_name: str

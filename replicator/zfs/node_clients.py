@@ -1,4 +1,4 @@
-"""The nodes of the cluster as ZFS clients, made once and kept, and what is known of their reachability."""
+"""ZFS clients of the cluster's nodes, created once and kept; reachability and clock skew of each node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOCK_VALID_SECONDS = 600.0
 """Seconds after which a node's clock is compared again."""
 
 CLOCK_TIMEOUT_SECONDS = 5.0
-"""Seconds that asking for the time may take; half of it is how wrong the answer may be."""
+"""Seconds that reading a node's clock may take; the result is off by at most half of that."""
 
 
 class Nodes:
@@ -30,7 +30,7 @@ class Nodes:
         here: this node's name.
         ssh: how to connect to the others.
         limit: seconds that any command but a transfer may take.
-        clock: tells unix time.
+        clock: returns unix time.
     """
 
     def __init__(self, here: str, ssh: SshSettings, *, limit: float, clock: Callable[[], float] = time.time) -> None:
@@ -45,7 +45,7 @@ class Nodes:
 
     @property
     def clock_skew(self) -> dict[str, float]:
-        """By how many seconds each node's clock was ahead of this one's; a node that was never asked is left out."""
+        """Seconds by which each node's clock was ahead of this one's; a node that was never compared is left out."""
         return {name: skew for name, (_, skew) in self._skews.items()}
 
     @property
@@ -54,7 +54,7 @@ class Nodes:
         return dict(self._reachable)
 
     async def update(self, nodes: Iterable[Node]) -> None:
-        """Take over the cluster's nodes; connections to nodes that changed or are gone are given up."""
+        """Replace the cluster's nodes; connections to nodes that changed or are gone are closed."""
         fresh = {node.name: node for node in nodes}
         for name in list(self._clients):
             if fresh.get(name) != self._nodes.get(name):
@@ -64,7 +64,7 @@ class Nodes:
         self._nodes = fresh
 
     def client(self, name: str) -> ZfsClient:
-        """The ZFS of a node; raises ConfigError if the cluster has no such node."""
+        """Return the ZFS of a node; raises ConfigError if the cluster has no such node."""
         if name not in self._clients:
             self._clients[name] = ZfsClient(self._host(name), limit=self._limit)
         return self._clients[name]
@@ -86,7 +86,7 @@ class Nodes:
         self._reachable[name] = False
 
     async def probe(self, name: str) -> bool:
-        """A mere connection: whether the node answers; a refusal to let us in is an answer."""
+        """Return whether a node answers; a refused login is an answer too."""
         try:
             await self.client(name).host.probe()
         except NetworkError:
@@ -98,9 +98,9 @@ class Nodes:
         return True
 
     async def compare_clocks(self) -> None:
-        """Ask those nodes for the time that answered at the last contact and were not asked for a while.
+        """Compare the clocks of nodes that answered at the last contact and were not compared for a while.
 
-        Apart from runs, so that none of them costs a command more. A node that cannot tell keeps what was known.
+        This is done apart from runs, so that a run costs no extra command. After a failure the last value stays.
         """
         async with asyncio.TaskGroup() as group:
             for name, node in self._nodes.items():
@@ -121,7 +121,7 @@ class Nodes:
             self._skews[name] = (self._clock(), theirs - (before + passed / 2))
 
     async def close(self) -> None:
-        """Give up all connections."""
+        """Close all connections."""
         for client in self._clients.values():
             await client.host.close()
         self._clients.clear()
@@ -129,7 +129,7 @@ class Nodes:
 
 @asynccontextmanager
 async def connected(settings: Settings, nodes: Iterable[Node]) -> AsyncIterator[Nodes]:
-    """The cluster's nodes while the body runs, for a process that is not the daemon."""
+    """Connect to the cluster's nodes while the body runs, for a process that is not the daemon."""
     clients = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
     try:
         await clients.update(nodes)

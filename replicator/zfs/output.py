@@ -1,4 +1,4 @@
-"""What ``zfs`` prints, read into facts. Pure; each function raises ZfsError on output it does not know."""
+"""Parse the output of ``zfs`` into the model. Pure; each function raises ZfsError on unexpected output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _number(text: str) -> int | None:
 
 def _required(name: str, key: str, text: str | None) -> int:
     if text is None or not text.isdigit():
-        raise ZfsError(f"zfs told no number for {key} of {name}: {text!r}.")
+        raise ZfsError(f"zfs printed no number for {key} of {name}: {text!r}.")
     return int(text)
 
 
@@ -30,7 +30,7 @@ def inventory_from_list(text: str) -> Inventory:
         fields = line.split("\t")
         if len(fields) != len(LISTED):
             raise ZfsError(
-                f"zfs list printed a line with {len(fields)} columns where {len(LISTED)} were asked: {line!r}."
+                f"zfs list printed a line with {len(fields)} columns where {len(LISTED)} were expected: {line!r}."
             )
         rows.append((fields[0], dict(zip(LISTED, fields, strict=True))))
     return inventory_of(rows)
@@ -42,7 +42,7 @@ def inventory_from_get(text: str) -> Inventory:
     for line in text.splitlines():
         fields = line.split("\t")
         if len(fields) != 3:
-            raise ZfsError(f"zfs get printed a line with {len(fields)} columns where 3 were asked: {line!r}.")
+            raise ZfsError(f"zfs get printed a line with {len(fields)} columns where 3 were expected: {line!r}.")
         rows.setdefault(fields[0], {})[fields[1]] = fields[2]
     return inventory_of(rows.items())
 
@@ -111,13 +111,13 @@ def _set(value: str | None) -> str | None:
 
 
 def estimated_size(text: str) -> int | None:
-    """The total of ``zfs send -nvP``: its last ``size`` line, in bytes; None if there is none."""
+    """Return the total of ``zfs send -nvP``: its last ``size`` line, in bytes; None if there is none."""
     sizes: list[str] = re.findall(r"^size\s+(\d+)\s*$", text, re.MULTILINE)
     return int(sizes[-1]) if sizes else None
 
 
 def resume_token(token: str, text: str) -> ResumeToken | None:
-    """Return what ``zfs send -nvP -t TOKEN`` prints of a token; None if it is not readable.
+    """Return the token that ``zfs send -nvP -t TOKEN`` describes; None if the output is not readable.
 
     A value that appears twice makes it unreadable: a name may hold a line feed, and so pretend to be another value.
     """

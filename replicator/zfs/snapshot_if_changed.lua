@@ -1,4 +1,4 @@
--- Look at a guest's volumes and take their snapshots, unless nothing changed; `request` is set before (programs.py).
+-- List a guest's volumes and take their snapshots, unless nothing changed. channel_programs.py puts `request` first.
 local rows, volumes, out = {}, {}, {}
 local function starts(name, prefixes)
   for _, prefix in ipairs(prefixes) do
@@ -49,7 +49,7 @@ if not unchanged then
     end
   end
 end
--- A bookmark stays when somebody destroys the snapshot, and can be the base of the next run; it may fail.
+-- A bookmark outlives a destroyed snapshot, and can be the base of the next run; making it may fail.
 if not unchanged and zfs.sync.bookmark then
   for _, volume in ipairs(volumes) do
     zfs.sync.bookmark(volume .. "@" .. request.name, volume .. "#" .. request.name)

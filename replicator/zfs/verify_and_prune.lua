@@ -1,7 +1,9 @@
--- Prove snapshots by GUID; only then destroy stale ones and make bookmarks. `request` is set before (programs.py).
-for _, proof in ipairs(request.proofs) do
-  if not zfs.exists(proof.snapshot) then return {unproven = proof.snapshot} end
-  if tostring(zfs.get_prop(proof.snapshot, "guid")) ~= proof.guid then return {unproven = proof.snapshot} end
+-- Verify snapshots by GUID; only then destroy stale ones and make bookmarks. channel_programs.py puts `request` first.
+for _, expected in ipairs(request.expected) do
+  if not zfs.exists(expected.snapshot) then return {unproven = expected.snapshot} end
+  if tostring(zfs.get_prop(expected.snapshot, "guid")) ~= expected.guid then
+    return {unproven = expected.snapshot}
+  end
 end
 local left = {}
 for _, snapshot in ipairs(request.stale) do
@@ -10,12 +12,12 @@ for _, snapshot in ipairs(request.stale) do
     if failed ~= 0 and failed ~= 2 then left[snapshot] = failed end
   end
 end
-for _, mark in ipairs(request.bookmarks) do
-  local failed = zfs.sync.bookmark and zfs.sync.bookmark(mark.snapshot, mark.bookmark) or 0
-  if failed ~= 0 and failed ~= 17 then left[mark.bookmark] = failed end
+for _, new in ipairs(request.bookmarks) do
+  local failed = zfs.sync.bookmark and zfs.sync.bookmark(new.snapshot, new.bookmark) or 0
+  if failed ~= 0 and failed ~= 17 then left[new.bookmark] = failed end
 end
-local marks = {}
-for _, dataset in ipairs(request.marked) do
-  for mark in zfs.list.bookmarks(dataset) do marks[#marks + 1] = mark end
+local bookmarks = {}
+for _, dataset in ipairs(request.bookmarks_of) do
+  for bookmark in zfs.list.bookmarks(dataset) do bookmarks[#bookmarks + 1] = bookmark end
 end
-return {left = left, marks = marks, bookmarks = zfs.sync.bookmark ~= nil}
+return {left = left, bookmarks = bookmarks, can_bookmark = zfs.sync.bookmark ~= nil}

@@ -5,8 +5,8 @@
 #                      site.sqfs      zsr's libraries
 # build.sh where     print that folder, made or not, and make nothing
 # build.sh clean     forget all that was made
-# Each part is kept in ~/.cache/zsr/lab (ZLAB) under the hash of what it is made from, so a change of one file makes only the
-# part anew that reads it. A part comes into being by one rename: what is there is whole. Needs root.
+# Each part is kept in ~/.cache/zsr/lab (ZLAB) under the hash of what it is made from, so a change of one file rebuilds
+# only the parts that read it. A part appears by one rename, so it is always whole. Needs root.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
@@ -59,7 +59,7 @@ make_all() {
 	make_kernel
 	make_rootfs || rc=$?
 	if [ $rc -eq 9 ]; then
-		log "Debian has a newer OpenZFS than the kept kernel: making the kernel anew"
+		log "Debian has a newer OpenZFS than the kept kernel: building the kernel again"
 		rm -rf "${ZLAB:?}/$kernel"
 		make_kernel
 		make_rootfs

@@ -1,23 +1,29 @@
-# Read (`.`) by kernel.sh and rootfs.sh: where Debian comes from. The nodes are Debian 12 whatever the host is, so a
-# host with Debian 13 is asked only for the address of its mirror. Settings: ZLAB_MIRROR, ZLAB_SECURITY_MIRROR.
+# Read (`.`) by kernel.sh and rootfs.sh: where Debian comes from. No mirror is named here: it is the one that the host's apt
+# uses. The nodes are Debian 12 whatever the host is; of a host with Debian 13 only the mirror's address is used.
+# Settings: ZLAB_MIRROR, ZLAB_SECURITY_MIRROR.
 SUITE=bookworm
 ZFS_SUITE=bookworm-backports        # zfs-dkms and zfsutils-linux, of one version
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-mirror() {   # mirror SUFFIX FALLBACK: the first address from which the host's apt has SUITE-or-own-release + SUFFIX, main
-	local own address
+mirror() {   # mirror SUFFIX: the first address from which the host's apt has SUITE-or-own-release + SUFFIX, main; or nothing
+	local own
 	own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	address=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		awk -v a="$SUITE$1" -v b="$own$1" '($2 == a || $2 == b || $3 == a || $3 == b) && $4 == "main" { print $1; exit }')
-	echo "${address:-$2}"
+	apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		awk -v a="$SUITE$1" -v b="$own$1" \
+			'!found && ($2 == a || $2 == b || $3 == a || $3 == b) && $4 == "main" { print $1; found = 1 }'
 }
 sources() {
 	local main security
-	main=${ZLAB_MIRROR:-$(mirror '' http://deb.debian.org/debian)}
-	security=${ZLAB_SECURITY_MIRROR:-$(mirror -security http://deb.debian.org/debian-security)}
+	main=${ZLAB_MIRROR:-$(mirror '')}
+	security=${ZLAB_SECURITY_MIRROR:-$(mirror -security)}
+	if [ -z "$main" ]; then
+		echo "The lab needs a Debian mirror. The sources of this machine's apt have none of $SUITE or of the machine's own" \
+			"release with 'main'. Add one to /etc/apt/sources.list.d, or set ZLAB_MIRROR to its address." >&2
+		return 1
+	fi
 	echo "deb [signed-by=$KEYRING] $main $SUITE main contrib"
 	echo "deb [signed-by=$KEYRING] $main $SUITE-updates main contrib"
-	echo "deb [signed-by=$KEYRING] $security $SUITE-security main contrib"
+	[ -z "$security" ] || echo "deb [signed-by=$KEYRING] $security $SUITE-security main contrib"
 	echo "deb [signed-by=$KEYRING] $main $ZFS_SUITE main contrib"
 }
 host_needs() {   # host_needs PROGRAM=PACKAGE ...: what is missing is installed

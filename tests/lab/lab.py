@@ -1,6 +1,6 @@
-"""The lab seen from Python: a few real nodes in a network namespace of their own, and the test's door into it.
+"""The lab seen from Python: a few real nodes in a network namespace of their own, and the test's access to it.
 
-The work is done by ``labctl`` beside this file; a `Lab` belongs to one process; should that be killed, the
+``labctl`` in this folder does the work; a `Lab` belongs to one process; should that be killed, the
 next `Lab` sweeps up.
 """
 
@@ -25,7 +25,7 @@ _BUILD_SECONDS = 3600.0
 
 
 class LabError(AssertionError):
-    """The lab itself, not what is tested in it, does not do what it should; the text holds what labctl said."""
+    """The lab itself fails, not the program under test; the text holds the output of labctl."""
 
 
 def missing() -> str:

@@ -1,4 +1,4 @@
-"""What happens to guests and replicas in the tests about losses, and what tells whether something is gone."""
+"""The tests about losses: what happens to guests and replicas, and the checks that nothing is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEEP = ("--keep", "10")
 
 
 class Holdings(Scenario):
-    """A `Scenario` that asks what is still there, by GUID: what was put aside or renamed is not lost."""
+    """A `Scenario` that compares what is left by GUID: a dataset that was set aside or renamed is not lost."""
 
     def grow(self, name: str, runs: int) -> set[str]:
         """Replicate so often, with a change of a volume before each; its restore points then, by GUID."""
@@ -151,13 +151,13 @@ class Stranger:
 
     def zsr(self, *arguments: str) -> int:
         """Run one of the stranger's commands; its exit status."""
-        return self.node.run(["zsr", "--config", self.config, *arguments], check=False, timeout=120).returncode
+        return self.node.zsr("--config", self.config, *arguments, check=False).returncode
 
     def error_class(self) -> str:
         """The class of the error that its job has."""
-        said = self.node.out(["zsr", "--config", self.config, "status", "--format", "json"])
+        said = self.node.zsr("--config", self.config, "status", "--format", "json").stdout
         return str(json.loads(said)[0]["error_class"])
 
     def jobs(self) -> str:
         """Its jobs, as a table."""
-        return self.node.out(["zsr", "--config", self.config, "list"])
+        return self.node.zsr("--config", self.config, "list").stdout

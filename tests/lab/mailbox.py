@@ -1,4 +1,4 @@
-"""A real SMTP server that lab nodes reach, in a thread of the test's own; what it took can be waited for."""
+"""A real SMTP server that lab nodes reach, in a thread of the test's own, and a wait for its mails."""
 
 from __future__ import annotations
 

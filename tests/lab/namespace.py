@@ -1,6 +1,6 @@
 """Sockets inside a network namespace, for a test whose own process stays outside of it.
 
-A socket belongs for ever to the namespace in which it was made, and a namespace is a property of a thread: so a
+A socket always belongs to the namespace in which it was made, and a namespace is a property of a thread: so a
 short-lived thread enters, makes the socket and ends, and the test's own threads never leave home.
 """
 

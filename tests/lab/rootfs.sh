@@ -26,7 +26,7 @@ let_in() {   # root of every node and of the lab may enter every node
 	install -m644 "$DIR/host_key.pub" "$r/etc/ssh/ssh_host_ed25519_key.pub"
 	install -m644 "$DIR/known_hosts" "$r/etc/ssh/ssh_known_hosts"
 	install -m644 "$DIR/known_hosts" "$r/root/.ssh/known_hosts"
-	# A page fault costs 100 us in a node: malloc is told to keep its memory, or a bulk transfer by ssh crawls
+	# A page fault costs 100 us in a node: malloc has to keep its memory, or a bulk transfer by ssh crawls
 	cat >"$r/etc/ssh/sshd_config.d/lab.conf" <<-'END'
 		HostKey /etc/ssh/ssh_host_ed25519_key
 		PermitRootLogin prohibit-password

@@ -1,17 +1,17 @@
-"""A `TwoNodeCluster` seen by a user: what a run said and sent, what lies where, what an admin or an accident does to
-it.
-"""
+"""A `TwoNodeCluster` as a user sees it: output and bytes of runs, datasets on both nodes, acts of an admin."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from replicator.models import JobId
+from replicator.zfs.snapshot_names import job_prefix
 from tests.lab.lab import Node
 from tests.lab.two_nodes import TwoNodeCluster
 
 MIB = 1 << 20
-OURS = "__replicate_100-0_"
+OURS = job_prefix(JobId(100, 0))
 A, B, FS = "vm-100-disk-0", "vm-100-disk-1", "subvol-100-disk-2"
 """Two zvols and a filesystem of the guest."""
 
@@ -30,7 +30,7 @@ class Scenario(TwoNodeCluster):
         """Run the job until it goes well, at most so many times; the bytes that the last run sent."""
         said = ""
         for _ in range(within):
-            done = self.source.run("zsr run --id 100-0", check=False, timeout=120)
+            done = self.source.zsr("run", "--id", "100-0", check=False)
             if done.returncode == 0:
                 run = self.newest_run()
                 assert run["outcome"] == "success"
@@ -40,7 +40,7 @@ class Scenario(TwoNodeCluster):
 
     def fails(self) -> str:
         """Run the job, which has to fail; the class of its error."""
-        done = self.source.run("zsr run --id 100-0", check=False, timeout=120)
+        done = self.source.zsr("run", "--id", "100-0", check=False)
         assert done.returncode == 1, f"{done.stdout}{done.stderr}"
         return str(self.status()["error_class"])
 

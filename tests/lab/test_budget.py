@@ -1,6 +1,6 @@
 """The budget of a run: zfs commands on either side, and logins. Counts do not depend on the machine, times do.
 
-What is counted is what is really started: on both nodes a script that writes down its arguments stands before zfs.
+The processes that are really started are counted: on both nodes a script before zfs writes down its arguments.
 """
 
 from __future__ import annotations

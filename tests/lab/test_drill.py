@@ -1,6 +1,6 @@
-"""The fault drill: something breaks between real nodes; mail and webhook tell the admin, and tell when it is over.
+"""The fault drill: something breaks between real nodes; mail and webhook alert the admin, and report the end.
 
-Real are the nodes, ZFS, zsr, its exporter and rules, Prometheus, Alertmanager, SMTP and HTTP; what is hurried stands in
+Real are the nodes, ZFS, zsr, its exporter and rules, Prometheus, Alertmanager, SMTP and HTTP; hurried settings stand in
 `tests.lab.watch`. How long it took is printed, not judged: docs/monitoring.md says what that means in earnest.
 """
 
@@ -24,7 +24,7 @@ PROMISE = 80
 """Seconds: above a schedule of one minute and a run on a busy machine."""
 
 PAGES = {"ZsrRpoBreached", "ZsrTargetRpoBreached"}
-"""Either tells of a broken promise: of one job, or of all jobs to one target, which then stands for the other."""
+"""Either reports a broken promise: of one job, or of all jobs to one target, which then replaces the other."""
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def watch(lab: Lab, duo: TwoNodeCluster, tmp_path: Path) -> Iterator[Watch]:
 
 
 def paged(watch: Watch, names: set[str]) -> bool:
-    """Whether mail and webhook have told of one of these alerts."""
+    """Whether mail and webhook have reported one of these alerts."""
     mailed = any(name in subject for name in names for subject in watch.mails("firing"))
     return mailed and bool(names & {*watch.hook.told("firing")})
 
 
 def all_clear(watch: Watch) -> bool:
-    """Whether mail and webhook have told of the end of all that they told of."""
+    """Whether mail and webhook have reported the end of all that they reported."""
     open_alerts = {*watch.hook.told("firing")} - {*watch.hook.told("resolved")}
     mails = {name for name in watch.hook.told("firing") if any(name in subject for subject in watch.mails("resolved"))}
     return not open_alerts and mails == {*watch.hook.told("firing")}
@@ -62,7 +62,7 @@ def tell(capsys: pytest.CaptureFixture[str], times: str) -> None:
         sys.stdout.write(f"\ndrill, {times}\n")
 
 
-def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mended(
+def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_back(
     duo: TwoNodeCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duo.daemon()
@@ -74,21 +74,21 @@ def test_a_dead_target_pages_when_the_promise_breaks_and_is_over_when_it_is_mend
     fault, last_sync = time.time(), duo.metric("zsr_job_last_sync_timestamp_seconds")
     assert last_sync is not None
     fired = watch.until(lambda: bool(PAGES & watch.firing()), "the broken promise fires in Prometheus")
-    told = watch.until(lambda: paged(watch, PAGES), "mail and webhook tell of it")
+    told = watch.until(lambda: paged(watch, PAGES), "mail and webhook report it")
 
     duo.target.start()
     duo.zsr("schedule-now", "100-0")
-    mended = time.time()
+    restored = time.time()
     duo.until(lambda: duo.status()["state"] == "ok", "a run succeeded again", timeout=180)
     copied = time.time()
     quiet = watch.until(lambda: not watch.firing(), "nothing fires in Prometheus")
-    over = watch.until(lambda: all_clear(watch), "mail and webhook tell that it is over")
+    over = watch.until(lambda: all_clear(watch), "mail and webhook report the end")
 
     broken = last_sync + PROMISE
     tell(
         capsys,
         f"dead target: promise broken {broken - fault:.1f} s after the fault, alert {fired - broken:.1f} s and page "
-        f"{told - broken:.1f} s after that; new copy {copied - mended:.1f} s after mending, alert over "
+        f"{told - broken:.1f} s after that; new copy {copied - restored:.1f} s after the repair, alert over "
         f"{quiet - copied:.1f} s and all-clear {over - copied:.1f} s after that",
     )
     assert duo.same_on_both()
@@ -105,16 +105,16 @@ def test_a_killed_daemon_pages_though_it_cannot_say_so_itself(
     daemon.kill()
     fault = time.time()
     fired = watch.until(lambda: "ZsrDaemonDown" in watch.firing(), "the dead daemon fires in Prometheus")
-    told = watch.until(lambda: paged(watch, {"ZsrDaemonDown"}), "mail and webhook tell of it")
-    said = duo.source.run("zsr check", check=False)
+    told = watch.until(lambda: paged(watch, {"ZsrDaemonDown"}), "mail and webhook report it")
+    said = duo.source.zsr("check", check=False)
     assert (said.returncode, said.stdout.split("|")[0].split(",")[0]) == (2, "ZSR CRITICAL - the daemon is not running")
 
     duo.daemon()
-    mended = time.time()
-    over = watch.until(lambda: all_clear(watch), "mail and webhook tell that it is over")
+    restored = time.time()
+    over = watch.until(lambda: all_clear(watch), "mail and webhook report the end")
 
     tell(
         capsys,
         f"dead daemon: alert {fired - fault:.1f} s and page {told - fault:.1f} s after the fault; "
-        f"all-clear {over - mended:.1f} s after mending",
+        f"all-clear {over - restored:.1f} s after the repair",
     )

@@ -1,4 +1,4 @@
-"""A target that dies while everybody sleeps: what the state says, when it is retried, and which mails arrive."""
+"""A target that dies: the job's state, the retries, and the mails that arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.mailbox import mailbox
 from tests.lab.two_nodes import TwoNodeCluster
-from tests.support.mailserver import MailServer
+from tests.support.mailserver import MailServer, Received
 
 
 @pytest.fixture
@@ -26,7 +26,18 @@ def duo(lab: Lab, node1: Node, node2: Node, mail: MailServer) -> TwoNodeCluster:
     return TwoNodeCluster(lab, node1, node2, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
 
 
-def test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again(duo: TwoNodeCluster, mail: MailServer) -> None:
+def assert_names_guest_and_loss(mail: Received) -> None:
+    subject, text = mail.message["Subject"], mail.text
+    assert "100" in subject
+    assert "web" in subject
+    assert "node2" in text
+    assert "fall back to" in text
+    assert "zsr log 100-0" in text
+
+
+def test_a_dead_target_is_reported_retried_on_the_ladder_and_reported_recovered(
+    duo: TwoNodeCluster, mail: MailServer
+) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "*/1")
     duo.daemon()
@@ -41,12 +52,7 @@ def test_a_dead_target_is_told_retried_on_the_ladder_and_told_well_again(duo: Tw
     assert duo.metric("zsr_job_state", state="error") == 1
     assert duo.metric("zsr_node_reachable", zsr_job="", node="node2") in (0.0, None)
     duo.until(lambda: len(mail.received) == 1, "the first mail arrived")
-    subject, text = mail.received[0].message["Subject"], mail.received[0].text
-    assert "100" in subject
-    assert "web" in subject
-    assert "node2" in text
-    assert "fall back to" in text
-    assert "zsr log 100-0" in text
+    assert_names_guest_and_loss(mail.received[0])
 
     duo.source.set_clock(first["next_sync"] - 20)
     duo.until(lambda: duo.status()["next_sync"] == first["next_sync"], "the retry is not brought forward")
@@ -88,8 +94,8 @@ def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo
     duo.source.cut_from(duo.target)
     duo.until(lambda: duo.runs("failure") == 1, "the run failed", timeout=90)
     assert duo.status()["error_class"] == "network"
-    duo.target.run("pgrep -x zfs")  # it waits for more, since nobody told it that there is none
-    duo.source.mend_network()
+    duo.target.run("pgrep -x zfs")  # it waits for more, since it does not know that there is none
+    duo.source.restore_network()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")
     duo.until(lambda: duo.runs("success") == 1, "the next run succeeded", timeout=120)

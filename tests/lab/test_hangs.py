@@ -78,6 +78,6 @@ def test_a_slow_transfer_can_be_cancelled_and_is_gone_on_with(lab: Lab, node1: N
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")
     duo.until(lambda: duo.runs("success") == 1, "the next run succeeded", timeout=120)
-    assert "going on with the interrupted transfer" in duo.zsr("log", "100-0")
+    assert "resuming the interrupted transfer" in duo.zsr("log", "100-0")
     assert duo.metric("zsr_job_resume_pending") == 0
     assert duo.same_on_both()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import CommandFailedError, Lab, Node
+from tests.lab.node import ZSR_FORKED
 
 
 @pytest.fixture
@@ -72,10 +73,10 @@ def test_a_clock_jumps_on_one_node_only(node1: Node, node2: Node) -> None:
     assert node1.clock() == pytest.approx(1_800_000_000, abs=5)
 
 
-def test_a_pulled_cable_loses_packets_until_it_is_mended(node1: Node, node2: Node) -> None:
+def test_a_pulled_cable_loses_packets_until_it_is_plugged_in(node1: Node, node2: Node) -> None:
     node2.cut_network()
     assert node1.run("ping -c1 -W1 node2", check=False).returncode == 1
-    node2.mend_network()
+    node2.restore_network()
     assert node1.run("ping -c1 -W5 node2").returncode == 0
 
 
@@ -84,7 +85,7 @@ def test_a_silent_cut_between_two_nodes_times_out_and_the_test_still_reaches_bot
     connect = node1.run("ssh -o ConnectTimeout=2 node2 true", check=False)
     assert "timed out" in connect.stderr
     assert node2.out("echo here") == "here"
-    node2.mend_network()
+    node2.restore_network()
     assert node1.run("ssh node2 true").returncode == 0
 
 
@@ -104,7 +105,7 @@ def test_a_small_pool_can_be_filled(node1: Node) -> None:
     assert "No space left" in full.stderr
 
 
-def test_a_spawned_process_is_killed_by_its_id_and_tells_its_status(node1: Node) -> None:
+def test_a_spawned_process_is_killed_by_its_id_and_has_its_status(node1: Node) -> None:
     process = node1.spawn(["sleep", "1000"])
     assert process.status() is None
     process.kill("TERM")
@@ -146,6 +147,25 @@ def test_a_node_imports_zsr_its_libraries_and_finds_its_plugins(node1: Node) -> 
         'print(*sorted(e.name for e in entry_points(group="zsr.plugins")))\''
     )
     assert found == "exporter notify"
+
+
+@pytest.mark.parametrize("arguments", [["calendar", "daily"], ["calendar", "a \n'b'"], [], ["run", "--id", "1-0"]])
+def test_a_forked_zsr_writes_and_ends_as_one_that_is_started(node1: Node, arguments: list[str]) -> None:
+    forked, started = node1.zsr(*arguments, check=False), node1.run(["zsr", *arguments], check=False)
+    assert forked.returncode == started.returncode
+    assert [forked.stdout, forked.stderr.replace("tests.lab.zsr", "replicator.cli.main")] == [
+        started.stdout,
+        started.stderr,
+    ]
+
+
+def test_a_forked_zsr_that_hangs_is_gone_in_the_next_test(node1: Node) -> None:
+    node1.write("/etc/zsr/zsr.toml", 'node = "node1"\n')
+    node1.write("/etc/zsr/cluster.toml", '[nodes.node1]\naddress = "node1"\n')
+    node1.spawn([ZSR_FORKED, "daemon"])
+    node1.run("until ls /run/lab/zsr/*; do sleep 0.1; done && cp /run/lab/zsr/* /tmp/pid", timeout=60)
+    node1.fresh()
+    assert node1.run("kill -0 $(cat /tmp/pid)", check=False).returncode == 1
 
 
 def test_a_checkout_is_only_read_by_the_nodes(node1: Node) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings, Stranger
 from tests.lab.mailbox import mailbox
+from tests.lab.node import ZSR_FORKED
 from tests.lab.scenario import FS, MIB, A, B
 
 JOINED = "vm-100-disk-5"
@@ -150,7 +151,7 @@ class TestVolumeThatJoins:
         """The restore points of a guest with hooks; a disk of another guest is older than they are."""
         guest.source.run("zfs create -V 8M tank/data/vm-200-disk-0 && udevadm settle && sleep 2")
         guest.source.run("dd if=/dev/urandom of=/dev/zvol/tank/data/vm-200-disk-0 bs=1M count=4 conv=fsync status=none")
-        seen = "zsr status --format json >/tmp/seen; true"
+        seen = f"{ZSR_FORKED} status --format json >/tmp/seen; true"
         guest.hooks(freeze=seen, thaw="true")
         return guest.grow(A, 3)
 
@@ -227,7 +228,7 @@ class TestVanishedVolume:
         assert guest.well(within=2) < 3 * MIB
         assert guest.same_on_both()
 
-    def test_keeps_it_when_somebody_lives_on_it(self, guest: Holdings) -> None:
+    def test_keeps_it_when_it_is_in_use(self, guest: Holdings) -> None:
         guest.filesystem(FS, 1)
         guest.well()
         guest.activate(FS)

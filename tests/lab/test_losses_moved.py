@@ -1,4 +1,4 @@
-"""Nothing that somebody lives on is destroyed, renamed or written: replicas in use, guests that moved, other tools'."""
+"""No dataset in use is destroyed, renamed or written: replicas in use, guests that moved, those of other tools."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
 
 def refused(node: Node) -> str:
     """Run the job on a node, where it must fail as ``target_active``; the words that the admin reads."""
-    done = node.run("zsr run --id 100-0", check=False, timeout=120)
-    said = json.loads(node.out("zsr status --format json"))[0]
+    done = node.zsr("run", "--id", "100-0", check=False)
+    said = json.loads(node.zsr("status", "--format", "json").stdout)[0]
     assert (done.returncode, said["error_class"]) == (1, "target_active"), f"{said['error']}{done.stderr}"
     return f"{said['error']} {said['advice']}"
 
@@ -57,7 +57,7 @@ class TestReplicaThatSomebodyLivesOn:
         ],
         ids=["writable", "was written to"],
     )
-    def test_is_not_destroyed_while_nobody_has_it_open(self, guest: Holdings, act: str) -> None:
+    def test_is_not_destroyed_while_it_is_not_open(self, guest: Holdings, act: str) -> None:
         replica = guest.value(guest.target, A, "guid")
         guest.target.run(act.format(f"tank/data/{A}"))
         guest.removed_or_failed()
@@ -127,7 +127,7 @@ class TestUnmarkedDataset:
             guest.activate(A)
         before = guest.everything(guest.source)
         guest.claim_on_target()
-        done = guest.target.run("zsr run --id 100-0", check=False, timeout=120)
+        done = guest.target.zsr("run", "--id", "100-0", check=False)
         assert guest.everything(guest.source) == before
         assert done.returncode == 1
         error = refused(guest.target)
@@ -144,7 +144,7 @@ class TestUnmarkedDataset:
         guest.job(*KEEP)
         before = guest.everything(node2)
         guest.write(A, 1)
-        node1.run("zsr run --id 100-0", check=False, timeout=120)
+        node1.zsr("run", "--id", "100-0", check=False)
         assert guest.everything(node2) == before
         error = refused(node1)
         assert "zsr adopt 100-0" in error

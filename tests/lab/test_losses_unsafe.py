@@ -37,7 +37,7 @@ class TestRawIsLaw:
         guest.target.run(f"zfs load-key -L file:///root/key {replica} && zfs change-key -i {replica}")
         assert guest.target.out(f"zfs get -Ho value encryptionroot {replica}") == "tank/safe"
         guest.write(A, 1)
-        done = guest.source.run("zsr run --id 100-0", check=False, timeout=120)
+        done = guest.source.zsr("run", "--id", "100-0", check=False)
         assert guest.in_the_clear() == []
         assert (done.returncode, guest.status()["error_class"]) == (1, "encryption")
 
@@ -47,7 +47,7 @@ class TestRawIsLaw:
         guest.well()
         guest.zsr("update", "100-0", "--encryption", "raw")
         guest.write(A, 1)
-        done = guest.source.run("zsr run --id 100-0", check=False, timeout=120)
+        done = guest.source.zsr("run", "--id", "100-0", check=False)
         assert guest.in_the_clear() == []
         assert (done.returncode, guest.status()["error_class"]) == (1, "encryption")
 
@@ -60,7 +60,7 @@ class TestRawIsLaw:
         run.kill("KILL")
         guest.until(lambda: guest.value(guest.target, A, "receive_resume_token") != "-", "it is cut")
         guest.zsr("update", "100-0", "--encryption", "raw", "--delete", "rate")
-        guest.source.run("zsr run --id 100-0", check=False, timeout=120)
+        guest.source.zsr("run", "--id", "100-0", check=False)
         assert guest.in_the_clear() == []
         guest.well(within=2)
         assert guest.in_the_clear() == []

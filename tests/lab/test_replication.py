@@ -90,7 +90,7 @@ def test_a_killed_daemon_goes_on_where_the_transfer_was_cut(lab: Lab, node1: Nod
     duo.zsr("schedule-now", "100-0")
     duo.until(lambda: duo.runs("success") == 1, "the next run succeeded")
     assert duo.same_on_both()
-    assert "going on with the interrupted transfer" in duo.zsr("log", "100-0")
+    assert "resuming the interrupted transfer" in duo.zsr("log", "100-0")
     assert (duo.metric("zsr_job_last_sent_bytes") or 0) < 28e6
 
 
@@ -124,14 +124,14 @@ def test_a_source_that_loses_power_finds_its_base_again_without_its_memory(duo: 
     assert duo.status()["sent_bytes"] < 4e6
 
 
-def test_a_changed_host_key_is_refused_and_told_as_auth(duo: TwoNodeCluster) -> None:
+def test_a_changed_host_key_is_refused_and_reported_as_auth(duo: TwoNodeCluster) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job()
     duo.source.run(
         "ssh-keygen -q -t ed25519 -N '' -f /tmp/other && awk '{print \"node2 \" $1, $2}' /tmp/other.pub > /tmp/known"
     )
     duo.source.write("/etc/zsr/zsr.toml", duo.source.read("/etc/zsr/zsr.toml") + 'known_hosts = "/tmp/known"\n')
-    assert duo.source.run("zsr run --id 100-0", check=False).returncode == 1
+    assert duo.source.zsr("run", "--id", "100-0", check=False).returncode == 1
     assert duo.status()["error_class"] == "auth"
 
 
@@ -165,6 +165,6 @@ def test_a_job_that_went_well_and_cannot_reach_its_target_any_more_leaves_no_sna
     assert "snapshot __replicate_100-0_" in duo.zsr("run", "--id", "100-0", "--verbose", check=False)
     assert duo.status()["error_class"] == "network"
     assert duo.source.out(listing) == before
-    duo.source.mend_network()
+    duo.source.restore_network()
     duo.zsr("run", "--id", "100-0")
     assert duo.same_on_both()

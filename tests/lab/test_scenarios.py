@@ -20,7 +20,7 @@ class TestFirstRun:
         assert bare.same_on_both()
         assert bare.aside() == []
 
-    def test_a_dataset_of_somebody_under_a_volumes_name_lets_nothing_be_changed(self, bare: Scenario) -> None:
+    def test_a_foreign_dataset_under_a_volumes_name_prevents_any_change(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.zvol(B, 16)
         bare.target.run(f"zfs create -V 8M tank/data/{B} && zfs snapshot tank/data/{B}@theirs")
@@ -65,7 +65,7 @@ class TestVolumesComeAndGo:
         assert scene.same_on_both()
         assert "@theirs" in scene.everything(scene.target)
 
-    def test_created_anew_under_the_same_name_and_as_another_type(self, scene: Scenario) -> None:
+    def test_recreated_under_the_same_name_and_as_another_type(self, scene: Scenario) -> None:
         scene.source.run(f"zfs destroy -r tank/data/{A}")
         scene.zvol(A, 8)
         assert scene.well() < 6 * MIB

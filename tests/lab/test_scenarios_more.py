@@ -173,7 +173,7 @@ class TestNoSpace:
 
 
 class TestHooks:
-    def test_a_hung_freeze_is_ended_thawed_and_told(self, scene: Scenario) -> None:
+    def test_a_hung_freeze_is_ended_thawed_and_reported(self, scene: Scenario) -> None:
         hooks = 'freeze = "sleep 500"\nthaw = "date >> /root/thawed"\nhook_timeout = "2s"\n'
         scene.cluster('name = "web"\n', f'name = "web"\n{hooks}')
         scene.write(A, 1)
@@ -261,7 +261,7 @@ class TestRemoval:
         assert scene.everything(scene.target).count("tank/data") == 1
         assert scene.snapshots(scene.source, A) == ["mine"]
 
-    def test_keeps_a_snapshot_that_somebody_made_on_the_replica(self, scene: Scenario) -> None:
+    def test_keeps_a_foreign_snapshot_on_the_replica(self, scene: Scenario) -> None:
         scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
         scene.write(A, 1)
         scene.well()

@@ -32,7 +32,7 @@ def by_hand(duo: TwoNodeCluster, name: str, *options: str) -> None:
 
 
 def written_to(duo: TwoNodeCluster, snapshot: str) -> None:
-    """Let somebody write to the zvol's replica, and take a snapshot of it."""
+    """Write to the zvol's replica by hand, and take a snapshot of it."""
     duo.target.run(
         f"zfs set readonly=off tank/data/{ZVOL} && udevadm settle && "
         f"echo mine | dd of=/dev/zvol/tank/data/{ZVOL} conv=notrunc,fsync,sync status=none && "
@@ -93,7 +93,7 @@ class TestAdopt:
         by_hand(duo, FILESYSTEM)  # mounted there, as syncoid leaves it
         by_hand(duo, ZVOL)
 
-        refused = duo.source.run("zsr adopt 100-0 --yes", check=False)
+        refused = duo.source.zsr("adopt", "100-0", "--yes", check=False)
 
         assert refused.returncode == 2
         assert f"'tank/data/{FILESYSTEM}' on node2 is in use (mounted, readonly=off)" in refused.stderr
@@ -129,12 +129,12 @@ class TestRestorePoints:
         table = duo.zsr("restore-points", "100-0").splitlines()
         assert re.match(r"20..-..-.._..:..:..  \S+ +2 of 2   1\.\d MiB +yes$", table[1])
 
-    def test_are_told_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
+    def test_are_listed_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
         duo.source.crash()
 
-        said = duo.target.run("zsr restore-points 100-0", check=False)
+        said = duo.target.zsr("restore-points", "100-0", check=False)
 
         assert said.returncode == 1
         assert re.search(r" 2 of \?  .* unknown$", said.stdout, re.MULTILINE)
@@ -179,7 +179,7 @@ class TestDiverged:
     def test_a_node_that_does_not_answer_is_named(self, duo: TwoNodeCluster) -> None:
         duo.target.cut_from(duo.source)
 
-        said = duo.source.run("zsr diverged list", check=False, timeout=120)
+        said = duo.source.zsr("diverged", "list", check=False)
 
         assert said.returncode == 1
         assert said.stdout.split() == ["Node", "Dataset", "Job", "Guest", "Size"]

@@ -99,7 +99,7 @@ class TwoNodeCluster:
 
     def zsr(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
         """Run ``zsr`` on the source node; what it writes to standard output."""
-        return self.source.run(["zsr", *arguments], check=check, timeout=timeout).stdout
+        return self.source.zsr(*arguments, check=check, timeout=timeout).stdout
 
     def job(self, *options: str) -> None:
         """Create job 100-0 from node1 to node2."""
@@ -117,7 +117,7 @@ class TwoNodeCluster:
         return found
 
     def get(self, path: str) -> str:
-        """The body of a page of the exporter; empty while nobody answers."""
+        """The body of a page of the exporter; empty while it does not answer."""
         try:
             return self.lab.http_get(f"http://{self.source.ip}:9847{path}")
         except (OSError, AssertionError):

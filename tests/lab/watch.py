@@ -1,4 +1,4 @@
-"""Who watches the lab: a real Prometheus and a real Alertmanager in its network, and the admin whom they tell.
+"""The monitoring of the lab: a real Prometheus and a real Alertmanager in its network, and the admin's inboxes.
 
 Made quick, and no further: scraped and evaluated each second, ``for`` divided by 60 (`demo.prometheus.hurried`),
 messages collected for one second. Every expression, label, annotation and inhibition is the shipped one.
@@ -115,7 +115,7 @@ class Watch:
 
 @contextmanager
 def watching(lab: Lab, folder: Path, targets: Sequence[str], mail: MailServer) -> Iterator[Watch]:
-    """Scrape ``host:port`` targets in the lab while the context lasts; the admin is told by mail and webhook."""
+    """Scrape ``host:port`` targets in the lab while the context lasts; the admin is notified by mail and webhook."""
     scraper, watcher = f"{lab.host_ip}:9090", f"{lab.host_ip}:9093"
     with ExitStack() as stack:
         hook, url = stack.enter_context(webhook(lab))

@@ -142,7 +142,7 @@ async def test_no_panel_is_empty_but_where_there_is_nothing_to_know(
     empty = {each["title"] for each in drawings[name].report["panels"].values() if not each["frames"]}
     unknown = set()
     if not await scene.prometheus.query("zsr_job_unreplicated_bytes"):
-        unknown.add("Written since the last copy")  # an old ZFS does not tell
+        unknown.add("Written since the last copy")  # an old ZFS does not know it
     if not await scene.prometheus.query("zsr_node_clock_skew_seconds"):
         unknown.add("Clocks of the others")  # both nodes of the demo are this machine
     assert empty <= unknown
@@ -229,7 +229,7 @@ async def test_the_guest_s_dashboard_is_of_that_guest_only(guest: Drawing) -> No
     assert (copy["Guest"], copy["From"], copy["Held by"]) == ("102", "alpha", "beta:9847")
 
 
-async def test_the_node_s_dashboard_tells_sources_from_targets(node: Drawing) -> None:
+async def test_the_node_s_dashboard_distinguishes_sources_and_targets(node: Drawing) -> None:
     assert [text for text, _ in node.shown("Jobs run here")] == ["4"]
     assert [text for text, _ in node.shown("Replicas held here")] == ["3"]
     assert {row["Guest"] for row in node.panels["Held as a target, oldest first"]["rows"]} == {"101", "102", "103"}

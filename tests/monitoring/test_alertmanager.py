@@ -82,7 +82,7 @@ class Desk:
     async def told(self, alerts: Sequence[Labels]) -> list[tuple[str, str, int]]:
         """Post alerts, and give the messages that come of them: receiver, name, number of alerts.
 
-        Two alerts of the test's own tell when all have had their time, since every group waits a second: the second is
+        Two alerts of the test's own show when all have had their time, since every group waits a second: the second is
         posted when the first has arrived.
         """
         await self.manager.fire(alerts)
@@ -185,14 +185,14 @@ async def test_a_warning_holds_back_no_page(desk: Desk) -> None:
     assert told == [("by-day", "ZsrTargetUnreachable", 1), ("now", "ZsrRpoBreached", JOBS)]
 
 
-async def test_a_replica_that_is_lost_is_told_beside_a_target_that_cannot_be_reached(desk: Desk) -> None:
+async def test_a_lost_replica_is_reported_as_well_as_an_unreachable_target(desk: Desk) -> None:
     gone = of_jobs("ZsrReplicaLost", source="pve1", target="pve2")[:1]
     told = await desk.told([*failing_to("pve2", source="pve1"), *gone])
 
     assert told == [("now", "ZsrReplicaLost", 1), ("now", "ZsrTargetRpoBreached", 1)]
 
 
-async def test_what_has_another_cause_is_told_beside_a_dead_node(desk: Desk) -> None:
+async def test_another_cause_is_reported_as_well_as_a_dead_node(desk: Desk) -> None:
     elsewhere = {"instance": "pve1:9847", "source": "pve1", "target": "pve3", "guest": "500", "zsr_job": "500-0"}
     told = await desk.told([*failing_to("pve2", source="pve1"), down("pve2"), alert("ZsrRpoBreached", **elsewhere)])
 

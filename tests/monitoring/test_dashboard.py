@@ -158,7 +158,7 @@ async def test_the_table_leads_to_the_guest_and_to_the_node_of_its_line(scraper:
     assert (found["102-0"]["guest"], found["102-0"]["instance"]) == ("102", scraper.alpha)
 
 
-async def test_what_is_sent_is_told_of_the_job_and_of_all(scraper: Fleet) -> None:
+async def test_sent_bytes_are_shown_of_the_job_and_of_all(scraper: Fleet) -> None:
     jobs = {each.labels["zsr_job"]: each.value for each in await answer(scraper, "Sending, by job")}
     (together,) = await answer(scraper, "Sending, all together")
     assert [job for job, value in jobs.items() if value > 0] == ["100-0"]

@@ -66,7 +66,7 @@ async def test_the_glance_is_of_this_guest(
     assert found == {title: [value] for title, value in expected.items()}
 
 
-async def test_the_guest_s_name_and_node_are_told(scraper: Fleet) -> None:
+async def test_the_guest_s_name_and_node_are_shown(scraper: Fleet) -> None:
     (found,) = await answer(scraper, "Guest", "102")
     assert found.labels == {"guest_name": "guest-102", "source": "alpha"}
 
@@ -83,7 +83,7 @@ async def test_a_guest_without_a_copy_has_no_age_and_not_57_years(scraper: Fleet
     assert lag.value == pytest.approx(7 * 86_400, abs=60)  # since the job was made
 
 
-async def test_lag_stands_beside_the_promise(scraper: Fleet) -> None:
+async def test_lag_is_drawn_with_the_promise(scraper: Fleet) -> None:
     (lag,) = await answer(scraper, "Lag against promise", "102", 0)
     (promise,) = await answer(scraper, "Lag against promise", "102", 1)
     assert promise.value == 1800
@@ -116,6 +116,6 @@ async def test_failures_in_a_row_are_those_since_the_last_success(scraper: Fleet
     assert [each.value for each in await answer(scraper, "Failures in a row", "100")] == [0]
 
 
-async def test_snapshots_on_the_source_are_told_by_job(scraper: Fleet) -> None:
+async def test_snapshots_on_the_source_are_shown_by_job(scraper: Fleet) -> None:
     (found,) = await answer(scraper, "Snapshots on the source", "100")
     assert (found.labels["zsr_job"], found.value) == ("100-0", 3)

@@ -67,7 +67,7 @@ async def test_only_the_node_that_sent_is_said_to_send(scraper: Fleet) -> None:
     assert sent[scraper.alpha] > 0
 
 
-async def test_reachability_is_told_with_who_tried(scraper: Fleet) -> None:
+async def test_reachability_is_shown_with_who_tried(scraper: Fleet) -> None:
     seen = {
         (each.labels["instance"], each.labels["node"]): each.value
         for each in await answer(scraper, "Reachability of the others")
@@ -79,7 +79,7 @@ async def test_reachability_is_told_with_who_tried(scraper: Fleet) -> None:
     }
 
 
-async def test_kept_aside_is_told_by_node_and_guest(scraper: Fleet) -> None:
+async def test_kept_aside_is_shown_by_node_and_guest(scraper: Fleet) -> None:
     aside = {
         (each.labels["node"], each.labels["guest"]): each.value for each in await answer(scraper, "Volumes kept aside")
     }
@@ -109,7 +109,7 @@ async def test_clocks_are_apart_whichever_of_them_is_ahead(scraper: Fleet) -> No
     assert [(each.labels["node"], each.value) for each in apart] == [("beta", 0.25)]
 
 
-async def test_the_process_is_told_in_base_units(scraper: Fleet) -> None:
+async def test_the_process_is_shown_in_base_units(scraper: Fleet) -> None:
     memory = await answer(scraper, "Memory", instance=scraper.alpha)
     age = await answer(scraper, "Time since the daemon's start", instance=scraper.alpha)
     files = await answer(scraper, "Open files", instance=scraper.alpha)

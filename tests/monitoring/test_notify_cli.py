@@ -122,7 +122,7 @@ class TestLogResendAndExplain:
     @pytest.fixture
     def memory(self, settings: Path) -> Iterator[SqlitePluginStore]:
         with closing(State.open(settings.parent / "state.db")) as state:
-            yield state.memory("notify")
+            yield state.plugin_store("notify")
 
     @staticmethod
     def entry(number: int, reason: str = "") -> Entry:

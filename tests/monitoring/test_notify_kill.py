@@ -109,7 +109,7 @@ async def nursery_on(database: Path, port: int) -> AsyncIterator[Nursery]:
 def fail(state: State, guest: int) -> int:
     """Let a run fail as the daemon writes it down; the number of its event."""
     job = JobId(guest, 0)
-    run = state.begin_run(job, statuses.NOW, owner="test", missed=0)
+    run = state.runs.begin(job, statuses.NOW, owner="test", missed=0)
     event = RunFailed(
         time=statuses.NOW,
         job=job,
@@ -122,8 +122,8 @@ def fail(state: State, guest: int) -> int:
         last_sync=None,
         next_run=None,
     )
-    state.finish_run(event, start=statuses.NOW, sent_bytes=0)
-    return state.last_event()
+    state.runs.finish(event, start=statuses.NOW, sent_bytes=0)
+    return state.journal.last_event()
 
 
 @pytest.mark.timeout(600)

@@ -30,7 +30,7 @@ def test_rules_lint_without_a_remark() -> None:
 
 
 @pytest.mark.parametrize("stories", STORY_FILES, ids=lambda path: path.stem)
-def test_every_alert_tells_its_story(stories: Path) -> None:
+def test_every_alert_passes_its_story(stories: Path) -> None:
     done = subprocess.run(
         [binary("promtool"), "test", "rules", stories], capture_output=True, text=True, check=False, timeout=TIMEOUT
     )

@@ -1,4 +1,4 @@
-"""How demo and tests start a Prometheus or Alertmanager: what is ended, what is told, what "hurried" leaves alone."""
+"""Prometheus and Alertmanager as demo and tests start them: their end, their errors, and the "hurried" settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_a_server_answers_while_the_context_lasts_and_is_gone_after_it(tmp
     assert not await asyncio.to_thread(listens, port)
 
 
-async def test_a_server_is_gone_too_when_whoever_waits_for_it_is_cancelled(tmp_path: Path) -> None:
+async def test_a_server_is_gone_too_when_the_wait_for_it_is_cancelled(tmp_path: Path) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(child: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
@@ -44,7 +44,7 @@ async def test_a_server_is_gone_too_when_whoever_waits_for_it_is_cancelled(tmp_p
     assert started[0].returncode is not None
 
 
-async def test_a_server_that_ends_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+async def test_a_server_that_ends_is_reported_with_its_own_output(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="status 3:\nno such flag"):
         async with running(["sh", "-c", "echo no such flag; exit 3"], "http://127.0.0.1:9/", tmp_path / "log"):
             pass

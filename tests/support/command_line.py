@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from replicator.cli.main import main
-from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import open_store
 from replicator.config.settings import load_settings
 from replicator.state.stores import State
 
@@ -112,7 +112,7 @@ class Zsr:
     @property
     def cluster(self) -> Cluster:
         settings = load_settings(self.settings_path)
-        return FileStore(settings.cluster_path, settings.timezone).read()
+        return open_store(settings.cluster, settings.timezone).read()
 
     def state(self) -> State:
         return State.open(self.folder / "state" / "state.db")

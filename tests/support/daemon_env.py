@@ -16,6 +16,7 @@ import pytest
 
 from replicator.api.status import JobStatus
 from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings, load_settings
 from replicator.daemon.control import call
 from replicator.daemon.daemon import Daemon
@@ -82,7 +83,7 @@ class ScriptedRun:
     def __init__(self, script: RunScript, job: JobId, around: dict[str, Any]) -> None:
         self.script, self.job = script, job
         self.progress, self.log = around["progress"], around["log"]
-        self.memory, self.clock = around["memory"], around["clock"]
+        self.recorder, self.clock = around["recorder"], around["clock"]
 
     async def execute(self) -> RunResult:
         """Do what the script says."""
@@ -103,7 +104,7 @@ class ScriptedRun:
 async def well(run: ScriptedRun) -> RunResult:
     """A run that succeeds at once."""
     run.log("info", "all is well")
-    await run.memory.synced(Synced(run.clock(), int(run.clock())))
+    await run.recorder.synced(Synced(run.clock(), int(run.clock())))
     return RunResult(last_sync=run.clock(), sent_bytes=5, unreplicated_bytes=0)
 
 
@@ -129,7 +130,7 @@ class DaemonEnv:
         )
         self.write(CLUSTER + JOB_100)
         self.settings: Settings = load_settings(self.path)
-        self.store = FileStore(self.cluster, self.settings.timezone, self.clock)
+        self.store = ClusterStore(FileStore(self.cluster), self.settings.timezone, self.clock)
         self.state = State.open(folder / "state.db")
 
     def write(self, text: str) -> None:
@@ -148,7 +149,7 @@ class DaemonEnv:
 
     @asynccontextmanager
     async def running(self) -> Any:
-        """The daemon while the body runs; it is told to stop afterwards and has to end by that."""
+        """The daemon while the body runs; it is stopped afterwards and has to end by that."""
         daemon = self.daemon()
         work = asyncio.ensure_future(daemon.run())
         try:
@@ -183,5 +184,5 @@ def play(monkeypatch: pytest.MonkeyPatch) -> RunScript:
     monkeypatch.setattr("replicator.daemon.run_worker.Run", script.run)
     monkeypatch.setattr("replicator.daemon.daemon.load_plugins", dict)
     monkeypatch.setattr("replicator.daemon.daemon.LOOK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("replicator.daemon.daemon.PROBE_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("replicator.daemon.target_probes.PROBE_INTERVAL_SECONDS", 0.01)
     return script

@@ -1,4 +1,4 @@
-"""The exporter plugin at work in the test's event loop."""
+"""The exporter plugin, running in the test's event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fleets to look at on the dashboards: two scripted daemons behind real exporters, scraped by a real Prometheus.
+"""Fleets for tests of the dashboards: two scripted daemons behind real exporters, scraped by a real Prometheus.
 
 In `fleet` alpha runs one job in each condition, and 110-0 that failed from the start and has no copy at all; beta is
 only a target. Halfway two runs end on alpha, so that counters have grown while Prometheus was looking. In `calm` all

@@ -1,6 +1,6 @@
-"""The scene of the dashboards' pictures: the demo's daemon, a second one for its target, real ZFS, one job broken.
+"""The environment of the dashboards' screenshots: the demo's daemon, one for its target, real ZFS, one broken job.
 
-alpha replicates three guests to beta each minute; the job 102-1 to gamma is broken, for nobody listens there. Guests
+alpha replicates three guests to beta each minute; the job 102-1 to gamma is broken, for gamma does not answer. Guests
 write all the time. A real Prometheus looks on, with the alert rules.
 """
 
@@ -39,7 +39,7 @@ class Gallery:
     stage: DemoEnv
 
     async def jobs(self) -> Mapping[str, Mapping[str, Any]]:
-        """The jobs of alpha as its daemon tells them over the control socket, by id."""
+        """The jobs of alpha as its daemon reports them over the control socket, by id."""
         answer = await call(self.stage.control, {"verb": "status"})
         assert isinstance(answer, dict)
         return {str(job["id"]): job for job in answer["jobs"]}

@@ -27,7 +27,6 @@ from replicator.api.plugin import PluginStore
 from replicator.api.status import JobHistory, Status
 from replicator.events import Event
 from replicator.models import JobId
-from replicator.state.runs import histories
 from replicator.state.stores import State
 from tests.support import statuses
 
@@ -65,21 +64,21 @@ class DiskCore:
         return statuses.status(now=time.time())
 
     async def events(self, after: int) -> list[tuple[int, Event]]:
-        while not (events := self.state.events(after)):  # noqa: ASYNC110 - another process writes
+        while not (events := self.state.journal.events(after)):  # noqa: ASYNC110 - another process writes
             await asyncio.sleep(0.01)
         return events
 
     def last_event(self) -> int:
-        return self.state.last_event()
+        return self.state.journal.last_event()
 
     def first_event(self) -> int:
-        return self.state.first_event()
+        return self.state.journal.first_event()
 
     async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
-        return histories(self.state, begin, end)
+        return self.state.runs.histories(begin, end)
 
     def memory(self, plugin: str) -> PluginStore:
-        return PrintingMemory(self.state.memory(plugin))
+        return PrintingMemory(self.state.plugin_store(plugin))
 
 
 @dataclass

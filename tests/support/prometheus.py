@@ -73,7 +73,7 @@ class Prometheus:
         return answer
 
     async def targets(self) -> list[dict[str, Any]]:
-        """The active scrape targets as the API tells them (``health``, ``lastError``, ``lastScrape``, ...)."""
+        """The active scrape targets as the API returns them (``health``, ``lastError``, ``lastScrape``, ...)."""
         return list((await self.api("targets", state="active"))["activeTargets"])
 
     async def scraped_again(self, times: int = 2) -> None:

@@ -1,6 +1,6 @@
 """Which labels the result of a PromQL expression can have, worked out from the labels of its metrics. Pure.
 
-What the engine does by itself without a word is an error here: a metric that nobody has, a label in on() that one side
+Cases that the engine accepts silently are errors here: a metric that does not exist, a label in on() that one side
 lacks, an aggregation that loses the scrape job.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import promql_parser as promql
 
 TARGET_LABELS = frozenset({"job", "instance", "cluster"})
-"""Labels that the scrape gives; "cluster" is there only where somebody has several."""
+"""Labels that the scrape gives; "cluster" is there only where there are several."""
 
 SET_OPERATORS = {"and", "or", "unless"}
 SELECTING = {"topk", "bottomk", "limitk"}
@@ -73,7 +73,7 @@ def labels_of(node: promql.Expr, known: Mapping[str, Labels]) -> Labels:
 
 def _of_selector(node: promql.VectorSelector, known: Mapping[str, Labels]) -> Labels:
     if node.name is None or node.name not in known:
-        raise LabelError("promql/series", f"nobody has the metric {node.name}")
+        raise LabelError("promql/series", f"there is no metric {node.name}")
     return known[node.name]
 
 

@@ -1,4 +1,4 @@
-"""What pint checks in alert rules and can be told without a server: python -m tests.support.rules_lint FILE...
+"""The checks of alert rules by pint that need no server: python -m tests.support.rules_lint FILE...
 
 pint (Cloudflare's linter of Prometheus rules) is a Go program that Debian does not have. Of its checks those are here
 that make sense for rules which are shipped; the metrics with their types and labels are those of the exporter's
@@ -158,7 +158,7 @@ def _read_by(node: promql.Expr, function: str | None, known: Known) -> Iterator[
 
 
 def _asks_whether_it_ever_happened(node: promql.BinaryExpr) -> bool:
-    """Whether something is compared with ``> 0``: of a counter, the one thing that its bare value tells."""
+    """Whether something is compared with ``> 0``: of a counter, the only use of its bare value."""
     never = isinstance(node.rhs, promql.NumberLiteral) and node.rhs.val == 0
     return str(node.op) == ">" and never and isinstance(node.lhs, promql.VectorSelector)
 
@@ -202,13 +202,13 @@ def _values(expression: promql.Expr, known: Known) -> Iterator[str]:
 
 
 def _brackets(expression: promql.Expr, known: Known) -> Iterator[str]:
-    """``a or b unless c`` takes c away from b only; whoever means that says so with brackets."""
+    """``a or b unless c`` takes c away from b only; who means that writes brackets."""
     del known
     for node in nodes_of(expression):
         if isinstance(node, promql.BinaryExpr) and str(node.op) == "or":
             for side in (node.lhs, node.rhs):
                 if isinstance(side, promql.BinaryExpr) and str(side.op) in ("and", "unless"):
-                    yield f"'{side.op}' binds tighter than the 'or' beside it; put brackets"
+                    yield f"'{side.op}' binds tighter than the 'or' next to it; put brackets"
 
 
 CHECKS: dict[Callable[[promql.Expr, Known], Iterator[str]], str] = {

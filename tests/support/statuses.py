@@ -1,4 +1,4 @@
-"""Pictures of the core in scripted states, and a core that shows them: for tests of exporter, alerts and dashboards.
+"""Builders of the core's status in scripted states, and a core that returns them.
 
 Every builder takes ``now`` (unix seconds, default the fixed ``NOW``); pass the real time where a real Prometheus asks
 ``time()``. Builders return frozen facts; change one with ``dataclasses.replace``.
@@ -27,7 +27,7 @@ from replicator.events import Event
 from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, Node, Removal
 
 NOW = 1_800_000_000.0
-"""The fixed time of pictures that nobody compares with a real clock."""
+"""The fixed time of statuses that are not compared with a real clock."""
 
 QUARTER = 900.0
 DAY = 86_400.0
@@ -133,13 +133,13 @@ def first_copy(job_id: str = "100-0", *, now: float = NOW, age: float = 600.0) -
 
 
 def lost(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
-    """A job of a week whose replica is gone from the target, and is sent anew since a minute."""
+    """A job of a week whose replica is gone from the target, and is being sent again for a minute."""
     sending = syncing(job_id, now=now)
     return replace(sending, state=replace(sending.state, last_sync=None))
 
 
 def disabled(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
-    """A job that ran well until somebody switched it off a day ago."""
+    """A job that ran well until it was disabled a day ago."""
     well = healthy(job_id, now=now)
     stop = now - DAY
     return replace(

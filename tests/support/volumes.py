@@ -7,7 +7,8 @@ from typing import Any
 from replicator.models import JobId, Volume
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
-from replicator.zfs.model import Bookmark, Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 1)
 
@@ -16,7 +17,7 @@ WAY = Direction(JOB, "alpha", "beta")
 
 
 def snap(guid: int, name: str | None = None, *, written: int | None = 0) -> Snapshot:
-    """A snapshot whose order is its GUID's; named as the job's own unless told otherwise."""
+    """A snapshot whose order is its GUID's; named as the job's own by default."""
     return Snapshot(name or snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid, written=written)
 
 
@@ -39,6 +40,6 @@ def mark(guid: int) -> Bookmark:
     return Bookmark(snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid)
 
 
-def sides(source: Dataset, target: Dataset | None) -> VolumePair:
+def pair(source: Dataset, target: Dataset | None) -> VolumePair:
     """One volume as found on both sides."""
     return VolumePair(Volume("data", "vm-100-disk-0"), "pool", source, "pool/vm-100-disk-0", target)

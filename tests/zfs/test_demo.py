@@ -1,4 +1,4 @@
-"""The demo with its monitoring beside it, from curtain to curtain: it judges itself, and nothing is left running."""
+"""The demo with its monitoring, from start to end: it checks itself, and leaves nothing running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run on real ZFS: what arrives, what is proven, what is tidied, and what is never touched."""
+"""A run on real ZFS: transfer, verification, pruning, and the datasets that are never touched."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            memory=RunRecorder(self._remember, self._note_pending, self._note_vanished),
+            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished),
             clock=lambda: self.now,
         )
         return await run.execute()
@@ -68,7 +68,7 @@ class ReplicationEnv:
         self.remembered.append(synced)
 
     async def _note_pending(self, pending: bool) -> None:
-        """Nobody asks for it here."""
+        """Ignore it: no test here reads it."""
 
     async def _note_vanished(self, names: Sequence[str]) -> None:
         self.vanished = list(names)
@@ -225,7 +225,7 @@ async def test_a_conflict_changes_nothing_on_either_side(site: ReplicationEnv) -
     assert site.snapshots(f"{site.source}/{good}") == []
 
 
-async def test_a_replica_with_somebodys_snapshot_is_kept_aside_whole_and_goes_on_without_a_copy(
+async def test_a_replica_with_a_snapshot_of_its_own_is_kept_aside_whole_and_goes_on_without_a_copy(
     site: ReplicationEnv,
 ) -> None:
     name = site.volume(0, 4 << 20)
@@ -269,7 +269,7 @@ async def test_a_guest_without_any_volume_is_an_error_and_costs_no_replica(site:
     assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
-async def test_a_replica_with_somebodys_dataset_below_it_is_not_destroyed(site: ReplicationEnv) -> None:
+async def test_a_replica_with_a_foreign_dataset_below_it_is_not_destroyed(site: ReplicationEnv) -> None:
     name = site.volume(0)
     await site.run()
     site.zfs("create", "-o", "mountpoint=none", f"{site.target}/{name}/child")
@@ -300,7 +300,7 @@ async def test_a_replica_from_another_source_is_a_conflict_and_not_destroyed_by_
     assert len(site.snapshots(f"{site.target}/{name}")) == 1
 
 
-async def test_a_target_without_the_storage_is_told_by_name(site: ReplicationEnv) -> None:
+async def test_a_target_without_the_storage_is_named(site: ReplicationEnv) -> None:
     site.volume(0)
     site.zfs("destroy", "-r", site.target)
     with pytest.raises(StorageMissingError, match=site.target):

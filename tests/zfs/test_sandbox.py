@@ -1,4 +1,4 @@
-"""The stage itself: what is replicated on it is real, and nothing of it stays behind."""
+"""The sandbox of pools: replication in it is real, and it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_snapshot_sent_to_the_other_pool_holds_the_same_files(pools: Pools) ->
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "link"])
-def test_the_digest_tells_any_difference(pools: Pools, change: str) -> None:
+def test_the_digest_differs_with_any_difference(pools: Pools, change: str) -> None:
     dataset = f"{pools.source.name}/data"
     pools.sandbox.zfs("create", dataset)
     pools.sandbox.fill(dataset, size=1000)
@@ -66,7 +66,7 @@ def test_each_test_gets_empty_pools(pools: Pools) -> None:
     assert listed == [pools.source.name, pools.target.name]
 
 
-def test_a_command_that_fails_is_told_with_its_words(pools: Pools) -> None:
+def test_a_command_that_fails_is_reported_with_its_message(pools: Pools) -> None:
     with pytest.raises(SandboxError, match="dataset does not exist"):
         pools.sandbox.zfs("list", f"{pools.source.name}/nothing")
 

@@ -1,4 +1,4 @@
-"""The verbs that look at a target or clear up there, as one types them, between two pools of this machine."""
+"""The commands that list or clean up a target, as typed, between two pools of this machine."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class VerbsEnv:
         subprocess.run(["sh", "-c", pipe], check=True, capture_output=True)
 
     def diverge(self) -> str:
-        """Let somebody take a snapshot of the replica, and run: where the replica is kept aside then."""
+        """Take a snapshot of the replica, and run; return where the replica is kept aside then."""
         self.zfs("snapshot", f"{self.target}/{NAME}@somebodys")
         self.change()
         self.zsr.well("run", "--id", "100-0")
@@ -111,14 +111,14 @@ class TestAdopt:
         assert site.snapshots(f"{site.target}/{NAME}") == ["by hand"]
         assert "zsr adopt 100-0" in site.zsr.well("log", "100-0").out
 
-    def test_asks_nobody_without_a_terminal(self, site: VerbsEnv) -> None:
+    def test_asks_no_question_without_a_terminal(self, site: VerbsEnv) -> None:
         site.by_hand()
 
         said = site.zsr("adopt", "100-0")
 
         assert said.exit == 2
         assert "1 volume can be adopted. Mark it as replica of job 100-0?" in said.err
-        assert "Say it with --yes." in said.err
+        assert "Confirm with --yes." in said.err
         assert site.property(f"{site.target}/{NAME}", "zsr:job") == "-\t-"
 
     @pytest.mark.parametrize(("answer", "exit_status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
@@ -191,7 +191,7 @@ class TestRestorePoints:
         assert row[2:5] == ["1", "of", "2"]
         assert row[-1] == "NO"
 
-    def test_are_told_when_the_source_cannot_be_asked(self, site: VerbsEnv) -> None:
+    def test_are_listed_when_the_source_cannot_be_asked(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         text = site.zsr.cluster_path.read_text()
         site.zsr.cluster_path.write_text(text.replace(site.source, f"{site.source}-gone"))
@@ -271,7 +271,7 @@ class TestDiverged:
 
         assert site.names(site.target) == before
 
-    def test_asks_nobody_without_a_terminal(self, site: VerbsEnv) -> None:
+    def test_asks_no_question_without_a_terminal(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
 
@@ -281,7 +281,7 @@ class TestDiverged:
         assert f"Destroy '{kept}'" in said.err
         assert kept in site.names(site.target)
 
-    def test_what_something_is_made_out_of_is_not_destroyed(self, site: VerbsEnv) -> None:
+    def test_a_diverged_replica_with_a_clone_is_not_destroyed(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
         site.zfs("clone", f"{kept}@somebodys", f"{site.target}/look")
@@ -289,7 +289,7 @@ class TestDiverged:
         said = site.zsr("diverged", "destroy", "beta", kept, "--yes")
 
         assert said.exit == 2
-        assert f"is needed by {site.target}/look" in said.err
+        assert f"is needed by its clones: {site.target}/look" in said.err
 
     def test_an_unknown_node_is_refused_with_those_that_are_known(self, site: VerbsEnv) -> None:
         assert "There is no node 'delta'. Known: alpha, beta." in site.zsr("diverged", "list", "--node", "delta").err

@@ -18,8 +18,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from tests.lab.lab import Lab
+from tests.lab.torture.attempt import Result, try_case
 from tests.lab.torture.cases import Case, Place, draw, forgotten, places, table
-from tests.lab.torture.env import Result, TortureEnv
+from tests.lab.torture.env import TortureEnv
 from tests.lab.torture.steps import passed_steps
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reliability.md"
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 class Torture:
-    """Cases, given whole or by their seed, are taken by whichever lane is free.
+    """Cases, given whole or by their seed, are taken by the next free lab.
 
     For one whose fault did not come where it was to come the next seed is tried, at most ``extra`` times.
     """
@@ -82,15 +83,15 @@ class Torture:
             while True:
                 self._seeds.get_nowait()
 
-    def _work(self, lane: TortureEnv) -> None:
-        lane.begin()
-        matrix = self._matrix(lane)
+    def _work(self, env: TortureEnv) -> None:
+        env.begin()
+        matrix = self._matrix(env)
         while True:
             try:
                 seed = self._seeds.get_nowait()
             except Empty:
                 return
-            result = lane.try_case(seed if isinstance(seed, Case) else draw(seed, matrix))
+            result = try_case(env, seed if isinstance(seed, Case) else draw(seed, matrix))
             with self._lock:
                 self._results.append(result)
                 if result.missed and (more := next(self._more, None)) is not None:
@@ -101,8 +102,8 @@ class Torture:
                     evidence(result.case).write_text(f"{_line(0, 0, result)}\n\n{result.evidence}")
 
     @staticmethod
-    def _matrix(lane: TortureEnv) -> list[Place]:
-        passed = passed_steps(lane)
+    def _matrix(env: TortureEnv) -> list[Place]:
+        passed = passed_steps(env)
         if holes := forgotten(passed):
             raise AssertionError(f"no kind of run passes {', '.join(map(str, sorted(holes)))}: the matrix has a hole")
         return places(passed)

@@ -1,6 +1,6 @@
 """Which faults are tried where: the matrix of kinds of run, their steps and faults, and a random walk over it. Pure.
 
-The steps of each kind are not listed here: a dry run of the kind tells them, so a step that is new is tried too.
+The steps of each kind are not listed here: a dry run of the kind finds them, so a new step is tried too.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Fault(StrEnum):
     TARGET_QUOTA = "quota on the target"
     SOURCE_FULL = "source pool full"
     ABORTED = "receive aborted by hand"
-    FOREIGN_HERE = "somebody's snapshot on the source"
-    FOREIGN_THERE = "somebody's snapshot on the replica"
+    FOREIGN_HERE = "foreign snapshot on the source"
+    FOREIGN_THERE = "foreign snapshot on the replica"
     OURS_GONE_HERE = "our snapshots destroyed on the source"
     OURS_GONE_THERE = "our snapshots destroyed on the replica"
     CLOCK_BACK = "clock set back an hour"

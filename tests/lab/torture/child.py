@@ -1,4 +1,4 @@
-"""What runs on the source node instead of ``zsr daemon``: the same daemon, whose runs can be held at a step.
+"""The program on the source node instead of ``zsr daemon``: the same daemon, whose runs can be held at a step.
 
 The test talks to it over TCP, a JSON object each way: ``{"do": "stop", "step": "transfer", "nth": 2}``, ``go``,
 ``now``, ``status``, ``die``.
@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import open_store
 from replicator.config.settings import load_settings
 from replicator.daemon.control import call
 from replicator.daemon.daemon import Daemon
@@ -77,7 +77,7 @@ async def main() -> None:
     gate = Gate()
     memory = State.open(settings.state_dir / "state.db")
     daemon = Daemon(
-        settings, FileStore(settings.cluster_path, settings.timezone), memory, progress=lambda: HeldProgress(gate)
+        settings, open_store(settings.cluster, settings.timezone), memory, progress=lambda: HeldProgress(gate)
     )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

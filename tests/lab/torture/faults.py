@@ -1,4 +1,4 @@
-"""How each fault of the crash matrix is done, and how it is mended."""
+"""Cause each fault of the crash matrix, and undo it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Faults:
         self._die = die
 
     def prepare(self, fault: Fault) -> None:
-        """What has to be there before the run, so that it comes at a byte nobody chose."""
+        """Prepare the fault before the run, so that it comes at a random byte."""
         room = self._dice.randint(0, 900) * 1024
         if fault is Fault.TARGET_FULL:
             self._there.run(_FILL.format(room=room))
@@ -69,7 +69,7 @@ class Faults:
                 self._meddle(fault)
 
     def _meddle(self, fault: Fault) -> None:
-        """What people do by hand."""
+        """Do by hand what an admin might."""
         here, there, volume = self._here, self._there, self._dice.choice(VOLUMES)
         snapshot = f"{volume}@foreign{self._dice.randint(0, 10**9)}"
         match fault:
@@ -86,7 +86,7 @@ class Faults:
                     "zfs destroy $s 2>/dev/null; done; true"
                 )
 
-    def mend(self, fault: Fault) -> bool:
+    def undo(self, fault: Fault) -> bool:
         """Undo it; whether the source still has its memory afterwards."""
         here, there = self._here, self._there
         match fault:
@@ -99,7 +99,7 @@ class Faults:
                 there.start()
                 there.run(START_SSHD)
             case Fault.DROP | Fault.RESET:
-                here.mend_network()
+                here.restore_network()
             case Fault.SSHD:
                 there.run(START_SSHD)
             case Fault.TARGET_FULL:

@@ -1,4 +1,4 @@
-"""What must hold after a fault, as decisions about what both nodes held before and hold afterwards. Pure.
+"""The promises that must hold after a fault: comparisons of both nodes before and after. Pure.
 
 Everything goes by node, name and GUID: a snapshot that is gone from one node is not found again on the other.
 """
@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.replication.verification import MARKS_KEPT
+from replicator.replication.verification import BOOKMARKS_KEPT
+from replicator.zfs.snapshot_names import PREFIX
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
 VOLUMES = (ZVOL, FILES)
@@ -17,7 +18,7 @@ VOLUMES = (ZVOL, FILES)
 LIST = "zfs list -Hp -t all -o name,guid,receive_resume_token,zsr:job,origin -r tank/data"
 """The command whose output `Holding.read` reads."""
 
-_OURS = re.compile(r"[@#]__replicate_")
+_OURS = re.compile(f"[@#]{PREFIX}")
 _ASIDE = "/zsr-diverged"
 
 
@@ -115,14 +116,14 @@ def lost(owned: Users, both: Both) -> list[str]:
 
 
 def left_after_removal(both: Both) -> list[str]:
-    """What of zsr's a removal left over; what is kept aside for somebody is not."""
+    """What of zsr's a removal left over; diverged datasets are not."""
     here, there = both
     left = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
     return [entry.name for entry in (*left, *(entry for volume in VOLUMES for entry in there.of(volume)))]
 
 
 def whole_set(both: Both) -> str:
-    """The name of the one set that every volume has on both sides, with nothing of zsr's beside it.
+    """The name of the one set that every volume has on both sides, and nothing else of zsr's.
 
     Raises:
         BrokenError: it is not so.
@@ -131,9 +132,9 @@ def whole_set(both: Both) -> str:
     kept_alive = {entry.origin.partition("@")[0] for entry in there.entries if f"{_ASIDE}/" in entry.name}
     names = set()
     for volume in VOLUMES:
-        ours, theirs = here.of(f"{volume}@__replicate_"), there.of(f"{volume}@__replicate_")
-        marks = here.of(f"{volume}#__replicate_")
-        if len(ours) != 1 or len(marks) > MARKS_KEPT + 1:
+        ours, theirs = here.of(f"{volume}@{PREFIX}"), there.of(f"{volume}@{PREFIX}")
+        marks = here.of(f"{volume}#{PREFIX}")
+        if len(ours) != 1 or len(marks) > BOOKMARKS_KEPT + 1:
             raise BrokenError(f"left over on the source: {ours} {len(marks)} bookmarks")
         if not theirs or (len(theirs) != 1 and volume not in kept_alive):
             raise BrokenError(f"left over on the target: {theirs}")
@@ -160,7 +161,7 @@ def bases(both: Both, *, tokens: bool = True) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Fulls:
-    """The log lines that tell of a full transfer: of the run into which the fault came, and of those after it."""
+    """The log lines of full transfers: of the run into which the fault came, and of those after it."""
 
     faulted: Sequence[str]
     after: Sequence[str]

@@ -1,4 +1,4 @@
-"""Which steps a run of each kind passes, found out by letting one of each run without a fault."""
+"""The steps of each kind of run, found by running one of each without a fault."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tests.lab.torture.cases import Kind
 from tests.lab.torture.env import TortureEnv
 
 
-def passed_steps(lane: TortureEnv) -> dict[Kind, list[Step]]:
+def passed_steps(env: TortureEnv) -> dict[Kind, list[Step]]:
     """The steps in the order in which they began, for each kind."""
-    return {kind: lane.dry_run(kind, random.Random(0)) for kind in Kind}
+    return {kind: env.dry_run(kind, random.Random(0)) for kind in Kind}

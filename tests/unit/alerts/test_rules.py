@@ -99,7 +99,7 @@ def test_each_alert_has_its_runbook(alert: dict[str, Any], runbook: str) -> None
     name = alert["alert"]
     assert alert["annotations"]["runbook_url"] == f"{RUNBOOK_BASE}/{name}.md"
     assert runbook.startswith(f"# {name}\n")
-    headings = ["What it means", "How bad", "What to look at", "What to do", "When to wake somebody"]
+    headings = ["What it means", "How bad", "What to look at", "What to do", "When to page someone"]
     assert re.findall(r"^## (.*)$", runbook, re.MULTILINE) == headings
     assert f"**Severity:** {alert['labels']['severity']} · **Fires:** " in runbook
 

@@ -36,7 +36,7 @@ def test_the_clusters_example_loads(tmp_path: Path) -> None:
     settings = tmp_path / "zsr.toml"
     settings.write_text('node = "alpha"\n')
 
-    cluster = FileStore(path, load_settings(settings).timezone).read()
+    cluster = FileStore(path).read()
 
     assert list(cluster.jobs) == [JobId(100, 0), JobId(101, 0)]
     assert cluster.storages["tank"].path_on("beta") == "backup/guests"

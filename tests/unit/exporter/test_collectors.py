@@ -1,4 +1,4 @@
-"""What the metrics say about a picture of the core, and what they never do."""
+"""The metrics of a status of the core."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_running_job_has_a_start_and_no_next_run_yet() -> None:
     assert value(found, "zsr_job_next_run_timestamp_seconds", zsr_job="100-0") is None
 
 
-def test_a_transfer_tells_its_bytes() -> None:
+def test_a_transfer_has_its_bytes() -> None:
     found = scrape(status(syncing("100-0", done=250, expected=1000)))
     assert value(found, "zsr_job_transfer_bytes", zsr_job="100-0") == 250
     assert value(found, "zsr_job_transfer_expected_bytes", zsr_job="100-0") == 1000
@@ -176,14 +176,14 @@ def test_a_run_that_does_not_transfer_has_no_transfer_bytes() -> None:
     assert value(found, "zsr_job_run_start_timestamp_seconds", zsr_job="100-0") is not None
 
 
-def test_a_failing_job_tells_how_often_and_why() -> None:
+def test_a_failing_job_shows_how_often_and_why() -> None:
     found = scrape(status(failing("100-0", error_class=ErrorClass.NO_SPACE, consecutive=4)))
     assert value(found, "zsr_job_consecutive_failures", zsr_job="100-0") == 4
     assert value(found, "zsr_job_errors_total", zsr_job="100-0", **{"class": "no_space"}) == 4
     assert value(found, "zsr_job_errors_total", zsr_job="100-0", **{"class": "network"}) == 0
 
 
-def test_a_scheduled_now_job_still_tells_its_last_try() -> None:
+def test_a_scheduled_now_job_still_has_its_last_try() -> None:
     job = healthy("100-0")
     found = scrape(status(replace(job, state=replace(job.state, last_try=0.0))))
     assert value(found, "zsr_job_last_try_timestamp_seconds", zsr_job="100-0") == NOW - 300
@@ -302,7 +302,7 @@ def test_every_collector_reports_itself(everything: dict[Series, float]) -> None
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
 
 
-def test_the_process_tells_of_itself(everything: dict[Series, float]) -> None:
+def test_the_process_has_its_own_metrics(everything: dict[Series, float]) -> None:
     assert value(everything, "process_resident_memory_bytes")
     assert value(everything, "process_start_time_seconds")
 

@@ -1,4 +1,4 @@
-"""The lines of jobs that are kept between scrapes: they make a scrape cheaper and never another one."""
+"""The lines of jobs that are cached between scrapes: they make a scrape cheaper and never change it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ pictures = st.lists(jobs, unique_by=lambda job: job.job.id, max_size=3).map(tupl
 
 
 def lines(picture: tuple[JobStatus, ...], kept: JobLines) -> list[str]:
-    """The lines of a scrape, but those that tell of the scrape itself and of this process."""
+    """The lines of a scrape, without those of the scrape itself and of this process."""
     body = render(collect(ScrapeInput(status(*picture)), kept), Format.OPENMETRICS).decode()
     return [line for line in body.splitlines() if not line.startswith(("process_", "zsr_collector_duration"))]
 
 
 @given(st.lists(pictures, max_size=6))
-def test_a_scrape_tells_the_same_whatever_was_scraped_before(history: list[tuple[JobStatus, ...]]) -> None:
+def test_a_scrape_is_the_same_whatever_was_scraped_before(history: list[tuple[JobStatus, ...]]) -> None:
     kept = JobLines()
     for picture in history:
         assert lines(picture, kept) == lines(picture, JobLines())
 
 
-def test_only_jobs_that_changed_are_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_jobs_that_changed_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     original = job_series._lines
 

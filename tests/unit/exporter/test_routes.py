@@ -51,7 +51,7 @@ async def test_metrics_come_in_the_format_asked_for(client: ClientSession, form:
     assert "zsr_job_info" in body
 
 
-async def test_a_cache_is_told_what_the_answer_depends_on(client: ClientSession) -> None:
+async def test_a_cache_learns_what_the_answer_depends_on(client: ClientSession) -> None:
     async with client.get("/metrics") as response:
         assert response.headers["Vary"] == "Accept, Accept-Encoding"
 

@@ -26,7 +26,7 @@ def test_a_pattern_may_lead_to_another_network() -> None:
     assert targets("{node}.mon.example.org:443")[0] == "alpha.mon.example.org:443"
 
 
-def test_labels_tell_the_node_and_the_scheme_and_leave_zsrs_own_label_node_alone() -> None:
+def test_labels_name_the_node_and_the_scheme_and_leave_zsrs_own_label_node_alone() -> None:
     (group, *_) = target_groups(NODES, "{address}:1", scheme="https", asked="x")
     assert group["labels"] == {
         "__scheme__": "https",

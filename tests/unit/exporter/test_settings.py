@@ -1,4 +1,4 @@
-"""The section [exporter]: what is right, and what is said about what is wrong."""
+"""The section [exporter]: accepted values, and the errors for wrong ones."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_web_configuration_is_named_by_an_absolute_path(value: object) -> No
     assert problem.key == "exporter.web_config"
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     problems = ExporterPlugin().check({"exporter": {"listen": 9847, "enabled": "yes", "port": 1}})
     assert {problem.key for problem in problems} == {"exporter.listen", "exporter.enabled", "exporter.port"}
 

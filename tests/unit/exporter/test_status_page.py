@@ -1,4 +1,4 @@
-"""The page at /: what an admin sees at one look, also when names are hostile."""
+"""The status page at /, also with hostile names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def outline(page: str) -> Outline:
         (-5, "0 s"),
         (0.4, "0 s"),
         (59.6, "1 min"),
-        (725, "12 min 5 s"),
+        (725, "12 min"),
         (3600, "1 h"),
         (3605, "1 h"),
         (90_000, "1 d 1 h"),

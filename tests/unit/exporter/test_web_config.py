@@ -1,4 +1,4 @@
-"""The file web-config.yml: what the format allows is read, and what is wrong is named, all of it at once."""
+"""The file web-config.yml: all that the format allows is read, and all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(path: Path, text: str, key:
     assert words in problems(path, text)[key]
 
 
-def test_all_is_told_at_once(path: Path) -> None:
+def test_all_is_reported_at_once(path: Path) -> None:
     text = "basic_auth_users: {a: x, b: y}\ntls_server_config: {cert_file: a}\n"
 
     assert set(problems(path, text)) == {"basic_auth_users.a", "basic_auth_users.b", "tls_server_config.key_file"}
@@ -145,7 +145,7 @@ def test_all_is_told_at_once(path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["basic_auth_users: {a: hush}", "basic_auth_users: {a: [hush]}", "tls_server_config: {key: [hush]}"]
 )
-def test_no_secret_is_told(path: Path, text: str) -> None:
+def test_no_secret_is_shown(path: Path, text: str) -> None:
     path.write_text(text)
 
     with pytest.raises(WebConfigError) as error:

@@ -1,4 +1,4 @@
-"""The crash matrix's own judgement: whatever is taken away must be noticed, on either node, by name and GUID."""
+"""The checks of the crash matrix notice every loss, on either node, by name and GUID."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_is_gone_from_one_node_is_lost_though_the_other_has_one_of_the_same
     assert len(lost(users(both, removal=False), (after[0], after[1]))) == 1
 
 
-def test_one_that_was_made_anew_under_the_same_name_is_lost(both: Both) -> None:
+def test_one_that_was_recreated_under_the_same_name_is_lost(both: Both) -> None:
     here, there = both
     anew = Holding(tuple(replace(e, guid="new") if e.name == "tank/data/precious@mine" else e for e in there.entries))
     assert len(lost(users(both, removal=False), (here, anew))) == 1

@@ -1,4 +1,4 @@
-"""The linter for alert rules finds what it is for: each story spoils one thing of a good rule."""
+"""The linter for alert rules: each test breaks one property of a good rule."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_a_rule_records_is_known_with_its_labels_to_the_next() -> None:
     assert lint([{"groups": [{"name": "g", "interval": "30s", "rules": [record, reader]}]}]) == []
 
 
-def test_the_status_tells_whether_there_are_remarks(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_says_whether_there_are_remarks(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "rules.yml"
     rule = '{"alert": "A", "expr": "up", "labels": {}, "annotations": {}}'
     file.write_text(f'{{"groups": [{{"name": "g", "rules": [{rule}]}}]}}')

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.api.status import ConfigStatus, JobStatus
-from replicator.daemon.health_check import Level, job_health
+from replicator.daemon.health_check import HealthLevel, job_health
 from replicator.daemon.status_json import job_json, status_json
 from replicator.models import JobId, Synced
 from tests.support.command_line import Said, Zsr
@@ -113,7 +113,7 @@ class TestTheVerdict:
 
         said = zsr("check")
 
-        assert (said.exit, said.out.split()[1]) == (expected, Level(expected).name)
+        assert (said.exit, said.out.split()[1]) == (expected, HealthLevel(expected).name)
         assert said.err == ""
 
     def test_a_first_copy_on_its_way_is_a_warning(self, zsr: Zsr, daemon: FakeDaemon) -> None:
@@ -151,7 +151,7 @@ class TestTheVerdict:
         )
         assert zsr("check", "--rpo").exit == OK
 
-    def test_what_is_kept_for_a_job_that_is_switched_off_is_not_told(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+    def test_replicas_kept_for_a_disabled_job_are_not_reported(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         off = disabled()
         off = replace(off, state=replace(off.state, vanished=("tank/vm-100-disk-1",)))
         daemon.answers["status"] = status_json(status(off))
@@ -174,7 +174,7 @@ class TestTheVerdict:
 
         assert (said.exit, headline(said)) == (WARNING, "ZSR WARNING - target beta does not answer")
 
-    def test_a_silent_node_that_is_nobodys_target_is_not_told(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+    def test_a_silent_node_that_is_no_target_is_not_reported(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(healthy(), reachable={"beta": True, "gamma": False}))
 
         assert zsr("check").exit == OK
@@ -193,7 +193,7 @@ class TestTheVerdict:
         said = zsr("check", "--rpo")
 
         assert said.exit == WARNING
-        assert "look at this node's clock" in headline(said)
+        assert "check this node's clock" in headline(said)
 
     def test_warns_from_the_part_of_the_promise_that_is_asked_for(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(aged("100-0", 1000.0)))
@@ -203,12 +203,12 @@ class TestTheVerdict:
 
     @given(lag=st.floats(0, 1e7), rpo=st.floats(60, 1e6), warn_at=st.floats(0.01, 1))
     def test_never_gets_better_as_a_copy_gets_older(self, lag: float, rpo: float, warn_at: float) -> None:
-        def level(age: float) -> Level:
+        def level(age: float) -> HealthLevel:
             facts = job_json(replace(aged("100-0", age), rpo=rpo), NOW)
             return job_health(facts, NOW, warn_at=warn_at, promise_only=True).level
 
         assert level(lag) <= level(lag + 1)
-        assert level(rpo + 1) is Level.CRITICAL
+        assert level(rpo + 1) is HealthLevel.CRITICAL
 
 
 class TestThePromiseOnly:
@@ -256,7 +256,7 @@ class TestWhatIsPrinted:
             "ZSR OK - 2 of 3 jobs with a promise, all kept; least margin: 101-0, no copy yet, but time for it"
         )
 
-    def test_tells_of_every_job_when_asked_to(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+    def test_reports_every_job_with_verbose(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(healthy(), disabled("102-0")))
 
         assert zsr("check", "-v").out.splitlines()[1:] == [
@@ -309,8 +309,8 @@ class TestWithoutADaemon:
     def test_it_is_never_ok_and_still_answered(self, zsr: Zsr) -> None:
         now = time.time()
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), now - DAY)
-            state.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
+            state.jobs.ensure(JobId(100, 0), now - DAY)
+            state.jobs.set_synced(JobId(100, 0), Synced(now - 60, int(now - 60)), run=1, now=now)
 
         said = zsr("check")
 
@@ -320,15 +320,15 @@ class TestWithoutADaemon:
 
     def test_a_promise_that_still_stands_is_a_warning(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), time.time())
-            state.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
+            state.jobs.ensure(JobId(100, 0), time.time())
+            state.jobs.set_synced(JobId(100, 0), Synced(time.time(), int(time.time())), run=1, now=time.time())
 
         assert zsr("check", "--rpo").exit == WARNING
 
     def test_a_broken_promise_is_critical(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.ensure_job(JobId(100, 0), NOW - 20 * 365 * DAY)
-            state.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
+            state.jobs.ensure(JobId(100, 0), NOW - 20 * 365 * DAY)
+            state.jobs.set_synced(JobId(100, 0), Synced(1.0, 1), run=1, now=2.0)
 
         said = zsr("check", "--rpo")
 

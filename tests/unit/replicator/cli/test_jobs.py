@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
+from replicator.cluster.store import ClusterStore
 from replicator.models import Encryption, Job, JobId, Removal, Travelling
 from tests.support.command_line import Zsr
 
@@ -103,7 +105,7 @@ class TestList:
 
         assert [row[0] for row in zsr.well("list").rows[1:]] == ["100-9", "100-10", "101-0", "200-0"]
 
-    def test_is_as_wide_as_it_must_be_when_nobody_looks(self, with_job: Zsr) -> None:
+    def test_is_as_wide_as_needed_without_a_terminal(self, with_job: Zsr) -> None:
         with_job.well("update", "100-0", "--comment", "x" * 400)
 
         assert "x" * 400 in with_job.well("list").out
@@ -185,17 +187,17 @@ class TestUpdate:
         said = with_job("update", "100-0", "--rate", "7", "--digest", old)
 
         assert said.exit == 2
-        assert "was changed by somebody else" in said.err
+        assert "was changed by another program" in said.err
         assert with_job.cluster.jobs[JOB].rate == 5
 
-    def test_does_not_undo_what_somebody_else_changes_meanwhile(self, with_job: Zsr) -> None:
+    def test_does_not_undo_what_another_program_changes_meanwhile(self, with_job: Zsr) -> None:
         read, others = FileStore.read, ["--disable"]
 
         def disabled_meanwhile(self: FileStore) -> Cluster:
             cluster = read(self)
             if others:
                 others.clear()
-                self.update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
+                ClusterStore(self, UTC).update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
             return cluster
 
         with_job.monkeypatch.setattr(FileStore, "read", disabled_meanwhile)
@@ -236,12 +238,12 @@ class TestDelete:
 
     def test_by_force_takes_the_job_out_at_once_and_forgets_it(self, with_job: Zsr) -> None:
         state = with_job.state()
-        state.ensure_job(JOB, 1.0)
+        state.jobs.ensure(JOB, 1.0)
 
         with_job.well("delete", "100-0", "--force")
 
         assert with_job.cluster.jobs == {}
-        assert state.job(JOB) is None
+        assert state.jobs.get(JOB) is None
         state.close()
 
     def test_by_force_succeeds_when_it_is_gone_already(self, zsr: Zsr) -> None:

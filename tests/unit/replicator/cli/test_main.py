@@ -32,7 +32,7 @@ def imported_by(*arguments: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.rpartition("MODULES")[2].split()}
 
 
-def test_the_version_is_told(zsr: Zsr) -> None:
+def test_the_version_is_printed(zsr: Zsr) -> None:
     assert zsr.bare("--version").out == f"zsr, version {__version__}\n"
 
 
@@ -70,7 +70,7 @@ def test_every_command_is_described(zsr: Zsr) -> None:
     assert {line.split()[0] for line in listed if line.strip()} == {*re.findall(r"`zsr ([a-z-]+)[^`]*`", described)}
 
 
-def test_a_misspelt_command_is_told_with_the_one_it_resembles(zsr: Zsr) -> None:
+def test_a_misspelt_command_is_reported_with_the_one_it_resembles(zsr: Zsr) -> None:
     said = zsr.bare("stauts")
 
     assert said.exit == 2
@@ -112,7 +112,7 @@ class TestConfigCheck:
     def test_says_ok(self, zsr: Zsr) -> None:
         assert zsr("config", "check").out == "ok\n"
 
-    def test_tells_all_that_is_wrong_with_settings_and_cluster_alike(self, zsr: Zsr) -> None:
+    def test_reports_all_problems_of_settings_and_cluster_alike(self, zsr: Zsr) -> None:
         zsr.settings_path.write_text(zsr.settings_path.read_text() + '[exporter]\nlisten = "x"\n[[notfy]]\n')
         zsr.cluster_path.write_text(zsr.cluster_path.read_text() + '[jobs.100-0]\ntarget = "alpha"\n')
 
@@ -122,17 +122,17 @@ class TestConfigCheck:
         for key in ("exporter.listen", "notfy", "jobs.100-0.target"):
             assert key in said.err
 
-    def test_tells_an_error_once(self, zsr: Zsr) -> None:
+    def test_reports_an_error_once(self, zsr: Zsr) -> None:
         zsr.settings_path.write_text("node = ")
 
         assert zsr("config", "check").err.count("is not TOML") == 1
 
-    def test_tells_of_a_missing_cluster(self, zsr: Zsr) -> None:
+    def test_reports_a_missing_cluster(self, zsr: Zsr) -> None:
         zsr.cluster_path.unlink()
 
         assert "There is no cluster file" in zsr("config", "check").err
 
-    def test_tells_of_a_node_that_the_cluster_does_not_have(self, zsr: Zsr) -> None:
+    def test_reports_a_node_that_the_cluster_does_not_have(self, zsr: Zsr) -> None:
         zsr.settings_path.write_text(zsr.settings_path.read_text().replace('"alpha"', '"alhpa"'))
 
         said = zsr("config", "check")
@@ -141,7 +141,7 @@ class TestConfigCheck:
         assert "node = 'alhpa': there is no such node" in said.err
         assert said.err.rstrip().endswith("known: alpha, beta, gamma")
 
-    def test_tells_of_a_web_configuration_that_stops_no_other_verb(self, zsr: Zsr) -> None:
+    def test_reports_a_wrong_web_configuration_that_stops_no_other_verb(self, zsr: Zsr) -> None:
         web = zsr.folder / "web.yml"
         web.write_text("basic_auth_users: {a: secret}\n")
         zsr.settings_path.write_text(f'{zsr.settings_path.read_text()}[exporter]\nweb_config = "{web}"\n')

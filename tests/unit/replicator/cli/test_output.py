@@ -1,4 +1,4 @@
-"""Asking at a terminal: no is the default, and where nobody can be asked nothing is assumed."""
+"""Asking at a terminal: no is the default, and without a terminal nothing is assumed."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_only_yes_is_yes(typed: str, meant: str) -> None:
     assert said.endswith(f"said {meant}\n")
 
 
-def test_without_a_terminal_nobody_is_asked() -> None:
+def test_without_a_terminal_nothing_is_asked() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASK], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
     )
 
     assert done.returncode != 0
     assert "said" not in done.stdout
-    assert "Nobody can be asked without a terminal. Say it with --yes." in done.stderr
+    assert "There is no terminal to ask at. Confirm with --yes." in done.stderr

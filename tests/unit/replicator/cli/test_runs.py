@@ -45,8 +45,10 @@ def history(zsr: Zsr) -> Zsr:
     """Job 100-0 succeeded, then failed twice; a fourth run is going on in this very process."""
     with closing(zsr.state()) as state:
         for index, start in enumerate((NOW, NOW + 900, NOW + 1200)):
-            run = state.begin_run(JOB, start, owner="gone:1:1", missed=0)
-            state.log(run, [(start, "info", f"run {index}"), (start + 1, "warning", "slow"), (start + 2, "raw", "E 5")])
+            run = state.runs.begin(JOB, start, owner="gone:1:1", missed=0)
+            state.logs.append(
+                run, [(start, "info", f"run {index}"), (start + 1, "warning", "slow"), (start + 2, "raw", "E 5")]
+            )
             if index == 0:
                 event: RunSucceeded | RunFailed = RunSucceeded(start + 2, JOB, run, start, 2.0, 4096)
             else:
@@ -54,7 +56,7 @@ def history(zsr: Zsr) -> Zsr:
                     *(start + 2, JOB, run, ErrorClass.NETWORK, "Node beta does not answer.", "Look."),
                     *(index, NOW + 900, NOW, start + 300),
                 )
-            state.finish_run(event, start=start, sent_bytes=4096 if index == 0 else 0)
+            state.runs.finish(event, start=start, sent_bytes=4096 if index == 0 else 0)
     return zsr
 
 
@@ -117,7 +119,7 @@ class TestStatusThroughTheDaemon:
 
         assert zsr.well("status", "--format", "json").json[0]["vanished"] == ["tank/vm-100-disk-1"]
 
-    def test_tells_times_in_the_nodes_zone(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+    def test_prints_times_in_the_nodes_zone(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         daemon.answers["status"] = status_json(status(healthy(now=NOW), now=NOW))
         zsr.settings_path.write_text(zsr.settings_path.read_text().replace('"UTC"', '"Asia/Tokyo"'))
 
@@ -154,7 +156,7 @@ class TestLog:
         assert said.exit == 2
         assert said.err == "zsr: Job 100-0 has no run 9. The newest are: 3, 2, 1.\n"
 
-    def test_of_a_job_that_never_ran_is_told(self, zsr: Zsr) -> None:
+    def test_of_a_job_that_never_ran_is_an_error(self, zsr: Zsr) -> None:
         said = zsr("log", "101-0")
 
         assert said.exit == 2
@@ -162,12 +164,12 @@ class TestLog:
 
     def test_is_followed_until_the_run_ends(self, zsr: Zsr, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(zsr.state()) as state:
-            run = state.begin_run(JOB, NOW, owner=this_process(), missed=0)
-            state.log(run, [(NOW, "info", "begun")])
+            run = state.runs.begin(JOB, NOW, owner=this_process(), missed=0)
+            state.logs.append(run, [(NOW, "info", "begun")])
 
             def meanwhile(_: float) -> None:
-                state.log(run, [(NOW + 5, "info", "the last words")])
-                state.finish_run(RunSucceeded(NOW + 5, JOB, run, NOW, 5.0, 0), start=NOW, sent_bytes=0)
+                state.logs.append(run, [(NOW + 5, "info", "the last words")])
+                state.runs.finish(RunSucceeded(NOW + 5, JOB, run, NOW, 5.0, 0), start=NOW, sent_bytes=0)
 
             monkeypatch.setattr(time, "sleep", meanwhile)
 
@@ -175,9 +177,9 @@ class TestLog:
 
         assert [line.split(maxsplit=2)[2] for line in said.out.splitlines()] == ["begun", "the last words"]
 
-    def test_of_a_run_that_was_cut_off_is_not_followed_for_ever(self, zsr: Zsr) -> None:
+    def test_of_a_run_that_was_cut_off_is_not_followed_without_end(self, zsr: Zsr) -> None:
         with closing(zsr.state()) as state:
-            state.log(state.begin_run(JOB, NOW, owner="gone:1:1", missed=0), [(NOW, "info", "begun")])
+            state.logs.append(state.runs.begin(JOB, NOW, owner="gone:1:1", missed=0), [(NOW, "info", "begun")])
 
         assert "begun" in zsr.well("log", "100-0", "--follow").out
         assert zsr.well("log", "100-0", "--runs").rows[1][4:] == ["cut", "off"]
@@ -242,11 +244,11 @@ class TestRun:
         said = zsr("run", "--id", "100-0")
 
         assert said.exit == 1
-        assert "went away before it answered. See what it did" in said.err
+        assert "ended before it answered. See what it did" in said.err
         assert in_foreground == []
 
     def test_of_all_is_the_daemons_own_business(self, zsr: Zsr, daemon: FakeDaemon) -> None:
-        assert "starts what is due by itself" in zsr.well("run").err
+        assert "starts due jobs itself" in zsr.well("run").err
 
 
 class TestScheduleNow:
@@ -295,7 +297,7 @@ def test_cancel_without_a_daemon_fails_and_says_why(zsr: Zsr) -> None:
     assert "No zsr daemon listens on" in said.err
 
 
-def test_a_changed_job_is_told_to_the_daemon_at_once(zsr: Zsr, daemon: FakeDaemon) -> None:
+def test_the_daemon_is_notified_of_a_changed_job_at_once(zsr: Zsr, daemon: FakeDaemon) -> None:
     zsr.well("disable", "100-0")
 
     assert daemon.asked == [{"verb": "reload"}]
@@ -305,4 +307,4 @@ def test_a_job_deleted_by_force_is_left_for_the_daemon_to_forget(history: Zsr, d
     history.well("delete", "100-0", "--force")
 
     with closing(history.state()) as state:
-        assert state.job(JOB) is not None
+        assert state.jobs.get(JOB) is not None

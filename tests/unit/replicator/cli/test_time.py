@@ -183,7 +183,7 @@ class TestSimulate:
 
         assert [run["time"] for run in runs] == [1000, 7 * 3600]
 
-    def test_people_are_told_whether_the_schedule_holds(self, scenario: Callable[[str], str]) -> None:
+    def test_people_read_whether_the_schedule_holds(self, scenario: Callable[[str], str]) -> None:
         broken = CliRunner().invoke(simulate, [scenario(SCENARIO)]).stdout
         kept = CliRunner().invoke(simulate, [scenario(SCENARIO.replace("failure", "success"))]).stdout
 
@@ -191,7 +191,7 @@ class TestSimulate:
         assert "The schedule does not hold: 900-0 broke the promise." in broken
         assert "The schedule holds." in kept
 
-    def test_all_that_is_wrong_is_told_at_once(self, scenario: Callable[[str], str]) -> None:
+    def test_all_problems_of_a_scenario_are_reported_at_once(self, scenario: Callable[[str], str]) -> None:
         text = (
             'start = 1000\nend = 10\nzone = "x"\n'
             '[[job]]\nid = "900-0"\ntarget = "b"\nschedule = "8:61"\noutcomes = []\n'

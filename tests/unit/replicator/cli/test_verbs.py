@@ -19,7 +19,7 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     [
         (["adopt", "100-7"], "There is no job 100-7."),
         (["adopt", "100"], "'100' is not a job id."),
-        (["adopt", "200-0"], "Job 200-0 belongs to node beta, not to alpha. Say it there."),
+        (["adopt", "200-0"], "Job 200-0 belongs to node beta, not to alpha. Run it there."),
         (["restore-points", "100-7"], "There is no job 100-7."),
         (["diverged", "list", "--node", "delta"], "There is no node 'delta'. Known: alpha, beta, gamma."),
         (["diverged", "destroy", "delta", "rpool/data/zsr-diverged/a-1"], "There is no node 'delta'."),
@@ -42,4 +42,4 @@ def test_a_job_that_is_being_removed_adopts_nothing(zsr: Zsr) -> None:
     said = zsr("adopt", "100-0", "--yes")
 
     assert (said.exit, said.out) == (2, "")
-    assert "Job 100-0 is being removed, and would destroy what it adopted." in said.err
+    assert "Job 100-0 is being removed, and would destroy the datasets that it adopts." in said.err

@@ -1,4 +1,4 @@
-"""What may stand in a cluster: each rule refuses with a sentence, all at once, and a wrong entry is told once."""
+"""The rules of a cluster: each refuses with a sentence, all at once, and a wrong entry is reported once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import is_dataset_path, is_volume_name
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
 from replicator.models import Encryption, FreezeFailure, JobId, Removal, Storage, Travelling, Volume
 
@@ -216,7 +216,7 @@ def test_a_job_that_is_being_removed_may_have_lost_its_guest() -> None:
     assert problems("", base=BASE[:start] + BASE[end:]) == []
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     told = {
         problem.key
         for problem in problems(
@@ -228,13 +228,13 @@ def test_all_problems_are_told_at_once() -> None:
     assert {"nodes.gamma.adress", "nodes.gamma.address", "guests.101.node", "jobs.101-0.rate", "jobs.x.target"} <= told
 
 
-def test_a_wrong_entry_is_not_told_again_by_those_that_name_it() -> None:
+def test_a_wrong_entry_is_not_reported_again_for_those_that_name_it() -> None:
     assert [p.key for p in changed('address = "10.0.0.12"', "address = 12")] == ["nodes.beta.address"]
     assert [p.key for p in changed('path = "rpool/data"', "path = 12")] == ["storages.local-zfs.path"]
     assert [p.key for p in changed('name = "web"', "name = 12")] == ["guests.100.name"]
 
 
-def test_a_section_that_is_no_table_is_told() -> None:
+def test_a_section_that_is_no_table_is_reported() -> None:
     [problem] = read_cluster({"nodes": 7}, "")[1]
 
     assert str(problem) == "nodes = 7: tables, each [nodes.SOMETHING]"

@@ -1,4 +1,4 @@
-"""Lengths of time: what people may write, and how they are told."""
+"""Durations: the forms that people may write, and the form that messages have."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_compact_length_is_one_word(seconds: int) -> None:
         (-300, "5 min"),
     ],
 )
-def test_people_are_told_at_most_two_units(seconds: float, said: str) -> None:
+def test_people_read_at_most_two_units(seconds: float, said: str) -> None:
     assert words(seconds) == said
 
 

@@ -1,4 +1,4 @@
-"""The machine's time zone, however the machine tells it."""
+"""The machine's time zone, however the machine states it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from replicator.common.timezones import local_zone, zone
 
 
-def test_a_name_that_is_no_zone_is_told() -> None:
+def test_a_name_that_is_no_zone_is_reported() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         zone("Europe/Atlantis")
 

@@ -1,4 +1,4 @@
-"""The settings of a node: what holds when nothing is said, and that all errors are told at once, without secrets."""
+"""The settings of a node: the defaults, and that all errors are reported at once, without secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from replicator.api.problem import Problem
 from replicator.config.problems import SettingsError
-from replicator.config.settings import Settings, cluster_path, default_path, load_settings
+from replicator.config.settings import ClusterSettings, Settings, cluster_settings, default_path, load_settings
 from replicator.errors import ConfigError
 
 EVERYTHING = """
@@ -65,7 +65,7 @@ def test_a_name_is_all_that_must_be_said(file: Path) -> None:
     assert (settings.max_parallel, settings.command_timeout, settings.stall_timeout) == (1, 60, 300)
     assert settings.state_dir == Path("/var/lib/zsr")
     assert settings.control == Path("/run/zsr/control.sock")
-    assert settings.cluster_path == Path("/etc/zsr/cluster.toml")
+    assert settings.cluster == ClusterSettings("file", Path("/etc/zsr/cluster.toml"))
     assert (settings.retention.runs, settings.retention.seconds) == (100, 30 * 86400)
 
 
@@ -96,7 +96,7 @@ def test_the_machines_zone_holds_unless_another_is_set(file: Path, monkeypatch: 
     assert load(file, 'node = "a"').timezone == ZoneInfo("Asia/Tokyo")
 
 
-def test_all_errors_are_told_at_once(file: Path) -> None:
+def test_all_errors_are_reported_at_once(file: Path) -> None:
     text = 'max_parallel = 0\ntimezone = "Mars"\n[history]\nruns = "many"\n[exporter]\nlisten = 7\n[[notify]]\n'
 
     assert {"node", "max_parallel", "timezone", "history.runs", "exporter.listen"} <= set(keys(file, text))
@@ -166,13 +166,13 @@ def test_a_nodes_name_may_be(file: Path, name: str) -> None:
         ("exportr.listen = 2", "exporter"),
     ],
 )
-def test_an_unknown_key_is_told_with_the_one_it_resembles(file: Path, line: str, hint: str) -> None:
+def test_an_unknown_key_is_reported_with_the_one_it_resembles(file: Path, line: str, hint: str) -> None:
     [problem] = problems(file, f'node = "a"\n{line}')
 
     assert f"did you mean '{hint}'?" in problem.allowed
 
 
-def test_an_unknown_key_that_resembles_none_is_told_with_those_there_are(file: Path) -> None:
+def test_an_unknown_key_that_resembles_none_is_reported_with_those_there_are(file: Path) -> None:
     [problem] = problems(file, 'node = "a"\nssh.xyzzy = 1')
 
     assert problem.allowed.endswith("known: agent, connect_timeout, keepalive, key, known_hosts")
@@ -187,7 +187,7 @@ def test_an_unknown_key_that_resembles_none_is_told_with_those_there_are(file: P
         '[ssh]\nkey = { a = "s3cret" }',
     ],
 )
-def test_a_secret_is_never_told(file: Path, text: str) -> None:
+def test_a_secret_is_never_shown(file: Path, text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load(file, f'node = "a"\n{text}')
 
@@ -199,12 +199,12 @@ def test_a_missing_file_says_how_to_begin(file: Path) -> None:
         load_settings(file)
 
 
-def test_text_that_is_not_toml_is_told_with_its_line(file: Path) -> None:
+def test_text_that_is_not_toml_is_reported_with_its_line(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"not TOML: .*line 2"):
         load(file, 'node = "a"\nmax parallel = 1')
 
 
-def test_bytes_that_are_no_text_are_told(file: Path) -> None:
+def test_bytes_that_are_no_text_are_reported(file: Path) -> None:
     file.write_bytes(b'node = "\xff"')
 
     with pytest.raises(ConfigError, match="not TOML"):
@@ -224,7 +224,7 @@ def test_the_place_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch
     assert default_path() == Path("/etc/zsr/zsr.toml")
 
 
-def test_the_clusters_file_is_found_beside_other_errors(file: Path) -> None:
+def test_the_clusters_file_is_found_in_spite_of_other_errors(file: Path) -> None:
     file.write_text('max_parallel = 0\n[cluster]\npath = "/srv/c.toml"')
 
-    assert cluster_path(file) == Path("/srv/c.toml")
+    assert cluster_settings(file) == ClusterSettings("file", Path("/srv/c.toml"))

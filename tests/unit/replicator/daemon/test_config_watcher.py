@@ -1,4 +1,4 @@
-"""What is in force while files change under a running daemon."""
+"""The cluster that a running daemon uses while files change."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from replicator.cluster.file_store import FileStore
+from replicator.cluster.store import ClusterStore
 from replicator.config.settings import load_settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.errors import ConfigError
@@ -42,7 +43,7 @@ class Files:
 
     def reading(self) -> ConfigWatcher:
         """A reading of them that has not begun."""
-        store = FileStore(self.cluster, ZoneInfo("UTC"))
+        store = ClusterStore(FileStore(self.cluster), ZoneInfo("UTC"))
         return ConfigWatcher(load_settings(self.settings), store, lambda: self.now)
 
 
@@ -67,7 +68,7 @@ async def test_a_good_change_is_taken_over(files: Files) -> None:
     assert (reading.status.ok, reading.status.last_success) == (True, 2000.0)
 
 
-async def test_a_bad_cluster_leaves_the_last_good_one_in_force_until_it_is_mended(files: Files) -> None:
+async def test_a_bad_cluster_leaves_the_last_good_one_in_use_until_it_is_fixed(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     files.now = 2000.0
@@ -81,7 +82,7 @@ async def test_a_bad_cluster_leaves_the_last_good_one_in_force_until_it_is_mende
     assert reading.status.ok
 
 
-async def test_settings_with_which_the_daemon_would_not_start_again_are_told_of(files: Files) -> None:
+async def test_settings_with_which_the_daemon_would_not_start_again_are_reported(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     good = files.settings.read_text()
@@ -94,7 +95,7 @@ async def test_settings_with_which_the_daemon_would_not_start_again_are_told_of(
     assert reading.status.ok
 
 
-async def test_settings_that_are_gone_are_told_of(files: Files) -> None:
+async def test_settings_that_are_gone_are_reported(files: Files) -> None:
     reading = files.reading()
     await reading.read()
     files.settings.unlink()

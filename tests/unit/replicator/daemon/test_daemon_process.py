@@ -77,9 +77,11 @@ class Node:
             self.argv(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=30
         )
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *options: str) -> subprocess.Popen[str]:
         """A daemon that answers."""
-        daemon = subprocess.Popen(self.argv("daemon"), env=self.environment, stderr=subprocess.PIPE, text=True)
+        daemon = subprocess.Popen(
+            self.argv("daemon", *options), env=self.environment, stderr=subprocess.PIPE, text=True
+        )
         wait_for(lambda: (self.folder / "control.sock").exists() or daemon.poll() is not None)
         return daemon
 
@@ -102,7 +104,7 @@ class Node:
     def running(self) -> bool:
         """Whether a run is going on, or was cut off."""
         with self.state() as state:
-            return bool(state.interrupted_runs())
+            return bool(state.runs.unfinished())
 
 
 @contextmanager
@@ -131,6 +133,19 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
+def test_json_log_has_one_object_per_line_and_the_facts_of_each_run(node: Node) -> None:
+    with ended(node.start("--log-format", "json")) as daemon:
+        wait_for(lambda: node.job()["fail_count"])
+        daemon.terminate()
+        assert daemon.stderr is not None
+        lines = [json.loads(line) for line in daemon.stderr]
+
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    (failed,) = [line for line in lines if line.get("outcome") == "failure"]
+    assert (failed["level"], failed["job"], failed["run"]) == ("warning", "100-0", 1)
+    assert failed["error_class"] in failed["message"]
+
+
 def test_sigterm_in_a_run_ends_it_cleanly_and_records_it_as_cancelled(node: Node) -> None:
     node.zfs(HANGS)
     with node.daemon() as daemon:
@@ -138,7 +153,7 @@ def test_sigterm_in_a_run_ends_it_cleanly_and_records_it_as_cancelled(node: Node
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(15) == 0
     with node.state() as state:
-        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+        assert [record.outcome for record in state.runs.newest(JOB)] == [Outcome.CANCELLED]
     assert not (node.folder / "control.sock").exists()
 
 
@@ -150,10 +165,10 @@ def test_two_signals_at_once_do_not_leave_the_books_open(node: Node) -> None:
         daemon.send_signal(signal.SIGINT)
         assert daemon.wait(15) == 0
     with node.state() as state:
-        assert [record.outcome for record in state.runs(JOB)] == [Outcome.CANCELLED]
+        assert [record.outcome for record in state.runs.newest(JOB)] == [Outcome.CANCELLED]
 
 
-def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: Node) -> None:
+def test_a_killed_daemon_is_followed_by_one_that_reports_the_run_that_was_cut_off(node: Node) -> None:
     node.zfs(HANGS)
     with node.daemon() as daemon:
         wait_for(node.running)
@@ -165,7 +180,7 @@ def test_a_killed_daemon_is_followed_by_one_that_tells_what_was_cut_off(node: No
     with node.daemon():
         wait_for(lambda: node.job()["fail_count"])
         with node.state() as state:
-            first = state.runs(JOB, -1)[-1]
+            first = state.runs.newest(JOB, -1)[-1]
         assert (first.outcome, first.error_class) == (Outcome.FAILURE, ErrorClass.INTERNAL)
 
 
@@ -208,7 +223,7 @@ def test_verbs_change_what_a_running_daemon_does(node: Node) -> None:
     assert "100-0" not in (node.folder / "cluster.toml").read_text()
 
 
-def test_cancel_is_told_to_who_waits_and_counts_as_no_failure(node: Node) -> None:
+def test_a_client_that_waits_learns_of_a_cancel_which_counts_as_no_failure(node: Node) -> None:
     node.zfs(HANGS)
     with node.daemon():
         wait_for(node.running)
@@ -233,7 +248,7 @@ class TestInTheForeground:
         assert node.zsr("run").returncode == 1
         assert node.zsr("run").returncode == 0
         with node.state() as state:
-            assert len(state.runs(JOB)) == 1
+            assert len(state.runs.newest(JOB)) == 1
 
     def test_a_daemon_that_starts_meanwhile_leaves_the_guest_alone(self, node: Node) -> None:
         node.zfs(HANGS)
@@ -242,7 +257,7 @@ class TestInTheForeground:
             with node.daemon():
                 time.sleep(0.5)
                 with node.state() as state:
-                    (record,) = state.runs(JOB)
+                    (record,) = state.runs.newest(JOB)
                 assert record.finish is None
                 refused = node.zsr("run", "--id", "100-0")
                 assert (refused.returncode, "locked" in refused.stderr) == (1, True)

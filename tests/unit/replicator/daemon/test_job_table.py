@@ -1,4 +1,4 @@
-"""Planning: what is kept of an earlier plan is what planning anew would say."""
+"""Planning: the part that is kept of an earlier plan is the same as a new plan."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
+from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.job_table import plan_jobs
-from replicator.daemon.run_worker import ActiveRun
 from replicator.daemon.status import CACHE_SECONDS, ScheduledJob, statuses
 from replicator.errors import ErrorClass
 from replicator.models import Failure, Guest, Job, JobId, JobState, Removal
@@ -100,7 +100,7 @@ def test_a_plan_says_when_a_job_is_due_and_what_it_missed(job: Job, state: JobSt
 
 
 @given(jobs, states, moments, st.floats(min_value=-86400, max_value=86400))
-def test_a_picture_tells_of_a_slot_that_passed_at_most_some_seconds_late(
+def test_a_status_shows_a_slot_that_passed_at_most_some_seconds_late(
     job: Job, state: JobState, drawn: float, later: float
 ) -> None:
     planned = plan(cluster(job), state, drawn)
@@ -120,14 +120,14 @@ def test_a_job_in_which_nothing_changed_is_the_very_same_object() -> None:
 
 
 @pytest.mark.parametrize("seconds", [QUARTER + 1, -1])
-def test_a_slot_that_passed_or_a_clock_set_back_is_planned_anew(seconds: float) -> None:
+def test_a_slot_that_passed_or_a_clock_set_back_is_planned_again(seconds: float) -> None:
     of, state = cluster(Job(JOB, "beta")), JobState(created=NOW, last_try=NOW, last_start=NOW, slots_from=NOW)
     first = plan(of, state, NOW)
 
     assert plan(of, state, NOW + seconds, first)[JOB] is not first[JOB]
 
 
-def test_a_running_job_counts_no_slot_as_missed_and_tells_its_bytes() -> None:
+def test_a_running_job_counts_no_slot_as_missed_and_shows_its_bytes() -> None:
     state = JobState(created=NOW, last_try=NOW, last_start=NOW, slots_from=NOW, missed_runs=2, sent_bytes_total=100)
     planned = plan(cluster(Job(JOB, "beta")), state, NOW + 10 * QUARTER)
     progress = Progress()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replicator.api.status import HeldReplica
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import LocalInventory, conclude, count_diverged, held_replicas
 from replicator.models import Guest, Job, JobId, Storage, Volume
 from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot

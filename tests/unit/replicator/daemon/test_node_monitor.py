@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.config.ssh import SshSettings
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.errors import DeadlineError, NetworkError, ZsrError
@@ -90,7 +90,7 @@ async def test_a_clock_of_ours_that_was_set_back_is_compared_at_once(
 
 
 @pytest.mark.parametrize("answer", [NetworkError("away."), DeadlineError("slow."), "", "date: invalid"])
-async def test_a_node_that_cannot_tell_keeps_what_was_known(
+async def test_a_node_that_does_not_report_keeps_what_was_known(
     nodes: Nodes, beta: FakeHost, clock: Clock, answer: str | ZsrError
 ) -> None:
     await nodes.compare_clocks()
@@ -135,7 +135,7 @@ async def look_once(alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Nodes, "_host", lambda _, __: alpha)
     made = NodeMonitor(Nodes("alpha", SshSettings(), limit=5), "alpha", state)
     before = made.problems
-    task = asyncio.ensure_future(made.look(lambda: CLUSTER, lambda: list(CLUSTER.jobs.values())))
+    task = asyncio.ensure_future(made.keep_inventory(lambda: CLUSTER, lambda: list(CLUSTER.jobs.values())))
     await until(lambda: made.problems is not before)
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -156,7 +156,7 @@ async def test_a_zfs_that_answers_leaves_no_problem(
 
 
 @pytest.mark.parametrize("words", ["zfs", "zfs list", "zfs get"])
-async def test_a_zfs_that_hangs_is_told(
+async def test_a_zfs_that_hangs_is_reported(
     alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     alpha.answers[words] = DeadlineError("It did not end within 60 s.")
@@ -164,7 +164,7 @@ async def test_a_zfs_that_hangs_is_told(
     assert "did not end within 60 s" in " ".join(made.problems)
 
 
-async def test_a_look_that_ends_in_a_way_nobody_thought_of_is_told_and_does_not_end_the_daemon(
+async def test_an_inventory_that_fails_unexpectedly_is_reported_and_does_not_end_the_daemon(
     alpha: FakeHost, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alpha.answers["zfs list"] = LookupError("surprise")
@@ -179,7 +179,7 @@ async def test_a_look_asks_for_each_storage_and_once_for_all_pools(
     assert [words for words in alpha.asked if words not in ("zfs", "zfs version")] == ["zfs list", "zfs get"]
 
 
-# --- readiness as the daemon tells it
+# --- readiness as the daemon reports it
 
 
 @pytest.fixture
@@ -190,10 +190,10 @@ def script(monkeypatch: pytest.MonkeyPatch) -> RunScript:
 async def test_a_cluster_that_cannot_be_read_makes_a_daemon_unready_and_says_why(
     tmp_path: Path, script: RunScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def look(self: NodeMonitor, *_: object) -> None:
+    async def keep_inventory(self: NodeMonitor, *_: object) -> None:
         self.problems = ()
 
-    monkeypatch.setattr(NodeMonitor, "look", look)
+    monkeypatch.setattr(NodeMonitor, "keep_inventory", keep_inventory)
     stage = DaemonEnv(tmp_path, script)
     async with stage.running() as daemon:
         await until(lambda: daemon.status().ready)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replicator.api.status import PoolRole, PoolSpace
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.zfs.output import space

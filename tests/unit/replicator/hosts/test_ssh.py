@@ -1,7 +1,7 @@
-"""A far host over SSH: what a command that is given up leaves behind, and how each failure is told.
+"""A remote host over SSH: a cancelled command leaves nothing behind, and each failure has its class.
 
-The server is asyncssh's own, in this process, since a refused channel or a command that ignores its client cannot be
-had of a real one at will; real ones are in tests/lab.
+The server is asyncssh's own, in this process, since a real one does not refuse a channel or ignore its client on
+request; real ones are in tests/lab.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from replicator.models import Node
 
 
 class Server:
-    """Counts the commands that run; refuses new sessions when told so.
+    """Counts the commands that run; refuses new sessions on request.
 
     They never end by themselves, unless a ``status`` is given with which they end at once.
     """
@@ -119,9 +119,7 @@ async def test_commands_that_do_not_end_in_time_leave_no_session_behind(host: Ss
     await server.until(0)
 
 
-async def test_a_host_is_reached_by_the_open_connection_or_a_new_one_and_else_that_is_said(
-    host: SshHost, server: Server
-) -> None:
+async def test_a_host_is_reached_by_the_open_connection_or_a_new_one_or_fails(host: SshHost, server: Server) -> None:
     await host.reach()
     first = host._connection
     await host.reach()
@@ -145,7 +143,7 @@ async def test_a_cancelled_command_leaves_no_session_behind(host: SshHost, serve
         await task
 
 
-async def test_a_command_that_ended_before_it_was_given_its_input_is_told_by_its_status(
+async def test_a_command_that_ended_before_it_was_given_its_input_reports_its_status(
     host: SshHost, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = ssh._opened
@@ -182,13 +180,13 @@ async def test_a_server_that_answers_but_begins_no_stream_is_given_up(
     server.begins_nothing = True
     before = open_descriptors()
     reader, writer = sized_pipe()
-    with pytest.raises(NetworkError, match="did not begin 'zfs receive'"):
+    with pytest.raises(NetworkError, match="did not start 'zfs receive'"):
         await host.start_sink(["zfs", "receive"], reader, expected_bytes=1)
     os.close(writer)
     assert open_descriptors() <= before
 
 
-async def test_a_key_file_that_is_none_is_told_as_a_setting(tmp_path: Path) -> None:
+async def test_a_key_file_that_is_none_is_reported_as_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("no key\n")
     (tmp_path / "known").write_text("")
     for key in ("key", "missing"):
@@ -197,7 +195,7 @@ async def test_a_key_file_that_is_none_is_told_as_a_setting(tmp_path: Path) -> N
             await SshHost(Node("beta", "127.0.0.1", 1), settings).run(["true"], limit=5)
 
 
-async def test_a_missing_ssh_client_is_told_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_missing_ssh_client_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("replicator.hosts.local._SBIN", str(tmp_path))
     reader, writer = sized_pipe()
@@ -225,7 +223,7 @@ WORDS = [
     ('Load key "/root/key": error in libcrypto', ErrorClass.CONFIG),
     ("command-line line 0: Bad configuration option: nonsense", ErrorClass.CONFIG),
     ("", ErrorClass.NETWORK),
-    ("words that nobody has seen", ErrorClass.NETWORK),
+    ("words that were never seen", ErrorClass.NETWORK),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The stream between two processes: what goes in comes out, counted, limited, watched, and cleaned up."""
+"""Stream between two processes: all bytes arrive, counted, limited and watched; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNLIMITED = Limits(rate=None, stall=20)
 
 
 class GoneHost(LocalHost):
-    """A host whose connection has ended and cannot be made anew; what runs on it says nothing of that."""
+    """A host whose connection is lost and cannot be opened again; processes on it do not notice."""
 
     async def reach(self) -> None:
         """See `Host.reach`."""
@@ -85,7 +85,7 @@ async def test_an_empty_stream_ends_well() -> None:
     assert (end.sender.ok, end.receiver.ok, end.moved) == (True, True, 0)
 
 
-async def test_a_failing_sender_is_told_with_its_words() -> None:
+async def test_a_failing_sender_is_reported_with_its_message() -> None:
     end = await run("echo gone >&2; exit 3", "cat")
     assert (end.sender.status, end.sender.stderr, end.receiver.status) == (3, "gone\n", 0)
 
@@ -107,7 +107,7 @@ async def test_a_sender_may_end_after_a_receiver_that_went_well() -> None:
 
 
 async def test_a_stalled_stream_is_ended() -> None:
-    with pytest.raises(DeadlineError, match="stood still"):
+    with pytest.raises(DeadlineError, match="stalled for"):
         await run("sleep 600", "cat", Limits(rate=None, stall=0.4))
 
 
@@ -116,8 +116,8 @@ async def test_a_receiver_that_has_all_bytes_gets_longer_to_write_them() -> None
     assert end.receiver.ok
 
 
-async def test_a_receiver_that_has_all_bytes_does_not_hang_for_ever() -> None:
-    with pytest.raises(DeadlineError, match="stood still"):
+async def test_a_receiver_that_has_all_bytes_does_not_hang_without_end() -> None:
+    with pytest.raises(DeadlineError, match="stalled for"):
         await run("echo all", "cat >/dev/null; sleep 600", Limits(rate=None, stall=0.2))
 
 
@@ -266,7 +266,7 @@ needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is no
 
 
 @needs_zstd
-async def test_a_packed_stream_arrives_whole_and_what_went_over_the_wire_is_counted(tmp_path: Path) -> None:
+async def test_a_compressed_stream_arrives_whole_and_the_bytes_on_the_wire_are_counted(tmp_path: Path) -> None:
     end = await run_packed("yes | head -c 8000000", f"cat > {tmp_path}/out")
     assert (tmp_path / "out").read_bytes() == b"y\n" * 4_000_000
     assert (end.sender.ok, end.receiver.ok) == (True, True)
@@ -274,19 +274,19 @@ async def test_a_packed_stream_arrives_whole_and_what_went_over_the_wire_is_coun
 
 
 @needs_zstd
-async def test_the_receivers_own_failure_is_told_through_the_unpacking() -> None:
+async def test_the_receivers_own_failure_is_reported_through_the_decompression() -> None:
     end = await run_packed("cat /dev/urandom | head -c 3000000", "head -c 10 >/dev/null; echo full >&2; exit 7")
     assert (end.receiver.status, end.receiver.stderr.splitlines()[0]) == (7, "full")
 
 
 @needs_zstd
-async def test_a_sender_that_fails_in_a_packed_stream_is_told() -> None:
+async def test_a_sender_that_fails_in_a_compressed_stream_is_reported() -> None:
     end = await run_packed("head -c 100000 /dev/zero; exit 3", "cat >/dev/null")
     assert end.sender.status == 3
 
 
-async def test_a_node_without_zstd_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "_PACK", ("no-such-zstd",))
+async def test_a_node_without_zstd_is_reported_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "_COMPRESS", ("no-such-zstd",))
     before = open_descriptors()
     with pytest.raises(ConfigError, match="has no 'zstd'"):
         await run_packed("echo hello", "cat >/dev/null")

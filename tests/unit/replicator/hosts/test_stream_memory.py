@@ -8,5 +8,5 @@ SIZE = 2**30
 
 
 async def test_a_long_stream_takes_no_more_memory_than_a_short_one() -> None:
-    await pumped(SIZE // 16)  # what is loaded once is no growth
+    await pumped(SIZE // 16)  # modules loaded once do not count as growth
     assert (await pumped(SIZE)).grown < 5_000_000

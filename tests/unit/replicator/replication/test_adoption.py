@@ -8,9 +8,10 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId, Volume
-from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, same
+from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, still_holds
 from replicator.replication.plan import VolumePair
-from replicator.zfs.model import Bookmark, Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 0)
 NAME = "tank/vm-100-disk-0"
@@ -88,7 +89,7 @@ def test_a_mounted_dataset_that_is_readonly_is_not_in_use() -> None:
         (replace(TARGET, is_volume=True), "is a volume (zvol), and data:vm-100-disk-0 is a filesystem"),
         (replace(TARGET, is_volume=True, job="100-0"), "is a volume (zvol)"),
         (replace(TARGET, mounted=True), "is in use (mounted, readonly=off): unmount it there (zfs unmount)"),
-        (replace(TARGET, token="1-abc"), "holds a half-received state"),
+        (replace(TARGET, token="1-abc"), "has a half-received state"),
     ],
 )
 def test_what_is_not_to_be_touched_is_refused_with_a_reason(target: Dataset, why: str) -> None:
@@ -100,7 +101,7 @@ def test_what_is_not_to_be_touched_is_refused_with_a_reason(target: Dataset, why
     assert f"'{NAME}' on beta {why}" in str(error.value)
 
 
-def test_all_reasons_are_told_at_once() -> None:
+def test_all_reasons_are_reported_at_once() -> None:
     findings = [found(replace(TARGET, job="100-1")), found(TARGET), found(replace(TARGET, mounted=True))]
 
     with pytest.raises(ConfigError) as error:
@@ -118,8 +119,8 @@ def test_a_dataset_in_use_without_a_common_base_is_left_alone_anyway() -> None:
 
 class TestBetweenShowingAndMarking:
     def test_new_snapshots_do_no_harm(self) -> None:
-        assert same([found(TARGET)], [found(TARGET, replace(SOURCE, snapshots=(*SOURCE.snapshots, snap(4))))])
+        assert still_holds([found(TARGET)], [found(TARGET, replace(SOURCE, snapshots=(*SOURCE.snapshots, snap(4))))])
 
     @pytest.mark.parametrize("later", [None, replace(TARGET, guid=77), replace(TARGET, job="100-0")])
     def test_another_dataset_in_its_place_is_noticed(self, later: Dataset | None) -> None:
-        assert not same([found(TARGET)], [found(later)])
+        assert not still_holds([found(TARGET)], [found(later)])

@@ -13,7 +13,7 @@ from replicator.replication.discovery import (
     TargetInventory,
     guest_volumes_on,
     look_depth,
-    pair,
+    pair_volumes,
     selections,
     source_datasets,
     volume_prefixes,
@@ -106,7 +106,7 @@ def test_names_with_parts_are_looked_for_deeper() -> None:
 
 def test_both_sides_are_paired_by_the_paths_of_their_nodes() -> None:
     there = TargetInventory({"ssd": inventory("pool/data", "pool/data/vm-100-disk-0"), "hdd": inventory("slow")})
-    found = pair(THE_JOB, BY_NAME, STORAGES, NODES, HERE, there)
+    found = pair_volumes(THE_JOB, BY_NAME, STORAGES, NODES, HERE, there)
     assert [(s.source.name, s.target_name, s.target is not None) for s in found.volumes] == [
         ("tank/data/subvol-100-disk-1", "pool/data/subvol-100-disk-1", False),
         ("tank/data/vm-100-disk-0", "pool/data/vm-100-disk-0", True),
@@ -120,49 +120,55 @@ def test_a_replica_without_a_volume_is_an_orphan_and_neither_a_volumes_replica_n
     theirs = inventory("pool/data/vm-100-disk-8", job="100-10")
     folder = inventory("pool/data/zsr-diverged")
     there = TargetInventory({"ssd": Inventory({**mine.datasets, **theirs.datasets, **folder.datasets})})
-    found = pair(THE_JOB, BY_NAME, (SSD,), NODES, HERE, there)
+    found = pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, there)
     assert [orphan.name for orphan in found.orphans] == ["pool/data/vm-100-disk-7"]
-    assert [kept.name for kept in found.aside] == ["pool/data/zsr-diverged/vm-100-disk-0-5"]
+    assert [kept.name for kept in found.diverged] == ["pool/data/zsr-diverged/vm-100-disk-0-5"]
 
 
 def test_the_replica_of_an_excluded_volume_becomes_an_orphan() -> None:
     there = TargetInventory({"ssd": inventory("pool/data/vm-100-disk-0", job=str(JOB))})
     guest = replace(BY_NAME, excluded=frozenset({DISK}))
-    found = pair(THE_JOB, guest, (SSD,), NODES, HERE, there)
+    found = pair_volumes(THE_JOB, guest, (SSD,), NODES, HERE, there)
     assert [orphan.name for orphan in found.orphans] == ["pool/data/vm-100-disk-0"]
 
 
 def test_a_missing_storage_matters_only_if_the_guest_has_volumes_on_it() -> None:
     missing = StorageMissingError("there is no 'x'", node="beta")
     whole = inventory("pool/data")
-    assert pair(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": whole, "hdd": missing})).volumes
+    assert pair_volumes(
+        THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": whole, "hdd": missing})
+    ).volumes
     with pytest.raises(StorageMissingError):
-        pair(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": missing, "hdd": whole}))
+        pair_volumes(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": missing, "hdd": whole}))
 
 
 def test_a_storage_that_the_target_may_not_use_matters_only_if_the_guest_has_volumes_on_it() -> None:
-    assert pair(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": inventory("pool/data")})).volumes
+    assert pair_volumes(
+        THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"ssd": inventory("pool/data")})
+    ).volumes
     with pytest.raises(StorageRestrictedError, match=r"ssd:vm-100-disk-0"):
-        pair(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"hdd": inventory("slow")}))
+        pair_volumes(THE_JOB, BY_NAME, STORAGES, NODES, HERE, TargetInventory({"hdd": inventory("slow")}))
 
 
 def test_a_guest_without_volumes_is_an_error_and_changes_nothing() -> None:
     """Else a mistake in the cluster file would make orphans of all its replicas."""
     there = TargetInventory({"ssd": inventory("pool/data/vm-100-disk-0", job=str(JOB))})
     with pytest.raises(ConfigError, match="no volumes on node alpha"):
-        pair(THE_JOB, BY_NAME, (SSD,), NODES, inventory("tank/data"), there)
+        pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, inventory("tank/data"), there)
 
 
 def test_what_a_volume_holds_comes_from_the_look() -> None:
     source = dataset(snap(1), name="tank/data/vm-100-disk-0")
     here = Inventory({source.name: source})
-    (found,) = pair(THE_JOB, BY_NAME, (SSD,), NODES, here, TargetInventory({"ssd": inventory("pool/data")})).volumes
+    (found,) = pair_volumes(
+        THE_JOB, BY_NAME, (SSD,), NODES, here, TargetInventory({"ssd": inventory("pool/data")})
+    ).volumes
     assert found.source is source
 
 
 def test_a_replica_from_another_source_is_no_orphan() -> None:
     theirs = inventory("pool/data/vm-100-disk-7", job=str(JOB), source="omega")
-    assert pair(THE_JOB, BY_NAME, (SSD,), NODES, HERE, TargetInventory({"ssd": theirs})).orphans == ()
+    assert pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, TargetInventory({"ssd": theirs})).orphans == ()
 
 
 class TestStoragesThatOverlap:
@@ -176,20 +182,20 @@ class TestStoragesThatOverlap:
     def test_a_replica_in_the_inner_one_is_no_orphan_of_the_outer_one(self) -> None:
         replicas = inventory("tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1", job=str(JOB))
         there = TargetInventory({"outer": replicas, "inner": replicas})
-        found = pair(THE_JOB, BY_NAME, (self.OUTER, self.INNER), NODES, HERE, there)
+        found = pair_volumes(THE_JOB, BY_NAME, (self.OUTER, self.INNER), NODES, HERE, there)
         assert [str(s.volume) for s in found.volumes] == ["inner:subvol-100-disk-1", "inner:vm-100-disk-0"]
         assert found.orphans == ()
 
     def test_a_volume_below_a_path_with_two_names_is_the_first_ones(self) -> None:
         there = TargetInventory({"thin": inventory("tank/data"), "thick": inventory("tank/data")})
-        found = pair(THE_JOB, BY_NAME, (self.THIN, self.THICK), NODES, HERE, there)
+        found = pair_volumes(THE_JOB, BY_NAME, (self.THIN, self.THICK), NODES, HERE, there)
         assert [str(s.volume) for s in found.volumes] == ["thin:subvol-100-disk-1", "thin:vm-100-disk-0"]
         (selection,) = selections(BY_NAME, (self.THIN, self.THICK), "alpha").values()
         assert selection.places == (Place("tank/data", volume_prefixes(100, "tank/data")),)
 
     def test_a_volume_below_a_path_with_two_names_is_the_one_that_the_target_may_use(self) -> None:
         thin = replace(self.THIN, nodes=frozenset({"alpha"}))
-        found = pair(
+        found = pair_volumes(
             THE_JOB, BY_NAME, (thin, self.THICK), NODES, HERE, TargetInventory({"thick": inventory("tank/data")})
         )
         assert {s.volume.storage for s in found.volumes} == {"thick"}
@@ -197,14 +203,14 @@ class TestStoragesThatOverlap:
     def test_an_exclusion_holds_under_each_name_of_a_path(self) -> None:
         guest = replace(BY_NAME, excluded=frozenset({Volume("thick", "vm-100-disk-0")}))
         there = TargetInventory({"thin": inventory("tank/data"), "thick": inventory("tank/data")})
-        found = pair(THE_JOB, guest, (self.THIN, self.THICK), NODES, HERE, there)
+        found = pair_volumes(THE_JOB, guest, (self.THIN, self.THICK), NODES, HERE, there)
         assert [str(s.volume) for s in found.volumes] == ["thin:subvol-100-disk-1"]
 
     def test_two_with_one_path_on_the_target_see_each_others_replicas_as_what_they_are(self) -> None:
         here = Inventory({**HERE.datasets, **inventory("slow/vm-100-disk-9").datasets})
         names = ("backup/vm-100-disk-0", "backup/subvol-100-disk-1", "backup/vm-100-disk-9")
         there = TargetInventory({"ssd": inventory(*names, job=str(JOB)), "hdd": inventory(*names, job=str(JOB))})
-        found = pair(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)
+        found = pair_volumes(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)
         assert {s.target_name for s in found.volumes} == set(names)
         assert found.orphans == ()
 
@@ -212,4 +218,4 @@ class TestStoragesThatOverlap:
         here = Inventory({**HERE.datasets, **inventory("slow/vm-100-disk-0").datasets})
         there = TargetInventory({"ssd": inventory("backup"), "hdd": inventory("backup")})
         with pytest.raises(ConfigError, match=r"ssd:vm-100-disk-0 and hdd:vm-100-disk-0 .*'backup/vm-100-disk-0'"):
-            pair(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)
+            pair_volumes(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)

@@ -8,7 +8,7 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId
-from replicator.replication.diverged import Kept, kept_aside, refuse_needed
+from replicator.replication.diverged import DivergedReplica, diverged_replicas, refuse_needed
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 PATH = "tank/data"
@@ -21,12 +21,12 @@ def dataset(name: str, *written: int | None, job: str | None = "100-0", own: int
     return Dataset(name, is_volume=True, guid=1, snapshots=snapshots, written=own, job=job)
 
 
-def kept(*datasets: Dataset) -> list[Kept]:
+def kept(*datasets: Dataset) -> list[DivergedReplica]:
     """What is kept aside among these."""
-    return kept_aside("beta", PATH, Inventory({found.name: found for found in datasets}))
+    return diverged_replicas("beta", PATH, Inventory({found.name: found for found in datasets}))
 
 
-def test_a_replica_in_the_folder_is_told_with_what_is_its_own() -> None:
+def test_a_replica_in_the_folder_is_listed_with_its_own_size() -> None:
     [found] = kept(dataset(ASIDE, job=None), dataset(f"{ASIDE}/vm-100-disk-0-7", 100, 20, own=3))
 
     assert (found.node, found.dataset, found.job) == ("beta", f"{ASIDE}/vm-100-disk-0-7", JobId(100, 0))
@@ -34,7 +34,7 @@ def test_a_replica_in_the_folder_is_told_with_what_is_its_own() -> None:
     assert [snapshot.name for snapshot in found.snapshots] == ["s1", "s2"]
 
 
-def test_a_size_that_zfs_cannot_tell_is_not_known() -> None:
+def test_a_size_that_zfs_does_not_report_is_not_known() -> None:
     [found] = kept(dataset(f"{ASIDE}/a-7", None))
 
     assert found.size is None
@@ -50,7 +50,7 @@ def test_what_lies_elsewhere_or_deeper_is_not_kept_aside() -> None:
     assert kept(dataset(f"{PATH}/vm-100-disk-0"), dataset(f"{ASIDE}/a/b"), dataset("tank/zsr-diverged/a-1")) == []
 
 
-def test_what_somebody_else_put_there_is_not_kept_aside() -> None:
+def test_a_dataset_of_another_tool_there_is_not_kept_aside() -> None:
     assert kept(dataset(f"{ASIDE}/mine", job=None), dataset(f"{ASIDE}/hers", job="by hand")) == []
 
 
@@ -58,18 +58,18 @@ def test_what_only_inherits_the_folders_mark_is_not_kept_aside() -> None:
     assert kept(dataset(ASIDE, job="100-0"), dataset(f"{ASIDE}/mine", job="100-0")) == []
 
 
-def test_what_was_made_out_of_it_is_known() -> None:
+def test_its_clones_are_known() -> None:
     replica = replace(dataset(f"{PATH}/a"), origin=f"{ASIDE}/a-7@s1")
     other = replace(dataset(f"{PATH}/b"), origin=f"{ASIDE}/a-77@s1")
 
     [found] = kept(dataset(f"{ASIDE}/a-7", 1), replica, other)
 
     assert found.clones == (f"{PATH}/a",)
-    with pytest.raises(ConfigError, match="is needed by tank/data/a, made out of it"):
+    with pytest.raises(ConfigError, match="is needed by its clones: tank/data/a"):
         refuse_needed(found)
 
 
-def test_what_nothing_was_made_out_of_is_needed_by_nobody() -> None:
+def test_a_diverged_replica_without_a_clone_may_be_destroyed() -> None:
     [found] = kept(dataset(f"{ASIDE}/a-7", 1))
 
     refuse_needed(found)

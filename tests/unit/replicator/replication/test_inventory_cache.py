@@ -1,4 +1,4 @@
-"""A look that is shared: by whom, for how long, and never by who wants to know of later."""
+"""The inventory cache: which runs share an inventory and for how long; a run never gets one from before it was due."""
 
 from __future__ import annotations
 
@@ -59,46 +59,48 @@ def host() -> PlayedHost:
 
 @pytest.fixture
 def inventory_cache(clocks: Clocks) -> InventoryCache:
-    """What shares looks."""
+    """The cache under test."""
     return InventoryCache(lambda: clocks.unix, lambda: clocks.steady)
 
 
-async def look(inventory_cache: InventoryCache, host: PlayedHost, since: float) -> float:
-    """The moment of the look that somebody is given who is due since a moment."""
-    return (await inventory_cache.look(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
+async def read_at(inventory_cache: InventoryCache, host: PlayedHost, since: float) -> float:
+    """Return the moment of the inventory that a run gets which is due since a moment."""
+    return (await inventory_cache.read(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
 
 
-async def test_runs_that_are_due_together_share_one_look(
+async def test_runs_that_are_due_together_share_one_inventory(
     inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
 ) -> None:
-    assert await look(inventory_cache, host, 1000.0) == 1000.0
+    assert await read_at(inventory_cache, host, 1000.0) == 1000.0
     clocks.unix += 5
     clocks.steady += 5
-    assert await look(inventory_cache, host, 1000.0) == 1000.0
+    assert await read_at(inventory_cache, host, 1000.0) == 1000.0
     assert host.asked == ["zpool sync", "zfs list"]
 
 
-async def test_a_run_that_is_due_later_looks_anew(
+async def test_a_run_that_is_due_later_lists_the_storage_again(
     inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
 ) -> None:
     """Who asks for a run now means what was written until now."""
-    await look(inventory_cache, host, 1000.0)
+    await read_at(inventory_cache, host, 1000.0)
     clocks.unix += 5
     clocks.steady += 5
     assert not inventory_cache.has_fresh("alpha", 1005.0)
-    assert await look(inventory_cache, host, 1005.0) == 1005.0
+    assert await read_at(inventory_cache, host, 1005.0) == 1005.0
 
 
-async def test_a_look_is_not_shared_for_long(inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks) -> None:
-    await look(inventory_cache, host, 1000.0)
+async def test_an_inventory_is_not_shared_for_long(
+    inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
+) -> None:
+    await read_at(inventory_cache, host, 1000.0)
     assert inventory_cache.has_fresh("alpha", 1000.0)
     clocks.unix += CACHE_SECONDS
     clocks.steady += CACHE_SECONDS
     assert not inventory_cache.has_fresh("alpha", 1000.0)
-    assert await look(inventory_cache, host, 1000.0) == 1000.0 + CACHE_SECONDS
+    assert await read_at(inventory_cache, host, 1000.0) == 1000.0 + CACHE_SECONDS
 
 
-async def test_the_pool_is_synced_before_the_look_and_the_claim_is_of_before(
+async def test_the_pool_is_synced_before_the_inventory_whose_moment_is_before_both(
     inventory_cache: InventoryCache, host: PlayedHost, clocks: Clocks
 ) -> None:
     class Slow(PlayedHost):
@@ -107,5 +109,5 @@ async def test_the_pool_is_synced_before_the_look_and_the_claim_is_of_before(
             return await super().run(argv, limit=limit, stdin=stdin)
 
     slow = Slow()
-    assert await look(inventory_cache, slow, 0.0) == 1000.0
+    assert await read_at(inventory_cache, slow, 0.0) == 1000.0
     assert slow.asked == ["zpool sync", "zfs list"]

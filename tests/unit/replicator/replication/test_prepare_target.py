@@ -14,7 +14,7 @@ from replicator.replication.plan import Full, Incremental, make_plan
 from replicator.replication.prepare_target import prepare
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
-from tests.support.volumes import JOB, WAY, dataset, sides, snap
+from tests.support.volumes import JOB, WAY, dataset, pair, snap
 
 REPLICA = "pool/vm-100-disk-0"
 OTHER = "pool/vm-100-disk-1"
@@ -93,7 +93,7 @@ async def run(world: World, source: Dataset, *, orders: int, now: float) -> Full
     world.orders = orders
     inventory = Inventory(world.datasets)
     orphans = [found for found in inventory.replicas_of(JOB) if found.name != REPLICA]
-    plan = make_plan(WAY, [sides(source, inventory.get(REPLICA))], orphans, inventory.aside_of(JOB))
+    plan = make_plan(WAY, [pair(source, inventory.get(REPLICA))], orphans, inventory.diverged_of(JOB))
     assert not plan.conflicts
     (action,) = plan.actions
     properties = {"readonly": "on", "canmount": "noauto", "zsr:source": "alpha", "zsr:job": str(JOB)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from replicator.models import JobId
 from replicator.replication.restore_points import Replicas, RestorePoint, restore_points
-from replicator.zfs.model import Dataset, Snapshot, snapshot_name
+from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 0)
 A, B = "tank/vm-100-disk-0", "tank/vm-100-disk-1"
@@ -43,7 +44,7 @@ def test_a_volume_that_is_on_its_way_makes_every_set_incomplete() -> None:
     assert [point.complete for point in points(replica(A, snap(100)))] == [False]
 
 
-def test_a_replica_whose_volume_is_gone_counts_to_no_set_but_is_told_with_it() -> None:
+def test_a_replica_whose_volume_is_gone_counts_to_no_set_but_is_listed_with_it() -> None:
     [point] = points(replica(A, snap(100)), replica(B, snap(100)), wanted=frozenset({A}))
 
     assert (point.volumes, point.of, point.complete) == (1, 1, True)
@@ -65,7 +66,7 @@ def test_written_is_what_the_set_holds_more_than_the_one_before() -> None:
     assert (new.written, old.written) == (7 + 3 + 1, 50)
 
 
-def test_written_that_one_volume_cannot_tell_is_not_known() -> None:
+def test_written_that_one_volume_does_not_report_is_not_known() -> None:
     [point] = points(replica(A, snap(100, written=50)), replica(B, snap(100, written=None)))
 
     assert point.written is None

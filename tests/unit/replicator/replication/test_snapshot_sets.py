@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
+    allowed_claim,
     arrived,
     is_unchanged,
     newest_whole_set,
     proven_set,
-    settled_claim,
     stale_on_source,
     stale_on_target,
     unproven,
@@ -24,8 +24,9 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.schedule.retention import RetentionPolicy
-from replicator.zfs.model import Dataset, snapshot_name
-from tests.support.volumes import JOB, WAY, dataset, mark, sides, snap
+from replicator.zfs.model import Dataset
+from replicator.zfs.snapshot_names import snapshot_name
+from tests.support.volumes import JOB, WAY, dataset, mark, pair, snap
 
 NOW = 5000.0
 ONE = RetentionPolicy.parse("1")
@@ -33,53 +34,53 @@ UNKNOWN = KnownSets()
 
 
 def test_the_newest_set_is_the_one_that_every_volume_has_on_the_target() -> None:
-    first = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
-    second = sides(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
+    first = pair(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
+    second = pair(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
     assert newest_whole_set(JOB, [first, second], UNKNOWN) == 1002
 
 
 def test_a_set_of_which_a_replica_is_gone_is_not_whole() -> None:
     """Silence about it would be the one unforgivable thing."""
-    whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, sides(dataset(snap(1)), None)], UNKNOWN) is None
+    whole = pair(dataset(snap(1)), dataset(snap(1)))
+    assert newest_whole_set(JOB, [whole, pair(dataset(snap(1)), None)], UNKNOWN) is None
 
 
 def test_a_snapshot_of_the_same_name_with_another_guid_does_not_count() -> None:
     name = snapshot_name(JOB, 1001)
-    assert newest_whole_set(JOB, [sides(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN) is None
+    assert newest_whole_set(JOB, [pair(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN) is None
 
 
 def test_a_volume_that_is_newer_than_a_set_does_not_take_it_back() -> None:
-    whole = sides(dataset(snap(1)), dataset(snap(1)))
-    new = sides(dataset(snap(5), creation=1004), None)
+    whole = pair(dataset(snap(1)), dataset(snap(1)))
+    new = pair(dataset(snap(5), creation=1004), None)
     assert newest_whole_set(JOB, [whole, new], UNKNOWN) == 1001
 
 
 def test_a_volume_that_was_there_before_the_set_does() -> None:
-    whole = sides(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], UNKNOWN) is None
+    whole = pair(dataset(snap(1)), dataset(snap(1)))
+    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], UNKNOWN) is None
 
 
 def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snapshot_left() -> None:
-    assert newest_whole_set(JOB, [sides(dataset(snap(5, "user")), None)], UNKNOWN) is None
+    assert newest_whole_set(JOB, [pair(dataset(snap(5, "user")), None)], UNKNOWN) is None
 
 
 def test_a_claim_falls_with_its_set() -> None:
-    assert settled_claim(Synced(2000.0, 1005), None, NOW) == Synced()
-    assert settled_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
+    assert allowed_claim(Synced(2000.0, 1005), None, NOW) == Synced()
+    assert allowed_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
 
 
 def test_a_later_moment_at_which_nothing_had_changed_stays_with_its_set() -> None:
-    assert settled_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
+    assert allowed_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1e6))
 def test_a_claim_is_never_in_the_future(at: float, last: int, held: int, now: float) -> None:
-    assert (settled_claim(Synced(at, last), held, now).last_sync or 0) <= now
+    assert (allowed_claim(Synced(at, last), held, now).last_sync or 0) <= now
 
 
 OLD, HELD = snap(1), snap(5)
-IDLE = sides(dataset(HELD), dataset(OLD, HELD, job="100-1"))
+IDLE = pair(dataset(HELD), dataset(OLD, HELD, job="100-1"))
 
 
 def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -> None:
@@ -123,13 +124,13 @@ def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
     assert unreplicated_bytes(source, None) == 137
 
 
-def test_what_would_be_lost_is_unknown_where_zfs_cannot_tell() -> None:
+def test_what_would_be_lost_is_unknown_where_zfs_does_not_report_it() -> None:
     assert unreplicated_bytes(dataset(snap(1), written=None), snap(1)) is None
 
 
 def test_snapshots_between_base_and_new_one_arrive_or_not_as_the_job_says() -> None:
     source = dataset(snap(1), snap(2, "user"), snap(3))
-    action = Incremental(sides(source, dataset(snap(1))), snap(1))
+    action = Incremental(pair(source, dataset(snap(1))), snap(1))
     names = {
         travelling: [s.guid for s in (arrived(action, snap(3).name, travelling).target or source).snapshots]
         for travelling in Travelling
@@ -138,7 +139,7 @@ def test_snapshots_between_base_and_new_one_arrive_or_not_as_the_job_says() -> N
 
 
 def test_after_a_full_send_only_the_new_one_is_there() -> None:
-    action = Full(sides(dataset(snap(1), snap(3)), dataset(snap(9), job="100-1")), (SetAside(None),))
+    action = Full(pair(dataset(snap(1), snap(3)), dataset(snap(9), job="100-1")), (SetAside(None),))
     target = arrived(action, snap(3).name, Travelling.ALL).target
     assert target is not None
     assert [s.guid for s in target.snapshots] == [3]
@@ -157,7 +158,7 @@ def test_tidying_keeps_the_new_snapshot_and_everything_that_is_not_zsrs(
     gone = [s.name for s in stale_on_source(JOB, source, {name}, UNKNOWN)]
     gone += [
         full.partition("@")[2]
-        for full in stale_on_target(JOB, RetentionPolicy.parse(str(keep)), [sides(source, target)], name, NOW)
+        for full in stale_on_target(JOB, RetentionPolicy.parse(str(keep)), [pair(source, target)], name, NOW)
     ]
     assert not {name, "user", "theirs"} & set(gone)
 
@@ -166,7 +167,7 @@ def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them(
     other = snapshot_name(JobId(100, 2), 5)
     source = dataset(snap(9), snap(5, other))
     target = dataset(snap(9), snap(4, snapshot_name(JobId(100, 2), 4)), snap(5, other), name="pool/a")
-    assert stale_on_target(JOB, ONE, [sides(source, target)], snap(9).name, NOW) == [
+    assert stale_on_target(JOB, ONE, [pair(source, target)], snap(9).name, NOW) == [
         f"pool/a@{snapshot_name(JobId(100, 2), 4)}"
     ]
 
@@ -188,22 +189,22 @@ def test_a_set_of_which_nothing_is_remembered_is_no_unproven_one() -> None:
 
 def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it() -> None:
     """A disk that was another guest's: its creation is older than the set."""
-    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
-    joined = replace(sides(dataset(creation=900), None), volume=Volume("data", "vm-100-disk-5"))
+    whole = pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    joined = replace(pair(dataset(creation=900), None), volume=Volume("data", "vm-100-disk-5"))
     assert newest_whole_set(JOB, [whole, joined], PROVEN) == 1002
     assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN) == 1002
 
 
 @pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(mark(1),))])
 def test_a_volume_with_a_mark_of_the_job_from_that_time_was_part_of_it(lost: Dataset) -> None:
-    whole = sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
-    volume = replace(sides(lost, None), volume=Volume("data", "vm-100-disk-5"))
+    whole = pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
+    volume = replace(pair(lost, None), volume=Volume("data", "vm-100-disk-5"))
     assert newest_whole_set(JOB, [whole, volume], PROVEN) is None
 
 
 def test_a_volume_that_was_in_the_proven_set_was_part_of_it_also_when_it_has_no_mark_left() -> None:
-    whole = replace(sides(dataset(snap(1), snap(2)), dataset(snap(1), snap(2))), volume=Volume("data", "vm-100-disk-5"))
-    assert newest_whole_set(JOB, [whole, sides(dataset(creation=900), None)], PROVEN) is None
+    whole = replace(pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2))), volume=Volume("data", "vm-100-disk-5"))
+    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], PROVEN) is None
 
 
 def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
@@ -211,6 +212,8 @@ def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
     known = KnownSets(proven=1008, taken=(1008, 1009))
     assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, known)] == [8]
     assert stale_on_source(JOB, source, {snap(9).name}, UNKNOWN) == []
+    returned = replace(known, taken=(1001, 1008, 1009))  # it was the owner before, too
+    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, returned)] == [8]
     assert [s.guid for s in stale_on_source(JOB, replace(source, job=None, source=None), {snap(9).name}, UNKNOWN)] == [
         1, 2, 8,
     ]  # fmt: skip
@@ -222,4 +225,4 @@ def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_
     proven = proven_set(synced, 1005.0, 1005, [IDLE])
     assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
     assert without_taken(with_taken(proven, 1006), 1006) == proven
-    assert settled_claim(proven, None, NOW) == Synced(sets=proven.sets)
+    assert allowed_claim(proven, None, NOW) == Synced(sets=proven.sets)

@@ -189,7 +189,7 @@ def test_a_keyword_is_short_for_a_longer_event(keyword: str, long: str) -> None:
         ("3/10", "2026-01-01 00:53", ["2026-01-01 01:03:00"]),
     ],
 )
-def test_a_repetition_begins_anew_at_the_start_of_its_range(spec: str, after: str, following: list[str]) -> None:
+def test_a_repetition_begins_again_at_the_start_of_its_range(spec: str, after: str, following: list[str]) -> None:
     assert utc_next(spec, after, len(following)) == following
 
 

@@ -1,4 +1,4 @@
-"""What is no calendar event: each refusal points at the offending character and says what is allowed there."""
+"""Texts that are no calendar event: each refusal points at the offending character and at what it expects."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_refusal_points_at_the_offending_character(spec: str, position: int) -
         ("foo", "a weekday like mon or monday, or a keyword like daily"),
     ],
 )
-def test_a_refusal_says_what_is_allowed(spec: str, allowed: str) -> None:
+def test_a_refusal_names_what_it_expects(spec: str, allowed: str) -> None:
     with pytest.raises(CalendarError) as refused:
         CalendarEvent.parse(spec)
 

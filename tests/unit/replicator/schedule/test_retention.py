@@ -1,4 +1,4 @@
-"""Restore points: what is kept, told as laws that hold for any points, and as sixty days of runs."""
+"""Retention of restore points: laws that hold for any points, and sixty days of runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.schedule.retention import MOST, RetentionPolicy, RetentionRule
+from replicator.schedule.retention import MAX_POINTS, RetentionPolicy, RetentionRule
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 NOW = 1_795_427_104
@@ -56,7 +56,7 @@ def test_the_canonical_text_says_all(keep: RetentionPolicy) -> None:
         *("6h", "6h:", ":15m", "6h:15m,", "6h:15m:1m", "6h:0.5m7x", "1h:90.5s", "1000y:1d"),
     ],
 )
-def test_what_is_neither_number_nor_grid_is_refused_with_what_is_allowed(text: str) -> None:
+def test_a_text_that_is_neither_number_nor_grid_is_refused_with_the_allowed_values(text: str) -> None:
     with pytest.raises(ValueError, match=r"1 to 10000, or a grid 'SPAN:INTERVAL"):
         RetentionPolicy.parse(text)
 
@@ -100,7 +100,7 @@ def test_points_beyond_the_last_span_are_stale() -> None:
     }
 
 
-def test_ages_are_measured_from_the_newest_point_so_that_nothing_goes_while_nothing_comes() -> None:
+def test_ages_are_measured_from_the_newest_point_so_that_none_is_stale_without_a_new_one() -> None:
     last_year = [NOW - 365 * DAY, NOW - 366 * DAY]
 
     assert RetentionPolicy.parse(GRID).stale(last_year) == set()
@@ -229,4 +229,4 @@ def test_a_number_stays_the_number_for_sixty_days() -> None:
 
 def test_the_most_is_what_can_be() -> None:
     assert RetentionPolicy.parse("7").most == 7
-    assert RetentionPolicy.parse(str(MOST)).most == MOST
+    assert RetentionPolicy.parse(str(MAX_POINTS)).most == MAX_POINTS

@@ -1,4 +1,4 @@
-"""Which job runs next (DESIGN 5), as laws: order, one run a guest, the ladder, and who never runs."""
+"""Which job runs next, as laws: the order, one run a guest, the ladder, and jobs that never run."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_not_inherited_by_a_command_that_outlives_its_holder(folder: Path) -> No
         child.wait()
 
 
-def test_a_place_where_none_can_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_place_where_none_can_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZsrError, match="Could not make the lock"), guest_lock(tmp_path / "file", 100):
+    with pytest.raises(ZsrError, match="Could not create the lock"), guest_lock(tmp_path / "file", 100):
         pass

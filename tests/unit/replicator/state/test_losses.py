@@ -30,60 +30,60 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(path: Path) -> Iterator[State]:
     with closing(State.open(path)) as opened:
-        opened.ensure_job(JOB, NOW)
+        opened.jobs.ensure(JOB, NOW)
         yield opened
 
 
 def happened(state: State) -> list[object]:
-    return [event for _, event in state.events(0) if isinstance(event, ReplicaLost | VolumesVanished)]
+    return [event for _, event in state.journal.events(0) if isinstance(event, ReplicaLost | VolumesVanished)]
 
 
 class TestALastSyncThatIsTakenBack:
     def test_is_in_the_journal_with_what_was_lost(self, state: State) -> None:
-        state.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
-        state.set_synced(JOB, Synced(), run=8, now=NOW + 900)
+        state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
+        state.jobs.set_synced(JOB, Synced(), run=8, now=NOW + 900)
 
         assert happened(state) == [ReplicaLost(NOW + 900, JOB, 8, last_sync=NOW)]
-        assert state.jobs()[JOB].last_sync is None
+        assert state.jobs.all()[JOB].last_sync is None
 
     def test_to_an_older_one_is_no_loss(self, state: State) -> None:
-        state.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
-        state.set_synced(JOB, Synced(NOW - 900, int(NOW - 900)), run=8, now=NOW + 900)
+        state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
+        state.jobs.set_synced(JOB, Synced(NOW - 900, int(NOW - 900)), run=8, now=NOW + 900)
 
         assert happened(state) == []
 
-    def test_is_told_once_however_often_nothing_is_found(self, state: State) -> None:
-        state.set_synced(JOB, Synced(), run=6, now=NOW)
-        state.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
+    def test_is_reported_once_however_often_nothing_is_found(self, state: State) -> None:
+        state.jobs.set_synced(JOB, Synced(), run=6, now=NOW)
+        state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
         for run in (8, 9):
-            state.set_synced(JOB, Synced(), run=run, now=NOW + 900 * run)
+            state.jobs.set_synced(JOB, Synced(), run=run, now=NOW + 900 * run)
 
         assert len(happened(state)) == 1
 
     def test_stays_if_its_event_cannot_be_written(self, state: State) -> None:
-        state.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
-        state._db.execute("DROP TABLE journal")
+        state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
+        state.database._connection.execute("DROP TABLE journal")
         with pytest.raises(ZsrError):
-            state.set_synced(JOB, Synced(), run=8, now=NOW + 900)
+            state.jobs.set_synced(JOB, Synced(), run=8, now=NOW + 900)
 
-        assert state.jobs()[JOB].last_sync == NOW
+        assert state.jobs.all()[JOB].last_sync == NOW
 
 
 class TestVanishedVolumes:
     def test_are_remembered_across_a_restart(self, path: Path) -> None:
         with closing(State.open(path)) as state:
-            state.ensure_job(JOB, NOW)
-            state.set_vanished(JOB, [TWO, ONE], run=7, now=NOW)
+            state.jobs.ensure(JOB, NOW)
+            state.jobs.set_vanished(JOB, [TWO, ONE], run=7, now=NOW)
         with closing(State.open(path)) as state:
-            assert state.jobs()[JOB].vanished == (ONE, TWO)
-            found = state.job(JOB)
+            assert state.jobs.all()[JOB].vanished == (ONE, TWO)
+            found = state.jobs.get(JOB)
             assert found is not None
             assert found.vanished == (ONE, TWO)
 
     def test_are_in_the_journal_when_they_are_new_and_only_those(self, state: State) -> None:
-        state.set_vanished(JOB, [ONE], run=7, now=NOW)
-        state.set_vanished(JOB, [ONE], run=8, now=NOW + 900)
-        state.set_vanished(JOB, [ONE, TWO], run=9, now=NOW + 1800)
+        state.jobs.set_vanished(JOB, [ONE], run=7, now=NOW)
+        state.jobs.set_vanished(JOB, [ONE], run=8, now=NOW + 900)
+        state.jobs.set_vanished(JOB, [ONE, TWO], run=9, now=NOW + 1800)
 
         assert happened(state) == [
             VolumesVanished(NOW, JOB, 7, (ONE,)),
@@ -91,25 +91,25 @@ class TestVanishedVolumes:
         ]
 
     def test_that_are_back_are_forgotten_without_an_event(self, state: State) -> None:
-        state.set_vanished(JOB, [ONE, TWO], run=7, now=NOW)
-        state.set_vanished(JOB, [TWO], run=8, now=NOW + 900)
-        state.set_vanished(JOB, [], run=9, now=NOW + 1800)
+        state.jobs.set_vanished(JOB, [ONE, TWO], run=7, now=NOW)
+        state.jobs.set_vanished(JOB, [TWO], run=8, now=NOW + 900)
+        state.jobs.set_vanished(JOB, [], run=9, now=NOW + 1800)
 
         assert len(happened(state)) == 1
-        assert state.jobs()[JOB].vanished == ()
+        assert state.jobs.all()[JOB].vanished == ()
 
     def test_of_a_job_that_was_forgotten_meanwhile_do_not_bring_it_back(self, state: State) -> None:
-        state.forget(JOB, NOW)
-        state.set_vanished(JOB, [ONE], run=7, now=NOW + 1)
+        state.jobs.forget(JOB, NOW)
+        state.jobs.set_vanished(JOB, [ONE], run=7, now=NOW + 1)
 
-        assert (state.jobs(), happened(state)) == ({}, [])
+        assert (state.jobs.all(), happened(state)) == ({}, [])
 
     def test_stay_as_they_were_if_their_event_cannot_be_written(self, state: State) -> None:
-        state._db.execute("DROP TABLE journal")
+        state.database._connection.execute("DROP TABLE journal")
         with pytest.raises(ZsrError):
-            state.set_vanished(JOB, [ONE], run=7, now=NOW)
+            state.jobs.set_vanished(JOB, [ONE], run=7, now=NOW)
 
-        assert state.jobs()[JOB].vanished == ()
+        assert state.jobs.all()[JOB].vanished == ()
 
 
 class TestARunsMemory:
@@ -124,11 +124,11 @@ class TestARunsMemory:
             other.commit()
         asyncio.run(memory.note_vanished((ONE, TWO)))
 
-        assert state.jobs()[JOB].vanished == (), "the second call has written although nothing had changed"
+        assert state.jobs.all()[JOB].vanished == (), "the second call has written although nothing had changed"
         assert happened(state) == [VolumesVanished(NOW, JOB, 7, (ONE, TWO))]
 
-    def test_tells_of_a_replica_that_is_lost_with_its_own_run(self, state: State) -> None:
-        state.set_synced(JOB, Synced(NOW - 60, 1), run=6, now=NOW - 50)
+    def test_records_a_lost_replica_with_its_own_run(self, state: State) -> None:
+        state.jobs.set_synced(JOB, Synced(NOW - 60, 1), run=6, now=NOW - 50)
         asyncio.run(self.remembered(state).note_synced(Synced()))
 
         assert happened(state) == [ReplicaLost(NOW, JOB, 7, NOW - 60)]
@@ -145,13 +145,13 @@ def test_a_replica_is_lost_where_there_was_a_success_and_no_copy_is_left(
 
 def test_a_success_ends_the_loss(state: State) -> None:
     for at in (NOW, NOW + 900):
-        run = state.begin_run(JOB, at, owner="somebody", missed=0)
-        state.finish_run(RunSucceeded(at + 5, JOB, run, at, 5.0, 10), start=at, sent_bytes=10)
+        run = state.runs.begin(JOB, at, owner="another process", missed=0)
+        state.runs.finish(RunSucceeded(at + 5, JOB, run, at, 5.0, 10), start=at, sent_bytes=10)
         if at == NOW:
-            state.set_synced(JOB, Synced(), run=run, now=at + 60)
-            assert state.jobs()[JOB].is_replica_lost
+            state.jobs.set_synced(JOB, Synced(), run=run, now=at + 60)
+            assert state.jobs.all()[JOB].is_replica_lost
 
-    assert not state.jobs()[JOB].is_replica_lost
+    assert not state.jobs.all()[JOB].is_replica_lost
 
 
 @pytest.mark.parametrize(

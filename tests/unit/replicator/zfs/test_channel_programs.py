@@ -61,14 +61,14 @@ def test_a_literal_has_no_character_that_means_anything_to_lua(name: str) -> Non
 @pytest.mark.parametrize("guid", [0, 1, 2**63 - 1, 2**63, 2**64 - 1])
 def test_a_guid_is_asked_for_as_lua_sees_it(guid: int) -> None:
     """Lua's numbers are 64 bits with a sign."""
-    asked = strings_in(request_of(verify_and_prune(proofs=[("p/a@s", guid)])))
+    asked = strings_in(request_of(verify_and_prune(expected=[("p/a@s", guid)])))
     (number,) = [int(text) for text in asked if re.fullmatch(r"-?[0-9]+", text)]
     assert -(2**63) <= number < 2**63
     assert number % 2**64 == guid
 
 
 def test_lists_and_booleans_are_lua_tables() -> None:
-    line = request_of(verify_and_prune(stale=["p/a@b"], marked=["p/a"]))
+    line = request_of(verify_and_prune(stale=["p/a@b"], bookmarks_of=["p/a"]))
     assert '["stale"] = {"p\\047a\\064b"}' in line
     excluded = request_of(snapshot_if_changed(SnapshotRequest("s", (), excluded=frozenset({"x"}))))
     assert '["excluded"] = {["x"] = true}' in excluded
@@ -103,20 +103,20 @@ def test_no_rows_are_an_empty_inventory() -> None:
     assert snapshot_outcome(returned(rows={}, taken=True)).inventory.datasets == {}  # type: ignore[union-attr]
 
 
-def test_a_missing_place_is_told_as_zfs_would() -> None:
+def test_a_missing_place_is_reported_as_zfs_would() -> None:
     found = snapshot_outcome(returned(absent="p/data"))
     assert found == Refused("p/data", None)
     assert found.words == "does not exist"
 
 
-def test_a_refused_snapshot_tells_its_volume_and_why() -> None:
+def test_a_refused_snapshot_names_its_volume_and_the_reason() -> None:
     found = snapshot_outcome(returned(failed=28, volume="p/a"))
     assert isinstance(found, Refused)
     assert (found.name, found.words) == ("p/a", "no space left on device")
 
 
-def test_what_settling_left_is_read() -> None:
-    found = prune_result(returned(left={"p/a@x": 16}, marks={"1": "p/a#m"}, bookmarks=True))
+def test_what_pruning_left_is_read() -> None:
+    found = prune_result(returned(left={"p/a@x": 16}, bookmarks={"1": "p/a#m"}, can_bookmark=True))
     assert found == PruneResult({"p/a@x": 16}, ("p/a#m",), can_bookmark=True)
     assert prune_result(returned()) == PruneResult({}, (), can_bookmark=False)
 
@@ -127,7 +127,7 @@ def test_a_snapshot_that_is_not_proven_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["", "cannot open", "[]", "{}", "null", '{"error": 1}'])
 def test_output_of_another_shape_is_an_error(text: str) -> None:
-    with pytest.raises(ZfsError, match="unknown"):
+    with pytest.raises(ZfsError, match="unexpected output"):
         snapshot_outcome(text)
-    with pytest.raises(ZfsError, match="unknown"):
+    with pytest.raises(ZfsError, match="unexpected output"):
         prune_result(text)

@@ -31,7 +31,7 @@ SEEN = [
     ("cannot create 'tank/a': permission denied", ErrorClass.ZFS),
     ("env: 'zfs': No such file or directory", ErrorClass.ZFS),
     ("connect: No such file or directory\nMake sure the zfs-fuse daemon is running.", ErrorClass.ZFS),
-    ("something nobody has ever seen", ErrorClass.ZFS),
+    ("something that was never seen", ErrorClass.ZFS),
     # OpenZFS 2.3.2, each provoked on a real pool
     (
         "cannot receive new filesystem stream: destination 'tank/b' exists\nmust specify -F to overwrite it",
@@ -86,12 +86,12 @@ SEEN = [
 ]
 
 
-KNOWN = [row for row in SEEN if row[0] != "something nobody has ever seen"]
+KNOWN = [row for row in SEEN if row[0] != "something that was never seen"]
 
 
 @pytest.mark.parametrize("stderr", [stderr for stderr, _ in KNOWN])
 def test_each_known_message_comes_with_advice_of_its_own(stderr: str) -> None:
-    """Nobody is sent to the log for words that are known."""
+    """No known message has the advice to read the log."""
     error = classify("receive", stderr, node="beta")
     assert error.advice != ZfsError.default_advice
 
@@ -117,7 +117,7 @@ def test_a_command_that_was_killed_says_by_which_signal() -> None:
     assert "signal 9" in classify("receive", "", node="beta", status=-9).what
 
 
-def test_consequences_are_told_from_causes() -> None:
+def test_consequences_are_distinguished_from_causes() -> None:
     assert is_broken_pipe("warning: cannot send 'tank/a@s': Broken pipe\n")
     assert is_broken_pipe("")
     assert not is_broken_pipe("cannot send: I/O error")
@@ -125,6 +125,6 @@ def test_consequences_are_told_from_causes() -> None:
     assert not is_incomplete_stream("cannot receive: out of space")
 
 
-def test_what_is_gone_already_is_told_from_what_cannot_go() -> None:
+def test_a_missing_dataset_is_distinguished_from_one_that_cannot_be_destroyed() -> None:
     assert is_absent("could not find any snapshots to destroy; check snapshot names.")
     assert not is_absent("cannot destroy snapshot: dataset is busy")

@@ -11,8 +11,9 @@ from replicator.errors import ZfsError
 from replicator.models import JobId
 from replicator.zfs import commands
 from replicator.zfs.features import Features, features_from_usage, version_from_output
-from replicator.zfs.model import Bookmark, Snapshot, snapshot_name
+from replicator.zfs.model import Bookmark, Snapshot
 from replicator.zfs.output import estimated_size, inventory_from_get, inventory_from_list, resume_token
+from replicator.zfs.snapshot_names import snapshot_name
 
 DATA = Path(__file__).parent / "data"
 MODERN = features_from_usage((DATA / "zfs-usage-2.3.2.txt").read_text(), "2.3.2")
@@ -86,7 +87,7 @@ def test_an_inventory_holds_datasets_with_their_snapshots_in_order() -> None:
     assert (dataset.encryption_root, dataset.creation) == (VOLUME, 101)
 
 
-def test_the_old_form_gives_the_same_facts_as_far_as_it_tells() -> None:
+def test_the_old_form_gives_the_same_facts_as_far_as_it_has_them() -> None:
     rows = {
         "tank": {"type": "filesystem", "guid": "1", "createtxg": "1", "creation": "5", "zsr:job": "-"},
         "tank/a": {"type": "filesystem", "guid": "2", "createtxg": "3", "creation": "6", "zsr:job": "100-0"},
@@ -132,7 +133,7 @@ size\t900
 """
 
 
-def test_a_token_tells_its_snapshot_and_what_is_left() -> None:
+def test_a_token_names_its_snapshot_and_what_is_left() -> None:
     token = resume_token("1-abc", TOKEN_TEXT)
     assert token is not None
     assert token.to_name == "tank/data/vm-100-disk-0@__replicate_100-0_105__"
@@ -193,4 +194,4 @@ def test_what_is_kept_aside_is_no_replica() -> None:
     aside = row("tank/data/zsr-diverged/vm-100-disk-0-7", 5, zsr_job="100-0")
     inventory = inventory_from_list(f"{LISTING}\n{aside}")
     assert [d.name for d in inventory.replicas_of(JobId(100, 0))] == [VOLUME]
-    assert [d.guid for d in inventory.aside_of(JobId(100, 0))] == [5]
+    assert [d.guid for d in inventory.diverged_of(JobId(100, 0))] == [5]

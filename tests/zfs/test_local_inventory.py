@@ -1,11 +1,11 @@
-"""The survey of a node on real ZFS: the job's snapshots, what is held for others, and the room in its pools."""
+"""The local inventory on real ZFS: a job's snapshots, replicas held for other nodes, and the space of pools."""
 
 from __future__ import annotations
 
 import pytest
 
 from replicator.api.status import PoolRole
-from replicator.cluster.store import Cluster
+from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import take_inventory
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage
@@ -25,7 +25,7 @@ def cluster(pools: Pools) -> Cluster:
     return Cluster({}, {"data": storage}, {100: Guest(100, "web", "alpha")}, {JOB: Job(JOB, "beta")})
 
 
-async def test_the_source_tells_of_its_snapshots_and_its_pool(cluster: Cluster, pools: Pools) -> None:
+async def test_the_source_reports_its_snapshots_and_its_pool(cluster: Cluster, pools: Pools) -> None:
     volume = f"{pools.source.name}/data/subvol-100-disk-0"
     pools.sandbox.zfs("create", volume)
     for name in ("__replicate_100-0_1__", "by-hand", "__replicate_100-0_2__"):
@@ -40,7 +40,7 @@ async def test_the_source_tells_of_its_snapshots_and_its_pool(cluster: Cluster, 
     assert found.problems == ()
 
 
-async def test_the_target_tells_of_its_pool(cluster: Cluster, pools: Pools) -> None:
+async def test_the_target_reports_its_pool(cluster: Cluster, pools: Pools) -> None:
     found = await take_inventory(cluster, [], ZfsClient(LocalHost("beta"), limit=60))
 
     assert [(space.pool, space.role) for space in found.pools] == [(pools.target.name, PoolRole.TARGET)]

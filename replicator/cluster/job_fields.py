@@ -1,0 +1,150 @@
+"""The settings of a job: each field once, for the cluster's file, the command line and JSON. Pure.
+
+A new setting of a job needs a field in `replicator.models.Job`, an entry here, and its line in the docs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from replicator.common.durations import compact, parse_duration
+from replicator.config.problems import Duration, ZoneName
+from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, Removal, Travelling
+from replicator.schedule.retention import RetentionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class JobField:
+    """One setting of a job.
+
+    Attributes:
+        name: the attribute of `Job`, and the key in the cluster's file.
+        annotation: the type in the cluster's file, for pydantic.
+        help: the help text of the option; None: there is no option, but ``update --delete`` knows it.
+        option: the name of the option, and the key in JSON, where that is not ``name``.
+        metavar: the placeholder for the option's value in help texts.
+        parse: makes the value of the option's text; raises ValueError with the allowed values.
+        choices: the allowed values, where they are few; values of `Job` have this type.
+        stored: makes the value for the cluster's file.
+    """
+
+    name: str
+    annotation: Any
+    help: str | None
+    option: str = ""
+    metavar: str = "TEXT"
+    parse: Callable[[str], object] = str
+    choices: type[StrEnum] | None = None
+    stored: Callable[[Any], object] = lambda value: value
+
+    @property
+    def key(self) -> str:
+        """The name of the option, and the key in JSON."""
+        return self.option or self.name
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the option takes no value."""
+        return self.annotation is bool
+
+    def value(self, read: Any) -> Any:
+        """Return the value for `Job` of one that was read from the cluster's file or from an option."""
+        return read if read is None or self.choices is None else self.choices(read)
+
+    def json(self, job: Job) -> object:
+        """Return a job's value for JSON."""
+        value = getattr(job, self.name)
+        return value if value is None or self.choices is None else str(value)
+
+
+def _parse_rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number of MB per second, 1 or more") from None
+
+
+def _parse_keep(text: str) -> str:
+    return str(RetentionPolicy.parse(text))
+
+
+def _read_keep(value: object) -> str:
+    """Return restore points as their canonical text, whether given as a number or as text."""
+    return _parse_keep("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value))
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else value
+
+
+_ANY_OF: Any = Literal
+
+
+def _choice(name: str, choices: type[StrEnum], text: str | None, *, optional: bool = False) -> JobField:
+    allowed = _ANY_OF[tuple(map(str, choices))]
+    return JobField(name, allowed | None if optional else allowed, text, choices=choices, stored=str)
+
+
+FIELDS: tuple[JobField, ...] = (
+    JobField(
+        "schedule",
+        Annotated[str, Field(max_length=128)],
+        f"Calendar event, see zsr calendar next. [default: {DEFAULT_SCHEDULE}]",
+    ),
+    JobField(
+        "rate",
+        float | None,
+        "At most so many MB (10^6 bytes) per second, 1 or more.",
+        metavar="FLOAT",
+        parse=_parse_rate,
+        stored=_whole,
+    ),
+    JobField("comment", Annotated[str, Field(max_length=4096)], "For people."),
+    JobField("disabled", bool, "Do not run it.", option="disable"),
+    JobField(
+        "rpo",
+        Duration | None,
+        "The promise, like 30m. [default: twice the schedule's longest gap]",
+        metavar="DURATION",
+        parse=parse_duration,
+        stored=lambda seconds: compact(seconds) if float(seconds).is_integer() else seconds,
+    ),
+    JobField("timezone", ZoneName | None, "Zone of the schedule. [default: the node's]"),
+    JobField(
+        "keep",
+        Annotated[str, BeforeValidator(_read_keep)],
+        f"Restore points on the target: 5, or 6h:15m,7d:1h,30d:1d. [default: {DEFAULT_KEEP}]",
+        metavar="KEEP",
+        parse=_parse_keep,
+        stored=lambda keep: int(keep) if keep.isdecimal() else keep,
+    ),
+    _choice("snapshots", Travelling, "Which travel: all, or only zsr's own. [default: all]"),
+    _choice("encryption", Encryption, "How encrypted volumes travel. [default: raw]"),
+    _choice("removal", Removal, None, optional=True),
+)
+"""All settings of a job but its id and its target, which a job always has."""
+
+
+def default_of(field: JobField, kind: type[Job] = Job) -> Any:
+    """Return the value of a job that does not set a field."""
+    return next(each.default for each in dataclasses.fields(kind) if each.name == field.name)
+
+
+def stored_values(job: Job, fields: Sequence[JobField] = FIELDS) -> Mapping[str, object]:
+    """Return a job as the cluster's file has it; None for a value at its default, which is left out."""
+    values: dict[str, object] = {"target": job.target}
+    for field in fields:
+        value = getattr(job, field.name)
+        values[field.name] = None if value == default_of(field, type(job)) else field.stored(value)
+    return values
+
+
+def json_values(job: Job, fields: Sequence[JobField] = FIELDS) -> dict[str, object]:
+    """Return a job's settings for JSON."""
+    return {field.key: field.json(job) for field in fields}

@@ -1,0 +1,79 @@
+"""The cluster that all nodes share, and the protocol of its backends: one file, the Proxmox file system, etcd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from replicator.errors import ConfigError
+from replicator.models import Guest, Job, JobId, Node, Storage
+
+
+class ChangedError(ConfigError):
+    """The cluster was changed in the meantime; nothing was written."""
+
+    default_advice = "Read it again and retry."
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """All that the nodes share, at one moment. ``digest`` changes whenever anything does."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    storages: Mapping[str, Storage] = field(default_factory=dict)
+    guests: Mapping[int, Guest] = field(default_factory=dict)
+    jobs: Mapping[JobId, Job] = field(default_factory=dict)
+    digest: str = ""
+
+    def job(self, job_id: JobId) -> Job:
+        """Return a job; raises ConfigError if there is none of this id."""
+        if job_id not in self.jobs:
+            known = ", ".join(str(known) for known in sorted(self.jobs)) or "none"
+            raise ConfigError(f"There is no job {job_id}.", advice=f"Known jobs: {known}.")
+        return self.jobs[job_id]
+
+    def source(self, job: Job) -> str | None:
+        """Return the node that owns the job's guest; None if the guest is gone."""
+        guest = self.guests.get(job.id.guest)
+        return guest.node if guest else None
+
+    def jobs_of(self, node: str) -> list[Job]:
+        """Return the jobs whose guest a node owns, by id; one without a guest belongs to every node but its target."""
+        return [
+            job
+            for job_id, job in sorted(self.jobs.items())
+            if self.source(job) == node or (self.source(job) is None and job.target != node)
+        ]
+
+
+Decide = Callable[[Cluster], Mapping[JobId, Job]]
+"""Returns the jobs that a cluster is to have; raises ConfigError to refuse the change."""
+
+
+class ClusterBackend(Protocol):
+    """Keeps a cluster. It reads and writes; `replicator.cluster.store.ClusterStore` decides which changes are allowed.
+
+    All methods block (a file's lock, a network); call them in a thread.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where the cluster is kept, for messages."""
+
+    def read(self) -> Cluster:
+        """Return the cluster as it is now.
+
+        Raises:
+            SettingsError: it can be read but is wrong. DamagedStoreError: it cannot be read.
+        """
+
+    def stamp(self) -> object:
+        """Return something cheap that differs after a change, to know when to read again."""
+
+    def change(self, decide: Decide, digest: str | None) -> None:
+        """Replace the jobs by those that ``decide`` returns for the cluster as it is now; all of it or nothing.
+
+        Raises:
+            ChangedError: the cluster is not at ``digest``, or was changed in between.
+        """

@@ -1,0 +1,157 @@
+"""The jobs of this node with their states and due times, kept up to date with the cluster and ``state.db``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+
+from replicator.cluster.model import Cluster
+from replicator.config.settings import Settings
+from replicator.daemon.config_watcher import ConfigWatcher
+from replicator.daemon.job_table import plan_jobs
+from replicator.daemon.status import ScheduledJob
+from replicator.errors import ErrorClass
+from replicator.models import Job, JobId, JobState
+from replicator.state.stores import State
+from replicator.zfs.node_clients import Nodes
+
+
+class PlannedJobs:
+    """Holds the plan: every job of this node, with what the scheduler and the status need of it.
+
+    Args:
+        settings: of this node.
+        config: gives the cluster.
+        state: gives the jobs' states; new jobs are added to it, and jobs that are gone are deleted.
+        nodes: connections to the cluster's nodes, which follow the cluster.
+        clock: unix time.
+        running: the jobs that run now.
+        announce: called after the journal has a new event.
+        cluster_changed: called when a new cluster has been taken over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: ConfigWatcher,
+        state: State,
+        nodes: Nodes,
+        clock: Callable[[], float],
+        *,
+        running: Collection[JobId],
+        announce: Callable[[], Awaitable[None]],
+        cluster_changed: Callable[[], None],
+    ) -> None:
+        self.plan: dict[JobId, ScheduledJob] = {}
+        self._settings = settings
+        self._config = config
+        self._state = state
+        self._nodes = nodes
+        self._clock = clock
+        self._running = running
+        self._announce = announce
+        self._cluster_changed = cluster_changed
+        self._taken_over: Cluster | None = None
+        self._states: dict[JobId, JobState] = {}
+        self._answered: dict[str, float] = {}
+        self._requested_at: dict[JobId, float] = {}
+        self._updating = asyncio.Lock()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as it was last read without errors."""
+        return self._config.cluster
+
+    async def update(self) -> None:
+        """Take over changes of the cluster and of ``state.db``, and plan again; one update at a time."""
+        async with self._updating:
+            if await self._config.read_again():
+                await self._nodes.update(self.cluster.nodes.values())
+            await self._replan()
+            if self.cluster is not self._taken_over:
+                self._taken_over = self.cluster
+                self._cluster_changed()
+
+    async def _replan(self) -> None:
+        now = self._clock()
+        cluster, node = self.cluster, self._settings.node
+        known = await asyncio.to_thread(self._state.jobs.all)
+        new, gone = await asyncio.to_thread(_new_and_gone, cluster, node, known)
+        for job_id in new:
+            await asyncio.to_thread(self._state.jobs.ensure, job_id, now)
+            known[job_id] = JobState(created=now)
+        for job_id in gone - set(self._running):
+            await asyncio.to_thread(self._state.jobs.forget, job_id, now)
+            await self._announce()
+        # In a thread, so that thousands of jobs do not hold up the event loop; nothing changes the arguments meanwhile.
+        plan = await asyncio.to_thread(
+            plan_jobs,
+            cluster,
+            node,
+            known,
+            default_zone=self._settings.timezone,
+            answered={node: at for node, at in self._answered.items() if self._nodes.reachable.get(node)},
+            now=now,
+            before=self.plan,
+        )
+        await asyncio.to_thread(self._count_slots, plan, now)
+        at_once = [job_id for job_id, planned in plan.items() if planned.due == 0]
+        self._requested_at = {job_id: self._requested_at.get(job_id, now) for job_id in at_once}
+        self._states, self.plan = known, plan
+
+    def _count_slots(self, plan: Mapping[JobId, ScheduledJob], now: float) -> None:
+        """Set which slots count as missed, for the jobs that were planned again."""
+        fresh = {
+            job_id: _slots_of(planned.job)
+            for job_id, planned in plan.items()
+            if (before := self.plan.get(job_id)) is None or before.job is not planned.job
+        }
+        if fresh:
+            self._state.jobs.count_slots(fresh, now)
+
+    def jobs(self) -> list[Job]:
+        """Return the jobs of this node."""
+        return [planned.job for planned in self.plan.values()]
+
+    def due(self, now: float) -> Iterator[tuple[float, ScheduledJob]]:
+        """Yield the jobs that are due, running ones too, and since when."""
+        for planned in self.plan.values():
+            if planned.due is not None and planned.due <= now:
+                yield planned.due, planned
+
+    def waiting(self, now: float) -> dict[JobId, float]:
+        """Return the jobs that are due and do not run yet, and since when they are due."""
+        return {
+            planned.job.id: self.due_since(planned.job.id)
+            for _, planned in self.due(now)
+            if planned.job.id not in self._running
+        }
+
+    def due_since(self, job_id: JobId) -> float:
+        """Return since when a waiting job is due; for one that is due "at once", since that was first seen."""
+        return self.plan[job_id].due or self._requested_at.get(job_id, self._clock())
+
+    def silent_targets(self) -> set[str]:
+        """Return the targets that did not answer when last asked, also when that was before this daemon started."""
+        reachable = self._nodes.reachable
+        failed = {
+            planned.job.target
+            for job_id, planned in self.plan.items()
+            if (failure := self._states[job_id].failure) and failure.error_class is ErrorClass.NETWORK
+        }
+        return {node for node in {*reachable, *failed} if not reachable.get(node, False)}
+
+    def target_answers(self, node: str) -> None:
+        """Note that a target answers again: its jobs become due with the next update."""
+        self._answered[node] = self._clock()
+
+
+def _new_and_gone(cluster: Cluster, node: str, known: Mapping[JobId, object]) -> tuple[list[JobId], set[JobId]]:
+    """Return the jobs of a node that have no state yet, and those that have one and are in no cluster any more."""
+    new = [job.id for job in cluster.jobs_of(node) if job.id not in known]
+    return new, known.keys() - cluster.jobs.keys()
+
+
+def _slots_of(job: Job) -> str | None:
+    """Return the facts that a job's slots depend on, as text; None while it uses no slots."""
+    return None if job.disabled or job.removal else f"{job.schedule} {job.timezone or ''}"

@@ -1,0 +1,87 @@
+"""The inventories of both sides that a run works with: of the source, of the target, paired, or from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from replicator.errors import ConnectionLostError, StorageMissingError
+from replicator.replication.context import RunContext
+from replicator.replication.discovery import (
+    DIVERGED_DEPTH,
+    Discovered,
+    TargetInventory,
+    guest_storages,
+    look_depth,
+    pair_volumes,
+    selections,
+    source_inventory,
+    target_inventory,
+)
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset, Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPairs:
+    """Both sides from the cache; all that was written before the moment ``at`` (unix seconds) is in them."""
+
+    discovered: Discovered
+    at: float
+
+
+class Inventories:
+    """Reads the storages of one run's guest on the source and on the target."""
+
+    def __init__(self, context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> None:
+        self._context = context
+        self._source = source
+        self._target = target
+        self._clock = clock
+
+    async def on_source(self) -> Inventory:
+        """Return the guest's storages on the source, synced first where ZFS counts written bytes late."""
+        guest, storages = self._context.guest, self._context.storages
+        if (await self._source.features()).programs:
+            for pool in selections(guest, storages, self._source.node):
+                await self._source.sync(pool)
+        return await source_inventory(guest, storages, self._source)
+
+    async def on_target(self) -> TargetInventory:
+        """Return the guest's storages on the target; a connection that was lost meanwhile is made again once."""
+        context, source = self._context, self._source.node
+        try:
+            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+        except ConnectionLostError:  # it was open since the last run, and the node has been restarted
+            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+
+    async def datasets_on_target(self) -> dict[str, Dataset]:
+        """Return all datasets of the target's storages by name."""
+        inventories = (await self.on_target()).inventories.values()
+        found = [inventory for inventory in inventories if isinstance(inventory, Inventory)]
+        return {name: dataset for inventory in found for name, dataset in inventory.datasets.items()}
+
+    def pair(self, on_source: Inventory, on_target: TargetInventory) -> Discovered:
+        """Return the guest's volumes with their replicas; raises as `discovery.pair_volumes`."""
+        nodes = (self._source.node, self._target.node)
+        context = self._context
+        return pair_volumes(context.job, context.guest, context.storages, nodes, on_source, on_target)
+
+    async def from_cache(self) -> CachedPairs | None:
+        """Return both sides from the cache that runs due together share; None where this run has to look itself."""
+        cache, due = self._context.inventory_cache, self._context.due
+        if cache is None or self._context.last_run_failed or not (await self._source.features()).programs:
+            return None
+        ours: dict[str, Dataset] = {}
+        theirs: dict[str, Inventory | StorageMissingError] = {}
+        at = self._clock()
+        for storage in guest_storages(self._context.guest, self._context.storages, self._source.node):
+            depth = max(look_depth(self._context.guest, storage), DIVERGED_DEPTH)
+            here = await cache.read(self._source, storage.path_on(self._source.node), depth, since=due, sync=True)
+            if here.inventory is None or not storage.allowed_on(self._target.node):
+                return None
+            there = await cache.read(self._target, storage.path_on(self._target.node), depth, since=due, sync=False)
+            ours |= here.inventory.datasets
+            theirs[storage.name] = there.inventory or Inventory()
+            at = min(at, here.at)
+        return CachedPairs(self.pair(Inventory(ours), TargetInventory(theirs)), at)

@@ -1,0 +1,168 @@
+"""The state of each job in ``state.db``: last sync, failures, counters, known snapshot sets."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from replicator.errors import ErrorClass
+from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
+from replicator.models import Failure, JobId, JobState, Synced
+from replicator.state.database import Database
+from replicator.state.journal import record_event
+from replicator.state.set_codec import sets_from_text, sets_to_text
+
+_BATCH_SIZE = 500
+
+_Cached = tuple[JobId, tuple[object, ...], JobState]
+"""A job, the values of its row, and the state made of them."""
+
+
+class JobStates:
+    """Reads and writes job states. A run's begin and end are written by `replicator.state.runs.Runs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cache: dict[str, _Cached] = {}
+        self._cache_version: tuple[int, int] | None = None
+
+    def ensure(self, job: JobId, now: float) -> None:
+        """Add a job that has no state yet; nothing changes if it has one."""
+        with self._database.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), now))
+
+    def all(self) -> dict[JobId, JobState]:
+        """Return the state of every job; the very same object as the last time where nothing changed."""
+        with self._database.lock:
+            version = self._database.version()
+            if version != self._cache_version:
+                self._cache = self._read()
+                self._cache_version = version
+            return {job: state for job, _, state in self._cache.values()}
+
+    def _read(self) -> dict[str, _Cached]:
+        """Return the jobs by name, with the row of each; row by row, so that of thousands only changed ones are new."""
+        errors: dict[str, list[tuple[ErrorClass, int]]] = {}
+        for row in self._database.rows("SELECT job, class, count FROM job_errors ORDER BY class"):
+            errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
+        read = {}
+        for row in self._database.each_row("SELECT * FROM job_state"):
+            name, facts = row["job"], tuple(row)
+            counts = tuple(errors[name]) if name in errors else ()
+            known = self._cache.get(name)
+            if known is None or known[1] != facts or known[2].errors != counts:
+                known = JobId.from_text(name), facts, _job_state(row, counts)
+            read[name] = known
+        return read
+
+    def get(self, job: JobId) -> JobState | None:
+        """Return the state of one job, or None if it has none."""
+        query = "SELECT class, count FROM job_errors WHERE job = ? ORDER BY class"
+        counts = tuple((ErrorClass(row["class"]), row["count"]) for row in self._database.rows(query, str(job)))
+        rows = self._database.rows("SELECT * FROM job_state WHERE job = ?", str(job))
+        return _job_state(rows[0], counts) if rows else None
+
+    def count_slots(self, wanted: Mapping[JobId, str | None], now: float) -> None:
+        """Set the schedule whose passed slots count as missed, for each job; None: none, the job is disabled.
+
+        Where that changes, counting starts over: slots of a time when the job was disabled, or had another schedule,
+        were not missed.
+        """
+        known = {row["job"]: row["slots_of"] for row in self._database.rows("SELECT job, slots_of FROM job_state")}
+        changes = [(of, str(job)) for job, of in wanted.items() if str(job) in known and known[str(job)] != of]
+        if not changes:
+            return
+        with self._database.transaction() as db:
+            db.executemany(
+                "UPDATE job_state SET slots_of = ?1, slots_from = CASE "
+                "WHEN ?1 IS NULL OR last_start = 0 THEN 0 WHEN slots_of IS NULL AND slots_from > 0 THEN slots_from "
+                "ELSE ?3 END WHERE job = ?2",
+                [(of, job, now) for of, job in changes],
+            )
+
+    def schedule_now(self, job: JobId) -> None:
+        """Make a job due at once: as if it had never been tried (failures stay counted)."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
+
+    def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
+        """Set the content that a run proved to be on the target; durable when this returns.
+
+        Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
+        """
+        with self._database.transaction() as db:
+            known = db.execute("SELECT last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
+            row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), str(job))
+            db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ? WHERE job = ?", row)
+            if synced.last_sync is None and known is not None and known["last_sync"] is not None:
+                record_event(db, ReplicaLost(now, job, run, known["last_sync"]))
+
+    def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
+        """Set the replicas whose volumes a run found gone from the source; those that are new go to the journal.
+
+        Nothing is written if they are the same as before, or if the job was forgotten.
+        """
+        with self._database.transaction() as db:
+            known = db.execute("SELECT vanished FROM job_state WHERE job = ?", (str(job),)).fetchone()
+            if known is None:
+                return
+            before, after = _names(known["vanished"]), tuple(sorted(datasets))
+            if after == before:
+                return
+            text = json.dumps(after) if after else None
+            db.execute("UPDATE job_state SET vanished = ? WHERE job = ?", (text, str(job)))
+            if new := tuple(name for name in after if name not in before):
+                record_event(db, VolumesVanished(now, job, run, new))
+
+    def set_resume_pending(self, job: JobId, pending: bool) -> None:
+        """Set whether a half-received state waits on the target."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE job_state SET resume_pending = ? WHERE job = ?", (pending, str(job)))
+
+    def set_unreplicated(self, sizes: Mapping[JobId, int | None]) -> None:
+        """Set how many bytes of each job's guest are not on its target; only jobs where that changed are written.
+
+        In batches, so that other readers and writers do not wait for thousands of rows.
+        """
+        known = self.all()
+        rows = [
+            (size, str(job)) for job, size in sizes.items() if job in known and known[job].unreplicated_bytes != size
+        ]
+        for begin in range(0, len(rows), _BATCH_SIZE):
+            with self._database.transaction() as db:
+                db.executemany(
+                    "UPDATE job_state SET unreplicated_bytes = ? WHERE job = ?", rows[begin : begin + _BATCH_SIZE]
+                )
+
+    def forget(self, job: JobId, now: float) -> None:
+        """Delete a job with its history, and record in the journal that it is gone."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
+            for table in ("runs", "job_errors", "job_state"):
+                db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
+            record_event(db, JobRemoved(now, job))
+
+
+def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
+    failure = None
+    if row["error_class"] is not None:
+        failure = Failure(ErrorClass(row["error_class"]), row["message"], row["advice"])
+    plain = {
+        key: row[key]
+        for key in row.keys()  # noqa: SIM118 - a Row iterates over values
+        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "vanished", "sets")
+    }
+    return JobState(
+        **plain,
+        failure=failure,
+        resume_pending=bool(row["resume_pending"]),
+        errors=tuple(errors),
+        sets=sets_from_text(row["sets"], row["last_set"]),
+        vanished=_names(row["vanished"]),
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Return the datasets of the column ``vanished``, a JSON list or nothing."""
+    return () if text is None else tuple(map(str, json.loads(text)))

@@ -1,0 +1,47 @@
+"""Names of the snapshots that zsr takes: make one, parse one, find out whose it is. Pure.
+
+The format is the peer's: ``__replicate_<job>_<unix time>__``. All snapshots of one run have one name, so the time is
+that of a set.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from replicator.models import JobId
+
+PREFIX = "__replicate_"
+"""Every name begins with this."""
+
+_NAME = re.compile(rf"{PREFIX}(?P<job>[1-9][0-9]{{2,8}}-[0-9]{{1,9}})_(?P<time>[0-9]{{1,12}})__", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotName:
+    """The parts of a name: the job that took the snapshot, and the unix time of its set."""
+
+    job: JobId
+    set_time: int
+
+
+def snapshot_name(job: JobId, set_time: int) -> str:
+    """Return the name of a job's snapshots of the set of a unix time."""
+    return f"{job_prefix(job)}{set_time}__"
+
+
+def job_prefix(job: JobId) -> str:
+    """Return the beginning of the names of one job's snapshots."""
+    return f"{PREFIX}{job}_"
+
+
+def parse_snapshot_name(name: str) -> SnapshotName | None:
+    """Return the parts of a snapshot's or bookmark's name; None if neither zsr nor its peer gave it."""
+    match = _NAME.fullmatch(name)
+    return SnapshotName(JobId.parse(match["job"]), int(match["time"])) if match else None
+
+
+def job_of(name: str) -> JobId | None:
+    """Return the job whose snapshot or bookmark bears a name; None if it is no job's."""
+    parts = parse_snapshot_name(name)
+    return None if parts is None else parts.job

@@ -1,0 +1,51 @@
+"""Options of all tests: seconds by folder, the seed of samples, and how many examples property tests try."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.support.budget import BUDGET_SECONDS, table
+
+# No deadline: a busy machine must not fail a test. Not derandomized in CI either: the seed is the commit (Makefile).
+settings.register_profile("zsr", deadline=None, derandomize=False)
+settings.load_profile("zsr")
+
+EXAMPLES_TIMES = int(os.environ.get("ZSR_EXAMPLES_TIMES") or "1")
+"""By how much `make proof` multiplies the examples of each property test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--budget", action="store_true", help="Print the seconds of each folder of tests.")
+    parser.addoption("--sample-seed", type=int, default=0, help="Which faults the sample of the crash matrix tries.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if EXAMPLES_TIMES == 1:
+        return
+    for item in items:
+        test: Any = getattr(item, "obj", None)
+        known = getattr(test, "_hypothesis_internal_use_settings", None)
+        if known is not None:
+            more = settings(known, max_examples=known.max_examples * EXAMPLES_TIMES)
+            getattr(test, "__func__", test)._hypothesis_internal_use_settings = more
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption("--budget"):
+        return
+    seconds: defaultdict[str, float] = defaultdict(float)
+    tests: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = "/".join(PurePath(report.nodeid.partition("::")[0]).parts[:2])
+                seconds[folder] += report.duration
+                tests[folder] += report.when == "call"
+    terminalreporter.section("seconds by folder")
+    terminalreporter.write(table(tests, seconds, BUDGET_SECONDS))

@@ -1,0 +1,131 @@
+"""When the daemon runs jobs, on a clock that the test moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from replicator.errors import StorageMissingError, ZsrError
+from replicator.events import RunFailed
+from replicator.models import JobCondition
+from replicator.state.guest_locks import guest_lock
+from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, for_ever, shown, until
+from tests.support.daemon_waits import JOB, MINUTE, at_rest
+
+
+class TestWhen:
+    async def test_a_new_job_runs_at_once_and_then_by_its_schedule(self, stage: DaemonEnv) -> None:
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            assert shown(daemon).next_run == NOW + 15 * MINUTE
+            stage.clock.now += 15 * MINUTE - 1
+            await at_rest(stage, 1)
+            stage.clock.now += 1
+            await at_rest(stage, 2)
+        assert stage.script.starts == [("100-0", 0.0), ("100-0", 15 * MINUTE)]
+
+    async def test_failures_are_tried_again_5_10_15_and_30_minutes_after_their_start(self, stage: DaemonEnv) -> None:
+        stage.script.acts[JOB] = [StorageMissingError("gone.") for _ in range(6)]
+        async with stage.running():
+            for number, minutes in enumerate([5, 10, 15, 30, 30], start=1):
+                await at_rest(stage, number)
+                stage.clock.now += minutes * MINUTE - 1
+                await at_rest(stage, number)
+                stage.clock.now += 1
+            await at_rest(stage, 6)
+        assert stage.state.jobs.all()[JOB].consecutive_failures == 6
+
+    async def test_schedule_now_runs_at_once_also_a_failing_job(self, stage: DaemonEnv) -> None:
+        stage.script.acts[JOB] = [StorageMissingError("gone.")]
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            stage.clock.now += 10
+            await stage.ask("schedule-now", "100-0")
+            await at_rest(stage, 2)
+            assert shown(daemon).condition is JobCondition.OK
+
+    async def test_a_disabled_job_does_not_run_until_it_is_enabled(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + "disabled = true\n")
+        async with stage.running() as daemon:
+            await at_rest(stage, 0)
+            assert shown(daemon).condition is JobCondition.DISABLED
+            stage.write(CLUSTER + JOB_100)
+            await at_rest(stage, 1)
+
+    async def test_slots_of_a_time_when_it_was_disabled_are_not_missed(self, stage: DaemonEnv) -> None:
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            stage.write(CLUSTER + JOB_100 + "disabled = true\n")
+            await stage.ask("reload")
+            stage.clock.now += 10 * 3600
+            stage.write(CLUSTER + JOB_100)
+            await at_rest(stage, 2)
+            assert shown(daemon).missed_runs == 0
+
+    async def test_slots_that_passed_while_the_daemon_was_down_are_missed(self, stage: DaemonEnv) -> None:
+        async with stage.running():
+            await at_rest(stage, 1)
+        stage.clock.now += 3600
+        async with stage.running() as daemon:
+            await at_rest(stage, 2)
+            assert shown(daemon).missed_runs == 3
+
+    async def test_due_jobs_run_one_after_the_other(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        async with stage.running():
+            await at_rest(stage, 2)
+        assert [job for job, _ in stage.script.starts] == ["100-0", "101-0"]
+        assert stage.script.most_at_once == 1
+
+    async def test_two_jobs_of_one_guest_never_run_together(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + '[jobs.100-1]\ntarget = "gamma"\n')
+        stage.script.acts[JOB] = [for_ever]
+        async with stage.running():
+            await until(lambda: stage.script.going)
+            with pytest.raises(ZsrError, match="Another job of guest 100"):
+                await stage.ask("run", "100-1")
+            await stage.ask("cancel", "100-0")
+            await at_rest(stage, 2)
+
+    async def test_a_locked_guest_is_put_off_and_does_not_block_the_next(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        with guest_lock(stage.settings.state_dir / "locks", 100):
+            async with stage.running():
+                await at_rest(stage, 1)
+                assert stage.script.starts == [("101-0", 0.0)]
+                assert stage.state.runs.newest(JOB) == []
+                stage.clock.now += 11
+        async with stage.running():
+            await at_rest(stage, 2)
+
+
+class TestTheClock:
+    async def test_set_back_by_years_does_not_stop_a_job_until_then(self, stage: DaemonEnv) -> None:
+        stage.clock.now += 4 * 365 * 86400
+        async with stage.running():
+            await at_rest(stage, 1)
+            stage.clock.now = NOW
+            await at_rest(stage, 2)
+            stage.clock.now += 15 * MINUTE
+            await at_rest(stage, 3)
+
+    async def test_set_back_a_little_changes_nothing(self, stage: DaemonEnv) -> None:
+        async with stage.running():
+            await at_rest(stage, 1)
+            stage.clock.now -= 30
+            await at_rest(stage, 1)
+
+    async def test_set_ahead_makes_one_run_not_one_for_each_slot(self, stage: DaemonEnv) -> None:
+        async with stage.running():
+            await at_rest(stage, 1)
+            stage.clock.now += 86400
+            await at_rest(stage, 2)
+
+
+async def test_a_failed_run_records_in_the_journal_when_it_is_tried_again(stage: DaemonEnv) -> None:
+    stage.script.acts[JOB] = [StorageMissingError("gone.")]
+    async with stage.running():
+        await at_rest(stage, 1)
+    events: list[Any] = [event for _, event in stage.state.journal.events(0) if isinstance(event, RunFailed)]
+    assert [(event.consecutive, event.next_run) for event in events] == [(1, NOW + 5 * MINUTE)]

@@ -1,0 +1,131 @@
+"""Job states: what runs and hands set, and what reading them costs."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from replicator.errors import ErrorClass
+from replicator.events import JobRemoved
+from replicator.models import JobId
+from replicator.state.stores import State
+from tests.support.state_records import DAY, JOB, NOW, fail, succeed
+
+
+def test_forgetting_takes_one_jobs_history_and_is_in_the_journal(state: State) -> None:
+    other = JobId(101, 0)
+    run = succeed(state, NOW)
+    state.logs.append(run, [(NOW, "info", "words")])
+    kept = succeed(state, NOW, job=other)
+
+    state.jobs.forget(JOB, NOW + 60)
+
+    assert list(state.jobs.all()) == [other]
+    assert (state.runs.newest(JOB), state.logs.lines(run)) == ([], [])
+    assert [record.id for record in state.runs.newest(other)] == [kept]
+    assert state.journal.events(0)[-1][1] == JobRemoved(NOW + 60, JOB)
+
+
+def test_schedule_now_makes_due_and_leaves_failures_counted(state: State) -> None:
+    fail(state, NOW)
+    state.jobs.schedule_now(JOB)
+
+    found = state.jobs.all()[JOB]
+    assert (found.last_try, found.last_start, found.consecutive_failures) == (0.0, NOW, 1)
+
+
+def test_a_job_begins_once(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    state.jobs.ensure(JOB, NOW + 99)
+
+    assert state.jobs.all()[JOB].created == NOW
+
+
+def test_what_did_not_change_is_the_very_same_object(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    state.jobs.ensure(JobId(101, 0), NOW)
+    before = state.jobs.all()
+    succeed(state, NOW)
+    after = state.jobs.all()
+
+    assert after[JobId(101, 0)] is before[JobId(101, 0)]
+    assert after[JOB] is not before[JOB]
+    assert after[JOB] == state.jobs.get(JOB)
+    assert state.jobs.all()[JOB] is after[JOB]
+
+
+def test_what_another_process_wrote_is_seen(state: State, path: Path) -> None:
+    state.jobs.ensure(JOB, NOW)
+    assert state.jobs.all()[JOB].missed_runs == 0
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE job_state SET missed_runs = 3")
+
+    assert state.jobs.all()[JOB].missed_runs == 3
+
+
+def test_an_error_that_is_counted_changes_its_jobs_state(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    assert state.jobs.all()[JOB].errors == ()
+    fail(state, NOW)
+
+    assert state.jobs.all()[JOB].errors == ((ErrorClass.NETWORK, 1),)
+    assert state.jobs.get(JOB) == state.jobs.all()[JOB]
+
+
+def test_the_dictionary_of_states_belongs_to_the_caller(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    state.jobs.all().clear()
+
+    assert list(state.jobs.all()) == [JOB]
+
+
+def test_a_job_that_is_not_remembered_has_no_state(state: State) -> None:
+    assert state.jobs.get(JOB) is None
+
+
+def test_sizes_that_did_not_change_are_not_written(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    state.jobs.set_unreplicated({JOB: 5})
+    before = state.jobs.all()[JOB]
+    state.jobs.set_unreplicated({JOB: 5})
+
+    assert before.unreplicated_bytes == 5
+    assert state.jobs.all()[JOB] is before
+    state.jobs.set_unreplicated({JOB: None})
+    assert state.jobs.all()[JOB].unreplicated_bytes is None
+
+
+def test_a_job_of_another_engine_keeps_its_id(path: Path) -> None:
+    observed = JobId(0, 0, "zfs", "tank/data")
+    with closing(State.open(path)) as state:
+        state.runs.begin(observed, NOW, owner="another process", missed=0)
+    with closing(State.open(path)) as state:
+        assert list(state.jobs.all()) == [observed]
+        assert [run.job for run in state.runs.unfinished()] == [observed]
+
+
+class TestMissedSlots:
+    def test_do_not_count_before_the_first_run(self, state: State) -> None:
+        state.jobs.ensure(JOB, NOW)
+        state.jobs.count_slots({JOB: "*/15"}, NOW)
+        assert state.jobs.all()[JOB].slots_from == 0
+
+    def test_count_from_the_last_start(self, state: State) -> None:
+        succeed(state, NOW)
+        state.jobs.count_slots({JOB: "*/15"}, NOW + 60)
+        assert state.jobs.all()[JOB].slots_from == NOW
+
+    def test_do_not_count_while_disabled_and_start_over_afterwards(self, state: State) -> None:
+        succeed(state, NOW)
+        state.jobs.count_slots({JOB: "*/15"}, NOW)
+        state.jobs.count_slots({JOB: None}, NOW + 60)
+        assert state.jobs.all()[JOB].slots_from == 0
+        state.jobs.count_slots({JOB: "*/15"}, NOW + 7 * DAY)
+        assert state.jobs.all()[JOB].slots_from == NOW + 7 * DAY
+
+    def test_start_over_with_another_schedule(self, state: State) -> None:
+        succeed(state, NOW)
+        state.jobs.count_slots({JOB: "daily"}, NOW)
+        state.jobs.count_slots({JOB: "*/1"}, NOW + 3600)
+        assert state.jobs.all()[JOB].slots_from == NOW + 3600
