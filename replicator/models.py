@@ -33,7 +33,7 @@ class JobId:
 
     Attributes:
         guest: the guest's number; 0 where an observed job belongs to no guest.
-        number: tells the jobs of one guest apart; 0 where the job has a name.
+        number: distinguishes the jobs of one guest; 0 where the job has a name.
         engine: the program that runs the job.
         name: the name of an observed job that has no guest and number, like a dataset's.
     """

@@ -35,7 +35,7 @@ def dataset(
     return Dataset(name, is_volume, 1, ordered, written=written, job=job, **more)
 
 
-def mark(guid: int) -> Bookmark:
+def bookmark(guid: int) -> Bookmark:
     """The bookmark of the snapshot of this GUID."""
     return Bookmark(snapshot_name(JOB, 1000 + guid), guid, createtxg=guid, creation=guid)
 

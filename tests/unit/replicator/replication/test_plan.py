@@ -33,7 +33,7 @@ from replicator.replication.plan import (
 )
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
-from tests.support.volumes import JOB, WAY, dataset, mark, pair, snap
+from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
 
 def plan_volume(
@@ -84,9 +84,9 @@ def test_our_replica_of_another_kind_is_kept_aside_too() -> None:
 
 def test_a_bookmark_is_the_base_when_the_snapshot_is_gone_from_the_source() -> None:
     old = snap(1, "user")
-    action = plan_volume(WAY, pair(dataset(old, bookmarks=(mark(5),)), dataset(old, snap(5), job="100-1")))
+    action = plan_volume(WAY, pair(dataset(old, bookmarks=(bookmark(5),)), dataset(old, snap(5), job="100-1")))
     assert isinstance(action, Incremental)
-    assert action.base == mark(5)
+    assert action.base == bookmark(5)
     assert action.preparations == ()
 
 
@@ -100,7 +100,7 @@ def test_bookmarks_are_needed_where_the_target_has_a_set_that_is_newer_than_the_
 
 def test_a_snapshot_is_preferred_to_its_own_bookmark() -> None:
     both = snap(5)
-    assert choose_base(dataset(both, bookmarks=(mark(5),)), dataset(both)) == both
+    assert choose_base(dataset(both, bookmarks=(bookmark(5),)), dataset(both)) == both
 
 
 def test_a_replica_of_another_job_is_not_ours_to_write() -> None:

@@ -26,7 +26,7 @@ from replicator.replication.snapshot_sets import (
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Dataset
 from replicator.zfs.snapshot_names import snapshot_name
-from tests.support.volumes import JOB, WAY, dataset, mark, pair, snap
+from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
 NOW = 5000.0
 ONE = RetentionPolicy.parse("1")
@@ -120,7 +120,7 @@ def test_a_guest_without_a_set_or_without_volumes_changed() -> None:
 def test_what_would_be_lost_is_all_that_was_written_after_the_base() -> None:
     source = dataset(snap(1, written=7), snap(2, "user", written=100), written=30)
     assert unreplicated_bytes(source, snap(1)) == 130
-    assert unreplicated_bytes(source, mark(1)) == 130
+    assert unreplicated_bytes(source, bookmark(1)) == 130
     assert unreplicated_bytes(source, None) == 137
 
 
@@ -195,7 +195,7 @@ def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it()
     assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN) == 1002
 
 
-@pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(mark(1),))])
+@pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(bookmark(1),))])
 def test_a_volume_with_a_mark_of_the_job_from_that_time_was_part_of_it(lost: Dataset) -> None:
     whole = pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
     volume = replace(pair(lost, None), volume=Volume("data", "vm-100-disk-5"))
