@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 
 from grafana.layout import GUEST, AnyPanel, Row, board, filled
 from grafana.panel import BLUE, Panel, Query, graph, stat_panel
-from grafana.panels import common, stats
+from grafana.panels import common, jobs_table, stats
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
 
@@ -178,7 +178,7 @@ def _top() -> list[AnyPanel]:
         stats.running(9, (10, 4, 5, 4)),
         stats.kept_aside(11, (15, 4, 5, 4)),
         stats.amount(sent, total(f"increase(zsr_job_sent_bytes_total{{{JOB}}}[$__range])"), decimals=1),
-        common.jobs(10, (0, 8, 24, 7)),
+        jobs_table.jobs(10, (0, 8, 24, 7)),
         common.held(12, (0, 15, 24, 7)),
     ]
 

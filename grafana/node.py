@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from grafana.layout import NODES, AnyPanel, Row, board, filled
 from grafana.panel import ORANGE, RED, Panel, Query, graph
-from grafana.panels import common, pools, stats
+from grafana.panels import common, jobs_table, pools, stats
 from grafana.panels.daemon import health, process
 from grafana.promql import GUEST, JOB, NODE, count, per_daemon, worst
 
@@ -152,7 +152,7 @@ def _rows() -> list[Row]:
             "As a source",
             4,
             [
-                common.jobs(10, (0, 5, 24, 8)),
+                jobs_table.jobs(10, (0, 5, 24, 8)),
                 common.queue(11, (0, 13, 8, 7)),
                 common.wait(12, (8, 13, 8, 7)),
                 _slots(13, (16, 13, 8, 7)),

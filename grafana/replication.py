@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from grafana.layout import REPLICATION, AnyPanel, Row, board, filled
 from grafana.panel import Panel, Query, graph
-from grafana.panels import common, stats
+from grafana.panels import common, jobs_table, stats
 from grafana.panels.daemon import health
 from grafana.panels.pools import used_over_time
 from grafana.promql import JOB
@@ -40,7 +40,7 @@ def dashboard() -> build.Dashboard:
         stats.failing(4, (12, 0, 4, 4)),
         stats.never_copied(5, (16, 0, 4, 4)),
         stats.silent(7, (20, 0, 4, 4)),
-        common.jobs(10, (0, 4, 24, 10)),
+        jobs_table.jobs(10, (0, 4, 24, 10)),
     ]
     rows = [_history(), _causes(), Row(102, "Inside the daemons", 53, health(40, 54), collapsed=True)]
     empty = board(

@@ -1,8 +1,8 @@
-"""Transfer of volumes: prepare, send, receive; resume or drop half-received states (contract: One run, step 5)."""
+"""Transfer of volumes: prepare, send, receive (contract: One run, step 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from replicator.common.sizes import size
 from replicator.errors import (
@@ -10,7 +10,6 @@ from replicator.errors import (
     EncryptionError,
     ErrorClass,
     InternalError,
-    TargetActiveError,
     ZfsError,
     ZsrError,
 )
@@ -23,10 +22,7 @@ from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
-from replicator.zfs.model import Bookmark, Dataset, ResumeToken, Snapshot
-
-_RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
-"""Classes of failures that leave a half-received state which a later run can resume."""
+from replicator.zfs.model import Bookmark, Dataset, Snapshot
 
 _NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
 """Classes of failures that the other volumes of the same run would meet too."""
@@ -96,35 +92,6 @@ class Transfers:
             properties = self.replica_properties(action.pair.source)
             await prepare(action, self._target, properties, self._clock(), self._log)
 
-    async def resume_half_received(self, volumes: Sequence[VolumePair]) -> None:
-        """Resume the transfers that an earlier run began; drop those that can no longer be finished."""
-        for pair in volumes:
-            target = pair.target
-            if target is None or target.token is None:
-                continue
-            token = await self._source.resume_token(target.token)
-            fits = token is not None and _belongs(token, pair) and (token.raw or not self._is_raw(pair, target))
-            if not fits and target.job is None:
-                raise TargetActiveError(
-                    f"'{target.name}' on node {self._target.node} has a half-received state of another tool.",
-                    node=self._target.node,
-                    volume=str(pair.volume),
-                    advice="Finish that transfer, or drop it there (zfs receive -A).",
-                )
-            if token is None or not fits:
-                self._log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
-                await self._target.abort_receive(target.name)
-                continue
-            self._log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
-            try:
-                await self._stream(pair, commands.send_resume(token.token), token.remaining)
-            except ZsrError as error:
-                if error.error_class in _RESUMABLE:
-                    raise
-                # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
-                self._log("warning", f"{error.what} The half-received state is dropped.")
-                await self._target.abort_receive(target.name)
-
     async def _send(self, action: Full | Incremental, name: str) -> None:
         """Send one volume's new snapshot to the target; its preparations are done."""
         pair = action.pair
@@ -150,16 +117,16 @@ class Transfers:
         kind = f"incremental from {base.name}" if base else "full"
         self._log("info", f"{pair.volume}: {kind}, {_bytes(expected)} expected")
         extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
-        await self._stream(pair, argv, expected, extra)
+        await self.stream(pair, argv, expected, extra)
         unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
             await self._target.set_properties(pair.target_name, self.replica_properties(source))
 
     def is_raw(self, action: Full | Incremental) -> bool:
         """Return whether an action sends raw; raises EncryptionError where the job wants raw and the replica is not."""
-        return self._is_raw(action.pair, action.pair.target if isinstance(action, Incremental) else None)
+        return self.is_raw_onto(action.pair, action.pair.target if isinstance(action, Incremental) else None)
 
-    def _is_raw(self, pair: VolumePair, target: Dataset | None) -> bool:
+    def is_raw_onto(self, pair: VolumePair, target: Dataset | None) -> bool:
         """Return whether a volume is sent raw: an encrypted one always is when the job says so.
 
         No property of the target's replica ever makes a raw job send in the clear.
@@ -183,9 +150,14 @@ class Transfers:
             )
         return raw
 
-    async def _stream(
+    async def stream(
         self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
     ) -> None:
+        """Run one send and its receive; ``properties`` are set on the replica besides zsr's own.
+
+        Raises:
+            ZsrError: of the side that failed first.
+        """
         receive = commands.receive(
             await self._target.features(),
             pair.target_name,
@@ -237,13 +209,6 @@ class Transfers:
     def replica_properties(self, source: Dataset) -> dict[str, str]:
         """Return the local properties of a source's replica."""
         return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
-
-
-def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
-    """Return whether a token is for a snapshot that this very source volume still has."""
-    dataset, _, snapshot = token.to_name.partition("@")
-    found: Snapshot | None = pair.source.by_guid(token.to_guid)
-    return dataset == pair.source.name and found is not None and found.name == snapshot
 
 
 def _bytes(count: int | None) -> str:

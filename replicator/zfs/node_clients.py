@@ -9,18 +9,16 @@ from contextlib import asynccontextmanager
 
 from replicator.config.settings import Settings
 from replicator.config.ssh import SshSettings
-from replicator.errors import AuthError, ConfigError, NetworkError, ZsrError
+from replicator.errors import AuthError, ConfigError, NetworkError
 from replicator.hosts.host import Host
 from replicator.hosts.local import LocalHost
 from replicator.hosts.ssh import SshHost
 from replicator.models import Node
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.clock_skew import clock_skew
 
 CLOCK_VALID_SECONDS = 600.0
 """Seconds after which a node's clock is compared again."""
-
-CLOCK_TIMEOUT_SECONDS = 5.0
-"""Seconds that reading a node's clock may take; the result is off by at most half of that."""
 
 
 class Nodes:
@@ -110,15 +108,9 @@ class Nodes:
                     group.create_task(self._compare_clock(name))
 
     async def _compare_clock(self, name: str) -> None:
-        before, begin = self._clock(), time.monotonic()
-        try:
-            done = await self.client(name).host.run(["date", "+%s.%N"], limit=CLOCK_TIMEOUT_SECONDS)
-            theirs = float(done.stdout)
-        except (ZsrError, ValueError):
-            return
-        passed = time.monotonic() - begin
-        if name in self._nodes:
-            self._skews[name] = (self._clock(), theirs - (before + passed / 2))
+        skew = await clock_skew(self.client(name).host, self._clock)
+        if skew is not None and name in self._nodes:
+            self._skews[name] = (self._clock(), skew)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,60 @@
+"""Half-received states on the target: resume the interrupted transfer by its token, or drop it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from replicator.errors import ErrorClass, TargetActiveError, ZsrError
+from replicator.replication.plan import VolumePair
+from replicator.replication.progress import Log
+from replicator.replication.transfer import Transfers
+from replicator.zfs import commands
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import ResumeToken
+
+_RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
+"""Classes of failures that leave a half-received state which a later run can resume."""
+
+
+async def resume_half_received(
+    volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
+) -> None:
+    """Resume the transfers that an earlier run began; drop those that can no longer be finished.
+
+    Raises:
+        TargetActiveError: a half-received state is another tool's; nothing was done with it.
+        ZsrError: a resumed transfer was interrupted again; the next run goes on.
+    """
+    for pair in volumes:
+        replica = pair.target
+        if replica is None or replica.token is None:
+            continue
+        token = await source.resume_token(replica.token)
+        fits = token is not None and _belongs(token, pair) and (token.raw or not transfers.is_raw_onto(pair, replica))
+        if not fits and replica.job is None:
+            raise TargetActiveError(
+                f"'{replica.name}' on node {target.node} has a half-received state of another tool.",
+                node=target.node,
+                volume=str(pair.volume),
+                advice="Finish that transfer, or drop it there (zfs receive -A).",
+            )
+        if token is None or not fits:
+            log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
+            await target.abort_receive(replica.name)
+            continue
+        log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
+        try:
+            await transfers.stream(pair, commands.send_resume(token.token), token.remaining)
+        except ZsrError as error:
+            if error.error_class in _RESUMABLE:
+                raise
+            # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
+            log("warning", f"{error.what} The half-received state is dropped.")
+            await target.abort_receive(replica.name)
+
+
+def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
+    """Return whether a token is for a snapshot that this very source volume still has."""
+    dataset, _, snapshot = token.to_name.partition("@")
+    found = pair.source.by_guid(token.to_guid)
+    return dataset == pair.source.name and found is not None and found.name == snapshot
