@@ -108,11 +108,11 @@ async def well(run: ScriptedRun) -> RunResult:
     return RunResult(last_sync=run.clock(), sent_bytes=5, unreplicated_bytes=0)
 
 
-async def for_ever(run: ScriptedRun) -> RunResult:
+async def until_cancelled(run: ScriptedRun) -> RunResult:
     """A run that goes on until it is cancelled."""
     run.progress.step = "transfer"
     await asyncio.Event().wait()
-    raise AssertionError("nobody sets this event")
+    raise AssertionError("this event is never set")
 
 
 class DaemonEnv:

@@ -217,7 +217,7 @@ def test_a_job_that_is_being_removed_may_have_lost_its_guest() -> None:
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    told = {
+    reported = {
         problem.key
         for problem in problems(
             '[nodes.gamma]\nadress = "x"\n[guests.101]\nnode = "delta"\n'
@@ -225,7 +225,13 @@ def test_all_problems_are_reported_at_once() -> None:
         )
     }
 
-    assert {"nodes.gamma.adress", "nodes.gamma.address", "guests.101.node", "jobs.101-0.rate", "jobs.x.target"} <= told
+    assert {
+        "nodes.gamma.adress",
+        "nodes.gamma.address",
+        "guests.101.node",
+        "jobs.101-0.rate",
+        "jobs.x.target",
+    } <= reported
 
 
 def test_a_wrong_entry_is_not_reported_again_for_those_that_name_it() -> None:

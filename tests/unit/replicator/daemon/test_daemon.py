@@ -19,7 +19,7 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.models import JobId
-from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, DaemonEnv, for_ever, shown, until
+from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, DaemonEnv, shown, until, until_cancelled
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
@@ -114,7 +114,7 @@ class TestWhatMayGoWrong:
 
 class TestStatus:
     async def test_a_run_that_goes_on_is_shown(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():
             await until(lambda: stage.script.going)
             (job,) = (await stage.ask("status"))["jobs"]
@@ -126,7 +126,7 @@ class TestStatus:
         async with stage.running() as daemon:
             await at_rest(stage, 2)
             stage.clock.now += 10 * MINUTE
-            stage.script.acts[JOB] = [for_ever]
+            stage.script.acts[JOB] = [until_cancelled]
             await stage.ask("schedule-now", "100-0")
             await until(lambda: stage.script.going)
             await stage.ask("schedule-now", "101-0")

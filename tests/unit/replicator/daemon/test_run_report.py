@@ -11,7 +11,7 @@ import pytest
 from replicator.errors import StorageMissingError
 from replicator.models import JobCondition
 from replicator.replication.context import RunResult
-from tests.support.daemon_env import CLUSTER, JOB_100, DaemonEnv, ScriptedRun, for_ever, shown, until
+from tests.support.daemon_env import CLUSTER, JOB_100, DaemonEnv, ScriptedRun, shown, until, until_cancelled
 from tests.support.daemon_waits import JOB, at_rest
 
 
@@ -80,7 +80,7 @@ async def test_a_run_that_fails_is_a_warning_with_class_and_sentence(stage: Daem
 
 
 async def test_a_run_that_is_cancelled_is_no_warning(stage: DaemonEnv, lines: Lines) -> None:
-    stage.script.acts[JOB] = [for_ever]
+    stage.script.acts[JOB] = [until_cancelled]
     async with stage.running() as daemon:
         await until(lambda: shown(daemon).condition is JobCondition.SYNCING)
         await stage.ask("cancel", "100-0")
@@ -90,7 +90,7 @@ async def test_a_run_that_is_cancelled_is_no_warning(stage: DaemonEnv, lines: Li
 
 
 async def test_a_run_that_the_end_of_the_daemon_cancels_is_logged(stage: DaemonEnv, lines: Lines) -> None:
-    stage.script.acts[JOB] = [for_ever]
+    stage.script.acts[JOB] = [until_cancelled]
     async with stage.running():
         await until(lambda: stage.script.going)
 

@@ -16,13 +16,13 @@ from replicator.errors import (
 from replicator.events import JobRemoved
 from replicator.models import Job, JobCondition, JobId, Outcome, Removal
 from replicator.state.runs import Runs
-from tests.support.daemon_env import CLUSTER, JOB_100, NOW, DaemonEnv, for_ever, shown, until
+from tests.support.daemon_env import CLUSTER, JOB_100, NOW, DaemonEnv, shown, until, until_cancelled
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
 class TestCancel:
     async def test_is_recorded_and_the_daemon_lives_on(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running() as daemon:
             await until(lambda: shown(daemon).condition is JobCondition.SYNCING)
             await stage.ask("cancel", "100-0")
@@ -68,7 +68,7 @@ class TestCancel:
                 await stage.ask("cancel", "100-0")
 
     async def test_a_client_that_waits_for_the_run_learns_of_it(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():
             await until(lambda: stage.script.going)
             waiting = asyncio.ensure_future(stage.ask("run", "100-0"))
@@ -77,7 +77,7 @@ class TestCancel:
             assert await waiting == "cancelled"
 
     async def test_the_daemons_end_records_a_run_as_cancelled(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():
             await until(lambda: stage.script.going)
         assert [record.outcome for record in stage.state.runs.newest(JOB)] == [Outcome.CANCELLED]
@@ -85,7 +85,7 @@ class TestCancel:
 
 class TestJobsThatComeAndGo:
     async def test_a_job_made_a_moment_ago_can_be_run_at_once(self, stage: DaemonEnv) -> None:
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():
             await until(lambda: stage.script.going)
             stage.store.create_job(Job(JobId(101, 0), "beta"))

@@ -10,7 +10,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.events import RunFailed
 from replicator.models import JobCondition
 from replicator.state.guest_locks import guest_lock
-from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, for_ever, shown, until
+from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, shown, until, until_cancelled
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
@@ -80,7 +80,7 @@ class TestWhen:
 
     async def test_two_jobs_of_one_guest_never_run_together(self, stage: DaemonEnv) -> None:
         stage.write(CLUSTER + JOB_100 + '[jobs.100-1]\ntarget = "gamma"\n')
-        stage.script.acts[JOB] = [for_ever]
+        stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():
             await until(lambda: stage.script.going)
             with pytest.raises(ZsrError, match="Another job of guest 100"):
