@@ -57,7 +57,7 @@ docs: venv
 	$(BIN)/python -m tools.docs_tables docs/metrics.md docs/dashboards.md
 
 # A process for each processor, at most 4: the nodes of each take 2 GiB. One that has nothing left takes over tests of
-# another, so the slow ones (tests/lab, first in order) end up shared.
+# another, so the slow ones (tests/lab, first in order: tests/conftest.py) end up shared.
 pytest: prepared
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --budget \
 	    --sample-seed $(COMMIT_SEED) --hypothesis-seed $(COMMIT_SEED)

@@ -179,6 +179,6 @@ def _subject(node: Settings, job: JobId, target: str) -> Subject:
     if not target:
         known = store(node).read().jobs.get(job)
         if known is None:
-            raise ConfigError(f"There is no job {job}.", advice="Say what it would replicate to with --target NODE.")
+            raise ConfigError(f"There is no job {job}.", advice="Name its target with --target NODE.")
         target = known.target
     return Subject(job=job, guest=job.guest, guest_name="", source=node.node, target=target)

@@ -78,7 +78,7 @@ class AlertsPlugin:
 
     def inspect(self, sections: Mapping[str, object]) -> list[Problem]:
         """The problems of the user's templates, in whose place the built-in ones are used."""
-        folder = self._read(sections)[0].words.templates
+        folder = self._read(sections)[0].messages.templates
         return [] if folder is None else list(placed(message_settings.SECTION, template_problems(folder)))
 
     async def run(self, core: Core, sections: Mapping[str, object]) -> None:
@@ -158,8 +158,8 @@ def _receiving(settings: ReceiverSettings, notifier: Notifier, context: Delivery
 
 def message_writer(settings: AlertsSettings, clock: Clock, zone: tzinfo) -> MessageWriter:
     """The writer of all messages, by the settings."""
-    words = settings.words
-    return MessageWriter(Renderer(words.templates), clock, zone, words.page, words.dashboard)
+    messages = settings.messages
+    return MessageWriter(Renderer(messages.templates), clock, zone, messages.page, messages.dashboard)
 
 
 def url_problems(settings: AlertsSettings) -> list[Problem]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from alerts.channels.settings import secrets_of_channel
 from alerts.inbound import alertmanager_webhook
 from alerts.inbound.alertmanager_webhook import ReceiverSettings, read_receiver
-from alerts.render import settings as words
-from alerts.render.settings import WordSettings, read_words
+from alerts.render import settings as message_settings
+from alerts.render.settings import MessageSettings, read_message_settings
 from alerts.targets import Target, read_targets
 from replicator.api.problem import Problem
 
 SECTION = "notify"
-SECTIONS = (SECTION, words.SECTION, alertmanager_webhook.SECTION)
+SECTIONS = (SECTION, message_settings.SECTION, alertmanager_webhook.SECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class AlertsSettings:
     """The valid part of the settings. ``receiver`` None: nothing listens."""
 
     targets: tuple[Target, ...] = ()
-    words: WordSettings = field(default_factory=WordSettings)
+    messages: MessageSettings = field(default_factory=MessageSettings)
     receiver: ReceiverSettings | None = None
 
     @property
@@ -40,11 +40,11 @@ def read_settings(sections: Mapping[str, object], environ: Mapping[str, str]) ->
         environ: where ``env:`` and ``credential:`` are looked up.
     """
     targets, wrong_targets = read_targets(sections.get(SECTION), environ)
-    messages, wrong_words = read_words(sections.get(words.SECTION))
+    messages, wrong_messages = read_message_settings(sections.get(message_settings.SECTION))
     receiving, wrong_receiver = read_receiver(sections.get(alertmanager_webhook.SECTION), environ)
     problems = [
         *placed(SECTION, wrong_targets),
-        *placed(words.SECTION, wrong_words),
+        *placed(message_settings.SECTION, wrong_messages),
         *placed(alertmanager_webhook.SECTION, wrong_receiver),
     ]
     return AlertsSettings(targets, messages, receiving), problems

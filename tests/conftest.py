@@ -16,6 +16,9 @@ from tests.support.budget import BUDGET_SECONDS, table
 settings.register_profile("zsr", deadline=None, derandomize=False)
 settings.load_profile("zsr")
 
+SLOW_FIRST = ("tests/lab", "tests/monitoring", "tests/zfs", "tests/unit")
+"""The order of the folders: short tests at the end fill the gaps between the processes of pytest-xdist."""
+
 EXAMPLES_TIMES = int(os.environ.get("ZSR_EXAMPLES_TIMES") or "1")
 """By how much `make proof` multiplies the examples of each property test."""
 
@@ -26,8 +29,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if EXAMPLES_TIMES == 1:
-        return
+    items.sort(key=_place)
+    if EXAMPLES_TIMES != 1:
+        _multiply_examples(items)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = _folder(item.nodeid)
+    return SLOW_FIRST.index(folder) if folder in SLOW_FIRST else len(SLOW_FIRST)
+
+
+def _folder(nodeid: str) -> str:
+    return "/".join(PurePath(nodeid.partition("::")[0]).parts[:2])
+
+
+def _multiply_examples(items: list[pytest.Item]) -> None:
     for item in items:
         test: Any = getattr(item, "obj", None)
         known = getattr(test, "_hypothesis_internal_use_settings", None)
@@ -44,7 +60,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                folder = "/".join(PurePath(report.nodeid.partition("::")[0]).parts[:2])
+                folder = _folder(report.nodeid)
                 seconds[folder] += report.duration
                 tests[folder] += report.when == "call"
     terminalreporter.section("seconds by folder")

@@ -87,7 +87,7 @@ def deliver(
             reason = f"It failed inside apprise ({type(error).__name__}); this is a bug there or in zsr."
             return Sent(SendStatus.FAILED, reason, time.monotonic() - began)
     seconds = time.monotonic() - began
-    # The status alone is not enough: an optional service that failed is reported as SUCCESS (reference 6.1).
+    # The status alone is not enough: apprise reports an optional service that failed as SUCCESS.
     attempts = [attempt for service in result for attempt in service.attempts]
     delivered = bool(attempts) and attempts[-1].status == apprise.AppriseResultStatus.SUCCESS
     if result and delivered:

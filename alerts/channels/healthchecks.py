@@ -101,7 +101,7 @@ class Pinger:
                     break
                 await self._sleep(pause)
         if not sent.ok:
-            _log.warning("Ping target '%s' did not take a ping: %s", self._name, sent.reason)
+            _log.warning("Ping target '%s' did not accept a ping: %s", self._name, sent.reason)
 
     async def _try(self, ping: Ping) -> Sent:
         return await _send(ping, self._url, self._limit)

@@ -236,7 +236,7 @@ def reported_jobs(incident_state: IncidentState) -> set[str]:
 
 def active_jobs(status: Status) -> set[str]:
     """The jobs, by id, that are neither disabled nor being removed: of the others no run will report a recovery."""
-    return {str(job.job.id) for job in status.jobs if not job.job.disabled and job.job.removal is None}
+    return {str(job.job.id) for job in status.jobs if job.is_promised}
 
 
 def accept_external(

@@ -209,7 +209,7 @@ class TargetWorker:
             attempt.cancel()
             raise
         if sent.ok:
-            _log.info("Notification target '%s' took '%s'.", self.target, title_of(entry.notice))
+            _log.info("Notification target '%s' accepted '%s'.", self.target, title_of(entry.notice))
             self._record_success(entry)
         else:
             self._record_failure(entry.failed(self._context.now, sent), sent)
@@ -227,10 +227,10 @@ class TargetWorker:
         if not entry.is_hopeless(self._context.now):
             self._save(self._known.with_retry(entry), writes)
             pause = duration(entry.due(entry.tried) - entry.tried)
-            words = "Notification target '%s' did not take '%s': %s Next try in %s."
+            words = "Notification target '%s' did not accept '%s': %s Next try in %s."
             _log.warning(words, self.target, title_of(entry.notice), sent.reason, pause)
             return
-        words = "Notification target '%s' GAVE UP on '%s', which is never delivered there: %s"
+        words = "Notification target '%s' GAVE UP on '%s', which will not be delivered there: %s"
         _log.error(words, self.target, title_of(entry.notice), sent.reason)
         state = self._known.without(entry)
         incident_state = revert_undelivered(entry.jobs, entry.fault, state.incident_state)

@@ -87,7 +87,7 @@ class Renderer:
             try:
                 return self.try_own(file, notice, form, context)
             except BrokenTemplateError as error:
-                _log.error("Template %s The built-in words are used for '%s'.", error, content.title)
+                _log.error("Template %s The built-in template is used for '%s'.", error, content.title)
         return _write(self._built_in[form], f"{FOR_ALL}.{form}", notice, content, context)
 
     def own_file(self, kind: str, form: Form) -> str | None:
@@ -148,7 +148,7 @@ def _try(environment: Environment, file: str, notice: Notice, context: RenderCon
         place = f"line {line}: " if line else ""
         raise BrokenTemplateError(file, f"{place}{one_line(str(error)) or type(error).__name__}.") from error
     if not text.strip():
-        raise BrokenTemplateError(file, "It writes nothing.")
+        raise BrokenTemplateError(file, "It renders to nothing.")
     return text
 
 

@@ -14,7 +14,7 @@ KEYS = ("templates", "page", "dashboard")
 
 
 @dataclass(frozen=True, slots=True)
-class WordSettings:
+class MessageSettings:
     """``templates`` None: there are none. ``page`` and ``dashboard`` are URLs or empty, as in `RenderContext`."""
 
     templates: Path | None = None
@@ -22,15 +22,15 @@ class WordSettings:
     dashboard: str = ""
 
 
-def read_words(section: object) -> tuple[WordSettings, list[Problem]]:
+def read_message_settings(section: object) -> tuple[MessageSettings, list[Problem]]:
     """The settings of a section (None: absent, so the defaults), and its problems.
 
     Problems inside the folder are found by `alerts.render.template_check.template_problems`.
     """
     if section is None:
-        return WordSettings(), []
+        return MessageSettings(), []
     if not isinstance(section, Mapping):
-        return WordSettings(), [Problem("", type(section).__name__, f"a table with the keys {', '.join(KEYS)}")]
+        return MessageSettings(), [Problem("", type(section).__name__, f"a table with the keys {', '.join(KEYS)}")]
     allowed = f"no such key; the keys are {', '.join(KEYS)}"
     problems = [Problem(str(key), "...", allowed) for key in section if key not in KEYS]
     folder = section.get("templates")
@@ -40,8 +40,8 @@ def read_words(section: object) -> tuple[WordSettings, list[Problem]]:
         if key in section and not _is_address(section[key]):
             problems.append(Problem(key, "(not shown)", "an http or https URL without user and password"))
     if problems:
-        return WordSettings(), problems
-    return WordSettings(Path(folder) if folder else None, section.get("page", ""), section.get("dashboard", "")), []
+        return MessageSettings(), problems
+    return MessageSettings(Path(folder) if folder else None, section.get("page", ""), section.get("dashboard", "")), []
 
 
 def _is_address(value: object) -> bool:

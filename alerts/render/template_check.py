@@ -31,7 +31,7 @@ def template_problems(folder: Path, key: str = "templates") -> list[Problem]:
             found.append(Problem(key, file, _names_allowed()))
         elif why := _breaks(renderer, kind, Form(ending), file):
             found.append(
-                Problem(key, file, f"a template that works; this one does not, and built-in words are used: {why}")
+                Problem(key, file, f"a template that works; this one does not, so the built-in one is used: {why}")
             )
     return found
 

@@ -218,7 +218,7 @@ def lost(number: int, place: Place) -> timeseries.Panel:
 
 
 def held(number: int, place: Place) -> table.Panel:
-    """What the targets hold, by their own account."""
+    """What the targets hold, according to the targets."""
     labels = ("guest", "source", "storage")
     taken = per_daemon(f"zsr_replica_last_sync_timestamp_seconds{{{GUEST}}} * 1000", *labels)
     columns = [
@@ -259,7 +259,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Age of what is held as a target",
-            "Age of the replicas by the account of the node that holds them, the 15 oldest. Good: saw teeth; a line "
+            "Age of the replicas according to the node that holds them, the 15 oldest. Good: saw teeth; a line "
             "that only climbs is a replica that no job updates.",
             *place,
             unit="s",

@@ -47,14 +47,14 @@ def next_events(spec: str | None, after: str | None, count: int, timezone: str |
         _fail(f"zsr: wrong calendar event:\n{error.with_caret()}")
     except ValueError as error:
         _fail(f"zsr: --after: {error}")
-    found = events(event, begin, count, its_zone)
+    found = next_times(event, begin, count, its_zone)
     if form == "json":
         click.echo(json.dumps({"spec": spec, "events": found}))
         return
     _print(event, found, its_zone, now)
 
 
-def events(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> list[int]:
+def next_times(event: CalendarEvent, after: float, count: int, its_zone: tzinfo) -> list[int]:
     """Return the next events after a unix time, at most ``count``."""
     found: list[int] = []
     moment: float | None = after
@@ -90,7 +90,7 @@ def _answers(lines: Iterable[bytes], its_zone: tzinfo, count: int) -> Iterator[s
 def _answer(spec: str, at: str, its_zone: tzinfo, count: int) -> dict[str, object]:
     try:
         begin = parse_time(at, its_zone)
-        return {"spec": spec, "events": events(CalendarEvent.parse(spec), begin, count, its_zone)}
+        return {"spec": spec, "events": next_times(CalendarEvent.parse(spec), begin, count, its_zone)}
     except (CalendarError, ValueError) as error:
         return {"spec": spec, "error": str(error)}
 

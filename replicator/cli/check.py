@@ -22,13 +22,13 @@ from replicator.common.tasks import first_exception
 from replicator.daemon.control import NoDaemonError, call
 from replicator.daemon.health_check import (
     FAILURES,
-    Finding,
+    HealthFinding,
+    HealthLevel,
     JobHealth,
-    Level,
     daemon_findings,
     job_health,
     silent_daemon,
-    worst_first,
+    sorted_findings,
 )
 from replicator.errors import ConfigError, ZsrError
 
@@ -57,7 +57,7 @@ class _Check(click.Command):
 
 def _end_unknown(why: str) -> NoReturn:
     click.echo(f"ZSR UNKNOWN - {_plain(why)}")
-    sys.exit(Level.UNKNOWN)
+    sys.exit(HealthLevel.UNKNOWN)
 
 
 @click.command(cls=_Check)
@@ -99,16 +99,16 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
         (job_health(job, status["time"], warn_at=warning / 100, promise_only=promise_only) for job in chosen),
         key=lambda job: (-job.level, -job.used),
     )
-    findings = worst_first([*found, *(finding for job in jobs for finding in job.findings)])
-    level = max((finding.level for finding in findings), default=Level.OK)
+    findings = sorted_findings([*found, *(finding for job in jobs for finding in job.findings)])
+    level = max((finding.level for finding in findings), default=HealthLevel.OK)
     click.echo(f"ZSR {level.name} - {_headline(findings, jobs)}|{_performance(jobs, promise_only=promise_only)}")
     for finding in findings:
-        if verbose or finding.level is not Level.OK:
+        if verbose or finding.level is not HealthLevel.OK:
             click.echo(f"[{finding.level.name}] {_plain(finding.text)}")
     click.get_current_context().exit(level)
 
 
-def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[Finding]]:
+def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[HealthFinding]]:
     """Return the daemon's status; without a daemon that answers, the recorded state, and a finding about that."""
     node = settings()
 
@@ -128,9 +128,9 @@ def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[Fi
     return status, [silent_daemon(why, promise_only=promise_only)]
 
 
-def _headline(findings: Sequence[Finding], jobs: Sequence[JobHealth]) -> str:
+def _headline(findings: Sequence[HealthFinding], jobs: Sequence[JobHealth]) -> str:
     """Return the worst finding and the number of others; without any, the promise with the least margin."""
-    bad = [finding for finding in findings if finding.level is not Level.OK]
+    bad = [finding for finding in findings if finding.level is not HealthLevel.OK]
     if bad:
         return _plain(bad[0].text) + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "")
     if not jobs:
@@ -152,7 +152,7 @@ def _performance(jobs: Sequence[JobHealth], *, promise_only: bool) -> str:
 
     ``label=value[unit];warn;crit;min`` each; a value above a threshold exceeds it. U is an unknown value.
     """
-    broken = sum(1 for job in jobs if job.level is Level.CRITICAL)
+    broken = sum(1 for job in jobs if job.level is HealthLevel.CRITICAL)
     items = [f"jobs={len(jobs)};;;0", f"promises_broken={broken};;0;0"]
     for job in jobs:
         limits = ";;" if job.rpo is None else f";{_number(job.warning)};{_number(job.rpo)}"

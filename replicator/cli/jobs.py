@@ -75,7 +75,7 @@ def list_jobs(form: str) -> None:
     cluster = store(settings()).read()
     jobs = [cluster.jobs[job_id] for job_id in sorted(cluster.jobs)]
     if form == "json":
-        print_json([job_json(job, cluster) for job in jobs])
+        print_json([settings_json(job, cluster) for job in jobs])
         return
     rows = [
         (
@@ -98,7 +98,7 @@ def list_jobs(form: str) -> None:
 def read(job_id: str) -> None:
     """Print the settings of job ID as JSON, with the digest of the cluster."""
     cluster = store(settings()).read()
-    print_json({**job_json(cluster.job(JobId.parse(job_id)), cluster), "digest": cluster.digest})
+    print_json({**settings_json(cluster.job(JobId.parse(job_id)), cluster), "digest": cluster.digest})
 
 
 @click.command()
@@ -206,7 +206,7 @@ def _without(job: Job, keys: str | None) -> Job:
     return job
 
 
-def job_json(job: Job, cluster: Cluster) -> dict[str, object]:
+def settings_json(job: Job, cluster: Cluster) -> dict[str, object]:
     """Return a job's settings as JSON; the keys are those of pvesr where it has them."""
     return {
         "id": str(job.id),

@@ -39,7 +39,7 @@ class LostDaemonError(NoDaemonError):
 
 
 @asynccontextmanager
-async def serving(path: Path, handler: Handler) -> AsyncIterator[None]:
+async def serve_control(path: Path, handler: Handler) -> AsyncIterator[None]:
     """Serve the control socket while the body runs. A dead daemon's socket file is replaced.
 
     Raises:

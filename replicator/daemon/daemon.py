@@ -19,7 +19,7 @@ from replicator.cluster.store import ClusterStore
 from replicator.config.plugins import load_plugins
 from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
-from replicator.daemon.control import serving
+from replicator.daemon.control import serve_control
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.daemon.planned_jobs import PlannedJobs
@@ -96,7 +96,7 @@ class Daemon:
         await asyncio.to_thread(self._report_interrupted)
         requests = RequestHandler(self._settings.node, self._state, self._jobs, self._runs, self.status, self._wake)
         try:
-            async with serving(self._settings.control, requests.answer), asyncio.TaskGroup() as group:
+            async with serve_control(self._settings.control, requests.answer), asyncio.TaskGroup() as group:
                 self._runs.tasks = group
                 for name, plugin in load_plugins().items():
                     group.create_task(self._core.run_plugin(name, plugin, self._settings.sections))

@@ -19,7 +19,7 @@ FAILURES = 3
 """Failures in a row that are a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
 
 
-class Level(IntEnum):
+class HealthLevel(IntEnum):
     """A verdict; the value is the exit status of the Monitoring Plugins guidelines."""
 
     OK = 0
@@ -29,10 +29,10 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthFinding:
     """One thing that was checked: its level (never UNKNOWN), and a sentence without its full stop."""
 
-    level: Level
+    level: HealthLevel
     text: str
 
 
@@ -53,10 +53,10 @@ class JobHealth:
     warning: float | None
     failures: int
     unreplicated: int | None
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthFinding, ...]
 
     @property
-    def level(self) -> Level:
+    def level(self) -> HealthLevel:
         """The worst level of the findings."""
         return self.findings[0].level
 
@@ -78,7 +78,7 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
         promise_only: check nothing but the promise.
     """
     promises = bool(job["enabled"]) and job["state"] != "removing"
-    found = [_promise(job, now, warn_at) if promises else Finding(Level.OK, _no_promise(job))]
+    found = [_promise(job, now, warn_at) if promises else HealthFinding(HealthLevel.OK, _no_promise(job))]
     if not promise_only and job["enabled"] and job["fail_count"]:
         found.append(_failures(job))
     if not promise_only and promises and job.get("vanished"):
@@ -90,56 +90,62 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
         warning=job["rpo"] * warn_at if promises else None,
         failures=job["fail_count"],
         unreplicated=job["unreplicated_bytes"],
-        findings=worst_first(found),
+        findings=sorted_findings(found),
     )
 
 
-def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> Finding:
+def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> HealthFinding:
     name, lag, rpo = _name(job), job["lag"], job["rpo"]
     if lag is None:
         return _no_copy(job)
     if job["last_sync"] > now + CLOCK_SLACK_SECONDS:
         ahead = words(job["last_sync"] - now)
-        return Finding(Level.WARNING, f"{name}: the last copy is {ahead} in the future; check this node's clock")
+        return HealthFinding(
+            HealthLevel.WARNING, f"{name}: the last copy is {ahead} in the future; check this node's clock"
+        )
     age = f"{name}: the last copy is {words(lag)} old, promised are at most {words(rpo)}"
     if lag > rpo:
-        return Finding(Level.CRITICAL, age)
-    return Finding(Level.WARNING if lag > rpo * warn_at else Level.OK, age)
+        return HealthFinding(HealthLevel.CRITICAL, age)
+    return HealthFinding(HealthLevel.WARNING if lag > rpo * warn_at else HealthLevel.OK, age)
 
 
-def _no_copy(job: Mapping[str, Any]) -> Finding:
+def _no_copy(job: Mapping[str, Any]) -> HealthFinding:
     name, rpo = _name(job), words(job["rpo"])
     if job["runs"]["success"]:
-        return Finding(Level.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now")
+        return HealthFinding(
+            HealthLevel.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now"
+        )
     if job["rpo_kept"]:
-        return Finding(Level.OK, f"{name}: no copy yet; the job is younger than its promise of {rpo}")
+        return HealthFinding(HealthLevel.OK, f"{name}: no copy yet; the job is younger than its promise of {rpo}")
     transfer = job["transfer"]
     if transfer and transfer["transferring"] and not job["fail_count"]:
-        return Finding(
-            Level.WARNING, f"{name}: no copy yet, after more than the promised {rpo}; the first one is being sent"
+        return HealthFinding(
+            HealthLevel.WARNING, f"{name}: no copy yet, after more than the promised {rpo}; the first one is being sent"
         )
-    return Finding(Level.CRITICAL, f"{name}: there is no copy at all, after more than the promised {rpo}")
+    return HealthFinding(HealthLevel.CRITICAL, f"{name}: there is no copy at all, after more than the promised {rpo}")
 
 
 def _no_promise(job: Mapping[str, Any]) -> str:
     return f"{_name(job)}: {'being removed' if job['state'] == 'removing' else 'disabled'}, so nothing is promised"
 
 
-def _failures(job: Mapping[str, Any]) -> Finding:
+def _failures(job: Mapping[str, Any]) -> HealthFinding:
     count = job["fail_count"]
     times = "the last run failed" if count == 1 else f"the last {count} runs failed"
-    level = Level.WARNING if count >= FAILURES else Level.OK
+    level = HealthLevel.WARNING if count >= FAILURES else HealthLevel.OK
     reason = f": {job['error_class']}: {job['error']}" if job["error"] else ""
-    return Finding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
+    return HealthFinding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
 
 
-def _vanished(job: Mapping[str, Any]) -> Finding:
+def _vanished(job: Mapping[str, Any]) -> HealthFinding:
     """Return the finding about replicas that are kept although their volumes are gone."""
     kept = job["vanished"]
     one = len(kept) == 1
     count = "1 replica is kept whose volume is" if one else f"{len(kept)} replicas are kept whose volumes are"
     advice = f"destroy {'it' if one else 'them'} by hand, or with the job: zsr delete {job['id']}"
-    return Finding(Level.WARNING, f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {advice}")
+    return HealthFinding(
+        HealthLevel.WARNING, f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {advice}"
+    )
 
 
 def _name(job: Mapping[str, Any]) -> str:
@@ -147,30 +153,32 @@ def _name(job: Mapping[str, Any]) -> str:
     return f"job {job['id']}{guest} to {job['target']}"
 
 
-def silent_daemon(why: str, *, promise_only: bool) -> Finding:
+def silent_daemon(why: str, *, promise_only: bool) -> HealthFinding:
     """Return the finding about a daemon that does not answer: never OK.
 
     Critical, since nothing is replicated from now on (as ZsrDaemonDown). A warning where only promises are checked:
     they are still kept, and become critical when they are broken.
     """
-    return Finding(Level.WARNING if promise_only else Level.CRITICAL, why)
+    return HealthFinding(HealthLevel.WARNING if promise_only else HealthLevel.CRITICAL, why)
 
 
-def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promise_only: bool) -> list[Finding]:
+def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promise_only: bool) -> list[HealthFinding]:
     """Return the findings about a daemon that answers; ``targets`` are those of the jobs that are checked.
 
     A daemon that has read no job yet is never OK: nothing is known about any promise.
     """
     found = []
     if not status["ready"] and not (promise_only and status["jobs"]):
-        found.append(Finding(Level.WARNING, "the daemon runs but is not ready"))
+        found.append(HealthFinding(HealthLevel.WARNING, "the daemon runs but is not ready"))
     if promise_only:
         return found
-    found += [Finding(Level.WARNING, f"settings: {problem}".rstrip(".")) for problem in status["config_problems"]]
+    found += [
+        HealthFinding(HealthLevel.WARNING, f"settings: {problem}".rstrip(".")) for problem in status["config_problems"]
+    ]
     silent = [node for node in sorted(set(targets)) if status["reachable"].get(node) is False]
-    return [*found, *(Finding(Level.WARNING, f"target {node} does not answer") for node in silent)]
+    return [*found, *(HealthFinding(HealthLevel.WARNING, f"target {node} does not answer") for node in silent)]
 
 
-def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def sorted_findings(findings: Sequence[HealthFinding]) -> tuple[HealthFinding, ...]:
     """Return the findings, the worst first, otherwise in the order given."""
     return tuple(sorted(findings, key=lambda finding: -finding.level))

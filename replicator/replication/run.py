@@ -23,10 +23,10 @@ from replicator.replication.plan import (
     Incremental,
     Plan,
     VolumePair,
-    choose_base,
     held_on_target,
     left_on_target,
     make_plan,
+    needs_bookmarks,
     refuse_foreign,
 )
 from replicator.replication.progress import Log, Progress, Step
@@ -263,8 +263,8 @@ class Run:
         await self.progress.begin(Step.PLAN)
         try:
             discovered = self._inventories.pair(snapshot.on_source, on_target)
-            if any(s.target is None or choose_base(s.source, s.target) is None for s in discovered.volumes):
-                on_source = await self._inventories.on_source()  # a bookmark may be the base
+            if any(needs_bookmarks(pair) for pair in discovered.volumes):
+                on_source = await self._inventories.on_source()
                 discovered = self._inventories.pair(on_source, on_target)
             plan = await self._plan(discovered)
         except ZsrError:

@@ -87,9 +87,7 @@ async def test_the_all_clear_ends_it(manager: Alertmanager, clock: Clock) -> Non
     assert await alerts(manager) == []
 
 
-async def test_somebody_hears_that_it_came_and_that_it_went(
-    manager: Alertmanager, clock: Clock, hooks: WebhookServer
-) -> None:
+async def test_a_receiver_gets_its_start_and_its_end(manager: Alertmanager, clock: Clock, hooks: WebhookServer) -> None:
     notices = channel(manager.url, clock)
     await notices.send(incident(clock, NoticeKind.RPO_BREACHED))
     await hooks.wait_for(1)

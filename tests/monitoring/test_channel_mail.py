@@ -186,7 +186,7 @@ async def test_a_certificate_that_is_not_trusted_gets_no_mail(
         (Behaviour.CLOSE_IN_DATA, "hung up", False),
     ],
 )
-async def test_what_the_server_says_no_to_is_told(
+async def test_a_refusal_of_the_server_is_reported(
     server: MailServer, behaviour: Behaviour, said: str, permanent: bool
 ) -> None:
     server.behaviour = behaviour

@@ -122,7 +122,7 @@ async def test_a_time_out_that_delivers_after_all_is_not_sent_again(
     assert len(hooks.seen) == 1
 
 
-async def test_a_hanging_target_delays_nobody(hooks: WebhookServer, guard: RedactingFilter) -> None:
+async def test_a_hanging_target_delays_no_other_one(hooks: WebhookServer, guard: RedactingFilter) -> None:
     async with hanging_server() as port:
         hanging = [
             asyncio.create_task(channel(guard, f"json://127.0.0.1:{port}/?rto=5&cto=5").send(FAILED)) for _ in range(20)

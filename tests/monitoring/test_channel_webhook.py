@@ -180,7 +180,7 @@ SECRETS = ("hunter-one", "p4ssw0rd", "t0ken-in-path", "t0ken-in-query", "t0ken-i
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 500, None])
-async def test_no_secret_is_logged_told_or_shown(
+async def test_no_secret_is_logged_reported_or_shown(
     hooks: WebhookServer, unused_tcp_port: int, status: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -58,7 +58,7 @@ async def test_failures_one_to_three_then_the_all_clear(
     assert "Failed runs: 51" in hooks.seen[-1].json["message"]
 
 
-async def test_the_last_failure_that_is_told_at_once_says_what_follows(
+async def test_the_last_failure_that_is_reported_at_once_says_what_follows(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     table = {**target(hooks.port), "repeat": {"failures": [1, 2], "then": "off"}}
@@ -74,7 +74,7 @@ async def test_the_last_failure_that_is_told_at_once_says_what_follows(
     assert ["in the reminder of all that still fails" in text for text in said["other"]] == [False, False, True]
 
 
-async def test_a_flapping_job_is_told_once_and_once_when_it_has_settled_also_over_restarts(
+async def test_a_flapping_job_is_reported_once_and_once_when_it_has_settled_also_over_restarts(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     for number in range(6):
@@ -104,7 +104,7 @@ async def test_a_flapping_job_is_told_once_and_once_when_it_has_settled_also_ove
     assert "comes late" not in hooks.seen[5].json["message"]
 
 
-async def test_history_from_before_the_first_start_is_not_told(
+async def test_history_from_before_the_first_start_is_not_reported(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     await core.publish(failed(1), failed(2))
@@ -114,7 +114,7 @@ async def test_history_from_before_the_first_start_is_not_told(
     assert len(hooks.seen) == 1
 
 
-async def test_what_happens_while_the_daemon_is_down_is_told_when_it_is_back(
+async def test_what_happens_while_the_daemon_is_down_is_reported_when_it_is_back(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     async with running(core, clock, target(hooks.port)):
@@ -125,7 +125,7 @@ async def test_what_happens_while_the_daemon_is_down_is_told_when_it_is_back(
     assert len(hooks.accepted) == 1
 
 
-async def test_a_restart_after_delivery_tells_nothing_again(
+async def test_a_restart_after_delivery_reports_nothing_again(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     for _ in range(3):

@@ -159,7 +159,7 @@ class TestLogResendAndExplain:
         assert isinstance(result.exception, ConfigError)
         assert memory.items(RESEND) == {}
 
-    def test_explain_says_who_would_be_told_and_why_not(self, settings: Path) -> None:
+    def test_explain_says_which_targets_would_be_notified_and_why_not(self, settings: Path) -> None:
         said = self.zsr(
             settings, "explain", "--event", "failed", "--job", "100-0", "--target", "beta", "--format", "json"
         )
@@ -177,7 +177,7 @@ class TestLogResendAndExplain:
         critical = json.loads(self.zsr(settings, *asked, "--severity", "critical").output)
         assert {each["target"]: each["told"] for each in critical}["web"] == "yes"
 
-    def test_explain_says_that_a_target_of_pings_is_told_nothing(self, settings: Path) -> None:
+    def test_explain_says_that_a_target_of_pings_gets_no_messages(self, settings: Path) -> None:
         with settings.open("a") as file:
             file.write('[[notify]]\nname = "hc"\nping = "https://hc.example.org/{job}"\n')
         said = self.zsr(settings, "explain", "--event", "digest", "--format", "json")

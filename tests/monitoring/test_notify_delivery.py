@@ -51,7 +51,7 @@ async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
     assert counts(core)["hook"] == {"success": 1, "failure": 6, "undelivered": 0}
 
 
-async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_targets_are_told(
+async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_targets_are_notified(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with webhook_server() as broken:
@@ -211,7 +211,7 @@ async def test_no_secret_of_a_failing_delivery_is_logged_or_kept(
     assert seen.path == "/t0ken-in-path?key=t0ken-in-query", "the secrets did go to the server"
     assert (seen.headers["X-Token"], seen.json["field"]) == ("t0ken-in-header", "t0ken-in-field")
     kept = caplog.text + json.dumps(core.memories["notify"].notes)
-    assert "did not take" in kept
+    assert "did not accept" in kept
     assert [secret for secret in SECRETS if secret in kept] == []
 
 

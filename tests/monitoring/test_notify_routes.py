@@ -76,7 +76,7 @@ async def test_failures_of_the_same_moment_with_one_cause_are_one_message_also_i
     assert [hook.json["title"] for hook in hooks.seen] == ["Guests 100 and 101: replication failed (network), to beta"]
 
 
-async def test_a_route_is_told_what_it_matches_and_its_all_clear_and_no_other(
+async def test_a_route_gets_what_it_matches_and_its_all_clear_and_nothing_else(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     core.set_status(statuses.failing("100-0"), statuses.failing("101-0", error_class=ErrorClass.ZFS))
@@ -118,7 +118,7 @@ async def test_quiet_hours_hold_a_message_until_they_are_over(
     assert sum(clock.slept) == 5400
 
 
-async def test_what_is_dropped_in_quiet_hours_is_told_afterwards_if_it_still_fails(
+async def test_what_is_dropped_in_quiet_hours_is_reported_afterwards_if_it_still_fails(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     table = {**target(hooks.port), "quiet": {"window": "07:00-09:30", "mode": "drop"}}
@@ -170,7 +170,7 @@ async def test_a_digest_comes_at_its_time_and_once(
     assert "96 runs, 2 failed · 4.9 KiB · longest 12 seconds" in hooks.seen[0].json["message"]
 
 
-async def test_a_message_is_sent_again_when_somebody_asks_for_it_under_another_key(
+async def test_a_message_is_sent_again_on_request_under_another_key(
     core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
 ) -> None:
     async with running(core, clock, target(hooks.port)):

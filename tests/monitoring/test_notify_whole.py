@@ -129,7 +129,7 @@ async def test_a_message_that_meets_a_bug_delays_no_other_and_is_tried_again(
     assert "failed inside zsr (RuntimeError)" in caplog.text
 
 
-async def test_a_bug_in_what_goes_on_beside_is_said_without_a_secret_and_it_is_taken_up_again(
+async def test_a_bug_in_a_task_is_logged_without_a_secret_and_the_task_is_restarted(
     core: statuses.FakeCore, hooks: WebhookServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bugs, events = ["a bug that tells of p1ng-key"], core.events
@@ -207,7 +207,7 @@ class TestTheReceiver:
         ):
             return response.status
 
-    async def test_what_alertmanager_posts_goes_by_the_routes_once_and_its_all_clear_to_whom_it_was_told(
+    async def test_an_alertmanager_post_goes_by_the_routes_once_and_its_all_clear_to_the_same_targets(
         self, core: statuses.FakeCore, hooks: WebhookServer, receiver: dict[str, object]
     ) -> None:
         storage = hook(hooks.port, "storage", match={"severity": "critical"})
@@ -222,7 +222,7 @@ class TestTheReceiver:
             ("/storage", "Resolved: DiskFull on host1"),
         ]
 
-    async def test_a_post_that_was_answered_is_told_though_the_daemon_ends(
+    async def test_a_post_that_was_answered_is_delivered_though_the_daemon_ends(
         self, core: statuses.FakeCore, hooks: WebhookServer, receiver: dict[str, object]
     ) -> None:
         hooks.statuses = [500]
@@ -234,7 +234,7 @@ class TestTheReceiver:
             await until(core, lambda: counts(core, "hook")["success"] == 1)
         assert hooks.accepted[0].json["event"] == "alertmanager"
 
-    async def test_a_post_that_cannot_be_kept_is_told_to_nobody_and_is_asked_for_again(
+    async def test_a_post_that_cannot_be_stored_is_not_sent_and_is_requested_again(
         self, core: statuses.FakeCore, hooks: WebhookServer, receiver: dict[str, object]
     ) -> None:
         async with running(core, hook(hooks.port), notify_receiver=receiver):
@@ -329,7 +329,7 @@ async def test_no_secret_of_any_target_is_logged_shown_kept_or_in_a_traceback(
     seen = next(each for each in hooks.seen if "X-Token" in each.headers)
     assert (seen.headers["X-Env"], seen.headers["X-File"]) == ("env-s3cret", "file-s3cret"), "they did go to the server"
     assert "failed inside zsr (RuntimeError)" in caplog.text
-    assert "did not take" in caplog.text
+    assert "did not accept" in caplog.text
     assert 'zsr_notifications_total{target="hc",outcome="failure"}' in shown[0]
     records = repr(load_log(core.memory("notify"))) + json.dumps(core.memories["notify"].notes)
     everything = [caplog.text, *capfd.readouterr(), *shown, records, repr(core.journal)]

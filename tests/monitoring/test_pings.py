@@ -44,7 +44,7 @@ async def pinging(core: statuses.FakeCore, port: int, counted: list[bool], pause
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_start_success_and_failure_of_a_run_are_told_in_order(hooks: WebhookServer) -> None:
+async def test_start_success_and_failure_of_a_run_are_reported_in_order(hooks: WebhookServer) -> None:
     core, counted = statuses.FakeCore(), list[bool]()
     async with pinging(core, hooks.port, counted, Pause()):
         await core.publish(STARTED, WELL, FAILED, *OTHERS)
@@ -87,7 +87,7 @@ async def test_a_ping_that_is_not_taken_is_tried_three_times_and_dropped(
     async with pinging(core, hooks.port, counted, pause):
         await core.publish(STARTED)
         async with asyncio.timeout(10):
-            while "did not take a ping" not in caplog.text:  # noqa: ASYNC110 - the log is what is waited for
+            while "did not accept a ping" not in caplog.text:  # noqa: ASYNC110 - the log is what is waited for
                 await asyncio.sleep(0.01)
     assert counted == [False] * 3
     assert pause.slept == [2.0, 10.0]

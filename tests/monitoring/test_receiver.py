@@ -103,7 +103,7 @@ async def test_a_reminder_hours_later_is_a_message_of_its_own(inbox: Inbox) -> N
     assert inbox.notices.get_nowait().key != inbox.notices.get_nowait().key
 
 
-async def test_a_port_that_is_taken_is_told(inbox: Inbox) -> None:
+async def test_a_port_that_is_taken_is_reported(inbox: Inbox) -> None:
     port = int(inbox.url.split(":")[2].split("/")[0])
     settings = ReceiverSettings("127.0.0.1", port, Secret(TOKEN))
     with pytest.raises(ConfigError, match=r"notify_receiver\.listen: cannot listen"):
@@ -128,7 +128,7 @@ def test_an_address_that_is_none_is_a_problem(listen: object) -> None:
     assert [problem.key for problem in problems] == ["listen"]
 
 
-def test_all_that_is_wrong_is_told_at_once_and_no_secret_of_it() -> None:
+def test_all_that_is_wrong_is_reported_at_once_and_no_secret_of_it() -> None:
     _, problems = read_receiver({"listen": 1, "tokn": TOKEN}, {})
     assert [problem.key for problem in problems] == ["(unknown key)", "listen", "token"]
     assert TOKEN not in "".join(map(str, problems))

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
-from replicator.daemon.control import Request, Say, serving
+from replicator.daemon.control import Request, Say, serve_control
 
 
 class FakeDaemon:
@@ -25,7 +25,7 @@ class FakeDaemon:
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
 
     async def _serve(self) -> None:
-        async with serving(self._path, self._answer):
+        async with serve_control(self._path, self._answer):
             self._ready.set()
             await self._end.wait()
 

@@ -16,6 +16,7 @@ from tests.lab.torture.cases import Kind
 from tests.lab.torture.child import PORT
 from tests.lab.torture.faults import SSH_PORT, START_SSHD, STATE_DIR
 from tests.lab.torture.promises import FILES, VOLUMES, ZVOL, BrokenError
+from tests.lab.two_nodes import CLUSTER
 
 RATE = 1
 """MB per second while a fault at a byte is awaited."""
@@ -30,19 +31,7 @@ known_hosts = "/etc/zsr/known_hosts"
 [zfs]
 stall_timeout = "20s"
 """
-_CLUSTER = """\
-[nodes.node1]
-address = "node1"
-[nodes.node2]
-address = "node2"
-port = {port}
-stream = "{stream}"
-[storages.tank]
-path = "tank/data"
-[guests.100]
-name = "web"
-node = "node1"
-"""
+_CLUSTER = CLUSTER.replace('address = "node2"\n', 'address = "node2"\nport = {port}\n')
 _JOB = '[jobs.100-0]\ntarget = "node2"\nschedule = "2099-1-1"\n'
 
 

@@ -50,7 +50,7 @@ def test_a_url_may_stand_in_the_settings_a_file_or_the_environment(tmp_path: Pat
     ]
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     found = problems(
         [
             {"name": "Bad Name", "url": URL},
@@ -168,7 +168,7 @@ def test_a_url_in_the_wrong_place_is_not_shown_either(key: str) -> None:
     assert [secret for secret in SECRETS if any(secret in text for text in found)] == []
 
 
-def test_the_scheme_tells_which_url_is_meant() -> None:
+def test_the_scheme_says_which_url_is_meant() -> None:
     (problem,) = problems([{"name": "hook", "url": "mailtos://bob:hunter2-secret@"}])
     assert "mailtos://…" in problem
 

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from alerts.text import distance, duration, ordinal
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 seconds"),
-        (1, "1 second"),
-        (59.4, "59 seconds"),
-        (90, "1 minute 30 seconds"),
-        (2220, "37 minutes"),
-        (3600, "1 hour"),
-        (7199, "2 hours"),
-        (97_200, "1 day 3 hours"),
-        (10 * 86_400, "10 days"),
-    ],
-)
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_durations_in_words() -> None:
+    assert [duration(seconds) for seconds in (-5.0, 59.4, 97_200.0)] == ["0 seconds", "59 seconds", "1 day 3 hours"]
 
 
 def test_distances_in_words() -> None:

@@ -32,11 +32,11 @@ from alerts.channels.error_text import explain_failure
         ("There are no Email recipients to notify", "apprise says: There are no Email recipients"),
     ],
 )
-def test_a_reason_is_told_in_words(muttered: str, said: str) -> None:
+def test_a_reason_is_explained_in_a_sentence(muttered: str, said: str) -> None:
     assert said in explain_failure(["Connection error while submitting email", muttered])
 
 
-def test_silence_is_told_too() -> None:
+def test_a_failure_without_log_lines_is_explained_too() -> None:
     assert "no reason" in explain_failure([])
 
 

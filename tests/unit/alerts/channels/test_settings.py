@@ -40,7 +40,7 @@ def channel_of(table: dict[str, object], **environ: str) -> AnyChannel | None:
         return create_channel("x", channel, channel_context)
 
 
-def test_every_way_has_its_channel() -> None:
+def test_every_kind_of_target_has_its_channel() -> None:
     assert isinstance(channel_of({"url": MAIL}), MailChannel)
     assert isinstance(channel_of({"url": "ntfys://example.org/topic"}), AppriseChannel)
     assert isinstance(channel_of({"url": f"{MAIL}&pgp=sign"}), AppriseChannel)
@@ -105,7 +105,9 @@ def test_all_of_a_webhook(tmp_path: Path) -> None:
         ({"alertmanager": "https://u:p@example.org", "token": SECRET}, ["token"]),
     ],
 )
-def test_what_is_wrong_is_told_at_once_and_shows_no_secret(table: dict[str, object], keys: list[str] | None) -> None:
+def test_what_is_wrong_is_reported_at_once_and_shows_no_secret(
+    table: dict[str, object], keys: list[str] | None
+) -> None:
     assert wrong(table) == (keys or ["webhook", "body", "content_type", "method"])
 
 

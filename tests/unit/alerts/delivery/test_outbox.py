@@ -54,7 +54,7 @@ def test_a_server_that_asks_for_a_pause_gets_it_if_it_is_longer() -> None:
         assert busy.due(NOW) == NOW + pause
 
 
-def test_a_refusal_for_good_is_tried_again_rarely_since_somebody_may_mend_it() -> None:
+def test_a_refusal_for_good_is_tried_again_rarely_in_case_it_is_fixed() -> None:
     refused = entry(1).failed(NOW, Sent(SendStatus.FAILED, "No.", 0.0, permanent=True))
     assert refused.due(NOW) == NOW + BACKOFF_SECONDS[-1]
 

@@ -64,7 +64,7 @@ class TestALostReplica:
         whole = statuses.healthy(now=NOW + 900)
         assert target.look(NOW + 900, whole, events=(well(NOW + 900),)) == [NoticeKind.REPLICA_BACK]
 
-    def test_that_a_route_does_not_want_is_told_as_a_broken_promise_to_one_that_wants_those(self) -> None:
+    def test_that_a_route_does_not_want_is_reported_as_a_broken_promise_to_one_that_wants_those(self) -> None:
         target = Target(Route(Match(event=frozenset({NoticeKind.RPO_BREACHED}))))
         assert target.look(NOW, statuses.lost(), events=(lost(),)) == []
         assert target.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == [NoticeKind.RPO_BREACHED]
@@ -77,7 +77,7 @@ class TestALostReplica:
         assert target.look(NOW + 960, whole) == []
         assert target.state.conditions == {}
 
-    def test_in_hours_in_which_all_is_dropped_is_told_after_them_if_it_lasts(self) -> None:
+    def test_in_hours_in_which_all_is_dropped_is_reported_after_them_if_it_lasts(self) -> None:
         night = Quiet(Window.parse("07:00-09:00"), drop=True)
         target = Target(Route(quiet=night))
         assert target.look(NOW, statuses.lost(), events=(lost(),)) == []

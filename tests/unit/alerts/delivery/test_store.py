@@ -102,7 +102,7 @@ def test_what_is_written_is_read_again(
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"cursor": "x", "incidents": {}}', '{"cursor": 1, "incidents": {"a": 1}}']
 )
-def test_damaged_notes_are_said_and_begun_anew(text: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_state_is_logged_and_starts_again(text: str, caplog: pytest.LogCaptureFixture) -> None:
     assert load_state(FakeMemory({"target/mail": text}), "mail") is None
     assert "damaged" in caplog.text
 
@@ -129,7 +129,7 @@ def entry(number: int) -> Entry:
     return Entry(number, notice, since=float(number))
 
 
-def test_the_log_tells_what_waits_and_what_became_of_the_rest_newest_first() -> None:
+def test_the_log_lists_pending_messages_and_results_newest_first() -> None:
     memory = FakeMemory()
     memory.put_all(record_writes("mail", entry(1), DeliveryStatus.DELIVERED, 9.0))
     memory.put_all(record_writes("mail", entry(2), DeliveryStatus.UNDELIVERED, 9.0))
@@ -138,7 +138,7 @@ def test_the_log_tells_what_waits_and_what_became_of_the_rest_newest_first() -> 
     assert found == [("mail-3", "pending"), ("mail-2", "undelivered"), ("mail-1", "delivered")]
 
 
-def test_the_log_does_not_grow_for_ever() -> None:
+def test_the_log_does_not_grow_without_limit() -> None:
     memory = FakeMemory()
     for number in range(1, KEPT + 51):
         memory.put_all(record_writes("mail", entry(number), DeliveryStatus.DELIVERED, 9.0))

@@ -52,7 +52,7 @@ def late(job: str = "100-0") -> JobStatus:
 
 
 class TestAPromise:
-    def test_that_is_broken_is_told_once_when_it_lasts_and_once_when_it_is_kept_again(self) -> None:
+    def test_that_is_broken_is_reported_once_when_it_lasts_and_once_when_it_is_kept_again(self) -> None:
         watcher = Watcher()
         assert watcher.look(NOW, late()) == []
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
@@ -63,7 +63,7 @@ class TestAPromise:
         assert (breach.severity, breach.thread, kept.closes) == (Severity.CRITICAL, kept.thread, True)
         assert kept.subjects[0].worst_lag == 5400 + 5000
 
-    def test_that_is_kept_again_when_a_failure_ends_is_told_by_its_all_clear_only(self) -> None:
+    def test_that_is_kept_again_when_a_failure_ends_is_reported_by_its_all_clear_only(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)}, answered={"100-0"})
         watcher.look(NOW, late())
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
@@ -71,7 +71,7 @@ class TestAPromise:
         watcher.answered = set()
         assert watcher.look(NOW + 660, statuses.healthy(now=NOW + 600)) == []
 
-    def test_that_is_kept_again_soon_is_not_told(self) -> None:
+    def test_that_is_kept_again_soon_is_not_reported(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, late())
         watcher.look(NOW + 60, statuses.healthy(now=NOW + 60))
@@ -94,17 +94,17 @@ class TestAPromise:
             NoticeKind.RPO_BREACHED
         ]
 
-    def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_not_told(self) -> None:
+    def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_not_reported(self) -> None:
         watcher = Watcher(incidents={"101-0": Incident(reported=NOW, node="beta")})
         watcher.look(NOW, late())
         assert watcher.look(NOW + 5000, late()) == []
 
-    def test_that_a_message_about_failures_has_called_broken_is_not_told_again(self) -> None:
+    def test_that_a_message_about_failures_has_called_broken_is_not_reported_again(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW)})
         watcher.look(NOW, late())
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
 
-    def test_that_breaks_after_the_last_message_about_failures_is_told(self) -> None:
+    def test_that_breaks_after_the_last_message_about_failures_is_reported(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)})
         watcher.look(NOW, late())
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
@@ -115,7 +115,7 @@ class TestAPromise:
         for now in (NOW, NOW + REPORT_AFTER_SECONDS):
             assert watcher.look(now, first, statuses.disabled("101-0"), statuses.removing("102-0")) == []
 
-    def test_of_a_job_that_the_route_is_not_about_is_not_told(self) -> None:
+    def test_of_a_job_that_the_route_is_not_about_is_not_reported(self) -> None:
         watcher = Watcher(match=Match(guest=frozenset({101})))
         watcher.look(NOW, late())
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
@@ -127,7 +127,7 @@ class TestAPromise:
 
 
 class TestASilentNode:
-    def test_is_told_once_and_once_when_it_is_back(self) -> None:
+    def test_is_reported_once_and_once_when_it_is_back(self) -> None:
         watcher, job = Watcher(), statuses.healthy(now=NOW + 6000)
         assert watcher.look(NOW, job, reachable=False) == []
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
@@ -135,19 +135,19 @@ class TestASilentNode:
         assert watcher.look(NOW + 900, job) == [NoticeKind.TARGET_BACK]
         assert watcher.reported[0].thread == watcher.reported[1].thread
 
-    def test_whose_jobs_failures_were_told_is_not_told_again(self) -> None:
+    def test_whose_jobs_failures_were_reported_is_not_reported_again(self) -> None:
         watcher = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")})
         watcher.look(NOW, late(), reachable=False)
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late(), reachable=False) == []
 
-    def test_to_which_nothing_is_replicated_is_not_told(self) -> None:
+    def test_to_which_nothing_is_replicated_is_not_reported(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, reachable=False)
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, reachable=False) == []
 
 
 class TestSettings:
-    def test_that_are_rejected_are_told_with_what_is_wrong_and_again_when_they_are_accepted(self) -> None:
+    def test_that_are_rejected_are_reported_with_what_is_wrong_and_again_when_they_are_accepted(self) -> None:
         watcher = Watcher()
         assert watcher.look(NOW, problems=("node: wrong",)) == []
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
@@ -162,7 +162,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear_whatever_the_clock_does(
+def test_every_trouble_that_was_reported_ends_in_exactly_one_all_clear_whatever_the_clock_does(
     steps: list[tuple[float, set[str], bool, bool]],
 ) -> None:
     watcher, now = Watcher(), NOW

@@ -68,13 +68,13 @@ class Route:
         return time
 
 
-def test_the_third_time_is_told_as_flapping_and_what_follows_is_held() -> None:
+def test_the_third_time_is_reported_as_flapping_and_what_follows_is_held() -> None:
     route = Route()
     route.flap(0.0, times=6)
     assert route.said == ["failed", "well", "failed", "well", "flap failed"]
 
 
-def test_failures_that_are_far_apart_are_told_one_by_one() -> None:
+def test_failures_that_are_far_apart_are_reported_one_by_one() -> None:
     route = Route()
     for number in range(5):
         route.flap(number * WINDOW_SECONDS / 2, times=1)
@@ -102,14 +102,14 @@ def test_the_all_clear_comes_when_it_has_settled_with_all_that_was_held() -> Non
     assert (route.take(now=failure + 2 * SETTLED_SECONDS), dict(route.flaps)) == ([], {})
 
 
-def test_after_it_has_settled_it_is_told_like_any_other() -> None:
+def test_after_it_has_settled_it_is_reported_like_any_other() -> None:
     route = Route()
     last = route.flap(0.0)
     route.take(now=last + SETTLED_SECONDS)
     assert route.take(failed(last + SETTLED_SECONDS + 60), now=last + SETTLED_SECONDS + 60) == ["failed"]
 
 
-def test_one_that_does_not_recover_any_more_is_told_by_the_ladder() -> None:
+def test_one_that_does_not_recover_any_more_is_reported_by_the_ladder() -> None:
     route = Route()
     last = route.flap(0.0)
     kinds = [route.take(failed(last + 600 * number, number), now=last + 600 * number) for number in (1, 2, 3, 4)]
@@ -127,7 +127,7 @@ def test_two_hundred_jobs_that_flap_together_are_one_message_and_one_when_all_ha
     assert len(route.last.events) == 200
 
 
-def test_a_node_that_fails_others_while_a_flapping_job_is_well_is_told() -> None:
+def test_a_node_that_fails_others_while_a_flapping_job_is_well_is_reported() -> None:
     route = Route()
     last = route.flap(0.0, error=NODE)
     others = [failed(last + 60, guest=guest, error_class=NODE) for guest in range(101, 110)]
@@ -145,7 +145,7 @@ STEPS = st.lists(st.tuples(st.booleans(), st.floats(1, 7200), st.integers(100, 1
 
 
 @given(steps=STEPS)
-def test_nothing_is_held_or_remembered_for_ever_when_all_are_well(
+def test_nothing_stays_held_or_remembered_when_all_have_recovered(
     steps: list[tuple[bool, float, int, bool]],
 ) -> None:
     route, now, rows = Route(), 0.0, dict.fromkeys((100, 101, 102), 0)

@@ -87,46 +87,46 @@ def guests(group: NotificationGroup) -> list[int]:
 
 
 class TestOneJob:
-    def test_its_first_three_failures_are_told_and_the_fourth_is_not(self) -> None:
+    def test_its_first_three_failures_are_reported_and_the_fourth_is_not(self) -> None:
         failures = [failed(1000.0 + 600 * number, number) for number in range(1, 5)]
         assert one_by_one(*failures) == failures[:3]
 
-    def test_its_success_after_failures_is_told_and_a_usual_one_is_not(self) -> None:
+    def test_its_success_after_failures_is_reported_and_a_usual_one_is_not(self) -> None:
         assert one_by_one(failed(1000), well(5000), well(6000, recovered_after=0)) == [failed(1000), well(5000)]
 
-    def test_that_recovers_is_forgotten_so_the_next_failure_is_told_as_the_first(self) -> None:
+    def test_that_recovers_is_forgotten_so_the_next_failure_is_reported_as_the_first(self) -> None:
         failures = [failed(600.0 * number, number) for number in range(1, 8)]
         events: list[Event] = [*failures, well(9000, 7), failed(9600)]
         assert one_by_one(*events) == [*failures[:3], *events[7:]]
 
-    def test_a_failure_is_told_if_none_before_it_was(self) -> None:
+    def test_a_failure_is_reported_if_none_before_it_was(self) -> None:
         assert one_by_one(failed(90_000, 40)) == [failed(90_000, 40)]
 
     def test_that_is_removed_is_forgotten_without_a_message(self) -> None:
         groups, memory = grouped([[JobRemoved(2000.0, JOB)]], IncidentState({"100-0": Incident(reported=1000.0)}))
         assert (groups, memory) == ([], IncidentState())
 
-    def test_starts_and_cancelled_runs_neither_tell_nor_forget(self) -> None:
+    def test_starts_and_cancelled_runs_neither_report_nor_forget(self) -> None:
         before = IncidentState({"100-0": Incident(reported=1000.0, synced=500.0)})
         events: list[Event] = [RunStarted(2000.0, JOB, 1), RunCancelled(2000.0, JOB, 1)]
         assert grouped([events], before) == ([], before)
 
-    def test_a_message_that_was_given_up_counts_as_not_told(self) -> None:
+    def test_a_message_that_was_given_up_counts_as_not_reported(self) -> None:
         (group,), memory = grouped([[failed(90_000, 40)]])
         again, _ = grouped([[failed(91_800, 41)]], given_up(group, memory))
         assert len(again) == 1
 
-    def test_of_which_nothing_was_told_has_no_all_clear(self) -> None:
+    def test_of_which_nothing_was_reported_has_no_all_clear(self) -> None:
         (group,), memory = grouped([[failed(90_000, 1)]])
         assert grouped([[well(91_000)]], given_up(group, memory))[0] == []
         assert grouped([[well(91_000)]])[0] == []
 
-    def test_failures_of_one_batch_are_told_one_by_one(self) -> None:
+    def test_failures_of_one_batch_are_reported_one_by_one(self) -> None:
         groups, _ = grouped([[failed(1000, 1), failed(1600, 2), well(2000, 2), failed(2600, 1)]])
         assert [len(group.events) for group in groups] == [1, 1, 1, 1]
 
     @given(st.lists(st.floats(min_value=60, max_value=100_000), min_size=4, max_size=80))
-    def test_at_no_pace_more_than_the_first_three_failures_are_told(self, gaps: list[float]) -> None:
+    def test_at_no_pace_more_than_the_first_three_failures_are_reported(self, gaps: list[float]) -> None:
         time, failures = 1000.0, []
         for number, gap in enumerate(gaps, start=1):
             time += gap
@@ -153,11 +153,11 @@ class TestJobsOfOwnTroubles:
         groups, _ = grouped([[failed(1000, guest=100), failed(1005, guest=101, error_class=ErrorClass.BUSY)]])
         assert [guests(group) for group in groups] == [[100], [101]]
 
-    def test_that_fail_later_are_told_too(self) -> None:
+    def test_that_fail_later_are_reported_too(self) -> None:
         groups, _ = grouped([[failed(1000, guest=100)], [failed(2000, guest=101)]])
         assert [guests(group) for group in groups] == [[100], [101]]
 
-    def test_whose_target_is_not_known_are_told_one_by_one(self) -> None:
+    def test_whose_target_is_not_known_are_reported_one_by_one(self) -> None:
         numbered = [(1, failed(1000, guest=100)), (2, failed(1001, guest=101))]
         groups, _ = group_events(numbered, IncidentState(), target_of=lambda _: "", active=ALL, due=Repeat().due)
         assert [guests(group) for group in groups] == [[100], [101]]
@@ -215,7 +215,7 @@ class TestADeadNode:
         failures = [of_node(1000.0 + 600 * number, 100, number) for number in range(1, 5)]
         assert one_by_one(*failures) == failures[:3]
 
-    def test_a_job_with_another_trouble_is_told_by_itself(self) -> None:
+    def test_a_job_with_another_trouble_is_reported_by_itself(self) -> None:
         batches: list[list[Event]] = [
             [of_node(1000, 100), of_node(1001, 101)],
             [failed(2000, 2, guest=100)],
@@ -225,7 +225,7 @@ class TestADeadNode:
         assert [guests(group) for group in groups] == [[100, 101], [100], [101]]
         assert set(memory.incidents) == {"100-0"}
 
-    def test_is_told_anew_when_its_message_was_given_up(self) -> None:
+    def test_is_reported_again_when_its_message_was_given_up(self) -> None:
         (group,), memory = grouped([[of_node(1000, 100), of_node(1001, 101)]])
         _, memory = grouped([[of_node(1500, 102)]], memory)
         again, _ = grouped([[of_node(90_000, 102, 9)]], given_up(group, memory))
@@ -250,7 +250,7 @@ STEPS = st.lists(st.tuples(st.integers(100, 104), KINDS, st.floats(min_value=1, 
 
 
 @given(STEPS, st.lists(st.integers(1, 10), max_size=60))
-def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear(
+def test_every_trouble_that_was_reported_ends_in_exactly_one_all_clear(
     steps: list[tuple[int, str, float]], cuts: list[int]
 ) -> None:
     batches = cut(journal(steps), cuts)
@@ -268,7 +268,7 @@ def test_every_trouble_that_was_told_ends_in_exactly_one_all_clear(
 
 
 @given(STEPS, st.lists(st.integers(1, 10), max_size=60))
-def test_no_event_is_told_twice(steps: list[tuple[int, str, float]], cuts: list[int]) -> None:
+def test_no_event_is_reported_twice(steps: list[tuple[int, str, float]], cuts: list[int]) -> None:
     groups, _ = grouped(cut(journal(steps), cuts))
     numbers = [number for group in groups for number, _ in group.events]
     assert len(numbers) == len(set(numbers))

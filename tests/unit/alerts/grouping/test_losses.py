@@ -67,7 +67,7 @@ class Watcher:
 
 
 class TestALostReplica:
-    def test_is_told_at_once_and_once_and_once_when_a_run_has_succeeded(self) -> None:
+    def test_is_reported_at_once_and_once_and_once_when_a_run_has_succeeded(self) -> None:
         watcher, hours = Watcher(), 3600.0
         assert watcher.look(NOW, statuses.lost(), events=[lost()]) == [LOST]
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, statuses.lost()) == []
@@ -79,7 +79,7 @@ class TestALostReplica:
         assert (second.thread, second.opens, second.closes) == (first.thread, False, True)
         assert first.subjects[0].worst_lag == 600
 
-    def test_that_is_whole_again_before_anybody_looked_is_told_all_the_same(self) -> None:
+    def test_that_is_whole_again_before_the_next_turn_is_reported_all_the_same(self) -> None:
         watcher = Watcher()
         assert watcher.look(NOW, statuses.healthy(), events=[lost(), well(at=NOW + 5)]) == [LOST]
         assert watcher.look(NOW + 60, statuses.healthy(now=NOW + 60)) == [BACK]
@@ -101,7 +101,7 @@ class TestALostReplica:
             watcher.look(NOW + age, statuses.lost(), events=[lost()] if age == 0 else [])
         assert [notice.kind for notice in watcher.reported] == [LOST]
 
-    def test_of_a_broken_promise_that_was_told_has_one_all_clear(self) -> None:
+    def test_of_a_broken_promise_that_was_reported_has_one_all_clear(self) -> None:
         late = statuses.failing()
         watcher = Watcher()
         watcher.look(NOW, late)
@@ -119,7 +119,7 @@ class TestALostReplica:
         watcher.look(NOW, *jobs, events=[lost(guest) for guest in range(100, 300)])
         assert [len(notice.subjects) for notice in watcher.reported] == [200]
 
-    def test_that_is_found_soon_after_another_of_its_node_waits_for_more_and_is_told(self) -> None:
+    def test_that_is_found_soon_after_another_of_its_node_waits_for_more_and_is_reported(self) -> None:
         watcher, one, two = Watcher(), statuses.lost(), statuses.healthy("101-0", now=NOW + 60)
         watcher.look(NOW, one, two, events=[lost()])
         assert watcher.look(NOW + 60, one, two, events=[lost(101), well(101)]) == []
@@ -144,7 +144,7 @@ class TestALostReplica:
         assert watcher.look(NOW + 60) == []
         assert watcher.conditions == {}
 
-    def test_of_a_job_that_the_route_is_not_about_is_not_told(self) -> None:
+    def test_of_a_job_that_the_route_is_not_about_is_not_reported(self) -> None:
         watcher = Watcher(match=Match(guest=frozenset({101})))
         assert watcher.look(NOW, statuses.lost(), events=[lost()]) == []
         assert watcher.conditions == {}
@@ -158,7 +158,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @example([(0.0, [(100, True)]), (0.0, [(101, True)]), (-2703.0, [])])
-def test_every_lost_replica_that_was_told_ends_in_exactly_one_all_clear_whatever_the_clock_does(
+def test_every_lost_replica_that_was_reported_ends_in_exactly_one_all_clear_whatever_the_clock_does(
     steps: list[tuple[float, list[tuple[int, bool]]]],
 ) -> None:
     watcher, now, without = Watcher(), NOW, set[int]()
@@ -208,7 +208,7 @@ class TestVanishedVolumes:
         assert notice is not None
         assert notice.text.splitlines()[LISTED:] == ["and 3 more: zsr check"]
 
-    def test_of_jobs_that_are_not_wanted_or_not_there_are_not_told(self) -> None:
+    def test_of_jobs_that_are_not_wanted_or_not_there_are_not_reported(self) -> None:
         assert self.notice(gone("a"), match=Match(guest=frozenset({101}))) is None
         assert self.notice(gone("a", guest=999)) is None
         assert self.notice(lost(), well()) is None

@@ -43,7 +43,7 @@ def content_of(*events: RunFailed | RunSucceeded, jobs: tuple[JobStatus, ...], n
     return compose(notice, RenderContext(NOW, UTC))
 
 
-def test_a_job_that_was_removed_meanwhile_is_told_with_what_the_event_knows() -> None:
+def test_a_job_that_was_removed_meanwhile_is_reported_with_what_the_event_knows() -> None:
     letter = content_of(failure(), jobs=())
     assert letter.title == "Guest 100: replication failed (network), to its target"
     assert "fall back to 2027-01-15 06:30:00" in "".join(fact.text for fact in letter.facts)

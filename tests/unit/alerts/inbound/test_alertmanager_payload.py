@@ -20,7 +20,7 @@ def notice(*alerts: dict[str, Any], time: float = NOW, **more: Any) -> Notice:
     return made
 
 
-def test_one_alert_is_told_with_its_own_words() -> None:
+def test_one_alert_is_reported_in_its_own_words() -> None:
     made = notice(alert(severity="critical", instance="host1"))
     assert made.foreign is not None
     assert (made.kind, made.severity, made.closes) == (NoticeKind.ALERTMANAGER, Severity.CRITICAL, False)

@@ -37,7 +37,7 @@ def failed(**changes: object) -> Notice:
     return replace(sample(NoticeKind.FAILED, now=NOW), subjects=(subject,))
 
 
-def test_a_failure_tells_all_that_is_asked_at_night() -> None:
+def test_a_failure_answers_all_questions_of_the_night() -> None:
     assert text(failed()).splitlines() == [
         "Job 100-0: replication of guest 100 web from alpha to beta failed for the 2nd time in a row.",
         "",
@@ -58,7 +58,7 @@ def test_a_promise_that_still_holds_is_not_called_broken() -> None:
     assert "broken" not in text(failed(rpo=7200.0))
 
 
-def test_a_guest_without_a_replica_is_told_as_such() -> None:
+def test_a_guest_without_a_replica_is_called_so() -> None:
     assert "guest 100 web would be lost; there is no replica on beta yet" in text(failed(last_sync=None))
 
 
@@ -73,7 +73,7 @@ def test_times_are_those_of_the_readers_zone() -> None:
     assert "times are in CET" in local
 
 
-def test_the_all_clear_tells_how_long_how_often_and_how_bad() -> None:
+def test_the_all_clear_says_how_long_how_often_and_how_bad() -> None:
     assert text(sample(NoticeKind.RECOVERED, now=NOW)).splitlines()[2:8] == [
         "Last sync: 2027-01-15 07:23:00 (37 minutes ago)",
         "Had been failing: since 2027-01-15 07:28:00, for 32 minutes",
@@ -100,7 +100,7 @@ def test_a_lost_replica_says_what_was_there_what_is_at_stake_and_what_happens_no
     ]
 
 
-def test_vanished_volumes_are_told_with_their_replicas_and_with_who_may_destroy_them() -> None:
+def test_vanished_volumes_are_reported_with_their_replicas_and_how_to_destroy_them() -> None:
     shown = text(sample(NoticeKind.VOLUMES_VANISHED, now=NOW))
     assert "Job 100-0, on beta: tank/vm-100-disk-1" in shown.splitlines()
     assert "zsr destroys none of these replicas." in shown

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from alerts.render.settings import WordSettings, read_words
+from alerts.render.settings import MessageSettings, read_message_settings
 
 
 def test_nothing_is_asked_for() -> None:
-    assert read_words(None) == read_words({}) == (WordSettings(), [])
+    assert read_message_settings(None) == read_message_settings({}) == (MessageSettings(), [])
 
 
 def test_all_that_can_be_said() -> None:
     section = {"templates": "/etc/zsr/templates", "page": "https://a.example.org/", "dashboard": "http://[::1]:3000"}
-    assert read_words(section) == (
-        WordSettings(Path("/etc/zsr/templates"), "https://a.example.org/", "http://[::1]:3000"),
+    assert read_message_settings(section) == (
+        MessageSettings(Path("/etc/zsr/templates"), "https://a.example.org/", "http://[::1]:3000"),
         [],
     )
 
@@ -34,7 +34,7 @@ def test_all_that_can_be_said() -> None:
         ({"dashboard": "https://bob:hunter2@example.org"}, "dashboard"),
     ],
 )
-def test_what_is_wrong_is_told_without_secrets(section: object, key: str) -> None:
-    _, problems = read_words(section)
+def test_what_is_wrong_is_reported_without_secrets(section: object, key: str) -> None:
+    _, problems = read_message_settings(section)
     assert [problem.key for problem in problems] == [key]
     assert "hunter2" not in str(problems)

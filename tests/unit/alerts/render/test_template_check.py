@@ -81,7 +81,7 @@ def test_a_broken_template_is_said_and_the_built_in_words_go_out(
     renderer = write(tmp_path, failed__txt=text)
     assert renderer.render(FAILED, Form.TEXT, READER) == Renderer().render(FAILED, Form.TEXT, READER)
     assert "failed.txt" in caplog.text
-    assert "built-in words" in caplog.text
+    assert "The built-in template is used" in caplog.text
     (problem,) = template_problems(tmp_path)
     assert (problem.key, problem.value) == ("templates", "failed.txt")
 

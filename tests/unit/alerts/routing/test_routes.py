@@ -109,13 +109,13 @@ class TestQuietHours:
 
 
 class TestTheLadder:
-    def test_tells_what_it_names_and_what_was_never_told(self) -> None:
+    def test_reports_the_failures_it_names_and_one_that_was_never_reported(self) -> None:
         due = Repeat(frozenset({2, 5})).due
         assert [due(count, again) for count, again in ((1, False), (2, False), (3, True), (4, False), (5, True))] == [
             False, True, False, True, True,
         ]  # fmt: skip
 
-    def test_without_numbers_tells_nothing_at_once(self) -> None:
+    def test_without_numbers_reports_nothing_at_once(self) -> None:
         assert not Repeat(frozenset()).due(40, False)
 
 
@@ -145,7 +145,7 @@ class TestSettings:
     def test_a_window_alone_is_enough_for_quiet_hours(self) -> None:
         assert read_route("0", {"quiet": "22:00-07:00"})[0].quiet == Quiet(Window.parse("22:00-07:00"))
 
-    def test_that_are_wrong_are_all_told_at_once(self) -> None:
+    def test_that_are_wrong_are_all_reported_at_once(self) -> None:
         table = {
             "match": {"severity": "loud", "guest": 7, "job": "x", "colour": "red", "event": ["failed", "nothing"]},
             "quiet": {"window": "22-7", "mode": "shout", "below": "all"},
@@ -159,5 +159,5 @@ class TestSettings:
         ]  # fmt: skip
 
     @pytest.mark.parametrize("key", ["match", "quiet", "repeat"])
-    def test_that_are_no_table_are_told(self, key: str) -> None:
+    def test_that_are_no_table_are_reported(self, key: str) -> None:
         assert read_route("0", {key: 5})[1][0].key == f"0.{key}"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.api.status import ConfigStatus, JobStatus
-from replicator.daemon.health_check import Level, job_health
+from replicator.daemon.health_check import HealthLevel, job_health
 from replicator.daemon.status_json import job_json, status_json
 from replicator.models import JobId, Synced
 from tests.support.command_line import Said, Zsr
@@ -113,7 +113,7 @@ class TestTheVerdict:
 
         said = zsr("check")
 
-        assert (said.exit, said.out.split()[1]) == (expected, Level(expected).name)
+        assert (said.exit, said.out.split()[1]) == (expected, HealthLevel(expected).name)
         assert said.err == ""
 
     def test_a_first_copy_on_its_way_is_a_warning(self, zsr: Zsr, daemon: FakeDaemon) -> None:
@@ -203,12 +203,12 @@ class TestTheVerdict:
 
     @given(lag=st.floats(0, 1e7), rpo=st.floats(60, 1e6), warn_at=st.floats(0.01, 1))
     def test_never_gets_better_as_a_copy_gets_older(self, lag: float, rpo: float, warn_at: float) -> None:
-        def level(age: float) -> Level:
+        def level(age: float) -> HealthLevel:
             facts = job_json(replace(aged("100-0", age), rpo=rpo), NOW)
             return job_health(facts, NOW, warn_at=warn_at, promise_only=True).level
 
         assert level(lag) <= level(lag + 1)
-        assert level(rpo + 1) is Level.CRITICAL
+        assert level(rpo + 1) is HealthLevel.CRITICAL
 
 
 class TestThePromiseOnly:

@@ -53,9 +53,13 @@ def test_the_list_of_commands_is_printed_without_ssh_or_http() -> None:
     assert imported_by("--help") & {"asyncssh", "aiohttp", "apprise", "prometheus_client"} == set()
 
 
+def listed(zsr: Zsr) -> list[str]:
+    """The commands of the list; a help text that takes a second line is indented further."""
+    return re.findall(r"^  (\S+)", zsr.bare("--help").out.rpartition("Commands:")[2], re.MULTILINE)
+
+
 def test_every_command_has_help(zsr: Zsr) -> None:
-    listed = zsr.bare("--help").out.rpartition("Commands:")[2].splitlines()
-    names = [line.split()[0] for line in listed if line.strip()]
+    names = listed(zsr)
 
     assert {"create-local-job", "list", "status", "read", "update", "delete", "run", "log", "notify"} <= {*names}
     for name in names:
@@ -65,9 +69,8 @@ def test_every_command_has_help(zsr: Zsr) -> None:
 
 def test_every_command_is_described(zsr: Zsr) -> None:
     described = (Path(__file__).parents[4] / "docs" / "commands.md").read_text()
-    listed = zsr.bare("--help").out.rpartition("Commands:")[2].splitlines()
 
-    assert {line.split()[0] for line in listed if line.strip()} == {*re.findall(r"`zsr ([a-z-]+)[^`]*`", described)}
+    assert {*listed(zsr)} == {*re.findall(r"`zsr ([a-z-]+)[^`]*`", described)}
 
 
 def test_a_misspelt_command_is_reported_with_the_one_it_resembles(zsr: Zsr) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.daemon.control import NoDaemonError, Request, Say, call, serving
+from replicator.daemon.control import NoDaemonError, Request, Say, call, serve_control
 from replicator.errors import BusyError, ConfigError, ZsrError
 
 
@@ -55,18 +55,18 @@ async def raw(path: Path, text: bytes) -> dict[str, object]:
 
 async def test_lines_come_before_the_result(path: Path) -> None:
     lines: list[str] = []
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         assert await call(path, {"verb": "say"}, lines.append) == "done"
     assert lines == ["one", "two"]
 
 
 async def test_only_its_owner_may_open_it(path: Path) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         assert (rights(path), rights(path.parent)) == (0o600, 0o700)
 
 
 async def test_it_is_gone_with_the_daemon(path: Path) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         pass
     assert not exists(path)
     with pytest.raises(NoDaemonError):
@@ -74,9 +74,9 @@ async def test_it_is_gone_with_the_daemon(path: Path) -> None:
 
 
 async def test_a_second_daemon_is_refused_and_the_first_goes_on(path: Path) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         with pytest.raises(BusyError, match=r"running already \(pid \d+"):
-            async with serving(path, answer):
+            async with serve_control(path, answer):
                 pass
         assert await call(path, {"verb": "ping"}) == "ping"
 
@@ -84,7 +84,7 @@ async def test_a_second_daemon_is_refused_and_the_first_goes_on(path: Path) -> N
 async def test_of_daemons_that_start_at_once_one_serves(path: Path) -> None:
     async def start() -> bool:
         try:
-            async with serving(path, answer):
+            async with serve_control(path, answer):
                 await asyncio.sleep(0.05)
         except BusyError:
             return False
@@ -97,14 +97,14 @@ async def test_the_socket_of_a_dead_daemon_is_replaced(path: Path) -> None:
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         assert await call(path, {"verb": "ping"}) == "ping"
 
 
 async def test_a_place_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="Could not create the control socket"):
-        async with serving(tmp_path / "file" / "control.sock", answer):
+        async with serve_control(tmp_path / "file" / "control.sock", answer):
             pass
 
 
@@ -112,7 +112,7 @@ async def test_a_place_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     "text", [b"hello\n", b"\xff\xfe\n", b"[1, 2]\n", b"null\n", b"[" * 100_000 + b"\n", b"x" * 20_000_000 + b"\n"]
 )
 async def test_garbage_is_answered(path: Path, text: bytes) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         found = await raw(path, text)
         assert (found["ok"], found["exit"]) == (False, 2)
         assert await call(path, {"verb": "ping"}) == "ping"
@@ -120,7 +120,7 @@ async def test_garbage_is_answered(path: Path, text: bytes) -> None:
 
 @pytest.mark.parametrize(("verb", "status"), [("wrong", 2), ("fail", 1), ("bug", 1)])
 async def test_an_error_comes_as_a_sentence_with_its_exit_status(path: Path, verb: str, status: int) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         found = await raw(path, json.dumps({"verb": verb}).encode() + b"\n")
         assert (found["ok"], found["exit"]) == (False, status)
         with pytest.raises(ConfigError if status == 2 else ZsrError):
@@ -129,7 +129,7 @@ async def test_an_error_comes_as_a_sentence_with_its_exit_status(path: Path, ver
 
 
 async def test_an_answer_of_megabytes_arrives_whole(path: Path) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         assert await call(path, {"verb": "big"}) == ["x" * 1000] * 5000
 
 
@@ -146,7 +146,7 @@ async def test_a_client_that_goes_away_harms_nothing(path: Path) -> None:
         ended.set()
         return None
 
-    async with serving(path, slow):
+    async with serve_control(path, slow):
         _, writer = await asyncio.open_unix_connection(path)
         writer.write(b'{"verb": "run"}\n')
         await entered.wait()
@@ -156,7 +156,7 @@ async def test_a_client_that_goes_away_harms_nothing(path: Path) -> None:
 
 
 async def test_a_client_that_says_nothing_does_not_keep_the_others_waiting(path: Path) -> None:
-    async with serving(path, answer):
+    async with serve_control(path, answer):
         _, writer = await asyncio.open_unix_connection(path)
         assert await call(path, {"verb": "ping"}) == "ping"
         writer.close()

@@ -29,6 +29,7 @@ from replicator.replication.plan import (
     held_on_target,
     left_on_target,
     make_plan,
+    needs_bookmarks,
 )
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
@@ -87,6 +88,14 @@ def test_a_bookmark_is_the_base_when_the_snapshot_is_gone_from_the_source() -> N
     assert isinstance(action, Incremental)
     assert action.base == bookmark(5)
     assert action.preparations == ()
+
+
+def test_bookmarks_are_needed_where_the_target_has_a_set_that_is_newer_than_the_newest_common_snapshot() -> None:
+    old = snap(1, "user")
+    assert needs_bookmarks(pair(dataset(old), dataset(old, snap(5), job="100-1")))
+    assert needs_bookmarks(pair(dataset(old), None))
+    assert not needs_bookmarks(pair(dataset(old, snap(5)), dataset(old, snap(5), job="100-1")))
+    assert not needs_bookmarks(pair(dataset(snap(5)), dataset(snap(5), snap(7, "theirs"), job="100-1")))
 
 
 def test_a_snapshot_is_preferred_to_its_own_bookmark() -> None:

@@ -1,4 +1,4 @@
-"""What users and accidents do to volumes and replicas between two runs; each is a thing that a peer gets wrong."""
+"""Changes of volumes and replicas between two runs, by users and accidents: each one breaks some other tool."""
 
 from __future__ import annotations
 
