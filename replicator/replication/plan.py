@@ -224,8 +224,8 @@ def needs_bookmarks(pair: VolumePair) -> bool:
     """Return whether a bookmark of the source may be a newer base than any of its snapshots."""
     if pair.target is None or (base := choose_base(pair.source, pair.target)) is None:
         return True
-    there = pair.target.by_guid(base.guid)
-    return there is None or any(s.job is not None and s.createtxg > there.createtxg for s in pair.target.snapshots)
+    common = pair.target.by_guid(base.guid)
+    return common is None or any(s.job is not None and s.createtxg > common.createtxg for s in pair.target.snapshots)
 
 
 def _plan_volume(way: Direction, pair: VolumePair, free: Sequence[Dataset], diverged: Sequence[Dataset]) -> Action:

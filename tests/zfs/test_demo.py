@@ -38,7 +38,7 @@ def test_the_monitored_demo_finds_all_well_and_takes_everything_away() -> None:
     good = asyncio.run(play(Console(file=said, width=200), 20.0, monitored=True))
 
     assert good, said.getvalue()
-    assert "No dashboards here: npm is not installed" in said.getvalue()
+    assert "No dashboards: npm is not installed" in said.getvalue()
     for name in ("Prometheus", "Alertmanager"):
         found = re.search(rf"^{name} .*http://127.0.0.1:(\d+)", said.getvalue(), re.MULTILINE)
         assert found, said.getvalue()
