@@ -55,6 +55,10 @@ class PipelineInput:
         """Where the next notice comes from."""
         return NoticeSource(self.status.node, self.target, state.next_number)
 
+    def wants(self, notice: Notice) -> bool:
+        """Whether the route wants a notice now."""
+        return self.route.wants(notice, self.now, self.zone)
+
 
 def process_events(
     events: Events, state: TargetState, given: PipelineInput, histories: Histories | None = None
@@ -112,8 +116,8 @@ def report_runs(groups: Iterable[NotificationGroup], state: TargetState, given: 
             continue
         notice = group_notice(group, given.status, state.incident_state, given.source(state))
         if not group.is_failure:
-            state = enqueue(notice, state, given.route, given.now, given.zone)
-        elif given.route.wants(notice, given.now, given.zone):
+            state = _enqueue(notice, state, given)
+        elif given.wants(notice):
             unreported -= members
             state = _enqueue_failure(group, notice, state, given)
         else:
@@ -129,13 +133,13 @@ def report_group(group: NotificationGroup, state: TargetState, given: PipelineIn
     notice = group_notice(group, given.status, state.incident_state, given.source(state))
     if group.is_failure:
         return _enqueue_failure(group, notice, state, given)
-    return enqueue(notice, state, given.route, given.now, given.zone)
+    return _enqueue(notice, state, given)
 
 
 def _enqueue_failure(group: NotificationGroup, notice: Notice, state: TargetState, given: PipelineInput) -> TargetState:
     notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, given.route)))))
     jobs = _reported_before(group)
-    return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs, fault=group.node)
+    return _enqueue(notice, state, given, jobs=jobs, fault=group.node)
 
 
 def _what_follows(notice: Notice, route: Route) -> str:
@@ -159,8 +163,8 @@ def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput
     conditions = record_losses(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
     state = replace(state, conditions=conditions)
     vanished = vanished_notice(events, given.status, match, given.source(state))
-    if vanished is not None and given.route.wants(vanished, given.now, given.zone):
-        state = enqueue(vanished, state, given.route, given.now, given.zone)
+    if vanished is not None and given.wants(vanished):
+        state = _enqueue(vanished, state, given)
     notices, conditions = report_losses(given.status, state.conditions, match, given.source(state))
     return _report_conditions(notices, conditions, state, given)
 
@@ -184,8 +188,8 @@ def _report_conditions(
 ) -> TargetState:
     """Enqueue the notices that the route wants; the conditions of the others count as not reported."""
     for notice in notices:
-        if notice.kind.is_all_clear or given.route.wants(notice, given.now, given.zone):
-            state = enqueue(notice, state, given.route, given.now, given.zone)
+        if notice.kind.is_all_clear or given.wants(notice):
+            state = _enqueue(notice, state, given)
         else:
             conditions = _unreported(notice, conditions)
     return replace(state, conditions=conditions)
@@ -214,18 +218,18 @@ def report_reminder(state: TargetState, given: PipelineInput) -> TargetState:
     source = given.source(state)
     notice, after = reminder(given.status, incidents, state.conditions, given.route.match, repeat, source)
     state = replace(state, reminded=given.now)
-    if notice is None or not given.route.wants(notice, given.now, given.zone):
+    if notice is None or not given.wants(notice):
         return state
     names = [str(subject.job) for subject in notice.subjects]
     jobs = {name: incidents[name].reported for name in names if name in incidents}
     state = replace(state, incident_state=replace(state.incident_state, incidents=after))
-    return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs)
+    return _enqueue(notice, state, given, jobs=jobs)
 
 
 def report_digest(histories: Histories, state: TargetState, given: PipelineInput) -> TargetState:
     """Enqueue the digest of the time since the last one."""
     notice = digest(given.status, histories, state.digested, given.route.match, given.source(state))
-    return enqueue(notice, replace(state, digested=given.now), given.route, given.now, given.zone)
+    return _enqueue(notice, replace(state, digested=given.now), given)
 
 
 def reported_jobs(incident_state: IncidentState) -> set[str]:
@@ -270,6 +274,17 @@ def enqueue(
     """Put a notice into the outbox, held back until quiet hours are over; ``jobs`` and ``fault`` as in `Entry`."""
     until = held_until(route.quiet, notice.severity, now, zone)
     return state.enqueue(Entry(state.next_number, notice, now, until or 0.0, jobs=jobs or {}, fault=fault))
+
+
+def _enqueue(
+    notice: Notice,
+    state: TargetState,
+    given: PipelineInput,
+    *,
+    jobs: Mapping[str, float | None] | None = None,
+    fault: str = "",
+) -> TargetState:
+    return enqueue(notice, state, given.route, given.now, given.zone, jobs=jobs, fault=fault)
 
 
 # Outbox -> channel
