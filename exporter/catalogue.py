@@ -1,4 +1,4 @@
-"""The metrics that zsr exports: names, types, labels and meaning (DESIGN 8). The names are an interface.
+"""The metrics that zsr exports: names, types, labels and meaning (contract: Metrics). The names are an interface.
 
 One table for three readers: the collectors fill it, the HELP lines quote it, and docs/metrics.md is made from it.
 """

@@ -81,7 +81,7 @@ def daemon(scrape: ScrapeInput) -> Iterator[Family]:
 
 
 def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
-    """Every job of this node; at most 50 series each (DESIGN 8)."""
+    """Every job of this node; at most 50 series each (contract: Metrics)."""
     known = scrape.status.jobs
     yield from kept.families(known)
     metric, marks = catalogue.SOURCE_SNAPSHOTS, scrape.status.source_snapshots

@@ -37,7 +37,7 @@ class JobLines:
 
 
 def _lines(name: str, job: JobStatus) -> tuple[str, ...]:
-    """A job's lines for each of `METRICS`; at most 50 in all (DESIGN 8)."""
+    """A job's lines for each of `METRICS`; at most 50 in all (contract: Metrics)."""
     values = ("" if (found := read(job)) is None else f"{head}{name}{_END}{number(found)}\n" for head, read in _VALUES)
     return (
         _info(name, job),

@@ -2,7 +2,7 @@
 
 The web-config.yml and the files that it names are looked at every second. When one changes, the server on each socket
 is replaced by one that speaks the new TLS: the socket stays, and so do requests in flight. An error is logged once
-and the last good configuration stays active (DESIGN 9).
+and the last good configuration stays active (contract: Bad input).
 """
 
 from __future__ import annotations

@@ -94,6 +94,12 @@ def test_the_page_on_replication_has_the_steps_of_a_run_in_their_order() -> None
     assert [step for step in map(str, Step) if step in shown] == shown[1:]
 
 
+def test_the_code_refers_to_no_page_outside_the_project() -> None:
+    numbered = re.compile("DESIGN" + r" \d")
+
+    assert [name(path) for path in CODE if numbered.search(path.read_text())] == []
+
+
 def steps_of(recipe: str) -> list[str]:
     return re.findall(r"^\d+\. (.*?)(?=^\d+\. |\n\n|\Z)", section(ADDING, recipe), re.MULTILINE | re.DOTALL)
 
