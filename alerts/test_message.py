@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import assert_never
 
 from alerts.channels.alertmanager import AlertmanagerSettings
 from alerts.channels.apprise import known_scheme
 from alerts.channels.base import SendStatus, Sent
 from alerts.channels.factory import ChannelContext, create_channel
 from alerts.channels.healthchecks import try_ping
-from alerts.channels.settings import PingSettings
+from alerts.channels.settings import PingSettings, ServiceSettings
 from alerts.channels.webhook import WebhookSettings
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.plugin import message_writer
@@ -111,4 +112,6 @@ def _kind(target: Target) -> str:
             return "alertmanager"
         case PingSettings():
             return "ping"
-    return known_scheme(target.channel.url.text)
+        case ServiceSettings():
+            return known_scheme(target.channel.url.text)
+    assert_never(target.channel)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from alerts.channels.alertmanager import ActiveAlerts, AlertmanagerChannel, AlertmanagerSettings
 from alerts.channels.apprise import AppriseChannel, make_service
 from alerts.channels.base import SEND_TIMEOUT_SECONDS
 from alerts.channels.email import MailChannel
 from alerts.channels.email_url import mail_settings
-from alerts.channels.settings import ChannelConfig, PingSettings
+from alerts.channels.settings import ChannelConfig, PingSettings, ServiceSettings
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.redaction import RedactingFilter
 from alerts.render.renderer import MessageWriter
@@ -38,6 +39,12 @@ def create_channel(name: str, settings: ChannelConfig, channel_context: ChannelC
             return AlertmanagerChannel(settings, channel_context.writer, active, limit=channel_context.limit)
         case PingSettings():
             return None
+        case ServiceSettings():
+            return _service_channel(settings, channel_context)
+    assert_never(settings)
+
+
+def _service_channel(settings: ServiceSettings, channel_context: ChannelContext) -> AnyChannel | None:
     mail = mail_settings(settings.url.text)
     if mail is not None:
         return MailChannel(mail, channel_context.writer, settings.url.derived, limit=channel_context.limit)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from alerts.channels.alertmanager import AlertmanagerSettings
@@ -48,9 +49,12 @@ ChannelConfig = ServiceSettings | WebhookSettings | AlertmanagerSettings | PingS
 
 def secrets_of_channel(channel: ChannelConfig) -> frozenset[str]:
     """All that must not be shown of a channel's settings."""
-    if isinstance(channel, WebhookSettings | AlertmanagerSettings):
-        return channel.secrets
-    return channel.url.derived
+    match channel:
+        case WebhookSettings() | AlertmanagerSettings():
+            return channel.secrets
+        case ServiceSettings() | PingSettings():
+            return channel.url.derived
+    assert_never(channel)
 
 
 def read_channel(table: Mapping[str, object], environ: Mapping[str, str]) -> tuple[ChannelConfig | None, list[Problem]]:

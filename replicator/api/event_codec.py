@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from replicator.errors import ErrorClass
-from replicator.events import (
-    Event,
-    JobRemoved,
-    ReplicaLost,
-    RunCancelled,
-    RunFailed,
-    RunStarted,
-    RunSucceeded,
-    VolumesVanished,
-)
+from replicator.events import Event
 from replicator.models import JobId
 
-KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (RunStarted, RunSucceeded, RunFailed, RunCancelled, ReplicaLost, VolumesVanished, JobRemoved)
-}
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def to_json(event: Event) -> tuple[str, str]:
