@@ -66,7 +66,7 @@ unit: venv
 	$(BIN)/pytest tests/unit
 
 coverage: venv
-	$(BIN)/coverage run -m pytest -q $(or $(TESTS),tests/unit)
+	-$(BIN)/coverage run -m pytest -q $(or $(TESTS),tests/unit)
 	$(BIN)/python -m tools.package_coverage
 
 venv:
