@@ -60,7 +60,8 @@ async def target_inventory(
 async def source_inventory(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
     """Return all the guest's storages on the source in one inventory, with bookmarks."""
     datasets: dict[str, Dataset] = {}
-    for storage in guest_storages(guest, storages, source.node):
+    # Of storages inside each other the outer one first: its listing is too shallow for what lies in the inner one.
+    for storage in sorted(guest_storages(guest, storages, source.node), key=lambda each: each.path_on(source.node)):
         path = storage.path_on(source.node)
         found = await source.inventory(path, depth=look_depth(guest, storage), bookmarks=True)
         datasets |= {name: dataset for name, dataset in found.datasets.items() if name not in datasets or name != path}
@@ -97,7 +98,9 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
         )
     _refuse_doubles(volumes, target)
     names = {pair.target_name for pair in volumes}
-    found = [inventory for inventory in on_target.inventories.values() if isinstance(inventory, Inventory)]
+    paths = {storage.name: storage.path_on(target) for storage in guest_storages(guest, storages, source)}
+    by_path = sorted(on_target.inventories.items(), key=lambda item: paths[item[0]])  # the outer storage first
+    found = [inventory for _, inventory in by_path if isinstance(inventory, Inventory)]
     replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
     diverged = {kept.name: kept for inventory in found for kept in inventory.diverged_of(job.id)}
     return Discovered(

@@ -17,31 +17,40 @@ async def frozen(guest: Guest, host: Host, log: Callable[[str, str], None]) -> A
 
     Raises:
         HookError: the freeze failed and the guest's settings make that an error; it was thawed again. Or the thaw
-            failed: the guest may still be frozen.
+            failed, and the guest may still be frozen.
     """
+    may_be_frozen = True
     try:
         if guest.freeze is not None:
-            await _freeze(guest, guest.freeze, host, log)
+            may_be_frozen = await _freeze(guest, guest.freeze, host, log)
         yield
     finally:
         if guest.thaw is not None:
             # A cancelled run must not leave a guest frozen.
-            await finish_despite_cancel(_thaw(guest, guest.thaw, host, log))
+            await finish_despite_cancel(_thaw(guest, guest.thaw, host, log, may_be_frozen=may_be_frozen))
 
 
-async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
+async def _freeze(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> bool:
+    """Return whether the guest may be frozen: not if the hook itself reports that it failed."""
     try:
         await _run_hook("freeze", guest, command, host)
     except HookError as error:
         if guest.on_freeze_failure is FreezeFailure.ERROR:
             raise
         log("warning", f"{error.what} The snapshot is taken anyway.")
+        return error.__cause__ is not None  # it was cut off, by its time limit for example
+    return True
 
 
-async def _thaw(guest: Guest, command: str, host: Host, log: Callable[[str, str], None]) -> None:
+async def _thaw(
+    guest: Guest, command: str, host: Host, log: Callable[[str, str], None], *, may_be_frozen: bool
+) -> None:
     try:
         await _run_hook("thaw", guest, command, host)
     except HookError as error:
+        if not may_be_frozen:  # the agent of a guest that is off answers neither hook
+            log("warning", f"{error.what} Its freeze hook failed too.")
+            return
         what = f"{error.what} Guest {guest.id} may still be frozen."
         log("error", what)
         raise HookError(what, advice=f"Thaw it now: {command}", raw=error.raw) from error

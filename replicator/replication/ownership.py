@@ -95,7 +95,7 @@ def writable(way: Direction, target: Dataset, volume: Volume | None) -> TargetAc
 
 def written_to(way: Direction, target: Dataset, volume: Volume | None) -> TargetActiveError:
     """Return the error of a replica that was written to and would have to be destroyed."""
-    keep = f"Or keep it under another name (zfs rename), on {way.target}."
+    keep = f"Or keep it, without zsr's mark: zfs inherit zsr:job {target.name}, on {way.target}."
     return _active(way, target, volume, "was written to there, so it is not destroyed", f"{_if_moved(way)} {keep}")
 
 

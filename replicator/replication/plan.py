@@ -254,7 +254,8 @@ def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], d
             renamed = _plan_volume(way, replace(pair, target=orphan), (), ())
             if isinstance(renamed, Conflict):
                 return renamed
-            moved = replace(pair, target=replace(orphan, name=pair.target_name))
+            root = pair.target_name if orphan.encryption_root == orphan.name else orphan.encryption_root
+            moved = replace(pair, target=replace(orphan, name=pair.target_name, encryption_root=root))
             return replace(renamed, pair=moved, preparations=(Rename(orphan.name), *renamed.preparations))
     for kept in reversed(diverged):
         base = choose_base(pair.source, kept)

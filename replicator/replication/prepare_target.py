@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from replicator.errors import DivergedError
 from replicator.models import DIVERGED_DATASET
 from replicator.replication.ownership import Direction, writable, written_to
 from replicator.replication.plan import (
@@ -37,6 +38,8 @@ async def prepare(
 ) -> None:
     """Do the preparations of an action; ``properties`` are those of a replica."""
     pair = action.pair
+    if pair.target is not None and pair.target.job is not None:
+        await _refuse_changed(action, target, properties)
     for step in action.preparations:
         match step:
             case Rollback(to):
@@ -51,13 +54,7 @@ async def prepare(
             case SetAside(base):
                 kept = diverged_name(pair, now)
                 log("warning", f"{pair.volume}: the replica differs from the source; it is kept aside as '{kept}'")
-                await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
-                await target.rename(pair.target_name, kept)
-                if pair.target is not None and pair.target.job is None:  # without marks it would never be reported
-                    marks = {key: value for key, value in properties.items() if key.startswith("zsr:")}
-                    await target.set_properties(kept, marks)
-                if pair.source.is_volume:  # it is never written again, and its successor reserves the same space
-                    await target.set_properties(kept, {"refreservation": "none"})
+                await _set_aside(pair, kept, target, properties)
                 if base is not None:
                     await _clone(target, f"{kept}@{base.name}", pair.target_name, properties)
             case CloneFromDiverged(diverged, base):
@@ -71,6 +68,40 @@ async def prepare(
                     await target.set_properties(f"{pair.target_name}@{name}", {"zsr:job": MADE_HERE})
             case Promote():
                 await target.promote(pair.target_name)
+
+
+async def _set_aside(pair: VolumePair, kept: str, target: ZfsClient, properties: Mapping[str, str]) -> None:
+    await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
+    await target.rename(pair.target_name, kept)
+    if pair.target is not None and pair.target.job is None:  # without marks it would never be reported
+        await target.set_properties(kept, {key: value for key, value in properties.items() if key.startswith("zsr:")})
+    if pair.source.is_volume:  # it is never written again, and its successor reserves the same space
+        await target.set_properties(kept, {"refreservation": "none"})
+
+
+async def _refuse_changed(action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str]) -> None:
+    """Look again at a replica that is about to be renamed or rolled back; the plan may be hours old.
+
+    Raises:
+        TargetActiveError: it was made writable since.
+        DivergedError: it was written to, or got a snapshot, that a rollback would destroy.
+    """
+    for step in action.preparations:
+        name = step.old if isinstance(step, Rename) else action.pair.target_name
+        if isinstance(step, Rename | MoveAway | SetAside | Rollback):
+            await target.refuse_in_use(name, properties["zsr:job"], properties["zsr:source"])
+        if isinstance(step, Rollback):
+            found = (await target.inventory(name, depth=1)).get(name)
+            known = {snapshot.guid for snapshot in action.pair.target.snapshots} if action.pair.target else set()
+            if found is None or found.written or any(each.guid not in known for each in found.snapshots):
+                raise DivergedError(
+                    f"The replica '{name}' on node {target.node} changed during the run; it was not rolled back.",
+                    node=target.node,
+                    volume=str(action.pair.volume),
+                    advice="The next run looks at it again.",
+                )
+        if isinstance(step, Rename | MoveAway | SetAside | Rollback):
+            return  # what follows works on names that are made by this step
 
 
 async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import ErrorClass, TargetActiveError, ZsrError
+from replicator.models import JobId
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.transfer import Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import ResumeToken
+from replicator.zfs.snapshot_names import job_of
 
 _RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
 """Classes of failures that leave a half-received state which a later run can resume."""
 
 
 async def resume_half_received(
-    volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
+    job: JobId, volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
 ) -> None:
     """Resume the transfers that an earlier run began; drop those that can no longer be finished.
 
@@ -30,7 +32,12 @@ async def resume_half_received(
         if replica is None or replica.token is None:
             continue
         token = await source.resume_token(replica.token)
-        fits = token is not None and _belongs(token, pair) and (token.raw or not transfers.is_raw_onto(pair, replica))
+        fits = (
+            token is not None
+            and _belongs(token, pair)
+            and (replica.job is not None or job_of(token.to_name.partition("@")[2]) == job)
+            and (token.raw or not transfers.is_raw_onto(pair, replica))
+        )
         if not fits and replica.job is None:
             raise TargetActiveError(
                 f"'{replica.name}' on node {target.node} has a half-received state of another tool.",

@@ -123,7 +123,7 @@ class Run:
         at = self._clock()
         discovered, on_target = await self._discover(on_target)
         if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
-            synced = replace(self._synced, last_sync=at)
+            synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes)
             self._log("info", f"nothing was written since the set {synced.last_set}")
             return await self._conclude(discovered.volumes, synced, discovered.orphans)
         await self.progress.begin(Step.SNAPSHOT)
@@ -188,7 +188,9 @@ class Run:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
-            await resume_half_received(discovered.volumes, self._transfers, self._source, self._target, self._log)
+            await resume_half_received(
+                self._job.id, discovered.volumes, self._transfers, self._source, self._target, self._log
+            )
             on_target = await self._inventories.on_target()
             discovered = self._inventories.pair(on_source, on_target)
         await self._recorder.resume_pending(False)

@@ -65,7 +65,10 @@ def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     if held is None:
         return Synced(sets=remembered.sets)
     claim = remembered.last_sync if held == remembered.last_set else None
-    return Synced(min(float(held) if claim is None else claim, now), held, remembered.sets)
+    sets = remembered.sets
+    if sets.proven is None or held > sets.proven:  # an earlier run sent it, and died before it remembered that
+        sets = replace(sets, proven=held, volumes=())
+    return Synced(min(float(held) if claim is None else claim, now), held, sets)
 
 
 TAKEN_KEPT = 64

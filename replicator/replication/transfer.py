@@ -145,8 +145,9 @@ class Transfers:
                 f"{self._target.node} is not raw.",
                 node=self._target.node,
                 volume=str(pair.volume),
-                advice="Rename the replica there (zfs rename); the volume is then sent raw in full. Or, if that node "
-                f"may read it, send it in the clear: zsr update {self._job.id} --encryption decrypted.",
+                advice="Take zsr's mark off and rename it there, and the volume is sent raw in full: "
+                f"zfs inherit zsr:job {target.name}; zfs rename {target.name} NEWNAME. Or, if that node may read it, "
+                f"send it in the clear: zsr update {self._job.id} --encryption decrypted.",
             )
         return raw
 

@@ -236,6 +236,21 @@ class ZfsClient:
             )
         await self._destroy_dataset(dataset)
 
+    async def refuse_in_use(self, dataset: str, job: str, source: str) -> None:
+        """Raise unless a dataset still is a read-only replica of a job from a source node.
+
+        Raises:
+            ZfsError: its own marks name another job or source.
+            TargetActiveError: it is writable.
+        """
+        found = await self._ownership(dataset)
+        if found.get("zsr:job") != (job, "local") or found.get("zsr:source") != (source, "local"):
+            raise ZfsError(f"'{dataset}' on node {self.node} is no replica of job {job} from node {source} any more.")
+        if found["readonly"][0] != "on":
+            raise TargetActiveError(
+                f"The replica '{dataset}' on node {self.node} was made writable; it is left as it is.", node=self.node
+            )
+
     async def destroy_diverged(self, dataset: str, job: str) -> None:
         """Destroy a diverged replica of a job, after checking again that its own ``zsr:job`` names the job."""
         if (await self._ownership(dataset)).get("zsr:job") != (job, "local"):

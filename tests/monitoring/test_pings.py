@@ -1,4 +1,4 @@
-"""Pings before a real server: which run is told how, in order, and what becomes of one that is not taken."""
+"""Pings to a real server: which run is reported how, in order, and what happens to one that is refused."""
 
 from __future__ import annotations
 

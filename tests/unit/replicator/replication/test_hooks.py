@@ -93,3 +93,10 @@ async def test_a_failed_freeze_is_followed_by_a_thaw_and_ends_the_run_only_if_th
         await strict.hold(Guest(100, "web", "alpha", freeze="freeze-it", thaw="thaw-it",
                                 on_freeze_failure=FreezeFailure.ERROR))  # fmt: skip
     assert strict.done == ["freeze-it", "thaw-it"]
+
+
+async def test_a_guest_that_is_off_and_answers_neither_hook_is_replicated_all_the_same() -> None:
+    hooks = Hooks("freeze-it", "thaw-it")
+    await hooks.hold()
+    assert hooks.done == ["freeze-it", "snapshot", "thaw-it"]
+    assert [level for level, _ in hooks.log] == ["warning", "warning"]

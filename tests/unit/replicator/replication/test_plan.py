@@ -209,6 +209,13 @@ def test_a_renamed_volumes_replica_is_renamed_and_not_destroyed() -> None:
     assert plan.orphans == ()
 
 
+def test_a_renamed_raw_replica_stays_its_own_encryption_root() -> None:
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1", encryption_root="pool/vm-100-disk-9")
+    (action,) = make_plan(WAY, [pair(dataset(snap(1), snap(2)), None)], [orphan]).actions
+    assert action.pair.target is not None
+    assert action.pair.target.encryption_root == "pool/vm-100-disk-0"
+
+
 def test_a_replica_whose_volume_is_gone_stays_an_orphan() -> None:
     orphan = dataset(snap(7), name="pool/vm-100-disk-9", job="100-1")
     plan = make_plan(WAY, [pair(dataset(snap(1)), None)], [orphan])

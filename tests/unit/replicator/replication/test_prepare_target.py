@@ -40,6 +40,10 @@ class World:
             raise Killed
         self.orders -= 1
 
+    async def refuse_in_use(self, name: str, job: str, source: str) -> None:
+        found = self.datasets[name]
+        assert (found.job, found.source, found.readonly) == (job, source, True)
+
     async def create_parents(self, path: str, name: str) -> None:
         self._order()
 

@@ -66,12 +66,14 @@ def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snap
 
 
 def test_a_claim_falls_with_its_set() -> None:
-    assert allowed_claim(Synced(2000.0, 1005), None, NOW) == Synced()
-    assert allowed_claim(Synced(2000.0, 1005), 1001, NOW) == Synced(1001.0, 1001)
+    sets = KnownSets(proven=1005)
+    assert allowed_claim(Synced(2000.0, 1005, sets), None, NOW) == Synced(sets=sets)
+    assert allowed_claim(Synced(2000.0, 1005, sets), 1001, NOW) == Synced(1001.0, 1001, sets)
 
 
 def test_a_later_moment_at_which_nothing_had_changed_stays_with_its_set() -> None:
-    assert allowed_claim(Synced(2000.5, 1005), 1005, NOW) == Synced(2000.5, 1005)
+    claimed = Synced(2000.5, 1005, KnownSets(proven=1005))
+    assert allowed_claim(claimed, 1005, NOW) == claimed
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1e6))
@@ -226,3 +228,13 @@ def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_
     assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
     assert without_taken(with_taken(proven, 1006), 1006) == proven
     assert allowed_claim(proven, None, NOW) == Synced(sets=proven.sets)
+
+
+def test_a_whole_set_on_the_target_counts_as_proven_though_the_run_that_sent_it_died() -> None:
+    """Else the next run would take it for one that never became whole, and destroy it."""
+    died = Synced(1001.0, 1001, KnownSets(1001, ("data:vm-100-disk-0",), (1001, 1002)))
+    claim = allowed_claim(died, 1002, NOW)
+    assert (claim.last_set, claim.sets.proven) == (1002, 1002)
+    target = dataset(snap(1), snap(2), job="100-1")
+    assert unproven(JOB, target, claim.sets, "") == []
+    assert allowed_claim(claim, 1001, NOW).sets.proven == 1002
