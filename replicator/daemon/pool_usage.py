@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from replicator.api.status import PoolRole, PoolSpace
 from replicator.cluster.model import Cluster
 from replicator.replication.discovery import guest_storages
+from replicator.zfs.model import pool_of
 
 
 def pool_roles(cluster: Cluster, node: str) -> dict[str, PoolRole]:
@@ -22,10 +23,10 @@ def pool_roles(cluster: Cluster, node: str) -> dict[str, PoolRole]:
         if guest is None:
             continue
         if guest.node == node:
-            sources |= {_pool(storage.path_on(node)) for storage in guest_storages(guest, storages, node)}
+            sources |= {pool_of(storage.path_on(node)) for storage in guest_storages(guest, storages, node)}
         elif job.target == node:
             usable = (storage for storage in guest_storages(guest, storages, guest.node) if storage.allowed_on(node))
-            targets |= {_pool(storage.path_on(node)) for storage in usable}
+            targets |= {pool_of(storage.path_on(node)) for storage in usable}
     both = sources & targets
     return {
         pool: PoolRole.BOTH if pool in both else PoolRole.SOURCE if pool in sources else PoolRole.TARGET
@@ -40,7 +41,3 @@ def pool_spaces(roles: Mapping[str, PoolRole], space: Mapping[str, tuple[int, in
         for pool, role in roles.items()
         if pool in space
     )
-
-
-def _pool(path: str) -> str:
-    return path.partition("/")[0]
