@@ -45,7 +45,7 @@ class Holdings(Scenario):
         """Let the daemon remove the job; None when it is gone, or the class of the error that keeps it."""
         self.zsr("delete", "100-0")
         self.daemon()
-        self.until(lambda: not self._jobs() or bool(self._jobs()[0]["error_class"]), "the job is gone, or says why not")
+        self.until(lambda: all(job["error_class"] for job in self._jobs()), "the job is gone, or says why not")
         return next((str(job["error_class"]) for job in self._jobs()), None)
 
     def _jobs(self) -> list[dict[str, Any]]:

@@ -97,6 +97,7 @@ class _Attempt:
         self._case = case
         self._dice = random.Random(case.seed + 1)
         self._removal = case.place.kind is Kind.REMOVAL
+        self._kept: list[str] = []
         self._faults = Faults(env.here, env.there, self._dice, lambda: env.ask("die"))
 
     def run(self) -> None:
@@ -119,7 +120,7 @@ class _Attempt:
         if not self._removal:
             self._check_fulls(before["run"] if remembers else 0, had_after if in_run is None else in_run, had_after)
         env.configure()
-        env.clear_diverged()
+        env.clear_target(self._kept)
 
     def _undo(self, before: dict[str, Any]) -> bool:
         """Undo the fault once its run has ended; whether the source still has its memory afterwards."""
@@ -183,13 +184,18 @@ class _Attempt:
         self._env.until(lambda: not self._env.status().get("active", True), "the run with the fault ended", timeout=90)
 
     def _recover(self) -> None:
-        """Within two further runs the job succeeds."""
+        """Within two further runs the job succeeds, or after what its removal asks a person to do."""
         self._wait_for_end()
         if self._removal and not self._env.status()["job"]:
             return
         self._env.configure(removal=self._removal)
         for _ in range(2):
             if self._env.run_job():
+                return
+        # A replica without its newest set looks as if it was written to: its removal refuses, and says what to do.
+        if self._removal and self._case.fault is Fault.OURS_GONE_THERE:
+            self._kept = self._env.keep_refused()
+            if self._kept and self._env.run_job():
                 return
         raise BrokenError(f"stuck: two runs after the fault failed too: {self._env.status()['words'][:3]}")
 
@@ -211,7 +217,7 @@ class _Attempt:
         if self._env.here.out(_SUM_LIVE) != live:
             raise BrokenError("lost: the guest's own content on the source has changed")
         if self._removal:
-            if left := left_after_removal(both):
+            if left := left_after_removal(both, self._kept):
                 raise BrokenError(f"left over after the removal: {left}")
             return
         name = whole_set(both)

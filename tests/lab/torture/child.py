@@ -123,6 +123,7 @@ def _status(daemon: Daemon, gate: Gate, database: Path) -> dict[str, Any]:
         "fulls": fulls,
         "run": run,
         "words": words,
+        "error_class": str(job.state.failure.error_class) if job and job.state.failure else None,
         "job": job is not None,
         "active": transfer is not None,
         "transferring": transfer is not None and transfer.transferring,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,9 +193,20 @@ class TortureEnv:
             raise BrokenError(f"a run without a fault failed: {kind}: {self.status()}")
         passed = [Step(step) for step in self.status()["passed"]]
         self.configure()
-        self.clear_diverged()
+        self.clear_target()
         return passed
 
-    def clear_diverged(self) -> None:
-        """Destroy what runs kept aside on the target."""
-        self.there.run("zfs destroy -R tank/data/zsr-diverged 2>/dev/null; true")
+    def keep_refused(self) -> list[str]:
+        """Keep the replicas that a removal refuses to destroy, as its message says: without zsr's mark. Their names."""
+        if self.status().get("error_class") != "target_active":
+            return []
+        kept = self.there.out(
+            f"for d in {' '.join(VOLUMES)}; do written=$(zfs get -Hpo value written $d 2>/dev/null) || continue; "
+            "[ $written = 0 ] || { zfs inherit zsr:job $d; echo $d; }; done"
+        )
+        return kept.split()
+
+    def clear_target(self, kept: Iterable[str] = ()) -> None:
+        """Destroy what runs kept aside on the target, and the replicas that a removal left."""
+        for dataset in ("tank/data/zsr-diverged", *kept):
+            self.there.run(f"zfs destroy -R {dataset} 2>/dev/null; true")

@@ -115,11 +115,18 @@ def lost(owned: Users, both: Both) -> list[str]:
     return found + [f"snapshot {guid} of a replica" for guid in sorted(owned.on_replicas - held)]
 
 
-def left_after_removal(both: Both) -> list[str]:
-    """What of zsr's a removal left over; diverged datasets are not."""
+def left_after_removal(both: Both, kept: Iterable[str] = ()) -> list[str]:
+    """What is wrong after a removal: what of zsr's is left, or which of the ``kept`` replicas is gone.
+
+    Diverged datasets stay, and so do the ``kept`` replicas, which a person took from zsr.
+    """
     here, there = both
-    left = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
-    return [entry.name for entry in (*left, *(entry for volume in VOLUMES for entry in there.of(volume)))]
+    ours = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
+    left = [entry for entry in (*ours, *(entry for volume in VOLUMES for entry in there.of(volume)))]
+    names = {entry.name for entry in there.entries}
+    return [entry.name for entry in left if entry in here.entries or entry.dataset not in kept] + [
+        f"{replica} is gone" for replica in kept if replica not in names
+    ]
 
 
 def whole_set(both: Both) -> str:

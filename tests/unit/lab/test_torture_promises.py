@@ -113,6 +113,13 @@ def test_a_removal_leaves_nothing_of_zsr_and_no_replica(both: Both) -> None:
     assert left_after_removal((clean, Holding((entry("tank/data"), aside)))) == []
 
 
+def test_a_removal_leaves_the_replica_that_a_person_took_from_it() -> None:
+    clean, taken = Holding((entry("tank/data"),)), Holding((entry("tank/data"), entry(ZVOL), entry(f"{ZVOL}@user")))
+    assert left_after_removal((clean, taken)) == [ZVOL, f"{ZVOL}@user"]
+    assert left_after_removal((clean, taken), [ZVOL]) == []
+    assert left_after_removal((clean, clean), [ZVOL]) == [f"{ZVOL} is gone"]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
