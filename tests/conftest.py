@@ -1,4 +1,4 @@
-"""Options of all tests: seconds by folder, the seed of samples, and how many examples property tests try."""
+"""Options of all tests: seconds by folder, samples of slow tests, and how many examples property tests try."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.budget import BUDGET_SECONDS, table
+from tests.support.sample import in_sample
 
 # No deadline: a busy machine must not fail a test. Not derandomized in CI either: the seed is the commit (Makefile).
 settings.register_profile("zsr", deadline=None, derandomize=False)
@@ -25,13 +26,26 @@ EXAMPLES_TIMES = int(os.environ.get("ZSR_EXAMPLES_TIMES") or "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--budget", action="store_true", help="Print the seconds of each folder of tests.")
-    parser.addoption("--sample-seed", type=int, default=0, help="Which faults the sample of the crash matrix tries.")
+    parser.addoption("--sample-seed", type=int, help="Try a sample of the slow tests: which ones, and which faults.")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _take_sample(config, items)
     items.sort(key=_place)
     if EXAMPLES_TIMES != 1:
         _multiply_examples(items)
+
+
+def _take_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests with the mark ``sampled`` that are not in the sample; without a seed all are run."""
+    seed = config.getoption("--sample-seed")
+    if seed is None:
+        return
+    marks = {item.nodeid: item.get_closest_marker("sampled") for item in items}
+    marked = {name: int(mark.args[0]) for name, mark in marks.items() if mark is not None}
+    left = set(marked) - in_sample(marked, seed)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
+    items[:] = [item for item in items if item.nodeid not in left]
 
 
 def _place(item: pytest.Item) -> int:

@@ -1,8 +1,9 @@
 """``python -m tools.proof --hours N``: the tests that take hours, round after round until the time is over.
 
-A round tries faults at random steps of real runs between real nodes (`tests.lab.torture`), and the property tests with
-many times their usual examples: schedules simulated over years, restore points, the calendar, plans. Each round has its
-own seed, which is printed; the same seed repeats it. `make test` runs a sample of the same with the commit as the seed.
+A round runs the property tests with many times their usual examples (schedules simulated over years, restore points,
+the calendar, plans), all slow tests of which `make test` runs a part (mark ``sampled``), and faults at random steps of
+real runs between real nodes (`tests.lab.torture`). Each round has its own seed, which is printed; the same seed repeats
+it. `make test` runs a sample of the same with the commit as the seed.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def parts(seed: int, files: Sequence[str]) -> list[Part]:
             ["-m", "pytest", "-q", f"--hypothesis-seed={seed}", *files],
             {"ZSR_EXAMPLES_TIMES": str(EXAMPLES_TIMES)},
         ),
+        Part("slow tests", ["-m", "pytest", "-q", "-m", "sampled", "tests/lab"], {}),
         Part("faults", ["-m", "tests.lab.torture", str(FAULTS)], {"SEED": str(seed)}),
     ]
 

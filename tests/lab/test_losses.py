@@ -14,6 +14,8 @@ from tests.lab.scenario import FS, MIB, A, B
 
 JOINED = "vm-100-disk-5"
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:

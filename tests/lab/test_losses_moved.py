@@ -11,6 +11,8 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import FS, MIB, A
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:

@@ -10,6 +10,8 @@ from tests.lab.scenario import A
 
 KEY = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:

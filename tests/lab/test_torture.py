@@ -19,7 +19,7 @@ TRIES = 4
 @pytest.fixture(scope="module")
 def first(request: pytest.FixtureRequest) -> int:
     """The seed of the first case: `make test` gives one for each commit."""
-    return int(request.config.getoption("--sample-seed"))
+    return int(request.config.getoption("--sample-seed") or 0)
 
 
 @pytest.fixture(scope="module")
