@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import DIVERGED_DATASET, JobId, Storage
+from replicator.replication.destruction import decide_diverged
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
@@ -22,6 +23,7 @@ class DivergedReplica:
 
     Attributes:
         node, dataset: where it is.
+        guid: its GUID.
         job: whose replica it was.
         size: bytes that only it holds; None where this ZFS does not report them.
         snapshots: its snapshots, oldest first.
@@ -31,6 +33,7 @@ class DivergedReplica:
 
     node: str
     dataset: str
+    guid: int
     job: JobId
     size: int | None
     snapshots: tuple[Snapshot, ...]
@@ -44,6 +47,7 @@ def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[Diverg
         DivergedReplica(
             node=node,
             dataset=dataset.name,
+            guid=dataset.guid,
             job=job,
             size=unreplicated_bytes(dataset, None),
             snapshots=dataset.snapshots,
@@ -121,7 +125,7 @@ async def destroy_diverged(dataset: str, storages: Iterable[Storage], client: Zf
     """
     kept = await find_diverged(dataset, storages, client)
     refuse_needed(kept)
-    await client.destroy_diverged(kept.dataset, str(kept.job))
+    await client.destroy_replica(decide_diverged(kept.dataset, kept.guid, kept.snapshots, kept.job))
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets, Volume
-from replicator.zfs.model import Dataset, SnapshotLike
+from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,12 @@ def shares_set(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     return source is not None and any(
         snapshot.job == job and source.by_guid(snapshot.guid) is not None for snapshot in target.snapshots
     )
+
+
+def sets_of(job: JobId, dataset: Dataset | None) -> dict[int, Snapshot]:
+    """Return a job's snapshots of a dataset, by the time in their name."""
+    found = () if dataset is None else dataset.snapshots
+    return {s.set_time: s for s in found if s.job == job and s.set_time is not None}
 
 
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from replicator.errors import TargetActiveError, ZsrError
-from replicator.models import DIVERGED_DATASET, JobId, Volume
-from replicator.replication.ownership import Direction, foreign, is_marked, is_unproven, writable
-from replicator.zfs.model import Bookmark, Dataset, Snapshot, SnapshotLike
+from replicator.models import DIVERGED_DATASET, Volume
+from replicator.replication.destruction import decide_rollback
+from replicator.replication.ownership import Direction, foreign, is_marked, writable
+from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
+from replicator.zfs.permits import RollbackPermit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,9 @@ class VolumePair:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """Roll the replica back to a snapshot: all newer ones are of sets that this node sent and never proved."""
+    """Roll the replica back, as far as a permit allows."""
 
-    to: Snapshot
+    permit: RollbackPermit
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +288,8 @@ def _onto_base(way: Direction, pair: VolumePair, target: Dataset, base: Snapshot
     if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
         unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
         return Incremental(pair, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
-    # Proven sets are restore points, and a set that this node did not take may hold the last writes of another owner.
-    ours = all(snapshot.job == way.job and is_unproven(snapshot, way.known) for snapshot in newer)
-    if target.written or not ours:
-        return set_aside(pair, base)
-    return Incremental(pair, base, (Rollback(base_on_target),))
+    permit = decide_rollback(way, target, base_on_target)
+    return set_aside(pair, base) if permit is None else Incremental(pair, base, (Rollback(permit),))
 
 
 def set_aside(pair: VolumePair, base: SnapshotLike) -> Action:
@@ -331,11 +330,6 @@ def held_on_target(action: Full | Incremental, diverged: Iterable[Dataset]) -> V
     target = pair.target or replace(kept[0], name=pair.target_name, snapshots=())
     snapshots = (*target.snapshots, *(snapshot for each in kept for snapshot in each.snapshots))
     return replace(pair, target=replace(target, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
-
-
-def bookmarks_of(job: JobId, bookmarks: Iterable[Bookmark]) -> list[Bookmark]:
-    """Return the bookmarks that a job made."""
-    return [bookmark for bookmark in bookmarks if bookmark.job == job]
 
 
 def _mounted(pair: VolumePair) -> TargetActiveError:

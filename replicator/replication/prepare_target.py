@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from replicator.errors import DivergedError
 from replicator.models import DIVERGED_DATASET
-from replicator.replication.ownership import Direction, writable, written_to
+from replicator.replication.destruction import KeepAside, decide_removal
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     CloneFromDiverged,
     Full,
@@ -42,9 +42,9 @@ async def prepare(
         await _refuse_changed(action, target, properties)
     for step in action.preparations:
         match step:
-            case Rollback(to):
-                log("info", f"{pair.volume}: rolling the replica back to {to.name}")
-                await target.rollback(pair.target_name, to)
+            case Rollback(permit):
+                log("info", f"{pair.volume}: rolling the replica back to {permit.to.name}")
+                await target.rollback(permit)
             case MoveAway(to):
                 await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
                 await target.rename(pair.target_name, to)
@@ -80,26 +80,15 @@ async def _set_aside(pair: VolumePair, kept: str, target: ZfsClient, properties:
 
 
 async def _refuse_changed(action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str]) -> None:
-    """Look again at a replica that is about to be renamed or rolled back; the plan may be hours old.
+    """Look again at a replica that is about to be renamed; the plan may be hours old.
 
     Raises:
         TargetActiveError: it was made writable since.
-        DivergedError: it was written to, or got a snapshot, that a rollback would destroy.
     """
     for step in action.preparations:
-        name = step.old if isinstance(step, Rename) else action.pair.target_name
-        if isinstance(step, Rename | MoveAway | SetAside | Rollback):
+        if isinstance(step, Rename | MoveAway | SetAside):
+            name = step.old if isinstance(step, Rename) else action.pair.target_name
             await target.refuse_in_use(name, properties["zsr:job"], properties["zsr:source"])
-        if isinstance(step, Rollback):
-            found = (await target.inventory(name, depth=1)).get(name)
-            known = {snapshot.guid for snapshot in action.pair.target.snapshots} if action.pair.target else set()
-            if found is None or found.written or any(each.guid not in known for each in found.snapshots):
-                raise DivergedError(
-                    f"The replica '{name}' on node {target.node} changed during the run; it was not rolled back.",
-                    node=target.node,
-                    volume=str(action.pair.volume),
-                    advice="The next run looks at it again.",
-                )
         if isinstance(step, Rename | MoveAway | SetAside | Rollback):
             return  # what follows works on names that are made by this step
 
@@ -113,30 +102,19 @@ async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mappin
     await target.set_properties(name, {"canmount": properties["canmount"]})
 
 
-def refuse_in_use(replica: Dataset, way: Direction) -> None:
-    """Raise TargetActiveError if a replica is writable or was written to since its newest snapshot."""
-    if replica.readonly is False:
-        raise writable(way, replica, None)
-    if replica.written and replica.snapshots:  # without a snapshot it is an unfinished first transfer
-        raise written_to(way, replica, None)
-
-
 async def destroy_or_keep(
     replica: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
 ) -> None:
-    """Destroy the replica of a job that is removed; set it aside instead if it has snapshots created on the target.
-
-    Replicated snapshots are older than the job's newest; one that is newer, or tagged, was created on the target.
+    """Destroy the replica of a job that is removed, or set it aside, as `destruction.decide_removal` says.
 
     Raises:
         TargetActiveError: it is writable or was written to; nothing was done.
     """
-    refuse_in_use(replica, way)
-    newest = max((s.createtxg for s in replica.snapshots if s.job == way.job), default=0)
-    foreign = [s.name for s in replica.snapshots if s.job is None and (s.made_here or s.createtxg > newest)]
-    if foreign:
+    decision = decide_removal(way, replica)
+    if isinstance(decision, KeepAside):
         kept = f"{path}/{DIVERGED_DATASET}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
-        log("warning", f"'{replica.name}' has snapshots that zsr did not create ({foreign[0]}); it is kept as '{kept}'")
+        foreign = decision.snapshot.name
+        log("warning", f"'{replica.name}' has snapshots that zsr did not create ({foreign}); it is kept as '{kept}'")
         await target.create_parents(path, f"{DIVERGED_DATASET}/-")
         await target.rename(replica.name, kept)
         return
@@ -144,5 +122,5 @@ async def destroy_or_keep(
         if other.origin is not None and other.origin.startswith(f"{replica.name}@"):
             log("info", f"'{other.name}' is kept, and takes over the snapshots of '{replica.name}'")
             await target.promote(other.name)
-    await target.destroy_replica(replica.name, str(way.job), way.source)
+    await target.destroy_replica(decision)
     log("info", f"replica {replica.name} on {target.node} destroyed")

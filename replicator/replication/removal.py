@@ -10,10 +10,15 @@ from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.models import Job, Removal, Storage, is_diverged
+from replicator.replication.destruction import (
+    decide_half_received,
+    decide_removal,
+    decide_removed_jobs_bookmarks,
+    decide_removed_jobs_snapshots,
+)
 from replicator.replication.ownership import Direction
-from replicator.replication.prepare_target import destroy_or_keep, refuse_in_use
+from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
-from replicator.replication.verification import destroy_bookmarks
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 
@@ -90,9 +95,9 @@ async def _remove_replicas(
 async def _remove_replica(
     dataset: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
 ) -> None:
-    refuse_in_use(dataset, way)
+    decide_removal(way, dataset)  # refuses before its half-received state is dropped
     if dataset.token is not None:
-        await target.abort_receive(dataset.name)
+        await target.abort_receive(decide_half_received(dataset, dataset.token, "its job is removed"))
         if not dataset.snapshots:
             return
     await destroy_or_keep(dataset, way, path, diverged, target, now, log)
@@ -102,8 +107,8 @@ async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, l
     for dataset in inventory.datasets.values():
         if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
             continue
-        await destroy_bookmarks(job.id, dataset, source)
-        stale = [snapshot for snapshot in dataset.snapshots if snapshot.job == job.id]
-        if stale:
-            await source.destroy_snapshots(dataset.name, stale)
-            log("info", f"{len(stale)} snapshots of {dataset.name} on {source.node} destroyed")
+        await source.destroy_bookmarks(decide_removed_jobs_bookmarks(job.id, dataset))
+        permit = decide_removed_jobs_snapshots(job.id, dataset)
+        if permit.snapshots:
+            await source.destroy_snapshots(permit)
+            log("info", f"{len(permit.snapshots)} snapshots of {dataset.name} on {source.node} destroyed")

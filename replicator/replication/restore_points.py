@@ -13,8 +13,8 @@ from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
-from replicator.replication.ownership import shares_set
-from replicator.replication.snapshot_sets import sum_if_known, times_on
+from replicator.replication.ownership import sets_of, shares_set
+from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
 from replicator.zfs.snapshot_names import snapshot_name
@@ -138,7 +138,7 @@ async def _on_source(
 
 def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:
     """Return the bytes since the set before, by set; other snapshots in between count to the next set."""
-    own = {snapshot.guid: time for time, snapshot in times_on(job, dataset).items()}
+    own = {snapshot.guid: time for time, snapshot in sets_of(job, dataset).items()}
     found: dict[int, int | None] = {}
     since: list[int | None] = []
     for snapshot in sorted(dataset.snapshots, key=lambda snapshot: snapshot.createtxg):

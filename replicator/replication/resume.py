@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from replicator.errors import ErrorClass, TargetActiveError, ZsrError
 from replicator.models import JobId
+from replicator.replication.destruction import decide_half_received
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.transfer import Transfers
@@ -47,7 +48,7 @@ async def resume_half_received(
             )
         if token is None or not fits:
             log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
-            await target.abort_receive(replica.name)
+            await target.abort_receive(decide_half_received(replica, replica.token, "it cannot be resumed"))
             continue
         log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
         try:
@@ -57,7 +58,7 @@ async def resume_half_received(
                 raise
             # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
             log("warning", f"{error.what} The half-received state is dropped.")
-            await target.abort_receive(replica.name)
+            await target.abort_receive(decide_half_received(replica, replica.token, "ZFS refuses to go on with it"))
 
 
 def _belongs(token: ResumeToken, pair: VolumePair) -> bool:

@@ -16,15 +16,20 @@ from replicator.errors import ConnectionLostError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.replication.destruction import (
+    decide_old_on_source,
+    decide_superseded,
+    decide_unproven,
+    decide_useless_bookmarks,
+)
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction, is_marked
+from replicator.replication.ownership import Direction, is_marked, sets_of
 from replicator.replication.plan import (
     Incremental,
     Plan,
     VolumePair,
     held_on_target,
-    left_on_target,
     make_plan,
     needs_bookmarks,
     refuse_foreign,
@@ -37,18 +42,14 @@ from replicator.replication.snapshot_sets import (
     is_unchanged,
     newest_whole_set,
     proven_set,
-    stale_on_source,
-    stale_on_target,
     sum_if_known,
-    times_on,
-    unproven,
     unreplicated_bytes,
     with_taken,
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
 from replicator.replication.transfer import Transfers
-from replicator.replication.verification import TargetVerification, attempt, purge_bookmarks
+from replicator.replication.verification import TargetVerification, attempt
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
@@ -162,7 +163,7 @@ class Run:
         replicas = [pair.target for pair in discovered.volumes if pair.target is not None]
         return bool(replicas) and all(
             is_marked(direction, replica)
-            and max(times_on(self._job.id, replica), default=None) == self._synced.last_set
+            and max(sets_of(self._job.id, replica), default=None) == self._synced.last_set
             and not replica.token
             for replica in replicas
         )
@@ -249,15 +250,16 @@ class Run:
         known = self._synced.sets
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
-            on_source = stale_on_source(self._job.id, action.pair.source, {base}, known)
-            on_target = unproven(self._job.id, left_on_target(action).target, known, base)
-            for client, name, stale in (
-                (self._source, action.pair.source.name, on_source),
-                (self._target, action.pair.target_name, [] if action.preparations else on_target),
-            ):
-                if stale:
-                    await attempt(client.destroy_snapshots(name, stale), self._log)
-            await purge_bookmarks(self._job.id, action.pair, base, self._source, self._log)
+            replica = None if action.preparations else action.pair.target
+            stale = (
+                (self._source, decide_old_on_source(self._job.id, action.pair.source, {base}, known)),
+                (self._target, decide_unproven(self._direction(), replica, base)),
+            )
+            for client, permit in stale:
+                if permit.snapshots:
+                    await attempt(client.destroy_snapshots(permit), self._log)
+            bookmarks = decide_useless_bookmarks(self._job.id, action.pair.source, action.pair.target, base)
+            await attempt(self._source.destroy_bookmarks(bookmarks), self._log)
 
     # --- transfer
 
@@ -286,7 +288,9 @@ class Run:
         name = snapshot_name(self._job.id, synced.last_set or 0)
         verification = TargetVerification(self._job.id, name, synced.sets, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
-        stale = stale_on_target(self._job.id, RetentionPolicy.parse(self._job.keep), volumes, name, self._clock())
+        sides = [(pair.source, pair.target) for pair in volumes]
+        keep = RetentionPolicy.parse(self._job.keep)
+        stale = decide_superseded(self._job.id, keep, sides, name, self._clock())
         await verification.verify(volumes, stale, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(synced)

@@ -1,4 +1,4 @@
-"""Sets of a job's snapshots: which the target holds, what last sync may claim, which are stale. Pure.
+"""Sets of a job's snapshots: which the target holds, what last sync may claim. Pure.
 
 A set is the snapshots of one time over all volumes of a guest. ZFS is the truth: a remembered set is forgotten when the
 target does not have it any more (contract: Where truth lives).
@@ -10,16 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from replicator.models import JobId, KnownSets, Synced, Travelling
-from replicator.replication.ownership import Direction, is_marked, is_unproven
+from replicator.replication.ownership import Direction, is_marked, sets_of
 from replicator.replication.plan import Full, Incremental, VolumePair, left_on_target
-from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
-
-
-def times_on(job: JobId, dataset: Dataset | None) -> dict[int, Snapshot]:
-    """Return a job's snapshots of a dataset, by the time in their name."""
-    found = () if dataset is None else dataset.snapshots
-    return {s.set_time: s for s in found if s.job == job and s.set_time is not None}
 
 
 def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets) -> int | None:
@@ -27,14 +20,14 @@ def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets
 
     The GUID decides where the source still has the snapshot, else the name.
     """
-    times = {at for pair in volumes for at in times_on(job, pair.target)}
+    times = {at for pair in volumes for at in sets_of(job, pair.target)}
     return next(
         (at for at in sorted(times, reverse=True) if all(_holds(job, pair, at, known) for pair in volumes)), None
     )
 
 
 def _holds(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
-    ours, theirs = times_on(job, pair.source), times_on(job, pair.target)
+    ours, theirs = sets_of(job, pair.source), sets_of(job, pair.target)
     if at in theirs:
         return at not in ours or ours[at].guid == theirs[at].guid
     return not _was_part(job, pair, at, known)
@@ -47,7 +40,7 @@ def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
     another guest does: its creation is older, but it has no snapshot or bookmark of the job from that time.
     """
     bookmarks = [mark.set_time for mark in pair.source.bookmarks if mark.job == job and mark.set_time is not None]
-    oldest = min((*times_on(job, pair.source), *times_on(job, pair.target), *bookmarks), default=None)
+    oldest = min((*sets_of(job, pair.source), *sets_of(job, pair.target), *bookmarks), default=None)
     if oldest is not None and oldest <= at:
         return True
     is_new = known.volumes and str(pair.volume) not in known.volumes
@@ -99,7 +92,7 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
     A replica that is writable or was written to is never unchanged: the run has to report it.
     """
     for pair in volumes:
-        ours = times_on(way.job, pair.source).get(held or 0)
+        ours = sets_of(way.job, pair.source).get(held or 0)
         if ours is None or pair.target is None or not is_marked(way, pair.target):
             return False
         if pair.target.readonly is False or pair.target.written:
@@ -128,28 +121,6 @@ def sum_if_known(parts: Iterable[int | None]) -> int | None:
     return total
 
 
-def stale_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> list[Snapshot]:
-    """Return the snapshots of a job on the source except those to keep.
-
-    A dataset with the marks of a replica was one before the guest came to this node. All sets that it held then are
-    restore points, also those that this node had taken as an earlier owner; only sets that it took since are stale.
-    """
-    kept = set(keep)
-    sets = times_on(job, dataset)
-    was_replica = dataset.job is not None or dataset.source is not None
-    received = max((time for time in sets if time not in known.taken), default=0) if was_replica else 0
-    return [
-        snapshot
-        for time, snapshot in sets.items()
-        if snapshot.name not in kept and (not was_replica or (time in known.taken and time > received))
-    ]
-
-
-def unproven(job: JobId, target: Dataset | None, known: KnownSets, base: str) -> list[Snapshot]:
-    """Return a job's snapshots on a replica that this node sent and that never became part of a whole set."""
-    return [s for s in times_on(job, target).values() if s.name != base and is_unproven(s, known)]
-
-
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:
     """Return the volume as it is after the action: the sent snapshots are on the target too."""
     pair = left_on_target(action)
@@ -158,27 +129,3 @@ def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> Vo
         sent = [s for s in pair.source.snapshots if s.createtxg > action.base.createtxg]
     before = pair.target or Dataset(pair.target_name, pair.source.is_volume, 0)
     return replace(pair, target=replace(before, snapshots=(*before.snapshots, *sent)))
-
-
-def stale_on_target(
-    job: JobId, keep: RetentionPolicy, volumes: Sequence[VolumePair], new: str, now: float
-) -> list[str]:
-    """Return the snapshots (``dataset@name``) with names of zsr on replicas that are not needed any more.
-
-    Restore points decide for this job's. Other jobs' were sent along, and are stale when they are gone from the source.
-    """
-    times = {at for pair in volumes for at in times_on(job, pair.target)}
-    stale = keep.stale(sorted(times), now)
-    return [
-        f"{pair.target.name}@{snapshot.name}"
-        for pair in volumes
-        if pair.target is not None
-        for snapshot in pair.target.snapshots
-        if snapshot.name != new and _is_stale(job, stale, pair.source, snapshot)
-    ]
-
-
-def _is_stale(job: JobId, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
-    if snapshot.job == job:
-        return snapshot.set_time in stale
-    return snapshot.job is not None and source.by_guid(snapshot.guid) is None

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from replicator.errors import ZsrError
 from replicator.models import Guest, JobId, Storage, Synced
+from replicator.replication.destruction import decide_useless_set
 from replicator.replication.discovery import selections, source_datasets, source_inventory
 from replicator.replication.hooks import frozen
+from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.progress import Log
-from replicator.replication.snapshot_sets import times_on
 from replicator.replication.verification import attempt
 from replicator.zfs.channel_programs import SnapshotRequest
 from replicator.zfs.client import ZfsClient
@@ -61,6 +62,7 @@ class SnapshotTaker:
         self._log = log
         self._clock = clock
         self._selections = selections(guest, self._storages, source.node)
+        self._taken_in: set[str] = set()
 
     @property
     def pools(self) -> list[str]:
@@ -83,7 +85,7 @@ class SnapshotTaker:
         name = snapshot_name(self._job, set_time)
         since = snapshot_name(self._job, synced.last_set) if if_changed and synced.last_set is not None else ""
         datasets: dict[str, Dataset] = {}
-        taken = False
+        self._taken_in = set()
         await self._before(set_time)
         try:
             async with frozen(self._guest, self._source.host, self._log):
@@ -95,27 +97,27 @@ class SnapshotTaker:
                         await self._take_by_commands(pool, name)
                     else:
                         datasets |= outcome.inventory.datasets
-                    taken = taken or outcome is None or outcome.taken
+                    if outcome is None or outcome.taken:
+                        self._taken_in.add(pool)
         except ZsrError:
             await self.destroy(name)
             raise
         if not datasets or not _knows_bases(datasets, volumes):
             datasets = dict((await source_inventory(self._guest, self._storages, self._source)).datasets)
-        if taken:
+        if self._taken_in:
             self._log("info", f"snapshot {name}")
-        return SnapshotResult(name, set_time, at, Inventory(datasets), taken)
+        return SnapshotResult(name, set_time, at, Inventory(datasets), bool(self._taken_in))
 
     async def destroy(self, name: str) -> None:
-        """Destroy a set that is not whole or cannot be used; the next run destroys what remains of it."""
-        on_source = await source_inventory(self._guest, self._storages, self._source)
-        for dataset in on_source.datasets.values():
-            new = dataset.named(name)
-            if new is not None:
-                await attempt(self._source.destroy_snapshots(dataset.name, [new]), self._log)
+        """Destroy the set just taken, which cannot be used; the next run destroys what remains of it."""
+        if self._taken_in:
+            on_source = await source_inventory(self._guest, self._storages, self._source)
+            for permit in decide_useless_set(on_source, name, self._taken_in):
+                await attempt(self._source.destroy_snapshots(permit), self._log)
 
     def _new_time(self, volumes: Iterable[VolumePair], synced: Synced) -> int:
         """Return a time that no set of the job has, also when the clock went backwards."""
-        used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in times_on(self._job, dataset)}
+        used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in sets_of(self._job, dataset)}
         return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
 
     async def _take_by_commands(self, pool: str, name: str) -> None:

@@ -5,21 +5,19 @@ Nothing older is destroyed on the target before the whole new set is there, GUID
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from replicator.errors import ZfsError, ZsrError
 from replicator.models import JobId, KnownSets
-from replicator.replication.plan import VolumePair, bookmarks_of
+from replicator.replication.destruction import BOOKMARKS_KEPT, decide_old_bookmarks, decide_old_on_source
+from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
-from replicator.replication.snapshot_sets import stale_on_source
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Snapshot, pool_of
+from replicator.zfs.permits import SnapshotsPermit
 from replicator.zfs.snapshot_names import job_of
-
-BOOKMARKS_KEPT = 16
-"""How many bookmarks of a job a volume keeps before they are destroyed: each costs a command of its own."""
 
 
 class TargetVerification:
@@ -36,10 +34,10 @@ class TargetVerification:
     async def verify(
         self,
         volumes: Sequence[VolumePair],
-        stale: Sequence[str],
+        stale: Sequence[SnapshotsPermit],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
     ) -> None:
-        """Verify the new set of all volumes; then destroy the stale snapshots (``dataset@name``) of the target.
+        """Verify the new set of all volumes; then destroy the stale snapshots of the target.
 
         ``datasets_on_target`` reads them from a ZFS without channel programs.
 
@@ -57,22 +55,22 @@ class TargetVerification:
                 return await self._verify_by_commands(expected, stale, datasets_on_target)
         return None
 
-    async def _verify_in_pool(self, pool: str, expected: dict[str, int], stale: Sequence[str]) -> bool:
+    async def _verify_in_pool(self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit]) -> bool:
         """Verify and prune one pool; return False where this ZFS cannot run the program."""
-        old = [name for name in stale if pool_of(name) == pool]
+        old = [permit for permit in stale if pool_of(permit.dataset) == pool]
         new = [(name, guid) for name, guid in expected.items() if pool_of(name) == pool]
         done = await self._target.verify_and_prune(pool, expected=new, stale=old)
         if done is None:
             return False
         if not isinstance(done, PruneResult):
             raise self._unproven(done)
-        await self._destroy(self._target, done.left)
+        await self._destroy(self._target, [permit.only(done.left) for permit in old])
         return True
 
     async def _verify_by_commands(
         self,
         expected: dict[str, int],
-        stale: Sequence[str],
+        stale: Sequence[SnapshotsPermit],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
     ) -> None:
         found = await datasets_on_target()
@@ -98,20 +96,15 @@ class TargetVerification:
             await attempt(self._prune_source(pool, some), self._log)
 
     async def _prune_source(self, pool: str, volumes: Sequence[VolumePair]) -> None:
-        stale = [
-            f"{pair.source.name}@{snapshot.name}"
-            for pair in volumes
-            for snapshot in stale_on_source(self._job, pair.source, {self._name}, self._known)
-        ]
+        stale = [decide_old_on_source(self._job, pair.source, {self._name}, self._known) for pair in volumes]
         names = [pair.source.name for pair in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names]
         done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names)
-        left: Iterable[str] = stale
         can_bookmark = False
         if isinstance(done, PruneResult):
-            left, can_bookmark = done.left, done.can_bookmark
+            stale, can_bookmark = [permit.only(done.left) for permit in stale], done.can_bookmark
             await self._purge_bookmarks(done.bookmarks)
-        await self._destroy(self._source, [name for name in left if "@" in name])
+        await self._destroy(self._source, stale)
         if not can_bookmark and (await self._source.features()).bookmarks:
             await self._bookmark_by_commands(volumes)
 
@@ -122,24 +115,19 @@ class TargetVerification:
 
     async def _purge_bookmarks(self, bookmarks: Iterable[str]) -> None:
         """Destroy the job's bookmarks but the newest, once there are too many."""
-        of_volume: dict[str, list[str]] = defaultdict(list)
-        for bookmark in bookmarks:
-            dataset, _, name = bookmark.partition("#")
-            if name != self._name and job_of(name) == self._job:
-                of_volume[dataset].append(name)
-        for dataset, names in of_volume.items():
-            if len(names) >= BOOKMARKS_KEPT:
-                for name in names:
-                    await attempt(self._source.destroy_bookmark(dataset, name), self._log)
+        count = Counter(name.partition("#")[0] for name in bookmarks if job_of(name.partition("#")[2]) == self._job)
+        for dataset in (name for name, many in count.items() if many > BOOKMARKS_KEPT):
+            await attempt(self._purge_bookmarks_of(dataset), self._log)
 
-    async def _destroy(self, client: ZfsClient, names: Iterable[str]) -> None:
-        """Destroy snapshots (``dataset@name``) one volume after the other; log a warning for those that stay."""
-        of_volume: dict[str, list[Snapshot]] = defaultdict(list)
-        for full in names:
-            dataset, _, name = full.partition("@")
-            of_volume[dataset].append(Snapshot(name, 0, 0, 0))
-        for dataset, snapshots in of_volume.items():
-            await attempt(client.destroy_snapshots(dataset, snapshots), self._log)
+    async def _purge_bookmarks_of(self, dataset: str) -> None:
+        found = (await self._source.inventory(dataset, depth=1, bookmarks=True)).get(dataset)
+        if found is not None:
+            await self._source.destroy_bookmarks(decide_old_bookmarks(self._job, found, self._name))
+
+    async def _destroy(self, client: ZfsClient, permits: Iterable[SnapshotsPermit]) -> None:
+        """Destroy snapshots one volume after the other; log a warning for those that stay."""
+        for permit in permits:
+            await attempt(client.destroy_snapshots(permit), self._log)
 
     def _new(self, dataset: Dataset) -> Snapshot:
         new = dataset.named(self._name)
@@ -159,18 +147,3 @@ async def attempt(step: Awaitable[None], log: Log) -> None:
         log("warning", error.what)
         if error.raw:
             log("raw", error.raw)
-
-
-async def purge_bookmarks(job: JobId, pair: VolumePair, base: str, source: ZfsClient, log: Log) -> None:
-    """Destroy a job's bookmarks of snapshots that the target does not have, once there are too many."""
-    own = [bookmark for bookmark in bookmarks_of(job, pair.source.bookmarks) if bookmark.name != base]
-    useless = [bookmark for bookmark in own if pair.target is None or pair.target.by_guid(bookmark.guid) is None]
-    if len(useless) > BOOKMARKS_KEPT:
-        for bookmark in useless:
-            await attempt(source.destroy_bookmark(pair.source.name, bookmark.name), log)
-
-
-async def destroy_bookmarks(job: JobId, dataset: Dataset, source: ZfsClient) -> None:
-    """Destroy all bookmarks of a job on a volume."""
-    for bookmark in bookmarks_of(job, dataset.bookmarks):
-        await source.destroy_bookmark(dataset.name, bookmark.name)

@@ -96,17 +96,18 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
 
 def verify_and_prune(
     expected: Iterable[tuple[str, int]] = (),
-    stale: Sequence[str] = (),
+    stale: Iterable[tuple[str, int]] = (),
     bookmarks: Iterable[tuple[str, str]] = (),
     bookmarks_of: Sequence[str] = (),
 ) -> str:
     """Return the program that verifies snapshots by GUID; only if all are there, it prunes and makes bookmarks.
 
-    It lists the bookmarks of the datasets ``bookmarks_of`` afterwards.
+    A stale snapshot is destroyed only if it has its GUID. The program lists the bookmarks of the datasets
+    ``bookmarks_of`` afterwards.
     """
     table: dict[str, object] = {
         "expected": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in expected],
-        "stale": list(stale),
+        "stale": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in stale],
         "bookmarks": [{"snapshot": snapshot, "bookmark": bookmark} for snapshot, bookmark in bookmarks],
         "bookmarks_of": list(bookmarks_of),
     }

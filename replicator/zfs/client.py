@@ -6,13 +6,20 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from replicator.errors import StorageMissingError, TargetActiveError, ZfsError
+from replicator.errors import DivergedError, StorageMissingError, TargetActiveError, ZfsError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
 from replicator.zfs import channel_programs, commands, output
 from replicator.zfs.errors import classify, is_absent
 from replicator.zfs.features import Features, features_from_usage, version_from_output
-from replicator.zfs.model import Inventory, ResumeToken, Snapshot
+from replicator.zfs.model import Dataset, Inventory, ResumeToken, pool_of
+from replicator.zfs.permits import (
+    BookmarksPermit,
+    HalfReceivedPermit,
+    ReplicaPermit,
+    RollbackPermit,
+    SnapshotsPermit,
+)
 
 _END_AND_WAIT = """
 pkill -KILL -x -f "$1" || exit 1
@@ -108,7 +115,7 @@ class ZfsClient:
         pool: str,
         *,
         expected: Iterable[tuple[str, int]] = (),
-        stale: Sequence[str] = (),
+        stale: Sequence[SnapshotsPermit] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
         bookmarks_of: Sequence[str] = (),
     ) -> channel_programs.PruneResult | str | None:
@@ -117,14 +124,15 @@ class ZfsClient:
         Args:
             pool: all names lie in it.
             expected: snapshots (``dataset@name``) with the GUIDs that they must have.
-            stale: snapshots to destroy; those that something still needs go when it goes.
+            stale: snapshots to destroy.
             bookmarks: snapshots and the bookmarks to make of them.
             bookmarks_of: datasets whose bookmarks are wanted in the result.
 
         Returns:
             The name of the first snapshot that is not proven (nothing was done then); None as in `snapshot_if_changed`.
         """
-        done = await self._program(pool, channel_programs.verify_and_prune(expected, stale, bookmarks, bookmarks_of))
+        old = [(f"{permit.dataset}@{each.name}", each.guid) for permit in stale for each in permit.snapshots]
+        done = await self._program(pool, channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of))
         return None if done is None else channel_programs.prune_result(done)
 
     async def _program(self, pool: str, text: str) -> str | None:
@@ -159,9 +167,13 @@ class ZfsClient:
         done = await self.host.run(commands.estimate(commands.send_resume(token)), limit=self._limit)
         return output.resume_token(token, done.stdout + done.stderr) if done.ok else None
 
-    async def abort_receive(self, dataset: str) -> None:
-        """Drop a half-received state."""
-        await self._execute(commands.abort_receive(dataset), f"drop the half-received state of '{dataset}'")
+    async def abort_receive(self, permit: HalfReceivedPermit) -> None:
+        """Drop a half-received state; one that is gone is no error, and another one stays."""
+        found = await self._listed(permit.dataset)
+        if found is not None and found.token == permit.token:
+            await self._execute(
+                commands.abort_receive(permit.dataset), f"drop the half-received state of '{permit.dataset}'"
+            )
 
     async def end_stale_receives(self, job: JobId, source: str) -> bool:
         """Kill receives for a job that an earlier run left running; return whether there were any.
@@ -174,26 +186,62 @@ class ZfsClient:
         done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", pattern], limit=self._limit)
         return done.ok
 
-    async def rollback(self, dataset: str, snapshot: Snapshot) -> None:
-        """Roll a replica back to a snapshot; the plan made sure that only zsr's own snapshots are newer."""
-        await self._execute(commands.rollback(dataset, snapshot.name), f"roll '{dataset}' back to {snapshot.name}")
+    async def rollback(self, permit: RollbackPermit) -> None:
+        """Roll a replica back, after checking again that nothing but the permit's snapshots is newer.
 
-    async def destroy_snapshots(self, dataset: str, snapshots: Sequence[Snapshot]) -> None:
-        """Destroy snapshots; one that does not exist is no error."""
-        for argv in commands.destroy_snapshots(await self.features(), dataset, snapshots):
-            done = await self.host.run(argv, limit=self._limit)
-            if not done.ok and not is_absent(done.stderr):
-                raise classify(f"destroy old snapshots of '{dataset}'", done.stderr, node=self.node)
+        Raises:
+            DivergedError: it was written to, or has another newer snapshot; nothing was done.
+            ZfsError, TargetActiveError: as `refuse_in_use`.
+        """
+        name, to = permit.dataset, permit.to
+        await self.refuse_in_use(name, permit.job, permit.source)
+        found = await self._listed(name)
+        base = None if found is None else found.by_guid(to.guid)
+        permitted = {snapshot.guid for snapshot in permit.destroyed}
+        if found is None or base is None or base.name != to.name or found.written or any(
+            each.createtxg > base.createtxg and each.guid not in permitted for each in found.snapshots
+        ):  # fmt: skip
+            raise DivergedError(
+                f"The replica '{name}' on node {self.node} changed during the run; it was not rolled back.",
+                node=self.node,
+                advice="The next run looks at it again.",
+            )
+        await self._execute(commands.rollback(name, to.name), f"roll '{name}' back to {to.name}")
+
+    async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
+        """Destroy snapshots; one that is gone, or that has another GUID now, is no error and stays.
+
+        One transaction compares and destroys them; where ZFS cannot do that, they are listed again right before.
+        """
+        if not permit.snapshots:
+            return
+        done = await self.verify_and_prune(pool_of(permit.dataset), stale=[permit])
+        left = permit.only(done.left) if isinstance(done, channel_programs.PruneResult) else permit
+        found = await self._listed(permit.dataset) if left.snapshots else None
+        if found is None:
+            return
+        there = {(snapshot.name, snapshot.guid) for snapshot in found.snapshots}
+        stale = [snapshot for snapshot in left.snapshots if (snapshot.name, snapshot.guid) in there]
+        for argv in commands.destroy_snapshots(await self.features(), permit.dataset, stale):
+            again = await self.host.run(argv, limit=self._limit)
+            if not again.ok and not is_absent(again.stderr):
+                raise classify(f"destroy old snapshots of '{permit.dataset}'", again.stderr, node=self.node)
 
     async def bookmark(self, dataset: str, snapshot: str) -> None:
         """Make a bookmark of a snapshot, with its name."""
         await self._execute(commands.bookmark(dataset, snapshot), f"bookmark '{dataset}@{snapshot}'")
 
-    async def destroy_bookmark(self, dataset: str, name: str) -> None:
-        """Destroy a bookmark; one that does not exist is no error."""
-        done = await self.host.run(commands.destroy_bookmark(dataset, name), limit=self._limit)
-        if not done.ok and not is_absent(done.stderr):
-            raise classify(f"destroy the bookmark '{dataset}#{name}'", done.stderr, node=self.node)
+    async def destroy_bookmarks(self, permit: BookmarksPermit) -> None:
+        """Destroy bookmarks that are listed again right before; one that is gone is no error."""
+        found = await self._listed(permit.dataset, bookmarks=True) if permit.bookmarks else None
+        there = set() if found is None else {(bookmark.name, bookmark.guid) for bookmark in found.bookmarks}
+        for bookmark in permit.bookmarks:
+            if (bookmark.name, bookmark.guid) not in there:
+                continue
+            done = await self.host.run(commands.destroy_bookmark(permit.dataset, bookmark.name), limit=self._limit)
+            if not done.ok and not is_absent(done.stderr):
+                doing = f"destroy the bookmark '{permit.dataset}#{bookmark.name}'"
+                raise classify(doing, done.stderr, node=self.node)
 
     async def portable_properties(self, dataset: str) -> dict[str, str]:
         """Return the properties that a replica needs, for a stream that cannot carry properties."""
@@ -218,23 +266,46 @@ class ZfsClient:
         """Give a clone the snapshots of its origin."""
         await self._execute(commands.promote(dataset), f"promote '{dataset}'")
 
-    async def destroy_replica(self, dataset: str, job: str, source: str) -> None:
-        """Destroy a replica, after checking again that it is one and that nothing was written to it.
+    async def destroy_replica(self, permit: ReplicaPermit) -> None:
+        """Destroy a replica, after checking again that it is the permit's, with no other snapshots.
 
         Raises:
-            ZfsError: its own (not inherited) marks do not name this job and source node.
-            TargetActiveError: it is writable or was written to.
+            ZfsError: its own (not inherited) marks, its GUID or a snapshot are not the permit's, or something is below.
+            TargetActiveError: it is writable or was written to, and was not set aside.
         """
-        found = await self._ownership(dataset)
-        if found.get("zsr:job") != (job, "local") or found.get("zsr:source") != (source, "local"):
-            whose = f"job {job} from node {source}"
-            raise ZfsError(f"'{dataset}' on node {self.node} is not a replica of {whose}; it was not destroyed.")
-        if found["readonly"][0] != "on" or found.get("written", ("0", ""))[0] != "0":
+        name = permit.dataset
+        marks = await self._ownership(name)
+        marked = marks.get("zsr:source") == (permit.source, "local") or permit.source is None
+        if marks.get("zsr:job") != (permit.job, "local") or not marked:
+            whose = f"job {permit.job}" + ("" if permit.source is None else f" from node {permit.source}")
+            raise ZfsError(f"'{name}' on node {self.node} is not a replica of {whose}; it was not destroyed.")
+        written = marks.get("written", ("0", ""))[0] != "0"
+        if not permit.kept_aside and (marks["readonly"][0] != "on" or written):
             raise TargetActiveError(
-                f"The replica '{dataset}' on node {self.node} is writable or was written to; it was not destroyed.",
+                f"The replica '{name}' on node {self.node} is writable or was written to; it was not destroyed.",
                 node=self.node,
             )
-        await self._destroy_dataset(dataset)
+        await self._refuse_changed(permit)
+        await self._execute(commands.destroy_replica(name), f"destroy the replica '{name}'")
+
+    async def _refuse_changed(self, permit: ReplicaPermit) -> None:
+        family = await self.inventory(permit.dataset, depth=2)
+        children = sorted(set(family.datasets) - {permit.dataset})
+        if children:
+            raise ZfsError(
+                f"The replica '{permit.dataset}' on node {self.node} has datasets below it that are not zsr's: "
+                f"{children[0]}.",
+                advice="Move or destroy them; the replica can be destroyed then.",
+            )
+        found = family.datasets[permit.dataset]
+        permitted = {snapshot.guid for snapshot in permit.snapshots}
+        new = [snapshot.name for snapshot in found.snapshots if snapshot.guid not in permitted]
+        if found.guid != permit.guid or new:
+            what = f"has a new snapshot ({new[0]})" if new else "is another dataset now"
+            raise ZfsError(
+                f"'{permit.dataset}' on node {self.node} {what}; it was not destroyed.",
+                advice="Look at it again, then repeat the command.",
+            )
 
     async def refuse_in_use(self, dataset: str, job: str, source: str) -> None:
         """Raise unless a dataset still is a read-only replica of a job from a source node.
@@ -251,25 +322,16 @@ class ZfsClient:
                 f"The replica '{dataset}' on node {self.node} was made writable; it is left as it is.", node=self.node
             )
 
-    async def destroy_diverged(self, dataset: str, job: str) -> None:
-        """Destroy a diverged replica of a job, after checking again that its own ``zsr:job`` names the job."""
-        if (await self._ownership(dataset)).get("zsr:job") != (job, "local"):
-            raise ZfsError(f"'{dataset}' on node {self.node} was not a replica of job {job}; it was not destroyed.")
-        await self._destroy_dataset(dataset)
-
     async def _ownership(self, dataset: str) -> dict[str, tuple[str, str]]:
         asked = commands.ownership(await self.features(), dataset)
         return output.sourced_properties((await self._execute(asked, f"check whose replica '{dataset}' is")).stdout)
 
-    async def _destroy_dataset(self, dataset: str) -> None:
-        family = await self._execute(commands.list_below(dataset), f"list the datasets below '{dataset}'")
-        children = family.stdout.splitlines()[1:]
-        if children:
-            raise ZfsError(
-                f"The replica '{dataset}' on node {self.node} has datasets below it that are not zsr's: {children[0]}.",
-                advice="Move or destroy them; the replica can be destroyed then.",
-            )
-        await self._execute(commands.destroy_replica(dataset), f"destroy the replica '{dataset}'")
+    async def _listed(self, dataset: str, *, bookmarks: bool = False) -> Dataset | None:
+        """Return a dataset as it is now; None if it does not exist."""
+        try:
+            return (await self.inventory(dataset, depth=1, bookmarks=bookmarks)).get(dataset)
+        except StorageMissingError:
+            return None
 
     async def set_properties(self, dataset: str, properties: Mapping[str, str]) -> None:
         """Set properties one by one, as any version understands it."""

@@ -182,11 +182,6 @@ def ownership(features: Features, dataset: str) -> Argv:
     return ["zfs", "get", "-Hp", "-o", "property,value,source", ",".join(keys), dataset]
 
 
-def list_below(dataset: str) -> Argv:
-    """List a dataset and all datasets below it."""
-    return ["zfs", "list", "-H", "-o", "name", "-t", "filesystem,volume", "-r", dataset]
-
-
 def abort_receive(dataset: str) -> Argv:
     """Drop a half-received state."""
     return ["zfs", "receive", "-A", dataset]

@@ -1,4 +1,4 @@
--- Verify snapshots by GUID; only then destroy stale ones and make bookmarks. channel_programs.py puts `request` first.
+-- Verify snapshots by GUID; only then destroy stale ones, by GUID too, and make bookmarks. channel_programs.py puts `request` first.
 for _, expected in ipairs(request.expected) do
   if not zfs.exists(expected.snapshot) then return {unproven = expected.snapshot} end
   if tostring(zfs.get_prop(expected.snapshot, "guid")) ~= expected.guid then
@@ -6,8 +6,9 @@ for _, expected in ipairs(request.expected) do
   end
 end
 local left = {}
-for _, snapshot in ipairs(request.stale) do
-  if zfs.exists(snapshot) then
+for _, stale in ipairs(request.stale) do
+  local snapshot = stale.snapshot
+  if zfs.exists(snapshot) and tostring(zfs.get_prop(snapshot, "guid")) == stale.guid then
     local failed = zfs.sync.destroy({snapshot, defer = true})
     if failed ~= 0 and failed ~= 2 then left[snapshot] = failed end
   end

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.replication.verification import BOOKMARKS_KEPT
+from replicator.replication.destruction import BOOKMARKS_KEPT
 from replicator.zfs.snapshot_names import PREFIX
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"

@@ -141,7 +141,9 @@ FAILED_ONCE = replace(WAY, known=KnownSets(proven=1001, taken=(1001, 1002)))
 def test_a_set_that_this_node_sent_and_never_proved_is_rolled_back() -> None:
     action = plan_volume(FAILED_ONCE, pair(dataset(snap(1)), dataset(snap(1), snap(2), job="100-1")))
     assert isinstance(action, Incremental)
-    assert action.preparations == (Rollback(snap(1)),)
+    (step,) = action.preparations
+    assert isinstance(step, Rollback)
+    assert (step.permit.to, step.permit.destroyed) == (snap(1), (snap(2),))
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,6 @@ def test_an_incremental_never_costs_the_target_a_proven_set_or_what_this_node_di
     action = plan_volume(replace(WAY, known=known), pair(dataset(*map(snap, here)), target))
     for step in action.preparations if isinstance(action, Incremental) else ():
         if isinstance(step, Rollback):
-            newer = [s for s in target.snapshots if s.createtxg > step.to.createtxg]
+            newer = [s for s in target.snapshots if s.createtxg > step.permit.to.createtxg]
             assert all(s.job == JOB and s.guid in taken and s.guid > proven for s in newer)
             assert not written

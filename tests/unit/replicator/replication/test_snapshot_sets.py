@@ -1,4 +1,4 @@
-"""What the target holds, what last sync may claim of it, and what is stale."""
+"""What the target holds, and what last sync may claim of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
+from replicator.models import KnownSets, Synced, Travelling, Volume
+from replicator.replication.destruction import decide_unproven
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
     allowed_claim,
@@ -16,9 +17,6 @@ from replicator.replication.snapshot_sets import (
     is_unchanged,
     newest_whole_set,
     proven_set,
-    stale_on_source,
-    stale_on_target,
-    unproven,
     unreplicated_bytes,
     with_taken,
     without_taken,
@@ -147,46 +145,7 @@ def test_after_a_full_send_only_the_new_one_is_there() -> None:
     assert [s.guid for s in target.snapshots] == [3]
 
 
-guids = st.sets(st.integers(1, 40), max_size=12)
-
-
-@given(guids, guids, st.integers(1, 40), st.integers(1, 4))
-def test_tidying_keeps_the_new_snapshot_and_everything_that_is_not_zsrs(
-    here: set[int], there: set[int], new: int, keep: int
-) -> None:
-    source = dataset(*map(snap, here | {new}), snap(50, "user"))
-    target = dataset(*map(snap, there | {new}), snap(51, "theirs"), name="pool/a")
-    name = snapshot_name(JOB, 1000 + new)
-    gone = [s.name for s in stale_on_source(JOB, source, {name}, UNKNOWN)]
-    gone += [
-        full.partition("@")[2]
-        for full in stale_on_target(JOB, RetentionPolicy.parse(str(keep)), [pair(source, target)], name, NOW)
-    ]
-    assert not {name, "user", "theirs"} & set(gone)
-
-
-def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them() -> None:
-    other = snapshot_name(JobId(100, 2), 5)
-    source = dataset(snap(9), snap(5, other))
-    target = dataset(snap(9), snap(4, snapshot_name(JobId(100, 2), 4)), snap(5, other), name="pool/a")
-    assert stale_on_target(JOB, ONE, [pair(source, target)], snap(9).name, NOW) == [
-        f"pool/a@{snapshot_name(JobId(100, 2), 4)}"
-    ]
-
-
 PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
-
-
-def test_sets_that_this_node_sent_and_that_never_became_whole_are_known_from_the_restore_points() -> None:
-    target = dataset(snap(1), snap(2), snap(3), snap(4), snap(9, "theirs"))
-    assert [s.guid for s in unproven(JOB, target, PROVEN, snap(4).name)] == [3]
-    assert [s.guid for s in unproven(JOB, target, replace(PROVEN, proven=None), "")] == [1, 2, 3, 4]
-
-
-def test_a_set_of_which_nothing_is_remembered_is_no_unproven_one() -> None:
-    target = dataset(snap(1), snap(2), snap(3))
-    assert unproven(JOB, target, UNKNOWN, "") == []
-    assert unproven(JOB, target, replace(PROVEN, taken=(1001, 1002)), "") == []
 
 
 def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it() -> None:
@@ -209,18 +168,6 @@ def test_a_volume_that_was_in_the_proven_set_was_part_of_it_also_when_it_has_no_
     assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], PROVEN) is None
 
 
-def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
-    source = dataset(snap(1), snap(2), snap(8), snap(9), job="100-1", source="beta")
-    known = KnownSets(proven=1008, taken=(1008, 1009))
-    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, known)] == [8]
-    assert stale_on_source(JOB, source, {snap(9).name}, UNKNOWN) == []
-    returned = replace(known, taken=(1001, 1008, 1009))  # it was the owner before, too
-    assert [s.guid for s in stale_on_source(JOB, source, {snap(9).name}, returned)] == [8]
-    assert [s.guid for s in stale_on_source(JOB, replace(source, job=None, source=None), {snap(9).name}, UNKNOWN)] == [
-        1, 2, 8,
-    ]  # fmt: skip
-
-
 def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_is_proven() -> None:
     synced = with_taken(Synced(), 1005)
     assert synced == Synced(sets=KnownSets(taken=(1005,)))
@@ -236,5 +183,5 @@ def test_a_whole_set_on_the_target_counts_as_proven_though_the_run_that_sent_it_
     claim = allowed_claim(died, 1002, NOW)
     assert (claim.last_set, claim.sets.proven) == (1002, 1002)
     target = dataset(snap(1), snap(2), job="100-1")
-    assert unproven(JOB, target, claim.sets, "") == []
+    assert decide_unproven(replace(WAY, known=claim.sets), target, "").snapshots == ()
     assert allowed_claim(claim, 1001, NOW).sets.proven == 1002

@@ -68,8 +68,9 @@ def test_a_guid_is_asked_for_as_lua_sees_it(guid: int) -> None:
 
 
 def test_lists_and_booleans_are_lua_tables() -> None:
-    line = request_of(verify_and_prune(stale=["p/a@b"], bookmarks_of=["p/a"]))
-    assert '["stale"] = {"p\\047a\\064b"}' in line
+    line = request_of(verify_and_prune(stale=[("p/a@b", 7)], bookmarks_of=["p/a"]))
+    assert '["stale"] = {{["snapshot"] = "p\\047a\\064b", ["guid"] = "7"}}' in line
+    assert '["bookmarks\\095of"] = {"p\\047a"}' in line
     excluded = request_of(snapshot_if_changed(SnapshotRequest("s", (), excluded=frozenset({"x"}))))
     assert '["excluded"] = {["x"] = true}' in excluded
 

@@ -1,0 +1,183 @@
+"""The decisions about destruction: what may be destroyed, and the permit for it (contract: Destruction). Pure.
+
+Nothing else in the program issues a permit. What has none stays; an error says why where a person has to know. The
+laws stand in docs/replication.md in a user's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from replicator.models import JobId, KnownSets
+from replicator.replication.ownership import Direction, is_marked, is_unproven, sets_of, writable, written_to
+from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot, pool_of
+from replicator.zfs.permits import (
+    BookmarksPermit,
+    HalfReceivedPermit,
+    Law,
+    ReplicaPermit,
+    RollbackPermit,
+    SnapshotsPermit,
+)
+
+BOOKMARKS_KEPT = 16
+"""How many bookmarks of a job a volume keeps before they are destroyed: each costs a command of its own."""
+
+
+# --- snapshots on the source
+
+
+def decide_old_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> SnapshotsPermit:
+    """Permit the snapshots of a job on the source except those to keep, which are the target's base.
+
+    A dataset with the marks of a replica was one before the guest came to this node. All sets that it held then are
+    restore points, also those that this node had taken as an earlier owner; only sets that it took since may go.
+    """
+    kept = set(keep)
+    sets = sets_of(job, dataset)
+    was_replica = dataset.job is not None or dataset.source is not None
+    received = max((time for time in sets if time not in known.taken), default=0) if was_replica else 0
+    stale = [
+        snapshot
+        for time, snapshot in sets.items()
+        if snapshot.name not in kept and (not was_replica or (time in known.taken and time > received))
+    ]
+    return SnapshotsPermit(Law.OURS, "a set of this job that is not the base any more", dataset.name, tuple(stale))
+
+
+def decide_useless_set(on_source: Inventory, name: str, pools: Iterable[str]) -> list[SnapshotsPermit]:
+    """Permit the snapshots of this name in the pools in which this very run took them, and found no use for them."""
+    taken_in = set(pools)
+    found = [(dataset.name, dataset.named(name)) for dataset in on_source.datasets.values()]
+    why = "taken by this run, which cannot send it"
+    return [
+        SnapshotsPermit(Law.THIS_RUN, why, dataset, (new,))
+        for dataset, new in found
+        if new is not None and pool_of(dataset) in taken_in
+    ]
+
+
+def decide_removed_jobs_snapshots(job: JobId, dataset: Dataset) -> SnapshotsPermit:
+    """Permit all snapshots of a job that is removed; a dataset with a replica's marks keeps its restore points."""
+    own = () if dataset.job is not None else tuple(s for s in dataset.snapshots if s.job == job)
+    return SnapshotsPermit(Law.OURS, "the job is removed", dataset.name, own)
+
+
+# --- bookmarks on the source
+
+
+def decide_useless_bookmarks(job: JobId, source: Dataset, target: Dataset | None, base: str) -> BookmarksPermit:
+    """Permit a job's bookmarks of snapshots that the target does not have, once there are too many."""
+    own = [bookmark for bookmark in source.bookmarks if bookmark.job == job and bookmark.name != base]
+    useless = [bookmark for bookmark in own if target is None or target.by_guid(bookmark.guid) is None]
+    return _bookmarks(source.name, useless if len(useless) > BOOKMARKS_KEPT else [])
+
+
+def decide_old_bookmarks(job: JobId, dataset: Dataset, new: str) -> BookmarksPermit:
+    """Permit the job's bookmarks but the newest, once there are too many."""
+    old = [bookmark for bookmark in dataset.bookmarks if bookmark.job == job and bookmark.name != new]
+    return _bookmarks(dataset.name, old if len(old) >= BOOKMARKS_KEPT else [])
+
+
+def decide_removed_jobs_bookmarks(job: JobId, dataset: Dataset) -> BookmarksPermit:
+    """Permit all bookmarks of a job that is removed."""
+    return _bookmarks(dataset.name, [bookmark for bookmark in dataset.bookmarks if bookmark.job == job])
+
+
+def _bookmarks(dataset: str, bookmarks: Sequence[Bookmark]) -> BookmarksPermit:
+    return BookmarksPermit(Law.OURS, "a bookmark of this job that no transfer needs", dataset, tuple(bookmarks))
+
+
+# --- snapshots on replicas
+
+
+def decide_unproven(way: Direction, target: Dataset | None, base: str) -> SnapshotsPermit:
+    """Permit the snapshots on a replica that this node sent and that never became part of a whole set."""
+    sets = sets_of(way.job, target) if target is not None and is_marked(way, target) else {}
+    stale = [s for s in sets.values() if s.name != base and is_unproven(s, way.known)]
+    name = "" if target is None else target.name
+    return SnapshotsPermit(Law.PROVEN_STAYS, "of a set that was never whole on the target", name, tuple(stale))
+
+
+def decide_superseded(
+    job: JobId, keep: RetentionPolicy, volumes: Sequence[tuple[Dataset, Dataset | None]], new: str, now: float
+) -> list[SnapshotsPermit]:
+    """Permit the snapshots on replicas that are not needed any more once the set ``new`` is proven.
+
+    Restore points decide for this job's. Other jobs' were sent along, and are stale when they are gone from the source.
+
+    ``volumes`` are each volume's dataset on the source with its replica as it is after the transfer; the restore
+    points have their ages at ``now`` (unix seconds).
+    """
+    stale = keep.stale(sorted({at for _, target in volumes for at in sets_of(job, target)}), now)
+    permits = []
+    for source, target in volumes:
+        if target is None:
+            continue
+        old = [s for s in target.snapshots if s.name != new and _is_superseded(job, stale, source, s)]
+        permits.append(SnapshotsPermit(Law.PROVEN_STAYS, "a newer set is proven, and keep does not want it",
+                                       target.name, tuple(old)))  # fmt: skip
+    return permits
+
+
+def _is_superseded(job: JobId, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
+    if snapshot.job == job:
+        return snapshot.set_time in stale
+    return snapshot.job is not None and source.by_guid(snapshot.guid) is None
+
+
+def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPermit | None:
+    """Permit a rollback that destroys only sets that this node sent and never proved; None: set it aside.
+
+    Proven sets are restore points, and a set that this node did not take may hold the last writes of another owner.
+    """
+    newer = tuple(snapshot for snapshot in target.snapshots if snapshot.createtxg > to.createtxg)
+    ours = all(snapshot.job == way.job and is_unproven(snapshot, way.known) for snapshot in newer)
+    if target.written or not ours or not is_marked(way, target):
+        return None
+    why = "all newer snapshots are of sets that were never whole on the target"
+    return RollbackPermit(Law.PROVEN_STAYS, why, target.name, to, newer, str(way.job), way.source)
+
+
+# --- datasets on the target
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAside:
+    """Rename a replica instead of destroying it: ``snapshot`` was created on the target."""
+
+    snapshot: Snapshot
+
+
+def decide_removal(way: Direction, replica: Dataset) -> ReplicaPermit | KeepAside:
+    """Permit the replica of a job that is removed; keep it aside if it has snapshots created on the target.
+
+    Replicated snapshots are older than the job's newest; one that is newer, or tagged, was created on the target.
+
+    Raises:
+        TargetActiveError: it is writable or was written to since its newest snapshot.
+    """
+    if replica.readonly is False:
+        raise writable(way, replica, None)
+    if replica.written and replica.snapshots:  # without a snapshot it is an unfinished first transfer
+        raise written_to(way, replica, None)
+    newest = max((s.createtxg for s in replica.snapshots if s.job == way.job), default=0)
+    for snapshot in replica.snapshots:
+        if snapshot.job is None and (snapshot.made_here or snapshot.createtxg > newest):
+            return KeepAside(snapshot)
+    why = "the job is removed with its replicas"
+    return ReplicaPermit(Law.ONLY_COPY, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
+
+
+def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], job: JobId) -> ReplicaPermit:
+    """Permit a diverged replica of a job that a person orders to be destroyed, with the snapshots that were shown."""
+    return ReplicaPermit(
+        Law.ONLY_COPY, "a person asked for it", dataset, guid, snapshots, str(job), None, kept_aside=True
+    )
+
+
+def decide_half_received(target: Dataset, token: str, why: str) -> HalfReceivedPermit:
+    """Permit to drop the half-received state of a replica: the source still has all that is in it."""
+    return HalfReceivedPermit(Law.OURS, why, target.name, token)

@@ -1,0 +1,252 @@
+"""What may be destroyed: each decision, and the laws of destruction over random facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replicator.errors import TargetActiveError
+from replicator.models import JobId, KnownSets
+from replicator.replication.destruction import (
+    BOOKMARKS_KEPT,
+    KeepAside,
+    decide_diverged,
+    decide_half_received,
+    decide_old_bookmarks,
+    decide_old_on_source,
+    decide_removal,
+    decide_removed_jobs_bookmarks,
+    decide_removed_jobs_snapshots,
+    decide_rollback,
+    decide_superseded,
+    decide_unproven,
+    decide_useless_bookmarks,
+    decide_useless_set,
+)
+from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.model import Dataset, Inventory, Snapshot
+from replicator.zfs.permits import RollbackPermit, SnapshotsPermit
+from replicator.zfs.snapshot_names import snapshot_name
+from tests.support.volumes import JOB, WAY, bookmark, dataset, snap
+
+NOW = 10_000.0
+ONE = RetentionPolicy.parse("1")
+OTHER_JOB = JobId(100, 2)
+UNKNOWN = KnownSets()
+PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
+
+
+def guids(permit: SnapshotsPermit | RollbackPermit | None) -> list[int]:
+    """The GUIDs that a permit lets go."""
+    if permit is None:
+        return []
+    return [s.guid for s in (permit.destroyed if isinstance(permit, RollbackPermit) else permit.snapshots)]
+
+
+def replica(*snapshots: Snapshot, **more: object) -> Dataset:
+    """A replica of the job from alpha, as it should be."""
+    return dataset(*snapshots, **{"name": "pool/a", "job": str(JOB), "readonly": True, **more})  # type: ignore[arg-type]
+
+
+# --- each decision
+
+
+def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them() -> None:
+    other = snapshot_name(OTHER_JOB, 5)
+    source = dataset(snap(9), snap(5, other))
+    target = replica(snap(9), snap(4, snapshot_name(OTHER_JOB, 4)), snap(5, other))
+    (permit,) = decide_superseded(JOB, ONE, [(source, target)], snap(9).name, NOW)
+    assert permit.names == [f"pool/a@{snapshot_name(OTHER_JOB, 4)}"]
+
+
+def test_sets_that_this_node_sent_and_that_never_became_whole_may_go() -> None:
+    target = replica(snap(1), snap(2), snap(3), snap(4), snap(9, "theirs"))
+    way = replace(WAY, known=PROVEN)
+    assert guids(decide_unproven(way, target, snap(4).name)) == [3]
+    assert guids(decide_unproven(replace(way, known=replace(PROVEN, proven=None)), target, "")) == [1, 2, 3, 4]
+
+
+def test_a_set_that_this_node_does_not_remember_taking_stays() -> None:
+    target = replica(snap(1), snap(2), snap(3))
+    assert guids(decide_unproven(replace(WAY, known=replace(PROVEN, taken=(1001, 1002))), target, "")) == []
+
+
+def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
+    source = dataset(snap(1), snap(2), snap(8), snap(9), job=str(JOB), source="beta")
+    known = KnownSets(proven=1008, taken=(1008, 1009))
+    keep = {snap(9).name}
+    assert guids(decide_old_on_source(JOB, source, keep, known)) == [8]
+    assert guids(decide_old_on_source(JOB, source, keep, UNKNOWN)) == []
+    returned = replace(known, taken=(1001, 1008, 1009))  # it was the owner before, too
+    assert guids(decide_old_on_source(JOB, source, keep, returned)) == [8]
+    assert guids(decide_old_on_source(JOB, replace(source, job=None, source=None), keep, UNKNOWN)) == [1, 2, 8]
+
+
+def test_a_set_that_cannot_be_sent_goes_only_where_this_run_took_it() -> None:
+    """In the other pool it was refused: a snapshot of that name was there already, and is somebody's."""
+    name = snap(7).name
+    found = Inventory({name: dataset(snap(7), snap(1), name=name) for name in ("tank/a", "pond/a")})
+    (permit,) = decide_useless_set(found, name, ["tank"])
+    assert permit.names == [f"tank/a@{name}"]
+
+
+def test_bookmarks_go_only_when_there_are_too_many_and_the_base_never() -> None:
+    some = tuple(bookmark(number) for number in range(1, BOOKMARKS_KEPT + 1))
+    assert decide_old_bookmarks(JOB, dataset(bookmarks=some[1:]), "").bookmarks == ()
+    assert decide_old_bookmarks(JOB, dataset(bookmarks=some), some[0].name).bookmarks == ()
+    more = (*some, bookmark(90))
+    assert decide_old_bookmarks(JOB, dataset(bookmarks=more), more[-1].name).bookmarks == some
+    useless = decide_useless_bookmarks(JOB, dataset(bookmarks=(*more, bookmark(91))), replica(snap(1)), snap(2).name)
+    assert useless.bookmarks == ()
+    useless = decide_useless_bookmarks(JOB, dataset(bookmarks=(*more, *map(bookmark, (91, 92)))), replica(snap(1)), "")
+    assert {each.guid for each in useless.bookmarks} == {*range(2, 17), 90, 91, 92}
+
+
+def test_what_a_removed_job_had_on_a_source_goes_but_nothing_of_a_dataset_that_was_a_replica() -> None:
+    source = dataset(snap(1), snap(2, "user"), snap(3, snapshot_name(OTHER_JOB, 3)), bookmarks=(bookmark(1),))
+    assert guids(decide_removed_jobs_snapshots(JOB, source)) == [1]
+    assert len(decide_removed_jobs_bookmarks(JOB, source).bookmarks) == 1
+    assert guids(decide_removed_jobs_snapshots(JOB, replace(source, job=str(JOB)))) == []
+
+
+def test_the_replica_of_a_removed_job_goes_with_the_snapshots_that_it_has_now() -> None:
+    found = replica(snap(1), snap(2, "user"), snap(3))
+    permit = decide_removal(WAY, found)
+    assert not isinstance(permit, KeepAside)
+    assert (permit.dataset, permit.guid, permit.snapshots) == (found.name, found.guid, found.snapshots)
+    assert (permit.job, permit.source, permit.kept_aside) == (str(JOB), "alpha", False)
+
+
+@pytest.mark.parametrize("made", [snap(4, "theirs"), replace(snap(2, "theirs"), made_here=True)])
+def test_a_replica_with_a_snapshot_created_on_the_target_is_kept_aside(made: Snapshot) -> None:
+    assert decide_removal(WAY, replica(snap(1), snap(3), made)) == KeepAside(made)
+
+
+def test_an_unfinished_first_transfer_is_not_in_use_though_bytes_were_written() -> None:
+    assert not isinstance(decide_removal(WAY, replica(written=512, token="1-abc")), KeepAside)
+
+
+def test_a_persons_order_and_a_half_received_state_name_what_was_shown() -> None:
+    order = decide_diverged("pool/zsr-diverged/a-1", 7, (snap(1),), JOB)
+    assert (order.dataset, order.guid, order.snapshots, order.kept_aside) == (
+        "pool/zsr-diverged/a-1", 7, (snap(1),), True,
+    )  # fmt: skip
+    assert decide_half_received(replica(), "1-abc", "it cannot be resumed").token == "1-abc"
+
+
+# --- the laws, over random facts
+
+NAMES = st.sampled_from(["own", "other job", "user"])
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> tuple[Snapshot, ...]:
+    """Snapshots of this job, of another one, and of the user."""
+    found = []
+    for guid in sorted(draw(st.sets(st.integers(1, 30), max_size=8))):
+        kind = draw(NAMES)
+        name = {"own": None, "other job": snapshot_name(OTHER_JOB, 1000 + guid), "user": f"user{guid}"}[kind]
+        made_here = kind == "user" and draw(st.booleans())
+        found.append(replace(snap(guid, name, written=draw(st.sampled_from([0, 0, 512]))), made_here=made_here))
+    return tuple(found)
+
+
+TIMES = st.sets(st.integers(1001, 1030), max_size=8)
+KNOWN = st.builds(
+    lambda proven, taken: KnownSets(proven, (), tuple(sorted(taken))), st.none() | st.integers(1001, 1030), TIMES
+)
+
+
+@st.composite
+def targets(draw: st.DrawFn) -> Dataset:
+    """A dataset on the target: marked or not, by whom ever, in use or not."""
+    return dataset(
+        *draw(snapshots()),
+        name="pool/a",
+        job=draw(st.sampled_from([str(JOB), str(JOB), None, str(OTHER_JOB)])),
+        source=draw(st.sampled_from(["alpha", "alpha", "gamma", None])),
+        written=draw(st.sampled_from([0, 0, 512])),
+        readonly=draw(st.sampled_from([True, True, False, None])),
+    )
+
+
+@given(targets(), KNOWN, st.integers(1, 30), snapshots())
+def test_law_1_proven_stays_until_something_newer_is_proven(
+    target: Dataset, known: KnownSets, at: int, here: tuple[Snapshot, ...]
+) -> None:
+    way = replace(WAY, known=known)
+    gone = guids(decide_unproven(way, target, ""))
+    gone += [guid for to in target.snapshots for guid in guids(decide_rollback(way, target, to))]
+    assert all(known.proven is None or 1000 + guid > known.proven for guid in gone)
+    new = snap(at)
+    arrived = replace(target, snapshots=tuple(sorted({*target.snapshots, new}, key=lambda s: s.createtxg)))
+    for permit in decide_superseded(JOB, ONE, [(dataset(*here, new), arrived)], new.name, NOW):
+        assert new not in permit.snapshots
+
+
+@given(targets(), KNOWN, snapshots())
+def test_law_2_nothing_goes_from_a_dataset_that_is_not_ours_and_no_set_that_this_node_did_not_take(
+    target: Dataset, known: KnownSets, here: tuple[Snapshot, ...]
+) -> None:
+    way = replace(WAY, known=known)
+    gone = guids(decide_unproven(way, target, ""))
+    gone += [guid for to in target.snapshots for guid in guids(decide_rollback(way, target, to))]
+    if (target.job, target.source) != (str(JOB), "alpha"):
+        assert gone == []
+    own = {s.guid for s in target.snapshots if s.job == JOB}
+    assert all(guid in own and 1000 + guid in known.taken for guid in gone)
+    was_replica = dataset(*here, job=str(JOB), source="beta")
+    assert all(1000 + guid in known.taken for guid in guids(decide_old_on_source(JOB, was_replica, (), known)))
+
+
+@given(targets())
+def test_law_3_what_is_in_use_is_not_destroyed_nor_rolled_back(target: Dataset) -> None:
+    way = replace(WAY, known=KnownSets(None, (), tuple(range(1001, 1031))))
+    if target.written:
+        assert all(decide_rollback(way, target, to) is None for to in target.snapshots)
+    if target.readonly is False or (target.written and target.snapshots):
+        with pytest.raises(TargetActiveError):
+            decide_removal(WAY, target)
+
+
+@given(targets(), KNOWN, snapshots())
+def test_law_6_snapshots_of_the_user_are_in_no_permit(
+    target: Dataset, known: KnownSets, here: tuple[Snapshot, ...]
+) -> None:
+    way, source = replace(WAY, known=known), dataset(*here)
+    permits: list[SnapshotsPermit | RollbackPermit] = [
+        decide_unproven(way, target, ""),
+        decide_old_on_source(JOB, source, (), known),
+        decide_removed_jobs_snapshots(JOB, source),
+        *decide_superseded(JOB, ONE, [(source, target)], "", NOW),
+        *(permit for to in target.snapshots if (permit := decide_rollback(way, target, to)) is not None),
+    ]
+    assert not any(s.name.startswith("user") for permit in permits for s in _snapshots(permit))
+
+
+@given(targets())
+def test_law_6_a_snapshot_created_on_the_target_keeps_its_replica(target: Dataset) -> None:
+    if any(s.made_here for s in target.snapshots) and target.readonly is not False and not target.written:
+        assert isinstance(decide_removal(WAY, target), KeepAside)
+
+
+@given(targets())
+def test_law_7_without_memory_nothing_is_rolled_back_or_counts_as_unproven(target: Dataset) -> None:
+    assert guids(decide_unproven(WAY, target, "")) == []
+    newer = [to for to in target.snapshots if any(s.createtxg > to.createtxg for s in target.snapshots)]
+    assert all(decide_rollback(WAY, target, to) is None for to in newer)
+
+
+@given(snapshots(), st.sampled_from(["tank", "pond"]), st.integers(1, 30))
+def test_law_8_a_useless_set_is_only_that_of_this_run(found: tuple[Snapshot, ...], pool: str, at: int) -> None:
+    everywhere = Inventory({name: dataset(*found, name=name) for name in ("tank/a", "pond/a")})
+    permits = decide_useless_set(everywhere, snap(at).name, [pool])
+    assert all(permit.dataset == f"{pool}/a" for permit in permits)
+    assert {s.name for permit in permits for s in permit.snapshots} <= {snap(at).name}
+
+
+def _snapshots(permit: SnapshotsPermit | RollbackPermit) -> tuple[Snapshot, ...]:
+    return permit.destroyed if isinstance(permit, RollbackPermit) else permit.snapshots
