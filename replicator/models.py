@@ -210,11 +210,15 @@ class KnownSets:
         proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
         volumes: the guest's volumes that were part of it; empty when that is not known.
         taken: the sets that this node took as the guest's owner, oldest first.
+        sent: the GUIDs of the snapshots that this node brought to the target, and that were not destroyed there since.
+        by_name: the job is older than this memory of GUIDs, so that the names of its snapshots still count.
     """
 
     proven: int | None = None
     volumes: tuple[str, ...] = ()
     taken: tuple[int, ...] = ()
+    sent: frozenset[int] = frozenset()
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ class Worker:
         """Record the start; return the job as it was before, and the run's number."""
         self._state.jobs.ensure(job.id, now)
         before = self._state.jobs.get(job.id) or JobState(created=now)
+        before = replace(before, sets=replace(before.sets, sent=self._state.jobs.sent(job.id)))
         last = next(iter(self._state.runs.newest(job.id, limit=1)), None)
         last_run_failed = last is None or last.outcome is not Outcome.SUCCESS
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
@@ -290,7 +291,8 @@ class Worker:
         """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
         job, storages = attempt.active.job, attempt.cluster.storages.values()
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-        await remove(job, storages, source, target, attempt.active.progress, attempt.log.add, self._clock())
+        known = attempt.before.synced.sets
+        await remove(job, storages, source, target, known, attempt.active.progress, attempt.log.add, self._clock())
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
         await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
 

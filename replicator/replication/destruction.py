@@ -9,8 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replicator.models import JobId, KnownSets
-from replicator.replication.ownership import Direction, is_marked, is_unproven, sets_of, writable, written_to
+from replicator.models import JobId
+from replicator.replication.ownership import (
+    Direction,
+    is_brought,
+    is_made,
+    is_marked,
+    is_unproven,
+    sets_of,
+    writable,
+    written_to,
+)
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot, pool_of
 from replicator.zfs.permits import (
@@ -29,20 +38,22 @@ BOOKMARKS_KEPT = 16
 # --- snapshots on the source
 
 
-def decide_old_on_source(job: JobId, dataset: Dataset, keep: Iterable[str], known: KnownSets) -> SnapshotsPermit:
-    """Permit the snapshots of a job on the source except those to keep, which are the target's base.
+def decide_old_on_source(way: Direction, dataset: Dataset, keep: Iterable[str]) -> SnapshotsPermit:
+    """Permit the job's snapshots that this node took, except those to keep, which are the target's base.
 
     A dataset with the marks of a replica was one before the guest came to this node. All sets that it held then are
     restore points, also those that this node had taken as an earlier owner; only sets that it took since may go.
     """
-    kept = set(keep)
-    sets = sets_of(job, dataset)
+    kept, known = set(keep), way.known
+    sets = sets_of(way.job, dataset)
     was_replica = dataset.job is not None or dataset.source is not None
     received = max((time for time in sets if time not in known.taken), default=0) if was_replica else 0
     stale = [
         snapshot
         for time, snapshot in sets.items()
-        if snapshot.name not in kept and (not was_replica or (time in known.taken and time > received))
+        if snapshot.name not in kept
+        and is_made(way, dataset, snapshot)
+        and (not was_replica or (time in known.taken and time > received))
     ]
     return SnapshotsPermit(Law.OURS, "a set of this job that is not the base any more", dataset.name, tuple(stale))
 
@@ -59,9 +70,9 @@ def decide_useless_set(on_source: Inventory, name: str, pools: Iterable[str]) ->
     ]
 
 
-def decide_removed_jobs_snapshots(job: JobId, dataset: Dataset) -> SnapshotsPermit:
-    """Permit all snapshots of a job that is removed; a dataset with a replica's marks keeps its restore points."""
-    own = () if dataset.job is not None else tuple(s for s in dataset.snapshots if s.job == job)
+def decide_removed_jobs_snapshots(way: Direction, dataset: Dataset) -> SnapshotsPermit:
+    """Permit all that this node took for a job that is removed; a replica's dataset keeps its restore points."""
+    own = () if dataset.job is not None else tuple(s for s in dataset.snapshots if is_made(way, dataset, s))
     return SnapshotsPermit(Law.OURS, "the job is removed", dataset.name, own)
 
 
@@ -102,30 +113,34 @@ def decide_unproven(way: Direction, target: Dataset | None, base: str) -> Snapsh
 
 
 def decide_superseded(
-    job: JobId, keep: RetentionPolicy, volumes: Sequence[tuple[Dataset, Dataset | None]], new: str, now: float
+    way: Direction, keep: RetentionPolicy, volumes: Sequence[tuple[Dataset, Dataset | None]], new: str, now: float
 ) -> list[SnapshotsPermit]:
     """Permit the snapshots on replicas that are not needed any more once the set ``new`` is proven.
 
     Restore points decide for this job's. Other jobs' were sent along, and are stale when they are gone from the source.
-
-    ``volumes`` are each volume's dataset on the source with its replica as it is after the transfer; the restore
-    points have their ages at ``now`` (unix seconds).
+    A snapshot that this node did not bring is somebody's, whatever its name. ``volumes`` are each volume's dataset on
+    the source with its replica as it is after the transfer; ages are measured at ``now`` (unix seconds).
     """
-    stale = keep.stale(sorted({at for _, target in volumes for at in sets_of(job, target)}), now)
-    permits = []
-    for source, target in volumes:
-        if target is None:
-            continue
-        old = [s for s in target.snapshots if s.name != new and _is_superseded(job, stale, source, s)]
-        permits.append(SnapshotsPermit(Law.PROVEN_STAYS, "a newer set is proven, and keep does not want it",
-                                       target.name, tuple(old)))  # fmt: skip
-    return permits
+    brought = [
+        (source, target, [s for s in target.snapshots if s.name == new or is_brought(way, source, s)])
+        for source, target in volumes
+        if target is not None
+    ]
+    times = {s.set_time for _, _, some in brought for s in some if s.job == way.job and s.set_time is not None}
+    stale = keep.stale(sorted(times), now)
+    why = "a newer set is proven, and keep does not want it"
+    return [
+        SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, tuple(
+            s for s in some if s.name != new and _is_superseded(way, stale, source, s)
+        ))
+        for source, target, some in brought
+    ]  # fmt: skip
 
 
-def _is_superseded(job: JobId, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
-    if snapshot.job == job:
+def _is_superseded(way: Direction, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
+    if snapshot.job == way.job:
         return snapshot.set_time in stale
-    return snapshot.job is not None and source.by_guid(snapshot.guid) is None
+    return source.by_guid(snapshot.guid) is None
 
 
 def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPermit | None:

@@ -45,6 +45,30 @@ def sets_of(job: JobId, dataset: Dataset | None) -> dict[int, Snapshot]:
     return {s.set_time: s for s in found if s.job == job and s.set_time is not None}
 
 
+def is_made(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
+    """Return whether this node's zsr took a snapshot of the job that is on the source.
+
+    Another tool may use the same name. This node remembers its sets; if it has lost its memory, the snapshot's own mark
+    counts, which a dataset that was a replica cannot have, since it passes its own mark on.
+    """
+    if snapshot.job != way.job:
+        return False
+    marked = source.job is None and source.source is None and snapshot.source == way.source
+    return way.known.by_name or marked or snapshot.set_time in way.known.taken
+
+
+def is_brought(way: Direction, source: Dataset | None, snapshot: Snapshot) -> bool:
+    """Return whether this node brought a snapshot with a name of zsr's to the target."""
+    if snapshot.job is None:
+        return False
+    if way.known.by_name or snapshot.guid in way.known.sent:
+        return True
+    origin = None if source is None else source.by_guid(snapshot.guid)
+    if origin is not None and source is not None:
+        return is_made(way, source, origin)
+    return snapshot.job == way.job and snapshot.set_time in way.known.taken
+
+
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
     """Return whether a snapshot is of a set that this node took after the last proven one.
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, Removal, Storage, is_diverged
+from replicator.models import Job, KnownSets, Removal, Storage, is_diverged
 from replicator.replication.destruction import (
     decide_half_received,
     decide_removal,
     decide_removed_jobs_bookmarks,
     decide_removed_jobs_snapshots,
 )
-from replicator.replication.ownership import Direction
+from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.model import Dataset, Inventory, pool_of
 
 _DEPTH = 8
 """Levels below a storage that are searched for replicas; volumes in the settings may have parts in their names."""
@@ -31,47 +31,86 @@ async def remove(
     storages: Iterable[Storage],
     source: ZfsClient,
     target: ZfsClient | None,
+    known: KnownSets,
     progress: Progress,
     log: Log,
     now: float,
 ) -> None:
     """Destroy the job's replicas, unless they are to stay or ``target`` is None, then its snapshots on the source.
 
-    ``now`` (unix seconds) becomes part of the name of a replica that is set aside.
+    ``known`` is the source node's memory of the job's sets; ``now`` (unix seconds) becomes part of the name of a
+    replica that is set aside.
 
     Raises:
         TargetActiveError: a replica is in use; the others are gone, the source's snapshots and the job stay.
+        StorageMissingError: a pool that may hold something of the job is absent; the job stays.
         ZsrError: something could not be destroyed; the job stays and it is tried again.
     """
     everywhere = tuple(storages)
+    way = Direction(job.id, source.node, job.target, known)
     if job.removal is Removal.FULL and target is not None:
         await progress.begin(Step.REMOVE_REPLICAS)
-        way = Direction(job.id, source.node, target.node)
-        paths = {storage.path_on(target.node) for storage in everywhere if storage.allowed_on(target.node)}
-        in_use = [each for path in sorted(paths) for each in await _remove_replicas(way, path, paths, target, now, log)]
+        found = await _inventories(everywhere, target, known)
+        in_use = [
+            each
+            for path, inventory in sorted(found.items())
+            for each in await _remove_replicas(way, path, inventory, found, target, now, log)
+        ]
         if in_use:
             raise in_use[0]
     await progress.begin(Step.REMOVE_SNAPSHOTS)
-    for storage in everywhere:
-        if storage.allowed_on(source.node):
-            await _remove_snapshots(job, await _inventory(source, storage.path_on(source.node)), source, log)
+    for inventory in (await _inventories(everywhere, source, known)).values():
+        await _remove_snapshots(way, inventory, source, log)
 
 
-async def _inventory(client: ZfsClient, path: str) -> Inventory:
+async def _inventories(storages: Iterable[Storage], client: ZfsClient, known: KnownSets) -> dict[str, Inventory]:
+    """Return the inventory of each storage's path on a node; all are read before anything is destroyed.
+
+    Raises:
+        StorageMissingError: a pool that may hold something of the job is absent.
+    """
+    found = {}
+    for storage in storages:
+        if storage.allowed_on(client.node):
+            path = storage.path_on(client.node)
+            found[path] = await _inventory(client, path, needed=_may_hold(storage, known))
+    return found
+
+
+def _may_hold(storage: Storage, known: KnownSets) -> bool:
+    """Return whether a storage may hold something of the job: as its last proven set says, if that is known."""
+    return not known.volumes or any(volume.startswith(f"{storage.name}:") for volume in known.volumes)
+
+
+async def _inventory(client: ZfsClient, path: str, *, needed: bool) -> Inventory:
     try:
         return await client.inventory(path, depth=_DEPTH, bookmarks=True)
     except StorageMissingError:
+        if needed:
+            await _require_pool(client, pool_of(path))
         return Inventory()
 
 
+async def _require_pool(client: ZfsClient, pool: str) -> None:
+    try:
+        await client.inventory(pool, depth=0)
+    except StorageMissingError as error:
+        raise StorageMissingError(
+            f"Pool '{pool}' is absent on node {client.node}; the job's snapshots there are not known to be gone.",
+            node=client.node,
+            advice="Import it (zpool import), or forget what is there: zsr delete --force. If the node never had this "
+            "pool, restrict its storage to other nodes (storages.NAME.nodes in the cluster file).",
+            raw=error.raw,
+        ) from error
+
+
 async def _remove_replicas(
-    way: Direction, path: str, paths: Iterable[str], target: ZfsClient, now: float, log: Log
+    way: Direction, path: str, inventory: Inventory, paths: Iterable[str], target: ZfsClient, now: float, log: Log
 ) -> list[TargetActiveError]:
     """Destroy the job's replicas below a storage's path, but not those in a storage inside it.
 
     Returns the errors of those that were left.
     """
-    inventory = await _inventory(target, path)
     diverged = inventory.diverged_of(way.job)
     inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     in_use: list[TargetActiveError] = []
@@ -103,12 +142,18 @@ async def _remove_replica(
     await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 
 
-async def _remove_snapshots(job: Job, inventory: Inventory, source: ZfsClient, log: Log) -> None:
+async def _remove_snapshots(way: Direction, inventory: Inventory, source: ZfsClient, log: Log) -> None:
     for dataset in inventory.datasets.values():
         if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
             continue
-        await source.destroy_bookmarks(decide_removed_jobs_bookmarks(job.id, dataset))
-        permit = decide_removed_jobs_snapshots(job.id, dataset)
+        await source.destroy_bookmarks(decide_removed_jobs_bookmarks(way.job, dataset))
+        permit = decide_removed_jobs_snapshots(way, dataset)
         if permit.snapshots:
             await source.destroy_snapshots(permit)
             log("info", f"{len(permit.snapshots)} snapshots of {dataset.name} on {source.node} destroyed")
+        others = len(sets_of(way.job, dataset)) - len(permit.snapshots)
+        if others:
+            log(
+                "warning",
+                f"{others} snapshots of {dataset.name} have the job's name, but zsr did not take them; they stay",
+            )

@@ -43,7 +43,9 @@ from replicator.replication.snapshot_sets import (
     newest_whole_set,
     proven_set,
     sum_if_known,
+    travels,
     unreplicated_bytes,
+    with_sent,
     with_taken,
     without_taken,
 )
@@ -124,7 +126,8 @@ class Run:
         at = self._clock()
         discovered, on_target = await self._discover(on_target)
         if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
-            synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes)
+            others = (*discovered.orphans, *discovered.diverged)
+            synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes, others)
             self._log("info", f"nothing was written since the set {synced.last_set}")
             return await self._conclude(discovered.volumes, synced, discovered.orphans)
         await self.progress.begin(Step.SNAPSHOT)
@@ -247,13 +250,13 @@ class Run:
 
     async def _destroy_unproven(self, plan: Plan) -> None:
         """Destroy what failed runs left on both sides; it would pile up while one volume cannot be sent."""
-        known = self._synced.sets
+        way = self._direction()
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
             replica = None if action.preparations else action.pair.target
             stale = (
-                (self._source, decide_old_on_source(self._job.id, action.pair.source, {base}, known)),
-                (self._target, decide_unproven(self._direction(), replica, base)),
+                (self._source, decide_old_on_source(way, action.pair.source, {base})),
+                (self._target, decide_unproven(way, replica, base)),
             )
             for client, permit in stale:
                 if permit.snapshots:
@@ -276,21 +279,35 @@ class Run:
             await self._discard(snapshot)
             raise
         await self._claim(plan, discovered.diverged)
+        await self._note_sent(plan, snapshot.name)
         await self._transfers.transfer_all(plan.actions, snapshot.name)
         done = [arrived(action, snapshot.name, self._job.snapshots) for action in plan.actions]
         last_sync = min(float(snapshot.set_time), snapshot.at)
-        return await self._conclude(done, proven_set(self._synced, last_sync, snapshot.set_time, done), plan.orphans)
+        others = (*discovered.orphans, *discovered.diverged)
+        synced = proven_set(self._synced, last_sync, snapshot.set_time, done, others)
+        return await self._conclude(done, synced, plan.orphans)
+
+    async def _note_sent(self, plan: Plan, name: str) -> None:
+        """Note which snapshots of zsr's are about to be sent.
+
+        Those of this job are known by their set's time already. Other jobs' must be known before they arrive.
+        """
+        sent = [s for action in plan.actions for s in travels(action, name, self._job.snapshots) if s.job is not None]
+        self._synced = with_sent(self._synced, (snapshot.guid for snapshot in sent))
+        if any(snapshot.job != self._job.id for snapshot in sent):
+            await self._remember(self._synced)
 
     # --- verify, remember, prune
 
     async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
-        verification = TargetVerification(self._job.id, name, synced.sets, self._source, self._target, self._log)
+        way = replace(self._direction(), known=synced.sets)
+        verification = TargetVerification(way, name, self._source, self._target, self._log)
         await self.progress.begin(Step.PROVE)
         sides = [(pair.source, pair.target) for pair in volumes]
         keep = RetentionPolicy.parse(self._job.keep)
-        stale = decide_superseded(self._job.id, keep, sides, name, self._clock())
+        stale = decide_superseded(way, keep, sides, name, self._clock())
         await verification.verify(volumes, stale, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(synced)

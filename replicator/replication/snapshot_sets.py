@@ -80,10 +80,26 @@ def without_taken(synced: Synced, set_time: int) -> Synced:
     return replace(synced, sets=replace(synced.sets, taken=taken))
 
 
-def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Iterable[VolumePair]) -> Synced:
-    """Return the state in which a set of these volumes was proven on the target."""
+def with_sent(synced: Synced, guids: Iterable[int]) -> Synced:
+    """Return the state in which this node is about to bring snapshots to the target."""
+    return replace(synced, sets=replace(synced.sets, sent=synced.sets.sent | frozenset(guids)))
+
+
+def proven_set(
+    before: Synced, last_sync: float, set_time: int, volumes: Sequence[VolumePair], others: Iterable[Dataset] = ()
+) -> Synced:
+    """Return the state in which a set of these volumes was proven on the target.
+
+    What is not on the target any more, neither on a replica nor on one of the ``others`` (diverged replicas, those of
+    vanished volumes), is forgotten. A job that knew its snapshots by name knows them by GUID from now on.
+    """
+    sets = before.sets
+    here = [snapshot for pair in volumes if pair.target is not None for snapshot in pair.target.snapshots]
+    there = {snapshot.guid for each in others for snapshot in each.snapshots}
+    by_name = {snapshot.guid for snapshot in here if sets.by_name and snapshot.job is not None}
+    sent = (sets.sent | by_name) & ({snapshot.guid for snapshot in here} | there)
     names = tuple(str(pair.volume) for pair in volumes)
-    return Synced(last_sync, set_time, KnownSets(set_time, names, before.sets.taken))
+    return Synced(last_sync, set_time, KnownSets(set_time, names, sets.taken, sent))
 
 
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:
@@ -121,11 +137,17 @@ def sum_if_known(parts: Iterable[int | None]) -> int | None:
     return total
 
 
+def travels(action: Full | Incremental, name: str, travelling: Travelling) -> list[Snapshot]:
+    """Return the source's snapshots that an action brings to the target, when the set ``name`` is sent."""
+    snapshots = action.pair.source.snapshots
+    if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
+        return [s for s in snapshots if s.createtxg > action.base.createtxg]
+    return [s for s in snapshots if s.name == name]
+
+
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:
     """Return the volume as it is after the action: the sent snapshots are on the target too."""
     pair = left_on_target(action)
-    sent = [s for s in pair.source.snapshots if s.name == name]
-    if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
-        sent = [s for s in pair.source.snapshots if s.createtxg > action.base.createtxg]
+    sent = travels(replace(action, pair=pair), name, travelling)
     before = pair.target or Dataset(pair.target_name, pair.source.is_volume, 0)
     return replace(pair, target=replace(before, snapshots=(*before.snapshots, *sent)))

@@ -91,7 +91,9 @@ class SnapshotTaker:
             async with frozen(self._guest, self._source.host, self._log):
                 at = self._clock()
                 for pool, selection in self._selections.items():
-                    request = SnapshotRequest(name, selection.places, selection.names, selection.excluded, since)
+                    request = SnapshotRequest(
+                        self._source.node, name, selection.places, selection.names, selection.excluded, since
+                    )
                     outcome = await self._source.snapshot_if_changed(pool, request)
                     if outcome is None:
                         await self._take_by_commands(pool, name)

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from replicator.errors import ZfsError, ZsrError
-from replicator.models import JobId, KnownSets
 from replicator.replication.destruction import BOOKMARKS_KEPT, decide_old_bookmarks, decide_old_on_source
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.zfs.channel_programs import PruneResult
@@ -23,9 +23,9 @@ from replicator.zfs.snapshot_names import job_of
 class TargetVerification:
     """Verifies the set ``name`` on the target, and destroys on both sides the snapshots that it makes stale."""
 
-    def __init__(self, job: JobId, name: str, known: KnownSets, source: ZfsClient, target: ZfsClient, log: Log) -> None:
-        self._job = job
-        self._known = known
+    def __init__(self, way: Direction, name: str, source: ZfsClient, target: ZfsClient, log: Log) -> None:
+        self._way = way
+        self._job = way.job
         self._name = name
         self._source = source
         self._target = target
@@ -96,7 +96,7 @@ class TargetVerification:
             await attempt(self._prune_source(pool, some), self._log)
 
     async def _prune_source(self, pool: str, volumes: Sequence[VolumePair]) -> None:
-        stale = [decide_old_on_source(self._job, pair.source, {self._name}, self._known) for pair in volumes]
+        stale = [decide_old_on_source(self._way, pair.source, {self._name}) for pair in volumes]
         names = [pair.source.name for pair in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names]
         done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names)

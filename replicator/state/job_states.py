@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
@@ -95,8 +95,13 @@ class JobStates:
             known = db.execute("SELECT last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
             row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), str(job))
             db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ? WHERE job = ?", row)
+            _write_sent(db, job, synced.sets.sent)
             if synced.last_sync is None and known is not None and known["last_sync"] is not None:
                 record_event(db, ReplicaLost(now, job, run, known["last_sync"]))
+
+    def sent(self, job: JobId) -> frozenset[int]:
+        """Return the GUIDs of the snapshots that a job brought to its target; `get` and `all` leave them out."""
+        return _read_sent(self._database.rows("SELECT guid FROM sent_snapshots WHERE job = ?", str(job)))
 
     def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
         """Set the replicas whose volumes a run found gone from the source; those that are new go to the journal.
@@ -139,7 +144,7 @@ class JobStates:
         """Delete a job with its history, and record in the journal that it is gone."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
-            for table in ("runs", "job_errors", "job_state"):
+            for table in ("runs", "job_errors", "job_state", "sent_snapshots"):
                 db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
             record_event(db, JobRemoved(now, job))
 
@@ -166,3 +171,16 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
 def _names(text: str | None) -> tuple[str, ...]:
     """Return the datasets of the column ``vanished``, a JSON list or nothing."""
     return () if text is None else tuple(map(str, json.loads(text)))
+
+
+def _read_sent(rows: Iterable[sqlite3.Row]) -> frozenset[int]:
+    """Return the GUIDs of rows; they are text, since SQLite's integers are too small for them."""
+    return frozenset(int(row["guid"]) for row in rows)
+
+
+def _write_sent(db: sqlite3.Connection, job: JobId, sent: frozenset[int]) -> None:
+    """Write what differs from the rows that a job has."""
+    before = _read_sent(db.execute("SELECT guid FROM sent_snapshots WHERE job = ?", (str(job),)))
+    dropped, added = ([(str(job), str(guid)) for guid in some] for some in (before - sent, sent - before))
+    db.executemany("DELETE FROM sent_snapshots WHERE job = ? AND guid = ?", dropped)
+    db.executemany("INSERT INTO sent_snapshots (job, guid) VALUES (?, ?)", added)

@@ -55,14 +55,16 @@ CREATE TABLE run_log (run INTEGER NOT NULL, number INTEGER NOT NULL, time REAL N
     text TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
 CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL,
     body TEXT NOT NULL);
+CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID;
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 4
+_VERSION = 5
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
+    4: "CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID",
 }
 """The statement that brings a file of a version to the next one."""
 

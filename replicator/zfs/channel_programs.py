@@ -15,6 +15,7 @@ from importlib.resources import files
 from replicator.errors import ZfsError
 from replicator.zfs.model import Inventory
 from replicator.zfs.output import inventory_of
+from replicator.zfs.snapshot_names import PREFIX
 
 _COLUMNS = ("name", "type", "guid", "createtxg", "creation", "written", "keystatus", "zsr:job", "zsr:source")
 _TEXTS = {
@@ -32,12 +33,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """Take the snapshot ``name`` of all volumes in ``places`` and ``names``, unless nothing changed.
+    """Take the snapshot ``name`` of all volumes in ``places`` and ``names`` on a node, unless nothing changed.
 
     Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
     ``since`` the snapshot is always taken.
     """
 
+    node: str
     name: str
     places: tuple[Place, ...]
     names: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
     """Return the program that lists a guest's volumes and takes their snapshots."""
     table: dict[str, object] = {
         "columns": list(_COLUMNS),
+        "node": request.node,
+        "prefix": PREFIX,
         "name": request.name,
         "places": [{"path": place.path, "prefixes": list(place.prefixes)} for place in request.places],
         "names": list(request.names),

@@ -151,8 +151,11 @@ class ZfsClient:
         raise classify("run a channel program", done.stderr, node=self.node)
 
     async def snapshot(self, names: Sequence[str]) -> None:
-        """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can."""
-        for argv in commands.snapshot(await self.features(), names):
+        """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can.
+
+        Each gets the node's name as ``zsr:source``: it says who took it, also where the memory of that is lost.
+        """
+        for argv in commands.snapshot(await self.features(), names, {"zsr:source": self.node}):
             await self._execute(argv, f"take the snapshot {names[0].partition('@')[2]}")
 
     async def estimate(self, argv: Sequence[str]) -> int | None:

@@ -108,11 +108,12 @@ def promote(dataset: str) -> Argv:
     return ["zfs", "promote", dataset]
 
 
-def snapshot(features: Features, names: Sequence[str]) -> list[Argv]:
+def snapshot(features: Features, names: Sequence[str], properties: Mapping[str, str]) -> list[Argv]:
     """Take snapshots of datasets of one pool: one atomic command, or one each where ZFS cannot do better."""
+    options = [word for key, value in properties.items() for word in ("-o", f"{key}={value}")]
     if features.snapshot_many:
-        return [["zfs", "snapshot", *names]]
-    return [["zfs", "snapshot", name] for name in names]
+        return [["zfs", "snapshot", *options, *names]]
+    return [["zfs", "snapshot", *options, name] for name in names]
 
 
 def send(

@@ -42,11 +42,13 @@ class SnapshotLike:
 class Snapshot(SnapshotLike):
     """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
 
-    ``made_here`` means that it was created on the replica itself: its own ``zsr:job`` is `MADE_HERE`.
+    ``made_here`` means that it was created on the replica itself: its own ``zsr:job`` is `MADE_HERE`. ``source`` is its
+    ``zsr:source``: the node whose zsr took it, or what it inherits from a dataset that is a replica.
     """
 
     written: int | None = None
     made_here: bool = False
+    source: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
         if "@" in name:
             dataset, _, short = name.partition("@")
             written, made_here = _number(values.get("written", "")), values.get("zsr:job") == MADE_HERE
-            snapshots[dataset].append(Snapshot(short, *_identity(name, values), written, made_here))
+            source = _set(values.get("zsr:source"))
+            snapshots[dataset].append(Snapshot(short, *_identity(name, values), written, made_here, source))
         elif "#" in name:
             dataset, _, short = name.partition("#")
             bookmarks[dataset].append(Bookmark(short, *_identity(name, values)))

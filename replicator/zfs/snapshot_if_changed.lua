@@ -10,9 +10,10 @@ end
 local numbers = {guid = true, createtxg = true, creation = true, written = true}
 local function row(name, isdataset)
   local line = name
+  local isours = string.find(name, "@" .. request.prefix, 1, true)
   for i = 2, #request.columns do
     local key, value = request.columns[i], nil
-    if isdataset or numbers[key] then value = zfs.get_prop(name, key) end
+    if isdataset or numbers[key] or (isours and key == "zsr:source") then value = zfs.get_prop(name, key) end
     line = line .. "\t" .. (value == nil and "-" or tostring(value))
   end
   rows[#rows + 1] = line
@@ -46,6 +47,11 @@ if not unchanged then
       local make = check and zfs.check.snapshot or zfs.sync.snapshot
       local failed = make(volume .. "@" .. request.name)
       if failed ~= 0 then return {failed = failed, volume = volume} end
+    end
+  end
+  if zfs.sync.set_prop then  -- says who took it, also where the memory of that is lost
+    for _, volume in ipairs(volumes) do
+      zfs.sync.set_prop(volume .. "@" .. request.name, "zsr:source", request.node)
     end
   end
 end

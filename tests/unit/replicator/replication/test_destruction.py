@@ -35,7 +35,6 @@ from tests.support.volumes import JOB, WAY, bookmark, dataset, snap
 NOW = 10_000.0
 ONE = RetentionPolicy.parse("1")
 OTHER_JOB = JobId(100, 2)
-UNKNOWN = KnownSets()
 PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
 
 
@@ -58,7 +57,8 @@ def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them(
     other = snapshot_name(OTHER_JOB, 5)
     source = dataset(snap(9), snap(5, other))
     target = replica(snap(9), snap(4, snapshot_name(OTHER_JOB, 4)), snap(5, other))
-    (permit,) = decide_superseded(JOB, ONE, [(source, target)], snap(9).name, NOW)
+    way = replace(WAY, known=KnownSets(sent=frozenset({4, 5})))
+    (permit,) = decide_superseded(way, ONE, [(source, target)], snap(9).name, NOW)
     assert permit.names == [f"pool/a@{snapshot_name(OTHER_JOB, 4)}"]
 
 
@@ -77,12 +77,52 @@ def test_a_set_that_this_node_does_not_remember_taking_stays() -> None:
 def test_a_new_owner_keeps_the_sets_that_it_received_as_a_target() -> None:
     source = dataset(snap(1), snap(2), snap(8), snap(9), job=str(JOB), source="beta")
     known = KnownSets(proven=1008, taken=(1008, 1009))
-    keep = {snap(9).name}
-    assert guids(decide_old_on_source(JOB, source, keep, known)) == [8]
-    assert guids(decide_old_on_source(JOB, source, keep, UNKNOWN)) == []
-    returned = replace(known, taken=(1001, 1008, 1009))  # it was the owner before, too
-    assert guids(decide_old_on_source(JOB, source, keep, returned)) == [8]
-    assert guids(decide_old_on_source(JOB, replace(source, job=None, source=None), keep, UNKNOWN)) == [1, 2, 8]
+    way, keep = replace(WAY, known=known), {snap(9).name}
+    assert guids(decide_old_on_source(way, source, keep)) == [8]
+    assert guids(decide_old_on_source(WAY, source, keep)) == []
+    returned = replace(way, known=replace(known, taken=(1001, 1008, 1009)))  # it was the owner before, too
+    assert guids(decide_old_on_source(returned, source, keep)) == [8]
+
+
+def test_a_snapshot_of_another_tool_in_our_format_stays_on_the_source() -> None:
+    """The peer's first job of a guest has the same id, and its snapshots the same names."""
+    source = dataset(snap(1), replace(snap(2), source="alpha"), snap(3), snap(4, snapshot_name(OTHER_JOB, 4)))
+    assert guids(decide_old_on_source(replace(WAY, known=KnownSets(taken=(1003,))), source, ())) == [2, 3]
+    assert guids(decide_removed_jobs_snapshots(replace(WAY, known=KnownSets(taken=(1003,))), source)) == [2, 3]
+
+
+def test_a_job_from_before_the_memory_of_guids_still_knows_its_snapshots_by_name() -> None:
+    way = replace(WAY, known=KnownSets(by_name=True))
+    source, target = dataset(snap(1), snap(3)), replica(snap(1), snap(2), snap(3))
+    assert guids(decide_old_on_source(way, source, {snap(3).name})) == [1]
+    (permit,) = decide_superseded(way, ONE, [(source, target)], snap(3).name, NOW)
+    assert guids(permit) == [1, 2]
+
+
+def test_a_mark_that_a_former_replica_passes_on_to_its_snapshots_says_nothing() -> None:
+    source = dataset(replace(snap(1), source="alpha"), replace(snap(2), source="alpha"), source="alpha")
+    assert guids(decide_old_on_source(WAY, source, ())) == []
+
+
+def test_only_what_this_node_brought_to_the_target_is_superseded_there() -> None:
+    """The others have the job's name: the peer's, or those of a time that this node does not remember."""
+    source, target = dataset(snap(9)), replica(*map(snap, range(1, 6)), snap(9))
+    way = replace(WAY, known=KnownSets(taken=(1003,), sent=frozenset({2, 4})))
+    (permit,) = decide_superseded(way, ONE, [(source, target)], snap(9).name, NOW)
+    assert guids(permit) == [2, 3, 4]
+
+
+def test_snapshots_that_stay_take_no_place_among_the_restore_points() -> None:
+    source, target = dataset(snap(9)), replica(*map(snap, range(1, 10)))
+    way = replace(WAY, known=KnownSets(sent=frozenset({1, 2, 3, 9})))
+    (permit,) = decide_superseded(way, RetentionPolicy.parse("3"), [(source, target)], snap(9).name, NOW)
+    assert guids(permit) == [1]
+
+
+def test_without_memory_the_mark_of_the_sources_snapshot_says_whose_it_is_on_the_target() -> None:
+    source = dataset(replace(snap(1), source="alpha"), snap(2), replace(snap(9), source="alpha"))
+    (permit,) = decide_superseded(WAY, ONE, [(source, replica(snap(1), snap(2), snap(9)))], snap(9).name, NOW)
+    assert guids(permit) == [1]
 
 
 def test_a_set_that_cannot_be_sent_goes_only_where_this_run_took_it() -> None:
@@ -107,9 +147,10 @@ def test_bookmarks_go_only_when_there_are_too_many_and_the_base_never() -> None:
 
 def test_what_a_removed_job_had_on_a_source_goes_but_nothing_of_a_dataset_that_was_a_replica() -> None:
     source = dataset(snap(1), snap(2, "user"), snap(3, snapshot_name(OTHER_JOB, 3)), bookmarks=(bookmark(1),))
-    assert guids(decide_removed_jobs_snapshots(JOB, source)) == [1]
+    way = replace(WAY, known=PROVEN)
+    assert guids(decide_removed_jobs_snapshots(way, source)) == [1]
     assert len(decide_removed_jobs_bookmarks(JOB, source).bookmarks) == 1
-    assert guids(decide_removed_jobs_snapshots(JOB, replace(source, job=str(JOB)))) == []
+    assert guids(decide_removed_jobs_snapshots(way, replace(source, job=str(JOB)))) == []
 
 
 def test_the_replica_of_a_removed_job_goes_with_the_snapshots_that_it_has_now() -> None:
@@ -156,7 +197,10 @@ def snapshots(draw: st.DrawFn) -> tuple[Snapshot, ...]:
 
 TIMES = st.sets(st.integers(1001, 1030), max_size=8)
 KNOWN = st.builds(
-    lambda proven, taken: KnownSets(proven, (), tuple(sorted(taken))), st.none() | st.integers(1001, 1030), TIMES
+    lambda proven, taken, sent: KnownSets(proven, (), tuple(sorted(taken)), frozenset(sent)),
+    st.none() | st.integers(1001, 1030),
+    TIMES,
+    st.sets(st.integers(1, 30), max_size=8),
 )
 
 
@@ -183,7 +227,7 @@ def test_law_1_proven_stays_until_something_newer_is_proven(
     assert all(known.proven is None or 1000 + guid > known.proven for guid in gone)
     new = snap(at)
     arrived = replace(target, snapshots=tuple(sorted({*target.snapshots, new}, key=lambda s: s.createtxg)))
-    for permit in decide_superseded(JOB, ONE, [(dataset(*here, new), arrived)], new.name, NOW):
+    for permit in decide_superseded(way, ONE, [(dataset(*here, new), arrived)], new.name, NOW):
         assert new not in permit.snapshots
 
 
@@ -198,8 +242,10 @@ def test_law_2_nothing_goes_from_a_dataset_that_is_not_ours_and_no_set_that_this
         assert gone == []
     own = {s.guid for s in target.snapshots if s.job == JOB}
     assert all(guid in own and 1000 + guid in known.taken for guid in gone)
-    was_replica = dataset(*here, job=str(JOB), source="beta")
-    assert all(1000 + guid in known.taken for guid in guids(decide_old_on_source(JOB, was_replica, (), known)))
+    for source in (dataset(*here), dataset(*here, job=str(JOB), source="beta")):
+        assert all(1000 + guid in known.taken for guid in guids(decide_old_on_source(way, source, ())))
+        (permit,) = decide_superseded(way, ONE, [(source, target)], "", NOW)
+        assert all(guid in known.sent or 1000 + guid in known.taken for guid in guids(permit))
 
 
 @given(targets())
@@ -219,9 +265,9 @@ def test_law_6_snapshots_of_the_user_are_in_no_permit(
     way, source = replace(WAY, known=known), dataset(*here)
     permits: list[SnapshotsPermit | RollbackPermit] = [
         decide_unproven(way, target, ""),
-        decide_old_on_source(JOB, source, (), known),
-        decide_removed_jobs_snapshots(JOB, source),
-        *decide_superseded(JOB, ONE, [(source, target)], "", NOW),
+        decide_old_on_source(way, source, ()),
+        decide_removed_jobs_snapshots(way, source),
+        *decide_superseded(way, ONE, [(source, target)], "", NOW),
         *(permit for to in target.snapshots if (permit := decide_rollback(way, target, to)) is not None),
     ]
     assert not any(s.name.startswith("user") for permit in permits for s in _snapshots(permit))
@@ -234,7 +280,9 @@ def test_law_6_a_snapshot_created_on_the_target_keeps_its_replica(target: Datase
 
 
 @given(targets())
-def test_law_7_without_memory_nothing_is_rolled_back_or_counts_as_unproven(target: Dataset) -> None:
+def test_law_7_without_memory_nothing_is_rolled_back_or_counts_as_unproven_or_superseded(target: Dataset) -> None:
+    (permit,) = decide_superseded(WAY, ONE, [(dataset(), target)], "", NOW)
+    assert guids(permit) == []
     assert guids(decide_unproven(WAY, target, "")) == []
     newer = [to for to in target.snapshots if any(s.createtxg > to.createtxg for s in target.snapshots)]
     assert all(decide_rollback(WAY, target, to) is None for to in newer)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.models import KnownSets, Synced, Travelling, Volume
+from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
 from replicator.replication.destruction import decide_unproven
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
@@ -17,7 +17,9 @@ from replicator.replication.snapshot_sets import (
     is_unchanged,
     newest_whole_set,
     proven_set,
+    travels,
     unreplicated_bytes,
+    with_sent,
     with_taken,
     without_taken,
 )
@@ -175,6 +177,26 @@ def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_
     assert proven == Synced(1005.0, 1005, KnownSets(1005, ("data:vm-100-disk-0",), (1005,)))
     assert without_taken(with_taken(proven, 1006), 1006) == proven
     assert allowed_claim(proven, None, NOW) == Synced(sets=proven.sets)
+
+
+def test_what_is_sent_is_remembered_as_long_as_the_target_has_it() -> None:
+    replica, aside = dataset(snap(1), snap(3)), dataset(snap(4))
+    before = with_sent(Synced(sets=KnownSets(taken=(1003,))), [1, 2, 4])
+    after = proven_set(before, 1003.0, 1003, [pair(dataset(snap(3)), replica)], [aside])
+    assert after.sets.sent == {1, 4}
+
+
+def test_a_job_that_knew_its_snapshots_by_name_knows_them_by_guid_after_its_next_proof() -> None:
+    replica = dataset(snap(1), snap(2, "user"), snap(3), snap(4, snapshot_name(JobId(100, 2), 4)))
+    after = proven_set(Synced(sets=KnownSets(by_name=True)), 1003.0, 1003, [pair(dataset(snap(3)), replica)])
+    assert (after.sets.sent, after.sets.by_name) == ({1, 3, 4}, False)
+
+
+def test_everything_after_the_base_travels_or_only_the_new_set() -> None:
+    action = Incremental(pair(dataset(snap(1), snap(2, "user"), snap(3)), dataset(snap(1))), snap(1))
+    assert [s.guid for s in travels(action, snap(3).name, Travelling.ALL)] == [2, 3]
+    assert [s.guid for s in travels(action, snap(3).name, Travelling.OWN)] == [3]
+    assert [s.guid for s in travels(Full(action.pair), snap(3).name, Travelling.ALL)] == [3]
 
 
 def test_a_whole_set_on_the_target_counts_as_proven_though_the_run_that_sent_it_died() -> None:

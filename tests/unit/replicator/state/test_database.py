@@ -32,6 +32,24 @@ def fill_with_words(state: State, run: int) -> None:
         state.logs.append(run, [(NOW, "raw", "x" * 50_000)])
 
 
+NEWEST = 5
+ADDED = {
+    2: "ALTER TABLE job_state DROP COLUMN last_set",
+    3: "ALTER TABLE job_state DROP COLUMN vanished",
+    4: "ALTER TABLE job_state DROP COLUMN sets",
+    5: "DROP TABLE sent_snapshots",
+}
+"""How to take back what each format added."""
+
+
+def make_older(path: Path, version: int) -> None:
+    """Make a file of the newest format one of an older format."""
+    with closing(sqlite3.connect(path)) as file:
+        for number in range(NEWEST, version, -1):
+            file.execute(ADDED[number])
+        file.execute(f"PRAGMA user_version = {version}")
+
+
 class TestTheFile:
     @pytest.mark.parametrize("damage", [b"no database at all " * 99, None], ids=["garbage", "a torn page"])
     def test_damaged_is_moved_aside_and_replaced(self, path: Path, damage: bytes | None) -> None:
@@ -75,11 +93,7 @@ class TestTheFile:
         """Format 2 remembers the set of last sync too; the next run finds out which one that was."""
         with closing(State.open(path)) as state:
             run = succeed(state, NOW)
-        with closing(sqlite3.connect(path)) as older:
-            older.execute("ALTER TABLE job_state DROP COLUMN last_set")
-            older.execute("ALTER TABLE job_state DROP COLUMN vanished")
-            older.execute("ALTER TABLE job_state DROP COLUMN sets")
-            older.execute("PRAGMA user_version = 1")
+        make_older(path, 1)
 
         for _ in range(2):  # the second time there is nothing to bring over
             with closing(State.open(path)) as state:
@@ -91,17 +105,14 @@ class TestTheFile:
             assert state.jobs.all()[JOB].last_set == NOW
             assert state.runs.begin(JOB, NOW, owner="another process", missed=0) > run
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
 
     def test_of_format_2_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
         """Format 3 remembers vanished volumes too; the next run finds out which those are."""
         with closing(State.open(path)) as state:
             run = succeed(state, NOW)
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
-        with closing(sqlite3.connect(path)) as older:
-            older.execute("ALTER TABLE job_state DROP COLUMN vanished")
-            older.execute("ALTER TABLE job_state DROP COLUMN sets")
-            older.execute("PRAGMA user_version = 2")
+        make_older(path, 2)
 
         for _ in range(2):  # the second time there is nothing to bring over
             with closing(State.open(path)) as state:
@@ -112,22 +123,35 @@ class TestTheFile:
             state.jobs.set_vanished(JOB, ["tank/vm-100-disk-1"], run=run, now=NOW + 11)
             assert state.jobs.all()[JOB].vanished == ("tank/vm-100-disk-1",)
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
 
     def test_of_format_3_knows_of_its_sets_only_that_the_last_one_was_taken_here_and_proven(self, path: Path) -> None:
         """Format 4 remembers more; what is not remembered destroys nothing."""
         with closing(State.open(path)) as state:
             run = succeed(state, NOW)
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
-        with closing(sqlite3.connect(path)) as older:
-            older.execute("ALTER TABLE job_state DROP COLUMN sets")
-            older.execute("PRAGMA user_version = 3")
+        make_older(path, 3)
 
         with closing(State.open(path)) as state:
-            assert state.jobs.all()[JOB].sets == KnownSets(int(NOW), (), (int(NOW),))
+            assert state.jobs.all()[JOB].sets == KnownSets(int(NOW), (), (int(NOW),), by_name=True)
             known = KnownSets(int(NOW), ("tank:a",), (int(NOW), int(NOW) + 5))
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), known), run=run, now=NOW + 10)
             assert state.jobs.all()[JOB].sets == known
+
+    def test_of_format_4_knows_its_snapshots_by_name_until_they_are_known_by_guid(self, path: Path) -> None:
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+        make_older(path, 4)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute('UPDATE job_state SET sets = \'{"proven": 5, "volumes": [], "taken": [5]}\'')
+            older.commit()
+
+        with closing(State.open(path)) as state:
+            assert state.jobs.all()[JOB].sets == KnownSets(5, (), (5,), by_name=True)
+            known = KnownSets(6, (), (5, 6), sent=frozenset({7}))
+            state.jobs.set_synced(JOB, Synced(NOW + 9, 6, known), run=run, now=NOW + 10)
+            assert not state.jobs.all()[JOB].sets.by_name
+            assert state.jobs.sent(JOB) == {7}
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved
-from replicator.models import JobId
+from replicator.models import JobId, KnownSets, Synced
 from replicator.state.stores import State
 from tests.support.state_records import DAY, JOB, NOW, fail, succeed
 
@@ -129,3 +129,25 @@ class TestMissedSlots:
         state.jobs.count_slots({JOB: "daily"}, NOW)
         state.jobs.count_slots({JOB: "*/1"}, NOW + 3600)
         assert state.jobs.all()[JOB].slots_from == NOW + 3600
+
+
+BIG = 2**64 - 5
+"""A GUID that SQLite's integers cannot hold."""
+
+
+def test_what_was_sent_is_remembered_by_guid_for_each_job(state: State, path: Path) -> None:
+    other = JobId(101, 0)
+    for job, guids in ((JOB, {1, BIG}), (other, {1})):
+        state.jobs.ensure(job, NOW)
+        state.jobs.set_synced(job, Synced(sets=KnownSets(sent=frozenset(guids))), run=1, now=NOW)
+    state.jobs.set_synced(JOB, Synced(sets=KnownSets(sent=frozenset({BIG, 3}))), run=2, now=NOW)
+
+    with closing(State.open(path)) as again:
+        assert (again.jobs.sent(JOB), again.jobs.sent(other)) == ({BIG, 3}, {1})
+
+
+def test_a_forgotten_job_has_sent_nothing(state: State) -> None:
+    state.jobs.ensure(JOB, NOW)
+    state.jobs.set_synced(JOB, Synced(sets=KnownSets(sent=frozenset({1}))), run=1, now=NOW)
+    state.jobs.forget(JOB, NOW + 60)
+    assert state.jobs.sent(JOB) == frozenset()

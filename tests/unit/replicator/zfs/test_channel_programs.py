@@ -46,14 +46,14 @@ def returned(**table: object) -> str:
 @given(st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8"), max_size=20)))
 def test_any_name_arrives_as_itself(name: str) -> None:
     program = snapshot_if_changed(
-        SnapshotRequest(name, (Place(name, (name,)),), names=(name,), excluded=frozenset({name}))
+        SnapshotRequest(name, name, (Place(name, (name,)),), names=(name,), excluded=frozenset({name}))
     )
     assert strings_in(request_of(program)).count(name) >= 5
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
 def test_a_literal_has_no_character_that_means_anything_to_lua(name: str) -> None:
-    line = request_of(snapshot_if_changed(SnapshotRequest("s", (), names=(name,))))
+    line = request_of(snapshot_if_changed(SnapshotRequest("alpha", "s", (), names=(name,))))
     outside = re.sub(r'"(?:[A-Za-z0-9]|\\[0-9]{3})*"', "", line)
     assert re.fullmatch(r"[a-z ={}\[\],]*", outside), outside
 
@@ -71,7 +71,7 @@ def test_lists_and_booleans_are_lua_tables() -> None:
     line = request_of(verify_and_prune(stale=[("p/a@b", 7)], bookmarks_of=["p/a"]))
     assert '["stale"] = {{["snapshot"] = "p\\047a\\064b", ["guid"] = "7"}}' in line
     assert '["bookmarks\\095of"] = {"p\\047a"}' in line
-    excluded = request_of(snapshot_if_changed(SnapshotRequest("s", (), excluded=frozenset({"x"}))))
+    excluded = request_of(snapshot_if_changed(SnapshotRequest("alpha", "s", (), excluded=frozenset({"x"}))))
     assert '["excluded"] = {["x"] = true}' in excluded
 
 
