@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import click
 
-from replicator.cli.context import config_option, settings, store
+from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId
-from replicator.replication.adoption import Finding, Verdict, adopt_all, examine_target, refuse_adoption, still_holds
+from replicator.replication.adoption import (
+    Finding,
+    Verdict,
+    adopt_all,
+    examine_target,
+    own_snapshots,
+    refuse_adoption,
+    still_holds,
+)
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import connected
 
@@ -26,7 +35,9 @@ from replicator.zfs.node_clients import connected
 def adopt(job_id: str, yes: bool) -> None:
     """Mark datasets on the target that share a snapshot with the guest's volumes as replicas of job ID.
 
-    Shows the datasets before it asks. Nothing is sent and nothing destroyed.
+    Snapshots on them that have the job's name count as the job's own from then on, and become old like those that zsr
+    took: of another tool, or of a time that this node does not remember. Shows the datasets before it asks. Nothing is
+    sent and nothing destroyed.
     """
     node = settings()
     cluster = store(node).read()
@@ -35,9 +46,11 @@ def adopt(job_id: str, yes: bool) -> None:
     shown = asyncio.run(_look(node, cluster, job, guest))
     _show(shown, job.target)
     refuse_adoption(shown, job.target)
-    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown):
+    with open_state(node) as state:
+        unknown = len(own_snapshots(job.id, shown).guids - state.jobs.sent(job.id))
+    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown) and not unknown:
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
-    elif yes or confirmed(f"{_summary(shown)} Mark {_them(shown)} of job {job.id}?"):
+    elif yes or confirmed(f"{_summary(shown)} {_question(shown, job.id, unknown)}"):
         asyncio.run(_mark(node, cluster, job, guest, shown))
     else:
         click.echo("Nothing was changed.", err=True)
@@ -70,8 +83,13 @@ async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown:
                 raise ConfigError(
                     "The target's datasets changed meanwhile; nothing was adopted.", advice="Run it again."
                 )
+            own = own_snapshots(job.id, found)
+            with open_state(node) as state:
+                state.jobs.take_over(job.id, own.sets, own.guids, time.time())
             async for name in adopt_all(job.id, found, node.node, target):
                 click.echo(f"adopted {name}")
+            if own.guids:
+                click.echo(f"{len(own.guids)} snapshots there are the job's own now")
 
 
 def _show(findings: Sequence[Finding], target: str) -> None:
@@ -102,9 +120,13 @@ _WORDS = {
 }
 
 
-def _them(findings: Sequence[Finding]) -> str:
-    several = sum(finding.verdict is Verdict.ADOPTABLE for finding in findings) > 1
-    return "them as replicas" if several else "it as replica"
+def _question(findings: Sequence[Finding], job: JobId, unknown: int) -> str:
+    """Return what a person confirms; ``unknown`` snapshots have the job's name and are not known to be its own."""
+    count = sum(finding.verdict is Verdict.ADOPTABLE for finding in findings)
+    own = f"{unknown} snapshots there have the job's name and will count as its own. " if unknown else ""
+    if not count:
+        return f"{own}Go on?"
+    return f"{own}Mark {'them as replicas' if count > 1 else 'it as replica'} of job {job}?"
 
 
 def _summary(findings: Sequence[Finding]) -> str:

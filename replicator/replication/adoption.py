@@ -15,6 +15,7 @@ from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.replication.discovery import pair_volumes, source_inventory, target_inventory
+from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
@@ -100,6 +101,29 @@ async def adopt_all(job: JobId, findings: Iterable[Finding], source: str, target
             marks = {"zsr:source": source, "zsr:job": str(job)}
             await target.set_properties(name, replica_properties(is_volume=is_volume, extra=marks))
             yield name
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSnapshots:
+    """Snapshots that an adoption makes the job's own: the times of sets on the source, GUIDs on the target."""
+
+    sets: frozenset[int]
+    guids: frozenset[int]
+
+
+def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
+    """Return what has the job's name on its replicas, and the source's part of it.
+
+    A snapshot of that name that only the source has may be another tool's base for another node.
+    """
+    sets: set[int] = set()
+    guids: set[int] = set()
+    for finding in findings:
+        if finding.verdict in (Verdict.ADOPTABLE, Verdict.REPLICA):
+            there = {snapshot.guid for snapshot in sets_of(job, finding.pair.target).values()}
+            guids |= there
+            sets |= {at for at, snapshot in sets_of(job, finding.pair.source).items() if snapshot.guid in there}
+    return OwnSnapshots(frozenset(sets), frozenset(guids))
 
 
 def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
@@ -102,6 +103,17 @@ class JobStates:
     def sent(self, job: JobId) -> frozenset[int]:
         """Return the GUIDs of the snapshots that a job brought to its target; `get` and `all` leave them out."""
         return _read_sent(self._database.rows("SELECT guid FROM sent_snapshots WHERE job = ?", str(job)))
+
+    def take_over(self, job: JobId, sets: Collection[int], guids: Collection[int], now: float) -> None:
+        """Remember sets as taken here and snapshots as brought to the target: a person says so."""
+        with self._database.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO job_state (job, created) VALUES (?, ?)", (str(job), now))
+            row = db.execute("SELECT sets, last_set FROM job_state WHERE job = ?", (str(job),)).fetchone()
+            known = sets_from_text(row["sets"], row["last_set"])
+            known = replace(known, taken=tuple(sorted({*known.taken, *sets})))
+            db.execute("UPDATE job_state SET sets = ? WHERE job = ?", (sets_to_text(known), str(job)))
+            rows = [(str(job), str(guid)) for guid in guids]
+            db.executemany("INSERT OR IGNORE INTO sent_snapshots (job, guid) VALUES (?, ?)", rows)
 
     def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
         """Set the replicas whose volumes a run found gone from the source; those that are new go to the journal.

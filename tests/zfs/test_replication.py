@@ -124,9 +124,11 @@ async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> No
     assert result.sent_bytes > 2 << 20
     at = int(result.last_sync)
     volumes = ("data:subvol-100-disk-0", "data:subvol-100-disk-1")
+    newest = [f"{site.target}/{name}@{site.snapshots(f'{site.target}/{name}')[-1]}" for name in (first, second)]
+    sent = frozenset(int(site.property(snapshot, "guid")) for snapshot in newest)
     assert site.remembered == [  # before the snapshot is taken, and when it is proven
         Synced(sets=KnownSets(taken=(at,))),
-        Synced(result.last_sync, at, KnownSets(at, volumes, (at,))),
+        Synced(result.last_sync, at, KnownSets(at, volumes, (at,), sent)),
     ]
 
 
@@ -340,6 +342,7 @@ async def _remove(site: ReplicationEnv, removal: Removal) -> None:
         (site.storage,),
         ZfsClient(LocalHost("alpha"), limit=60),
         ZfsClient(LocalHost("beta"), limit=60),
+        site.synced.sets,
         Progress(),
         lambda level, text: None,
         time.time(),

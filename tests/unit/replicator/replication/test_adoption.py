@@ -8,7 +8,15 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId, Volume
-from replicator.replication.adoption import Finding, Verdict, examine, refuse_adoption, still_holds
+from replicator.replication.adoption import (
+    Finding,
+    OwnSnapshots,
+    Verdict,
+    examine,
+    own_snapshots,
+    refuse_adoption,
+    still_holds,
+)
 from replicator.replication.plan import VolumePair
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
@@ -124,3 +132,19 @@ class TestBetweenShowingAndMarking:
     @pytest.mark.parametrize("later", [None, replace(TARGET, guid=77), replace(TARGET, job="100-0")])
     def test_another_dataset_in_its_place_is_noticed(self, later: Dataset | None) -> None:
         assert not still_holds([found(TARGET)], [found(later)])
+
+
+def own(guid: int) -> Snapshot:
+    """A snapshot with the job's name."""
+    return snap(guid, snapshot_name(JOB, 1000 + guid))
+
+
+class TestSnapshotsThatBecomeTheJobsOwn:
+    def test_are_those_of_its_name_on_replicas_and_on_the_source_only_what_a_replica_has(self) -> None:
+        source = replace(SOURCE, snapshots=(own(1), own(2), snap(3)))
+        finding = found(replace(TARGET, snapshots=(own(1), snap(3), own(5))), source)
+        assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset({1001}), frozenset({1, 5}))
+
+    def test_are_none_of_a_dataset_that_is_left_alone(self) -> None:
+        finding = found(replace(TARGET, snapshots=(own(1),), job="100-7"), replace(SOURCE, snapshots=(own(1),)))
+        assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset(), frozenset())

@@ -151,3 +151,13 @@ def test_a_forgotten_job_has_sent_nothing(state: State) -> None:
     state.jobs.set_synced(JOB, Synced(sets=KnownSets(sent=frozenset({1}))), run=1, now=NOW)
     state.jobs.forget(JOB, NOW + 60)
     assert state.jobs.sent(JOB) == frozenset()
+
+
+def test_what_a_person_takes_over_is_the_jobs_own_and_nothing_else_changes(state: State) -> None:
+    run = succeed(state, NOW)
+    state.jobs.set_synced(JOB, Synced(NOW, 5, KnownSets(5, ("a",), (5,), frozenset({1}))), run=run, now=NOW)
+    for _ in range(2):
+        state.jobs.take_over(JOB, {3}, {1, BIG}, NOW)
+
+    assert state.jobs.all()[JOB].sets == KnownSets(5, ("a",), (3, 5))
+    assert state.jobs.sent(JOB) == {1, BIG}
