@@ -125,7 +125,7 @@ async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> No
     at = int(result.last_sync)
     volumes = ("data:subvol-100-disk-0", "data:subvol-100-disk-1")
     newest = [f"{site.target}/{name}@{site.snapshots(f'{site.target}/{name}')[-1]}" for name in (first, second)]
-    sent = frozenset(int(site.property(snapshot, "guid")) for snapshot in newest)
+    sent = frozenset(int(site.zfs("get", "-Hp", "-o", "value", "guid", snapshot)) for snapshot in newest)
     assert site.remembered == [  # before the snapshot is taken, and when it is proven
         Synced(sets=KnownSets(taken=(at,))),
         Synced(result.last_sync, at, KnownSets(at, volumes, (at,), sent)),

@@ -189,7 +189,7 @@ def test_what_is_sent_is_remembered_as_long_as_the_target_has_it() -> None:
 def test_a_job_that_knew_its_snapshots_by_name_knows_them_by_guid_after_its_next_proof() -> None:
     replica = dataset(snap(1), snap(2, "user"), snap(3), snap(4, snapshot_name(JobId(100, 2), 4)))
     after = proven_set(Synced(sets=KnownSets(by_name=True)), 1003.0, 1003, [pair(dataset(snap(3)), replica)])
-    assert (after.sets.sent, after.sets.by_name) == ({1, 3, 4}, False)
+    assert (after.sets.sent, after.sets.by_name) == (frozenset({1, 3, 4}), False)
 
 
 def test_everything_after_the_base_travels_or_only_the_new_set() -> None:

@@ -143,7 +143,7 @@ def test_what_was_sent_is_remembered_by_guid_for_each_job(state: State, path: Pa
     state.jobs.set_synced(JOB, Synced(sets=KnownSets(sent=frozenset({BIG, 3}))), run=2, now=NOW)
 
     with closing(State.open(path)) as again:
-        assert (again.jobs.sent(JOB), again.jobs.sent(other)) == ({BIG, 3}, {1})
+        assert (again.jobs.sent(JOB), again.jobs.sent(other)) == (frozenset({BIG, 3}), frozenset({1}))
 
 
 def test_a_forgotten_job_has_sent_nothing(state: State) -> None:
