@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, Removal, Storage, is_diverged
+from replicator.models import Job, Removal, Storage, is_diverged, owning_path
 from replicator.replication.ownership import Direction
 from replicator.replication.prepare_target import destroy_or_keep, refuse_in_use
 from replicator.replication.progress import Log, Progress, Step
@@ -68,10 +68,9 @@ async def _remove_replicas(
     """
     inventory = await _inventory(target, path)
     diverged = inventory.diverged_of(way.job)
-    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     in_use: list[TargetActiveError] = []
     for dataset in inventory.replicas_of(way.job):
-        if dataset.name.startswith(inner):
+        if owning_path(dataset.name, paths) != path:
             continue
         if dataset.source != way.source:
             whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"
