@@ -122,7 +122,7 @@ def left_after_removal(both: Both, kept: Iterable[str] = ()) -> list[str]:
     """
     here, there = both
     ours = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
-    left = [entry for entry in (*ours, *(entry for volume in VOLUMES for entry in there.of(volume)))]
+    left = [*ours, *(entry for volume in VOLUMES for entry in there.of(volume))]
     names = {entry.name for entry in there.entries}
     return [entry.name for entry in left if entry in here.entries or entry.dataset not in kept] + [
         f"{replica} is gone" for replica in kept if replica not in names
