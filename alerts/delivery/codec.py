@@ -26,7 +26,7 @@ def plain(value: object) -> Any:
 
 def subject_of(data: Mapping[str, Any]) -> Subject:
     """A subject from JSON; raises KeyError, TypeError or ValueError where it is none."""
-    return _made(Subject, data, job=JobId.parse(data["job"]))
+    return _made(Subject, data, job=JobId.from_text(data["job"]))
 
 
 def notice_of(data: Mapping[str, Any]) -> Notice:

@@ -31,8 +31,8 @@ from tests.support.statuses import FakeMemory
 
 MOMENT = st.none() | st.floats(min_value=0, max_value=4e9)
 NUMBER = st.integers(min_value=1)
-JOB = st.from_regex(r"[1-9][0-9]{2}-[0-9]", fullmatch=True)
-JOB_ID = JOB.map(JobId.parse)
+JOB = st.from_regex(r"[1-9][0-9]{2}-[0-9]", fullmatch=True) | st.sampled_from(["pvesr:100-0", "zfs:tank/data"])
+JOB_ID = JOB.map(JobId.from_text)
 INCIDENT = st.builds(Incident, MOMENT, MOMENT, st.text())
 TIME = st.floats(min_value=0, max_value=4e9)
 RECOVERY = st.builds(RunSucceeded, TIME, JOB_ID, NUMBER, TIME, TIME, NUMBER, NUMBER, MOMENT)
