@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,20 @@ def test_what_is_written_is_read_again(
 def test_a_damaged_state_is_logged_and_starts_again(text: str, caplog: pytest.LogCaptureFixture) -> None:
     assert load_state(FakeMemory({"target/mail": text}), "mail") is None
     assert "damaged" in caplog.text
+
+
+def test_a_message_about_what_is_no_job_is_damaged_too() -> None:
+    subject = Subject(JobId(100, 0), 100, "web", "alpha", "beta")
+    about = replace(entry(1), notice=replace(entry(1).notice, subjects=(subject,)))
+    state = state_json(TargetState(0, outbox=(about,))).replace("100-0", "100")
+    log = {
+        key: text and text.replace("100-0", "100")
+        for key, text in record_writes("mail", about, DeliveryStatus.DELIVERED, 9.0).items()
+    }
+    assert load_state(FakeMemory({key_of("mail"): state}), "mail") is None
+    memory = FakeMemory()
+    memory.put_all(log)
+    assert load_log(memory) == []
 
 
 def test_notes_of_the_version_before_are_understood() -> None:
