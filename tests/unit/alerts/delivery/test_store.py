@@ -26,6 +26,8 @@ from alerts.grouping.conditions import Condition
 from alerts.grouping.flapping import Flap
 from alerts.grouping.grouping import Held, Incident, IncidentState
 from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.settings import SECTION
+from replicator.api import counters
 from replicator.events import RunSucceeded
 from replicator.models import JobId
 from tests.support.statuses import FakeMemory
@@ -175,6 +177,10 @@ def test_damaged_counters_begin_at_zero(text: str) -> None:
     memory = FakeMemory({COUNTERS: text})
     Counters(memory, ["mail"])
     assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0, "undelivered": 0}}
+
+
+def test_the_counters_lie_in_the_store_where_other_plugins_read_them() -> None:
+    assert counters.PLUGIN == SECTION
 
 
 def test_the_stored_names_of_values_do_not_change() -> None:
