@@ -313,7 +313,7 @@ class Notice:
     """One thing to report.
 
     Attributes:
-        key: the same for the same thing however often it is sent: an idempotent receiver drops the second one.
+        key: stays the same when the notice is sent again, so that a receiver can drop what it already has.
         time: when it happened, unix time.
         node: the node that reports it.
         thread: the same for all notices of one incident, so that its messages form a thread.

@@ -85,7 +85,7 @@ class AlertsPlugin:
         """Deliver until cancelled. A target that became unusable since ``check`` is logged and left out."""
         settings, problems = self._read(sections)
         for problem in problems:
-            _log.error("Left out of the notifications: %s", problem)
+            _log.error("A wrong setting of notifications is not used: %s", problem)
         active = [target for target in settings.targets if target.enabled]
         store = core.memory(SECTION)
         forget_absent_targets(store, [target.name for target in active])

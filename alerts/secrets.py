@@ -80,12 +80,12 @@ def read_secret(value: object, environ: Mapping[str, str]) -> Secret:
 
 
 def all_derived(secrets: Iterable[Secret]) -> frozenset[str]:
-    """All texts that must not be shown of some secrets."""
+    """All texts that would give away one of these secrets, and so must not be shown."""
     return frozenset().union(*(secret.derived for secret in secrets))
 
 
 def read_secret_file(path: Path, shown: str) -> str:
-    """The one line of a file that others cannot read; raises SecretError, which shows ``shown`` as its place."""
+    """The one line of a file that others cannot read. Raises SecretError, which names the file as ``shown``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:

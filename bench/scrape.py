@@ -242,7 +242,7 @@ async def _ready(session: ClientSession) -> None:
 
 
 async def _rounds(session: ClientSession, folder: Path, encoding: str, count: int) -> dict[str, Any]:
-    """So many scrapes, some seconds apart, as they come in life."""
+    """The figures of ``count`` scrapes, some seconds apart, as Prometheus makes them."""
     await _stalls(folder)
     before, found = await _told(folder), []
     for _ in range(count):

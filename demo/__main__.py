@@ -24,7 +24,7 @@ from demo.servers import ServerError
 )
 @click.option("--clear", is_flag=True, help="Only remove the leftovers of killed demos and tests.")
 def main(duration: float | None, monitoring: bool, clear: bool) -> None:
-    """Show replication between two pools of this machine. Exit status 0: it ended well, and if judged, all is good."""
+    """Show replication between two pools of this machine. Exit status 0: no error, and each check passed."""
     console = Console()
     try:
         if clear:

@@ -5,8 +5,9 @@ The records lie in /run: they are gone after a reboot, as are the pools, process
 
 from __future__ import annotations
 
-import fcntl
 import json
+import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.processes import Process
+from replicator.common.files import lock_file
 
 RUN_DIRECTORY = Path("/run/zsr-sandbox")
 
@@ -60,9 +62,11 @@ class Records:
     def locked(self) -> Iterator[None]:
         """Hold the machine's lock: for starting and ending the engine, and for clearing away."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.directory / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        descriptor = lock_file(self.directory / "lock", timeout_seconds=math.inf)
+        try:
             yield
+        finally:
+            os.close(descriptor)
 
     def write(self, record: Record) -> None:
         """Put a record down, in place of the one with the same folder."""

@@ -24,7 +24,7 @@ _DOTTED_NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A TCP address. ``host`` None means all addresses; port 0, which settings cannot ask for, any free port."""
+    """A TCP address. ``host`` None means all addresses. Port 0 means any free port; settings cannot ask for it."""
 
     host: str | None
     port: int

@@ -6,6 +6,7 @@ Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -303,6 +304,15 @@ class Retention:
 
     runs: int = 100
     seconds: float = 30 * 86400.0
+
+
+def owning_path(dataset: str, paths: Iterable[str]) -> str | None:
+    """Return the path of the storage that owns a dataset: the innermost that it lies below; None if none does.
+
+    A dataset that is itself the path of a storage belongs to the storage around it; where there is none, to its own.
+    """
+    around = {path for path in paths if f"{dataset}/".startswith(f"{path}/")}
+    return max(around - {dataset} or around, key=len, default=None)
 
 
 def is_diverged(name: str) -> bool:

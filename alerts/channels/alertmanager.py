@@ -220,7 +220,7 @@ def _is_over(alert: Alert, status: Status) -> bool:
     """
     if not alert.job:
         return False
-    job = status.job(JobId.parse(alert.job))
+    job = status.job(JobId.from_text(alert.job))
     if job is None:
         return True
     name = dict(alert.labels).get("alertname")

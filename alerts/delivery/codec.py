@@ -25,12 +25,12 @@ def plain(value: object) -> Any:
 
 
 def subject_of(data: Mapping[str, Any]) -> Subject:
-    """A subject from JSON; raises KeyError, TypeError or ValueError where it is none."""
-    return _made(Subject, data, job=JobId.parse(data["job"]))
+    """A subject from JSON; raises KeyError, TypeError, ValueError or ConfigError where it is none."""
+    return _made(Subject, data, job=JobId.from_text(data["job"]))
 
 
 def notice_of(data: Mapping[str, Any]) -> Notice:
-    """A notice from JSON; raises KeyError, TypeError or ValueError where it is none."""
+    """A notice from JSON; raises KeyError, TypeError, ValueError or ConfigError where it is none."""
     foreign = data.get("foreign")
     digest = data.get("digest")
     return _made(

@@ -103,7 +103,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def entry_of(data: Mapping[str, Any]) -> Entry:
-    """An entry from JSON; raises KeyError, TypeError or ValueError where it is none."""
+    """An entry from JSON; raises KeyError, TypeError, ValueError or ConfigError where it is none."""
     return Entry(
         number=int(data["number"]),
         notice=notice_of(data["notice"]),

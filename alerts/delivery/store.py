@@ -20,6 +20,7 @@ from alerts.grouping.grouping import Held, Incident, IncidentState, Notification
 from replicator.api import counters
 from replicator.api.event_codec import from_json, to_json
 from replicator.api.plugin import PluginStore
+from replicator.errors import ConfigError
 from replicator.events import RunFailed, RunSucceeded
 
 COUNTERS, OUTCOMES = counters.KEY, counters.OUTCOMES
@@ -120,7 +121,7 @@ def load_state(store: PluginStore, target: str) -> TargetState | None:
             outage_thread=str(data.get("dead", "")),
             unsent=tuple(_group(fields) for fields in data.get("outbox", ())),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, ConfigError):
         _log.error("The state of notification target '%s' is damaged; it starts again at the journal's end.", target)
         return None
 
@@ -189,7 +190,7 @@ def _record(target: str, text: str) -> Record | None:
     try:
         data = json.loads(text)
         return Record(target, entry_of(data["entry"]), DeliveryStatus(data["fate"]), float(data["at"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, ConfigError):
         return None
 
 

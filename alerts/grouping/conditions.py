@@ -244,7 +244,7 @@ def _is_over(kind: _Kind, job: JobStatus, condition: Condition) -> bool:
 
 def _forget_removed(known: dict[str, Condition], jobs: set[JobId]) -> None:
     for name in [name for name in known if name.startswith((f"{PROMISE}/", f"{LOST}/"))]:
-        if JobId.parse(name.partition("/")[2]) not in jobs:
+        if JobId.from_text(name.partition("/")[2]) not in jobs:
             del known[name]
 
 

@@ -1,4 +1,4 @@
-"""Receives the webhook posts of Alertmanager and turns them into notices: one mail setup for a home lab, not two.
+"""Receives the webhook posts of Alertmanager and turns them into notices, so that mail is set up only in zsr.
 
 A server of its own, with a token; each group that Alertmanager posts is one notice. It answers 200 when the notice is
 on disk; otherwise Alertmanager tries again.

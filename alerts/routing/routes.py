@@ -148,7 +148,7 @@ def wanted_subjects(match: Match, subjects: Iterable[Subject]) -> tuple[Subject,
 
 
 def read_route(place: str, table: Mapping[str, object]) -> tuple[Route, list[Problem]]:
-    """The route of a table of ``[[notify]]`` at a place of the settings, and its problems."""
+    """The route that a ``[[notify]]`` table describes, and the problems of it; ``place`` is where the table stands."""
     problems: list[Problem] = []
     match = _match(f"{place}.match", table.get("match", {}), problems)
     quiet = _quiet(f"{place}.quiet", table.get("quiet"), problems)

@@ -1,1 +1,1 @@
-"""The API for plugins: the protocols, the status and the codec of events."""
+"""The API for plugins: the protocols, the status, the codec of events and the counters of notifications."""

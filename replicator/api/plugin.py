@@ -1,7 +1,7 @@
 """Protocols between the core and its plugins, exporter and alerts (entry-point group ``zsr.plugins``).
 
 A plugin imports the core; the core finds plugins by entry point and knows only these protocols. A plugin reads the
-frozen `Status` of the core and the journal of events; it cannot change anything.
+frozen `Status` of the core, the journal of events and the totals of past runs; it cannot change any of them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Core(Protocol):
         """Return totals of the runs that ended in a period, by job; only runs that are still kept (``[history]``)."""
 
     def memory(self, plugin: str) -> PluginStore:
-        """Return the store of a plugin."""
+        """Return the store of a plugin. Of another one, read only what `replicator.api` defines, and write nothing."""
 
 
 @runtime_checkable

@@ -128,7 +128,7 @@ async def _answer(text: bytes, handler: Handler, say: Say) -> dict[str, object]:
 
 
 async def call(path: Path, request: Request, say: Say = lambda line: None) -> object:
-    """Send the daemon a request, hand its lines on, and return its result.
+    """Send the daemon a request, pass each line of its answer to ``say``, and return the result.
 
     Raises:
         NoDaemonError: none is running. LostDaemonError: it ended before it answered.

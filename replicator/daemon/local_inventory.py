@@ -13,7 +13,7 @@ from replicator.api.status import HeldReplica, PoolSpace
 from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, is_diverged
+from replicator.models import Guest, Job, JobId, is_diverged, owning_path
 from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.diverged import diverged_below
 from replicator.replication.snapshot_sets import unreplicated_bytes
@@ -89,16 +89,15 @@ def conclude(
     held = [
         replica
         for name, inventory in inventories.items()
-        for replica in held_replicas(name, _without_inner(cluster.storages[name].path_on(node), paths, inventory))
+        for replica in held_replicas(name, _owned(cluster.storages[name].path_on(node), paths, inventory))
     ]
     aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
     return LocalInventory(sizes, marks, tuple(held), aside, problems=unread)
 
 
-def _without_inner(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
-    """Return the datasets below a storage's path without those in a storage inside it: the innermost one holds them."""
-    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
-    return Inventory({name: each for name, each in inventory.datasets.items() if not name.startswith(inner)})
+def _owned(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
+    """Return the datasets that a storage owns, of those listed below its path."""
+    return Inventory({name: each for name, each in inventory.datasets.items() if owning_path(name, paths) == path})
 
 
 def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:

@@ -60,4 +60,4 @@ class NodeMonitor:
             try:
                 await self._nodes.compare_clocks()
             except Exception:  # noqa: BLE001 - a task's outermost frame
-                _log.exception("Could not compare the clocks (class internal); the comparison is repeated.")
+                _log.exception("Could not compare the clocks of the nodes (class internal); it is tried again.")

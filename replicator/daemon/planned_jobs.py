@@ -128,7 +128,10 @@ class PlannedJobs:
         }
 
     def due_since(self, job_id: JobId) -> float:
-        """Return since when a waiting job is due; for one that is due "at once", since that was first seen."""
+        """Return since when a waiting job is due.
+
+        A job that is due at once has no such time of its own; then it is the time when the daemon first saw that.
+        """
         return self.plan[job_id].due or self._requested_at.get(job_id, self._clock())
 
     def silent_targets(self) -> set[str]:

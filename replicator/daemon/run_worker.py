@@ -226,7 +226,7 @@ class Worker:
         return Outcome.SUCCESS
 
     async def _guarded(self, attempt: _Attempt) -> RunResult | None:
-        """Do the run; an unexpected exception becomes class ``internal``, with its traceback logged."""
+        """Do the run; an unexpected exception is logged and becomes a failure of the class ``internal``."""
         try:
             async with attempt.log.flushing():
                 return await self._execute(attempt)

@@ -114,7 +114,7 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
 def idle_status(
     job: Job, guest: Guest | None, source: str, state: JobState, *, due: float | None, rpo: float, passed: int
 ) -> JobStatus:
-    """Return the status of a job that does not run; slots that ``passed`` without a start count as missed at once."""
+    """Return the status of a job that is not running; ``passed``: how many more slots of its schedule it has missed."""
     return JobStatus(
         job=job,
         guest=guest,

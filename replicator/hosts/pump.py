@@ -109,9 +109,9 @@ class Pump:
         self._splice = hasattr(os, "splice")
 
     async def run(self) -> None:
-        """Move bytes until the source ends or the sink goes away; a cancel stops the thread before it returns.
+        """Move bytes until the source ends or the sink goes away. When cancelled, it first waits for its thread to end.
 
-        The thread is the pump's own: a transfer lasts for hours, and the loop's shared threads are few.
+        The pump has a thread of its own: a transfer may last for hours, and the event loop shares only a few threads.
         """
         thread = ThreadPoolExecutor(1, thread_name_prefix="zsr-pump")
         moving = asyncio.get_running_loop().run_in_executor(thread, self._move_and_close)

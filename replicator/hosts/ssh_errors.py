@@ -1,4 +1,4 @@
-"""Messages of asyncssh and the OpenSSH client as error classes with advice (contract: Errors). One table."""
+"""The table from messages of asyncssh and the OpenSSH client to error classes with advice (contract: Errors)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
-from replicator.models import Guest, Job, Storage, Volume
+from replicator.models import Guest, Job, Storage, Volume, owning_path
 from replicator.replication.plan import VolumePair
 from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
@@ -59,13 +59,26 @@ async def target_inventory(
 
 async def source_inventory(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
     """Return all the guest's storages on the source in one inventory, with bookmarks."""
-    datasets: dict[str, Dataset] = {}
-    # Of storages inside each other the outer one first: its listing is too shallow for what lies in the inner one.
-    for storage in sorted(guest_storages(guest, storages, source.node), key=lambda each: each.path_on(source.node)):
+    listings: list[tuple[str, Iterable[Dataset]]] = []
+    for storage in guest_storages(guest, storages, source.node):
         path = storage.path_on(source.node)
         found = await source.inventory(path, depth=look_depth(guest, storage), bookmarks=True)
-        datasets |= {name: dataset for name, dataset in found.datasets.items() if name not in datasets or name != path}
-    return Inventory(datasets)
+        listings.append((path, found.datasets.values()))
+    return Inventory(_as_owners_list(listings))
+
+
+def _as_owners_list(listings: Iterable[tuple[str, Iterable[Dataset]]]) -> dict[str, Dataset]:
+    """Return the datasets of the listings of several paths by name, each as the storage that owns it lists it.
+
+    Of storages inside each other the listing of the outer one is too shallow for what lies in the inner one.
+    """
+    found: dict[str, tuple[str, Dataset]] = {}
+    for path, datasets in listings:
+        for dataset in datasets:
+            earlier = found.get(dataset.name)
+            if earlier is None or owning_path(dataset.name, (earlier[0], path)) == path:
+                found[dataset.name] = path, dataset
+    return {name: dataset for name, (_, dataset) in found.items()}
 
 
 def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], on_source: Inventory,
@@ -99,10 +112,9 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
     _refuse_doubles(volumes, target)
     names = {pair.target_name for pair in volumes}
     paths = {storage.name: storage.path_on(target) for storage in guest_storages(guest, storages, source)}
-    by_path = sorted(on_target.inventories.items(), key=lambda item: paths[item[0]])  # the outer storage first
-    found = [inventory for _, inventory in by_path if isinstance(inventory, Inventory)]
-    replicas = {replica.name: replica for inventory in found for replica in inventory.replicas_of(job.id)}
-    diverged = {kept.name: kept for inventory in found for kept in inventory.diverged_of(job.id)}
+    found = [(paths[name], each) for name, each in on_target.inventories.items() if isinstance(each, Inventory)]
+    replicas = _as_owners_list((path, inventory.replicas_of(job.id)) for path, inventory in found)
+    diverged = _as_owners_list((path, inventory.diverged_of(job.id)) for path, inventory in found)
     return Discovered(
         tuple(volumes),
         tuple(r for name, r in sorted(replicas.items()) if name not in names and r.source == source),

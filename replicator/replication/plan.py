@@ -128,7 +128,7 @@ def make_plan(
     Args:
         way: the job and nodes.
         volumes: the guest's volumes.
-        orphans: replicas of the job whose name none of them has.
+        orphans: replicas of the job whose name none of the volumes has.
         diverged: replicas of the job that were set aside.
     """
     kept = tuple(diverged)

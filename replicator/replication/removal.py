@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, KnownSets, Removal, Storage, is_diverged
+from replicator.models import Job, KnownSets, Removal, Storage, is_diverged, owning_path
 from replicator.replication.destruction import (
     decide_half_received,
     decide_removal,
@@ -112,10 +112,9 @@ async def _remove_replicas(
     Returns the errors of those that were left.
     """
     diverged = inventory.diverged_of(way.job)
-    inner = tuple(f"{other}/" for other in paths if other.startswith(f"{path}/"))
     in_use: list[TargetActiveError] = []
     for dataset in inventory.replicas_of(way.job):
-        if dataset.name.startswith(inner):
+        if owning_path(dataset.name, paths) != path:
             continue
         if dataset.source != way.source:
             whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"

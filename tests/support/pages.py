@@ -26,9 +26,14 @@ def blocks(page: Path, language: str | None = None) -> list[str]:
     return [body for kind, body in _BLOCK.findall(page.read_text()) if language in (None, kind)]
 
 
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return _BLOCK.sub("", page.read_text())
+
+
 def inline_code(page: Path) -> list[str]:
     """What stands between backticks in the prose of a page."""
-    return _CODE.findall(_BLOCK.sub("", page.read_text()))
+    return _CODE.findall(prose(page))
 
 
 def typed(page: Path) -> list[str]:

@@ -36,7 +36,7 @@ BOUNDS = (1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, float(
 
 def healthy(job_id: str = "100-0", *, now: float = NOW, target: str = "beta", guest_name: str = "") -> JobStatus:
     """A job of a week that last synced five minutes ago and runs again in ten."""
-    parsed = JobId.parse(job_id)
+    parsed = JobId.from_text(job_id)
     sync = now - 300
     return JobStatus(
         job=Job(id=parsed, target=target),

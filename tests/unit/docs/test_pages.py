@@ -19,6 +19,7 @@ from tests.support.pages import (
     inline_code,
     links,
     name,
+    prose,
     typed,
     zsr_commands,
 )
@@ -48,6 +49,13 @@ def test_a_command_that_a_page_shows_is_understood(page: Path, arguments: list[s
         patch.chdir(tmp_path)
         command, rest = resolved(arguments)
         command.make_context(command.name, rest)  # raises what the shell would print
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RUNBOOKS], ids=name)
+def test_a_command_that_is_typed_stands_in_a_code_block(page: Path) -> None:
+    verbs = "|".join(cli.list_commands(click.Context(cli)))
+    typed_command = re.compile(rf"(?:zsr (?:{verbs})|zfs \w+|zpool|journalctl|systemctl)\s")
+    assert [line for line in prose(page).splitlines() if typed_command.match(line)] == []
 
 
 def named_commands(page: Path) -> set[str]:

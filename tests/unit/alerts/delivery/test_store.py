@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,14 +26,16 @@ from alerts.grouping.conditions import Condition
 from alerts.grouping.flapping import Flap
 from alerts.grouping.grouping import Held, Incident, IncidentState
 from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.settings import SECTION
+from replicator.api import counters
 from replicator.events import RunSucceeded
 from replicator.models import JobId
 from tests.support.statuses import FakeMemory
 
 MOMENT = st.none() | st.floats(min_value=0, max_value=4e9)
 NUMBER = st.integers(min_value=1)
-JOB = st.from_regex(r"[1-9][0-9]{2}-[0-9]", fullmatch=True)
-JOB_ID = JOB.map(JobId.parse)
+JOB = st.from_regex(r"[1-9][0-9]{2}-[0-9]", fullmatch=True) | st.sampled_from(["pvesr:100-0", "zfs:tank/data"])
+JOB_ID = JOB.map(JobId.from_text)
 INCIDENT = st.builds(Incident, MOMENT, MOMENT, st.text())
 TIME = st.floats(min_value=0, max_value=4e9)
 RECOVERY = st.builds(RunSucceeded, TIME, JOB_ID, NUMBER, TIME, TIME, NUMBER, NUMBER, MOMENT)
@@ -107,6 +110,20 @@ def test_a_damaged_state_is_logged_and_starts_again(text: str, caplog: pytest.Lo
     assert "damaged" in caplog.text
 
 
+def test_a_message_about_what_is_no_job_is_damaged_too() -> None:
+    subject = Subject(JobId(100, 0), 100, "web", "alpha", "beta")
+    about = replace(entry(1), notice=replace(entry(1).notice, subjects=(subject,)))
+    state = state_json(TargetState(0, outbox=(about,))).replace("100-0", "100")
+    log = {
+        key: text and text.replace("100-0", "100")
+        for key, text in record_writes("mail", about, DeliveryStatus.DELIVERED, 9.0).items()
+    }
+    assert load_state(FakeMemory({key_of("mail"): state}), "mail") is None
+    memory = FakeMemory()
+    memory.put_all(log)
+    assert load_log(memory) == []
+
+
 def test_notes_of_the_version_before_are_understood() -> None:
     memory = FakeMemory({"target/mail": '{"cursor": 7, "incidents": {"100-0": [5.0, null]}}'})
     assert load_state(memory, "mail") == TargetState(7, IncidentState({"100-0": Incident(5.0, None)}))
@@ -160,6 +177,10 @@ def test_damaged_counters_begin_at_zero(text: str) -> None:
     memory = FakeMemory({COUNTERS: text})
     Counters(memory, ["mail"])
     assert json.loads(memory.notes[COUNTERS]) == {"mail": {"success": 0, "failure": 0, "undelivered": 0}}
+
+
+def test_the_counters_lie_in_the_store_where_other_plugins_read_them() -> None:
+    assert counters.PLUGIN == SECTION
 
 
 def test_the_stored_names_of_values_do_not_change() -> None:

@@ -71,6 +71,15 @@ class TestAPromise:
         watcher.answered = set()
         assert watcher.look(NOW + 660, statuses.healthy(now=NOW + 600)) == []
 
+    def test_of_a_job_that_is_only_observed_is_forgotten_with_the_job(self) -> None:
+        watcher, jobs = Watcher(), (late("pvesr:100-0"), late("zfs:tank/data"))
+        watcher.look(NOW, *jobs)
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, *jobs) == [NoticeKind.RPO_BREACHED]
+        watcher.look(NOW + 5000, jobs[0])
+        assert [name for name in watcher.conditions if "tank" in name] == []
+        watcher.look(NOW + 5060)
+        assert watcher.conditions == {}
+
     def test_that_is_kept_again_soon_is_not_reported(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, late())

@@ -81,6 +81,17 @@ def of_guests(*guests: Guest, datasets: tuple[Dataset, ...], unread: tuple[str, 
     return conclude(cluster, jobs.values(), "alpha", {} if unread else {"t": inventory}, unread)
 
 
+def test_a_replica_is_held_by_the_innermost_of_the_storages_that_it_lies_in() -> None:
+    cluster = Cluster({}, {"outer": Storage("outer", "t"), "inner": Storage("inner", "t/data")}, {}, {})
+    mine, theirs = replica("t/a", 100), replica("t/data/a", 200)
+    listings = {"outer": Inventory({"t/a": mine, "t/data/a": theirs}), "inner": Inventory({"t/data/a": theirs})}
+
+    assert conclude(cluster, (), "beta", listings).replicas == (
+        HeldReplica(100, "alpha", "outer", 100, 10),
+        HeldReplica(100, "alpha", "inner", 200, 10),
+    )
+
+
 def volume(name: str, *snapshots: str, bookmarks: tuple[str, ...] = (), written: int = 5) -> Dataset:
     """A volume with these snapshots, each with 100 bytes written before it."""
     return Dataset(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
 
 import pytest
 
@@ -16,9 +19,11 @@ from replicator.replication.discovery import (
     pair_volumes,
     selections,
     source_datasets,
+    source_inventory,
     volume_prefixes,
 )
 from replicator.zfs.channel_programs import Place
+from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 from tests.support.volumes import JOB, dataset, snap
 
@@ -171,6 +176,19 @@ def test_a_replica_from_another_source_is_no_orphan() -> None:
     assert pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, TargetInventory({"ssd": theirs})).orphans == ()
 
 
+@dataclass(frozen=True, slots=True)
+class Listings:
+    """A node whose listings of paths are given."""
+
+    by_path: Mapping[str, tuple[Dataset, ...]]
+    node: str = "alpha"
+
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+        assert depth > 0
+        assert bookmarks
+        return Inventory({each.name: each for each in self.by_path[path]})
+
+
 class TestStoragesThatOverlap:
     OUTER, INNER = Storage("outer", "tank"), Storage("inner", "tank/data")
     THIN, THICK = Storage("thin", "tank/data"), Storage("thick", "tank/data")
@@ -185,6 +203,27 @@ class TestStoragesThatOverlap:
         found = pair_volumes(THE_JOB, BY_NAME, (self.OUTER, self.INNER), NODES, HERE, there)
         assert [str(s.volume) for s in found.volumes] == ["inner:subvol-100-disk-1", "inner:vm-100-disk-0"]
         assert found.orphans == ()
+
+    @pytest.mark.parametrize("storages", [(OUTER, INNER), (INNER, OUTER)])
+    def test_a_dataset_is_taken_from_the_listing_of_the_storage_that_owns_it(
+        self, storages: tuple[Storage, ...]
+    ) -> None:
+        whole = dataset(snap(1), name="tank/data/vm-100-disk-0")
+        shallow = replace(whole, snapshots=())
+        client = Listings(
+            {"tank": (dataset(name="tank/data"), shallow), "tank/data": (dataset(name="tank/data"), whole)}
+        )
+        found = asyncio.run(source_inventory(BY_NAME, storages, cast(ZfsClient, client)))
+        assert found.get(whole.name) == whole
+
+    @pytest.mark.parametrize("names", [("outer", "inner"), ("inner", "outer")])
+    def test_a_replica_is_taken_from_the_listing_of_the_storage_that_owns_it(self, names: tuple[str, ...]) -> None:
+        whole = replace(dataset(snap(1), name="tank/data/vm-100-disk-7"), job=str(JOB), source="alpha")
+        shallow = Inventory({whole.name: replace(whole, snapshots=())})
+        listings = {"outer": shallow, "inner": Inventory({whole.name: whole})}
+        there = TargetInventory({name: listings[name] for name in names})
+        found = pair_volumes(THE_JOB, BY_NAME, (self.OUTER, self.INNER), NODES, HERE, there)
+        assert found.orphans == (whole,)
 
     def test_a_volume_below_a_path_with_two_names_is_the_first_ones(self) -> None:
         there = TargetInventory({"thin": inventory("tank/data"), "thick": inventory("tank/data")})
