@@ -39,6 +39,7 @@ from replicator.replication.resume import resume_half_received
 from replicator.replication.snapshot_sets import (
     allowed_claim,
     arrived,
+    brought,
     is_unchanged,
     newest_whole_set,
     proven_set,
@@ -241,10 +242,14 @@ class Run:
         return plan
 
     async def _claim(self, plan: Plan, diverged: Sequence[Dataset]) -> None:
-        """Lower last sync to what the target holds; a replica that the plan sets aside still counts."""
+        """Lower last sync to what the target holds; a replica that the plan sets aside still counts.
+
+        What the source's snapshots say about the replicas' is noted as well: they may be destroyed before those.
+        """
         volumes = [held_on_target(action, diverged) for action in plan.actions]
         held = newest_whole_set(self._job.id, volumes, self._synced.sets)
         claim = allowed_claim(self._synced, held, self._clock())
+        claim = with_sent(claim, brought(self._direction(), [action.pair for action in plan.actions]))
         if claim != self._synced:
             await self._remember(claim)
 

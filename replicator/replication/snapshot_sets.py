@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from replicator.models import JobId, KnownSets, Synced, Travelling
-from replicator.replication.ownership import Direction, is_marked, sets_of
+from replicator.replication.ownership import Direction, is_brought, is_marked, sets_of
 from replicator.replication.plan import Full, Incremental, VolumePair, left_on_target
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
@@ -78,6 +78,17 @@ def without_taken(synced: Synced, set_time: int) -> Synced:
     """Return the state in which a set was not taken after all."""
     taken = tuple(time for time in synced.sets.taken if time != set_time)
     return replace(synced, sets=replace(synced.sets, taken=taken))
+
+
+def brought(way: Direction, volumes: Iterable[VolumePair]) -> set[int]:
+    """Return the GUIDs of the snapshots on replicas that this node brought there."""
+    return {
+        snapshot.guid
+        for pair in volumes
+        if pair.target is not None
+        for snapshot in pair.target.snapshots
+        if is_brought(way, pair.source, snapshot)
+    }
 
 
 def with_sent(synced: Synced, guids: Iterable[int]) -> Synced:

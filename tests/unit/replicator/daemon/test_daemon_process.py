@@ -55,8 +55,10 @@ class Node:
         """Play zfs."""
         for name in ("zfs", "zpool"):
             path = self.folder / "bin" / name
-            path.write_text(f"#!/bin/sh\n{script}\n")
-            path.chmod(0o755)
+            fresh = path.with_suffix(".new")  # the old one may be running
+            fresh.write_text(f"#!/bin/sh\n{script}\n")
+            fresh.chmod(0o755)
+            fresh.rename(path)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
     allowed_claim,
     arrived,
+    brought,
     is_unchanged,
     newest_whole_set,
     proven_set,
@@ -190,6 +191,14 @@ def test_a_job_that_knew_its_snapshots_by_name_knows_them_by_guid_after_its_next
     replica = dataset(snap(1), snap(2, "user"), snap(3), snap(4, snapshot_name(JobId(100, 2), 4)))
     after = proven_set(Synced(sets=KnownSets(by_name=True)), 1003.0, 1003, [pair(dataset(snap(3)), replica)])
     assert (after.sets.sent, after.sets.by_name) == (frozenset({1, 3, 4}), False)
+
+
+def test_what_only_the_source_says_about_the_targets_snapshots_is_known_before_it_is_gone_there() -> None:
+    """After the loss of state.db: the source's older sets go before the target's."""
+    source = dataset(replace(snap(1), source="alpha"), snap(2))
+    replica = dataset(snap(1), snap(2), snap(3), job=str(JOB))
+    assert brought(WAY, [pair(source, replica), pair(source, None)]) == {1}
+    assert brought(replace(WAY, known=KnownSets(sent=frozenset({3}))), [pair(source, replica)]) == {1, 3}
 
 
 def test_everything_after_the_base_travels_or_only_the_new_set() -> None:
