@@ -40,6 +40,10 @@ def _key_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+PROXMOX_CONFIG = Path("/etc/pve")
+"""There on nodes of Proxmox VE, which rolls back without ``-r``: a later bookmark is in the way of that."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -57,6 +61,7 @@ class _History(_Section):
 class _Zfs(_Section):
     command_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     stall_timeout: Annotated[Duration, Field(gt=0)] = 300.0
+    bookmarks: Literal["auto"] | bool = "auto"
 
 
 class _Ssh(_Section):
@@ -89,7 +94,10 @@ class ClusterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out)."""
+    """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out).
+
+    ``bookmarks``: whether each snapshot set is bookmarked on this node.
+    """
 
     path: Path
     node: str
@@ -101,6 +109,7 @@ class Settings:
     retention: Retention
     command_timeout: float
     stall_timeout: float
+    bookmarks: bool
     ssh: SshSettings
     sections: Mapping[str, object]
 
@@ -141,6 +150,7 @@ def load_settings(path: Path) -> Settings:
         retention=Retention(model.history.runs, model.history.days * 86400.0),
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
+        bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else model.zfs.bookmarks,
         ssh=SshSettings(
             known_hosts=model.ssh.known_hosts,
             keys=tuple(model.ssh.key),

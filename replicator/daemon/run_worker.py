@@ -277,6 +277,7 @@ class Worker:
                 attempt.before.last_run_failed,
                 attempt.inventory_cache,
                 attempt.due,
+                self._settings.bookmarks,
             ),
             source,
             self._nodes.client(job.target),

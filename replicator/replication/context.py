@@ -18,6 +18,7 @@ class RunContext:
         remembered: what was last proven.
         last_run_failed: the last run did not succeed, so that this one has to look at everything.
         inventory_cache: given where other runs are due at the same time.
+        bookmarks: whether the sets are bookmarked on the source.
         due: the moment since when this run is due (unix seconds).
     """
 
@@ -29,6 +30,7 @@ class RunContext:
     last_run_failed: bool
     inventory_cache: InventoryCache | None = None
     due: float = 0.0
+    bookmarks: bool = True
 
 
 @dataclass(frozen=True, slots=True)

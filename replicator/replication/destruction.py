@@ -92,8 +92,8 @@ def decide_old_bookmarks(job: JobId, dataset: Dataset, new: str) -> BookmarksPer
     return _bookmarks(dataset.name, old if len(old) >= BOOKMARKS_KEPT else [])
 
 
-def decide_removed_jobs_bookmarks(job: JobId, dataset: Dataset) -> BookmarksPermit:
-    """Permit all bookmarks of a job that is removed."""
+def decide_all_bookmarks(job: JobId, dataset: Dataset) -> BookmarksPermit:
+    """Permit all bookmarks of a job: it is removed, or the node wants none."""
     return _bookmarks(dataset.name, [bookmark for bookmark in dataset.bookmarks if bookmark.job == job])
 
 

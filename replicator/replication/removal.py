@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.models import Job, KnownSets, Removal, Storage, is_diverged, owning_path
 from replicator.replication.destruction import (
+    decide_all_bookmarks,
     decide_half_received,
     decide_removal,
-    decide_removed_jobs_bookmarks,
     decide_removed_jobs_snapshots,
 )
 from replicator.replication.ownership import Direction, sets_of
@@ -145,7 +145,7 @@ async def _remove_snapshots(way: Direction, inventory: Inventory, source: ZfsCli
     for dataset in inventory.datasets.values():
         if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
             continue
-        await source.destroy_bookmarks(decide_removed_jobs_bookmarks(way.job, dataset))
+        await source.destroy_bookmarks(decide_all_bookmarks(way.job, dataset))
         permit = decide_removed_jobs_snapshots(way, dataset)
         if permit.snapshots:
             await source.destroy_snapshots(permit)

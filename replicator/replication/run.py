@@ -84,8 +84,9 @@ class Run:
         self._clock = clock
         self._inventories = Inventories(context, source, target, clock)
         self._snapshots = SnapshotTaker(
-            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken
-        )
+            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken,
+            bookmarks=context.bookmarks,
+        )  # fmt: skip
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, context.stall_timeout)
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log, clock)
@@ -308,7 +309,9 @@ class Run:
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
-        verification = TargetVerification(way, name, self._source, self._target, self._log)
+        verification = TargetVerification(
+            way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks
+        )
         await self.progress.begin(Step.PROVE)
         sides = [(pair.source, pair.target) for pair in volumes]
         keep = RetentionPolicy.parse(self._job.keep)

@@ -41,7 +41,8 @@ class SnapshotResult:
 class SnapshotTaker:
     """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
-    ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
+    ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it. With
+    ``bookmarks`` each set is bookmarked.
     """
 
     def __init__(
@@ -53,8 +54,11 @@ class SnapshotTaker:
         log: Log,
         clock: Callable[[], float],
         before: Callable[[int], Awaitable[None]],
+        *,
+        bookmarks: bool,
     ) -> None:
         self._before = before
+        self._bookmarks = bookmarks
         self._job = job
         self._guest = guest
         self._storages = tuple(storages)
@@ -92,8 +96,9 @@ class SnapshotTaker:
                 at = self._clock()
                 for pool, selection in self._selections.items():
                     request = SnapshotRequest(
-                        self._source.node, name, selection.places, selection.names, selection.excluded, since
-                    )
+                        self._source.node, name, selection.places, selection.names, selection.excluded, since,
+                        self._bookmarks,
+                    )  # fmt: skip
                     outcome = await self._source.snapshot_if_changed(pool, request)
                     if outcome is None:
                         await self._take_by_commands(pool, name)

@@ -9,7 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from replicator.errors import ZfsError, ZsrError
-from replicator.replication.destruction import BOOKMARKS_KEPT, decide_old_bookmarks, decide_old_on_source
+from replicator.replication.destruction import (
+    BOOKMARKS_KEPT,
+    decide_all_bookmarks,
+    decide_old_bookmarks,
+    decide_old_on_source,
+)
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
@@ -21,9 +26,15 @@ from replicator.zfs.snapshot_names import job_of
 
 
 class TargetVerification:
-    """Verifies the set ``name`` on the target, and destroys on both sides the snapshots that it makes stale."""
+    """Verifies the set ``name`` on the target, and destroys on both sides the snapshots that it makes stale.
 
-    def __init__(self, way: Direction, name: str, source: ZfsClient, target: ZfsClient, log: Log) -> None:
+    With ``bookmarks`` the set is bookmarked on the source; without, all bookmarks of the job are destroyed there.
+    """
+
+    def __init__(
+        self, way: Direction, name: str, source: ZfsClient, target: ZfsClient, log: Log, *, bookmarks: bool
+    ) -> None:
+        self._bookmarks = bookmarks
         self._way = way
         self._job = way.job
         self._name = name
@@ -98,7 +109,7 @@ class TargetVerification:
     async def _prune_source(self, pool: str, volumes: Sequence[VolumePair]) -> None:
         stale = [decide_old_on_source(self._way, pair.source, {self._name}) for pair in volumes]
         names = [pair.source.name for pair in volumes]
-        bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names]
+        bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names if self._bookmarks]
         done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names)
         can_bookmark = False
         if isinstance(done, PruneResult):
@@ -110,19 +121,23 @@ class TargetVerification:
 
     async def _bookmark_by_commands(self, volumes: Sequence[VolumePair]) -> None:
         for pair in volumes:
-            await attempt(self._source.bookmark(pair.source.name, self._name), self._log)
+            if self._bookmarks:
+                await attempt(self._source.bookmark(pair.source.name, self._name), self._log)
             await self._purge_bookmarks([f"{pair.source.name}#{bookmark.name}" for bookmark in pair.source.bookmarks])
 
     async def _purge_bookmarks(self, bookmarks: Iterable[str]) -> None:
-        """Destroy the job's bookmarks but the newest, once there are too many."""
+        """Destroy the job's bookmarks: all, or all but the newest once there are too many."""
+        most = BOOKMARKS_KEPT if self._bookmarks else 0
         count = Counter(name.partition("#")[0] for name in bookmarks if job_of(name.partition("#")[2]) == self._job)
-        for dataset in (name for name, many in count.items() if many > BOOKMARKS_KEPT):
+        for dataset in (name for name, many in count.items() if many > most):
             await attempt(self._purge_bookmarks_of(dataset), self._log)
 
     async def _purge_bookmarks_of(self, dataset: str) -> None:
         found = (await self._source.inventory(dataset, depth=1, bookmarks=True)).get(dataset)
         if found is not None:
-            await self._source.destroy_bookmarks(decide_old_bookmarks(self._job, found, self._name))
+            old = decide_old_bookmarks(self._job, found, self._name)
+            every = decide_all_bookmarks(self._job, found)
+            await self._source.destroy_bookmarks(old if self._bookmarks else every)
 
     async def _destroy(self, client: ZfsClient, permits: Iterable[SnapshotsPermit]) -> None:
         """Destroy snapshots one volume after the other; log a warning for those that stay."""

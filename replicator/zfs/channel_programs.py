@@ -36,7 +36,7 @@ class SnapshotRequest:
     """Take the snapshot ``name`` of all volumes in ``places`` and ``names`` on a node, unless nothing changed.
 
     Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
-    ``since`` the snapshot is always taken.
+    ``since`` the snapshot is always taken. With ``bookmarks`` each snapshot is bookmarked.
     """
 
     node: str
@@ -45,6 +45,7 @@ class SnapshotRequest:
     names: tuple[str, ...] = ()
     excluded: frozenset[str] = frozenset()
     since: str = ""
+    bookmarks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
         "names": list(request.names),
         "excluded": dict.fromkeys(request.excluded, True),
         "since": request.since,
+        "bookmarks": request.bookmarks,
     }
     return _program("snapshot_if_changed", table)
 

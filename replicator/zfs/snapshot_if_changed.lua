@@ -56,7 +56,7 @@ if not unchanged then
   end
 end
 -- A bookmark outlives a destroyed snapshot, and can be the base of the next run; making it may fail.
-if not unchanged and zfs.sync.bookmark then
+if not unchanged and request.bookmarks and zfs.sync.bookmark then
   for _, volume in ipairs(volumes) do
     zfs.sync.bookmark(volume .. "@" .. request.name, volume .. "#" .. request.name)
   end

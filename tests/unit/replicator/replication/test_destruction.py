@@ -13,12 +13,12 @@ from replicator.models import JobId, KnownSets
 from replicator.replication.destruction import (
     BOOKMARKS_KEPT,
     KeepAside,
+    decide_all_bookmarks,
     decide_diverged,
     decide_half_received,
     decide_old_bookmarks,
     decide_old_on_source,
     decide_removal,
-    decide_removed_jobs_bookmarks,
     decide_removed_jobs_snapshots,
     decide_rollback,
     decide_superseded,
@@ -149,7 +149,7 @@ def test_what_a_removed_job_had_on_a_source_goes_but_nothing_of_a_dataset_that_w
     source = dataset(snap(1), snap(2, "user"), snap(3, snapshot_name(OTHER_JOB, 3)), bookmarks=(bookmark(1),))
     way = replace(WAY, known=PROVEN)
     assert guids(decide_removed_jobs_snapshots(way, source)) == [1]
-    assert len(decide_removed_jobs_bookmarks(JOB, source).bookmarks) == 1
+    assert len(decide_all_bookmarks(JOB, source).bookmarks) == 1
     assert guids(decide_removed_jobs_snapshots(way, replace(source, job=str(JOB)))) == []
 
 

@@ -1,0 +1,39 @@
+"""``zfs.bookmarks = false``: the guest's own rollback works, as the hypervisor does it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.lab import Lab, Node
+from tests.lab.scenario import A, Scenario
+
+pytestmark = pytest.mark.sampled(3)
+
+
+def test_without_bookmarks_a_rollback_without_r_works_and_replication_goes_on(
+    lab: Lab, node1: Node, node2: Node
+) -> None:
+    scene = Scenario(lab, node1, node2)
+    scene.zvol(A, 8)
+    scene.job()
+    scene.well()
+    assert bookmarks(node1), "the default makes them, where there is no /etc/pve"
+
+    node1.write("/etc/zsr/zsr.toml", node1.read("/etc/zsr/zsr.toml") + "[zfs]\nbookmarks = false\n")
+    node1.run(f"zfs snapshot tank/data/{A}@before")
+    for _ in range(2):
+        scene.write(A, 1)
+        scene.well()
+    assert bookmarks(node1) == []
+
+    for snapshot in scene.ours(node1, A):
+        node1.run(f"zfs destroy tank/data/{A}@{snapshot}")
+    node1.run(f"zfs rollback tank/data/{A}@before")
+    scene.settle()
+    scene.well()
+    assert scene.same_on_both()
+
+
+def bookmarks(node: Node) -> list[str]:
+    """All bookmarks of the storage."""
+    return node.out("zfs list -Ho name -t bookmark -r tank/data").split()
