@@ -28,6 +28,7 @@ from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
+from replicator.replication.target_place import address_of
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import missed_runs
 from replicator.state.guest_locks import guest_lock
@@ -62,6 +63,12 @@ class _Remembered:
             await asyncio.to_thread(self.state.jobs.set_vanished, self.job, found, run=self.run, now=self.clock())
             self.vanished = found
 
+    async def note_other_target(self, synced: Synced, *, replaced: bool) -> None:
+        await asyncio.to_thread(
+            self.state.jobs.set_target, self.job, synced, replaced=replaced, run=self.run, now=self.clock()
+        )
+        self.synced, self.vanished, self.resume_pending = synced, (), False
+
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
             await asyncio.to_thread(self.state.jobs.set_resume_pending, self.job, pending)
@@ -80,8 +87,9 @@ class _Before:
 
     @property
     def synced(self) -> Synced:
-        last_set = self.state.last_set
-        return Synced(self.state.last_sync, None if last_set is None else int(last_set), self.state.sets)
+        state = self.state
+        last_set = None if state.last_set is None else int(state.last_set)
+        return Synced(state.last_sync, last_set, state.sets, state.place)
 
 
 def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
@@ -276,12 +284,13 @@ class Worker:
                 attempt.before.last_run_failed,
                 attempt.inventory_cache,
                 attempt.due,
+                address_of(cluster.nodes.get(job.target)),
             ),
             source,
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            recorder=RunRecorder(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
+            recorder=_recorder(remembered),
             clock=self._clock,
         )
         return await run.execute()
@@ -318,6 +327,15 @@ class Worker:
             self._nodes.mark_unreachable(job.target)
         elif error.node == job.target:
             self._nodes.mark_reachable(job.target)
+
+
+def _recorder(remembered: _Remembered) -> RunRecorder:
+    return RunRecorder(
+        remembered.note_synced,
+        remembered.note_resume_pending,
+        remembered.note_vanished,
+        remembered.note_other_target,
+    )
 
 
 def _pending(active: ActiveRun, remembered: _Remembered) -> bool:

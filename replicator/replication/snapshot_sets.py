@@ -63,12 +63,12 @@ def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     future, even if a wrong clock gave the set its name.
     """
     if held is None:
-        return Synced(sets=remembered.sets)
+        return replace(remembered, last_sync=None, last_set=None)
     claim = remembered.last_sync if held == remembered.last_set else None
     sets = remembered.sets
     if sets.proven is None or held > sets.proven:  # an earlier run sent it, and died before it remembered that
         sets = replace(sets, proven=held, volumes=())
-    return Synced(min(float(held) if claim is None else claim, now), held, sets)
+    return replace(remembered, last_sync=min(float(held) if claim is None else claim, now), last_set=held, sets=sets)
 
 
 TAKEN_KEPT = 64
@@ -90,7 +90,8 @@ def without_taken(synced: Synced, set_time: int) -> Synced:
 def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Iterable[VolumePair]) -> Synced:
     """Return the state in which a set of these volumes was proven on the target."""
     names = tuple(str(pair.volume) for pair in volumes)
-    return Synced(last_sync, set_time, KnownSets(set_time, names, before.sets.taken))
+    sets = replace(before.sets, proven=set_time, volumes=names)
+    return replace(before, last_sync=last_sync, last_set=set_time, sets=sets)
 
 
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:

@@ -35,7 +35,8 @@ CREATE TABLE job_state (
     slots_from REAL NOT NULL DEFAULT 0,
     slots_of TEXT,
     sets TEXT,
-    vanished TEXT
+    vanished TEXT,
+    place TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -57,12 +58,13 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
     body TEXT NOT NULL);
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 4
+_VERSION = 5
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
+    4: "ALTER TABLE job_state ADD COLUMN place TEXT",
 }
 """The statement that brings a file of a version to the next one."""
 

@@ -17,7 +17,7 @@ import pytest
 
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.events import RunStarted, RunSucceeded
-from replicator.models import JobId, KnownSets, Synced
+from replicator.models import JobId, KnownSets, Synced, TargetPlace, TargetStorage
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW, succeed
 
@@ -79,6 +79,7 @@ class TestTheFile:
             older.execute("ALTER TABLE job_state DROP COLUMN last_set")
             older.execute("ALTER TABLE job_state DROP COLUMN vanished")
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            older.execute("ALTER TABLE job_state DROP COLUMN place")
             older.execute("PRAGMA user_version = 1")
 
         for _ in range(2):  # the second time there is nothing to bring over
@@ -91,7 +92,7 @@ class TestTheFile:
             assert state.jobs.all()[JOB].last_set == NOW
             assert state.runs.begin(JOB, NOW, owner="another process", missed=0) > run
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == 5
 
     def test_of_format_2_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
         """Format 3 remembers vanished volumes too; the next run finds out which those are."""
@@ -101,6 +102,7 @@ class TestTheFile:
         with closing(sqlite3.connect(path)) as older:
             older.execute("ALTER TABLE job_state DROP COLUMN vanished")
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            older.execute("ALTER TABLE job_state DROP COLUMN place")
             older.execute("PRAGMA user_version = 2")
 
         for _ in range(2):  # the second time there is nothing to bring over
@@ -112,7 +114,7 @@ class TestTheFile:
             state.jobs.set_vanished(JOB, ["tank/vm-100-disk-1"], run=run, now=NOW + 11)
             assert state.jobs.all()[JOB].vanished == ("tank/vm-100-disk-1",)
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == 5
 
     def test_of_format_3_knows_of_its_sets_only_that_the_last_one_was_taken_here_and_proven(self, path: Path) -> None:
         """Format 4 remembers more; what is not remembered destroys nothing."""
@@ -121,6 +123,7 @@ class TestTheFile:
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
         with closing(sqlite3.connect(path)) as older:
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            older.execute("ALTER TABLE job_state DROP COLUMN place")
             older.execute("PRAGMA user_version = 3")
 
         with closing(State.open(path)) as state:
@@ -128,6 +131,25 @@ class TestTheFile:
             known = KnownSets(int(NOW), ("tank:a",), (int(NOW), int(NOW) + 5))
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), known), run=run, now=NOW + 10)
             assert state.jobs.all()[JOB].sets == known
+
+    def test_of_format_4_does_not_know_where_it_proved_and_raises_no_alarm_for_that(self, path: Path) -> None:
+        """Format 5 remembers the place of the target; the next run finds out which that is."""
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+            state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("ALTER TABLE job_state DROP COLUMN place")
+            older.execute("PRAGMA user_version = 4")
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                found = state.jobs.all()[JOB]
+                assert (found.last_sync, found.place, found.is_replica_lost) == (NOW + 9, None, False)
+        place = TargetPlace("beta", "10.0.0.12", (TargetStorage("tank", "tank/data", 2**64 - 1),), held=False)
+        with closing(State.open(path)) as state:
+            state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), place=place), run=run, now=NOW + 10)
+        with closing(State.open(path)) as state:
+            assert state.jobs.all()[JOB].place == place
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
