@@ -207,6 +207,14 @@ JOB_VANISHED = Metric(
     "Replicas on the target whose volumes are gone from the source, as of the last run; zsr keeps them.",
     "zsr_job_volumes_vanished > 0",
 )
+JOB_CLAIM_CONFIRMED = Metric(
+    "zsr_job_claim_confirmed",
+    Kind.GAUGE,
+    _JOB,
+    "0 after the target, its address or a path was edited, until a run finds the same target there, or a whole copy is "
+    "proven on the new one; else 1.",
+    "zsr_job_claim_confirmed == 0",
+)
 RUN_DURATION = Metric(
     "zsr_run_duration_seconds",
     Kind.HISTOGRAM,
@@ -359,6 +367,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_UNREPLICATED,
     JOB_RESUME,
     JOB_VANISHED,
+    JOB_CLAIM_CONFIRMED,
     SOURCE_SNAPSHOTS,
     RUN_DURATION,
     NODE_REACHABLE,

@@ -143,8 +143,9 @@ def _progress(job: JobStatus) -> str:
 def _lag(job: JobStatus, now: float) -> str:
     """How old the last sync is, marked where the promise is broken; a switched-off job breaks none."""
     broken = job.is_promised and job.is_overdue(now)
-    never = "lost" if job.state.is_replica_lost else "never"
+    never = "lost" if job.is_replica_lost else "never"
     text = f"{duration(now - job.state.last_sync)} ago" if job.state.last_sync else never
+    text += ", unconfirmed" if job.unconfirmed and job.state.last_sync else ""
     return f'<span class="bad">{text}, promise broken</span>' if broken else text
 
 

@@ -145,6 +145,21 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _unconfirmed(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Unconfirmed targets",
+            "1 after a job's target, its address or a path was edited, until a run finds the same target there or has "
+            "proven a first copy on the new one. Good: 0.",
+            *place,
+            unit="none",
+        ),
+        Query(per_job(f"1 - zsr_job_claim_confirmed{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
 def _sent(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
@@ -192,24 +207,25 @@ def _rows() -> list[Row]:
             [
                 _against_promise(20, (0, 23, 12, 9)),
                 common.held_over_time(21, (12, 23, 12, 9)),
-                _unreplicated(22, (0, 32, 6, 8)),
-                common.aside(23, (6, 32, 6, 8)),
-                _snapshots(24, (12, 32, 6, 8)),
-                _vanished(25, (18, 32, 6, 8)),
+                _unreplicated(22, (0, 32, 8, 8)),
+                common.aside(23, (8, 32, 8, 8)),
+                _snapshots(24, (16, 32, 8, 8)),
+                _vanished(25, (0, 40, 12, 8)),
+                _unconfirmed(26, (12, 40, 12, 8)),
             ],
         ),
         Row(
             101,
             "Runs",
-            40,
+            48,
             [
-                common.runs(30, (0, 41, 8, 8)),
-                common.durations(31, (8, 41, 8, 8)),
-                _sent(32, (16, 41, 8, 8)),
-                common.failures(33, (0, 49, 6, 8)),
-                common.in_a_row(34, (6, 49, 6, 8)),
-                _progress(35, (12, 49, 6, 8)),
-                _waiting(36, (18, 49, 6, 8)),
+                common.runs(30, (0, 49, 8, 8)),
+                common.durations(31, (8, 49, 8, 8)),
+                _sent(32, (16, 49, 8, 8)),
+                common.failures(33, (0, 57, 6, 8)),
+                common.in_a_row(34, (6, 57, 6, 8)),
+                _progress(35, (12, 57, 6, 8)),
+                _waiting(36, (18, 57, 6, 8)),
             ],
         ),
     ]

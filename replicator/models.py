@@ -213,6 +213,7 @@ class KnownSets:
         taken: the sets that this node took as the guest's owner, oldest first.
         sent: the GUIDs of the snapshots that this node brought to the target, and that were not destroyed there since.
         by_name: the job is older than this memory of GUIDs, so that the names of its snapshots still count.
+        elsewhere: the newest set of the time when the job had another target; those up to it may be proven here or not.
     """
 
     proven: int | None = None
@@ -220,6 +221,33 @@ class KnownSets:
     taken: tuple[int, ...] = ()
     sent: frozenset[int] = frozenset()
     by_name: bool = False
+    elsewhere: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStorage:
+    """A storage on a target: its name, its path there as configured, and the GUID of that dataset as a run saw it."""
+
+    storage: str
+    path: str
+    guid: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlace:
+    """The target that a job's last sync and sets belong to. The GUIDs identify it; the rest shows that it was edited.
+
+    Attributes:
+        node: the name of the node.
+        address: its address as configured, with the port unless that is SSH's own.
+        storages: those on which the guest has volumes.
+        held: whether a whole copy was ever proven there.
+    """
+
+    node: str
+    address: str
+    storages: tuple[TargetStorage, ...] = ()
+    held: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +258,13 @@ class Synced:
         last_sync: the moment (unix seconds) whose content of the source is on the target; None: nothing is there.
         last_set: the time in the name of the snapshots that hold it; earlier than ``last_sync`` when nothing changed.
         sets: what this node remembers of the job's sets.
+        place: the target that all this is about; None where that was not recorded.
     """
 
     last_sync: float | None = None
     last_set: int | None = None
     sets: KnownSets = KnownSets()
+    place: TargetPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +272,11 @@ class JobState:
     """A node's memory of a job (``state.db``). All but the counters can be derived again from ZFS.
 
     Attributes:
-        created: the moment from which the promise (RPO) counts.
+        created: the moment from which the promise (RPO) counts while there is no last sync: the job's creation, or the
+            last sync on the target that it had before.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
-        last_sync, last_set, sets: as in `Synced`; None until there is one.
+        last_sync, last_set, sets, place: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
         vanished: the replicas on the target whose volumes are gone from the source, as full dataset names.
@@ -272,11 +303,17 @@ class JobState:
     slots_from: float = 0.0
     sets: KnownSets = KnownSets()
     vanished: tuple[str, ...] = ()
+    place: TargetPlace | None = None
+
+    @property
+    def awaits_first_copy(self) -> bool:
+        """Whether the job has another target than before, and that one has not held a whole copy yet."""
+        return self.place is not None and not self.place.held
 
     @property
     def is_replica_lost(self) -> bool:
         """Whether the target held a whole copy once and holds none now."""
-        return self.last_sync is None and self.runs_succeeded > 0
+        return self.last_sync is None and self.runs_succeeded > 0 and not self.awaits_first_copy
 
 
 class Outcome(StrEnum):

@@ -239,7 +239,7 @@ def _ended(
 
 def _is_over(kind: _Kind, job: JobStatus, condition: Condition) -> bool:
     """Whether a condition has ended; that of a lost replica lasts until the status has the new replica, too."""
-    return condition.gone is not None and not (kind is _LOSS and job.state.is_replica_lost)
+    return condition.gone is not None and not (kind is _LOSS and job.is_replica_lost)
 
 
 def _forget_removed(known: dict[str, Condition], jobs: set[JobId]) -> None:

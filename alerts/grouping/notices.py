@@ -56,7 +56,7 @@ def subject_now(job: JobStatus) -> Subject:
         rpo=job.rpo,
         next_run=job.next_run,
         removing=job.job.removal is not None,
-        lost=state.is_replica_lost,
+        lost=job.is_replica_lost,
     )
 
 

@@ -27,7 +27,9 @@ class JobStatus:
     """One job as it is now.
 
     ``rpo`` is the promise in seconds (the job's own or derived); ``next_run`` is None when none comes;
-    ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet.
+    ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet. ``unconfirmed`` means that
+    the target, its address or a path there was edited and no run has looked since: the last sync is that of the target
+    before, which counts until the promise's time has passed.
     """
 
     job: Job
@@ -40,6 +42,17 @@ class JobStatus:
     transfer: Transfer | None
     missed_runs: int
     sent_bytes_total: int
+    unconfirmed: bool = False
+
+    @property
+    def is_replica_lost(self) -> bool:
+        """Whether the target held a whole copy once and holds none now; never of a target that was not looked at."""
+        return self.state.is_replica_lost and not self.unconfirmed
+
+    @property
+    def is_claim_confirmed(self) -> bool:
+        """Whether what was proven was proven on the target that the job has now, as far as this node knows."""
+        return not self.unconfirmed and not self.state.awaits_first_copy
 
     @property
     def lost_if_dead_now(self) -> float | None:
@@ -53,12 +66,12 @@ class JobStatus:
 
     @property
     def promise_start(self) -> float:
-        """Unix time from which the promise counts: the last sync, or the job's creation before the first one."""
+        """Unix time from which the promise counts: the last sync; without one as in `JobState.created`."""
         return self.state.created if self.state.last_sync is None else self.state.last_sync
 
     def is_overdue(self, now: float) -> bool:
         """Whether the replica is lost or older than ``rpo``, whatever is promised and whatever is being sent."""
-        return self.state.is_replica_lost or now - self.promise_start > self.rpo
+        return self.is_replica_lost or now - self.promise_start > self.rpo
 
     def is_promise_broken(self, now: float) -> bool:
         """Whether the promise is broken.
@@ -66,7 +79,7 @@ class JobStatus:
         A first copy may take its time while it is being sent; a lost replica breaks the promise at once.
         """
         first = self.state.last_sync is None and self.transfer is not None and self.state.consecutive_failures == 0
-        return self.is_promised and self.is_overdue(now) and (self.state.is_replica_lost or not first)
+        return self.is_promised and self.is_overdue(now) and (self.is_replica_lost or not first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,12 @@ def _kept(job: dict[str, Any]) -> str:
 
 
 def _state(job: dict[str, Any]) -> str:
+    """Return the state, and whether the last sync is that of a target which the job has no more, as far as is known."""
+    unconfirmed = job["last_sync"] is not None and job.get("unconfirmed")
+    return f"{_condition(job)} (last sync unconfirmed)" if unconfirmed else _condition(job)
+
+
+def _condition(job: dict[str, Any]) -> str:
     if job["state"] == "removing" and not job["enabled"]:
         return "REMOVING waits for: zsr enable"
     if job["state"] == "error":

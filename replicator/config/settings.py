@@ -151,14 +151,18 @@ def load_settings(path: Path) -> Settings:
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
         bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else model.zfs.bookmarks,
-        ssh=SshSettings(
-            known_hosts=model.ssh.known_hosts,
-            keys=tuple(model.ssh.key),
-            agent=model.ssh.agent,
-            connect_timeout=model.ssh.connect_timeout,
-            keepalive=model.ssh.keepalive,
-        ),
+        ssh=_ssh_settings(model.ssh),
         sections=sections,
+    )
+
+
+def _ssh_settings(model: _Ssh) -> SshSettings:
+    return SshSettings(
+        known_hosts=model.known_hosts,
+        keys=tuple(model.key),
+        agent=model.agent,
+        connect_timeout=model.connect_timeout,
+        keepalive=model.keepalive,
     )
 
 

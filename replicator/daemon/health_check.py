@@ -81,6 +81,8 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
     found = [_promise(job, now, warn_at) if promises else HealthFinding(HealthLevel.OK, _no_promise(job))]
     if not promise_only and job["enabled"] and job["fail_count"]:
         found.append(_failures(job))
+    if promises and job.get("unconfirmed") and job["last_sync"] is not None:
+        found.append(_unconfirmed(job))
     if not promise_only and promises and job.get("vanished"):
         found.append(_vanished(job))
     return JobHealth(
@@ -111,7 +113,7 @@ def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> HealthFindin
 
 def _no_copy(job: Mapping[str, Any]) -> HealthFinding:
     name, rpo = _name(job), words(job["rpo"])
-    if job["runs"]["success"]:
+    if job.get("lost", job["runs"]["success"] > 0):  # a daemon of before an upgrade does not say it
         return HealthFinding(
             HealthLevel.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now"
         )
@@ -123,6 +125,15 @@ def _no_copy(job: Mapping[str, Any]) -> HealthFinding:
             HealthLevel.WARNING, f"{name}: no copy yet, after more than the promised {rpo}; the first one is being sent"
         )
     return HealthFinding(HealthLevel.CRITICAL, f"{name}: there is no copy at all, after more than the promised {rpo}")
+
+
+def _unconfirmed(job: Mapping[str, Any]) -> HealthFinding:
+    """Return the finding about a last copy that is known of the target before, and not of the one that the job has."""
+    why = "the target, its address or a path was edited, and no run has looked at it since"
+    return HealthFinding(
+        HealthLevel.WARNING,
+        f"{_name(job)}: the last copy is unconfirmed: {why}; look now: zsr schedule-now {job['id']}",
+    )
 
 
 def _no_promise(job: Mapping[str, Any]) -> str:

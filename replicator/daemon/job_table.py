@@ -13,6 +13,7 @@ from replicator.common.timezones import zone
 from replicator.daemon.status import ScheduledJob, idle_status, slots_passed
 from replicator.errors import ErrorClass
 from replicator.models import Guest, Job, JobId, JobState
+from replicator.replication.target_place import address_of, is_edited
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import Scheduled, next_run, rpo
 
@@ -50,7 +51,8 @@ def plan_jobs(
         since = _answered_since(state, answered.get(job.target))
         planned = known.get(job.id)
         if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now):
-            planned = _plan(job, guest, source, state, its_zone, since, now)
+            edited = is_edited(state.place, job.target, address_of(cluster.nodes.get(job.target)), cluster.storages)
+            planned = _plan(job, guest, source, state, its_zone, since, now, unconfirmed=edited)
         plan[job.id] = planned
     return plan
 
@@ -71,7 +73,10 @@ def _holds(
     answered_at: float | None,
     now: float,
 ) -> bool:
-    """Return whether a job would be planned the same again; identical objects need no comparison of their facts."""
+    """Return whether a job would be planned the same again; identical objects need no comparison of their facts.
+
+    The nodes and storages of a cluster are read together with its jobs.
+    """
     idle, scheduled = planned.idle_status, planned.scheduled
     return (
         idle.state is state
@@ -92,6 +97,8 @@ def _plan(
     its_zone: tzinfo,
     answered_at: float | None,
     now: float,
+    *,
+    unconfirmed: bool,
 ) -> ScheduledJob:
     event = CalendarEvent.parse(job.schedule)
     year = now // _YEAR_SECONDS * _YEAR_SECONDS
@@ -109,7 +116,7 @@ def _plan(
     due = next_run(scheduled)
     passed, next_slot = _slots(scheduled, job, state, due, now)
     promise = _promise(job.schedule, job.rpo, year)
-    idle = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed)
+    idle = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed, unconfirmed=unconfirmed)
     distrusted = state.last_try - CLOCK_SLACK_SECONDS if state.last_try > now + CLOCK_SLACK_SECONDS else inf
     return ScheduledJob(job, scheduled, due, idle, now, min(year + _YEAR_SECONDS, next_slot, distrusted))
 

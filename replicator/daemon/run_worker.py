@@ -22,12 +22,13 @@ from replicator.daemon.active_run import ActiveRun, RunObserver
 from replicator.daemon.failed_runs import failed_event, failed_log
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
-from replicator.models import Job, JobId, JobState, Outcome, Removal, Synced
+from replicator.models import Guest, Job, JobId, JobState, Outcome, Removal, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
+from replicator.replication.target_place import address_of
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import missed_runs
 from replicator.state.guest_locks import guest_lock
@@ -62,6 +63,12 @@ class _Remembered:
             await asyncio.to_thread(self.state.jobs.set_vanished, self.job, found, run=self.run, now=self.clock())
             self.vanished = found
 
+    async def note_other_target(self, synced: Synced, *, replaced: bool) -> None:
+        await asyncio.to_thread(
+            self.state.jobs.set_target, self.job, synced, replaced=replaced, run=self.run, now=self.clock()
+        )
+        self.synced, self.vanished, self.resume_pending = synced, (), False
+
     async def note_resume_pending(self, pending: bool) -> None:
         if pending is not self.resume_pending:
             await asyncio.to_thread(self.state.jobs.set_resume_pending, self.job, pending)
@@ -80,8 +87,9 @@ class _Before:
 
     @property
     def synced(self) -> Synced:
-        last_set = self.state.last_set
-        return Synced(self.state.last_sync, None if last_set is None else int(last_set), self.state.sets)
+        state = self.state
+        last_set = None if state.last_set is None else int(state.last_set)
+        return Synced(state.last_sync, last_set, state.sets, state.place)
 
 
 def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
@@ -250,22 +258,14 @@ class Worker:
     async def _execute(self, attempt: _Attempt) -> RunResult | None:
         cluster, active, log, remembered = attempt.cluster, attempt.active, attempt.log, attempt.remembered
         job = active.job
-        here = self._settings.node
         if attempt.is_cancelled:
             raise asyncio.CancelledError
         await active.progress.begin(Step.LOCK)
-        source = self._nodes.client(here)
+        source = self._nodes.client(self._settings.node)
         if job.removal is not None:
             await self._remove(attempt, source)
             return None
-        guest = cluster.guests.get(job.id.guest)
-        if guest is None:
-            raise ConfigError(
-                f"Guest {job.id.guest} is not in the cluster file any more; its replicas on {job.target} grow old.",
-                advice=f"Put it back, or remove the job: zsr delete {job.id}.",
-            )
-        if guest.node != here:
-            raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
+        guest = self._own_guest(cluster, job)
         storages = tuple(cluster.storages.values())
         run = Run(
             RunContext(
@@ -278,15 +278,27 @@ class Worker:
                 attempt.inventory_cache,
                 attempt.due,
                 self._settings.bookmarks,
+                address_of(cluster.nodes.get(job.target)),
             ),
             source,
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            recorder=RunRecorder(remembered.note_synced, remembered.note_resume_pending, remembered.note_vanished),
+            recorder=_recorder(remembered),
             clock=self._clock,
         )
         return await run.execute()
+
+    def _own_guest(self, cluster: Cluster, job: Job) -> Guest:
+        here, guest = self._settings.node, cluster.guests.get(job.id.guest)
+        if guest is None:
+            raise ConfigError(
+                f"Guest {job.id.guest} is not in the cluster file any more; its replicas on {job.target} grow old.",
+                advice=f"Put it back, or remove the job: zsr delete {job.id}.",
+            )
+        if guest.node != here:
+            raise ConfigError(f"Guest {job.id.guest} is not on this node ({here}).", advice="Run it on its own node.")
+        return guest
 
     async def _remove(self, attempt: _Attempt, source: ZfsClient) -> None:
         """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
@@ -321,6 +333,15 @@ class Worker:
             self._nodes.mark_unreachable(job.target)
         elif error.node == job.target:
             self._nodes.mark_reachable(job.target)
+
+
+def _recorder(remembered: _Remembered) -> RunRecorder:
+    return RunRecorder(
+        remembered.note_synced,
+        remembered.note_resume_pending,
+        remembered.note_vanished,
+        remembered.note_other_target,
+    )
 
 
 def _pending(active: ActiveRun, remembered: _Remembered) -> bool:

@@ -112,7 +112,15 @@ def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobConditi
 
 
 def idle_status(
-    job: Job, guest: Guest | None, source: str, state: JobState, *, due: float | None, rpo: float, passed: int
+    job: Job,
+    guest: Guest | None,
+    source: str,
+    state: JobState,
+    *,
+    due: float | None,
+    rpo: float,
+    passed: int,
+    unconfirmed: bool = False,
 ) -> JobStatus:
     """Return the status of a job that is not running; ``passed``: how many more slots of its schedule it has missed."""
     return JobStatus(
@@ -126,6 +134,7 @@ def idle_status(
         transfer=None,
         missed_runs=state.missed_runs + passed,
         sent_bytes_total=state.sent_bytes_total,
+        unconfirmed=unconfirmed,
     )
 
 

@@ -34,6 +34,8 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
         "lag": lag,
         "rpo": job.rpo,
         "rpo_kept": not job.is_overdue(now),
+        "unconfirmed": job.unconfirmed,
+        "lost": job.is_replica_lost,
         "vanished": list(state.vanished),
         "sent_bytes": state.last_sent_bytes,
         "sent_bytes_total": job.sent_bytes_total,

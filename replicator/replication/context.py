@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from replicator.models import Guest, Job, Storage, Synced
 from replicator.replication.inventory_cache import InventoryCache
@@ -20,6 +21,7 @@ class RunContext:
         inventory_cache: given where other runs are due at the same time.
         bookmarks: whether the sets are bookmarked on the source.
         due: the moment since when this run is due (unix seconds).
+        address: the target's address as configured.
     """
 
     job: Job
@@ -31,6 +33,7 @@ class RunContext:
     inventory_cache: InventoryCache | None = None
     due: float = 0.0
     bookmarks: bool = True
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class RunResult:
     unreplicated_bytes: int | None
 
 
+class OtherTarget(Protocol):
+    """Records that a run found another target; see `RunRecorder.other_target`."""
+
+    def __call__(self, synced: Synced, *, replaced: bool) -> Awaitable[None]:
+        """Make it durable."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecorder:
     """Records what a run proved and found; durable when the call returns.
@@ -51,8 +61,11 @@ class RunRecorder:
         resume_pending: whether the target has a half-received state.
         vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
             names, also where there are none. To be called once by each run that has seen both sides.
+        other_target: the target is not the one that was remembered, and this is what may be claimed of it; what was
+            found on the old one is forgotten. ``replaced``: nobody edited it, so a copy that is not there is lost.
     """
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
     vanished: Callable[[Sequence[str]], Awaitable[None]]
+    other_target: OtherTarget

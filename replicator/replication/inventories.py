@@ -27,6 +27,7 @@ class CachedPairs:
     """Both sides from the cache; all that was written before the moment ``at`` (unix seconds) is in them."""
 
     discovered: Discovered
+    on_target: TargetInventory
     at: float
 
 
@@ -84,4 +85,5 @@ class Inventories:
             ours |= here.inventory.datasets
             theirs[storage.name] = there.inventory or Inventory()
             at = min(at, here.at)
-        return CachedPairs(self.pair(Inventory(ours), TargetInventory(theirs)), at)
+        on_target = TargetInventory(theirs)
+        return CachedPairs(self.pair(Inventory(ours), on_target), on_target, at)

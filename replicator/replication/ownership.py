@@ -72,10 +72,11 @@ def is_brought(way: Direction, source: Dataset | None, snapshot: Snapshot) -> bo
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
     """Return whether a snapshot is of a set that this node took after the last proven one.
 
-    A set that this node does not remember taking may be another owner's, or a restore point.
+    A set that this node does not remember taking may be another owner's, or a restore point. One that it took when the
+    job had another target says nothing here: it may have been proven in an earlier time of this target.
     """
     at = snapshot.set_time
-    return at in known.taken and (known.proven is None or at > known.proven)
+    return at in known.taken and all(at > other for other in (known.proven, known.elsewhere) if other is not None)
 
 
 def foreign(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import ConnectionLostError, ZsrError
 from replicator.hosts.stream import Limits
-from replicator.models import RATE_UNIT, Synced
+from replicator.models import RATE_UNIT, Synced, TargetPlace
 from replicator.replication.context import RunContext, RunRecorder, RunResult
 from replicator.replication.destruction import (
     decide_old_on_source,
@@ -48,9 +48,20 @@ from replicator.replication.snapshot_sets import (
     unreplicated_bytes,
     with_sent,
     with_taken,
+    without_sent,
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
+from replicator.replication.target_place import (
+    Sight,
+    at_place,
+    claim_on_other_target,
+    compare,
+    described,
+    is_edited,
+    place_of,
+    seen_storages,
+)
 from replicator.replication.transfer import Transfers
 from replicator.replication.verification import TargetVerification, attempt
 from replicator.schedule.retention import RetentionPolicy
@@ -83,6 +94,7 @@ class Run:
         self._recorder = recorder
         self._clock = clock
         self._inventories = Inventories(context, source, target, clock)
+        self._place: TargetPlace | None = None
         self._snapshots = SnapshotTaker(
             self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken,
             bookmarks=context.bookmarks,
@@ -113,7 +125,7 @@ class Run:
         except ZsrError:
             await self._discard(snapshot)
             raise
-        if not self._is_as_remembered(discovered):
+        if not (self._is_as_remembered(discovered) and await self._is_same_target(discovered.volumes, on_target)):
             await self._discard(snapshot)
             return await self._look_first(on_target)
         if not snapshot.taken:
@@ -128,8 +140,7 @@ class Run:
         at = self._clock()
         discovered, on_target = await self._discover(on_target)
         if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
-            others = (*discovered.orphans, *discovered.diverged)
-            synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes, others)
+            synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes)
             self._log("info", f"nothing was written since the set {synced.last_set}")
             return await self._conclude(discovered.volumes, synced, discovered.orphans)
         await self.progress.begin(Step.SNAPSHOT)
@@ -146,6 +157,8 @@ class Run:
                 cached is not None
                 and is_unchanged(self._direction(), cached.discovered.volumes, self._synced.last_set)
                 and cached.at >= (self._synced.last_sync or 0)
+                and not self._is_edited()  # the cache may be of the node's old address
+                and await self._is_same_target(cached.discovered.volumes, cached.on_target)
             ):
                 return cached
         return None
@@ -173,6 +186,39 @@ class Run:
             for replica in replicas
         )
 
+    def _is_edited(self) -> bool:
+        storages = {storage.name: storage for storage in self._context.storages}
+        return is_edited(self._synced.place, self._target.node, self._context.address, storages)
+
+    def _look_at_place(self, volumes: Sequence[VolumePair], on_target: TargetInventory) -> tuple[Sight, TargetPlace]:
+        seen = seen_storages(on_target, self._context.storages, self._target.node)
+        place = place_of(self._target.node, self._context.address, volumes, seen)
+        return compare(self._synced.place, place, edited=self._is_edited()), place
+
+    async def _is_same_target(self, volumes: Sequence[VolumePair], on_target: TargetInventory) -> bool:
+        """Return whether the target is the one that is remembered; if so, remember it as it is configured now."""
+        sight, place = self._look_at_place(volumes, on_target)
+        if sight is not Sight.SAME:
+            return False
+        if self._is_edited():
+            self._log("info", f"the target is the same as before it was edited: {place.node} ({place.address})")
+        self._place = place
+        synced, known = at_place(self._synced, place), self._synced.place
+        if synced.last_sync is None and known is not None:
+            synced = replace(synced, place=replace(place, held=known.held))
+        if synced != self._synced:
+            await self._remember(synced)
+        return True
+
+    async def _begin_on_other_target(self, volumes: Sequence[VolumePair], on_target: TargetInventory) -> None:
+        """Forget what was proven on the target before; claim only what ZFS shows on this one."""
+        sight, place = self._look_at_place(volumes, on_target)
+        self._log("warning", described(sight, self._synced.place, place))
+        self._place = place
+        now = self._clock()
+        self._synced = claim_on_other_target(self._synced, place, self._direction(), volumes, now, sight)
+        await self._recorder.other_target(self._synced, replaced=sight is Sight.REPLACED)
+
     def _direction(self, *, marks_late: bool = False) -> Direction:
         return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late)
 
@@ -190,6 +236,8 @@ class Run:
         on_source = await self._inventories.on_source()
         discovered = self._inventories.pair(on_source, on_target)
         self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in discovered.volumes)}")
+        if not await self._is_same_target(discovered.volumes, on_target):
+            await self._begin_on_other_target(discovered.volumes, on_target)
         if _has_tokens(discovered):
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
@@ -289,9 +337,7 @@ class Run:
         await self._transfers.transfer_all(plan.actions, snapshot.name)
         done = [arrived(action, snapshot.name, self._job.snapshots) for action in plan.actions]
         last_sync = min(float(snapshot.set_time), snapshot.at)
-        others = (*discovered.orphans, *discovered.diverged)
-        synced = proven_set(self._synced, last_sync, snapshot.set_time, done, others)
-        return await self._conclude(done, synced, plan.orphans)
+        return await self._conclude(done, proven_set(self._synced, last_sync, snapshot.set_time, done), plan.orphans)
 
     async def _note_sent(self, plan: Plan, name: str) -> None:
         """Note which snapshots of zsr's are about to be sent.
@@ -316,9 +362,9 @@ class Run:
         sides = [(pair.source, pair.target) for pair in volumes]
         keep = RetentionPolicy.parse(self._job.keep)
         stale = decide_superseded(way, keep, sides, name, self._clock())
-        await verification.verify(volumes, stale, self._inventories.datasets_on_target)
+        pruned = await verification.verify(volumes, stale, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
-        await self._remember(synced)
+        await self._remember(without_sent(synced, pruned))
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
         await verification.prune_source(volumes)
@@ -335,8 +381,8 @@ class Run:
         return RunResult(at, 0, 0)
 
     async def _remember(self, synced: Synced) -> None:
-        self._synced = synced
-        await self._recorder.synced(synced)
+        self._synced = at_place(synced, self._place)
+        await self._recorder.synced(self._synced)
 
     async def _report_vanished(self, orphans: Sequence[Dataset]) -> None:
         """Report the replicas whose volume is gone from the source; they stay."""

@@ -56,12 +56,12 @@ def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     future, even if a wrong clock gave the set its name.
     """
     if held is None:
-        return Synced(sets=remembered.sets)
+        return replace(remembered, last_sync=None, last_set=None)
     claim = remembered.last_sync if held == remembered.last_set else None
     sets = remembered.sets
     if sets.proven is None or held > sets.proven:  # an earlier run sent it, and died before it remembered that
         sets = replace(sets, proven=held, volumes=())
-    return Synced(min(float(held) if claim is None else claim, now), held, sets)
+    return replace(remembered, last_sync=min(float(held) if claim is None else claim, now), last_set=held, sets=sets)
 
 
 TAKEN_KEPT = 64
@@ -96,21 +96,22 @@ def with_sent(synced: Synced, guids: Iterable[int]) -> Synced:
     return replace(synced, sets=replace(synced.sets, sent=synced.sets.sent | frozenset(guids)))
 
 
-def proven_set(
-    before: Synced, last_sync: float, set_time: int, volumes: Sequence[VolumePair], others: Iterable[Dataset] = ()
-) -> Synced:
+def without_sent(synced: Synced, guids: Iterable[int]) -> Synced:
+    """Return the state in which snapshots are gone from the target that this node had brought there."""
+    return replace(synced, sets=replace(synced.sets, sent=synced.sets.sent - frozenset(guids)))
+
+
+def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Sequence[VolumePair]) -> Synced:
     """Return the state in which a set of these volumes was proven on the target.
 
-    What is not on the target any more, neither on a replica nor on one of the ``others`` (diverged replicas, those of
-    vanished volumes), is forgotten. A job that knew its snapshots by name knows them by GUID from now on.
+    A job that knew its snapshots by name knows them by GUID from now on.
     """
-    sets = before.sets
-    here = [snapshot for pair in volumes if pair.target is not None for snapshot in pair.target.snapshots]
-    there = {snapshot.guid for each in others for snapshot in each.snapshots}
-    by_name = {snapshot.guid for snapshot in here if sets.by_name and snapshot.job is not None}
-    sent = (sets.sent | by_name) & ({snapshot.guid for snapshot in here} | there)
+    known = before.sets
+    there = [snapshot for pair in volumes if pair.target is not None for snapshot in pair.target.snapshots]
+    by_name = {snapshot.guid for snapshot in there if known.by_name and snapshot.job is not None}
     names = tuple(str(pair.volume) for pair in volumes)
-    return Synced(last_sync, set_time, KnownSets(set_time, names, sets.taken, sent))
+    sets = replace(known, proven=set_time, volumes=names, sent=known.sent | by_name, by_name=False)
+    return replace(before, last_sync=last_sync, last_set=set_time, sets=sets)
 
 
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:

@@ -5,7 +5,7 @@ Where ZFS can, one transaction lists the source and takes the snapshot (`channel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from replicator.errors import ZsrError
@@ -94,18 +94,8 @@ class SnapshotTaker:
         try:
             async with frozen(self._guest, self._source.host, self._log):
                 at = self._clock()
-                for pool, selection in self._selections.items():
-                    request = SnapshotRequest(
-                        self._source.node, name, selection.places, selection.names, selection.excluded, since,
-                        self._bookmarks,
-                    )  # fmt: skip
-                    outcome = await self._source.snapshot_if_changed(pool, request)
-                    if outcome is None:
-                        await self._take_by_commands(pool, name)
-                    else:
-                        datasets |= outcome.inventory.datasets
-                    if outcome is None or outcome.taken:
-                        self._taken_in.add(pool)
+                for pool in self._selections:
+                    datasets |= await self._take_in_pool(pool, name, since)
         except ZsrError:
             await self.destroy(name)
             raise
@@ -126,6 +116,25 @@ class SnapshotTaker:
         """Return a time that no set of the job has, also when the clock went backwards."""
         used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in sets_of(self._job, dataset)}
         return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
+
+    async def _take_in_pool(self, pool: str, name: str, since: str) -> Mapping[str, Dataset]:
+        """Take the snapshots in one pool; return its volumes, none where this ZFS cannot list them meanwhile."""
+        selection = self._selections[pool]
+        request = SnapshotRequest(
+            self._source.node,
+            name,
+            selection.places,
+            selection.names,
+            selection.excluded,
+            since,
+            self._bookmarks,
+        )
+        outcome = await self._source.snapshot_if_changed(pool, request)
+        if outcome is None:
+            await self._take_by_commands(pool, name)
+        if outcome is None or outcome.taken:
+            self._taken_in.add(pool)
+        return {} if outcome is None else outcome.inventory.datasets
 
     async def _take_by_commands(self, pool: str, name: str) -> None:
         on_source = await source_inventory(self._guest, self._storages, self._source)

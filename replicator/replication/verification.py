@@ -47,49 +47,51 @@ class TargetVerification:
         volumes: Sequence[VolumePair],
         stale: Sequence[SnapshotsPermit],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
-    ) -> None:
+    ) -> set[int]:
         """Verify the new set of all volumes; then destroy the stale snapshots of the target.
 
-        ``datasets_on_target`` reads them from a ZFS without channel programs.
+        ``datasets_on_target`` reads them from a ZFS without channel programs. Returns the GUIDs of those destroyed.
 
         Raises:
             ZfsError: a volume's new snapshot is not on the target; nothing was destroyed.
         """
         expected = {f"{pair.target_name}@{self._name}": self._new(pair.source).guid for pair in volumes}
         pools = sorted({pool_of(name) for name in expected})
-        if len(pools) > 1:  # verify all pools before anything older is destroyed in one of them
-            for pool in pools:
-                if not await self._verify_in_pool(pool, expected, ()):
-                    return await self._verify_by_commands(expected, stale, datasets_on_target)
-        for pool in pools:
-            if not await self._verify_in_pool(pool, expected, stale):
-                return await self._verify_by_commands(expected, stale, datasets_on_target)
-        return None
+        pruned: set[int] = set()
+        # With several pools, all are verified before anything older is destroyed in one of them.
+        for pool, some in [*((pool, ()) for pool in pools if len(pools) > 1), *((pool, stale) for pool in pools)]:
+            done = await self._verify_in_pool(pool, expected, some)
+            if done is None:
+                return pruned | await self._verify_by_commands(expected, stale, datasets_on_target)
+            pruned |= done
+        return pruned
 
-    async def _verify_in_pool(self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit]) -> bool:
-        """Verify and prune one pool; return False where this ZFS cannot run the program."""
+    async def _verify_in_pool(
+        self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit]
+    ) -> set[int] | None:
+        """Verify and prune one pool; return the GUIDs destroyed, None where this ZFS cannot run the program."""
         old = [permit for permit in stale if pool_of(permit.dataset) == pool]
         new = [(name, guid) for name, guid in expected.items() if pool_of(name) == pool]
         done = await self._target.verify_and_prune(pool, expected=new, stale=old)
         if done is None:
-            return False
+            return None
         if not isinstance(done, PruneResult):
             raise self._unproven(done)
-        await self._destroy(self._target, [permit.only(done.left) for permit in old])
-        return True
+        left = [permit.only(done.left) for permit in old]
+        return _guids(old) - (_guids(left) - await self._destroy(self._target, left))
 
     async def _verify_by_commands(
         self,
         expected: dict[str, int],
         stale: Sequence[SnapshotsPermit],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
-    ) -> None:
+    ) -> set[int]:
         found = await datasets_on_target()
         for name, guid in expected.items():
             dataset = found.get(name.partition("@")[0])
             if dataset is None or dataset.by_guid(guid) is None:
                 raise self._unproven(name)
-        await self._destroy(self._target, stale)
+        return await self._destroy(self._target, stale)
 
     def _unproven(self, name: str) -> ZfsError:
         return ZfsError(
@@ -139,10 +141,10 @@ class TargetVerification:
             every = decide_all_bookmarks(self._job, found)
             await self._source.destroy_bookmarks(old if self._bookmarks else every)
 
-    async def _destroy(self, client: ZfsClient, permits: Iterable[SnapshotsPermit]) -> None:
-        """Destroy snapshots one volume after the other; log a warning for those that stay."""
-        for permit in permits:
-            await attempt(client.destroy_snapshots(permit), self._log)
+    async def _destroy(self, client: ZfsClient, permits: Iterable[SnapshotsPermit]) -> set[int]:
+        """Destroy snapshots one volume after the other; log a warning for those that stay. Return the others' GUIDs."""
+        done = [permit for permit in permits if await attempt(client.destroy_snapshots(permit), self._log)]
+        return _guids(done)
 
     def _new(self, dataset: Dataset) -> Snapshot:
         new = dataset.named(self._name)
@@ -154,11 +156,17 @@ class TargetVerification:
         return new
 
 
-async def attempt(step: Awaitable[None], log: Log) -> None:
-    """Do a step that may fail: log the failure as a warning; the next run does it again."""
+def _guids(permits: Iterable[SnapshotsPermit]) -> set[int]:
+    return {snapshot.guid for permit in permits for snapshot in permit.snapshots}
+
+
+async def attempt(step: Awaitable[None], log: Log) -> bool:
+    """Do a step that may fail: log the failure as a warning; the next run does it again. Return whether it worked."""
     try:
         await step
     except ZsrError as error:
         log("warning", error.what)
         if error.raw:
             log("raw", error.raw)
+        return False
+    return True

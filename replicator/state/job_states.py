@@ -12,7 +12,7 @@ from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
 from replicator.models import Failure, JobId, JobState, Synced
 from replicator.state.database import Database
 from replicator.state.journal import record_event
-from replicator.state.set_codec import sets_from_text, sets_to_text
+from replicator.state.set_codec import place_from_text, place_to_text, sets_from_text, sets_to_text
 
 _BATCH_SIZE = 500
 
@@ -94,11 +94,29 @@ class JobStates:
         """
         with self._database.transaction() as db:
             known = db.execute("SELECT last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
-            row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), str(job))
-            db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ? WHERE job = ?", row)
-            _write_sent(db, job, synced.sets.sent)
+            _write_synced(db, job, synced)
             if synced.last_sync is None and known is not None and known["last_sync"] is not None:
                 record_event(db, ReplicaLost(now, job, run, known["last_sync"]))
+
+    def set_target(self, job: JobId, synced: Synced, *, replaced: bool, run: int, now: float) -> None:
+        """Set what may be claimed of another target than before; what was found on the old one is forgotten.
+
+        Where the target is without a copy, the promise counts on from the last sync on the old one. ``replaced`` means
+        that nobody edited the job: its copy is lost then, and the journal gets a `ReplicaLost`.
+        """
+        with self._database.transaction() as db:
+            known = db.execute("SELECT created, last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
+            if known is None:
+                return
+            _write_synced(db, job, synced)
+            db.execute("UPDATE job_state SET vanished = NULL, resume_pending = 0 WHERE job = ?", (str(job),))
+            if synced.last_sync is not None or known["last_sync"] is None:
+                return
+            if replaced:
+                record_event(db, ReplicaLost(now, job, run, known["last_sync"]))
+            else:
+                since = max(known["created"], min(known["last_sync"], now))
+                db.execute("UPDATE job_state SET created = ? WHERE job = ?", (since, str(job)))
 
     def sent(self, job: JobId) -> frozenset[int]:
         """Return the GUIDs of the snapshots that a job brought to its target; `get` and `all` leave them out."""
@@ -161,6 +179,15 @@ class JobStates:
             record_event(db, JobRemoved(now, job))
 
 
+_NOT_PLAIN = ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "vanished", "sets", "place")
+
+
+def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
+    row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), place_to_text(synced.place), str(job))
+    db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ?, place = ? WHERE job = ?", row)
+    _write_sent(db, job, synced.sets.sent)
+
+
 def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
     failure = None
     if row["error_class"] is not None:
@@ -168,7 +195,7 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
     plain = {
         key: row[key]
         for key in row.keys()  # noqa: SIM118 - a Row iterates over values
-        if key not in ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "vanished", "sets")
+        if key not in _NOT_PLAIN
     }
     return JobState(
         **plain,
@@ -177,6 +204,7 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
         errors=tuple(errors),
         sets=sets_from_text(row["sets"], row["last_set"]),
         vanished=_names(row["vanished"]),
+        place=place_from_text(row["place"]),
     )
 
 

@@ -35,7 +35,8 @@ CREATE TABLE job_state (
     slots_from REAL NOT NULL DEFAULT 0,
     slots_of TEXT,
     sets TEXT,
-    vanished TEXT
+    vanished TEXT,
+    place TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -58,13 +59,14 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
 CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID;
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 5
+_VERSION = 6
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
     4: "CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID",
+    5: "ALTER TABLE job_state ADD COLUMN place TEXT",
 }
 """The statement that brings a file of a version to the next one."""
 

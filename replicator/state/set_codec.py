@@ -1,15 +1,16 @@
-"""A job's known snapshot sets as JSON and back, for the column ``sets`` of ``state.db``. Pure."""
+"""A job's known snapshot sets, and the place of its target, as JSON and back, for columns of ``state.db``. Pure."""
 
 from __future__ import annotations
 
 import json
 
-from replicator.models import KnownSets
+from replicator.models import KnownSets, TargetPlace, TargetStorage
 
 
 def sets_to_text(sets: KnownSets) -> str:
     """Return a job's known sets as JSON, without the GUIDs: those are rows of their own."""
-    return json.dumps({"proven": sets.proven, "volumes": sets.volumes, "taken": sets.taken, "by_name": sets.by_name})
+    values = {"proven": sets.proven, "volumes": sets.volumes, "taken": sets.taken, "elsewhere": sets.elsewhere}
+    return json.dumps({**values, "by_name": sets.by_name})
 
 
 def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
@@ -18,5 +19,26 @@ def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
         return KnownSets() if last_set is None else KnownSets(int(last_set), (), (int(last_set),), by_name=True)
     values = json.loads(text)
     return KnownSets(
-        values["proven"], tuple(values["volumes"]), tuple(values["taken"]), by_name=values.get("by_name", True)
+        values["proven"],
+        tuple(values["volumes"]),
+        tuple(values["taken"]),
+        by_name=values.get("by_name", True),
+        elsewhere=values.get("elsewhere"),
     )
+
+
+def place_to_text(place: TargetPlace | None) -> str | None:
+    """Return the place of a job's target as JSON; None where it is not known."""
+    if place is None:
+        return None
+    storages = [[each.storage, each.path, each.guid] for each in place.storages]
+    return json.dumps({"node": place.node, "address": place.address, "storages": storages, "held": place.held})
+
+
+def place_from_text(text: str | None) -> TargetPlace | None:
+    """Return the place of a job's target; a row that an older zsr wrote has none."""
+    if text is None:
+        return None
+    values = json.loads(text)
+    storages = tuple(TargetStorage(*each) for each in values["storages"])
+    return TargetPlace(values["node"], values["address"], storages, values["held"])

@@ -24,7 +24,7 @@ from replicator.api.status import (
 )
 from replicator.errors import ErrorClass
 from replicator.events import Event
-from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, Node, Removal
+from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, Node, Removal, TargetPlace
 
 NOW = 1_800_000_000.0
 """The fixed time of statuses that are not compared with a real clock."""
@@ -136,6 +136,17 @@ def lost(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     """A job of a week whose replica is gone from the target, and is being sent again for a minute."""
     sending = syncing(job_id, now=now)
     return replace(sending, state=replace(sending.state, last_sync=None))
+
+
+def unconfirmed(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
+    """A job that is well, and whose target was edited since its last run."""
+    return replace(healthy(job_id, now=now), unconfirmed=True)
+
+
+def without_first_copy_on_new_target(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
+    """A job of which a run found another target an hour ago, to which it has sent the first copy for a minute."""
+    gone = lost(job_id, now=now)
+    return replace(gone, state=replace(gone.state, created=now - 3600, place=TargetPlace("beta", "", held=False)))
 
 
 def disabled(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:

@@ -10,7 +10,18 @@ import pytest
 
 from replicator.errors import StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
-from replicator.models import Guest, Job, JobId, KnownSets, Removal, Storage, Synced, Volume
+from replicator.models import (
+    Guest,
+    Job,
+    JobId,
+    KnownSets,
+    Removal,
+    Storage,
+    Synced,
+    TargetPlace,
+    TargetStorage,
+    Volume,
+)
 from replicator.replication.context import RunContext, RunRecorder, RunResult
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
@@ -58,7 +69,7 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished),
+            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished, self._note_other_target),
             clock=lambda: self.now,
         )
         return await run.execute()
@@ -66,6 +77,9 @@ class ReplicationEnv:
     async def _remember(self, synced: Synced) -> None:
         self.synced = synced
         self.remembered.append(synced)
+
+    async def _note_other_target(self, synced: Synced, *, replaced: bool) -> None:
+        await self._remember(synced)
 
     async def _note_pending(self, pending: bool) -> None:
         """Ignore it: no test here reads it."""
@@ -126,9 +140,10 @@ async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> No
     volumes = ("data:subvol-100-disk-0", "data:subvol-100-disk-1")
     newest = [f"{site.target}/{name}@{site.snapshots(f'{site.target}/{name}')[-1]}" for name in (first, second)]
     sent = frozenset(int(site.zfs("get", "-Hp", "-o", "value", "guid", snapshot)) for snapshot in newest)
+    place = TargetPlace("beta", "", (TargetStorage("data", site.target, int(site.property(site.target, "guid"))),))
     assert site.remembered == [  # before the snapshot is taken, and when it is proven
         Synced(sets=KnownSets(taken=(at,))),
-        Synced(result.last_sync, at, KnownSets(at, volumes, (at,), sent)),
+        Synced(result.last_sync, at, KnownSets(at, volumes, (at,), sent), place),
     ]
 
 

@@ -30,6 +30,8 @@ from tests.support.statuses import (
     never_ran,
     status,
     syncing,
+    unconfirmed,
+    without_first_copy_on_new_target,
 )
 
 LABEL_NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -97,10 +99,10 @@ def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
     assert sum(states.values()) == 1
 
 
-def test_a_job_has_exactly_41_series_at_most() -> None:
+def test_a_job_has_exactly_42_series_at_most() -> None:
     busiest = syncing("100-0")
     busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
-    assert len(of_job(scrape(status(busiest)), "100-0")) == 41
+    assert len(of_job(scrape(status(busiest)), "100-0")) == 42
 
 
 def test_vanished_volumes_are_counted_from_zero() -> None:
@@ -111,6 +113,18 @@ def test_vanished_volumes_are_counted_from_zero() -> None:
     assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
         "100-0": 0,
         "101-0": 2,
+    }
+
+
+def test_a_claim_is_confirmed_but_after_an_edit_and_before_the_first_copy_on_the_new_target() -> None:
+    jobs = (healthy("100-0"), never_ran("101-0"), unconfirmed("102-0"), without_first_copy_on_new_target("103-0"))
+    found = scrape(status(*jobs))
+    name = "zsr_job_claim_confirmed"
+    assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
+        "100-0": 1,
+        "101-0": 1,
+        "102-0": 0,
+        "103-0": 0,
     }
 
 

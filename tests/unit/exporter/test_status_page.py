@@ -8,7 +8,19 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.status_page import MAX_ROWS, duration, render_page
-from tests.support.statuses import NOW, disabled, every_state, failing, healthy, lost, many, never_ran, status, syncing
+from tests.support.statuses import (
+    NOW,
+    disabled,
+    every_state,
+    failing,
+    healthy,
+    lost,
+    many,
+    never_ran,
+    status,
+    syncing,
+    unconfirmed,
+)
 
 VOID = {"meta", "link", "br"}
 HOSTILE = "<script>alert('x')</script>&\"'"
@@ -108,6 +120,11 @@ def test_a_replica_that_is_lost_is_called_so_and_breaks_the_promise_at_once() ->
     job = lost()
     young = replace(job, state=replace(job.state, created=NOW - 60))
     assert "lost, promise broken" in outline(render_page(status(young))).text
+
+
+def test_a_last_sync_on_a_target_that_was_edited_is_called_unconfirmed() -> None:
+    assert "5 min ago, unconfirmed" in outline(render_page(status(unconfirmed()))).text
+    assert "unconfirmed" not in outline(render_page(status(replace(lost(), unconfirmed=True)))).text
 
 
 def test_a_job_that_never_synced_breaks_its_promise_in_the_end() -> None:

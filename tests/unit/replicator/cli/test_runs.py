@@ -19,7 +19,18 @@ from replicator.events import RunFailed, RunSucceeded
 from replicator.models import JobId, Outcome
 from tests.support.command_line import Zsr
 from tests.support.fake_daemon import FakeDaemon
-from tests.support.statuses import DAY, NOW, failing, first_copy, healthy, lost, never_ran, status, syncing
+from tests.support.statuses import (
+    DAY,
+    NOW,
+    failing,
+    first_copy,
+    healthy,
+    lost,
+    never_ran,
+    status,
+    syncing,
+    unconfirmed,
+)
 
 JOB = JobId(100, 0)
 
@@ -102,6 +113,22 @@ class TestStatusThroughTheDaemon:
         assert rows[0][-3:] == ["SYNCING", "25", "%"]
         assert rows[1][8:11] == ["30m", "NO", "network:"]
         assert rows[2][4] == "pending"
+
+    def test_a_last_sync_on_a_target_that_was_edited_is_shown_as_unconfirmed(
+        self, zsr: Zsr, daemon: FakeDaemon
+    ) -> None:
+        now = time.time()
+        daemon.answers["status"] = status_json(status(unconfirmed(now=now), healthy("101-0", now=now), now=now))
+
+        rows = zsr.well("status").rows[1:]
+        jobs = zsr.well("status", "--format", "json").json
+
+        assert " ".join(rows[0][9:]) == "yes OK (last sync unconfirmed)"
+        assert " ".join(rows[1][9:]) == "yes OK"
+        assert [(job["unconfirmed"], job["lost"], job["rpo_kept"]) for job in jobs] == [
+            (True, False, True),
+            (False, False, True),
+        ]
 
     def test_a_promise_is_kept_only_with_a_copy_and_broken_without_one_in_the_end(
         self, zsr: Zsr, daemon: FakeDaemon

@@ -14,7 +14,18 @@ from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.job_table import plan_jobs
 from replicator.daemon.status import CACHE_SECONDS, ScheduledJob, statuses
 from replicator.errors import ErrorClass
-from replicator.models import Failure, Guest, Job, JobId, JobState, Removal
+from replicator.models import (
+    Failure,
+    Guest,
+    Job,
+    JobId,
+    JobState,
+    Node,
+    Removal,
+    Storage,
+    TargetPlace,
+    TargetStorage,
+)
 from replicator.replication.progress import Progress
 from replicator.schedule.scheduler import missed_runs, next_run
 
@@ -137,3 +148,23 @@ def test_a_running_job_counts_no_slot_as_missed_and_shows_its_bytes() -> None:
     (running,) = statuses(planned, active, NOW + 10 * QUARTER)
 
     assert (running.condition, running.missed_runs, running.sent_bytes_total) == ("syncing", 2, 107)
+
+
+def test_a_job_is_unconfirmed_from_the_edit_of_its_target_s_address_or_path_until_it_is_taken_back() -> None:
+    place = TargetPlace("beta", "10.0.0.12", (TargetStorage("data", "tank", 11),))
+    state = JobState(created=NOW, last_sync=NOW, place=place)
+
+    def shown(address: str, path: str, before: dict[JobId, ScheduledJob] | None = None) -> dict[JobId, ScheduledJob]:
+        of = replace(
+            cluster(Job(JOB, "beta")),
+            nodes={"beta": Node("beta", address)},
+            storages={"data": Storage("data", path)},
+        )
+        return plan(of, state, NOW, before)
+
+    first = shown("10.0.0.12", "tank")
+    edited = shown("10.0.0.13", "tank", first)
+    moved = shown("10.0.0.12", "pool", edited)
+    back = shown("10.0.0.12", "tank", moved)
+
+    assert [each[JOB].idle_status.unconfirmed for each in (first, edited, moved, back)] == [False, True, True, False]

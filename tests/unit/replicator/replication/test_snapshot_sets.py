@@ -22,6 +22,7 @@ from replicator.replication.snapshot_sets import (
     unreplicated_bytes,
     with_sent,
     with_taken,
+    without_sent,
     without_taken,
 )
 from replicator.schedule.retention import RetentionPolicy
@@ -180,11 +181,11 @@ def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_
     assert allowed_claim(proven, None, NOW) == Synced(sets=proven.sets)
 
 
-def test_what_is_sent_is_remembered_as_long_as_the_target_has_it() -> None:
-    replica, aside = dataset(snap(1), snap(3)), dataset(snap(4))
+def test_what_is_sent_is_remembered_until_it_is_gone_from_the_target() -> None:
     before = with_sent(Synced(sets=KnownSets(taken=(1003,))), [1, 2, 4])
-    after = proven_set(before, 1003.0, 1003, [pair(dataset(snap(3)), replica)], [aside])
-    assert after.sets.sent == {1, 4}
+    after = proven_set(before, 1003.0, 1003, [pair(dataset(snap(3)), dataset(snap(1), snap(3)))])
+    assert after.sets.sent == {1, 2, 4}
+    assert without_sent(after, [1, 9]).sets.sent == {2, 4}
 
 
 def test_a_job_that_knew_its_snapshots_by_name_knows_them_by_guid_after_its_next_proof() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.events import RunStarted, RunSucceeded
-from replicator.models import JobId, KnownSets, Synced
+from replicator.models import JobId, KnownSets, Synced, TargetPlace, TargetStorage
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW, succeed
 
@@ -32,12 +32,13 @@ def fill_with_words(state: State, run: int) -> None:
         state.logs.append(run, [(NOW, "raw", "x" * 50_000)])
 
 
-NEWEST = 5
+NEWEST = 6
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
     4: "ALTER TABLE job_state DROP COLUMN sets",
     5: "DROP TABLE sent_snapshots",
+    6: "ALTER TABLE job_state DROP COLUMN place",
 }
 """How to take back what each format added."""
 
@@ -152,6 +153,23 @@ class TestTheFile:
             state.jobs.set_synced(JOB, Synced(NOW + 9, 6, known), run=run, now=NOW + 10)
             assert not state.jobs.all()[JOB].sets.by_name
             assert state.jobs.sent(JOB) == {7}
+
+    def test_of_format_5_does_not_know_where_it_proved_and_raises_no_alarm_for_that(self, path: Path) -> None:
+        """Format 6 remembers the place of the target; the next run finds out which that is."""
+        with closing(State.open(path)) as state:
+            run = succeed(state, NOW)
+            state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
+        make_older(path, 5)
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                found = state.jobs.all()[JOB]
+                assert (found.last_sync, found.place, found.is_replica_lost) == (NOW + 9, None, False)
+        place = TargetPlace("beta", "10.0.0.12", (TargetStorage("tank", "tank/data", 2**64 - 1),), held=False)
+        with closing(State.open(path)) as state:
+            state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), place=place), run=run, now=NOW + 10)
+        with closing(State.open(path)) as state:
+            assert state.jobs.all()[JOB].place == place
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")

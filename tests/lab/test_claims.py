@@ -1,0 +1,70 @@
+"""What was proven where: a target, an address or a path is edited in the cluster file, or the target's pool is new."""
+
+from __future__ import annotations
+
+from tests.lab.scenario import MIB, A, Scenario
+
+PATH = 'path = "tank/data"\n'
+OTHER_PATH = 'path = "tank/data"\npaths = { node2 = "tank/other" }\n'
+
+
+def below(scene: Scenario, path: str) -> list[str]:
+    """The datasets and snapshots below a path of the target, with their GUIDs and what was written."""
+    return [line for line in scene.everything(scene.target).splitlines() if line.startswith(f"{path}/")]
+
+
+class TestAPathThatWasEdited:
+    def test_leaves_the_last_sync_unconfirmed_and_the_old_replica_untouched(self, scene: Scenario) -> None:
+        before, old = scene.status(), below(scene, "tank/data")
+        scene.target.run("zfs create tank/other")
+        scene.cluster(PATH, OTHER_PATH)
+
+        edited = scene.status()
+        assert (edited["unconfirmed"], edited["lost"], edited["rpo_kept"]) == (True, False, True)
+        assert edited["last_sync"] == before["last_sync"]
+        assert "OK (last sync unconfirmed)" in scene.zsr("status")
+
+        assert scene.well() > 8 * MIB
+        assert below(scene, "tank/data") == old
+        assert len([line for line in below(scene, "tank/other") if "@" in line]) == 2
+        after = scene.status()
+        assert (after["unconfirmed"], after["rpo_kept"], after["vanished"]) == (False, True, [])
+        assert after["last_sync"] > before["last_sync"]
+        assert "the job's target is tank/other on node2" in scene.log()
+
+    def test_and_edited_back_goes_on_from_what_the_old_replica_holds(self, scene: Scenario) -> None:
+        scene.target.run("zfs create tank/other")
+        scene.cluster(PATH, OTHER_PATH)
+        scene.well()
+        other = below(scene, "tank/other")
+        scene.cluster(OTHER_PATH, PATH)
+        scene.write(A, 1)
+
+        assert scene.well() < 3 * MIB
+        assert scene.same_on_both()
+        assert below(scene, "tank/other") == other
+        assert not scene.status()["unconfirmed"]
+
+
+class TestAnAddressThatWasEdited:
+    def test_is_the_same_target_and_nothing_is_sent_again(self, scene: Scenario) -> None:
+        before, old = scene.status(), below(scene, "tank/data")
+        scene.cluster('address = "node2"', f'address = "{scene.target.ip}"')
+        assert scene.status()["unconfirmed"]
+
+        assert scene.well() == 0
+        assert below(scene, "tank/data") == old
+        after = scene.status()
+        assert (after["unconfirmed"], after["lost"]) == (False, False)
+        assert after["last_sync"] > before["last_sync"]
+
+
+class TestAPoolThatWasReplaced:
+    def test_is_said_in_a_sentence_and_gets_everything_again(self, scene: Scenario) -> None:
+        scene.target.fresh_pool()
+        scene.target.run("zfs create tank/data")
+        assert not scene.status()["unconfirmed"]
+
+        assert scene.well() > 8 * MIB
+        assert "'tank/data' on node2 is not the dataset in which the last set was proven" in scene.log()
+        assert scene.same_on_both()
