@@ -104,6 +104,10 @@ class ReplicationEnv:
         """A property's value."""
         return self.zfs("get", "-H", "-o", "value", key, dataset).strip()
 
+    def guid(self, name: str) -> int:
+        """The GUID of a dataset or snapshot."""
+        return int(self.zfs("get", "-Hp", "-o", "value", "guid", name))
+
 
 class _Mortal(Progress):
     """A progress that dies when a step begins for the nth time: what a kill at that boundary leaves behind."""
@@ -139,8 +143,8 @@ async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> No
     at = int(result.last_sync)
     volumes = ("data:subvol-100-disk-0", "data:subvol-100-disk-1")
     newest = [f"{site.target}/{name}@{site.snapshots(f'{site.target}/{name}')[-1]}" for name in (first, second)]
-    sent = frozenset(int(site.zfs("get", "-Hp", "-o", "value", "guid", snapshot)) for snapshot in newest)
-    place = TargetPlace("beta", "", (TargetStorage("data", site.target, int(site.property(site.target, "guid"))),))
+    sent = frozenset(site.guid(snapshot) for snapshot in newest)
+    place = TargetPlace("beta", "", (TargetStorage("data", site.target, site.guid(site.target)),))
     assert site.remembered == [  # before the snapshot is taken, and when it is proven
         Synced(sets=KnownSets(taken=(at,))),
         Synced(result.last_sync, at, KnownSets(at, volumes, (at,), sent), place),
