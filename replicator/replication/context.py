@@ -19,6 +19,7 @@ class RunContext:
         last_run_failed: the last run did not succeed, so that this one has to look at everything.
         inventory_cache: given where other runs are due at the same time.
         due: the moment since when this run is due (unix seconds).
+        failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
     """
 
     job: Job
@@ -29,6 +30,7 @@ class RunContext:
     last_run_failed: bool
     inventory_cache: InventoryCache | None = None
     due: float = 0.0
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

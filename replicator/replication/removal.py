@@ -92,8 +92,8 @@ async def _remove_replica(
 ) -> None:
     refuse_in_use(dataset, way)
     if dataset.token is not None:
-        await target.abort_receive(dataset.name)
-        if not dataset.snapshots:
+        was_there = await target.abort_receive(dataset.name)
+        if was_there and not dataset.snapshots:
             return
     await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 
