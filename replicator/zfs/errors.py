@@ -72,7 +72,10 @@ _REFUSED = (
     r"|[Rr]esuming recv on existing"
     r"|IV set guid m"
 )
-_ANY_EINVAL = r"kernel modules must be upgraded to receive this stream"
+_ANY_EINVAL = (
+    r"kernel modules must be upgraded to receive this stream"
+    r"|incompatible embedded data stream feature with encrypted receive"
+)
 
 _SILENT = "no message on stderr"
 _NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")
@@ -112,8 +115,9 @@ def is_base_gone(stderr: str) -> bool:
 def refusal(stderr: str) -> Refusal | None:
     """Return how far a failed ``zfs receive`` refuses its stream for what the target holds; None if it does not.
 
-    OpenZFS says "kernel modules must be upgraded" of each EINVAL of a resumable receive, also of a state that the
-    stream does not continue. So these words say nothing of an upgrade, and nothing certain of the state.
+    OpenZFS has one sentence for any EINVAL of a resumable receive ("kernel modules must be upgraded"), and one for any
+    EINVAL of a stream with embedded blocks. It says them also of a state that the stream does not continue. So they
+    say nothing of modules or encryption, and nothing certain of the state.
     """
     words = " ".join(stderr.split())
     if is_incomplete_stream(words) or not re.search(r"cannot (?:receive|restore to|resume recv)\b", words):

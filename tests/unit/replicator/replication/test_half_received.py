@@ -30,6 +30,7 @@ TOKEN = ResumeToken("1-", f"tank/a@{snap(2).name}", 2, 1, 1, 0, received=5000, r
 CERTAIN = "cannot receive resume stream: destination pool/vm-100-disk-0 has been modified\nsince most recent snapshot"
 UNKNOWN = "cannot receive resume stream: something that was never seen"
 EINVAL = "cannot receive resume stream: kernel modules must be upgraded to receive this stream."
+EMBEDDED = "cannot receive resume stream: incompatible embedded data stream feature with encrypted receive."
 
 
 def fault(stderr: str, side: Side = Side.RECEIVER, status: int = 1) -> StreamFault:
@@ -106,7 +107,7 @@ class TestAResumeThatFails:
         error, drop = judge(words, *["It failed."] * 9)
         assert (error.what, drop) == ("It failed.", False)
 
-    @pytest.mark.parametrize("words", [UNKNOWN, EINVAL])
+    @pytest.mark.parametrize("words", [UNKNOWN, EINVAL, EMBEDDED])
     def test_in_unknown_words_keeps_the_state_until_the_third_run_in_a_row(self, words: str) -> None:
         failures: list[str] = []
         for _ in range(REFUSALS - 1):
@@ -126,7 +127,7 @@ class TestAResumeThatFails:
         assert not judge(UNKNOWN, "Node beta cannot be reached.", same, same)[1]
         assert judge(UNKNOWN, same, same, other)[1]
 
-    @pytest.mark.parametrize("words", [UNKNOWN, EINVAL])
+    @pytest.mark.parametrize("words", [UNKNOWN, EINVAL, EMBEDDED])
     def test_in_unknown_words_drops_the_state_of_a_replica_that_got_a_snapshot_since(self, words: str) -> None:
         newer = pair(SOURCE, dataset(snap(1), snap(9, "theirs"), name=REPLICA.name, job=str(JOB)))
         assert judge(words, volume=newer)[1]

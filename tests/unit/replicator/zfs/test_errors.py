@@ -161,6 +161,7 @@ def test_a_receive_that_says_what_is_wrong_with_the_state_refuses_it(stderr: str
     [
         "cannot receive resume stream: something that was never seen",
         "cannot receive resume stream: kernel modules must be upgraded to receive this stream.",
+        "cannot receive resume stream: incompatible embedded data stream feature with encrypted receive.",
         "internal error: cannot receive resume stream: Unknown error 1030",
     ],
 )

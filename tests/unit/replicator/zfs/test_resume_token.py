@@ -21,7 +21,13 @@ RAW_INCREMENTAL = (
     "6695e8a7e62517e9266764e6a43894679664e826eaa665e6a42299cfcd80f077727e6e01506f717e36444c02ea3e987c5162394c8a010013de"
     "2bc9"
 )
-"""Real tokens, as users of OpenZFS 0.8 and 2.1 reported them with their content."""
+INCREMENTAL = (
+    "1-12ed982164-140-789c636064000310a501c49c50360710a715e5e7a69766a63040c19b77faba7b247f372800d9ec48eaf293b252934"
+    "b207c10c0904f4b2b4e05ca331cc882cbb321c9275596a4160369019e5cacfa4bf221ae70744862af8835fc118024cf0996cf4bcc4d05d"
+    "28979d9fa29892589fa65b9ba860606ba2999c5d9ba060ef1f145a9053999c98925a9f12061837843734b534b2313234b8bf878060609a"
+    "83db07048cd4d4a4dc9cf06bb831b493c393fb7a028b5b8182805070044a93230"
+)
+"""Real tokens: two that users of OpenZFS 0.8 and 2.1 reported, and one of a run of zsr on OpenZFS 2.3."""
 
 REQUIRED: dict[str, Value] = {"object": 1, "offset": 0, "bytes": 3, "toguid": 7, "toname": "tank/a@s"}
 NAMES = st.text(st.characters(exclude_characters="\0@", exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -56,6 +62,19 @@ def test_a_real_token_of_a_raw_incremental_stream_is_read() -> None:
         offset=0,
         received=0,
         raw=True,
+    )
+
+
+def test_a_real_token_of_a_readable_incremental_stream_is_read() -> None:
+    assert decode_token(INCREMENTAL) == ResumeToken(
+        INCREMENTAL,
+        "tank/data/vm-100-disk-0@__replicate_100-0_1795924298__",
+        to_guid=17884178365366288449,
+        from_guid=9294050552011812588,
+        object=1,
+        offset=6995968,
+        received=7146512,
+        raw=False,
     )
 
 
