@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from itertools import takewhile
 
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
@@ -24,6 +25,7 @@ from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
 from replicator.models import Guest, Job, JobId, JobState, Outcome, Removal, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.replication.half_received import REFUSALS
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
@@ -79,11 +81,12 @@ class _Remembered:
 class _Before:
     """A job as it was before a run.
 
-    ``last_run_failed`` is true if its last run did not succeed, or if there was none.
+    ``last_run_failed`` is true if its last run did not succeed, or if there was none. ``failures``: see `RunContext`.
     """
 
     state: JobState
     last_run_failed: bool
+    failures: tuple[str, ...]
 
     @property
     def synced(self) -> Synced:
@@ -183,11 +186,12 @@ class Worker:
         self._state.jobs.ensure(job.id, now)
         before = self._state.jobs.get(job.id) or JobState(created=now)
         before = replace(before, sets=replace(before.sets, sent=self._state.jobs.sent(job.id)))
-        last = next(iter(self._state.runs.newest(job.id, limit=1)), None)
-        last_run_failed = last is None or last.outcome is not Outcome.SUCCESS
+        runs = self._state.runs.newest(job.id, limit=REFUSALS)
+        last_run_failed = not runs or runs[0].outcome is not Outcome.SUCCESS
+        failures = tuple(run.message or "" for run in takewhile(lambda run: run.outcome is Outcome.FAILURE, runs))
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
         number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
-        return _Before(before, last_run_failed), number
+        return _Before(before, last_run_failed, failures), number
 
     @staticmethod
     async def _write_log(log: RunLogWriter) -> None:
@@ -279,6 +283,7 @@ class Worker:
                 attempt.due,
                 self._settings.bookmarks,
                 address_of(cluster.nodes.get(job.target)),
+                attempt.before.failures,
             ),
             source,
             self._nodes.client(job.target),

@@ -28,12 +28,16 @@ _Processes = tuple[StreamProcess, StreamProcess, StreamProcess]
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """The results of a stream's three processes, and the bytes that went over the wire."""
+    """The results of a stream's three processes, and the bytes that went over the wire.
+
+    ``cut_by_receiver``: the receiver failed while there was more to come; the failures of the others follow from that.
+    """
 
     sender: Completed
     receiver: Completed
     compressor: Completed
     moved: int
+    cut_by_receiver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ async def _supervise(
             compressed = group.create_task(compressor.wait())
             await received
             # A receiver that ended well has read all it needs, and the sender is about to end by itself.
-            if not pump.exhausted and not received.result().ok:
+            cut_by_receiver = not pump.exhausted and not received.result().ok
+            if cut_by_receiver:
                 await sender.kill()
                 await compressor.kill()
             await sent
@@ -136,7 +141,7 @@ async def _supervise(
         # A second cancel must not leave a process or a descriptor behind.
         await finish_despite_cancel(_clean_up(processes, pump))
         on_progress(pump.moved)
-    return StreamEnd(sent.result(), received.result(), compressed.result(), pump.moved)
+    return StreamEnd(sent.result(), received.result(), compressed.result(), pump.moved, cut_by_receiver)
 
 
 async def _clean_up(processes: _Processes, pump: Pump) -> None:

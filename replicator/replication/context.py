@@ -22,6 +22,7 @@ class RunContext:
         bookmarks: whether the sets are bookmarked on the source.
         due: the moment since when this run is due (unix seconds).
         address: the target's address as configured.
+        failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
     """
 
     job: Job
@@ -34,6 +35,7 @@ class RunContext:
     due: float = 0.0
     bookmarks: bool = True
     address: str = ""
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

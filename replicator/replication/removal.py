@@ -135,8 +135,8 @@ async def _remove_replica(
 ) -> None:
     decide_removal(way, dataset)  # refuses before its half-received state is dropped
     if dataset.token is not None:
-        await target.abort_receive(decide_half_received(dataset, dataset.token, "its job is removed"))
-        if not dataset.snapshots:
+        permit = decide_half_received(dataset, dataset.token, "its job is removed")
+        if await target.abort_receive(permit) and not dataset.snapshots:
             return
     await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 

@@ -2,67 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from replicator.errors import ErrorClass, TargetActiveError, ZsrError
+from replicator.errors import ZsrError
 from replicator.models import JobId
 from replicator.replication.destruction import decide_half_received
+from replicator.replication.half_received import another_tools, base_is_gone, is_gone, is_ours, judged, read_token
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
-from replicator.replication.transfer import Transfers
+from replicator.replication.transfer import NODE_FAILED, Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import ResumeToken
-from replicator.zfs.snapshot_names import job_of
-
-_RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
-"""Classes of failures that leave a half-received state which a later run can resume."""
+from replicator.zfs.model import Dataset
+from replicator.zfs.resume_token import ResumeToken
 
 
-async def resume_half_received(
-    job: JobId, volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
-) -> None:
-    """Resume the transfers that an earlier run began; drop those that can no longer be finished.
+@dataclass(frozen=True, slots=True)
+class HalfReceived:
+    """Finishes what earlier runs of a job began.
 
-    Raises:
-        TargetActiveError: a half-received state is another tool's; nothing was done with it.
-        ZsrError: a resumed transfer was interrupted again; the next run goes on.
+    ``failures``: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
     """
-    for pair in volumes:
-        replica = pair.target
-        if replica is None or replica.token is None:
-            continue
-        token = await source.resume_token(replica.token)
-        fits = (
-            token is not None
-            and _belongs(token, pair)
-            and (replica.job is not None or job_of(token.to_name.partition("@")[2]) == job)
-            and (token.raw or not transfers.is_raw_onto(pair, replica))
-        )
-        if not fits and replica.job is None:
-            raise TargetActiveError(
-                f"'{replica.name}' on node {target.node} has a half-received state of another tool.",
-                node=target.node,
-                volume=str(pair.volume),
-                advice="Finish that transfer, or drop it there (zfs receive -A).",
-            )
-        if token is None or not fits:
-            log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
-            await target.abort_receive(decide_half_received(replica, replica.token, "it cannot be resumed"))
-            continue
-        log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
+
+    job: JobId
+    transfers: Transfers
+    source: ZfsClient
+    target: ZfsClient
+    failures: Sequence[str]
+    log: Log
+
+    async def resume_all(self, volumes: Iterable[VolumePair]) -> None:
+        """Resume the transfers that earlier runs began; drop the states that are proven useless.
+
+        Raises:
+            TargetActiveError: a half-received state is another tool's; nothing was done with it.
+            ZsrError: the first failure, after all volumes were tried. The state stays; the next run tries again.
+        """
+        failures: list[ZsrError] = []
+        for pair in volumes:
+            if pair.target is None or pair.target.token is None:
+                continue
+            try:
+                await self._resume(pair, pair.target, pair.target.token)
+            except ZsrError as error:
+                failures.append(error)
+                if error.error_class in NODE_FAILED:
+                    break
+                self.log("error", f"{pair.volume}: {error.what}")
+        if failures:
+            raise failures[0]
+
+    async def _resume(self, pair: VolumePair, replica: Dataset, text: str) -> None:
+        token = read_token(text, pair, replica, self.target.node)
+        if not is_ours(token, replica, self.job):
+            raise another_tools(pair, replica, self.target.node)
+        useless = self._useless(token, pair, replica)
+        if useless is not None and replica.job is None:
+            raise another_tools(pair, replica, self.target.node)
+        useless = useless or await self._attempt(pair, token)
+        if useless is not None:
+            self.log("warning", f"{pair.volume}: the half-received state is dropped: {useless}")
+            if not await self.target.abort_receive(decide_half_received(replica, text, useless)):
+                self.log("warning", f"{pair.volume}: there is none, although ZFS shows its token; the run goes on")
+
+    def _useless(self, token: ResumeToken, pair: VolumePair, replica: Dataset) -> str | None:
+        """Return why a state can or must not be finished; None if it can."""
+        if is_gone(token, pair):
+            return "its snapshot is gone from the source"
+        if not token.raw and self.transfers.is_raw_onto(pair, replica):
+            return "it is not raw, and the job sends raw"
+        return None
+
+    async def _attempt(self, pair: VolumePair, token: ResumeToken) -> str | None:
+        """Resume one transfer; return why its state turned out to be useless, None if it is finished."""
         try:
-            await transfers.stream(pair, commands.send_resume(token.token), token.remaining)
+            remaining = await self.source.remaining(token.text)
         except ZsrError as error:
-            if error.error_class in _RESUMABLE:
-                raise
-            # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
-            log("warning", f"{error.what} The half-received state is dropped.")
-            await target.abort_receive(decide_half_received(replica, replica.token, "ZFS refuses to go on with it"))
-
-
-def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
-    """Return whether a token is for a snapshot that this very source volume still has."""
-    dataset, _, snapshot = token.to_name.partition("@")
-    found = pair.source.by_guid(token.to_guid)
-    return dataset == pair.source.name and found is not None and found.name == snapshot
+            if base_is_gone(token, pair, error):
+                return "its base is gone from the source"
+            raise
+        self.log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
+        fault = await self.transfers.attempt(pair, commands.send_resume(token.text), remaining)
+        if fault is None:
+            return None
+        failed, drop = judged(fault, token, pair, self.target.node, self.failures)
+        if not drop:
+            raise failed
+        return f"the target's ZFS refuses it. {failed.what}"

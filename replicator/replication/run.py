@@ -35,7 +35,7 @@ from replicator.replication.plan import (
     refuse_foreign,
 )
 from replicator.replication.progress import Log, Progress, Step
-from replicator.replication.resume import resume_half_received
+from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
     allowed_claim,
     arrived,
@@ -242,9 +242,9 @@ class Run:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
-            await resume_half_received(
-                self._job.id, discovered.volumes, self._transfers, self._source, self._target, self._log
-            )
+            failures = self._context.failures
+            half = HalfReceived(self._job.id, self._transfers, self._source, self._target, failures, self._log)
+            await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
             discovered = self._inventories.pair(on_source, on_target)
         await self._recorder.resume_pending(False)

@@ -10,21 +10,20 @@ from replicator.errors import (
     EncryptionError,
     ErrorClass,
     InternalError,
-    ZfsError,
     ZsrError,
 )
-from replicator.hosts.stream import Limits, StreamEnd, stream
+from replicator.hosts.stream import Limits, stream
 from replicator.models import Encryption, Job, Travelling
 from replicator.replication.plan import Conflict, Full, Incremental, TagForeignSnapshots, VolumePair, set_aside
 from replicator.replication.prepare_target import prepare
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import unreplicated_bytes
+from replicator.replication.stream_faults import StreamFault, fault_of
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.errors import classify, is_broken_pipe, is_incomplete_stream
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
 
-_NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
+NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
 """Classes of failures that the other volumes of the same run would meet too."""
 
 
@@ -61,7 +60,7 @@ class Transfers:
                 await self._transfer(action, name)
             except ZsrError as error:
                 failures.append(error)
-                if error.error_class in _NODE_FAILED:
+                if error.error_class in NODE_FAILED:
                     break
                 self._log("error", f"{action.pair.volume}: {error.what}")
         if failures:
@@ -159,6 +158,17 @@ class Transfers:
         Raises:
             ZsrError: of the side that failed first.
         """
+        if (fault := await self.attempt(pair, send, expected, properties)) is not None:
+            raise fault.error
+
+    async def attempt(
+        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
+    ) -> StreamFault | None:
+        """Do as `stream`, and return the fault of a stream that failed.
+
+        Raises:
+            ZsrError: a connection broke, or the stream stood still.
+        """
         receive = commands.receive(
             await self._target.features(),
             pair.target_name,
@@ -183,25 +193,10 @@ class Transfers:
         for side in (end.sender, end.receiver):
             if side.stderr.strip():
                 self._log("raw", f"{' '.join(side.argv[:2])}: {side.stderr.strip()}")
-        self._judge(pair, end)
-        self._log("info", f"{pair.volume}: {size(end.moved)} sent")
-
-    def _judge(self, pair: VolumePair, end: StreamEnd) -> None:
-        """Raise the error of the side that failed first; the other side's error is its consequence."""
-        sender, receiver = end.sender, end.receiver
-        if sender.ok and receiver.ok:
-            return
-        volume = str(pair.volume)
-        if end.compressor.stderr.strip():  # the errors of the others are its consequence
-            what = f"The stream of {volume} could not be compressed: {end.compressor.stderr.strip()}."
-            raise ZfsError(what, node=self._source.node, volume=volume, raw=end.compressor.stderr)
-        sending = classify("send", sender.stderr, node=self._source.node, volume=volume, status=sender.status)
-        receiving = classify("receive", receiver.stderr, node=self._target.node, volume=volume, status=receiver.status)
-        if receiver.ok or (
-            not sender.ok and not is_broken_pipe(sender.stderr) and is_incomplete_stream(receiver.stderr)
-        ):
-            raise sending
-        raise receiving
+        fault = fault_of(end, pair.volume, self._source.node, self._target.node)
+        if fault is None:
+            self._log("info", f"{pair.volume}: {size(end.moved)} sent")
+        return fault
 
     def _marks(self) -> dict[str, str]:
         # zsr:job is last: where properties are set one by one, a dataset that has it has the source too.

@@ -10,9 +10,9 @@ from replicator.errors import DivergedError, StorageMissingError, TargetActiveEr
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
 from replicator.zfs import channel_programs, commands, output
-from replicator.zfs.errors import classify, is_absent
+from replicator.zfs.errors import classify, is_absent, is_nothing_to_abort
 from replicator.zfs.features import Features, features_from_usage, version_from_output
-from replicator.zfs.model import Dataset, Inventory, ResumeToken, pool_of
+from replicator.zfs.model import Dataset, Inventory, pool_of
 from replicator.zfs.permits import (
     BookmarksPermit,
     HalfReceivedPermit,
@@ -165,18 +165,27 @@ class ZfsClient:
         done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
         return output.estimated_size(done.stdout + done.stderr) if done.ok else None
 
-    async def resume_token(self, token: str) -> ResumeToken | None:
-        """Return the content of a resume token, read on the sending side; None if it can no longer be used."""
-        done = await self.host.run(commands.estimate(commands.send_resume(token)), limit=self._limit)
-        return output.resume_token(token, done.stdout + done.stderr) if done.ok else None
+    async def remaining(self, token: str) -> int | None:
+        """Return the bytes that a resumed send will take; None if ZFS does not say.
 
-    async def abort_receive(self, permit: HalfReceivedPermit) -> None:
-        """Drop a half-received state; one that is gone is no error, and another one stays."""
+        Raises:
+            ZsrError: ZFS would not send it, or could not be asked; ``raw`` has its words.
+        """
+        done = await self._execute(commands.estimate(commands.send_resume(token)), "prepare the resumed send")
+        return output.estimated_size(done.stdout + done.stderr)
+
+    async def abort_receive(self, permit: HalfReceivedPermit) -> bool:
+        """Drop a half-received state, but no other one than the permit's.
+
+        Return whether there was one, since ZFS may show a token without a state.
+        """
         found = await self._listed(permit.dataset)
-        if found is not None and found.token == permit.token:
-            await self._execute(
-                commands.abort_receive(permit.dataset), f"drop the half-received state of '{permit.dataset}'"
-            )
+        if found is None or found.token != permit.token:
+            return False
+        done = await self.host.run(commands.abort_receive(permit.dataset), limit=self._limit)
+        if not done.ok and not is_nothing_to_abort(done.stderr):
+            raise classify(f"drop the half-received state of '{permit.dataset}'", done.stderr, node=self.node)
+        return done.ok
 
     async def end_stale_receives(self, job: JobId, source: str) -> bool:
         """Kill receives for a job that an earlier run left running; return whether there were any.

@@ -6,6 +6,7 @@ Source: the message texts of OpenZFS 0.8 to 2.3 (libzfs_sendrecv.c, libzfs_datas
 from __future__ import annotations
 
 import re
+from enum import Enum
 
 from replicator.errors import (
     BusyError,
@@ -56,6 +57,26 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
 )
 """Patterns over a command's whole stderr (its lines joined), their class, and what to do; the first match counts."""
 
+
+class Refusal(Enum):
+    """How a ``zfs receive`` refused: by words that the stream can never be applied there, or by unknown ones."""
+
+    CERTAIN = "certain"
+    UNKNOWN = "unknown"
+
+
+_REFUSED = (
+    r"has been modified since most recent snapshot"
+    r"|most recent snapshot of .* does not match incremental source"
+    r"|destination '.*' exists\b|destination already exists"
+    r"|[Rr]esuming recv on existing"
+    r"|IV set guid m"
+)
+_ANY_EINVAL = (
+    r"kernel modules must be upgraded to receive this stream"
+    r"|incompatible embedded data stream feature with encrypted receive"
+)
+
 _SILENT = "no message on stderr"
 _NOISE = re.compile(r"^\s*(?:warning: cannot send .*: (?:Broken pipe|signal received)|usage:.*|)\s*$")
 
@@ -79,6 +100,32 @@ def is_incomplete_stream(stderr: str) -> bool:
 def is_absent(stderr: str) -> bool:
     """Return whether a command failed because the dataset or snapshot does not exist."""
     return re.search(r"does not exist|could not find any snapshots to destroy|no such pool", stderr) is not None
+
+
+def is_nothing_to_abort(stderr: str) -> bool:
+    """Return whether a half-received state could not be dropped because there is none."""
+    return "does not have any resumable receive state to abort" in stderr
+
+
+def is_base_gone(stderr: str) -> bool:
+    """Return whether a resumed send was refused because the base of its stream is gone from the source."""
+    return re.search(r"incremental source 0x[0-9a-f]+ no longer exists", stderr) is not None
+
+
+def refusal(stderr: str) -> Refusal | None:
+    """Return how far a failed ``zfs receive`` refuses its stream for what the target holds; None if it does not.
+
+    OpenZFS has one sentence for any EINVAL of a resumable receive ("kernel modules must be upgraded"), and one for any
+    EINVAL of a stream with embedded blocks. It says them also of a state that the stream does not continue. So they
+    say nothing of modules or encryption, and nothing certain of the state.
+    """
+    words = " ".join(stderr.split())
+    if is_incomplete_stream(words) or not re.search(r"cannot (?:receive|restore to|resume recv)\b", words):
+        return None
+    if re.search(_REFUSED, words):
+        return Refusal.CERTAIN
+    known = not re.search(_ANY_EINVAL, words) and any(re.search(pattern, words) for pattern, _, _ in _TABLE)
+    return None if known else Refusal.UNKNOWN
 
 
 def classify(doing: str, stderr: str, *, node: str, volume: str | None = None, status: int = 1) -> ZsrError:

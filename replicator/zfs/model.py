@@ -119,14 +119,3 @@ class Inventory:
             for name, dataset in self.datasets.items()
             if name.startswith(prefix) and "/" not in name[len(prefix) :]
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeToken:
-    """The content of a resume token: the snapshot that is being received, the bytes still to be sent, whether raw."""
-
-    token: str
-    to_name: str
-    to_guid: int
-    remaining: int | None
-    raw: bool = False

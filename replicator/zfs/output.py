@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from replicator.errors import ZfsError
 from replicator.zfs.commands import LISTED
-from replicator.zfs.model import MADE_HERE, Bookmark, Dataset, Inventory, ResumeToken, Snapshot
+from replicator.zfs.model import MADE_HERE, Bookmark, Dataset, Inventory, Snapshot
 
 _UNSET = ("-", "none", "")
 
@@ -115,20 +115,6 @@ def estimated_size(text: str) -> int | None:
     """Return the total of ``zfs send -nvP``: its last ``size`` line, in bytes; None if there is none."""
     sizes: list[str] = re.findall(r"^size\s+(\d+)\s*$", text, re.MULTILINE)
     return int(sizes[-1]) if sizes else None
-
-
-def resume_token(token: str, text: str) -> ResumeToken | None:
-    """Return the token that ``zfs send -nvP -t TOKEN`` describes; None if the output is not readable.
-
-    A value that appears twice makes it unreadable: a name may hold a line feed, and so pretend to be another value.
-    """
-    to_name = re.findall(r"^\s*toname = (\S.*)$", text, re.MULTILINE)
-    to_guid = re.findall(r"^\s*toguid = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
-    raw = re.findall(r"^\s*rawok = (0x[0-9a-f]+|\d+)\s*$", text, re.MULTILINE)
-    if len(to_name) != 1 or len(to_guid) != 1 or len(raw) > 1:
-        return None
-    is_raw = bool(raw) and int(raw[0], 0) != 0
-    return ResumeToken(token, to_name[0].strip(), int(to_guid[0], 0), estimated_size(text), is_raw)
 
 
 def sourced_properties(text: str) -> dict[str, tuple[str, str]]:

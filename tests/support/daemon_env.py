@@ -21,7 +21,7 @@ from replicator.config.settings import Settings, load_settings
 from replicator.daemon.control import call
 from replicator.daemon.daemon import Daemon
 from replicator.models import JobId, Synced
-from replicator.replication.context import RunResult
+from replicator.replication.context import RunContext, RunResult
 from replicator.state.stores import State
 
 NOW = 1_800_000_000.0
@@ -71,9 +71,11 @@ class RunScript:
         self.starts: list[tuple[str, float]] = []
         self.going: list[JobId] = []
         self.most_at_once = 0
+        self.contexts: list[RunContext] = []
 
     def run(self, context: Any, source: Any, target: Any, **around: Any) -> ScriptedRun:
         """What the worker makes instead of a `Run`."""
+        self.contexts.append(context)
         return ScriptedRun(self, context.job.id, around)
 
 

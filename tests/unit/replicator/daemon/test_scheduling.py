@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from replicator.errors import StorageMissingError, ZsrError
+from replicator.errors import BusyError, StorageMissingError, ZsrError
 from replicator.events import RunFailed
 from replicator.models import JobCondition
 from replicator.state.guest_locks import guest_lock
-from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, shown, until, until_cancelled
+from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, shown, until, until_cancelled, well
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
@@ -35,6 +35,16 @@ class TestWhen:
                 stage.clock.now += 1
             await at_rest(stage, 6)
         assert stage.state.jobs.all()[JOB].consecutive_failures == 6
+
+    async def test_a_run_knows_the_sentences_of_the_failures_right_before_it(self, stage: DaemonEnv) -> None:
+        stage.script.acts[JOB] = [*map(StorageMissingError, ["one.", "two."]), well, *map(BusyError, "abcd")]
+        async with stage.running():
+            for number in range(1, 9):
+                await at_rest(stage, number)
+                stage.clock.now += 30 * MINUTE
+        known = [context.failures for context in stage.script.contexts]
+        assert known[:4] == [(), ("one.",), ("two.", "one."), ()]
+        assert known[4:8] == [("a",), ("b", "a"), ("c", "b", "a"), ("d", "c", "b")]
 
     async def test_schedule_now_runs_at_once_also_a_failing_job(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [StorageMissingError("gone.")]

@@ -101,6 +101,22 @@ async def test_a_receiver_that_dies_before_the_first_byte_ends_a_silent_sender()
     assert end.receiver.status == 5
 
 
+@pytest.mark.parametrize(
+    ("send", "receive", "cut"),
+    [
+        ("cat /dev/zero", "head -c 100000 >/dev/null; exit 4", True),
+        ("sleep 600", "exit 5", True),
+        ("echo part; kill -9 $$", "cat >/dev/null; exit 4", False),
+        ("echo all", "cat >/dev/null; exit 4", False),
+        ("echo all", "cat >/dev/null", False),
+    ],
+)
+async def test_only_a_receiver_that_fails_before_its_stream_has_ended_cuts_it(
+    send: str, receive: str, cut: bool
+) -> None:
+    assert (await run(send, receive)).cut_by_receiver is cut
+
+
 async def test_a_sender_may_end_after_a_receiver_that_went_well() -> None:
     end = await run("echo all; sleep 0.5", "read line")
     assert (end.sender.ok, end.receiver.ok) == (True, True)

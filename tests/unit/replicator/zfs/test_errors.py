@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from replicator.errors import ErrorClass, ZfsError
-from replicator.zfs.errors import classify, first_line, is_absent, is_broken_pipe, is_incomplete_stream
+from replicator.zfs.errors import (
+    Refusal,
+    classify,
+    first_line,
+    is_absent,
+    is_base_gone,
+    is_broken_pipe,
+    is_incomplete_stream,
+    is_nothing_to_abort,
+    refusal,
+)
 
 SEEN = [
     ("cannot receive new filesystem stream: out of space", ErrorClass.NO_SPACE),
@@ -128,3 +138,66 @@ def test_consequences_are_distinguished_from_causes() -> None:
 def test_a_missing_dataset_is_distinguished_from_one_that_cannot_be_destroyed() -> None:
     assert is_absent("could not find any snapshots to destroy; check snapshot names.")
     assert not is_absent("cannot destroy snapshot: dataset is busy")
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "cannot receive resume stream: destination tank/a has been modified\nsince most recent snapshot",
+        "cannot receive incremental stream: most recent snapshot of tank/a does not\nmatch incremental source",
+        "cannot receive new filesystem stream: destination 'tank/a' exists\nmust specify -F to overwrite it",
+        "cannot restore to tank/a@s: destination already exists",
+        "cannot resume recv tank/a: Resuming recv on existing dataset without force",
+        "cannot receive resume stream: Resuming recv on existing destination 'tank/a'\nmust specify -F to overwrite it",
+        "cannot receive resume stream: IV set guid missing. See errata 4 at https://zfsonlinux.org/msg/ZFS-8000-ER.",
+    ],
+)
+def test_a_receive_that_says_what_is_wrong_with_the_state_refuses_it(stderr: str) -> None:
+    assert refusal(stderr) is Refusal.CERTAIN
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "cannot receive resume stream: something that was never seen",
+        "cannot receive resume stream: kernel modules must be upgraded to receive this stream.",
+        "cannot receive resume stream: incompatible embedded data stream feature with encrypted receive.",
+        "internal error: cannot receive resume stream: Unknown error 1030",
+    ],
+)
+def test_a_receive_that_refuses_in_unknown_words_proves_nothing(stderr: str) -> None:
+    assert refusal(stderr) is Refusal.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "",
+        "cannot receive resume stream: checksum mismatch or incomplete stream.\nPartially received snapshot is saved.",
+        "cannot receive: failed to read from stream",
+        "cannot receive resume stream: out of space",
+        "cannot receive resume stream: dataset is busy",
+        "cannot receive resume stream: inherited key must be loaded",
+        "cannot receive resume stream: pool must be upgraded to receive this stream.",
+        "cannot receive resume stream: pool I/O is currently suspended",
+        "cannot receive resume stream: permission denied",
+        "cannot open 'tank/a': dataset does not exist",
+        "Unable to open /dev/zfs: No such file or directory.",
+        "zsr: 1: zfs: not found",
+        "sudo: a password is required",
+        "destination 'tank/a' exists, says somebody else",
+    ],
+)
+def test_an_obstacle_of_the_receiving_node_refuses_no_state(stderr: str) -> None:
+    assert refusal(stderr) is None
+
+
+def test_a_token_without_a_state_is_distinguished_from_one_that_cannot_be_dropped() -> None:
+    assert is_nothing_to_abort("'tank/a' does not have any resumable receive state to abort\n")
+    assert not is_nothing_to_abort("cannot destroy 'tank/a/%recv': dataset is busy")
+
+
+def test_a_base_that_is_gone_is_distinguished_from_a_pool_that_cannot_be_asked() -> None:
+    assert is_base_gone("cannot resume send: incremental source 0x835d393e4caee119 no longer exists")
+    assert not is_base_gone("cannot resume send: 'tank/a@s' used in the initial send no longer exists")
+    assert not is_base_gone("cannot open 'tank': pool I/O is currently suspended")

@@ -12,7 +12,7 @@ from replicator.models import JobId
 from replicator.zfs import commands
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 from replicator.zfs.model import Bookmark, Snapshot
-from replicator.zfs.output import estimated_size, inventory_from_get, inventory_from_list, resume_token
+from replicator.zfs.output import estimated_size, inventory_from_get, inventory_from_list
 from replicator.zfs.snapshot_names import snapshot_name
 
 DATA = Path(__file__).parent / "data"
@@ -120,28 +120,6 @@ def test_a_child_that_inherits_the_mark_is_not_a_replica() -> None:
 def test_the_estimate_is_the_total_in_bytes() -> None:
     assert estimated_size("full\ttank/a@s\t624\nsize\t624\n") == 624
     assert estimated_size("nothing known") is None
-
-
-TOKEN_TEXT = """\
-resume token contents:
-nvlist version: 0
-\tobject = 0x2
-\ttoguid = 0x2af3c8e5bd0e2b1f
-\ttoname = tank/data/vm-100-disk-0@__replicate_100-0_105__
-full\ttank/data/vm-100-disk-0@__replicate_100-0_105__\t900
-size\t900
-"""
-
-
-def test_a_token_names_its_snapshot_and_what_is_left() -> None:
-    token = resume_token("1-abc", TOKEN_TEXT)
-    assert token is not None
-    assert token.to_name == "tank/data/vm-100-disk-0@__replicate_100-0_105__"
-    assert (token.to_guid, token.remaining) == (0x2AF3C8E5BD0E2B1F, 900)
-
-
-def test_a_token_that_cannot_be_read_is_none() -> None:
-    assert resume_token("1-abc", "cannot resume send: resume token is corrupt") is None
 
 
 def test_the_peers_job_ids_with_a_common_beginning_are_not_mixed_up() -> None:

@@ -1,0 +1,107 @@
+"""What becomes of a half-received state: it is resumed, kept, or dropped (contract: Destruction). Pure.
+
+It is only a copy of what the source still has, so dropping it loses no data. But it may be days of a slow line. So it
+is dropped only when it is proven useless: its snapshot or base is gone from the source, or the receiving ZFS says that
+the stream can never be applied to it. Neither the sender's nor the transport's failure proves that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from replicator.errors import TargetActiveError, ZfsError, ZsrError
+from replicator.models import JobId
+from replicator.replication.plan import VolumePair
+from replicator.replication.stream_faults import Side, StreamFault
+from replicator.zfs.errors import Refusal, classify, is_base_gone, refusal
+from replicator.zfs.model import Dataset
+from replicator.zfs.resume_token import ResumeToken, decode_token
+from replicator.zfs.snapshot_names import job_of
+
+REFUSALS = 3
+"""Consecutive runs with the same unknown words of the receiver, after which a half-received state is dropped."""
+
+
+def read_token(text: str, pair: VolumePair, replica: Dataset, node: str) -> ResumeToken:
+    """Return the token of a replica on a node.
+
+    Raises:
+        TargetActiveError: it cannot be read, and the dataset is not marked as a replica.
+        ZfsError: it cannot be read. Nobody knows then what it stands for, so it proves nothing.
+    """
+    try:
+        return decode_token(text)
+    except ZfsError as error:
+        if replica.job is None:
+            raise another_tools(pair, replica, node) from error
+        raise ZfsError(
+            f"The half-received state of '{replica.name}' on node {node} has a token that zsr does not understand. "
+            f"{error.what}",
+            node=node,
+            volume=str(pair.volume),
+            advice=f"If that transfer can be given up, drop it there: zfs receive -A {replica.name}.",
+            raw=text,
+        ) from error
+
+
+def is_ours(token: ResumeToken, replica: Dataset, job: JobId) -> bool:
+    """Return whether a half-received state is of a job: the dataset is marked, or it receives the job's snapshot."""
+    return replica.job is not None or job_of(token.to_name.partition("@")[2]) == job
+
+
+def is_gone(token: ResumeToken, pair: VolumePair) -> bool:
+    """Return whether the source's volume, as listed, has no snapshot with the name and GUID that the token needs."""
+    dataset, _, snapshot = token.to_name.partition("@")
+    found = pair.source.by_guid(token.to_guid)
+    return dataset != pair.source.name or found is None or found.name != snapshot
+
+
+def base_is_gone(token: ResumeToken, pair: VolumePair, error: ZsrError) -> bool:
+    """Return whether a token's base is gone from the source: ZFS there says so, and the listing agrees."""
+    kept = (*pair.source.snapshots, *pair.source.bookmarks)
+    return is_base_gone(error.raw) and token.from_guid not in {each.guid for each in kept}
+
+
+def another_tools(pair: VolumePair, replica: Dataset, node: str) -> TargetActiveError:
+    """Return the error of a half-received state that is not of zsr."""
+    return TargetActiveError(
+        f"'{replica.name}' on node {node} has a half-received state of another tool.",
+        node=node,
+        volume=str(pair.volume),
+        advice="Finish that transfer, or drop it there (zfs receive -A).",
+    )
+
+
+def judged(
+    fault: StreamFault, token: ResumeToken, pair: VolumePair, node: str, failures: Sequence[str]
+) -> tuple[ZsrError, bool]:
+    """Return the error of a resumed transfer that failed, and whether the half-received state is to be dropped.
+
+    Args:
+        fault: what failed.
+        token: what was resumed.
+        pair: the volume, as both sides were listed before.
+        node: the target.
+        failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
+    """
+    stderr = fault.receiver.stderr
+    refused = refusal(stderr) if fault.side is Side.RECEIVER and fault.receiver.status > 0 else None
+    if refused is not Refusal.UNKNOWN:
+        return fault.error, refused is Refusal.CERTAIN
+    if _has_newer(token, pair.target):
+        return fault.error, True
+    # The bytes are in the sentence: a state that still grows is not refused in the same words.
+    doing = f"go on with the half-received state after {token.received} bytes"
+    error = classify(doing, stderr, node=node, volume=str(pair.volume))
+    error.advice = f"It stays for now. After {REFUSALS} runs with these words it is dropped, and the volume sent again."
+    before = failures[: REFUSALS - 1]
+    return error, len(before) == REFUSALS - 1 and set(before) == {error.what}
+
+
+def _has_newer(token: ResumeToken, replica: Dataset | None) -> bool:
+    """Return whether a replica has a snapshot after the base of its half-received state.
+
+    One that was there when the transfer began does no harm. One that was taken since then makes ZFS refuse the state at
+    its end, in words that say nothing. So this counts only together with a refusal.
+    """
+    return replica is not None and bool(replica.snapshots) and replica.snapshots[-1].guid != token.from_guid

@@ -1,0 +1,221 @@
+"""Half-received states on the target: finished, dropped if useless, kept whoever else is at fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
+from replicator.hosts.local import LocalHost
+from replicator.hosts.stream import Limits
+from replicator.models import Encryption, Job, Volume
+from replicator.replication.plan import VolumePair
+from replicator.replication.progress import Progress
+from replicator.replication.resume import HalfReceived
+from replicator.replication.transfer import Transfers
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset
+from tests.support.played_zfs import PlayedZfs
+from tests.support.resume_tokens import make_token
+from tests.support.volumes import JOB, dataset, pair, snap
+
+SOURCE = dataset(snap(1), snap(2))
+NAME = f"tank/a@{snap(2).name}"
+NOTHING = "echo \"'pool/vm-100-disk-0' does not have any resumable receive state to abort\" >&2; exit 1"
+
+
+def replica(token: str, **more: object) -> Dataset:
+    """The replica, with a half-received state of this token."""
+    return replace(dataset(snap(1), name="pool/vm-100-disk-0", job=str(JOB), token=token), **more)  # type: ignore[arg-type]
+
+
+def volume(token: str | None = None, source: Dataset = SOURCE, **more: object) -> VolumePair:
+    """The volume whose transfer of its newest snapshot was cut."""
+    return pair(source, replica(token or make_token(NAME, 2, from_guid=1), **more))
+
+
+@dataclass
+class Site:
+    """Both nodes with a played ZFS, and a run's log."""
+
+    zfs: PlayedZfs
+    failures: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    async def resume(self, *volumes: VolumePair, encryption: Encryption = Encryption.RAW) -> None:
+        """Resume as a run does it."""
+        alpha, beta = (ZfsClient(LocalHost(name), limit=20) for name in ("alpha", "beta"))
+
+        def log(level: str, text: str) -> None:
+            self.log.append(text)
+
+        replicas = [each.target for each in volumes if each.target is not None]
+        self.zfs.show({each.name: each.token for each in replicas if each.token is not None})
+        job = Job(JOB, "beta", encryption=encryption)
+        transfers = Transfers(job, alpha, beta, Limits(None, 20), Progress(), log, lambda: 0.0)
+        await HalfReceived(JOB, transfers, alpha, beta, self.failures, log).resume_all(volumes)
+
+    async def failure(self, *volumes: VolumePair) -> ZsrError:
+        """The error with which it fails."""
+        with pytest.raises(ZsrError) as caught:
+            await self.resume(*volumes)
+        return caught.value
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Two nodes on which all goes well."""
+    return Site(PlayedZfs(tmp_path, monkeypatch))
+
+
+async def test_a_cut_transfer_is_resumed_by_its_token(site: Site) -> None:
+    token = make_token(NAME, 2, from_guid=1)
+    await site.resume(volume(token))
+    assert f"send -t {token}" in site.zfs.calls
+    assert site.zfs.dropped() == []
+
+
+FAILS = "echo '{}' >&2; exit 1"
+SAYS = f"cat >/dev/null; {FAILS}"
+INCOMPLETE = SAYS.format("cannot receive resume stream: checksum mismatch or incomplete stream.")
+EINVAL = SAYS.format("cannot receive resume stream: kernel modules must be upgraded to receive this stream.")
+NOT_THE_STATES_FAULT = {
+    "a sender killed for want of memory": {"send": "echo part; kill -9 $$", "receive": INCOMPLETE},
+    "a sender killed, with another word of the receiver": {"send": "echo part; kill -9 $$", "receive": EINVAL},
+    "a sender that is interrupted": {"send": "echo part; kill $$", "receive": INCOMPLETE},
+    "a disk of the source": {
+        "send": "echo part; echo \"warning: cannot send 'a@b': Input/output error\" >&2; exit 1", "receive": EINVAL,
+    },
+    "a suspended pool of the source": {
+        "send": "echo \"cannot open 'tank': pool I/O is currently suspended\" >&2; exit 1", "receive": INCOMPLETE,
+    },
+    "a source that cannot be asked": {
+        "estimate": "echo \"cannot open 'tank': pool I/O is currently suspended\" >&2; exit 1",
+    },
+    "a snapshot that zfs does not find and the listing does": {
+        "estimate": "echo \"cannot resume send: 'tank/a@s' used in the initial send no longer exists\" >&2; exit 1",
+    },
+    "a base that zfs does not find and the listing does": {
+        "estimate": "echo 'cannot resume send: incremental source 0x1 no longer exists' >&2; exit 1",
+    },
+    "a key that is not loaded": {
+        "estimate": "echo 'cannot resume send: dataset key must be loaded' >&2; exit 1",
+    },
+    "a receiver that is killed": {"send": "cat /dev/zero", "receive": "head -c 999 >/dev/null; kill -9 $$"},
+    "a target without zfs": {"receive": "echo 'env: zfs: No such file or directory' >&2; exit 127"},
+    "a full target": {"send": "cat /dev/zero", "receive": FAILS.format("cannot receive: out of space")},
+    "unknown words": {"receive": SAYS.format("cannot receive resume stream: never seen")},
+    "words that openzfs has for everything": {"receive": EINVAL},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orders", NOT_THE_STATES_FAULT.values(), ids=NOT_THE_STATES_FAULT)
+async def test_a_state_stays_through(site: Site, orders: dict[str, str]) -> None:
+    site.zfs.play(**orders)
+    await site.failure(volume())
+    assert site.zfs.dropped() == []
+
+
+THE_STATES_FAULT = {
+    "a replica that was written to": "destination pool/a has been modified\nsince most recent snapshot",
+    "another newest snapshot": "most recent snapshot of pool/a does not\nmatch incremental source",
+    "a replica that exists": "destination pool/a exists".replace("pool/a", "'\"'\"'pool/a'\"'\"'"),
+}
+
+
+@pytest.mark.parametrize("words", THE_STATES_FAULT.values(), ids=THE_STATES_FAULT)
+async def test_a_state_is_dropped_and_the_run_goes_on_when_the_receiver_finds(site: Site, words: str) -> None:
+    site.zfs.play(receive=SAYS.format(f"cannot receive resume stream: {words}"))
+    await site.resume(volume())
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+
+
+async def test_a_state_is_dropped_after_the_same_unknown_words_in_three_runs(site: Site) -> None:
+    site.zfs.play(receive=SAYS.format("cannot receive resume stream: never seen"))
+    for _ in range(2):
+        site.failures.insert(0, (await site.failure(volume())).what)
+    assert site.zfs.dropped() == []
+    await site.resume(volume())
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+
+
+async def test_a_state_whose_snapshot_is_gone_from_the_source_is_dropped_without_a_try(site: Site) -> None:
+    await site.resume(volume(source=dataset(snap(1))))
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+    assert not any(call.startswith("send") for call in site.zfs.calls)
+
+
+async def test_a_state_whose_base_is_gone_from_the_source_is_dropped(site: Site) -> None:
+    site.zfs.play(estimate="echo 'cannot resume send: incremental source 0x1 no longer exists' >&2; exit 1")
+    await site.resume(volume(source=dataset(snap(2))))
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+
+
+async def test_a_token_that_cannot_be_read_is_refused_and_its_state_stays(site: Site) -> None:
+    error = await site.failure(volume("1-abc-def-00"))
+    assert isinstance(error, ZfsError)
+    assert "zfs receive -A pool/vm-100-disk-0" in error.advice
+    assert site.zfs.calls == []
+
+
+@pytest.mark.parametrize("source", [SOURCE, dataset(snap(1))], ids=["known snapshot", "unknown snapshot"])
+async def test_a_state_of_another_tool_is_left_alone(site: Site, source: Dataset) -> None:
+    error = await site.failure(volume(make_token("tank/a@syncoid", 2), source, job=None, snapshots=()))
+    assert isinstance(error, TargetActiveError)
+    assert site.zfs.calls == []
+
+
+async def test_a_readable_state_of_a_raw_job_is_dropped_and_nothing_is_sent(site: Site) -> None:
+    encrypted = replace(SOURCE, encrypted=True)
+    await site.resume(volume(make_token(NAME, 2), encrypted, snapshots=()))
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+    assert not any(call.startswith("send -t") for call in site.zfs.calls)
+
+
+async def test_a_raw_state_of_a_raw_job_is_resumed(site: Site) -> None:
+    encrypted = replace(SOURCE, encrypted=True)
+    await site.resume(volume(make_token(NAME, 2, raw=True), encrypted, snapshots=()))
+    assert site.zfs.dropped() == []
+
+
+async def test_a_readable_state_on_a_readable_replica_of_a_raw_job_is_refused(site: Site) -> None:
+    assert isinstance(await site.failure(volume(source=replace(SOURCE, encrypted=True))), EncryptionError)
+    assert site.zfs.calls == []
+
+
+async def test_a_readable_state_of_a_job_that_sends_readable_is_resumed(site: Site) -> None:
+    await site.resume(volume(source=replace(SOURCE, encrypted=True)), encryption=Encryption.DECRYPTED)
+    assert site.zfs.dropped() == []
+
+
+async def test_a_token_without_a_state_does_not_stop_the_run(site: Site) -> None:
+    site.zfs.play(abort=NOTHING)
+    await site.resume(volume(source=dataset(snap(1))))
+    assert any("although ZFS shows its token" in text for text in site.log)
+
+
+async def test_a_state_that_cannot_be_dropped_stops_the_run(site: Site) -> None:
+    site.zfs.play(abort="echo \"cannot destroy 'pool/vm-100-disk-0/%recv': dataset is busy\" >&2; exit 1")
+    assert (await site.failure(volume(source=dataset(snap(1))))).error_class is ErrorClass.BUSY
+
+
+async def test_one_volume_that_fails_does_not_keep_the_others_from_being_finished(site: Site) -> None:
+    other = replace(volume(), volume=Volume("data", "vm-100-disk-1"))
+    error = await site.failure(volume("1-abc-def-00"), other)
+    assert error.volume == "data:vm-100-disk-0"
+    assert any(call.startswith("send -t") for call in site.zfs.calls)
+
+
+async def test_another_state_than_the_one_that_was_judged_is_not_dropped(site: Site) -> None:
+    site.zfs.play(
+        receive=SAYS.format(
+            "cannot receive resume stream: destination pool/a has been modified\nsince most recent snapshot"
+        )
+    )
+    judged = volume()
+    show = site.zfs.show
+    site.zfs.show = lambda tokens: show(dict.fromkeys(tokens, "1-other"))  # type: ignore[method-assign]
+    await site.resume(judged)
+    assert site.zfs.dropped() == []
