@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from replicator.models import Guest, Job, Storage, Synced
+from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 
 
@@ -49,8 +50,10 @@ class RunRecorder:
         resume_pending: whether the target has a half-received state.
         vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
             names, also where there are none. To be called once by each run that has seen both sides.
+        hooks: records what the guest's hooks do.
     """
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
     vanished: Callable[[Sequence[str]], Awaitable[None]]
+    hooks: HookRecorder

@@ -80,7 +80,7 @@ class Run:
         self._clock = clock
         self._inventories = Inventories(context, source, target, clock)
         self._snapshots = SnapshotTaker(
-            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken
+            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken, recorder.hooks
         )
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, context.stall_timeout)

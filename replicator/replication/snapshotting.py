@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from replicator.errors import ZsrError
 from replicator.models import Guest, JobId, Storage, Synced
 from replicator.replication.discovery import selections, source_datasets, source_inventory
-from replicator.replication.hooks import frozen
+from replicator.replication.hooks import HookRecorder, frozen
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.progress import Log
 from replicator.replication.snapshot_sets import times_on
@@ -41,6 +41,7 @@ class SnapshotTaker:
     """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
     ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
+    ``hooks`` records what the guest's hooks do.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class SnapshotTaker:
         log: Log,
         clock: Callable[[], float],
         before: Callable[[int], Awaitable[None]],
+        hooks: HookRecorder,
     ) -> None:
+        self._hooks = hooks
         self._before = before
         self._job = job
         self._guest = guest
@@ -86,7 +89,7 @@ class SnapshotTaker:
         taken = False
         await self._before(set_time)
         try:
-            async with frozen(self._guest, self._source.host, self._log):
+            async with frozen(self._guest, self._source.host, self._log, self._hooks):
                 at = self._clock()
                 for pool, selection in self._selections.items():
                     request = SnapshotRequest(name, selection.places, selection.names, selection.excluded, since)

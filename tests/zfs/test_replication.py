@@ -16,6 +16,7 @@ from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
 from replicator.zfs.client import ZfsClient
+from tests.support.hook_notes import HookNotes
 from tests.support.pools import Pools
 
 JOB = Job(JobId(100, 0), "beta")
@@ -58,7 +59,7 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished),
+            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished, HookNotes()),
             clock=lambda: self.now,
         )
         return await run.execute()

@@ -17,7 +17,7 @@ import pytest
 
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.events import RunStarted, RunSucceeded
-from replicator.models import JobId, KnownSets, Synced
+from replicator.models import Guest, Hook, JobId, KnownSets, Synced
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW, succeed
 
@@ -25,6 +25,15 @@ from tests.support.state_records import JOB, NOW, succeed
 def test_only_its_owner_may_read_it(state: State, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+FORMAT = 5
+
+
+def without_hooks(older: sqlite3.Connection) -> None:
+    """Take away the tables of hooks, which came with format 5."""
+    for table in ("frozen_guests", "hook_failures"):
+        older.execute(f"DROP TABLE {table}")
 
 
 def fill_with_words(state: State, run: int) -> None:
@@ -79,6 +88,7 @@ class TestTheFile:
             older.execute("ALTER TABLE job_state DROP COLUMN last_set")
             older.execute("ALTER TABLE job_state DROP COLUMN vanished")
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            without_hooks(older)
             older.execute("PRAGMA user_version = 1")
 
         for _ in range(2):  # the second time there is nothing to bring over
@@ -91,7 +101,7 @@ class TestTheFile:
             assert state.jobs.all()[JOB].last_set == NOW
             assert state.runs.begin(JOB, NOW, owner="another process", missed=0) > run
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == FORMAT
 
     def test_of_format_2_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
         """Format 3 remembers vanished volumes too; the next run finds out which those are."""
@@ -101,6 +111,7 @@ class TestTheFile:
         with closing(sqlite3.connect(path)) as older:
             older.execute("ALTER TABLE job_state DROP COLUMN vanished")
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            without_hooks(older)
             older.execute("PRAGMA user_version = 2")
 
         for _ in range(2):  # the second time there is nothing to bring over
@@ -112,7 +123,7 @@ class TestTheFile:
             state.jobs.set_vanished(JOB, ["tank/vm-100-disk-1"], run=run, now=NOW + 11)
             assert state.jobs.all()[JOB].vanished == ("tank/vm-100-disk-1",)
         with closing(sqlite3.connect(path)) as now:
-            assert now.execute("PRAGMA user_version").fetchone()[0] == 4
+            assert now.execute("PRAGMA user_version").fetchone()[0] == FORMAT
 
     def test_of_format_3_knows_of_its_sets_only_that_the_last_one_was_taken_here_and_proven(self, path: Path) -> None:
         """Format 4 remembers more; what is not remembered destroys nothing."""
@@ -121,6 +132,7 @@ class TestTheFile:
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW)), run=run, now=NOW + 10)
         with closing(sqlite3.connect(path)) as older:
             older.execute("ALTER TABLE job_state DROP COLUMN sets")
+            without_hooks(older)
             older.execute("PRAGMA user_version = 3")
 
         with closing(State.open(path)) as state:
@@ -128,6 +140,26 @@ class TestTheFile:
             known = KnownSets(int(NOW), ("tank:a",), (int(NOW), int(NOW) + 5))
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), known), run=run, now=NOW + 10)
             assert state.jobs.all()[JOB].sets == known
+
+    def test_of_format_4_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
+        """Format 5 also remembers which guests may be frozen, and counts the failures of hooks."""
+        with closing(State.open(path)) as state:
+            succeed(state, NOW)
+        with closing(sqlite3.connect(path)) as older:
+            without_hooks(older)
+            older.execute("PRAGMA user_version = 4")
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                assert state.jobs.all()[JOB].last_sync == NOW + 1
+                assert (state.hooks.frozen(), state.hooks.failures()) == ([], {})
+                assert state.database.moved_aside is None
+        with closing(State.open(path)) as state:
+            state.hooks.record_freeze(Guest(100, "web", "alpha"), "thaw-web", job=JOB, run=1, now=NOW)
+            state.hooks.count_failure(100, Hook.FREEZE)
+            assert [each.thaw for each in state.hooks.frozen()] == ["thaw-web"]
+        with closing(sqlite3.connect(path)) as now:
+            assert now.execute("PRAGMA user_version").fetchone()[0] == FORMAT
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
