@@ -33,6 +33,8 @@ class NoticeKind(StrEnum):
     REPLICA_LOST = "replica-lost"
     REPLICA_BACK = "replica-back"
     VOLUMES_VANISHED = "volumes-vanished"
+    GUEST_FROZEN = "guest-frozen"
+    GUEST_THAWED = "guest-thawed"
     TARGET_UNREACHABLE = "target-unreachable"
     TARGET_BACK = "target-back"
     REMOVAL_STUCK = "removal-stuck"
@@ -168,6 +170,22 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         advice="zsr destroys none of these replicas. If a volume vanished by mistake, its replica may be the only "
         "copy. If it is not needed: destroy it by hand, or all of a job with zsr delete JOB.",
         alertname="ZsrVolumesVanished",
+    ),
+    NoticeKind.GUEST_FROZEN: KindFacts(
+        Severity.CRITICAL,
+        "Frozen",
+        jobs_title="{Who}: may be frozen, thaw failed",
+        jobs_lead="{Who} froze the guest for a snapshot and could not thaw it.",
+        advice="A frozen guest stands still until it is thawed. zsr tries again every minute.",
+        alertname="ZsrGuestFrozen",
+        is_failure=True,
+    ),
+    NoticeKind.GUEST_THAWED: KindFacts(
+        Severity.INFO,
+        "Thawed",
+        jobs_title="{Who}: thawed",
+        jobs_lead="{Who} has thawed the guest.",
+        ends=NoticeKind.GUEST_FROZEN,
     ),
     NoticeKind.TARGET_UNREACHABLE: KindFacts(
         Severity.WARNING,

@@ -5,48 +5,7 @@ One table for three readers: the collectors fill it, the HELP lines quote it, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    """The type of a metric family, in the words of OpenMetrics."""
-
-    GAUGE = "gauge"
-    COUNTER = "counter"
-    INFO = "info"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric family.
-
-    Attributes:
-        name: as it is asked for in PromQL, so with ``_total`` or ``_info``; a histogram's without ``_bucket``.
-        labels: their names, in the order in which the samples give the values; ``le`` is not among them.
-        help: one line for the HELP comment.
-        example: a PromQL expression that shows what the metric is for.
-        absent: when there is no series, if that can be.
-    """
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    help: str
-    example: str
-    absent: str = ""
-
-    @property
-    def family(self) -> str:
-        """The name of the family in OpenMetrics, which leaves out ``_total`` and ``_info``."""
-        return self.name.removesuffix("_total").removesuffix("_info")
-
-    @property
-    def unit(self) -> str:
-        """The base unit that ends the family's name, or nothing."""
-        return next((unit for unit in ("seconds", "bytes") if self.family.endswith(f"_{unit}")), "")
-
+from exporter.metric import Kind, Metric
 
 _JOB = ("zsr_job",)
 
@@ -287,6 +246,22 @@ DIVERGED = Metric(
     "sum by (node, guest) (zsr_diverged_volumes) > 0",
     "for a guest that has no job to this node and nothing kept aside here",
 )
+GUEST_FROZEN = Metric(
+    "zsr_guest_frozen_since_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest",),
+    "Unix time since when a guest of this node may be frozen: right before its freeze hook, until a thaw succeeded.",
+    "time() - zsr_guest_frozen_since_timestamp_seconds > 300",
+    "for a guest that is not frozen",
+)
+HOOK_FAILURES = Metric(
+    "zsr_hook_failures_total",
+    Kind.COUNTER,
+    ("guest", "hook"),
+    "Failures of a guest's hooks, by hook (freeze, thaw); each try to thaw a guest that was left frozen counts.",
+    "increase(zsr_hook_failures_total[1d]) > 0",
+    "for a guest without that hook, and for guests of other nodes",
+)
 QUEUE_LENGTH = Metric(
     "zsr_scheduler_queue_length",
     Kind.GAUGE,
@@ -375,6 +350,8 @@ CATALOGUE: tuple[Metric, ...] = (
     REPLICA_LAST_SYNC,
     REPLICA_USED,
     DIVERGED,
+    GUEST_FROZEN,
+    HOOK_FAILURES,
     POOL_SIZE,
     POOL_FREE,
     QUEUE_LENGTH,

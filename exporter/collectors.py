@@ -14,9 +14,9 @@ from functools import partial
 from time import perf_counter
 
 from exporter import catalogue
-from exporter.catalogue import Metric
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample, known_time
 from exporter.job_series import JobLines
+from exporter.metric import Metric
 from exporter.process import process_families
 from replicator.api import counters
 from replicator.api.plugin import Core
@@ -115,6 +115,16 @@ def replicas(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(catalogue.DIVERGED, aside)
 
 
+def guests(scrape: ScrapeInput) -> Iterator[Family]:
+    """The hooks of this node's guests: who may be frozen, and how often a hook failed."""
+    since, failures = scrape.status.frozen_since, scrape.status.hook_failures
+    yield Family(catalogue.GUEST_FROZEN, [((str(guest),), since[guest]) for guest in sorted(since)])
+    counts = [
+        ((str(guest), hook.value), failures[guest][hook]) for guest in sorted(failures) for hook in failures[guest]
+    ]
+    yield Family(catalogue.HOOK_FAILURES, counts)
+
+
 def scheduler(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     """The queue, and the durations of runs."""
     status = scrape.status
@@ -146,6 +156,7 @@ def collectors(kept: JobLines) -> Mapping[str, Callable[[ScrapeInput], Iterable[
         "nodes": nodes,
         "replicas": replicas,
         "pools": pools,
+        "guests": guests,
         "scheduler": scheduler,
         "notifications": notifications,
     }

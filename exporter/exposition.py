@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import chain
 
-from exporter.catalogue import Kind, Metric
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily
+from exporter.metric import Kind, Metric
 from replicator.api.status import RunHistogram
 
 GZIP_LEVEL = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.catalogue import Metric
+from exporter.metric import Metric
 from replicator.api.status import RunHistogram
 
 Sample = tuple[tuple[str, ...], float]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from exporter import catalogue
-from exporter.catalogue import Metric
 from exporter.exposition import escaped, number
 from exporter.families import LineFamily, known_time
+from exporter.metric import Metric
 from replicator.api.status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.models import JobCondition, Outcome

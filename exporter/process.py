@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client import ProcessCollector
 
-from exporter.catalogue import Kind, Metric
 from exporter.families import Family
+from exporter.metric import Kind, Metric
 
 
 def process_families() -> Iterator[Family]:

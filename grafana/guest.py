@@ -12,6 +12,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana.layout import GUEST, AnyPanel, Row, board, filled
 from grafana.panel import BLUE, Panel, Query, graph, stat_panel
 from grafana.panels import common, jobs_table, stats
+from grafana.promql import GUEST as GUEST_LABEL
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
 
@@ -174,6 +175,42 @@ def _sent(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _frozen(number: int, place: common.Place) -> timeseries.Panel:
+    since = f"zsr_guest_frozen_since_timestamp_seconds{{{GUEST_LABEL}}}"
+    return graph(
+        Panel(
+            number,
+            "Frozen for",
+            "How long the guest has been frozen for a snapshot, as of each scrape. Good: nothing, or points of some "
+            "seconds; a line that climbs is a guest that stands still.",
+            *place,
+            unit="s",
+            empty="not frozen",
+            runbook="ZsrGuestFrozen",
+        ),
+        Query(f"max by (guest) (time() - {since})", "guest {{guest}}"),
+    )
+
+
+def _hook_failures(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Failed hooks",
+            "How often the guest's freeze and thaw hooks failed, by time. Good: none.",
+            *place,
+            unit="none",
+            empty="no hooks",
+            runbook="ZsrFreezeFailing",
+        ),
+        Query(
+            f"sum by (guest, hook) (increase(zsr_hook_failures_total{{{GUEST_LABEL}}}[$__rate_interval]))",
+            "{{hook}} of guest {{guest}}",
+        ),
+        bars=True,
+    )
+
+
 def _top() -> list[AnyPanel]:
     sent = Panel(
         7,
@@ -226,6 +263,8 @@ def _rows() -> list[Row]:
                 common.in_a_row(34, (6, 57, 6, 8)),
                 _progress(35, (12, 57, 6, 8)),
                 _waiting(36, (18, 57, 6, 8)),
+                _frozen(37, (0, 65, 12, 8)),
+                _hook_failures(38, (12, 65, 12, 8)),
             ],
         ),
     ]

@@ -90,6 +90,32 @@ class VolumesVanished:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestFrozen:
+    """A guest's thaw hook failed, so that it may still be frozen; once, until it is thawed.
+
+    ``job`` and ``run`` are those that it was frozen for, ``since`` when (unix time). ``message`` says how the hook
+    failed, ``command`` is the hook.
+    """
+
+    time: float
+    job: JobId
+    run: int
+    since: float
+    message: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestThawed:
+    """A guest of which a `GuestFrozen` was recorded has been thawed; ``since``: when it was frozen (unix time)."""
+
+    time: float
+    job: JobId
+    run: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobRemoved:
     """A job is gone from the cluster store."""
 
@@ -97,4 +123,14 @@ class JobRemoved:
     job: JobId
 
 
-Event = RunStarted | RunSucceeded | RunFailed | RunCancelled | ReplicaLost | VolumesVanished | JobRemoved
+Event = (
+    RunStarted
+    | RunSucceeded
+    | RunFailed
+    | RunCancelled
+    | ReplicaLost
+    | VolumesVanished
+    | GuestFrozen
+    | GuestThawed
+    | JobRemoved
+)

@@ -6,7 +6,7 @@ Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -122,6 +122,13 @@ class Volume:
         return f"{storage.path_on(node)}/{self.name}"
 
 
+class Hook(StrEnum):
+    """A command of a guest, before or after the snapshot."""
+
+    FREEZE = "freeze"
+    THAW = "thaw"
+
+
 class FreezeFailure(StrEnum):
     """The effect of a failing freeze hook on the run."""
 
@@ -147,6 +154,12 @@ class Guest:
     thaw: str | None = None
     hook_timeout: float = 60.0
     on_freeze_failure: FreezeFailure = FreezeFailure.WARNING
+
+    @property
+    def hooks(self) -> Mapping[Hook, str]:
+        """The hooks that it has, and their commands."""
+        commands = {Hook.FREEZE: self.freeze, Hook.THAW: self.thaw}
+        return {hook: command for hook, command in commands.items() if command is not None}
 
 
 class Removal(StrEnum):

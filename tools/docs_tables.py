@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from exporter.catalogue import CATALOGUE, Metric
+from exporter.catalogue import CATALOGUE
+from exporter.metric import Metric
 from grafana.build import DASHBOARDS, render
 
 METRICS_BEGIN = "<!-- metrics: written by python -m tools.docs_tables -->"

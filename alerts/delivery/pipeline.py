@@ -22,6 +22,7 @@ from alerts.delivery.store import TargetState
 from alerts.grouping.conditions import Condition, Conditions, evaluate_conditions, report_losses
 from alerts.grouping.digests import digest
 from alerts.grouping.flapping import revert_unwanted, sift
+from alerts.grouping.frozen import record_frozen, report_frozen
 from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events, revert_undelivered
 from alerts.grouping.losses import record_losses, vanished_notice
 from alerts.grouping.notices import NoticeSource, group_notice
@@ -73,6 +74,7 @@ def process_events(
     groups, state = group_runs(events, state, given)
     state = report_runs(groups, state, given)
     state = report_lost_volumes(events, state, given)
+    state = report_frozen_guests(events, state, given)
     state = report_conditions(reported_before, state, given)
     state = report_reminder(state, given)
     return state if histories is None else report_digest(histories, state, given)
@@ -166,6 +168,15 @@ def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput
     if vanished is not None and given.wants(vanished):
         state = _enqueue(vanished, state, given)
     notices, conditions = report_losses(given.status, state.conditions, match, given.source(state))
+    return _report_conditions(notices, conditions, state, given)
+
+
+def report_frozen_guests(events: Events, state: TargetState, given: PipelineInput) -> TargetState:
+    """Record frozen guests as conditions, and enqueue the notices of those that are new or thawed."""
+    targets = {job.job.id: job.job.target for job in given.status.jobs}
+    match = given.route.match
+    conditions = record_frozen(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
+    notices, conditions = report_frozen(given.status, conditions, given.source(state))
     return _report_conditions(notices, conditions, state, given)
 
 

@@ -235,7 +235,10 @@ def _incident(fields: list[Any]) -> Incident:
 
 
 def _condition_fields(condition: Condition) -> dict[str, object]:
-    return _renamed(asdict(condition), reported="told")
+    fields = asdict(condition)
+    if not condition.text:  # most have none
+        del fields["text"]
+    return _renamed(fields, reported="told")
 
 
 def _condition(data: Mapping[str, Any]) -> Condition:

@@ -1,6 +1,7 @@
 """Conditions that last and are no failures: broken promises, silent nodes, rejected settings, lost replicas. Pure.
 
-Lost replicas come from the journal (`alerts.grouping.losses`), the others from the core's status.
+Lost replicas and frozen guests come from the journal (`alerts.grouping.losses`, `alerts.grouping.frozen`), the others
+from the core's status.
 
 Each condition is reported once when it has lasted a while, and its end once to the same targets. Conditions are part of
 a target's state, so a restart neither repeats nor forgets one. What a message about failures already says is not
@@ -24,7 +25,7 @@ REPORT_AFTER_SECONDS = 120.0
 REPEAT_INTERVAL_SECONDS = 900.0
 """Seconds between two messages about promises to one node, so that jobs that break theirs one by one make no flood."""
 
-PROMISE, NODE, SETTINGS, LOST = "promise", "node", "settings", "lost"
+PROMISE, NODE, SETTINGS, LOST, FROZEN = "promise", "node", "settings", "lost", "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Condition:
         thread: the thread of that notice.
         gone: when it ended; None: it lasts.
         lag: the largest age of the replica while it lasted, in seconds.
+        text: what the message about it says, where only the journal knows that.
     """
 
     since: float
@@ -44,10 +46,11 @@ class Condition:
     thread: str = ""
     gone: float | None = None
     lag: float | None = None
+    text: str = ""
 
 
 Conditions = Mapping[str, Condition]
-"""By ``<kind>/<name>``, like ``promise/100-0``, ``lost/100-0``, ``node/beta``, ``settings/``."""
+"""By ``<kind>/<name>``: ``promise/100-0``, ``lost/100-0``, ``frozen/100-0``, ``node/beta``, ``settings/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def _remembered(conditions: Conditions, seen: set[str], now: float) -> dict[str,
     known = {}
     for name in sorted({*conditions, *seen}):
         condition = conditions.get(name, Condition(now))
-        if name.startswith(f"{LOST}/"):
+        if name.startswith((f"{LOST}/", f"{FROZEN}/")):
             known[name] = condition  # the journal says when it is over
         elif name in seen:
             # A clock that was set back must not keep it from being reported.

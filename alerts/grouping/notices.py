@@ -139,7 +139,7 @@ def _others(group: NotificationGroup, status: Status, listed: int) -> str:
 
 def _failed(event: RunFailed, status: Status) -> Subject:
     job = status.job(event.job)
-    known = subject_now(job) if job is not None else _bare(event.job, status)
+    known = subject_now(job) if job is not None else bare_subject(event.job, status)
     return replace(
         known,
         run=event.run,
@@ -155,7 +155,7 @@ def _failed(event: RunFailed, status: Status) -> Subject:
 
 def _recovered(event: RunSucceeded, group: NotificationGroup, status: Status) -> Subject:
     job = status.job(event.job)
-    known = subject_now(job) if job is not None else _bare(event.job, status)
+    known = subject_now(job) if job is not None else bare_subject(event.job, status)
     return replace(
         known,
         run=event.run,
@@ -170,6 +170,6 @@ def _recovered(event: RunSucceeded, group: NotificationGroup, status: Status) ->
     )
 
 
-def _bare(job: JobId, status: Status) -> Subject:
+def bare_subject(job: JobId, status: Status) -> Subject:
     """A job that does not exist any more: only its ID is known."""
     return Subject(job=job, guest=job.guest, guest_name="", source=status.node, target="")

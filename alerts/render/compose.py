@@ -120,14 +120,21 @@ def _facts_of_recovery(notice: Notice, subject: Subject, context: RenderContext)
         facts.append(Fact("Last sync", when(subject.last_sync, context)))
     if subject.failing_since is not None:
         lasted = duration(notice.time - subject.failing_since)
-        what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
-        facts.append(Fact(what, f"since {clock_time(subject.failing_since, context.zone)}, for {lasted}"))
+        facts.append(
+            Fact(_had_been(notice.kind), f"since {clock_time(subject.failing_since, context.zone)}, for {lasted}")
+        )
     if subject.consecutive:
         facts.append(Fact("Failed runs", str(subject.consecutive)))
     if subject.worst_lag is not None:
         promise = f" (promised: {duration(subject.rpo)})" if subject.rpo is not None else ""
         facts.append(Fact("Oldest the replica was", f"{duration(subject.worst_lag)}{promise}"))
     return facts
+
+
+def _had_been(kind: NoticeKind) -> str:
+    """What an all-clear calls the time before it."""
+    special = {NoticeKind.REPLICA_BACK: "Had been without a copy", NoticeKind.GUEST_THAWED: "Had been frozen"}
+    return special.get(kind, "Had been failing")
 
 
 def _facts_of_many(notice: Notice, context: RenderContext) -> list[Fact]:
@@ -141,8 +148,7 @@ def _facts_of_many(notice: Notice, context: RenderContext) -> list[Fact]:
     since = [subject.failing_since for subject in subjects if subject.failing_since is not None]
     if since and notice.kind.is_all_clear:
         lasted = duration(notice.time - min(since))
-        what = "Had been without a copy" if notice.kind is NoticeKind.REPLICA_BACK else "Had been failing"
-        facts.append(Fact(what, f"since {clock_time(min(since), context.zone)}, for {lasted}"))
+        facts.append(Fact(_had_been(notice.kind), f"since {clock_time(min(since), context.zone)}, for {lasted}"))
     elif since:
         facts.append(Fact("Failing since", when(min(since), context)))
     if sum(subject.consecutive for subject in subjects) and notice.kind.is_all_clear:

@@ -16,7 +16,11 @@ _ABOUT = {
     NoticeKind.TARGET_UNREACHABLE: ("beta", ""),
     NoticeKind.TARGET_BACK: ("beta", ""),
 }
-_VANISHED = "Job 100-0, on beta: tank/vm-100-disk-1"
+_TEXTS = {
+    NoticeKind.VOLUMES_VANISHED: "Job 100-0, on beta: tank/vm-100-disk-1",
+    NoticeKind.GUEST_FROZEN: "The thaw hook of guest 100 failed: no agent.\nThaw it now: thaw-web",
+}
+"""Of kinds that are about jobs without failures."""
 
 
 def sample_subject(guest: int = 100, *, now: float) -> Subject:
@@ -60,8 +64,8 @@ def sample(kind: NoticeKind, *, jobs: int = 1, now: float) -> Notice:
         return replace(notice, digest=sample_digest(max(jobs, 1), now=now))
     if kind is NoticeKind.ALERTMANAGER:
         return replace(notice, foreign=Foreign("Firing: DiskFull", "/srv is full.", (("alertname", "DiskFull"),)))
-    if kind is NoticeKind.VOLUMES_VANISHED:
-        return replace(notice, text=_VANISHED, subjects=tuple(map(_well, subjects)))
+    if kind in _TEXTS:
+        return replace(notice, text=_TEXTS[kind], subjects=tuple(map(_well, subjects)))
     if kind is NoticeKind.REPLICA_LOST:
         return replace(notice, subjects=tuple(replace(_well(each), last_sync=None, lost=True) for each in subjects))
     removing = kind is NoticeKind.REMOVAL_STUCK

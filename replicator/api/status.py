@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
 
-from replicator.models import Guest, Job, JobCondition, JobId, JobState, Node
+from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,8 @@ class Status:
         source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
             None where that is not known.
         timezone: this node's, as its settings say; None: the machine's.
+        frozen_since: since when guests of this node may be frozen (unix time); others are missing.
+        hook_failures: how often the hooks of this node's guests failed, by guest; each hook that there is, from 0 on.
     """
 
     time: float
@@ -186,6 +188,8 @@ class Status:
     clock_skew: Mapping[str, float] = field(default_factory=dict)
     source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
     timezone: tzinfo | None = None
+    frozen_since: Mapping[int, float] = field(default_factory=dict)
+    hook_failures: Mapping[int, Mapping[Hook, int]] = field(default_factory=dict)
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """Return the status of one job, or None if there is no such job on this node."""

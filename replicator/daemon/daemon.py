@@ -1,8 +1,8 @@
 """The daemon of one node: puts its parts together and runs them until it is stopped.
 
 Each part has a module of its own: `planned_jobs` (cluster and states), `run_supervisor` (starting and watching runs),
-`target_probes`, `node_monitor`, `requests` (the control socket) and `plugin_host`. `schedule.scheduler` decides what
-runs next, `run_worker` does a run, `status` builds the status.
+`target_probes`, `node_monitor`, `frozen_guests`, `requests` (the control socket) and `plugin_host`.
+`schedule.scheduler` decides what runs next, `run_worker` does a run, `status` builds the status.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.control import serve_control
 from replicator.daemon.failed_runs import close_interrupted
+from replicator.daemon.frozen_guests import FrozenGuests, Thaws
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.plugin_host import PluginHost
@@ -63,6 +64,7 @@ class Daemon:
         self._node_monitor = NodeMonitor(self._nodes, settings.node, state)
         self._config_watcher = ConfigWatcher(settings, store, clock)
         self._core = PluginHost(state, self.status)
+        self._frozen_guests = FrozenGuests(self._thaws())
         running: dict[JobId, RunningJob] = {}
         self._jobs = PlannedJobs(
             settings,
@@ -84,6 +86,16 @@ class Daemon:
             max_parallel=settings.max_parallel,
         )
 
+    def _thaws(self) -> Thaws:
+        return Thaws.of_node(
+            self._settings,
+            self._state,
+            self._nodes,
+            guests=lambda: self._config_watcher.cluster.guests,
+            clock=self._clock,
+            announce=self._core.announce,
+        )
+
     async def run(self) -> None:
         """Work until cancelled.
 
@@ -97,6 +109,7 @@ class Daemon:
         requests = RequestHandler(self._settings.node, self._state, self._jobs, self._runs, self.status, self._wake)
         try:
             async with serve_control(self._settings.control, requests.answer), asyncio.TaskGroup() as group:
+                await self._frozen_guests.begin(group)
                 self._runs.tasks = group
                 for name, plugin in load_plugins().items():
                     group.create_task(self._core.run_plugin(name, plugin, self._settings.sections))
@@ -106,6 +119,7 @@ class Daemon:
                     self._node_monitor.keep_inventory(lambda: self._config_watcher.cluster, self._jobs.jobs)
                 )
                 group.create_task(self._node_monitor.compare_clocks())
+                group.create_task(self._frozen_guests.keep_thawing(group))
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs.", __version__, self._settings.node, len(self._jobs.plan))
         finally:
@@ -159,5 +173,7 @@ class Daemon:
                 zfs_version=self._node_monitor.zfs_version,
                 zfs_problems=self._node_monitor.problems,
                 inventory=self._node_monitor.local_inventory,
+                frozen_since=self._frozen_guests.since,
+                hook_failures=self._frozen_guests.failures,
             )
         )

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from replicator.cluster.model import Cluster
@@ -14,6 +15,7 @@ from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunEnd
 from replicator.daemon.failed_runs import close_interrupted
+from replicator.daemon.frozen_guests import Thaws
 from replicator.daemon.job_table import plan_jobs
 from replicator.daemon.run_worker import Worker
 from replicator.errors import BusyError, ConfigError
@@ -41,6 +43,8 @@ async def run_jobs(
 ) -> bool:
     """Run one job now, or (None) all that are due, one after the other; return whether all succeeded.
 
+    Before that, the guests that earlier runs left frozen are thawed.
+
     Raises:
         ConfigError: there is no such job on this node, or it is disabled.
         BusyError: the one job's guest is locked by another run.
@@ -50,7 +54,11 @@ async def run_jobs(
     nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
     await nodes.update(cluster.nodes.values())
     worker = Worker(settings, store, state, nodes, time.time)
+    thaws = Thaws.of_node(
+        settings, state, nodes, guests=lambda: cluster.guests, clock=time.time, announce=partial(asyncio.sleep, 0)
+    )
     try:
+        await thaws.thaw_all()
         well = True
         began = time.time()
         jobs = _chosen(settings, cluster, state, job_id)

@@ -21,6 +21,7 @@ from replicator.common.timezones import zone
 from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunObserver
 from replicator.daemon.failed_runs import failed_event, failed_log
+from replicator.daemon.hook_records import HookRecords
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
 from replicator.models import Guest, Job, JobId, JobState, Outcome, Removal, Synced
@@ -75,6 +76,13 @@ class _Remembered:
         if pending is not self.resume_pending:
             await asyncio.to_thread(self.state.jobs.set_resume_pending, self.job, pending)
             self.resume_pending = pending
+
+    def recorder(self) -> RunRecorder:
+        """Return what the run records with."""
+        hooks = HookRecords(self.state.hooks, self.job, self.run, self.clock)
+        return RunRecorder(
+            self.note_synced, self.note_resume_pending, self.note_vanished, self.note_other_target, hooks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +297,7 @@ class Worker:
             self._nodes.client(job.target),
             progress=active.progress,
             log=log.add,
-            recorder=_recorder(remembered),
+            recorder=remembered.recorder(),
             clock=self._clock,
         )
         return await run.execute()
@@ -338,15 +346,6 @@ class Worker:
             self._nodes.mark_unreachable(job.target)
         elif error.node == job.target:
             self._nodes.mark_reachable(job.target)
-
-
-def _recorder(remembered: _Remembered) -> RunRecorder:
-    return RunRecorder(
-        remembered.note_synced,
-        remembered.note_resume_pending,
-        remembered.note_vanished,
-        remembered.note_other_target,
-    )
 
 
 def _pending(active: ActiveRun, remembered: _Remembered) -> bool:

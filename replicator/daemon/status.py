@@ -6,7 +6,7 @@ jobs, only those that run are computed for each status.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -14,8 +14,9 @@ from replicator.api.status import ConfigStatus, JobStatus, RunHistogram, Status,
 from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.local_inventory import LocalInventory
-from replicator.models import Guest, Job, JobCondition, JobId, JobState
+from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState
 from replicator.schedule.scheduler import Scheduled, missed_runs
+from replicator.state.guest_hooks import HookFailures
 
 CACHE_SECONDS = 10.0
 """Seconds for which an idle status is used although a slot may have passed; planning, which comes sooner, renews it."""
@@ -49,6 +50,8 @@ class DaemonFacts:
         waiting: the jobs that are due and do not run yet, and since when they are due.
         zfs_version: None while this node's ZFS has not answered yet.
         zfs_problems: why this node's ZFS could not be read, in sentences.
+        frozen_since: since when guests may be frozen (unix time).
+        hook_failures: as ``state.db`` has them.
     """
 
     time: float
@@ -68,6 +71,8 @@ class DaemonFacts:
     zfs_version: str | None
     zfs_problems: tuple[str, ...]
     inventory: LocalInventory
+    frozen_since: Mapping[int, float]
+    hook_failures: HookFailures
 
 
 def build_status(facts: DaemonFacts) -> Status:
@@ -95,7 +100,18 @@ def build_status(facts: DaemonFacts) -> Status:
         clock_skew=facts.clock_skew,
         source_snapshots=facts.inventory.marks,
         timezone=facts.timezone,
+        frozen_since=facts.frozen_since,
+        hook_failures=counted_hooks(facts.cluster, facts.node, facts.frozen_since, facts.hook_failures),
     )
+
+
+def counted_hooks(
+    cluster: Cluster, node: str, frozen: Iterable[int], failures: HookFailures
+) -> Mapping[int, Mapping[Hook, int]]:
+    """Return how often each hook of a node's guests failed, from 0 on; a frozen guest that is gone keeps its thaw."""
+    hooks: dict[int, Iterable[Hook]] = dict.fromkeys(frozen, (Hook.THAW,))
+    hooks |= {guest.id: guest.hooks for guest in cluster.guests.values() if guest.node == node and guest.hooks}
+    return {guest: {hook: failures.get(guest, {}).get(hook, 0) for hook in hooks[guest]} for guest in sorted(hooks)}
 
 
 def condition(job: Job, state: JobState, active: ActiveRun | None) -> JobCondition:

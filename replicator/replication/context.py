@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from replicator.models import Guest, Job, Storage, Synced
+from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 
 
@@ -65,9 +66,11 @@ class RunRecorder:
             names, also where there are none. To be called once by each run that has seen both sides.
         other_target: the target is not the one that was remembered, and this is what may be claimed of it; what was
             found on the old one is forgotten. ``replaced``: nobody edited it, so a copy that is not there is lost.
+        hooks: records what the guest's hooks do.
     """
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
     vanished: Callable[[Sequence[str]], Awaitable[None]]
     other_target: OtherTarget
+    hooks: HookRecorder

@@ -96,7 +96,7 @@ class Run:
         self._inventories = Inventories(context, source, target, clock)
         self._place: TargetPlace | None = None
         self._snapshots = SnapshotTaker(
-            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken,
+            self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken, recorder.hooks,
             bookmarks=context.bookmarks,
         )  # fmt: skip
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT

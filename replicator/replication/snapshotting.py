@@ -12,7 +12,7 @@ from replicator.errors import ZsrError
 from replicator.models import Guest, JobId, Storage, Synced
 from replicator.replication.destruction import decide_useless_set
 from replicator.replication.discovery import selections, source_datasets, source_inventory
-from replicator.replication.hooks import frozen
+from replicator.replication.hooks import HookRecorder, frozen
 from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.progress import Log
@@ -41,8 +41,8 @@ class SnapshotResult:
 class SnapshotTaker:
     """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
-    ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it. With
-    ``bookmarks`` each set is bookmarked.
+    ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
+    ``hooks`` records what the guest's hooks do. With ``bookmarks`` each set is bookmarked.
     """
 
     def __init__(
@@ -54,9 +54,11 @@ class SnapshotTaker:
         log: Log,
         clock: Callable[[], float],
         before: Callable[[int], Awaitable[None]],
+        hooks: HookRecorder,
         *,
         bookmarks: bool,
     ) -> None:
+        self._hooks = hooks
         self._before = before
         self._bookmarks = bookmarks
         self._job = job
@@ -92,7 +94,7 @@ class SnapshotTaker:
         self._taken_in = set()
         await self._before(set_time)
         try:
-            async with frozen(self._guest, self._source.host, self._log):
+            async with frozen(self._guest, self._source.host, self._log, self._hooks):
                 at = self._clock()
                 for pool in self._selections:
                     datasets |= await self._take_in_pool(pool, name, since)

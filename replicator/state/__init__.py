@@ -1,1 +1,1 @@
-"""The database ``state.db``: job states, runs, journal, logs, plugins' values; and the locks of guests."""
+"""The database ``state.db``: job states, runs, journal, logs, hooks, plugins' values; and the locks of guests."""

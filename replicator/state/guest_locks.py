@@ -23,7 +23,7 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_file(path)
     except BlockingIOError:
-        raise BusyError(f"Guest {guest} is locked by another run, move or removal.") from None
+        raise BusyError(f"Guest {guest} is locked by another run, move, removal or thaw.") from None
     except OSError as error:
         raise file_error(error, f"create the lock '{path}'") from error
     try:

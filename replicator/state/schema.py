@@ -59,7 +59,12 @@ CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NU
 CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID;
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
-_VERSION = 6
+_HOOKS = """
+CREATE TABLE frozen_guests (guest INTEGER PRIMARY KEY, since REAL NOT NULL, thaw TEXT NOT NULL,
+    time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL);
+CREATE TABLE hook_failures (guest INTEGER, hook TEXT, count INTEGER NOT NULL, PRIMARY KEY (guest, hook));
+"""
+_VERSION = 7
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
@@ -67,8 +72,9 @@ _UPGRADES = {
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
     4: "CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID",
     5: "ALTER TABLE job_state ADD COLUMN place TEXT",
+    6: _HOOKS,
 }
-"""The statement that brings a file of a version to the next one."""
+"""The statements that bring a file of a version to the next one."""
 
 
 def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
@@ -90,11 +96,10 @@ def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         _refuse_newer(path, version)
         if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
+            _execute(db, _SCHEMA + _HOOKS)
         else:
             for earlier in range(version, _VERSION):
-                db.execute(_UPGRADES[earlier])
+                _execute(db, _UPGRADES[earlier])
         if version != _VERSION:
             db.execute(f"PRAGMA user_version = {_VERSION}")
         db.execute("COMMIT")
@@ -102,6 +107,12 @@ def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _execute(db: sqlite3.Connection, statements: str) -> None:
+    """Execute statements inside the open transaction, which `executescript` would commit."""
+    for statement in statements.split(";\n"):
+        db.execute(statement)
 
 
 def _check(db: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
-"""All stores of ``state.db``: job states, runs, run logs, the journal of events, and the plugins' values (SQLite).
+"""All stores of ``state.db``: job states, runs, run logs, the journal, hooks, and the plugins' values (SQLite).
 
 Nothing here is needed for correctness: last sync, base and fail-safe behaviour are derived again from ZFS
-(architecture.md, "Where truth lives").
+(architecture.md, "Where truth lives"). One exception: only `hooks` knows which guests may be frozen.
 What changes together is written together: a run's end, the job's state, the counters and the journal's event are
 one transaction, so that neither a kill nor a full disk can leave one without the others.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replicator.state.database import Database
+from replicator.state.guest_hooks import GuestHooks
 from replicator.state.job_states import JobStates
 from replicator.state.journal import Journal
 from replicator.state.plugin_store import SqlitePluginStore
@@ -28,12 +29,15 @@ class State:
     runs: Runs
     logs: RunLogs
     journal: Journal
+    hooks: GuestHooks
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
         """Open or create the file (see `Database.open`)."""
         database = Database.open(path, repair=repair)
-        return cls(database, JobStates(database), Runs(database), RunLogs(database), Journal(database))
+        return cls(
+            database, JobStates(database), Runs(database), RunLogs(database), Journal(database), GuestHooks(database)
+        )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:
         """Return the durable values of a plugin."""

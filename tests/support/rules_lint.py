@@ -18,7 +18,8 @@ from typing import Any
 import promql_parser as promql
 import yaml
 
-from exporter.catalogue import CATALOGUE, Kind
+from exporter.catalogue import CATALOGUE
+from exporter.metric import Kind
 from replicator.common.durations import parse_duration
 from replicator.errors import ErrorClass
 from replicator.models import JobCondition, Outcome

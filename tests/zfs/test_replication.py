@@ -27,6 +27,7 @@ from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
 from replicator.zfs.client import ZfsClient
+from tests.support.hook_notes import HookNotes
 from tests.support.pools import Pools
 
 JOB = Job(JobId(100, 0), "beta")
@@ -69,7 +70,9 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            recorder=RunRecorder(self._remember, self._note_pending, self._note_vanished, self._note_other_target),
+            recorder=RunRecorder(
+                self._remember, self._note_pending, self._note_vanished, self._note_other_target, HookNotes()
+            ),
             clock=lambda: self.now,
         )
         return await run.execute()

@@ -52,6 +52,7 @@ def test_the_all_clears_are_these() -> None:
         NoticeKind.RECOVERED,
         NoticeKind.RPO_KEPT,
         NoticeKind.REPLICA_BACK,
+        NoticeKind.GUEST_THAWED,
         NoticeKind.TARGET_BACK,
         NoticeKind.SETTINGS_ACCEPTED,
     }

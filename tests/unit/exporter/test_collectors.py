@@ -11,13 +11,15 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.catalogue import CATALOGUE, Kind
+from exporter.catalogue import CATALOGUE
 from exporter.collectors import ScrapeInput, collect, collectors, scrape_input
 from exporter.exposition import Format, render
 from exporter.job_series import JobLines
+from exporter.metric import Kind
 from replicator.api.plugin import PluginStore
 from replicator.api.status import JobStatus, Status
 from replicator.errors import ErrorClass
+from replicator.models import Hook
 from tests.support.statuses import (
     NOW,
     FakeCore,
@@ -60,6 +62,7 @@ def of_job(found: Iterable[Series], job: str) -> list[Series]:
 @pytest.fixture
 def everything() -> dict[Series, float]:
     picture = status(*every_state(), reachable={"beta": True, "gamma": False})
+    picture = replace(picture, frozen_since={100: NOW - 5}, hook_failures={100: {Hook.FREEZE: 0}})
     return scrape(picture, '{"mail": {"success": 2, "failure": 1}}')
 
 
@@ -239,6 +242,17 @@ def test_nodes_are_reachable_or_not(everything: dict[Series, float]) -> None:
     assert value(everything, "zsr_node_reachable", node="gamma") == 0
 
 
+def test_a_guest_that_is_not_frozen_has_no_series_of_a_time_and_counts_each_hook_from_zero() -> None:
+    failures = {100: {Hook.FREEZE: 0, Hook.THAW: 0}, 101: {Hook.THAW: 4}}
+    found = scrape(replace(status(), frozen_since={101: NOW - 90}, hook_failures=failures))
+    name = "zsr_guest_frozen_since_timestamp_seconds"
+    assert value(found, name, guest="101") == NOW - 90
+    assert value(found, name, guest="100") is None
+    counts = {(dict(labels)["guest"], dict(labels)["hook"]): number for (each, labels), number in found.items()
+              if each == "zsr_hook_failures_total"}  # fmt: skip
+    assert counts == {("100", "freeze"): 0, ("100", "thaw"): 0, ("101", "thaw"): 4}
+
+
 def test_a_histogram_ends_with_everything() -> None:
     picture = replace(status(), durations={"success": histogram((2.0, 12.5, 1e9))})
     found = scrape(picture)
@@ -310,7 +324,7 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
     names = set(collectors(JobLines()))
-    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "scheduler", "notifications"}
+    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "guests", "scheduler", "notifications"}
     for name in names:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None

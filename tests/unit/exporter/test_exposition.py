@@ -15,10 +15,10 @@ from prometheus_client.openmetrics import exposition as official_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.catalogue import Kind, Metric
 from exporter.collectors import ScrapeInput, collect
 from exporter.exposition import Format, accepts_gzip, choose_format, render
 from exporter.families import Family
+from exporter.metric import Kind, Metric
 from tests.support.statuses import every_state, status
 
 PROMETHEUS_2_42 = (

@@ -8,7 +8,8 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from exporter.catalogue import CATALOGUE, Kind, Metric
+from exporter.catalogue import CATALOGUE
+from exporter.metric import Kind, Metric
 from exporter.settings import DEFAULT_LISTEN
 from tools.docs_tables import METRICS_BEGIN, METRICS_END, main, metrics_table, with_metrics
 

@@ -1,4 +1,4 @@
-"""The pipeline from journal and status to the outbox of one target: lost replicas and vanished volumes."""
+"""The pipeline from journal and status to the outbox of one target: lost replicas, vanished volumes, frozen guests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
 from alerts.routing.routes import Match, Quiet, Route
 from replicator.api.status import JobStatus
-from replicator.events import Event, ReplicaLost, RunSucceeded, VolumesVanished
+from replicator.events import Event, GuestFrozen, GuestThawed, ReplicaLost, RunSucceeded, VolumesVanished
 from replicator.models import JobId
 from tests.support import statuses
 
@@ -110,3 +110,29 @@ class TestVanishedVolumes:
         other = Target(Route(Match(severity=frozenset({Severity.CRITICAL}))))
         assert wants.look(NOW, statuses.healthy(), events=(self.EVENT,)) == [NoticeKind.VOLUMES_VANISHED]
         assert other.look(NOW, statuses.healthy(), events=(self.EVENT,)) == []
+
+
+class TestAFrozenGuest:
+    FROZEN = GuestFrozen(NOW, JOB, 7, NOW - 70, "The thaw hook of guest 100 failed: no agent.", "thaw-web")
+
+    def test_is_a_critical_message_at_once_and_an_all_clear_when_it_is_thawed(self) -> None:
+        target, well_now = Target(), statuses.healthy()
+        assert target.look(NOW, well_now, events=(self.FROZEN,)) == [NoticeKind.GUEST_FROZEN]
+        assert target.last.severity is Severity.CRITICAL
+        assert target.look(NOW + 60, well_now) == []
+        assert target.look(NOW + 90, well_now, events=(GuestThawed(NOW + 90, JOB, 7, NOW - 70),)) == [
+            NoticeKind.GUEST_THAWED
+        ]
+
+    def test_in_hours_in_which_all_is_dropped_is_reported_after_them_with_the_command(self) -> None:
+        target = Target(Route(quiet=Quiet(Window.parse("07:00-09:00"), drop=True)))
+        assert target.look(NOW, statuses.healthy(), events=(self.FROZEN,)) == []
+        assert target.look(NOW + 3700, statuses.healthy(now=NOW + 3700)) == [NoticeKind.GUEST_FROZEN]
+        assert "thaw-web" in target.last.text
+
+    def test_that_a_route_does_not_want_has_no_all_clear(self) -> None:
+        target = Target(Route(Match(severity=frozenset({Severity.WARNING}))))
+        assert target.look(NOW, statuses.healthy(), events=(self.FROZEN,)) == []
+        assert target.look(NOW + 90, statuses.healthy(), events=(GuestThawed(NOW + 90, JOB, 7, NOW - 70),)) == []
+        assert target.look(NOW + 180, statuses.healthy()) == []
+        assert target.state.conditions == {}

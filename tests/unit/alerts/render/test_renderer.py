@@ -107,6 +107,18 @@ def test_vanished_volumes_are_reported_with_their_replicas_and_how_to_destroy_th
     assert "zsr delete JOB" in shown
 
 
+def test_a_frozen_guest_is_reported_with_the_command_that_thaws_it() -> None:
+    shown = text(sample(NoticeKind.GUEST_FROZEN, now=NOW))
+    assert "from alpha to beta froze the guest for a snapshot and could not thaw it." in shown
+    assert "Thaw it now: thaw-web" in shown.splitlines()
+    assert "zsr tries again every minute." in shown
+
+
+def test_the_all_clear_of_a_frozen_guest_says_how_long_it_stood_still() -> None:
+    shown = text(sample(NoticeKind.GUEST_THAWED, now=NOW))
+    assert "Had been frozen: since 2027-01-15 07:28:00, for 32 minutes" in shown
+
+
 def test_the_all_clear_of_a_lost_replica_says_how_long_there_was_none() -> None:
     shown = text(sample(NoticeKind.REPLICA_BACK, now=NOW))
     assert "Had been without a copy: since 2027-01-15 07:28:00, for 32 minutes" in shown
@@ -138,6 +150,9 @@ def test_200_jobs_are_a_list_that_ends() -> None:
         (NoticeKind.REPLICA_LOST, 2, "Guests 100 and 101: replicas lost, gone from beta"),
         (NoticeKind.REPLICA_BACK, 1, "Guest 100 web: copied in full again, to beta"),
         (NoticeKind.VOLUMES_VANISHED, 1, "Guest 100 web: volumes are gone, replicas stay on beta"),
+        (NoticeKind.GUEST_FROZEN, 1, "Guest 100 web: may be frozen, thaw failed"),
+        (NoticeKind.GUEST_FROZEN, 2, "Guests 100 and 101: may be frozen, thaw failed"),
+        (NoticeKind.GUEST_THAWED, 1, "Guest 100 web: thawed"),
         (NoticeKind.REMOVAL_STUCK, 1, "Guest 100 web: removal is stuck (network), on beta"),
         (NoticeKind.TARGET_UNREACHABLE, 200, "Node beta is unreachable: guests 100, 101 and 198 more"),
         (NoticeKind.TARGET_BACK, 0, "Node beta is back, seen from alpha"),

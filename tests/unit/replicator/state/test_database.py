@@ -17,7 +17,7 @@ import pytest
 
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.events import RunStarted, RunSucceeded
-from replicator.models import JobId, KnownSets, Synced, TargetPlace, TargetStorage
+from replicator.models import Guest, Hook, JobId, KnownSets, Synced, TargetPlace, TargetStorage
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW, succeed
 
@@ -32,13 +32,14 @@ def fill_with_words(state: State, run: int) -> None:
         state.logs.append(run, [(NOW, "raw", "x" * 50_000)])
 
 
-NEWEST = 6
+NEWEST = 7
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
     4: "ALTER TABLE job_state DROP COLUMN sets",
     5: "DROP TABLE sent_snapshots",
     6: "ALTER TABLE job_state DROP COLUMN place",
+    7: "DROP TABLE frozen_guests; DROP TABLE hook_failures",
 }
 """How to take back what each format added."""
 
@@ -47,7 +48,7 @@ def make_older(path: Path, version: int) -> None:
     """Make a file of the newest format one of an older format."""
     with closing(sqlite3.connect(path)) as file:
         for number in range(NEWEST, version, -1):
-            file.execute(ADDED[number])
+            file.executescript(ADDED[number])
         file.execute(f"PRAGMA user_version = {version}")
 
 
@@ -170,6 +171,24 @@ class TestTheFile:
             state.jobs.set_synced(JOB, Synced(NOW + 9, int(NOW), place=place), run=run, now=NOW + 10)
         with closing(State.open(path)) as state:
             assert state.jobs.all()[JOB].place == place
+
+    def test_of_format_6_goes_on_with_all_that_it_remembered(self, path: Path) -> None:
+        """Format 7 also remembers which guests may be frozen, and counts the failures of hooks."""
+        with closing(State.open(path)) as state:
+            succeed(state, NOW)
+        make_older(path, 6)
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                assert state.jobs.all()[JOB].last_sync == NOW + 1
+                assert (state.hooks.frozen(), state.hooks.failures()) == ([], {})
+                assert state.database.moved_aside is None
+        with closing(State.open(path)) as state:
+            state.hooks.record_freeze(Guest(100, "web", "alpha"), "thaw-web", job=JOB, run=1, now=NOW)
+            state.hooks.count_failure(100, Hook.FREEZE)
+            assert [each.thaw for each in state.hooks.frozen()] == ["thaw-web"]
+        with closing(sqlite3.connect(path)) as now:
+            assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
