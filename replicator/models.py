@@ -269,6 +269,11 @@ class JobState:
     vanished: tuple[str, ...] = ()
 
     @property
+    def synced(self) -> Synced:
+        """What was last proven to be on the target."""
+        return Synced(self.last_sync, None if self.last_set is None else int(self.last_set), self.sets)
+
+    @property
     def is_replica_lost(self) -> bool:
         """Whether the target held a whole copy once and holds none now."""
         return self.last_sync is None and self.runs_succeeded > 0

@@ -78,15 +78,10 @@ class _Before:
     state: JobState
     last_run_failed: bool
 
-    @property
-    def synced(self) -> Synced:
-        last_set = self.state.last_set
-        return Synced(self.state.last_sync, None if last_set is None else int(last_set), self.state.sets)
-
 
 def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
     known = before.state
-    return _Remembered(state, job, run, clock, before.synced, known.resume_pending, known.vanished)
+    return _Remembered(state, job, run, clock, known.synced, known.resume_pending, known.vanished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +169,7 @@ class Worker:
         """Record the start; return the job as it was before, and the run's number."""
         self._state.jobs.ensure(job.id, now)
         before = self._state.jobs.get(job.id) or JobState(created=now)
-        last = next(iter(self._state.runs.newest(job.id, limit=1)), None)
-        last_run_failed = last is None or last.outcome is not Outcome.SUCCESS
+        last_run_failed = not self._state.runs.has_succeeded_last(job.id)
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
         number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
         return _Before(before, last_run_failed), number

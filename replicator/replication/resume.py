@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replicator.errors import ErrorClass, TargetActiveError, ZsrError
-from replicator.models import JobId
+from replicator.models import Job
 from replicator.replication.destruction import decide_half_received
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
+from replicator.replication.streams import is_raw_onto
 from replicator.replication.transfer import Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
@@ -20,7 +21,7 @@ _RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClas
 
 
 async def resume_half_received(
-    job: JobId, volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
+    job: Job, volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
 ) -> None:
     """Resume the transfers that an earlier run began; drop those that can no longer be finished.
 
@@ -33,19 +34,7 @@ async def resume_half_received(
         if replica is None or replica.token is None:
             continue
         token = await source.resume_token(replica.token)
-        fits = (
-            token is not None
-            and _belongs(token, pair)
-            and (replica.job is not None or job_of(token.to_name.partition("@")[2]) == job)
-            and (token.raw or not transfers.is_raw_onto(pair, replica))
-        )
-        if not fits and replica.job is None:
-            raise TargetActiveError(
-                f"'{replica.name}' on node {target.node} has a half-received state of another tool.",
-                node=target.node,
-                volume=str(pair.volume),
-                advice="Finish that transfer, or drop it there (zfs receive -A).",
-            )
+        fits = can_resume(job, pair, token)
         if token is None or not fits:
             log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
             await target.abort_receive(decide_half_received(replica, replica.token, "it cannot be resumed"))
@@ -59,6 +48,33 @@ async def resume_half_received(
             # A snapshot taken on the replica meanwhile makes ZFS refuse, in words that differ by version.
             log("warning", f"{error.what} The half-received state is dropped.")
             await target.abort_receive(decide_half_received(replica, replica.token, "ZFS refuses to go on with it"))
+
+
+def can_resume(job: Job, pair: VolumePair, token: ResumeToken | None) -> bool:
+    """Return whether the half-received state of a volume can be finished; it is dropped if not.
+
+    ``token`` is the content of the replica's token, None if it can no longer be used.
+
+    Raises:
+        TargetActiveError: the state is another tool's.
+        EncryptionError: the job sends the volume raw, and the replica is not.
+    """
+    replica = pair.target
+    fits = (
+        replica is not None
+        and token is not None
+        and _belongs(token, pair)
+        and (replica.job is not None or job_of(token.to_name.partition("@")[2]) == job.id)
+        and (token.raw or not is_raw_onto(job, pair, replica))
+    )
+    if not fits and replica is not None and replica.job is None:
+        raise TargetActiveError(
+            f"'{replica.name}' on node {job.target} has a half-received state of another tool.",
+            node=job.target,
+            volume=str(pair.volume),
+            advice="Finish that transfer, or drop it there (zfs receive -A).",
+        )
+    return fits
 
 
 def _belongs(token: ResumeToken, pair: VolumePair) -> bool:
