@@ -19,6 +19,9 @@ from replicator.zfs.snapshot_names import job_of
 _RESUMABLE = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.NO_SPACE, ErrorClass.BUSY)
 """Classes of failures that leave a half-received state which a later run can resume."""
 
+UNRESUMABLE = "its half-received state cannot be resumed"
+"""The reason to drop a half-received state, as its permit says it."""
+
 
 async def resume_half_received(
     job: Job, volumes: Iterable[VolumePair], transfers: Transfers, source: ZfsClient, target: ZfsClient, log: Log
@@ -37,7 +40,7 @@ async def resume_half_received(
         fits = can_resume(job, pair, token)
         if token is None or not fits:
             log("warning", f"{pair.volume}: the half-received state cannot be resumed and is dropped")
-            await target.abort_receive(decide_half_received(replica, replica.token, "it cannot be resumed"))
+            await target.abort_receive(decide_half_received(replica, replica.token, UNRESUMABLE))
             continue
         log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
         try:

@@ -1,0 +1,96 @@
+"""A run without its effects: look at both sides, and report what a run would do. Nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from replicator.common.tasks import gather_two
+from replicator.models import Volume
+from replicator.replication.context import RunContext, may_snapshot_first
+from replicator.replication.discovery import Discovered, selections
+from replicator.replication.foreseen import Facts, Foreseen, foresee
+from replicator.replication.foreseen_destruction import destructions
+from replicator.replication.inventories import Inventories
+from replicator.replication.ownership import Direction
+from replicator.replication.plan import Full, Incremental
+from replicator.replication.preview import Preview
+from replicator.replication.snapshot_sets import sum_if_known
+from replicator.replication.streams import is_raw, needs_properties, send_argv
+from replicator.replication.volume_previews import Asked, counted_bytes, volume_previews
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import ResumeToken
+
+
+async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> Preview:
+    """List both sides and return what a run would do now.
+
+    Raises:
+        ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
+    """
+    inventories = Inventories(context, source, target, clock)
+    on_source, on_target = await gather_two(inventories.on_source(), inventories.on_target())
+    facts = await _facts(context, inventories.pair(on_source, on_target), source, target, clock())
+    foreseen = foresee(facts)
+    asked = await _ask(facts, foreseen, source, target)
+    return Preview(
+        job=context.job.id,
+        guest=context.guest.id,
+        guest_name=context.guest.name,
+        source=source.node,
+        target=target.node,
+        volumes=volume_previews(facts, foreseen, asked),
+        destructions=destructions(facts, foreseen),
+    )
+
+
+async def _facts(
+    context: RunContext, discovered: Discovered, source: ZfsClient, target: ZfsClient, now: float
+) -> Facts:
+    job, synced = context.job, context.remembered
+    late = not (await target.features()).receive_properties
+    tokens: dict[Volume, ResumeToken | None] = {}
+    for pair in discovered.volumes:
+        if pair.target is not None and pair.target.token is not None:
+            tokens[pair.volume] = await source.resume_token(pair.target.token)
+    pools = selections(context.guest, context.storages, source.node)
+    programs = (await source.features()).programs
+    return Facts(
+        job=job,
+        way=Direction(job.id, source.node, target.node, synced.sets, late),
+        synced=synced,
+        discovered=discovered,
+        tokens=tokens,
+        programs=programs,
+        may_snapshot_first=may_snapshot_first(context, synced.last_set, pools, programs=programs),
+        now=now,
+    )
+
+
+async def _ask(facts: Facts, foreseen: Foreseen, source: ZfsClient, target: ZfsClient) -> Asked:
+    """Ask the source for what its inventory does not say about the streams of a plan."""
+    asked = Asked(await source.features(), await target.features())
+    if foreseen.unchanged:
+        return asked
+    sizes: dict[Volume, int | None] = {}
+    portable = {}
+    for action in foreseen.plan.actions:
+        volume, dataset, raw = action.pair.volume, action.pair.source, is_raw(facts.job, action)
+        if counted_bytes(action) is None:
+            sizes[volume] = await _estimate(facts, asked, action, source)
+        if needs_properties(dataset, raw=raw):
+            portable[volume] = await source.portable_properties(dataset.name)
+    return Asked(asked.source, asked.target, sizes, portable)
+
+
+async def _estimate(facts: Facts, asked: Asked, action: Full | Incremental, source: ZfsClient) -> int | None:
+    """Return the bytes up to the newest snapshot that there is, and those written since; None if that is not known.
+
+    The snapshot that the run would send does not exist yet.
+    """
+    dataset = action.pair.source
+    newest = max(dataset.snapshots, key=lambda each: each.createtxg, default=None)
+    base = action.base if isinstance(action, Incremental) else None
+    if newest is None or (base is not None and newest.createtxg <= base.createtxg):
+        return None
+    argv = send_argv(facts.job, asked.common, action, newest.name, raw=is_raw(facts.job, action))
+    return sum_if_known([await source.estimate(argv), dataset.written])
