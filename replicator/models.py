@@ -324,6 +324,12 @@ class JobState:
         return self.place is not None and not self.place.held
 
     @property
+    def synced(self) -> Synced:
+        """What was last proven to be on the target."""
+        last_set = None if self.last_set is None else int(self.last_set)
+        return Synced(self.last_sync, last_set, self.sets, self.place)
+
+    @property
     def is_replica_lost(self) -> bool:
         """Whether the target held a whole copy once and holds none now."""
         return self.last_sync is None and self.runs_succeeded > 0 and not self.awaits_first_copy

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from replicator.cli.context import config_option, open_state, settings, store
+from replicator.cli.context import config_option, open_state, own_guest, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
@@ -60,10 +60,7 @@ def adopt(job_id: str, yes: bool) -> None:
 def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
     if job.removal is not None:
         raise ConfigError(f"Job {job.id} is being removed, and would destroy the datasets that it adopts.")
-    guest = cluster.guests[job.id.guest]
-    if guest.node != node.node:
-        raise ConfigError(f"Job {job.id} belongs to node {guest.node}, not to {node.node}.", advice="Run it there.")
-    return guest
+    return own_guest(node, cluster, job)
 
 
 async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> list[Finding]:

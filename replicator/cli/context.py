@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
+from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore, open_store
 from replicator.config.settings import Settings, default_path, load_settings
 from replicator.daemon.control import NoDaemonError, Request, call
+from replicator.errors import ConfigError
+from replicator.models import Guest, Job
 from replicator.state.stores import State
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +63,36 @@ def open_state(node: Settings) -> Iterator[State]:
 def state_for_runs(node: Settings) -> State:
     """Open ``state.db`` for a process that does runs; a damaged file is moved aside."""
     return State.open(_state_path(node))
+
+
+@contextmanager
+def state_to_read(node: Settings) -> Iterator[State | None]:
+    """Open ``state.db`` to read only, while the body runs; None if this node has none yet."""
+    if not _state_path(node).exists():
+        yield None
+        return
+    state = State.read(_state_path(node))
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+def own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
+    """Return the guest of a job of this node.
+
+    Raises:
+        ConfigError: the job belongs to another node, or its guest is not in the cluster file any more.
+    """
+    guest = cluster.guests.get(job.id.guest)
+    if guest is None:
+        raise ConfigError(
+            f"Guest {job.id.guest} is not in the cluster file any more.",
+            advice=f"Put it back, or remove the job: zsr delete {job.id}.",
+        )
+    if guest.node != node.node:
+        raise ConfigError(f"Job {job.id} belongs to node {guest.node}, not to {node.node}.", advice="Run it there.")
+    return guest
 
 
 def _state_path(node: Settings) -> Path:

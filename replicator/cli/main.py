@@ -35,6 +35,7 @@ _COMMANDS = {
     "enable": ("replicator.cli.jobs:enable", "Let a job run again."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
     "log": ("replicator.cli.log:log", "Print the log of a run."),
+    "plan": ("replicator.cli.plan:plan", "Show what a run of a job would do, and change nothing."),
     "read": ("replicator.cli.jobs:read", "Print the settings of a job."),
     "restore-points": (
         "replicator.cli.restore_points:list_restore_points",

@@ -96,16 +96,10 @@ class _Before:
     last_run_failed: bool
     failures: tuple[str, ...]
 
-    @property
-    def synced(self) -> Synced:
-        state = self.state
-        last_set = None if state.last_set is None else int(state.last_set)
-        return Synced(state.last_sync, last_set, state.sets, state.place)
-
 
 def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
     known = before.state
-    return _Remembered(state, job, run, clock, before.synced, known.resume_pending, known.vanished)
+    return _Remembered(state, job, run, clock, known.synced, known.resume_pending, known.vanished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +311,7 @@ class Worker:
         """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
         job, storages = attempt.active.job, attempt.cluster.storages.values()
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-        known = attempt.before.synced.sets
+        known = attempt.before.state.sets
         await remove(job, storages, source, target, known, attempt.active.progress, attempt.log.add, self._clock())
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
         await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())

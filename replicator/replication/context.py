@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,3 +74,23 @@ class RunRecorder:
     vanished: Callable[[Sequence[str]], Awaitable[None]]
     other_target: OtherTarget
     hooks: HookRecorder
+
+
+def may_snapshot_first(context: RunContext, last_set: int | None, pools: Collection[str], *, programs: bool) -> bool:
+    """Return whether a run may take the source's snapshot before the target was listed.
+
+    Args:
+        context: the job and its guest.
+        last_set: the set that is known to be on the target, if any.
+        pools: those on which the guest may have volumes.
+        programs: the source's ZFS runs channel programs.
+    """
+    guest = context.guest
+    return (
+        not context.last_run_failed
+        and last_set is not None
+        and guest.freeze is None
+        and guest.thaw is None
+        and len(pools) == 1
+        and programs
+    )

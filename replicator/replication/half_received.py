@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from replicator.errors import TargetActiveError, ZfsError, ZsrError
-from replicator.models import JobId
+from replicator.models import Job, JobId
 from replicator.replication.plan import VolumePair
 from replicator.replication.stream_faults import Side, StreamFault
+from replicator.replication.streams import is_raw_onto
 from replicator.zfs.errors import Refusal, classify, is_base_gone, refusal
 from replicator.zfs.model import Dataset
 from replicator.zfs.resume_token import ResumeToken, decode_token
@@ -20,6 +21,33 @@ from replicator.zfs.snapshot_names import job_of
 
 REFUSALS = 3
 """Consecutive runs with the same unknown words of the receiver, after which a half-received state is dropped."""
+
+
+BASE_GONE = "its base is gone from the source"
+
+
+def examine(job: Job, pair: VolumePair, node: str) -> tuple[ResumeToken, str | None]:
+    """Return the token of a half-received state on a node, and why the state is useless; None if it may be resumed.
+
+    Raises:
+        TargetActiveError: it is another tool's.
+        ZfsError: its token cannot be read.
+        EncryptionError: the job sends the volume raw, and the replica is not.
+    """
+    replica = pair.target
+    if replica is None or replica.token is None:
+        raise AssertionError("there is a half-received state")
+    token = read_token(replica.token, pair, replica, node)
+    useless = None
+    if not is_ours(token, replica, job.id):
+        raise another_tools(pair, replica, node)
+    if is_gone(token, pair):
+        useless = "its snapshot is gone from the source"
+    elif not token.raw and is_raw_onto(job, pair, replica):
+        useless = "it is not raw, and the job sends raw"
+    if useless is not None and replica.job is None:
+        raise another_tools(pair, replica, node)
+    return token, useless
 
 
 def read_token(text: str, pair: VolumePair, replica: Dataset, node: str) -> ResumeToken:

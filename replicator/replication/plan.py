@@ -253,12 +253,12 @@ def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], d
         if not orphan.name.startswith(place) or orphan.token is not None:
             continue
         if orphan.is_volume == pair.source.is_volume and choose_base(pair.source, orphan) is not None:
-            renamed = _plan_volume(way, replace(pair, target=orphan), (), ())
-            if isinstance(renamed, Conflict):
-                return renamed
             root = pair.target_name if orphan.encryption_root == orphan.name else orphan.encryption_root
-            moved = replace(pair, target=replace(orphan, name=pair.target_name, encryption_root=root))
-            return replace(renamed, pair=moved, preparations=(Rename(orphan.name), *renamed.preparations))
+            moved = replace(orphan, name=pair.target_name, encryption_root=root)  # what follows meets the new name
+            renamed = _plan_volume(way, replace(pair, target=moved), (), ())
+            if isinstance(renamed, Conflict):
+                return _plan_volume(way, replace(pair, target=orphan), (), ())
+            return replace(renamed, preparations=(Rename(orphan.name), *renamed.preparations))
     for kept in reversed(diverged):
         base = choose_base(pair.source, kept)
         base_on_target = None if base is None else kept.by_guid(base.guid)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from replicator.errors import ZsrError
-from replicator.models import JobId
+from replicator.models import Job
 from replicator.replication.destruction import decide_half_received
-from replicator.replication.half_received import another_tools, base_is_gone, is_gone, is_ours, judged, read_token
+from replicator.replication.half_received import BASE_GONE, base_is_gone, examine, judged
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.transfer import NODE_FAILED, Transfers
@@ -25,7 +25,7 @@ class HalfReceived:
     ``failures``: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
     """
 
-    job: JobId
+    job: Job
     transfers: Transfers
     source: ZfsClient
     target: ZfsClient
@@ -54,25 +54,12 @@ class HalfReceived:
             raise failures[0]
 
     async def _resume(self, pair: VolumePair, replica: Dataset, text: str) -> None:
-        token = read_token(text, pair, replica, self.target.node)
-        if not is_ours(token, replica, self.job):
-            raise another_tools(pair, replica, self.target.node)
-        useless = self._useless(token, pair, replica)
-        if useless is not None and replica.job is None:
-            raise another_tools(pair, replica, self.target.node)
+        token, useless = examine(self.job, pair, self.target.node)
         useless = useless or await self._attempt(pair, token)
         if useless is not None:
             self.log("warning", f"{pair.volume}: the half-received state is dropped: {useless}")
             if not await self.target.abort_receive(decide_half_received(replica, text, useless)):
                 self.log("warning", f"{pair.volume}: there is none, although ZFS shows its token; the run goes on")
-
-    def _useless(self, token: ResumeToken, pair: VolumePair, replica: Dataset) -> str | None:
-        """Return why a state can or must not be finished; None if it can."""
-        if is_gone(token, pair):
-            return "its snapshot is gone from the source"
-        if not token.raw and self.transfers.is_raw_onto(pair, replica):
-            return "it is not raw, and the job sends raw"
-        return None
 
     async def _attempt(self, pair: VolumePair, token: ResumeToken) -> str | None:
         """Resume one transfer; return why its state turned out to be useless, None if it is finished."""
@@ -80,7 +67,7 @@ class HalfReceived:
             remaining = await self.source.remaining(token.text)
         except ZsrError as error:
             if base_is_gone(token, pair, error):
-                return "its base is gone from the source"
+                return BASE_GONE
             raise
         self.log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
         fault = await self.transfers.attempt(pair, commands.send_resume(token.text), remaining)

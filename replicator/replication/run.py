@@ -15,7 +15,7 @@ from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import ConnectionLostError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Synced, TargetPlace
-from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
 from replicator.replication.destruction import (
     decide_old_on_source,
     decide_superseded,
@@ -24,12 +24,11 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction, is_marked, sets_of
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Incremental,
     Plan,
     VolumePair,
-    held_on_target,
     make_plan,
     needs_bookmarks,
     refuse_foreign,
@@ -37,11 +36,10 @@ from replicator.replication.plan import (
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
-    allowed_claim,
     arrived,
-    brought,
+    claim_of,
+    is_as_remembered,
     is_unchanged,
-    newest_whole_set,
     proven_set,
     sum_if_known,
     travels,
@@ -52,6 +50,7 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
+from replicator.replication.streams import is_raw
 from replicator.replication.target_place import (
     Sight,
     at_place,
@@ -125,7 +124,8 @@ class Run:
         except ZsrError:
             await self._discard(snapshot)
             raise
-        if not (self._is_as_remembered(discovered) and await self._is_same_target(discovered.volumes, on_target)):
+        as_remembered = is_as_remembered(self._direction(), discovered.volumes, self._synced.last_set)
+        if not (as_remembered and await self._is_same_target(discovered.volumes, on_target)):
             await self._discard(snapshot)
             return await self._look_first(on_target)
         if not snapshot.taken:
@@ -165,26 +165,8 @@ class Run:
 
     async def _may_snapshot_first(self) -> bool:
         """Return whether the source's snapshot may be taken before the target was listed."""
-        guest = self._context.guest
-        return (
-            not self._context.last_run_failed
-            and self._synced.last_set is not None
-            and guest.freeze is None
-            and guest.thaw is None
-            and len(self._snapshots.pools) == 1
-            and (await self._source.features()).programs
-        )
-
-    def _is_as_remembered(self, discovered: Discovered) -> bool:
-        """Return whether the replicas are those that the last sync was proven with, and none is half received."""
-        direction = self._direction()
-        replicas = [pair.target for pair in discovered.volumes if pair.target is not None]
-        return bool(replicas) and all(
-            is_marked(direction, replica)
-            and max(sets_of(self._job.id, replica), default=None) == self._synced.last_set
-            and not replica.token
-            for replica in replicas
-        )
+        programs = (await self._source.features()).programs
+        return may_snapshot_first(self._context, self._synced.last_set, self._snapshots.pools, programs=programs)
 
     def _is_edited(self) -> bool:
         storages = {storage.name: storage for storage in self._context.storages}
@@ -243,7 +225,7 @@ class Run:
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
             failures = self._context.failures
-            half = HalfReceived(self._job.id, self._transfers, self._source, self._target, failures, self._log)
+            half = HalfReceived(self._job, self._transfers, self._source, self._target, failures, self._log)
             await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
             discovered = self._inventories.pair(on_source, on_target)
@@ -287,18 +269,12 @@ class Run:
         if plan.conflicts:
             raise plan.conflicts[0].error
         for action in plan.actions:
-            self._transfers.is_raw(action)  # raises before anything is changed
+            is_raw(self._job, action)  # raises before anything is changed
         return plan
 
     async def _claim(self, plan: Plan, diverged: Sequence[Dataset]) -> None:
-        """Lower last sync to what the target holds; a replica that the plan sets aside still counts.
-
-        What the source's snapshots say about the replicas' is noted as well: they may be destroyed before those.
-        """
-        volumes = [held_on_target(action, diverged) for action in plan.actions]
-        held = newest_whole_set(self._job.id, volumes, self._synced.sets)
-        claim = allowed_claim(self._synced, held, self._clock())
-        claim = with_sent(claim, brought(self._direction(), [action.pair for action in plan.actions]))
+        """Lower last sync to what the target holds, and note what the source says about the replicas' snapshots."""
+        claim = claim_of(self._direction(), self._synced, plan.actions, diverged, self._clock())
         if claim != self._synced:
             await self._remember(claim)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from replicator.models import JobId, KnownSets, Synced, Travelling
 from replicator.replication.ownership import Direction, is_brought, is_marked, sets_of
-from replicator.replication.plan import Full, Incremental, VolumePair, left_on_target
+from replicator.replication.plan import Full, Incremental, VolumePair, held_on_target, left_on_target
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
 
@@ -64,6 +64,18 @@ def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     return replace(remembered, last_sync=min(float(held) if claim is None else claim, now), last_set=held, sets=sets)
 
 
+def claim_of(
+    way: Direction, remembered: Synced, actions: Sequence[Full | Incremental], diverged: Sequence[Dataset], now: float
+) -> Synced:
+    """Return what may be claimed, given a plan; a replica that it sets aside, or that was set aside, still counts.
+
+    What the source's snapshots say about the replicas' is noted as well: they may be destroyed before those.
+    """
+    volumes = [held_on_target(action, diverged) for action in actions]
+    claim = allowed_claim(remembered, newest_whole_set(way.job, volumes, remembered.sets), now)
+    return with_sent(claim, brought(way, [action.pair for action in actions]))
+
+
 TAKEN_KEPT = 64
 """How many sets are remembered as taken here; a node has few sets of its own at a time."""
 
@@ -112,6 +124,21 @@ def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Sequenc
     names = tuple(str(pair.volume) for pair in volumes)
     sets = replace(known, proven=set_time, volumes=names, sent=known.sent | by_name, by_name=False)
     return replace(before, last_sync=last_sync, last_set=set_time, sets=sets)
+
+
+def new_set_time(job: JobId, volumes: Iterable[VolumePair], synced: Synced, now: float) -> int:
+    """Return a time for a new set that no set of the job has, also when the clock went backwards."""
+    used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in sets_of(job, dataset)}
+    return max([int(now), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
+
+
+def is_as_remembered(way: Direction, volumes: Iterable[VolumePair], last_set: int | None) -> bool:
+    """Return whether the replicas are those that the last sync was proven with, and none is half received."""
+    replicas = [pair.target for pair in volumes if pair.target is not None]
+    return bool(replicas) and all(
+        is_marked(way, replica) and max(sets_of(way.job, replica), default=None) == last_set and not replica.token
+        for replica in replicas
+    )
 
 
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:

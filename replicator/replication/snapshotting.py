@@ -13,9 +13,9 @@ from replicator.models import Guest, JobId, Storage, Synced
 from replicator.replication.destruction import decide_useless_set
 from replicator.replication.discovery import selections, source_datasets, source_inventory
 from replicator.replication.hooks import HookRecorder, frozen
-from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.progress import Log
+from replicator.replication.snapshot_sets import new_set_time
 from replicator.replication.verification import attempt
 from replicator.zfs.channel_programs import SnapshotRequest
 from replicator.zfs.client import ZfsClient
@@ -87,7 +87,7 @@ class SnapshotTaker:
             ZsrError: it could not be taken, or the guest could not be frozen; snapshots already taken are destroyed.
         """
         volumes = tuple(known)
-        set_time = self._new_time(volumes, synced)
+        set_time = new_set_time(self._job, volumes, synced, self._clock())
         name = snapshot_name(self._job, set_time)
         since = snapshot_name(self._job, synced.last_set) if if_changed and synced.last_set is not None else ""
         datasets: dict[str, Dataset] = {}
@@ -113,11 +113,6 @@ class SnapshotTaker:
             on_source = await source_inventory(self._guest, self._storages, self._source)
             for permit in decide_useless_set(on_source, name, self._taken_in):
                 await attempt(self._source.destroy_snapshots(permit), self._log)
-
-    def _new_time(self, volumes: Iterable[VolumePair], synced: Synced) -> int:
-        """Return a time that no set of the job has, also when the clock went backwards."""
-        used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in sets_of(self._job, dataset)}
-        return max([int(self._clock()), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
 
     async def _take_in_pool(self, pool: str, name: str, since: str) -> Mapping[str, Dataset]:
         """Take the snapshots in one pool; return its volumes, none where this ZFS cannot list them meanwhile."""

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from replicator.common.sizes import size
 from replicator.errors import (
     DivergedError,
-    EncryptionError,
     ErrorClass,
     InternalError,
     ZsrError,
 )
 from replicator.hosts.stream import Limits, stream
-from replicator.models import Encryption, Job, Travelling
+from replicator.models import Encryption, Job
 from replicator.replication.plan import Conflict, Full, Incremental, TagForeignSnapshots, VolumePair, set_aside
 from replicator.replication.prepare_target import prepare
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.replication.stream_faults import StreamFault, fault_of
+from replicator.replication.streams import is_raw, marks, needs_properties, replica_properties, send_argv
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Bookmark, Dataset, Snapshot
+from replicator.zfs.model import Snapshot
 
 NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
 """Classes of failures that the other volumes of the same run would meet too."""
@@ -88,7 +88,7 @@ class Transfers:
     async def _prepare(self, action: Full | Incremental) -> None:
         if action.preparations:
             await self._progress.begin(Step.ASIDE)
-            properties = self.replica_properties(action.pair.source)
+            properties = replica_properties(self._job, self._source.node, action.pair.source)
             await prepare(action, self._target, properties, self._clock(), self._log)
 
     async def _send(self, action: Full | Incremental, name: str) -> None:
@@ -96,18 +96,11 @@ class Transfers:
         pair = action.pair
         source = pair.source
         base = action.base if isinstance(action, Incremental) else None
-        raw = self.is_raw(action)
+        raw = is_raw(self._job, action)
         if raw and self._job.encryption is Encryption.DECRYPTED:
             self._log("warning", f"{pair.volume}: the replica was begun raw and stays raw")
-        argv = commands.send(
-            (await self._source.features()).common(await self._target.features()),
-            source.name,
-            name,
-            None if base is None else f"{'#' if isinstance(base, Bookmark) else '@'}{base.name}",
-            raw=raw,
-            properties=raw or not source.encrypted,
-            all_between=self._job.snapshots is Travelling.ALL,
-        )
+        common = (await self._source.features()).common(await self._target.features())
+        argv = send_argv(self._job, common, action, name, raw=raw)
         if base is None:
             await self._target.create_parents(pair.target_path, pair.volume.name)
         # The snapshots that are left do not say how much was written since a bookmark.
@@ -115,40 +108,14 @@ class Transfers:
         expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
         kind = f"incremental from {base.name}" if base else "full"
         self._log("info", f"{pair.volume}: {kind}, {_bytes(expected)} expected")
-        extra = await self._source.portable_properties(source.name) if source.encrypted and not raw else {}
+        portable = needs_properties(source, raw=raw)
+        extra = await self._source.portable_properties(source.name) if portable else {}
         await self.stream(pair, argv, expected, extra)
         unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
-            await self._target.set_properties(pair.target_name, self.replica_properties(source))
-
-    def is_raw(self, action: Full | Incremental) -> bool:
-        """Return whether an action sends raw; raises EncryptionError where the job wants raw and the replica is not."""
-        return self.is_raw_onto(action.pair, action.pair.target if isinstance(action, Incremental) else None)
-
-    def is_raw_onto(self, pair: VolumePair, target: Dataset | None) -> bool:
-        """Return whether a volume is sent raw: an encrypted one always is when the job says so.
-
-        No property of the target's replica ever makes a raw job send in the clear.
-
-        Raises:
-            EncryptionError: the job says raw, and the replica is not.
-        """
-        if not pair.source.encrypted:
-            return False
-        if target is None or not target.snapshots:
-            return self._job.encryption is Encryption.RAW
-        raw = target.encryption_root == target.name
-        if self._job.encryption is Encryption.RAW and not raw:
-            raise EncryptionError(
-                f"Volume {pair.volume} is encrypted and the job sends it raw, but its replica '{target.name}' on node "
-                f"{self._target.node} is not raw.",
-                node=self._target.node,
-                volume=str(pair.volume),
-                advice="Take zsr's mark off and rename it there, and the volume is sent raw in full: "
-                f"zfs inherit zsr:job {target.name}; zfs rename {target.name} NEWNAME. Or, if that node may read it, "
-                f"send it in the clear: zsr update {self._job.id} --encryption decrypted.",
+            await self._target.set_properties(
+                pair.target_name, replica_properties(self._job, self._source.node, source)
             )
-        return raw
 
     async def stream(
         self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
@@ -173,7 +140,7 @@ class Transfers:
             await self._target.features(),
             pair.target_name,
             is_volume=pair.source.is_volume,
-            properties={**(properties or {}), **self._marks()},
+            properties={**(properties or {}), **marks(self._job, self._source.node)},
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
         progress = self._progress
@@ -197,14 +164,6 @@ class Transfers:
         if fault is None:
             self._log("info", f"{pair.volume}: {size(end.moved)} sent")
         return fault
-
-    def _marks(self) -> dict[str, str]:
-        # zsr:job is last: where properties are set one by one, a dataset that has it has the source too.
-        return {"zsr:source": self._source.node, "zsr:job": str(self._job.id)}
-
-    def replica_properties(self, source: Dataset) -> dict[str, str]:
-        """Return the local properties of a source's replica."""
-        return commands.replica_properties(is_volume=source.is_volume, extra=self._marks())
 
 
 def _bytes(count: int | None) -> str:

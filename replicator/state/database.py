@@ -10,7 +10,7 @@ from pathlib import Path
 
 from replicator.common.files import file_error
 from replicator.errors import NoSpaceError, ZsrError
-from replicator.state.schema import connect, move_aside
+from replicator.state.schema import connect, connect_to_read, move_aside
 
 _DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
 
@@ -51,6 +51,20 @@ class Database:
                 return cls(connect(path), moved_aside=aside)
         except OSError as error:
             raise file_error(error, f"open '{path}'") from error
+
+    @classmethod
+    def read(cls, path: Path) -> Database:
+        """Open an existing file without changing it, not even to the present format; a daemon may have it open too.
+
+        Raises:
+            ZsrError: the file cannot be opened, is of a newer zsr, or is damaged.
+        """
+        try:
+            return cls(connect_to_read(path), moved_aside=None)
+        except sqlite3.OperationalError as error:
+            raise as_zsr_error(error, path) from error
+        except sqlite3.DatabaseError as error:
+            raise ZsrError(f"'{path}' is damaged: {error}.", advice=_DAMAGED) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -96,6 +96,11 @@ class Runs:
         rows = self.database.rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
         return [_record(row) for row in rows]
 
+    def has_succeeded_last(self, job: JobId) -> bool:
+        """Return whether a job's last run succeeded; False also where there was none."""
+        last = next(iter(self.newest(job, limit=1)), None)
+        return last is not None and last.outcome is Outcome.SUCCESS
+
     def histories(self, begin: float, end: float) -> dict[JobId, JobHistory]:
         """Sum up, by job, the runs that ended from ``begin`` to before ``end`` (unix seconds)."""
         rows = self.database.rows(_HISTORIES, Outcome.FAILURE, begin, end, Outcome.CANCELLED)

@@ -92,17 +92,7 @@ def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         if search:
             _check(db)
-        db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        _refuse_newer(path, version)
-        if version == 0:
-            _execute(db, _SCHEMA + _HOOKS)
-        else:
-            for earlier in range(version, _VERSION):
-                _execute(db, _UPGRADES[earlier])
-        if version != _VERSION:
-            db.execute(f"PRAGMA user_version = {_VERSION}")
-        db.execute("COMMIT")
+        _upgrade(db, path)
     except BaseException:
         db.close()
         raise
@@ -113,6 +103,50 @@ def _execute(db: sqlite3.Connection, statements: str) -> None:
     """Execute statements inside the open transaction, which `executescript` would commit."""
     for statement in statements.split(";\n"):
         db.execute(statement)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open an existing database without changing it; one of an older format is copied to memory and upgraded there.
+
+    Raises:
+        sqlite3.DatabaseError, ZsrError: as `connect`.
+    """
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None, check_same_thread=False
+    )
+    try:
+        version = _version(db)
+        _refuse_newer(path, version)
+        if version != _VERSION:
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            db.backup(copy)
+            db.close()
+            db = copy
+            _upgrade(db, path)
+        db.row_factory = sqlite3.Row
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables to the present format, in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    version = _version(db)
+    _refuse_newer(path, version)
+    if version == 0:
+        _execute(db, _SCHEMA + _HOOKS)
+    else:
+        for earlier in range(version, _VERSION):
+            _execute(db, _UPGRADES[earlier])
+    if version != _VERSION:
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _check(db: sqlite3.Connection) -> None:

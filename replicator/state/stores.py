@@ -34,7 +34,15 @@ class State:
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
         """Open or create the file (see `Database.open`)."""
-        database = Database.open(path, repair=repair)
+        return cls._on(Database.open(path, repair=repair))
+
+    @classmethod
+    def read(cls, path: Path) -> State:
+        """Open an existing file to read only (see `Database.read`)."""
+        return cls._on(Database.read(path))
+
+    @classmethod
+    def _on(cls, database: Database) -> State:
         return cls(
             database, JobStates(database), Runs(database), RunLogs(database), Journal(database), GuestHooks(database)
         )

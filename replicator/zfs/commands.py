@@ -43,6 +43,9 @@ REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapsho
 FILESYSTEM_PROPERTIES: Mapping[str, str] = {"canmount": "noauto"}
 """``noauto`` keeps a replica unmounted when the node boots, and allows mounting it by hand."""
 
+IGNORED_PROPERTIES = ("mountpoint", "sharenfs", "sharesmb")
+"""The properties of a source's filesystem that never take effect on its replica."""
+
 
 def usage() -> Argv:
     """Print the usage text, from which the features are read."""
@@ -163,7 +166,7 @@ def receive(features: Features, dataset: str, *, is_volume: bool, properties: Ma
         for key, value in replica_properties(is_volume=is_volume, extra=properties).items():
             argv += ["-o", f"{key}={value}"]
         if not is_volume:
-            argv += ["-x", "mountpoint", "-x", "sharenfs", "-x", "sharesmb"]
+            argv += [word for key in IGNORED_PROPERTIES for word in ("-x", key)]
     return [*argv, dataset]
 
 

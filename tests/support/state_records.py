@@ -1,6 +1,10 @@
-"""Builders of runs in a ``state.db`` for tests: one that succeeded, one that failed."""
+"""Builders of runs in a ``state.db`` for tests: one that succeeded, one that failed; and files of older formats."""
 
 from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
@@ -28,3 +32,23 @@ def fail(state: State, at: float, consecutive: int = 1, *, since: float | None =
     )
     state.runs.finish(event, start=at, sent_bytes=3, resume_pending=True)
     return run
+
+
+NEWEST = 7
+ADDED = {
+    2: "ALTER TABLE job_state DROP COLUMN last_set",
+    3: "ALTER TABLE job_state DROP COLUMN vanished",
+    4: "ALTER TABLE job_state DROP COLUMN sets",
+    5: "DROP TABLE sent_snapshots",
+    6: "ALTER TABLE job_state DROP COLUMN place",
+    7: "DROP TABLE frozen_guests; DROP TABLE hook_failures",
+}
+"""How to take back what each format added."""
+
+
+def make_older(path: Path, version: int) -> None:
+    """Make a file of the newest format one of an older format."""
+    with closing(sqlite3.connect(path)) as file:
+        for number in range(NEWEST, version, -1):
+            file.executescript(ADDED[number])
+        file.execute(f"PRAGMA user_version = {version}")

@@ -211,6 +211,21 @@ def test_a_renamed_volumes_replica_is_renamed_and_not_destroyed() -> None:
     assert plan.orphans == ()
 
 
+def test_a_renamed_replica_is_rolled_back_under_the_name_that_it_has_by_then() -> None:
+    orphan = dataset(snap(1), snap(2), name="pool/vm-100-disk-9", job="100-1")
+    (action,) = make_plan(FAILED_ONCE, [pair(dataset(snap(1)), None)], [orphan]).actions
+    rename, rollback = action.preparations
+    assert rename == Rename("pool/vm-100-disk-9")
+    assert isinstance(rollback, Rollback)
+    assert rollback.permit.dataset == "pool/vm-100-disk-0"
+
+
+def test_a_renamed_replica_in_use_is_reported_under_the_name_that_it_has() -> None:
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1", readonly=False)
+    (conflict,) = make_plan(WAY, [pair(dataset(snap(1)), None)], [orphan]).conflicts
+    assert "'pool/vm-100-disk-9'" in conflict.error.what
+
+
 def test_a_renamed_raw_replica_stays_its_own_encryption_root() -> None:
     orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1", encryption_root="pool/vm-100-disk-9")
     (action,) = make_plan(WAY, [pair(dataset(snap(1), snap(2)), None)], [orphan]).actions

@@ -55,7 +55,7 @@ class Site:
         self.zfs.show({each.name: each.token for each in replicas if each.token is not None})
         job = Job(JOB, "beta", encryption=encryption)
         transfers = Transfers(job, alpha, beta, Limits(None, 20), Progress(), log, lambda: 0.0)
-        await HalfReceived(JOB, transfers, alpha, beta, self.failures, log).resume_all(volumes)
+        await HalfReceived(job, transfers, alpha, beta, self.failures, log).resume_all(volumes)
 
     async def failure(self, *volumes: VolumePair) -> ZsrError:
         """The error with which it fails."""

@@ -19,7 +19,7 @@ from replicator.errors import NoSpaceError, ZsrError
 from replicator.events import RunStarted, RunSucceeded
 from replicator.models import Guest, Hook, JobId, KnownSets, Synced, TargetPlace, TargetStorage
 from replicator.state.stores import State
-from tests.support.state_records import JOB, NOW, succeed
+from tests.support.state_records import JOB, NEWEST, NOW, make_older, succeed
 
 
 def test_only_its_owner_may_read_it(state: State, path: Path) -> None:
@@ -30,26 +30,6 @@ def test_only_its_owner_may_read_it(state: State, path: Path) -> None:
 def fill_with_words(state: State, run: int) -> None:
     while True:
         state.logs.append(run, [(NOW, "raw", "x" * 50_000)])
-
-
-NEWEST = 7
-ADDED = {
-    2: "ALTER TABLE job_state DROP COLUMN last_set",
-    3: "ALTER TABLE job_state DROP COLUMN vanished",
-    4: "ALTER TABLE job_state DROP COLUMN sets",
-    5: "DROP TABLE sent_snapshots",
-    6: "ALTER TABLE job_state DROP COLUMN place",
-    7: "DROP TABLE frozen_guests; DROP TABLE hook_failures",
-}
-"""How to take back what each format added."""
-
-
-def make_older(path: Path, version: int) -> None:
-    """Make a file of the newest format one of an older format."""
-    with closing(sqlite3.connect(path)) as file:
-        for number in range(NEWEST, version, -1):
-            file.executescript(ADDED[number])
-        file.execute(f"PRAGMA user_version = {version}")
 
 
 class TestTheFile:

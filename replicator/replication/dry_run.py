@@ -1,0 +1,135 @@
+"""A run without its effects: look at both sides, and report what a run would do. Nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from replicator.common.tasks import gather_two
+from replicator.errors import ZsrError
+from replicator.models import Synced, Volume
+from replicator.replication.context import RunContext, may_snapshot_first
+from replicator.replication.discovery import Discovered, TargetInventory, selections
+from replicator.replication.foreseen import Facts, Foreseen, foresee
+from replicator.replication.foreseen_destruction import destructions
+from replicator.replication.inventories import Inventories
+from replicator.replication.ownership import Direction
+from replicator.replication.plan import Full, Incremental
+from replicator.replication.preview import Preview
+from replicator.replication.snapshot_sets import sum_if_known
+from replicator.replication.streams import is_raw, needs_properties, send_argv
+from replicator.replication.target_place import (
+    Sight,
+    claim_on_other_target,
+    compare,
+    is_edited,
+    place_of,
+    seen_storages,
+)
+from replicator.replication.volume_previews import Asked, counted_bytes, volume_previews
+from replicator.zfs.client import ZfsClient
+
+
+async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> Preview:
+    """List both sides and return what a run would do now.
+
+    Raises:
+        ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
+    """
+    inventories = Inventories(context, source, target, clock)
+    on_source, on_target = await gather_two(inventories.on_source(), inventories.on_target())
+    facts = await _facts(context, inventories.pair(on_source, on_target), on_target, source, target, clock())
+    foreseen = foresee(facts)
+    asked = await _ask(facts, foreseen, source, target)
+    return Preview(
+        job=context.job.id,
+        guest=context.guest.id,
+        guest_name=context.guest.name,
+        source=source.node,
+        target=target.node,
+        volumes=volume_previews(facts, foreseen, asked),
+        destructions=destructions(facts, foreseen),
+    )
+
+
+async def _facts(
+    context: RunContext,
+    discovered: Discovered,
+    on_target: TargetInventory,
+    source: ZfsClient,
+    target: ZfsClient,
+    now: float,
+) -> Facts:
+    job = context.job
+    late = not (await target.features()).receive_properties
+    tokens: dict[Volume, int | ZsrError | None] = {}
+    for pair in discovered.volumes:
+        if pair.target is not None and pair.target.token is not None:
+            tokens[pair.volume] = await _remaining(source, pair.target.token)
+    way = Direction(job.id, source.node, target.node, context.remembered.sets, late)
+    synced = _synced_there(context, way, discovered, on_target, now)
+    pools = selections(context.guest, context.storages, source.node)
+    programs = (await source.features()).programs
+    return Facts(
+        job=job,
+        way=replace(way, known=synced.sets),
+        synced=synced,
+        discovered=discovered,
+        tokens=tokens,
+        bookmarks=context.bookmarks,
+        programs=programs,
+        may_snapshot_first=may_snapshot_first(context, synced.last_set, pools, programs=programs),
+        now=now,
+    )
+
+
+def _synced_there(
+    context: RunContext, way: Direction, discovered: Discovered, on_target: TargetInventory, now: float
+) -> Synced:
+    """Return what is remembered of the target that was found; of another one than before, only what ZFS shows."""
+    synced = context.remembered
+    storages = {storage.name: storage for storage in context.storages}
+    seen = seen_storages(on_target, context.storages, way.target)
+    place = place_of(way.target, context.address, discovered.volumes, seen)
+    edited = is_edited(synced.place, way.target, context.address, storages)
+    sight = compare(synced.place, place, edited=edited)
+    if sight is Sight.SAME:
+        return synced
+    return claim_on_other_target(synced, place, way, discovered.volumes, now, sight)
+
+
+async def _remaining(source: ZfsClient, token: str) -> int | ZsrError | None:
+    try:
+        return await source.remaining(token)
+    except ZsrError as error:
+        return error
+
+
+async def _ask(facts: Facts, foreseen: Foreseen, source: ZfsClient, target: ZfsClient) -> Asked:
+    """Ask the source for what its inventory does not say about the streams of a plan."""
+    asked = Asked(await source.features(), await target.features())
+    if foreseen.unchanged:
+        return asked
+    sizes: dict[Volume, int | None] = {}
+    portable = {}
+    for action in foreseen.plan.actions:
+        volume, dataset, raw = action.pair.volume, action.pair.source, is_raw(facts.job, action)
+        if counted_bytes(action) is None:
+            sizes[volume] = await _estimate(facts, asked, action, source)
+        if needs_properties(dataset, raw=raw):
+            portable[volume] = await source.portable_properties(dataset.name)
+    return Asked(asked.source, asked.target, sizes, portable)
+
+
+async def _estimate(facts: Facts, asked: Asked, action: Full | Incremental, source: ZfsClient) -> int | None:
+    """Return the bytes up to the newest snapshot that there is, and those written since; None if that is not known.
+
+    The snapshot that the run would send does not exist yet.
+    """
+    dataset = action.pair.source
+    newest = max(dataset.snapshots, key=lambda each: each.createtxg, default=None)
+    base = action.base if isinstance(action, Incremental) else None
+    if newest is None or (base is not None and newest.createtxg <= base.createtxg):
+        return None
+    argv = send_argv(facts.job, asked.common, action, newest.name, raw=is_raw(facts.job, action))
+    return sum_if_known([await source.estimate(argv), dataset.written])

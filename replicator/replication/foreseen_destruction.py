@@ -1,0 +1,173 @@
+"""What a run would destroy, and what it leaves, each with the law that decides (contract: Destruction). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from replicator.models import KnownSets
+from replicator.replication.destruction import (
+    decide_all_bookmarks,
+    decide_half_received,
+    decide_old_bookmarks,
+    decide_old_on_source,
+    decide_superseded,
+    decide_unproven,
+    decide_useless_bookmarks,
+)
+from replicator.replication.foreseen import Facts, Foreseen
+from replicator.replication.ownership import Direction, is_brought, is_made, is_marked, sets_of
+from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
+from replicator.replication.preview import Destruction, When
+from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, Law, RollbackPermit, SnapshotsPermit
+
+Permit = SnapshotsPermit | BookmarksPermit | RollbackPermit | HalfReceivedPermit
+
+
+def destructions(facts: Facts, foreseen: Foreseen) -> tuple[Destruction, ...]:
+    """Return what a run would destroy, in the order of its steps, then what it leaves; each thing once."""
+    found = [*_dropped(facts, foreseen)]
+    if not foreseen.plan.conflicts:
+        if foreseen.before is not None:
+            found += _left_by_failed_runs(facts, foreseen.before, foreseen.known)
+        found += _rolled_back(facts, foreseen)
+        if foreseen.before is not None or not foreseen.unchanged:
+            found += [*_superseded(facts, foreseen), *_old_on_source(facts, foreseen)]
+    found += [*_kept_replicas(facts, foreseen), *_kept_snapshots(facts, foreseen)]
+    first: dict[tuple[str, str], Destruction] = {}
+    for each in found:
+        first.setdefault((each.node, each.what), each)
+    return tuple(first.values())
+
+
+def _permitted(permit: Permit, node: str, when: When) -> Iterator[Destruction]:
+    """Yield all that a permit names."""
+    match permit:
+        case SnapshotsPermit():
+            names = permit.names
+        case BookmarksPermit():
+            names = [f"{permit.dataset}#{bookmark.name}" for bookmark in permit.bookmarks]
+        case RollbackPermit():
+            names = [f"{permit.dataset}@{snapshot.name}" for snapshot in permit.destroyed]
+        case HalfReceivedPermit():
+            names = [permit.dataset]
+    for name in names:
+        yield Destruction(name, node, when, True, permit.law, permit.why)
+
+
+def _dropped(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    for pair in facts.discovered.volumes:
+        resume, replica = foreseen.resumes.get(pair.volume), pair.target
+        if resume is not None and not resume.resumed and replica is not None and replica.token is not None:
+            permit = decide_half_received(replica, replica.token, resume.useless or "")
+            for each in _permitted(permit, facts.way.target, When.LOOK):
+                # ZFS keeps it in a dataset of its own, unless the replica is nothing else yet.
+                yield replace(each, what=f"{each.what}/%recv") if replica.snapshots else each
+
+
+def _left_by_failed_runs(facts: Facts, plan: Plan, known: KnownSets) -> Iterator[Destruction]:
+    job, way = facts.job.id, replace(facts.way, known=known)
+    for action in plan.actions:
+        source, replica = action.pair.source, action.pair.target
+        base = action.base.name if isinstance(action, Incremental) else ""
+        yield from _permitted(decide_old_on_source(way, source, {base}), way.source, When.LOOK)
+        unproven = decide_unproven(way, None if action.preparations else replica, base)
+        yield from _permitted(unproven, way.target, When.LOOK)
+        yield from _permitted(decide_useless_bookmarks(job, source, replica, base), way.source, When.LOOK)
+
+
+def _rolled_back(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    for action in foreseen.plan.actions:
+        for step in action.preparations:
+            if isinstance(step, Rollback):
+                yield from _permitted(step.permit, facts.way.target, When.PREPARE)
+
+
+def _superseded(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    sides = [(pair.source, pair.target) for pair in foreseen.done]
+    keep = RetentionPolicy.parse(facts.job.keep)
+    way = replace(facts.way, known=foreseen.sets)
+    for permit in decide_superseded(way, keep, sides, foreseen.new, facts.now):
+        yield from _permitted(permit, facts.way.target, When.PROVEN)
+
+
+def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    job, node, way = facts.job.id, facts.way.source, replace(facts.way, known=foreseen.sets)
+    listed = {pair.volume: pair.source for pair in foreseen.pairs}
+    for pair in foreseen.done:
+        yield from _permitted(decide_old_on_source(way, pair.source, {foreseen.new}), node, When.PROVEN)
+        source = listed[pair.volume]
+        old, every = decide_old_bookmarks(job, source, foreseen.new), decide_all_bookmarks(job, source)
+        bookmarks = old if facts.bookmarks else every
+        yield from _permitted(bookmarks, node, When.PROVEN)
+
+
+def _kept_replicas(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    node = facts.way.target
+    for orphan in foreseen.plan.orphans:
+        yield _left(orphan.name, node, Law.VANISHED, "its volume vanished from the source")
+    for action in foreseen.plan.actions:
+        if any(isinstance(step, SetAside) for step in action.preparations):
+            yield _left(action.pair.target_name, node, Law.ONLY_COPY, "it differs from its source, and is kept aside")
+    for aside in facts.discovered.diverged:
+        yield _left(aside.name, node, Law.ONLY_COPY, "an earlier run kept it aside (zsr diverged)")
+
+
+def _kept_snapshots(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    actions = foreseen.actions
+    for found in foreseen.pairs:
+        action = actions.get(found.volume)
+        pair = found if action is None else action.pair
+        if pair.target is not None and is_marked(facts.way, pair.target):
+            for snapshot, why in _of_others(pair, pair.target.snapshots):
+                yield _left(f"{pair.target_name}@{snapshot.name}", facts.way.target, Law.OTHERS, why)
+        way = replace(facts.way, known=foreseen.sets)
+        for side, node, snapshot in _unknown(way, pair):
+            yield _left(
+                f"{side.name}@{snapshot.name}", node, Law.OURS, "zsr did not take or send it, in spite of its name"
+            )
+        for snapshot in _received(facts, foreseen, pair):
+            why = "this node received it as a target of the job, and did not take it"
+            yield _left(f"{pair.source.name}@{snapshot.name}", facts.way.source, Law.OURS, why)
+
+
+def _unknown(way: Direction, pair: VolumePair) -> Iterator[tuple[Dataset, str, Snapshot]]:
+    """Yield the snapshots with a name of zsr's that are not known to be the job's, with their dataset and its node."""
+    if pair.source.job is None and pair.source.source is None:
+        yield from (
+            (pair.source, way.source, snapshot)
+            for snapshot in sets_of(way.job, pair.source).values()
+            if not is_made(way, pair.source, snapshot)
+        )
+    if pair.target is not None and is_marked(way, pair.target):
+        yield from (
+            (pair.target, way.target, snapshot)
+            for snapshot in pair.target.snapshots
+            if snapshot.job is not None and not is_brought(way, pair.source, snapshot)
+        )
+
+
+def _of_others(pair: VolumePair, snapshots: Iterable[Snapshot]) -> Iterator[tuple[Snapshot, str]]:
+    """Yield the snapshots of others on a replica that are not on the source, each with the reason to name it."""
+    base = None if pair.target is None else choose_base(pair.source, pair.target)
+    common = None if base is None or pair.target is None else pair.target.by_guid(base.guid)
+    for snapshot in snapshots:
+        if snapshot.job is not None or pair.source.by_guid(snapshot.guid) is not None:
+            continue
+        here = snapshot.made_here or (common is not None and snapshot.createtxg > common.createtxg)
+        yield snapshot, "it was created on the replica itself" if here else "it is gone from the source"
+
+
+def _received(facts: Facts, foreseen: Foreseen, pair: VolumePair) -> list[Snapshot]:
+    """Return the sets on the source that stay because it was a replica when it got them."""
+    if pair.source.job is None and pair.source.source is None:
+        return []
+    way = replace(facts.way, known=foreseen.sets)
+    old = decide_old_on_source(way, pair.source, {foreseen.new}).snapshots
+    return [s for s in sets_of(way.job, pair.source).values() if s.name != foreseen.new and s not in old]
+
+
+def _left(what: str, node: str, law: Law, why: str) -> Destruction:
+    return Destruction(what, node, When.NEVER, False, law, why)

@@ -1,0 +1,118 @@
+"""The preview of each volume: its action with base, bytes, flags, properties and preparations. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from replicator.models import Volume
+from replicator.replication.foreseen import Facts, Foreseen
+from replicator.replication.plan import (
+    CloneFromDiverged,
+    Conflict,
+    Full,
+    Incremental,
+    MoveAway,
+    Preparation,
+    Promote,
+    Rename,
+    Rollback,
+    SetAside,
+    TagForeignSnapshots,
+    VolumePair,
+)
+from replicator.replication.prepare_target import diverged_name
+from replicator.replication.preview import Does, PreparationStep, VolumePreview
+from replicator.replication.snapshot_sets import unreplicated_bytes
+from replicator.replication.streams import is_raw, replica_properties, send_argv
+from replicator.zfs.commands import IGNORED_PROPERTIES
+from replicator.zfs.features import Features
+from replicator.zfs.model import MADE_HERE, Bookmark, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What only the nodes can say about the streams of a run.
+
+    Attributes:
+        source, target: the features of both sides.
+        sizes: the estimated bytes of the volumes for which the inventory does not say it.
+        portable: the properties of the volumes whose stream cannot carry them.
+    """
+
+    source: Features
+    target: Features
+    sizes: Mapping[Volume, int | None] = field(default_factory=dict)
+    portable: Mapping[Volume, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def common(self) -> Features:
+        """The features that both sides have."""
+        return self.source.common(self.target)
+
+
+def volume_previews(facts: Facts, foreseen: Foreseen, asked: Asked) -> tuple[VolumePreview, ...]:
+    """Return the preview of each volume."""
+    actions = foreseen.actions
+    return tuple(_preview(facts, foreseen, asked, pair, actions.get(pair.volume)) for pair in foreseen.pairs)
+
+
+def counted_bytes(action: Full | Incremental) -> int | None:
+    """Return the bytes to send as far as the inventory says it; None where the send has to be asked."""
+    if isinstance(action, Incremental):
+        return unreplicated_bytes(action.pair.source, action.base) if isinstance(action.base, Snapshot) else None
+    return None if action.pair.source.snapshots else unreplicated_bytes(action.pair.source, None)
+
+
+def _preview(
+    facts: Facts, foreseen: Foreseen, asked: Asked, pair: VolumePair, action: Full | Incremental | Conflict | None
+) -> VolumePreview:
+    names = (pair.volume, pair.source.name, pair.target_name)
+    resume = foreseen.resumes.get(pair.volume)
+    if isinstance(action, Conflict):
+        return VolumePreview(*names, Does.CONFLICT, resume=resume, error=action.error)
+    if action is None or foreseen.unchanged:
+        return VolumePreview(*names, Does.UNCHANGED, base=f"@{foreseen.new}", bytes=0, resume=resume)
+    job, source = facts.job, pair.source
+    argv = send_argv(job, asked.common, action, foreseen.new, raw=is_raw(job, action))
+    counted = counted_bytes(action)
+    ignores = asked.target.receive_properties and not source.is_volume
+    return VolumePreview(
+        *names,
+        Does.INCREMENTAL if isinstance(action, Incremental) else Does.FULL,
+        base=_base(action),
+        bytes=asked.sizes.get(pair.volume) if counted is None else counted,
+        flags=tuple(word for word in argv if word.startswith("-")),
+        properties=replica_properties(job, facts.way.source, source, asked.portable.get(pair.volume)),
+        ignored=IGNORED_PROPERTIES if ignores else (),
+        preparations=tuple(each for step in action.preparations for each in _steps(action.pair, step)),
+        resume=resume,
+    )
+
+
+def _base(action: Full | Incremental) -> str | None:
+    if isinstance(action, Full):
+        return None
+    return f"{'#' if isinstance(action.base, Bookmark) else '@'}{action.base.name}"
+
+
+def _steps(pair: VolumePair, step: Preparation) -> list[PreparationStep]:
+    name = pair.target_name
+    match step:
+        case Rollback(permit):
+            steps = [PreparationStep("rollback", name, f"{name}@{permit.to.name}")]
+        case MoveAway(to=place):
+            steps = [PreparationStep("rename", name, place)]
+        case Rename(old):
+            steps = [PreparationStep("rename", old, name)]
+        case SetAside(base):
+            aside = f"{diverged_name(pair, 0)[:-1]}TIME"
+            clone = [] if base is None else [PreparationStep("clone", f"{aside}@{base.name}", name)]
+            steps = [PreparationStep("set-aside", name, aside), *clone]
+        case CloneFromDiverged(diverged, base):
+            steps = [PreparationStep("clone", f"{diverged}@{base.name}", name)]
+        case TagForeignSnapshots(names):
+            steps = [PreparationStep("tag", f"{name}@{each}", f"zsr:job={MADE_HERE}") for each in names]
+        case Promote():
+            steps = [PreparationStep("promote", name)]
+    return steps
