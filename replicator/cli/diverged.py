@@ -19,7 +19,9 @@ from replicator.replication.diverged import (
     find_diverged,
     read_diverged,
     refuse_needed,
+    refuse_only_copy,
 )
+from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
 
 COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
@@ -74,19 +76,26 @@ def show(node_name: str, dataset: str, form: str) -> None:
 @click.argument("node_name", metavar="NODE")
 @click.argument("dataset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--only-copy", is_flag=True, help="Also if it is the only copy of its volume there.")
 @config_option
-def destroy(node_name: str, dataset: str, yes: bool) -> None:
-    """Destroy DATASET on NODE, a replica that was kept aside, with its snapshots."""
+def destroy(node_name: str, dataset: str, yes: bool, only_copy: bool) -> None:
+    """Destroy DATASET on NODE, a replica that was kept aside, with its snapshots.
+
+    It is refused while no replica there has taken its place.
+    """
     node = settings()
     cluster = store(node).read()
     where = _known(node_name, cluster)
     kept = asyncio.run(_find(node, cluster, where, dataset))
     refuse_needed(kept)
+    if not only_copy:
+        refuse_only_copy(kept)
     count = len(kept.snapshots)
     also = f" with {count} snapshot{'s' if count > 1 else ''}" if count else ""
     owner = f"once a replica of job {kept.job}"
     if yes or confirmed(f"Destroy '{dataset}'{also} on {where}, {size(kept.size)}, {owner}?"):
-        asyncio.run(_destroy(node, cluster, where, dataset))
+        with guest_lock(node.state_dir / "locks", kept.job.guest):
+            asyncio.run(_destroy(node, cluster, where, dataset, only_copy=only_copy))
         click.echo(f"destroyed {dataset} on {where}")
     else:
         click.echo("Nothing was changed.", err=True)
@@ -118,9 +127,9 @@ async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> D
         return await find_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
-async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str) -> None:
+async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str, *, only_copy: bool) -> None:
     async with connected(node, cluster.nodes.values()) as nodes:
-        await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where))
+        await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where), only_copy=only_copy)
 
 
 def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import DIVERGED_DATASET, JobId, Storage
 from replicator.replication.destruction import decide_diverged
+from replicator.replication.ownership import sets_of
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
@@ -29,6 +30,7 @@ class DivergedReplica:
         snapshots: its snapshots, oldest first.
         written: bytes written after the newest of them; None where this ZFS does not report them.
         clones: the clones of its snapshots that are in the inventory.
+        successor: the replica of the same volume with a set of the job, if the inventory has one.
     """
 
     node: str
@@ -39,6 +41,7 @@ class DivergedReplica:
     snapshots: tuple[Snapshot, ...]
     written: int | None
     clones: tuple[str, ...]
+    successor: str | None = None
 
 
 def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[DivergedReplica]:
@@ -53,6 +56,7 @@ def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[Diverg
             snapshots=dataset.snapshots,
             written=dataset.written,
             clones=tuple(sorted(_clones(dataset.name, inventory))),
+            successor=_successor(dataset, job, path, inventory),
         )
         for dataset, job in diverged_below(path, inventory)
     ]
@@ -117,14 +121,30 @@ def refuse_needed(kept: DivergedReplica) -> None:
         )
 
 
-async def destroy_diverged(dataset: str, storages: Iterable[Storage], client: ZfsClient) -> None:
-    """Look again, then destroy the diverged replica of this name.
+def refuse_only_copy(kept: DivergedReplica) -> None:
+    """Raise ConfigError if no replica has taken the place of a diverged one: it is lost, or still in the making."""
+    if kept.successor is None:
+        raise ConfigError(
+            f"'{kept.dataset}' is the only copy of its volume on node {kept.node}: no replica there has a snapshot of "
+            f"job {kept.job}.",
+            advice=f"Let the job succeed first (zsr run --id {kept.job}). If the copy is not needed: --only-copy.",
+        )
+
+
+async def destroy_diverged(
+    dataset: str, storages: Iterable[Storage], client: ZfsClient, *, only_copy: bool = False
+) -> None:
+    """Look again, then destroy the diverged replica of this name; ``only_copy``: also if no other replica is there.
+
+    The caller holds the guest's lock.
 
     Raises:
-        ConfigError: as `find_diverged` and `refuse_needed`. ZsrError: it could not be destroyed.
+        ConfigError: as `find_diverged`, `refuse_needed` and `refuse_only_copy`. ZsrError: it could not be destroyed.
     """
     kept = await find_diverged(dataset, storages, client)
     refuse_needed(kept)
+    if not only_copy:
+        refuse_only_copy(kept)
     await client.destroy_replica(decide_diverged(kept.dataset, kept.guid, kept.snapshots, kept.job))
 
 
@@ -134,6 +154,19 @@ def _paths(storages: Iterable[Storage], node: str) -> list[str]:
 
 def _clones(name: str, inventory: Inventory) -> list[str]:
     return [d.name for d in inventory.datasets.values() if d.origin is not None and d.origin.startswith(f"{name}@")]
+
+
+def _successor(kept: Dataset, job: JobId, path: str, inventory: Inventory) -> str | None:
+    """Return the replica of the volume that a diverged one is of; its name is that of the volume and a time."""
+    stem = kept.name.rpartition("/")[2].rpartition("-")[0]
+    return next(
+        (
+            replica.name
+            for replica in inventory.replicas_of(job)
+            if replica.name[len(path) + 1 :].replace("/", "_") == stem and sets_of(job, replica)
+        ),
+        None,
+    )
 
 
 def _job(text: str | None) -> JobId | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.scenario import MIB, A, Scenario
+
+pytestmark = pytest.mark.sampled(3)
 
 PATH = 'path = "tank/data"\n'
 OTHER_PATH = 'path = "tank/data"\npaths = { node2 = "tank/other" }\n'

@@ -8,8 +8,14 @@ import pytest
 
 from replicator.errors import ConfigError
 from replicator.models import JobId
-from replicator.replication.diverged import DivergedReplica, diverged_replicas, refuse_needed
+from replicator.replication.diverged import (
+    DivergedReplica,
+    diverged_replicas,
+    refuse_needed,
+    refuse_only_copy,
+)
 from replicator.zfs.model import Dataset, Inventory, Snapshot
+from replicator.zfs.snapshot_names import snapshot_name
 
 PATH = "tank/data"
 ASIDE = f"{PATH}/zsr-diverged"
@@ -73,3 +79,37 @@ def test_a_diverged_replica_without_a_clone_may_be_destroyed() -> None:
     [found] = kept(dataset(f"{ASIDE}/a-7", 1))
 
     refuse_needed(found)
+
+
+def replica(name: str, *snapshots: str, job: str = "100-0") -> Dataset:
+    """A replica with snapshots of these names."""
+    found = dataset(name, job=job)
+    return replace(found, snapshots=tuple(Snapshot(each, at, at, at, 0) for at, each in enumerate(snapshots, 1)))
+
+
+SET = snapshot_name(JobId(100, 0), 1000)
+ANOTHERS = snapshot_name(JobId(101, 0), 1000)
+
+
+def test_a_diverged_replica_whose_place_another_one_has_taken_is_no_only_copy() -> None:
+    [found] = kept(dataset(f"{ASIDE}/vm-100-disk-0-7", 1), replica(f"{PATH}/vm-100-disk-0", SET))
+    assert found.successor == f"{PATH}/vm-100-disk-0"
+    refuse_only_copy(found)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [replica(f"{PATH}/vm-100-disk-0")],
+        [replica(f"{PATH}/vm-100-disk-0", ANOTHERS)],
+        [replica(f"{PATH}/vm-100-disk-0", SET, job="101-0")],
+        [replica(f"{PATH}/vm-100-disk-1", SET)],
+        [replica(f"{ASIDE}/vm-100-disk-0", SET)],
+    ],
+    ids=["nothing", "a first transfer", "no set of the job", "another job's", "another volume's", "another one aside"],
+)
+def test_a_diverged_replica_is_the_only_copy_beside(others: list[Dataset]) -> None:
+    found = next(each for each in kept(dataset(f"{ASIDE}/vm-100-disk-0-7", 1), *others) if each.dataset.endswith("-7"))
+    with pytest.raises(ConfigError, match="only copy of its volume"):
+        refuse_only_copy(found)
