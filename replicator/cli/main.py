@@ -46,6 +46,7 @@ _COMMANDS = {
     "simulate": ("replicator.cli.simulate:simulate", "Play schedules on a virtual clock."),
     "status": ("replicator.cli.status:status", "Show the state of the jobs of this node."),
     "update": ("replicator.cli.jobs:update", "Change the settings of a job."),
+    "vanished": ("replicator.cli.vanished:vanished", "Replicas whose volumes are gone from the source."),
 }
 """Each command's place, and its line in the list of commands, which is printed without importing the commands."""
 

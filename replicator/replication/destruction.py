@@ -166,10 +166,12 @@ class KeepAside:
     snapshot: Snapshot
 
 
-def decide_removal(way: Direction, replica: Dataset) -> ReplicaPermit | KeepAside:
-    """Permit the replica of a job that is removed; keep it aside if it has snapshots created on the target.
+def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -> ReplicaPermit | KeepAside:
+    """Permit a replica that a person gave up; keep it aside if it has snapshots created on the target.
 
-    Replicated snapshots are older than the job's newest; one that is newer, or tagged, was created on the target.
+    ``law`` says how: the job is removed with its replicas (`Law.ONLY_COPY`), or the replica's volume vanished and its
+    destruction was ordered (`Law.VANISHED`). Replicated snapshots are older than the job's newest; one that is newer,
+    or tagged, was created on the target.
 
     Raises:
         TargetActiveError: it is writable or was written to since its newest snapshot.
@@ -183,7 +185,7 @@ def decide_removal(way: Direction, replica: Dataset) -> ReplicaPermit | KeepAsid
         if snapshot.job is None and (snapshot.made_here or snapshot.createtxg > newest):
             return KeepAside(snapshot)
     why = "the job is removed with its replicas"
-    return ReplicaPermit(Law.ONLY_COPY, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
+    return ReplicaPermit(law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
 
 
 def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], job: JobId) -> ReplicaPermit:

@@ -26,6 +26,7 @@ from replicator.replication.plan import (
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import MADE_HERE, Dataset
+from replicator.zfs.permits import Law
 
 
 def diverged_name(pair: VolumePair, now: float) -> str:
@@ -103,14 +104,15 @@ async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mappin
 
 
 async def destroy_or_keep(
-    replica: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
-) -> None:
-    """Destroy the replica of a job that is removed, or set it aside, as `destruction.decide_removal` says.
+    replica: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log,
+    law: Law = Law.ONLY_COPY,
+) -> None:  # fmt: skip
+    """Destroy a replica that a person gave up, or set it aside, as `destruction.decide_removal` says.
 
     Raises:
         TargetActiveError: it is writable or was written to; nothing was done.
     """
-    decision = decide_removal(way, replica)
+    decision = decide_removal(way, replica, law)
     if isinstance(decision, KeepAside):
         kept = f"{path}/{DIVERGED_DATASET}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
         foreign = decision.snapshot.name

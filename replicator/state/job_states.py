@@ -90,6 +90,8 @@ class JobStates:
     def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
         """Set the content that a run proved to be on the target; durable when this returns.
 
+        ``synced.sets.sent`` replaces what `sent` returns; the states of `get` and `all` leave it out.
+
         Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
         """
         with self._database.transaction() as db:

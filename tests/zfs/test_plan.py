@@ -6,12 +6,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from replicator.models import JobId, KnownSets, Synced
+from replicator.models import JobId, Synced
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.verbs_env import NAME, VerbsEnv
@@ -60,7 +61,7 @@ class PlanEnv(VerbsEnv):
         with closing(self.zsr.state()) as state:
             known = state.jobs.all()[JOB]
             at = known.synced.last_set + 1 if known.synced.last_set else 0
-            sets = KnownSets(known.sets.proven, known.sets.volumes, (*known.sets.taken, at))
+            sets = replace(known.sets, taken=(*known.sets.taken, at), sent=state.jobs.sent(JOB))
             state.jobs.set_synced(JOB, Synced(known.last_sync, known.synced.last_set, sets), run=1, now=float(at))
         name, [base] = f"__replicate_100-0_{at}__", self.snapshots(f"{self.source}/{NAME}")
         self.zfs("snapshot", f"{self.source}/{NAME}@{name}")
@@ -222,6 +223,7 @@ def test_a_person_reads_it_as_tables(site: PlanEnv) -> None:
     site.run()
     [first] = site.snapshots(f"{site.target}/{NAME}")
     site.change()
+    time.sleep(1.1)  # not in the second of the newest set
 
     said = site.zsr.well("plan", "100-0").out.splitlines()
 

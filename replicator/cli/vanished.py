@@ -1,0 +1,137 @@
+"""``zsr vanished``: list and destroy the replicas whose volumes are gone from the source."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import click
+
+from replicator.cli.context import config_option, own_guest, settings, store
+from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
+from replicator.cluster.model import Cluster
+from replicator.common.sizes import size
+from replicator.config.settings import Settings
+from replicator.errors import ConfigError, ZsrError
+from replicator.models import Job, JobId
+from replicator.replication.vanished import VanishedReplica, destroy_vanished, read_vanished
+from replicator.state.guest_locks import guest_lock
+from replicator.zfs.node_clients import Nodes, connected
+
+COLUMNS = ("Job", "Node", "Dataset", "Size", "Newest set", "In use")
+
+
+@click.group()
+def vanished() -> None:
+    """Replicas whose volumes are gone from the source: kept by runs, destroyed only by hand."""
+
+
+@vanished.command("list")
+@click.option("--id", "only", metavar="ID", help="Only of this job. [default: all jobs of this node's guests]")
+@format_option
+@config_option
+def list_vanished(only: str | None, form: str) -> None:
+    """List the replicas of this node's jobs whose volumes are gone; asks the targets."""
+    node = settings()
+    cluster = store(node).read()
+    jobs = [job for job in cluster.jobs.values() if _is_here(node, cluster, job)]
+    if only is not None:
+        chosen = cluster.job(JobId.parse(only))
+        own_guest(node, cluster, chosen)
+        jobs = [chosen]
+    answers = asyncio.run(_ask(node, cluster, jobs))
+    found = [each for answer in answers if not isinstance(answer, ZsrError) for each in answer]
+    if form == "json":
+        print_json([_json(each) for each in found])
+    else:
+        print_table(COLUMNS, [_row(each, node) for each in found])
+    failed = [answer for answer in answers if isinstance(answer, ZsrError)]
+    for error in failed:
+        click.echo(f"zsr: {error}", err=True)
+    if failed:
+        click.get_current_context().exit(1)
+
+
+@vanished.command()
+@click.argument("job_id", metavar="ID")
+@click.argument("dataset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def destroy(job_id: str, dataset: str, yes: bool) -> None:
+    """Destroy DATASET on the target of job ID, a replica whose volume is gone, with its restore points.
+
+    Refused if it is writable or was written to. It is kept aside if it has snapshots that zsr did not bring.
+    """
+    node = settings()
+    cluster = store(node).read()
+    job = cluster.job(JobId.parse(job_id))
+    own_guest(node, cluster, job)
+    [answer] = asyncio.run(_ask(node, cluster, [job]))
+    if isinstance(answer, ZsrError):
+        raise answer
+    shown = next((each for each in answer if each.replica.name == dataset), None)
+    if shown is None:
+        raise ConfigError(
+            f"'{dataset}' on node {job.target} is not a replica of job {job.id} whose volume is gone.",
+            advice="See: zsr vanished list.",
+        )
+    count = len(shown.replica.snapshots)
+    question = f"Destroy '{dataset}' with {count} snapshots on {job.target}, {size(shown.replica.used)}? It may be the "
+    if not yes and not confirmed(f"{question}only copy of that volume."):
+        click.echo("Nothing was changed.", err=True)
+        click.get_current_context().exit(1)
+    with guest_lock(node.state_dir / "locks", job.id.guest):
+        asyncio.run(_destroy(node, cluster, job, dataset))
+
+
+def _is_here(node: Settings, cluster: Cluster, job: Job) -> bool:
+    guest = cluster.guests.get(job.id.guest)
+    return guest is not None and guest.node == node.node and job.removal is None
+
+
+async def _ask(node: Settings, cluster: Cluster, jobs: Iterable[Job]) -> list[list[VanishedReplica] | ZsrError]:
+    async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
+        asked = [group.create_task(_ask_one(node, cluster, nodes, job)) for job in jobs]
+    return [task.result() for task in asked]
+
+
+async def _ask_one(node: Settings, cluster: Cluster, nodes: Nodes, job: Job) -> list[VanishedReplica] | ZsrError:
+    source, target = nodes.client(node.node), nodes.client(job.target)
+    try:
+        return await read_vanished(job, own_guest(node, cluster, job), cluster.storages.values(), source, target)
+    except ZsrError as error:
+        return error
+
+
+async def _destroy(node: Settings, cluster: Cluster, job: Job, dataset: str) -> None:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        source, target = nodes.client(node.node), nodes.client(job.target)
+        guest, storages = own_guest(node, cluster, job), cluster.storages.values()
+        await destroy_vanished(
+            dataset, job, guest, storages, source, target, time.time(), lambda _level, text: click.echo(text)
+        )
+
+
+def _row(found: VanishedReplica, node: Settings) -> tuple[str, ...]:
+    newest = "-" if found.newest_set is None else local_time(found.newest_set, node.timezone)
+    return (str(found.job.id), found.node, found.replica.name, size(found.replica.used), newest, _in_use(found))
+
+
+def _in_use(found: VanishedReplica) -> str:
+    if found.replica.readonly is False:
+        return "yes: writable"
+    return "yes: was written to" if found.replica.written else "no"
+
+
+def _json(found: VanishedReplica) -> dict[str, object]:
+    return {
+        "job": str(found.job.id),
+        "node": found.node,
+        "dataset": found.replica.name,
+        "size": found.replica.used,
+        "newest_set": found.newest_set,
+        "writable": found.replica.readonly is False,
+        "written": found.replica.written,
+        "snapshots": [snapshot.name for snapshot in found.replica.snapshots],
+    }

@@ -1,0 +1,89 @@
+"""Replicas whose volumes are gone from the source: list them, destroy one when a person asks (contract: Destruction).
+
+A run never destroys them. A volume that comes back, under its name or another one, goes on with its replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from replicator.common.tasks import gather_two
+from replicator.errors import ConfigError
+from replicator.models import Guest, Job, Storage, owning_path
+from replicator.replication.discovery import (
+    Discovered,
+    guest_storages,
+    pair_volumes,
+    source_inventory,
+    target_inventory,
+)
+from replicator.replication.ownership import Direction, sets_of
+from replicator.replication.prepare_target import destroy_or_keep
+from replicator.replication.progress import Log
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset
+from replicator.zfs.permits import Law
+
+
+@dataclass(frozen=True, slots=True)
+class VanishedReplica:
+    """A job's replica on a node, of which the source has no volume any more."""
+
+    job: Job
+    node: str
+    replica: Dataset
+
+    @property
+    def newest_set(self) -> int | None:
+        """The unix time of its newest set; None if it has none."""
+        return max(sets_of(self.job.id, self.replica), default=None)
+
+
+async def read_vanished(
+    job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
+) -> list[VanishedReplica]:
+    """Return the replicas of a job whose volumes are gone; lists both sides.
+
+    Raises:
+        ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
+    """
+    found = await _discover(job, guest, tuple(storages), source, target)
+    return [VanishedReplica(job, target.node, replica) for replica in found.orphans]
+
+
+async def destroy_vanished(
+    dataset: str, job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient,
+    now: float, log: Log,
+) -> None:  # fmt: skip
+    """Look again at both sides, then destroy the vanished replica of this name, or set it aside.
+
+    It is set aside if it has snapshots created on the target; ``now`` (unix seconds) becomes part of its name then. The
+    caller holds the guest's lock.
+
+    Raises:
+        ConfigError: the dataset is none of the job's vanished replicas.
+        TargetActiveError: it is writable or was written to.
+        ZsrError: a side cannot be listed, or it could not be destroyed.
+    """
+    everywhere = tuple(storages)
+    found = await _discover(job, guest, everywhere, source, target)
+    replica = next((each for each in found.orphans if each.name == dataset), None)
+    if replica is None:
+        raise ConfigError(
+            f"'{dataset}' on node {target.node} is not a replica of job {job.id} whose volume is gone.",
+            advice="See: zsr vanished list.",
+        )
+    paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
+    way = Direction(job.id, source.node, target.node)
+    path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
+    await destroy_or_keep(replica, way, path, found.diverged, target, now, log, law=Law.VANISHED)
+
+
+async def _discover(
+    job: Job, guest: Guest, storages: tuple[Storage, ...], source: ZfsClient, target: ZfsClient
+) -> Discovered:
+    on_source, on_target = await gather_two(
+        source_inventory(guest, storages, source), target_inventory(job, guest, storages, source.node, target)
+    )
+    return pair_volumes(job, guest, storages, (source.node, target.node), on_source, on_target)
