@@ -11,6 +11,8 @@ import pytest
 from tests.lab.lab import CommandFailedError, Lab, Node
 from tests.lab.node import ZSR_FORKED
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def volume(node1: Node) -> str:
