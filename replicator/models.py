@@ -225,6 +225,7 @@ class KnownSets:
         volumes: the guest's volumes that were part of it; empty when that is not known.
         taken: the sets that this node took as the guest's owner, oldest first.
         sent: the GUIDs of the snapshots that this node brought to the target, and that were not destroyed there since.
+        carried: those of them that have the job's name, but that another tool took: they travelled along.
         by_name: the job is older than this memory of GUIDs, so that the names of its snapshots still count.
         elsewhere: the newest set of the time when the job had another target; those up to it may be proven here or not.
     """
@@ -233,6 +234,7 @@ class KnownSets:
     volumes: tuple[str, ...] = ()
     taken: tuple[int, ...] = ()
     sent: frozenset[int] = frozenset()
+    carried: frozenset[int] = frozenset()
     by_name: bool = False
     elsewhere: int | None = None
 

@@ -14,7 +14,7 @@ from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, Job, JobId, KnownSets
 from replicator.replication.adoption import (
     Finding,
     Verdict,
@@ -47,7 +47,7 @@ def adopt(job_id: str, yes: bool) -> None:
     _show(shown, job.target)
     refuse_adoption(shown, job.target)
     with open_state(node) as state:
-        unknown = len(own_snapshots(job.id, shown).guids - state.jobs.sent(job.id))
+        unknown = len(own_snapshots(job.id, shown).guids - state.jobs.with_sent(job.id, KnownSets()).sent)
     if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown) and not unknown:
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
     elif yes or confirmed(f"{_summary(shown)} {_question(shown, job.id, unknown)}"):

@@ -65,7 +65,7 @@ def _context(node: Settings, cluster: Cluster, job: Job, state: State | None) ->
     known = None if state is None else state.jobs.get(job.id)
     remembered = (known or JobState(created=0.0)).synced
     if state is not None:
-        remembered = replace(remembered, sets=replace(remembered.sets, sent=state.jobs.sent(job.id)))
+        remembered = replace(remembered, sets=state.jobs.with_sent(job.id, remembered.sets))
     return RunContext(
         job=job,
         guest=own_guest(node, cluster, job),

@@ -60,8 +60,9 @@ class _Remembered:
         await asyncio.to_thread(self.state.jobs.set_synced, self.job, synced, run=self.run, now=self.clock())
         self.synced = synced
 
-    async def note_vanished(self, datasets: Sequence[str]) -> None:
-        found = tuple(sorted(datasets))
+    async def note_vanished(self, datasets: Sequence[str], unread: Sequence[str] = ()) -> None:
+        kept = (name for name in self.vanished if any(name.startswith(f"{path}/") for path in unread))
+        found = tuple(sorted({*datasets, *kept}))
         if found != self.vanished:
             await asyncio.to_thread(self.state.jobs.set_vanished, self.job, found, run=self.run, now=self.clock())
             self.vanished = found
@@ -187,7 +188,7 @@ class Worker:
         """Record the start; return the job as it was before, and the run's number."""
         self._state.jobs.ensure(job.id, now)
         before = self._state.jobs.get(job.id) or JobState(created=now)
-        before = replace(before, sets=replace(before.sets, sent=self._state.jobs.sent(job.id)))
+        before = replace(before, sets=self._state.jobs.with_sent(job.id, before.sets))
         runs = self._state.runs.newest(job.id, limit=REFUSALS)
         last_run_failed = not runs or runs[0].outcome is not Outcome.SUCCESS
         failures = tuple(run.message or "" for run in takewhile(lambda run: run.outcome is Outcome.FAILURE, runs))
@@ -311,8 +312,9 @@ class Worker:
         """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
         job, storages = attempt.active.job, attempt.cluster.storages.values()
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-        known = attempt.before.state.sets
-        await remove(job, storages, source, target, known, attempt.active.progress, attempt.log.add, self._clock())
+        known, vanished = attempt.before.state.sets, attempt.before.state.vanished
+        progress, log = attempt.active.progress, attempt.log.add
+        await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock())
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
         await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
 

@@ -122,7 +122,9 @@ def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
         if finding.verdict in (Verdict.ADOPTABLE, Verdict.REPLICA):
             there = {snapshot.guid for snapshot in sets_of(job, finding.pair.target).values()}
             guids |= there
-            sets |= {at for at, snapshot in sets_of(job, finding.pair.source).items() if snapshot.guid in there}
+            source = finding.pair.source
+            if source.job is None and source.source is None:  # what a former replica holds are its restore points
+                sets |= {at for at, snapshot in sets_of(job, source).items() if snapshot.guid in there}
     return OwnSnapshots(frozenset(sets), frozenset(guids))
 
 

@@ -63,7 +63,8 @@ class RunRecorder:
         synced: the set that is proven to be on the target; an empty `Synced` if the target holds no whole copy.
         resume_pending: whether the target has a half-received state.
         vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
-            names, also where there are none. To be called once by each run that has seen both sides.
+            names, also where there are none; and the storages' paths that could not be read there, of which nothing is
+            known. To be called once by each run that has seen both sides.
         other_target: the target is not the one that was remembered, and this is what may be claimed of it; what was
             found on the old one is forgotten. ``replaced``: nobody edited it, so a copy that is not there is lost.
         hooks: records what the guest's hooks do.
@@ -71,7 +72,7 @@ class RunRecorder:
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
-    vanished: Callable[[Sequence[str]], Awaitable[None]]
+    vanished: Callable[[Sequence[str], Sequence[str]], Awaitable[None]]
     other_target: OtherTarget
     hooks: HookRecorder
 

@@ -58,6 +58,20 @@ def decide_old_on_source(way: Direction, dataset: Dataset, keep: Iterable[str]) 
     return SnapshotsPermit(Law.OURS, "a set of this job that is not the base any more", dataset.name, tuple(stale))
 
 
+def decide_unproven_on_source(way: Direction, dataset: Dataset, base: str) -> SnapshotsPermit:
+    """Permit the sets on the source that this node took and that never became whole on the target.
+
+    A proven set stays until a newer one is proven: another target that was edited away, or a replica that was renamed,
+    may still have it as its newest.
+    """
+    stale = [
+        s
+        for s in sets_of(way.job, dataset).values()
+        if s.name != base and is_made(way, dataset, s) and is_unproven(s, way.known)
+    ]
+    return SnapshotsPermit(Law.OURS, "of a set that was never whole on the target", dataset.name, tuple(stale))
+
+
 def decide_useless_set(on_source: Inventory, name: str, pools: Iterable[str]) -> list[SnapshotsPermit]:
     """Permit the snapshots of this name in the pools in which this very run took them, and found no use for them."""
     taken_in = set(pools)
@@ -79,10 +93,14 @@ def decide_removed_jobs_snapshots(way: Direction, dataset: Dataset) -> Snapshots
 # --- bookmarks on the source
 
 
-def decide_useless_bookmarks(job: JobId, source: Dataset, target: Dataset | None, base: str) -> BookmarksPermit:
-    """Permit a job's bookmarks of snapshots that the target does not have, once there are too many."""
-    own = [bookmark for bookmark in source.bookmarks if bookmark.job == job and bookmark.name != base]
-    useless = [bookmark for bookmark in own if target is None or target.by_guid(bookmark.guid) is None]
+def decide_useless_bookmarks(way: Direction, source: Dataset, target: Dataset | None, base: str) -> BookmarksPermit:
+    """Permit a job's bookmarks of sets that never became whole, and that the target does not have, if they are many."""
+    own = [bookmark for bookmark in source.bookmarks if bookmark.job == way.job and bookmark.name != base]
+    useless = [
+        bookmark
+        for bookmark in own
+        if is_unproven(bookmark, way.known) and (target is None or target.by_guid(bookmark.guid) is None)
+    ]
     return _bookmarks(source.name, useless if len(useless) > BOOKMARKS_KEPT else [])
 
 
@@ -117,7 +135,8 @@ def decide_superseded(
 ) -> list[SnapshotsPermit]:
     """Permit the snapshots on replicas that are not needed any more once the set ``new`` is proven.
 
-    Restore points decide for this job's. Other jobs' were sent along, and are stale when they are gone from the source.
+    Restore points decide for this job's sets. What others took was sent along, and is stale when it is gone from the
+    source: other jobs' sets, and those of another tool that uses the job's name.
     A snapshot that this node did not bring is somebody's, whatever its name. ``volumes`` are each volume's dataset on
     the source with its replica as it is after the transfer; ages are measured at ``now`` (unix seconds).
     """
@@ -126,7 +145,7 @@ def decide_superseded(
         for source, target in volumes
         if target is not None
     ]
-    times = {s.set_time for _, _, some in brought for s in some if s.job == way.job and s.set_time is not None}
+    times = {s.set_time for _, _, some in brought for s in some if _is_own_set(way, s) and s.set_time is not None}
     stale = keep.stale(sorted(times), now)
     why = "a newer set is proven, and keep does not want it"
     return [
@@ -138,9 +157,13 @@ def decide_superseded(
 
 
 def _is_superseded(way: Direction, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
-    if snapshot.job == way.job:
+    if _is_own_set(way, snapshot):
         return snapshot.set_time in stale
     return source.by_guid(snapshot.guid) is None
+
+
+def _is_own_set(way: Direction, snapshot: Snapshot) -> bool:
+    return snapshot.job == way.job and snapshot.guid not in way.known.carried
 
 
 def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPermit | None:

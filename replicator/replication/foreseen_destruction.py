@@ -13,6 +13,7 @@ from replicator.replication.destruction import (
     decide_old_on_source,
     decide_superseded,
     decide_unproven,
+    decide_unproven_on_source,
     decide_useless_bookmarks,
 )
 from replicator.replication.foreseen import Facts, Foreseen
@@ -68,14 +69,14 @@ def _dropped(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 
 def _left_by_failed_runs(facts: Facts, plan: Plan, known: KnownSets) -> Iterator[Destruction]:
-    job, way = facts.job.id, replace(facts.way, known=known)
+    way = replace(facts.way, known=known)
     for action in plan.actions:
         source, replica = action.pair.source, action.pair.target
         base = action.base.name if isinstance(action, Incremental) else ""
-        yield from _permitted(decide_old_on_source(way, source, {base}), way.source, When.LOOK)
+        yield from _permitted(decide_unproven_on_source(way, source, base), way.source, When.LOOK)
         unproven = decide_unproven(way, None if action.preparations else replica, base)
         yield from _permitted(unproven, way.target, When.LOOK)
-        yield from _permitted(decide_useless_bookmarks(job, source, replica, base), way.source, When.LOOK)
+        yield from _permitted(decide_useless_bookmarks(way, source, replica, base), way.source, When.LOOK)
 
 
 def _rolled_back(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:

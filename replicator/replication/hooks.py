@@ -61,7 +61,8 @@ class _Hooks:
 
     Attributes:
         was_frozen: whether an earlier thaw failed or never came.
-        may_be_frozen: False after a freeze hook that itself reported that it failed.
+        may_be_frozen: False after a freeze hook that itself reported that it failed, of a guest that was not frozen.
+        freeze_failed: the freeze hook itself reported that it failed.
     """
 
     guest: Guest
@@ -70,6 +71,7 @@ class _Hooks:
     recorder: HookRecorder
     was_frozen: bool = False
     may_be_frozen: bool = True
+    freeze_failed: bool = False
 
     async def record(self) -> None:
         """Record the guest as frozen, if it has both hooks; a cancel meanwhile takes that back."""
@@ -91,6 +93,7 @@ class _Hooks:
             await run_hook(Hook.FREEZE, self.guest.id, self.guest.freeze, self.guest.hook_timeout, self.host)
         except HookError as error:
             is_cut_off = error.__cause__ is not None  # by its time limit for example
+            self.freeze_failed = not is_cut_off
             self.may_be_frozen = is_cut_off or self.was_frozen
             await self._noted(self.recorder.failed(self.guest, Hook.FREEZE))
             if self.guest.on_freeze_failure is FreezeFailure.ERROR:
@@ -103,6 +106,10 @@ class _Hooks:
         try:
             await run_hook(Hook.THAW, self.guest.id, self.guest.thaw, self.guest.hook_timeout, self.host)
         except HookError as error:
+            if self.may_be_frozen and self.freeze_failed:  # off since it was frozen, or frozen still: the record stays
+                self.log("error", f"{error.what} Its freeze hook failed too; it is still recorded as frozen.")
+                await self._noted(self.recorder.thaw_failed(self.guest, error.what))
+                return
             if self.may_be_frozen:
                 await self._stays_frozen(error, self.guest.thaw)
             # The agent of a guest that is off answers neither hook.

@@ -32,13 +32,18 @@ class CachedPairs:
 
 
 class Inventories:
-    """Reads the storages of one run's guest on the source and on the target."""
+    """Reads the storages of one run's guest on the source and on the target.
+
+    Attributes:
+        unread: the paths on the target that did not exist when they were last read: nothing is known of what is there.
+    """
 
     def __init__(self, context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> None:
         self._context = context
         self._source = source
         self._target = target
         self._clock = clock
+        self.unread: tuple[str, ...] = ()
 
     async def on_source(self) -> Inventory:
         """Return the guest's storages on the source, synced first where ZFS counts written bytes late."""
@@ -50,11 +55,18 @@ class Inventories:
 
     async def on_target(self) -> TargetInventory:
         """Return the guest's storages on the target; a connection that was lost meanwhile is made again once."""
-        context, source = self._context, self._source.node
         try:
-            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+            found = await self._read_target()
         except ConnectionLostError:  # it was open since the last run, and the node has been restarted
-            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+            found = await self._read_target()
+        paths = {storage.name: storage.path_on(self._target.node) for storage in self._context.storages}
+        absent = [name for name, each in found.inventories.items() if isinstance(each, StorageMissingError)]
+        self.unread = tuple(paths[name] for name in absent)
+        return found
+
+    async def _read_target(self) -> TargetInventory:
+        context, source = self._context, self._source.node
+        return await target_inventory(context.job, context.guest, context.storages, source, self._target)
 
     async def datasets_on_target(self) -> dict[str, Dataset]:
         """Return all datasets of the target's storages by name."""
@@ -82,8 +94,10 @@ class Inventories:
             if here.inventory is None or not storage.allowed_on(self._target.node):
                 return None
             there = await cache.read(self._target, storage.path_on(self._target.node), depth, since=due, sync=False)
+            if there.inventory is None:
+                return None
             ours |= here.inventory.datasets
-            theirs[storage.name] = there.inventory or Inventory()
+            theirs[storage.name] = there.inventory
             at = min(at, here.at)
         on_target = TargetInventory(theirs)
         return CachedPairs(self.pair(Inventory(ours), on_target), on_target, at)

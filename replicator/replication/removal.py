@@ -6,7 +6,7 @@ was written to them. A removal may die anywhere; done again, it does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.models import Job, KnownSets, Removal, Storage, is_diverged, owning_path
@@ -32,14 +32,16 @@ async def remove(
     source: ZfsClient,
     target: ZfsClient | None,
     known: KnownSets,
+    vanished: Collection[str],
     progress: Progress,
     log: Log,
+    *,
     now: float,
 ) -> None:
     """Destroy the job's replicas, unless they are to stay or ``target`` is None, then its snapshots on the source.
 
-    ``known`` is the source node's memory of the job's sets; ``now`` (unix seconds) becomes part of the name of a
-    replica that is set aside.
+    ``known`` is the source node's memory of the job's sets, ``vanished`` that of replicas whose volumes are gone.
+    ``now`` (unix seconds) becomes part of the name of a replica that is set aside.
 
     Raises:
         TargetActiveError: a replica is in use; the others are gone, the source's snapshots and the job stay.
@@ -50,7 +52,7 @@ async def remove(
     way = Direction(job.id, source.node, job.target, known)
     if job.removal is Removal.FULL and target is not None:
         await progress.begin(Step.REMOVE_REPLICAS)
-        found = await _inventories(everywhere, target, known)
+        found = await _inventories(everywhere, target, known, vanished)
         in_use = [
             each
             for path, inventory in sorted(found.items())
@@ -63,7 +65,9 @@ async def remove(
         await _remove_snapshots(way, inventory, source, log)
 
 
-async def _inventories(storages: Iterable[Storage], client: ZfsClient, known: KnownSets) -> dict[str, Inventory]:
+async def _inventories(
+    storages: Iterable[Storage], client: ZfsClient, known: KnownSets, vanished: Collection[str] = ()
+) -> dict[str, Inventory]:
     """Return the inventory of each storage's path on a node; all are read before anything is destroyed.
 
     Raises:
@@ -73,7 +77,8 @@ async def _inventories(storages: Iterable[Storage], client: ZfsClient, known: Kn
     for storage in storages:
         if storage.allowed_on(client.node):
             path = storage.path_on(client.node)
-            found[path] = await _inventory(client, path, needed=_may_hold(storage, known))
+            needed = _may_hold(storage, known) or any(name.startswith(f"{path}/") for name in vanished)
+            found[path] = await _inventory(client, path, needed=needed)
     return found
 
 

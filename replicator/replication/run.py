@@ -17,14 +17,14 @@ from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Synced, TargetPlace
 from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
 from replicator.replication.destruction import (
-    decide_old_on_source,
     decide_superseded,
     decide_unproven,
+    decide_unproven_on_source,
     decide_useless_bookmarks,
 )
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction
+from replicator.replication.ownership import Direction, is_made
 from replicator.replication.plan import (
     Incremental,
     Plan,
@@ -285,13 +285,13 @@ class Run:
             base = action.base.name if isinstance(action, Incremental) else ""
             replica = None if action.preparations else action.pair.target
             stale = (
-                (self._source, decide_old_on_source(way, action.pair.source, {base})),
+                (self._source, decide_unproven_on_source(way, action.pair.source, base)),
                 (self._target, decide_unproven(way, replica, base)),
             )
             for client, permit in stale:
                 if permit.snapshots:
                     await attempt(client.destroy_snapshots(permit), self._log)
-            bookmarks = decide_useless_bookmarks(self._job.id, action.pair.source, action.pair.target, base)
+            bookmarks = decide_useless_bookmarks(way, action.pair.source, action.pair.target, base)
             await attempt(self._source.destroy_bookmarks(bookmarks), self._log)
 
     # --- transfer
@@ -316,13 +316,20 @@ class Run:
         return await self._conclude(done, proven_set(self._synced, last_sync, snapshot.set_time, done), plan.orphans)
 
     async def _note_sent(self, plan: Plan, name: str) -> None:
-        """Note which snapshots of zsr's are about to be sent.
+        """Note which snapshots with a name of zsr's are about to be sent.
 
-        Those of this job are known by their set's time already. Other jobs' must be known before they arrive.
+        The new set is known by its time already. Whatever else travels must be known before it arrives.
         """
-        sent = [s for action in plan.actions for s in travels(action, name, self._job.snapshots) if s.job is not None]
-        self._synced = with_sent(self._synced, (snapshot.guid for snapshot in sent))
-        if any(snapshot.job != self._job.id for snapshot in sent):
+        way = self._direction()
+        sent = [
+            (action.pair.source, snapshot)
+            for action in plan.actions
+            for snapshot in travels(action, name, self._job.snapshots)
+            if snapshot.job is not None
+        ]
+        carried = [s.guid for source, s in sent if s.job == way.job and not is_made(way, source, s)]
+        self._synced = with_sent(self._synced, (snapshot.guid for _, snapshot in sent), carried)
+        if any(snapshot.name != name for _, snapshot in sent):
             await self._remember(self._synced)
 
     # --- verify, remember, prune
@@ -365,7 +372,7 @@ class Run:
         for orphan in orphans:
             gone = f"'{orphan.name}' on {self._target.node}: its volume is gone from the source; the replica is kept"
             self._log("warning", gone)
-        await self._recorder.vanished(sorted(orphan.name for orphan in orphans))
+        await self._recorder.vanished([orphan.name for orphan in orphans], self._inventories.unread)
 
 
 def _has_tokens(discovered: Discovered) -> bool:

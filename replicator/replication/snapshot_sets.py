@@ -81,9 +81,10 @@ TAKEN_KEPT = 64
 
 
 def with_taken(synced: Synced, set_time: int) -> Synced:
-    """Return the state in which this node is about to take a set."""
-    taken = (*synced.sets.taken, set_time)[-TAKEN_KEPT:]
-    return replace(synced, sets=replace(synced.sets, taken=taken))
+    """Return the state in which this node is about to take a set; proven ones stay, however many fail after them."""
+    before = synced.sets.taken
+    proven = [time for time in before[: -TAKEN_KEPT + 1] if time in (synced.sets.proven, synced.last_set)]
+    return replace(synced, sets=replace(synced.sets, taken=(*proven, *before[-TAKEN_KEPT + 1 :], set_time)))
 
 
 def without_taken(synced: Synced, set_time: int) -> Synced:
@@ -103,14 +104,20 @@ def brought(way: Direction, volumes: Iterable[VolumePair]) -> set[int]:
     }
 
 
-def with_sent(synced: Synced, guids: Iterable[int]) -> Synced:
-    """Return the state in which this node is about to bring snapshots to the target."""
-    return replace(synced, sets=replace(synced.sets, sent=synced.sets.sent | frozenset(guids)))
+def with_sent(synced: Synced, guids: Iterable[int], carried: Iterable[int] = ()) -> Synced:
+    """Return the state in which this node is about to bring snapshots to the target.
+
+    ``carried`` are those that have the job's name and are another tool's.
+    """
+    others = frozenset(carried)
+    sent = synced.sets.sent | frozenset(guids) | others
+    return replace(synced, sets=replace(synced.sets, sent=sent, carried=synced.sets.carried | others))
 
 
 def without_sent(synced: Synced, guids: Iterable[int]) -> Synced:
     """Return the state in which snapshots are gone from the target that this node had brought there."""
-    return replace(synced, sets=replace(synced.sets, sent=synced.sets.sent - frozenset(guids)))
+    gone, sets = frozenset(guids), synced.sets
+    return replace(synced, sets=replace(sets, sent=sets.sent - gone, carried=sets.carried - gone))
 
 
 def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Sequence[VolumePair]) -> Synced:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from replicator.models import KnownSets, Node, Storage, Synced, TargetPlace, TargetStorage
+from replicator.models import Node, Storage, Synced, TargetPlace, TargetStorage
 from replicator.replication.discovery import TargetInventory
 from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import VolumePair
@@ -98,7 +98,7 @@ def claim_on_other_target(
     known = remembered.sets
     newest = max((*known.taken, *(at for at in (known.proven, known.elsewhere) if at is not None)), default=None)
     was_held = sight is Sight.REPLACED and (remembered.place is None or remembered.place.held)
-    sets = KnownSets(taken=known.taken, sent=known.sent, elsewhere=newest)
+    sets = replace(known, proven=None, volumes=(), elsewhere=newest)
     fresh = Synced(sets=sets, place=replace(place, held=was_held))
     ours = all(pair.target is not None and is_marked(way, pair.target) for pair in volumes)
     held = newest_whole_set(way.job, volumes, fresh.sets) if ours else None

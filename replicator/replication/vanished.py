@@ -19,6 +19,7 @@ from replicator.replication.discovery import (
     target_inventory,
 )
 from replicator.replication.ownership import Direction, sets_of
+from replicator.replication.plan import make_plan
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
@@ -48,8 +49,14 @@ async def read_vanished(
     Raises:
         ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
     """
+    way = Direction(job.id, source.node, target.node)
     found = await _discover(job, guest, tuple(storages), source, target)
-    return [VanishedReplica(job, target.node, replica) for replica in found.orphans]
+    return [VanishedReplica(job, target.node, replica) for replica in left_over(way, found)]
+
+
+def left_over(way: Direction, found: Discovered) -> tuple[Dataset, ...]:
+    """Return the replicas without a volume, except those with which a renamed volume would go on."""
+    return make_plan(way, found.volumes, found.orphans, found.diverged).orphans
 
 
 async def destroy_vanished(
@@ -68,14 +75,14 @@ async def destroy_vanished(
     """
     everywhere = tuple(storages)
     found = await _discover(job, guest, everywhere, source, target)
-    replica = next((each for each in found.orphans if each.name == dataset), None)
+    way = Direction(job.id, source.node, target.node)
+    replica = next((each for each in left_over(way, found) if each.name == dataset), None)
     if replica is None:
         raise ConfigError(
             f"'{dataset}' on node {target.node} is not a replica of job {job.id} whose volume is gone.",
             advice="See: zsr vanished list.",
         )
     paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
-    way = Direction(job.id, source.node, target.node)
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
     await destroy_or_keep(replica, way, path, found.diverged, target, now, log, law=Law.VANISHED)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
-from replicator.models import Failure, JobId, JobState, Synced
+from replicator.models import Failure, JobId, JobState, KnownSets, Synced
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 from replicator.state.set_codec import place_from_text, place_to_text, sets_from_text, sets_to_text
@@ -90,7 +90,7 @@ class JobStates:
     def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
         """Set the content that a run proved to be on the target; durable when this returns.
 
-        ``synced.sets.sent`` replaces what `sent` returns; the states of `get` and `all` leave it out.
+        ``synced.sets.sent`` replaces what is recorded; the states of `get` and `all` leave it out (`with_sent`).
 
         Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
         """
@@ -120,9 +120,10 @@ class JobStates:
                 since = max(known["created"], min(known["last_sync"], now))
                 db.execute("UPDATE job_state SET created = ? WHERE job = ?", (since, str(job)))
 
-    def sent(self, job: JobId) -> frozenset[int]:
-        """Return the GUIDs of the snapshots that a job brought to its target; `get` and `all` leave them out."""
-        return _read_sent(self._database.rows("SELECT guid FROM sent_snapshots WHERE job = ?", str(job)))
+    def with_sent(self, job: JobId, sets: KnownSets) -> KnownSets:
+        """Return known sets with the GUIDs of what a job brought to its target; `get` and `all` leave them out."""
+        rows = self._database.rows("SELECT guid, carried FROM sent_snapshots WHERE job = ?", str(job))
+        return replace(sets, sent=_guids(rows), carried=_guids(row for row in rows if row["carried"]))
 
     def take_over(self, job: JobId, sets: Collection[int], guids: Collection[int], now: float) -> None:
         """Remember sets as taken here and snapshots as brought to the target: a person says so."""
@@ -133,7 +134,9 @@ class JobStates:
             known = replace(known, taken=tuple(sorted({*known.taken, *sets})))
             db.execute("UPDATE job_state SET sets = ? WHERE job = ?", (sets_to_text(known), str(job)))
             rows = [(str(job), str(guid)) for guid in guids]
-            db.executemany("INSERT OR IGNORE INTO sent_snapshots (job, guid) VALUES (?, ?)", rows)
+            db.executemany(
+                "INSERT INTO sent_snapshots (job, guid) VALUES (?, ?) ON CONFLICT DO UPDATE SET carried = 0", rows
+            )
 
     def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
         """Set the replicas whose volumes a run found gone from the source; those that are new go to the journal.
@@ -187,7 +190,7 @@ _NOT_PLAIN = ("job", "error_class", "message", "advice", "resume_pending", "slot
 def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
     row = (synced.last_sync, synced.last_set, sets_to_text(synced.sets), place_to_text(synced.place), str(job))
     db.execute("UPDATE job_state SET last_sync = ?, last_set = ?, sets = ?, place = ? WHERE job = ?", row)
-    _write_sent(db, job, synced.sets.sent)
+    _write_sent(db, job, synced.sets)
 
 
 def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
@@ -215,14 +218,15 @@ def _names(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(map(str, json.loads(text)))
 
 
-def _read_sent(rows: Iterable[sqlite3.Row]) -> frozenset[int]:
+def _guids(rows: Iterable[sqlite3.Row]) -> frozenset[int]:
     """Return the GUIDs of rows; they are text, since SQLite's integers are too small for them."""
     return frozenset(int(row["guid"]) for row in rows)
 
 
-def _write_sent(db: sqlite3.Connection, job: JobId, sent: frozenset[int]) -> None:
+def _write_sent(db: sqlite3.Connection, job: JobId, sets: KnownSets) -> None:
     """Write what differs from the rows that a job has."""
-    before = _read_sent(db.execute("SELECT guid FROM sent_snapshots WHERE job = ?", (str(job),)))
-    dropped, added = ([(str(job), str(guid)) for guid in some] for some in (before - sent, sent - before))
+    before = _guids(db.execute("SELECT guid FROM sent_snapshots WHERE job = ?", (str(job),)))
+    dropped = [(str(job), str(guid)) for guid in before - sets.sent]
+    added = [(str(job), str(guid), guid in sets.carried) for guid in sets.sent - before]
     db.executemany("DELETE FROM sent_snapshots WHERE job = ? AND guid = ?", dropped)
-    db.executemany("INSERT INTO sent_snapshots (job, guid) VALUES (?, ?)", added)
+    db.executemany("INSERT INTO sent_snapshots (job, guid, carried) VALUES (?, ?, ?)", added)

@@ -56,7 +56,8 @@ CREATE TABLE run_log (run INTEGER NOT NULL, number INTEGER NOT NULL, time REAL N
     text TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
 CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL,
     body TEXT NOT NULL);
-CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID;
+CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, carried INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, guid)) WITHOUT ROWID;
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
 _HOOKS = """
@@ -70,7 +71,8 @@ _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
     3: "ALTER TABLE job_state ADD COLUMN sets TEXT",
-    4: "CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, PRIMARY KEY (job, guid)) WITHOUT ROWID",
+    4: "CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, carried INTEGER NOT NULL DEFAULT 0, "
+    "PRIMARY KEY (job, guid)) WITHOUT ROWID",
     5: "ALTER TABLE job_state ADD COLUMN place TEXT",
     6: _HOOKS,
 }

@@ -61,7 +61,7 @@ class PlanEnv(VerbsEnv):
         with closing(self.zsr.state()) as state:
             known = state.jobs.all()[JOB]
             at = known.synced.last_set + 1 if known.synced.last_set else 0
-            sets = replace(known.sets, taken=(*known.sets.taken, at), sent=state.jobs.sent(JOB))
+            sets = state.jobs.with_sent(JOB, replace(known.sets, taken=(*known.sets.taken, at)))
             state.jobs.set_synced(JOB, Synced(known.last_sync, known.synced.last_set, sets), run=1, now=float(at))
         name, [base] = f"__replicate_100-0_{at}__", self.snapshots(f"{self.source}/{NAME}")
         self.zfs("snapshot", f"{self.source}/{NAME}@{name}")

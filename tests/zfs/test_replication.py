@@ -84,10 +84,9 @@ class ReplicationEnv:
     async def _note_other_target(self, synced: Synced, *, replaced: bool) -> None:
         await self._remember(synced)
 
-    async def _note_pending(self, pending: bool) -> None:
-        """Ignore it: no test here reads it."""
+    async def _note_pending(self, pending: bool) -> None: ...
 
-    async def _note_vanished(self, names: Sequence[str]) -> None:
+    async def _note_vanished(self, names: Sequence[str], unread: Sequence[str]) -> None:
         self.vanished = list(names)
 
     def snapshots(self, dataset: str) -> list[str]:
@@ -365,9 +364,10 @@ async def _remove(site: ReplicationEnv, removal: Removal) -> None:
         ZfsClient(LocalHost("alpha"), limit=60),
         ZfsClient(LocalHost("beta"), limit=60),
         site.synced.sets,
+        site.vanished,
         Progress(),
         lambda level, text: None,
-        time.time(),
+        now=time.time(),
     )
 
 

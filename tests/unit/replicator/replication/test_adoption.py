@@ -145,6 +145,11 @@ class TestSnapshotsThatBecomeTheJobsOwn:
         finding = found(replace(TARGET, snapshots=(own(1), snap(3), own(5))), source)
         assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset({1001}), frozenset({1, 5}))
 
+    def test_on_a_source_that_was_a_replica_are_restore_points_and_stay_so(self) -> None:
+        source = replace(SOURCE, snapshots=(own(1), own(2)), job=str(JOB), source="beta")
+        finding = found(replace(TARGET, snapshots=(own(1), own(2))), source)
+        assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset(), frozenset({1, 2}))
+
     def test_are_none_of_a_dataset_that_is_left_alone(self) -> None:
         finding = found(replace(TARGET, snapshots=(own(1),), job="100-7"), replace(SOURCE, snapshots=(own(1),)))
         assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset(), frozenset())

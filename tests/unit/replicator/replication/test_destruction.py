@@ -23,6 +23,7 @@ from replicator.replication.destruction import (
     decide_rollback,
     decide_superseded,
     decide_unproven,
+    decide_unproven_on_source,
     decide_useless_bookmarks,
     decide_useless_set,
 )
@@ -119,6 +120,16 @@ def test_snapshots_that_stay_take_no_place_among_the_restore_points() -> None:
     assert guids(permit) == [1]
 
 
+def test_sets_of_another_tool_that_travelled_take_no_place_and_go_when_their_source_is_gone() -> None:
+    """The peer's job of the same id keeps one snapshot, which each stream carries along."""
+    source = dataset(snap(4), snap(9))
+    target = replica(snap(1), snap(2), snap(3), snap(4), snap(9))
+    known = KnownSets(sent=frozenset({1, 2, 3, 4, 9}), carried=frozenset({3, 4}))
+    keep = RetentionPolicy.parse("2")
+    (permit,) = decide_superseded(replace(WAY, known=known), keep, [(source, target)], snap(9).name, NOW)
+    assert guids(permit) == [1, 3]
+
+
 def test_without_memory_the_mark_of_the_sources_snapshot_says_whose_it_is_on_the_target() -> None:
     source = dataset(replace(snap(1), source="alpha"), snap(2), replace(snap(9), source="alpha"))
     (permit,) = decide_superseded(WAY, ONE, [(source, replica(snap(1), snap(2), snap(9)))], snap(9).name, NOW)
@@ -139,10 +150,25 @@ def test_bookmarks_go_only_when_there_are_too_many_and_the_base_never() -> None:
     assert decide_old_bookmarks(JOB, dataset(bookmarks=some), some[0].name).bookmarks == ()
     more = (*some, bookmark(90))
     assert decide_old_bookmarks(JOB, dataset(bookmarks=more), more[-1].name).bookmarks == some
-    useless = decide_useless_bookmarks(JOB, dataset(bookmarks=(*more, bookmark(91))), replica(snap(1)), snap(2).name)
-    assert useless.bookmarks == ()
-    useless = decide_useless_bookmarks(JOB, dataset(bookmarks=(*more, *map(bookmark, (91, 92)))), replica(snap(1)), "")
-    assert {each.guid for each in useless.bookmarks} == {*range(2, 17), 90, 91, 92}
+
+
+def test_many_bookmarks_of_failed_runs_go_and_those_of_proven_sets_stay() -> None:
+    """Another target may still have a proven set: one that the job had before it was edited."""
+    some = tuple(bookmark(number) for number in range(1, BOOKMARKS_KEPT + 4))
+    way = replace(WAY, known=KnownSets(1002, (), tuple(1000 + each.guid for each in some)))
+    assert decide_useless_bookmarks(way, dataset(bookmarks=some[1:-1]), replica(), snap(3).name).bookmarks == ()
+    useless = decide_useless_bookmarks(way, dataset(bookmarks=some), replica(), "")
+    assert {each.guid for each in useless.bookmarks} == set(range(3, 20))
+
+
+def test_a_proven_set_stays_on_the_source_until_a_newer_one_is_proven() -> None:
+    """Also when this target lacks it: the job was edited by mistake, or its replica was renamed for a while."""
+    source = dataset(snap(1), snap(2), snap(3), snap(4, "user"), snap(5))
+    way = replace(WAY, known=KnownSets(1002, (), (1001, 1002, 1003, 1005)))
+    assert guids(decide_unproven_on_source(way, source, snap(5).name)) == [3]
+    elsewhere = replace(way, known=replace(way.known, proven=None, elsewhere=1003))
+    assert guids(decide_unproven_on_source(elsewhere, source, "")) == [5]
+    assert guids(decide_unproven_on_source(WAY, source, "")) == []
 
 
 def test_what_a_removed_job_had_on_a_source_goes_but_nothing_of_a_dataset_that_was_a_replica() -> None:

@@ -44,7 +44,7 @@ def test_a_run_in_doubt_tidies_up_also_where_nothing_was_written() -> None:
     both = pair(dataset(snap(1), snap(2)), replica(snap(1), snap(2)))
 
     assert doomed(facts(both, synced=remembered(2, 1, 2))) == {
-        f"{SOURCE}@{snap(1).name}": (When.LOOK, Law.OURS),
+        f"{SOURCE}@{snap(1).name}": (When.PROVEN, Law.OURS),
         f"{REPLICA}@{snap(1).name}": (When.PROVEN, Law.PROVEN_STAYS),
     }
 

@@ -153,11 +153,10 @@ class TestTheRecord:
         assert hooks.notes.frozen == set()
 
     async def test_of_an_earlier_freeze_does_not_end_with_a_freeze_that_itself_failed(self) -> None:
-        """A frozen guest refuses to be frozen again."""
+        """A frozen guest refuses to be frozen again. Or it is off by now, and its last writes must be replicated."""
         hooks = Hooks("freeze-it", "thaw-it")
         hooks.notes.frozen.add(100)
-        with pytest.raises(HookError, match="may still be frozen"):
-            await hooks.hold()
+        await hooks.hold()
         assert hooks.notes.frozen == {100}
 
     async def test_of_an_earlier_freeze_ends_with_the_next_thaw(self) -> None:

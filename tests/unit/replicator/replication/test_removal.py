@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -65,11 +66,16 @@ async def test_a_dataset_that_is_gone_from_a_pool_that_is_there_is_gone() -> Non
     await remove_on(Missing("beta", pool=True), KnownSets())
 
 
-async def remove_on(target: Node, known: KnownSets) -> None:
+async def test_nor_where_a_replica_without_a_volume_was_seen() -> None:
+    with pytest.raises(StorageMissingError, match="absent"):
+        await remove_on(Missing("beta", pool=False), KnownSets(volumes=("other:a",)), ["pool/data/vm-100-disk-9"])
+
+
+async def remove_on(target: Node, known: KnownSets, vanished: Sequence[str] = ()) -> None:
     """Remove the job from a target; the storage lies below the pool, and the source has nothing."""
     job, storages = Job(JOB, "beta", removal=Removal.FULL), [Storage("data", "pool/data")]
     alpha, beta = cast(ZfsClient, Node("alpha")), cast(ZfsClient, target)
-    await remove(job, storages, alpha, beta, known, Progress(), lambda level, text: None, 0.0)
+    await remove(job, storages, alpha, beta, known, vanished, Progress(), lambda level, text: None, now=0.0)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +94,6 @@ async def test_a_half_received_state_goes_with_its_replica(
     target = Node("beta", replica, has_state=has_state)
     job = Job(JOB, "beta", removal=Removal.FULL)
     alpha, beta = cast(ZfsClient, Node("alpha")), cast(ZfsClient, target)
-    await remove(job, [Storage("data", "pool")], alpha, beta, KnownSets(), Progress(), lambda level, text: None, 0.0)
+    storages = [Storage("data", "pool")]
+    await remove(job, storages, alpha, beta, KnownSets(), (), Progress(), lambda level, text: None, now=0.0)
     assert target.orders == orders

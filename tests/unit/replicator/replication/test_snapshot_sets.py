@@ -12,6 +12,7 @@ from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
 from replicator.replication.destruction import decide_unproven
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
+    TAKEN_KEPT,
     allowed_claim,
     arrived,
     brought,
@@ -186,6 +187,20 @@ def test_what_is_sent_is_remembered_until_it_is_gone_from_the_target() -> None:
     after = proven_set(before, 1003.0, 1003, [pair(dataset(snap(3)), dataset(snap(1), snap(3)))])
     assert after.sets.sent == {1, 2, 4}
     assert without_sent(after, [1, 9]).sets.sent == {2, 4}
+
+
+def test_what_another_tool_took_is_remembered_as_such() -> None:
+    carried = with_sent(Synced(), [1], [7, 8]).sets
+    assert (carried.sent, carried.carried) == (frozenset({1, 7, 8}), frozenset({7, 8}))
+    assert without_sent(Synced(sets=carried), [7]).sets.carried == {8}
+
+
+def test_a_proven_set_stays_known_as_taken_here_however_many_fail_after_it() -> None:
+    synced = proven_set(with_taken(Synced(), 1005), 1005.0, 1005, [IDLE])
+    for time in range(1006, 1006 + 3 * TAKEN_KEPT):
+        synced = with_taken(synced, time)
+    assert synced.sets.taken[0] == 1005
+    assert len(synced.sets.taken) == TAKEN_KEPT + 1
 
 
 def test_a_job_that_knew_its_snapshots_by_name_knows_them_by_guid_after_its_next_proof() -> None:

@@ -133,7 +133,7 @@ class TestTheFile:
             known = KnownSets(6, (), (5, 6), sent=frozenset({7}))
             state.jobs.set_synced(JOB, Synced(NOW + 9, 6, known), run=run, now=NOW + 10)
             assert not state.jobs.all()[JOB].sets.by_name
-            assert state.jobs.sent(JOB) == {7}
+            assert state.jobs.with_sent(JOB, KnownSets()).sent == {7}
 
     def test_of_format_5_does_not_know_where_it_proved_and_raises_no_alarm_for_that(self, path: Path) -> None:
         """Format 6 remembers the place of the target; the next run finds out which that is."""

@@ -38,6 +38,18 @@ def happened(state: State) -> list[object]:
     return [event for _, event in state.journal.events(0) if isinstance(event, ReplicaLost | VolumesVanished)]
 
 
+class TestAVanishedReplicaOnAStorageThatCannotBeRead:
+    async def test_is_still_reported(self, state: State) -> None:
+        """Its pool is gone: that is not the moment at which the alert may end."""
+        state.jobs.set_vanished(JOB, [ONE, "pond/vm-100-disk-9"], run=7, now=NOW)
+        noted = _Remembered(state, JOB, 7, lambda: NOW, Synced(), False, (ONE, "pond/vm-100-disk-9"))
+
+        await noted.note_vanished([ONE], ["pond"])
+        assert state.jobs.all()[JOB].vanished == ("pond/vm-100-disk-9", ONE)
+        await noted.note_vanished([ONE], [])
+        assert state.jobs.all()[JOB].vanished == (ONE,)
+
+
 class TestALastSyncThatIsTakenBack:
     def test_is_in_the_journal_with_what_was_lost(self, state: State) -> None:
         state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
