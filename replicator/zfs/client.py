@@ -20,6 +20,7 @@ from replicator.zfs.permits import (
     RollbackPermit,
     SnapshotsPermit,
 )
+from replicator.zfs.resume_token import is_same_state
 
 _END_AND_WAIT = """
 pkill -KILL -x -f "$1" || exit 1
@@ -180,7 +181,7 @@ class ZfsClient:
         Return whether there was one, since ZFS may show a token without a state.
         """
         found = await self._listed(permit.dataset)
-        if found is None or found.token != permit.token:
+        if found is None or found.token is None or not is_same_state(found.token, permit.token):
             return False
         done = await self.host.run(commands.abort_receive(permit.dataset), limit=self._limit)
         if not done.ok and not is_nothing_to_abort(done.stderr):

@@ -94,7 +94,7 @@ class ReplicaPermit:
 
 @dataclass(frozen=True, slots=True)
 class HalfReceivedPermit:
-    """Drop the half-received state of a dataset, if its resume token is still this one."""
+    """Drop the half-received state of a dataset, if it still is the one of this resume token; it may have grown."""
 
     law: Law
     why: str

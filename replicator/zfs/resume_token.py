@@ -55,6 +55,19 @@ class ResumeToken:
     raw: bool
 
 
+def is_same_state(one: str, other: str) -> bool:
+    """Return whether two tokens are of one half-received state, which may have grown from one to the other."""
+    if one == other:
+        return True
+    try:
+        first, second = decode_token(one), decode_token(other)
+    except ZfsError:
+        return False
+    return (first.to_name, first.to_guid, first.from_guid, first.raw) == (
+        second.to_name, second.to_guid, second.from_guid, second.raw,
+    )  # fmt: skip
+
+
 def decode_token(text: str) -> ResumeToken:
     """Return the content of a resume token.
 

@@ -208,6 +208,16 @@ async def test_one_volume_that_fails_does_not_keep_the_others_from_being_finishe
     assert any(call.startswith("send -t") for call in site.zfs.calls)
 
 
+async def test_a_state_that_grew_while_it_was_resumed_is_the_same_one(site: Site) -> None:
+    """Its token has the bytes in it, so the text is another one."""
+    words = "destination pool/a has been modified\nsince most recent snapshot"
+    site.zfs.play(receive=SAYS.format(f"cannot receive resume stream: {words}"))
+    show, grown = site.zfs.show, make_token(NAME, 2, from_guid=1, received=4096)
+    site.zfs.show = lambda tokens: show(dict.fromkeys(tokens, grown))  # type: ignore[method-assign]
+    await site.resume(volume())
+    assert site.zfs.dropped() == ["pool/vm-100-disk-0"]
+
+
 async def test_another_state_than_the_one_that_was_judged_is_not_dropped(site: Site) -> None:
     site.zfs.play(
         receive=SAYS.format(

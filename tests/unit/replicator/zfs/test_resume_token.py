@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.errors import ZfsError
-from replicator.zfs.resume_token import LONGEST_TOKEN, ResumeToken, decode_token
+from replicator.zfs.resume_token import LONGEST_TOKEN, ResumeToken, decode_token, is_same_state
 from tests.support.resume_tokens import Value, make_token, packed_list, packed_pair, token_of
 
 FULL = (
@@ -186,3 +186,16 @@ def test_an_unknown_form_is_refused(text: str) -> None:
 def test_a_token_that_would_unpack_to_much_more_than_it_says_is_refused() -> None:
     with pytest.raises(ZfsError, match="its length is wrong"):
         decode_token(token_of(bytes(50_000_000), length=100))
+
+
+def test_a_state_that_has_grown_is_the_same_state() -> None:
+    assert is_same_state(make_token(received=5), make_token(received=5000))
+    assert is_same_state("1-not-a-token", "1-not-a-token")
+
+
+@pytest.mark.parametrize(
+    "other", [make_token(to_guid=8), make_token("tank/a@t"), make_token(from_guid=3), make_token(raw=True), "1-x"]
+)
+def test_a_state_of_another_transfer_is_not(other: str) -> None:
+    assert not is_same_state(make_token(), other)
+    assert not is_same_state(other, make_token())
