@@ -7,7 +7,7 @@ laws stand in docs/replication.md in a user's words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replicator.models import JobId
 from replicator.replication.ownership import (
@@ -85,9 +85,8 @@ def decide_useless_set(on_source: Inventory, name: str, pools: Iterable[str]) ->
 
 
 def decide_removed_jobs_snapshots(way: Direction, dataset: Dataset) -> SnapshotsPermit:
-    """Permit all that this node took for a job that is removed; a replica's dataset keeps its restore points."""
-    own = () if dataset.job is not None else tuple(s for s in dataset.snapshots if is_made(way, dataset, s))
-    return SnapshotsPermit(Law.OURS, "the job is removed", dataset.name, own)
+    """Permit all that this node took for a job that is removed; what a former replica had received stays."""
+    return replace(decide_old_on_source(way, dataset, ()), why="the job is removed")
 
 
 # --- bookmarks on the source

@@ -16,6 +16,7 @@ from replicator.replication.destruction import (
     decide_removal,
     decide_removed_jobs_snapshots,
 )
+from replicator.replication.discovery import volume_prefixes
 from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
@@ -61,8 +62,8 @@ async def remove(
         if in_use:
             raise in_use[0]
     await progress.begin(Step.REMOVE_SNAPSHOTS)
-    for inventory in (await _inventories(everywhere, source, known)).values():
-        await _remove_snapshots(way, inventory, source, log)
+    for path, inventory in (await _inventories(everywhere, source, known)).items():
+        await _remove_snapshots(way, path, inventory, source, log)
 
 
 async def _inventories(
@@ -85,6 +86,12 @@ async def _inventories(
 def _may_hold(storage: Storage, known: KnownSets) -> bool:
     """Return whether a storage may hold something of the job: as its last proven set says, if that is known."""
     return not known.volumes or any(volume.startswith(f"{storage.name}:") for volume in known.volumes)
+
+
+def _may_be_volume(way: Direction, path: str, name: str) -> bool:
+    """Return whether a dataset may be a volume of the job's guest: by its name, or as the last proven set says."""
+    proven = {volume.partition(":")[2] for volume in way.known.volumes}
+    return not proven or name[len(path) + 1 :] in proven or name.startswith(volume_prefixes(way.job.guest, path))
 
 
 async def _inventory(client: ZfsClient, path: str, *, needed: bool) -> Inventory:
@@ -146,9 +153,10 @@ async def _remove_replica(
     await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 
 
-async def _remove_snapshots(way: Direction, inventory: Inventory, source: ZfsClient, log: Log) -> None:
+async def _remove_snapshots(way: Direction, path: str, inventory: Inventory, source: ZfsClient, log: Log) -> None:
+    """Destroy what this node took for the job below a storage's path, on the guest's volumes only."""
     for dataset in inventory.datasets.values():
-        if dataset.job is not None or is_diverged(dataset.name):  # a replica, also of another source; or it was one
+        if is_diverged(dataset.name) or not _may_be_volume(way, path, dataset.name):
             continue
         await source.destroy_bookmarks(decide_all_bookmarks(way.job, dataset))
         permit = decide_removed_jobs_snapshots(way, dataset)

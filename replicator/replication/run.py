@@ -24,7 +24,7 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction, is_made
+from replicator.replication.ownership import Direction, is_brought, is_made, sets_of
 from replicator.replication.plan import (
     Incremental,
     Plan,
@@ -232,8 +232,22 @@ class Run:
         await self._recorder.resume_pending(False)
         plan = await self._plan(discovered)
         await self._claim(plan, discovered.diverged)
+        self._name_unknown(discovered.volumes)
         await self._destroy_unproven(plan)
         return discovered, on_target
+
+    def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
+        """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""
+        way = self._direction()
+        unknown = [
+            snapshot
+            for pair in volumes
+            for snapshot in sets_of(way.job, pair.target).values()
+            if not is_brought(way, pair.source, snapshot)
+        ]
+        if unknown:
+            what = f"{len(unknown)} snapshots on {way.target} have the job's name, but this node does not know that it "
+            self._log("warning", f"{what}sent them: they stay. If they are the job's: zsr adopt {way.job}")
 
     # --- snapshot
 

@@ -171,12 +171,14 @@ def test_a_proven_set_stays_on_the_source_until_a_newer_one_is_proven() -> None:
     assert guids(decide_unproven_on_source(WAY, source, "")) == []
 
 
-def test_what_a_removed_job_had_on_a_source_goes_but_nothing_of_a_dataset_that_was_a_replica() -> None:
+def test_what_a_removed_job_had_on_a_source_goes_but_nothing_that_a_former_replica_had_received() -> None:
     source = dataset(snap(1), snap(2, "user"), snap(3, snapshot_name(OTHER_JOB, 3)), bookmarks=(bookmark(1),))
     way = replace(WAY, known=PROVEN)
     assert guids(decide_removed_jobs_snapshots(way, source)) == [1]
     assert len(decide_all_bookmarks(JOB, source).bookmarks) == 1
-    assert guids(decide_removed_jobs_snapshots(way, replace(source, job=str(JOB)))) == []
+    moved = dataset(snap(1), snap(6), snap(8), job=str(JOB), source="beta")
+    assert guids(decide_removed_jobs_snapshots(replace(way, known=replace(PROVEN, taken=(1001, 1008))), moved)) == [8]
+    assert guids(decide_removed_jobs_snapshots(way, replace(source, job=str(JOB)))) == [1]
 
 
 def test_the_replica_of_a_removed_job_goes_with_the_snapshots_that_it_has_now() -> None:

@@ -13,7 +13,7 @@ from replicator.replication.progress import Progress
 from replicator.replication.removal import remove
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
-from replicator.zfs.permits import HalfReceivedPermit, ReplicaPermit
+from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, ReplicaPermit, SnapshotsPermit
 from tests.support.volumes import JOB, dataset, snap
 
 NAME = "pool/vm-100-disk-0"
@@ -37,6 +37,12 @@ class Node:
 
     async def destroy_replica(self, permit: ReplicaPermit) -> None:
         self.orders.append(f"destroy {permit.dataset}")
+
+    async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
+        self.orders += [f"destroy {name}" for name in permit.names]
+
+    async def destroy_bookmarks(self, permit: BookmarksPermit) -> None:
+        assert permit.bookmarks == ()
 
 
 class Missing(Node):
@@ -69,6 +75,19 @@ async def test_a_dataset_that_is_gone_from_a_pool_that_is_there_is_gone() -> Non
 async def test_nor_where_a_replica_without_a_volume_was_seen() -> None:
     with pytest.raises(StorageMissingError, match="absent"):
         await remove_on(Missing("beta", pool=False), KnownSets(volumes=("other:a",)), ["pool/data/vm-100-disk-9"])
+
+
+async def test_only_the_guests_volumes_lose_the_jobs_snapshots() -> None:
+    """Somebody's copy of a volume, below the storage, has a snapshot of the same name and mark."""
+    taken = KnownSets(volumes=("data:mail",), taken=(1001,))
+    found = [
+        dataset(snap(1), name=f"pool/{name}") for name in ("mail", "vm-100-disk-5", "vm-101-disk-0", "backup/mail")
+    ]
+    source = Node("alpha", *found)
+    job, alpha, beta = Job(JOB, "beta", removal=Removal.LOCAL), cast(ZfsClient, source), cast(ZfsClient, Node("beta"))
+    storages = [Storage("data", "pool")]
+    await remove(job, storages, alpha, beta, taken, (), Progress(), lambda level, text: None, now=0.0)
+    assert source.orders == [f"destroy pool/{name}@{snap(1).name}" for name in ("mail", "vm-100-disk-5")]
 
 
 async def remove_on(target: Node, known: KnownSets, vanished: Sequence[str] = ()) -> None:
