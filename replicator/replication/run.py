@@ -303,8 +303,9 @@ class Run:
                 (self._target, decide_unproven(way, replica, base)),
             )
             for client, permit in stale:
-                if permit.snapshots:
-                    await attempt(client.destroy_snapshots(permit), self._log)
+                if permit.snapshots and await attempt(client.destroy_snapshots(permit), self._log):
+                    gone = (snapshot.guid for snapshot in permit.snapshots)
+                    self._synced = without_sent(self._synced, gone)
             bookmarks = decide_useless_bookmarks(way, action.pair.source, action.pair.target, base)
             await attempt(self._source.destroy_bookmarks(bookmarks), self._log)
 
