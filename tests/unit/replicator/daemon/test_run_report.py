@@ -98,7 +98,7 @@ async def test_a_run_that_the_end_of_the_daemon_cancels_is_logged(stage: DaemonE
 
 
 async def test_a_removal_is_logged(stage: DaemonEnv, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def remove(*_: object) -> None:
+    async def remove(*_: object, **__: object) -> None:
         stage.clock.now += 2
 
     monkeypatch.setattr("replicator.daemon.run_worker.remove", remove)

@@ -96,7 +96,7 @@ class TestJobsThatComeAndGo:
     ) -> None:
         removed: list[Job] = []
 
-        async def remove(job: Job, *_: object) -> None:
+        async def remove(job: Job, *_: object, **__: object) -> None:
             removed.append(job)
 
         monkeypatch.setattr("replicator.daemon.run_worker.remove", remove)
@@ -109,7 +109,7 @@ class TestJobsThatComeAndGo:
         assert isinstance(stage.state.journal.events(0)[-1][1], JobRemoved)
 
     async def test_a_removal_that_fails_is_tried_again(self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def remove(*_: object) -> None:
+        async def remove(*_: object, **__: object) -> None:
             raise BusyError("dataset is busy.")
 
         monkeypatch.setattr("replicator.daemon.run_worker.remove", remove)

@@ -105,6 +105,17 @@ def test_a_mark_that_a_former_replica_passes_on_to_its_snapshots_says_nothing() 
     assert guids(decide_old_on_source(WAY, source, ())) == []
 
 
+def test_a_mark_that_a_former_replica_passes_on_lets_none_of_its_sets_go_with_the_job() -> None:
+    source = dataset(replace(snap(1), source="alpha"), replace(snap(2), source="alpha"), source="alpha")
+    assert guids(decide_removed_jobs_snapshots(WAY, source)) == []
+
+
+def test_a_mark_that_a_former_replica_passes_on_does_not_say_who_brought_its_sets_to_the_target() -> None:
+    source = dataset(replace(snap(1), source="alpha"), replace(snap(9), source="alpha"), source="alpha")
+    (permit,) = decide_superseded(WAY, ONE, [(source, replica(snap(1), snap(9)))], snap(9).name, NOW)
+    assert guids(permit) == []
+
+
 def test_only_what_this_node_brought_to_the_target_is_superseded_there() -> None:
     """The others have the job's name: the peer's, or those of a time that this node does not remember."""
     source, target = dataset(snap(9)), replica(*map(snap, range(1, 6)), snap(9))

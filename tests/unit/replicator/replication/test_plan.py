@@ -239,6 +239,32 @@ def test_a_replica_whose_volume_is_gone_stays_an_orphan() -> None:
     assert plan.orphans == (orphan,)
 
 
+def test_a_replica_without_a_volume_that_is_half_received_is_not_renamed() -> None:
+    """Its transfer would go on under another name; it stays where it is, and the volume is sent in full."""
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1", token="1-a-b-c")
+    plan = make_plan(WAY, [pair(dataset(snap(1), snap(2)), None)], [orphan])
+    assert plan.actions == (Full(pair(dataset(snap(1), snap(2)), None)),)
+    assert plan.orphans == (orphan,)
+
+
+def test_a_replica_whose_volume_is_gone_goes_to_one_volume_only() -> None:
+    """A volume was cloned and its origin destroyed: both that are left share its snapshots' GUIDs."""
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1")
+    first = pair(dataset(snap(1)), None)
+    second = VolumePair(Volume("data", "vm-100-disk-1"), "pool", dataset(snap(1)), "pool/vm-100-disk-1", None)
+    renamed, full = make_plan(WAY, [first, second], [orphan]).actions
+    assert renamed.preparations == (Rename("pool/vm-100-disk-9"),)
+    assert full == Full(second)
+
+
+def test_a_replica_of_its_own_name_stays_with_its_volume_though_another_shares_its_snapshots() -> None:
+    own = pair(dataset(snap(1), snap(2)), dataset(snap(1), name="pool/vm-100-disk-0", job="100-1"))
+    other = VolumePair(Volume("data", "vm-100-disk-1"), "pool", dataset(snap(1)), "pool/vm-100-disk-1", None)
+    first, second = make_plan(WAY, [own, other]).actions
+    assert first == Incremental(own, snap(1))
+    assert second == Full(other)
+
+
 def test_a_renamed_volume_keeps_its_replica_also_when_a_new_one_took_its_name() -> None:
     new = pair(dataset(snap(9)), dataset(snap(1), name="pool/vm-100-disk-0", job="100-1"))
     moved = VolumePair(Volume("data", "vm-100-disk-1"), "pool", dataset(snap(1)), "pool/vm-100-disk-1", None)

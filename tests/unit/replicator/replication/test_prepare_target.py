@@ -10,10 +10,12 @@ from typing import cast
 
 import pytest
 
+from replicator.errors import TargetActiveError
 from replicator.replication.plan import Full, Incremental, make_plan
 from replicator.replication.prepare_target import prepare
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
+from tests.support.played_host import PlayedHost
 from tests.support.volumes import JOB, WAY, dataset, pair, snap
 
 REPLICA = "pool/vm-100-disk-0"
@@ -150,3 +152,12 @@ async def test_a_re_created_volumes_replica_is_kept_whole_also_when_the_run_dies
     for orders, now in ((first, 10.0), (99, 20.0)):
         assert isinstance(await run(world, dataset(snap(9)), orders=orders, now=now), Full)
     assert world.contents() == [({1, 2, 5}, None)]
+
+
+async def test_a_replica_that_was_made_writable_since_the_plan_is_not_put_aside() -> None:
+    (action,) = make_plan(WAY, [pair(SOURCE, DIVERGED)]).actions
+    host = PlayedHost(DIVERGED, readonly=("off", "local"))
+    properties = {"readonly": "on", "zsr:source": "alpha", "zsr:job": str(JOB)}
+    with pytest.raises(TargetActiveError):
+        await prepare(action, host.client, properties, 10.0, lambda *_: None)
+    assert host.orders == []

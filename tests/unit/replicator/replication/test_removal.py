@@ -116,3 +116,12 @@ async def test_a_half_received_state_goes_with_its_replica(
     storages = [Storage("data", "pool")]
     await remove(job, storages, alpha, beta, KnownSets(), (), Progress(), lambda level, text: None, now=0.0)
     assert target.orders == orders
+
+
+async def test_a_removal_that_is_to_leave_the_target_alone_asks_nothing_of_it() -> None:
+    target = Node("beta", dataset(snap(1), name=NAME, job=str(JOB), token="1-a-b-c", readonly=True))
+    job = Job(JOB, "beta", removal=Removal.LOCAL)
+    alpha, beta = cast(ZfsClient, Node("alpha")), cast(ZfsClient, target)
+    storages = [Storage("data", "pool")]
+    await remove(job, storages, alpha, beta, KnownSets(), (), Progress(), lambda level, text: None, now=0.0)
+    assert target.orders == []

@@ -1,0 +1,71 @@
+"""A played host: its ``zfs`` shows a test's datasets, and notes what it is told to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from replicator.hosts.host import Completed, Host
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.commands import LISTED
+from replicator.zfs.model import Dataset
+from tests.support.played_zfs import USAGE
+
+Marks = dict[str, tuple[str, str]]
+"""The properties of ``commands.ownership``, each with its source."""
+
+OURS: Marks = {
+    "zsr:job": ("100-1", "local"),
+    "zsr:source": ("alpha", "local"),
+    "readonly": ("on", "local"),
+    "written": ("0", "-"),
+}
+"""Those of an untouched replica of the builders' job."""
+
+
+class PlayedHost:
+    """A host with a current ZFS that may run no channel programs; ``orders`` are the commands that change something."""
+
+    name = "beta"
+
+    def __init__(self, *shown: Dataset, **marks: tuple[str, str]) -> None:
+        self.orders: list[str] = []
+        self._shown = shown
+        self._marks = OURS | {key.replace("_", ":"): value for key, value in marks.items()}
+
+    @property
+    def client(self) -> ZfsClient:
+        """The client of this host."""
+        return ZfsClient(cast(Host, self), limit=20)
+
+    async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+        """Answer what was asked; note anything else, and let it succeed."""
+        done = (0, "", "")
+        match argv[1:]:
+            case []:
+                done = (2, "", USAGE.read_text())
+            case ["version"]:
+                done = (0, "zfs-2.3.2-1", "")
+            case ["program", *_]:
+                done = (1, "", "permission denied")
+            case ["list", *words]:
+                done = (0, self._list(words[-1], int(words[words.index("-d") + 1])), "")
+            case ["get", *_]:
+                done = (0, "\n".join("\t".join((key, *value)) for key, value in self._marks.items()), "")
+            case _:
+                self.orders.append(" ".join(argv[1:]))
+        return Completed(tuple(argv), *done)
+
+    def _list(self, path: str, depth: int) -> str:
+        """The rows of ``zfs list -d``: a snapshot is one level below its dataset."""
+        rows = []
+        for each in self._shown:
+            level = each.name.count("/") - path.count("/")
+            if each.name == path or (each.name.startswith(f"{path}/") and level <= depth):
+                rows.append({"name": each.name, "guid": each.guid, "written": each.written, "zsr:job": each.job})
+                below = each.snapshots if level < depth else ()
+                rows += [
+                    {"name": f"{each.name}@{s.name}", "guid": s.guid, "createtxg": s.createtxg, "creation": s.creation}
+                    for s in below
+                ]
+        return "\n".join("\t".join(str(row.get(key, "-")) for key in LISTED) for row in rows)

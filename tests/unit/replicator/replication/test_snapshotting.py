@@ -1,0 +1,75 @@
+"""A set that cannot be used is taken back, but only what this very run took of it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from replicator.errors import ZfsError
+from replicator.models import Guest, Storage, Synced
+from replicator.replication.snapshotting import SnapshotTaker
+from replicator.zfs.channel_programs import SnapshotOutcome, SnapshotRequest
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.permits import SnapshotsPermit
+from tests.support.hook_notes import HookNotes
+from tests.support.volumes import JOB, dataset, snap
+
+NAME = "tank/vm-100-disk-0"
+
+
+class Source:
+    """A source whose snapshots of other makers have any name; it takes one, or ``refuses``, and notes what goes."""
+
+    node = "alpha"
+    host = None
+
+    def __init__(self) -> None:
+        self.found: dict[str, Dataset] = {}
+        self.refuses = False
+        self.destroyed: list[str] = []
+
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+        return Inventory({name: each for name, each in self.found.items() if name.startswith(f"{path}/")})
+
+    async def snapshot_if_changed(self, pool: str, request: SnapshotRequest) -> SnapshotOutcome:
+        if self.refuses:
+            raise ZfsError("It exists.")
+        self.found[NAME] = dataset(snap(1, request.name), name=NAME)
+        return SnapshotOutcome(Inventory(self.found), taken=True)
+
+    async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
+        self.destroyed += permit.names
+
+
+def taker(source: Source, now: float) -> SnapshotTaker:
+    """What takes the sets of a run whose clock shows ``now``."""
+
+    async def before(set_time: int) -> None:
+        """Remember nothing."""
+
+    guest, storages = Guest(100, "web", "alpha"), [Storage("data", "tank")]
+    alpha = cast(ZfsClient, source)
+    return SnapshotTaker(
+        JOB, guest, storages, alpha, lambda level, text: None, lambda: now, before, HookNotes(), bookmarks=False
+    )
+
+
+async def test_a_set_that_this_run_took_is_taken_back() -> None:
+    source = Source()
+    sets = taker(source, 1001.0)
+    taken = await sets.take((), Synced(), if_changed=False)
+    await sets.destroy(taken.name)
+    assert source.destroyed == [f"{NAME}@{taken.name}"]
+
+
+async def test_a_second_set_of_a_run_that_was_refused_costs_nobody_the_snapshot_in_its_way() -> None:
+    """The first one was taken, and given up because the target is in doubt."""
+    source = Source()
+    sets = taker(source, 1001.0)
+    await sets.take((), Synced(), if_changed=False)
+    source.refuses = True
+    with pytest.raises(ZfsError):
+        await sets.take((), Synced(), if_changed=False)
+    assert source.destroyed == []

@@ -1,0 +1,94 @@
+"""Verification comes before pruning: while one volume's new snapshot is missing, nothing older goes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import pytest
+
+from replicator.errors import ZfsError
+from replicator.models import Volume
+from replicator.replication.plan import VolumePair
+from replicator.replication.verification import TargetVerification
+from replicator.zfs.channel_programs import PruneResult
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset
+from replicator.zfs.permits import Law, SnapshotsPermit
+from tests.support.volumes import WAY, dataset, snap
+
+NEW = snap(2)
+
+
+class Target:
+    """A target that notes what is destroyed; ``programs``: its ZFS compares and destroys in one transaction."""
+
+    node = "beta"
+
+    def __init__(self, *found: Dataset, programs: bool) -> None:
+        self.destroyed: list[str] = []
+        self.datasets = {each.name: each for each in found}
+        self._programs = programs
+
+    async def verify_and_prune(
+        self, pool: str, *, expected: Iterable[tuple[str, int]], stale: Sequence[SnapshotsPermit]
+    ) -> PruneResult | str | None:
+        if not self._programs:
+            return None
+        for name, guid in expected:
+            if self.datasets[name.partition("@")[0]].by_guid(guid) is None:
+                return name
+        self.destroyed += [name for permit in stale for name in permit.names]
+        return PruneResult({}, (), can_bookmark=True)
+
+    async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
+        self.destroyed += permit.names
+
+
+async def verify(target: Target) -> None:
+    """Verify the new set of all volumes on the target, where the older one is stale."""
+    volumes = [
+        VolumePair(Volume(name.partition("/")[0], "a"), "", dataset(snap(1), NEW), name, found)
+        for name, found in target.datasets.items()
+    ]
+    stale = [SnapshotsPermit(Law.PROVEN_STAYS, "", name, (snap(1),)) for name in target.datasets]
+    beta = cast(ZfsClient, target)
+
+    async def listed() -> dict[str, Dataset]:
+        return target.datasets
+
+    verification = TargetVerification(WAY, NEW.name, beta, beta, lambda level, text: None, bookmarks=True)
+    await verification.verify(volumes, stale, listed)
+
+
+def replica(name: str, *guids: int) -> Dataset:
+    """A replica with the older set and what is there under the new one's name."""
+    return dataset(snap(1), *(snap(guid, NEW.name) for guid in guids), name=name)
+
+
+PROGRAMS = pytest.mark.parametrize("programs", [True, False], ids=["one transaction", "by commands"])
+
+
+@PROGRAMS
+async def test_the_older_set_goes_once_the_new_one_is_whole(programs: bool) -> None:
+    target = Target(replica("pool/a", 2), replica("pond/a", 2), programs=programs)
+    await verify(target)
+    assert sorted(target.destroyed) == [f"pond/a@{snap(1).name}", f"pool/a@{snap(1).name}"]
+
+
+@PROGRAMS
+@pytest.mark.parametrize("pools", [("pond", "pool"), ("pool", "pond")])
+async def test_a_volume_that_did_not_arrive_in_one_pool_keeps_the_older_set_in_all(
+    pools: tuple[str, str], programs: bool
+) -> None:
+    target = Target(replica(f"{pools[0]}/a", 2), replica(f"{pools[1]}/a"), programs=programs)
+    with pytest.raises(ZfsError, match="is not on node beta"):
+        await verify(target)
+    assert target.destroyed == []
+
+
+async def test_a_snapshot_of_the_new_ones_name_is_no_proof_of_it() -> None:
+    target = Target(replica("pool/a", 9), programs=False)
+    with pytest.raises(ZfsError, match="is not on node beta"):
+        await verify(target)
+    assert target.destroyed == []

@@ -1,0 +1,125 @@
+"""What a client looks at again right before it destroys: whose a replica is, whether it is in use, and each GUID."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from replicator.errors import DivergedError, TargetActiveError, ZfsError
+from replicator.models import KnownSets
+from replicator.replication.destruction import decide_removal, decide_rollback, decide_unproven
+from replicator.zfs.model import Dataset
+from replicator.zfs.permits import ReplicaPermit, RollbackPermit
+from tests.support.played_host import PlayedHost
+from tests.support.volumes import JOB, WAY, dataset, snap
+
+NAME = "pool/vm-100-disk-0"
+REPLICA = dataset(snap(1), snap(2), name=NAME, job=str(JOB), readonly=True)
+SENT = replace(WAY, known=KnownSets(taken=(1001, 1002)))
+
+
+def removal(replica: Dataset = REPLICA) -> ReplicaPermit:
+    """The permit to destroy a replica as it was when it was decided."""
+    permit = decide_removal(WAY, replica)
+    assert isinstance(permit, ReplicaPermit)
+    return permit
+
+
+def rollback() -> RollbackPermit:
+    """The permit to roll the replica back to its first snapshot."""
+    permit = decide_rollback(SENT, REPLICA, snap(1))
+    assert permit is not None
+    return permit
+
+
+class TestAReplicaIsDestroyed:
+    async def test_as_it_was_decided(self) -> None:
+        host = PlayedHost(REPLICA)
+        await host.client.destroy_replica(removal())
+        assert host.orders == [f"destroy -r {NAME}"]
+
+
+class TestAReplicaIsNotDestroyed:
+    @pytest.mark.parametrize("mark", ["zsr_job", "zsr_source"])
+    async def test_whose_mark_is_inherited(self, mark: str) -> None:
+        value = {"zsr_job": str(JOB), "zsr_source": "alpha"}[mark]
+        host = PlayedHost(REPLICA, **{mark: (value, "inherited from pool")})
+        with pytest.raises(ZfsError, match="not a replica of"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_is_of_another_source(self) -> None:
+        host = PlayedHost(REPLICA, zsr_source=("gamma", "local"))
+        with pytest.raises(ZfsError, match="not a replica of"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_was_made_writable(self) -> None:
+        host = PlayedHost(REPLICA, readonly=("off", "local"))
+        with pytest.raises(TargetActiveError):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_was_written_to(self) -> None:
+        host = PlayedHost(REPLICA, written=("512", "-"))
+        with pytest.raises(TargetActiveError):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_is_another_dataset_of_its_name(self) -> None:
+        host = PlayedHost(replace(REPLICA, guid=2))
+        with pytest.raises(ZfsError, match="another dataset"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_has_a_new_snapshot(self) -> None:
+        host = PlayedHost(replace(REPLICA, snapshots=(*REPLICA.snapshots, snap(3, "theirs"))))
+        with pytest.raises(ZfsError, match="new snapshot"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+    async def test_that_has_a_dataset_below_it(self) -> None:
+        host = PlayedHost(REPLICA, dataset(name=f"{NAME}/theirs"))
+        with pytest.raises(ZfsError, match="below it"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
+
+class TestAReplicaIsRolledBack:
+    async def test_where_only_the_permits_snapshots_are_newer(self) -> None:
+        host = PlayedHost(REPLICA)
+        await host.client.rollback(rollback())
+        assert host.orders == [f"rollback -r {NAME}@{snap(1).name}"]
+
+
+class TestAReplicaIsNotRolledBack:
+    async def test_that_was_written_to_since_the_plan(self) -> None:
+        host = PlayedHost(replace(REPLICA, written=512))
+        with pytest.raises(DivergedError):
+            await host.client.rollback(rollback())
+        assert host.orders == []
+
+    async def test_that_has_another_newer_snapshot(self) -> None:
+        host = PlayedHost(replace(REPLICA, snapshots=(*REPLICA.snapshots, snap(3, "theirs"))))
+        with pytest.raises(DivergedError):
+            await host.client.rollback(rollback())
+        assert host.orders == []
+
+    async def test_where_another_snapshot_has_the_name_of_the_one_to_go_back_to(self) -> None:
+        host = PlayedHost(replace(REPLICA, snapshots=(replace(snap(1), guid=9), snap(2))))
+        with pytest.raises(DivergedError):
+            await host.client.rollback(rollback())
+        assert host.orders == []
+
+    async def test_that_was_made_writable(self) -> None:
+        host = PlayedHost(REPLICA, readonly=("off", "local"))
+        with pytest.raises(TargetActiveError):
+            await host.client.rollback(rollback())
+        assert host.orders == []
+
+
+async def test_a_snapshot_that_was_replaced_by_another_one_of_its_name_stays() -> None:
+    host = PlayedHost(replace(REPLICA, snapshots=(replace(snap(1), guid=9), snap(2))))
+    await host.client.destroy_snapshots(decide_unproven(SENT, REPLICA, ""))
+    assert host.orders == [f"destroy -d {NAME}@{snap(2).name}"]
