@@ -175,20 +175,23 @@ def _sent(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+_ZERO_OF_EACH_GUEST = f"0 * max by (guest) (zsr_job_info{{{JOB}}})"
+"""A guest without hooks, or one that is not frozen, has no series of its own."""
+
+
 def _frozen(number: int, place: common.Place) -> timeseries.Panel:
     since = f"zsr_guest_frozen_since_timestamp_seconds{{{GUEST_LABEL}}}"
     return graph(
         Panel(
             number,
             "Frozen for",
-            "How long the guest has been frozen for a snapshot, as of each scrape. Good: nothing, or points of some "
-            "seconds; a line that climbs is a guest that stands still.",
+            "How long the guest has been frozen for a snapshot, as of each scrape. Good: 0, or points of some seconds. "
+            "A line that climbs is a guest that stands still.",
             *place,
             unit="s",
-            empty="not frozen",
             runbook="ZsrGuestFrozen",
         ),
-        Query(f"max by (guest) (time() - {since})", "guest {{guest}}"),
+        Query(f"max by (guest) (time() - {since}) or {_ZERO_OF_EACH_GUEST}", "guest {{guest}}"),
     )
 
 
@@ -200,12 +203,12 @@ def _hook_failures(number: int, place: common.Place) -> timeseries.Panel:
             "How often the guest's freeze and thaw hooks failed, by time. Good: none.",
             *place,
             unit="none",
-            empty="no hooks",
             runbook="ZsrFreezeFailing",
         ),
         Query(
-            f"sum by (guest, hook) (increase(zsr_hook_failures_total{{{GUEST_LABEL}}}[$__rate_interval]))",
-            "{{hook}} of guest {{guest}}",
+            f"sum by (guest, hook) (increase(zsr_hook_failures_total{{{GUEST_LABEL}}}[$__rate_interval])) "
+            f"or {_ZERO_OF_EACH_GUEST}",
+            "guest {{guest}} {{hook}}",
         ),
         bars=True,
     )

@@ -69,7 +69,7 @@ def test_a_run_that_waits_for_a_hung_command_can_be_cancelled(lab: Lab, node1: N
 def test_a_slow_transfer_can_be_cancelled_and_is_gone_on_with(lab: Lab, node1: Node, node2: Node) -> None:
     duo = TwoNodeCluster(lab, node1, node2)
     duo.zvol("vm-100-disk-0", 64)
-    duo.job("--rate", "1")
+    duo.job("--rate", "1", "--schedule", "2099-1-1")  # due at once, and by no slot in between
     duo.daemon()
     duo.until(lambda: (duo.metric("zsr_job_transfer_bytes") or 0) > 2e6, "the transfer is under way")
     duo.zsr("cancel", "100-0")
