@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 
 from replicator.cli.context import config_option, settings, store
-from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
+from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
@@ -47,11 +47,7 @@ def list_diverged(only: str | None, form: str) -> None:
         print_json([_json(kept, cluster) for kept in found])
     else:
         print_table(COLUMNS, [_row(kept, cluster) for kept in found])
-    silent = [answer for answer in answers.values() if isinstance(answer, ZsrError)]
-    for error in silent:
-        click.echo(f"zsr: {error}", err=True)
-    if silent:
-        click.get_current_context().exit(1)
+    name_failures(answers.values())
 
 
 @diverged.command()

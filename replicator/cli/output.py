@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 
 import click
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, ZsrError
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -51,3 +51,12 @@ def confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigError(f"{question} There is no terminal to ask at.", advice="Confirm with --yes.")
     return click.confirm(question)
+
+
+def name_failures(answers: Iterable[object]) -> None:
+    """Name the errors among several nodes' answers on standard error, and end with status 1 if there are any."""
+    failed = [answer for answer in answers if isinstance(answer, ZsrError)]
+    for error in failed:
+        click.echo(f"zsr: {error}", err=True)
+    if failed:
+        click.get_current_context().exit(1)

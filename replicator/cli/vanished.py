@@ -9,13 +9,13 @@ from collections.abc import Iterable
 import click
 
 from replicator.cli.context import config_option, own_guest, settings, store
-from replicator.cli.output import confirmed, format_option, local_time, print_json, print_table
+from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
-from replicator.errors import ConfigError, ZsrError
+from replicator.errors import ZsrError
 from replicator.models import Job, JobId
-from replicator.replication.vanished import VanishedReplica, destroy_vanished, read_vanished
+from replicator.replication.vanished import VanishedReplica, destroy_vanished, find_vanished, read_vanished
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
 
@@ -46,11 +46,7 @@ def list_vanished(only: str | None, form: str) -> None:
         print_json([_json(each) for each in found])
     else:
         print_table(COLUMNS, [_row(each, node) for each in found])
-    failed = [answer for answer in answers if isinstance(answer, ZsrError)]
-    for error in failed:
-        click.echo(f"zsr: {error}", err=True)
-    if failed:
-        click.get_current_context().exit(1)
+    name_failures(answers)
 
 
 @vanished.command()
@@ -70,14 +66,9 @@ def destroy(job_id: str, dataset: str, yes: bool) -> None:
     [answer] = asyncio.run(_ask(node, cluster, [job]))
     if isinstance(answer, ZsrError):
         raise answer
-    shown = next((each for each in answer if each.replica.name == dataset), None)
-    if shown is None:
-        raise ConfigError(
-            f"'{dataset}' on node {job.target} is not a replica of job {job.id} whose volume is gone.",
-            advice="See: zsr vanished list.",
-        )
-    count = len(shown.replica.snapshots)
-    question = f"Destroy '{dataset}' with {count} snapshots on {job.target}, {size(shown.replica.used)}? It may be the "
+    shown = find_vanished(dataset, job, (each.replica for each in answer))
+    count = len(shown.snapshots)
+    question = f"Destroy '{dataset}' with {count} snapshots on {job.target}, {size(shown.used)}? It may be the "
     if not yes and not confirmed(f"{question}only copy of that volume."):
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(1)
@@ -114,7 +105,7 @@ async def _destroy(node: Settings, cluster: Cluster, job: Job, dataset: str) -> 
 
 
 def _row(found: VanishedReplica, node: Settings) -> tuple[str, ...]:
-    newest = "-" if found.newest_set is None else local_time(found.newest_set, node.timezone)
+    newest = local_time(found.newest_set, node.timezone)
     return (str(found.job.id), found.node, found.replica.name, size(found.replica.used), newest, _in_use(found))
 
 

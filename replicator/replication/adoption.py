@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, Storage
-from replicator.replication.discovery import pair_volumes, source_inventory, target_inventory
+from replicator.replication.discovery import discover
 from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
@@ -77,12 +76,7 @@ async def examine_target(
     Raises:
         ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
-    everywhere = tuple(storages)
-    on_source, on_target = await gather_two(
-        source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
-    )
-    volumes = pair_volumes(job, guest, everywhere, (source.node, target.node), on_source, on_target).volumes
-    return examine(job.id, volumes, source.node)
+    return examine(job.id, (await discover(job, guest, storages, source, target)).volumes, source.node)
 
 
 def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:

@@ -136,7 +136,7 @@ def decide_superseded(
 
     Restore points decide for this job's sets. What others took was sent along, and is stale when it is gone from the
     source: other jobs' sets, and those of another tool that uses the job's name.
-    A snapshot that this node did not bring is somebody's, whatever its name. ``volumes`` are each volume's dataset on
+    A snapshot that this node did not bring is another's, whatever its name. ``volumes`` are each volume's dataset on
     the source with its replica as it is after the transfer; ages are measured at ``now`` (unix seconds).
     """
     brought = [
@@ -206,7 +206,7 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
     for snapshot in replica.snapshots:
         if snapshot.job is None and (snapshot.made_here or snapshot.createtxg > newest):
             return KeepAside(snapshot)
-    why = "the job is removed with its replicas"
+    why = "a person asked for it" if law is Law.VANISHED else "the job is removed with its replicas"
     return ReplicaPermit(law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
 
 

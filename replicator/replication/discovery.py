@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
 from replicator.models import Guest, Job, Storage, Volume, owning_path
 from replicator.replication.plan import VolumePair
@@ -79,6 +80,17 @@ def _as_owners_list(listings: Iterable[tuple[str, Iterable[Dataset]]]) -> dict[s
             if earlier is None or owning_path(dataset.name, (earlier[0], path)) == path:
                 found[dataset.name] = path, dataset
     return {name: dataset for name, (_, dataset) in found.items()}
+
+
+async def discover(
+    job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
+) -> Discovered:
+    """List both sides at the same time, and pair the guest's volumes; raises as `pair_volumes`."""
+    everywhere = tuple(storages)
+    on_source, on_target = await gather_two(
+        source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
+    )
+    return pair_volumes(job, guest, everywhere, (source.node, target.node), on_source, on_target)
 
 
 def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], on_source: Inventory,

@@ -17,7 +17,7 @@ from replicator.replication.destruction import (
     decide_useless_bookmarks,
 )
 from replicator.replication.foreseen import Facts, Foreseen
-from replicator.replication.ownership import Direction, is_brought, is_made, is_marked, sets_of
+from replicator.replication.ownership import Direction, is_made, is_marked, not_brought, sets_of
 from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
 from replicator.replication.preview import Destruction, When
 from replicator.schedule.retention import RetentionPolicy
@@ -100,8 +100,8 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     for pair in foreseen.done:
         yield from _permitted(decide_old_on_source(way, pair.source, {foreseen.new}), node, When.PROVEN)
         source = listed[pair.volume]
-        old, every = decide_old_bookmarks(job, source, foreseen.new), decide_all_bookmarks(job, source)
-        bookmarks = old if facts.bookmarks else every
+        wants = facts.bookmarks
+        bookmarks = decide_old_bookmarks(job, source, foreseen.new) if wants else decide_all_bookmarks(job, source)
         yield from _permitted(bookmarks, node, When.PROVEN)
 
 
@@ -143,11 +143,7 @@ def _unknown(way: Direction, pair: VolumePair) -> Iterator[tuple[Dataset, str, S
             if not is_made(way, pair.source, snapshot)
         )
     if pair.target is not None and is_marked(way, pair.target):
-        yield from (
-            (pair.target, way.target, snapshot)
-            for snapshot in pair.target.snapshots
-            if snapshot.job is not None and not is_brought(way, pair.source, snapshot)
-        )
+        yield from ((pair.target, way.target, s) for s in not_brought(way, pair.source, pair.target))
 
 
 def _of_others(pair: VolumePair, snapshots: Iterable[Snapshot]) -> Iterator[tuple[Snapshot, str]]:

@@ -57,16 +57,22 @@ def is_made(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
     return way.known.by_name or marked or snapshot.set_time in way.known.taken
 
 
-def is_brought(way: Direction, source: Dataset | None, snapshot: Snapshot) -> bool:
+def is_brought(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
     """Return whether this node brought a snapshot with a name of zsr's to the target."""
     if snapshot.job is None:
         return False
     if way.known.by_name or snapshot.guid in way.known.sent:
         return True
-    origin = None if source is None else source.by_guid(snapshot.guid)
-    if origin is not None and source is not None:
+    origin = source.by_guid(snapshot.guid)
+    if origin is not None:
         return is_made(way, source, origin)
     return snapshot.job == way.job and snapshot.set_time in way.known.taken
+
+
+def not_brought(way: Direction, source: Dataset, target: Dataset | None) -> list[Snapshot]:
+    """Return the snapshots on the target with a name of zsr's that this node does not know to have sent."""
+    found = () if target is None else target.snapshots
+    return [s for s in found if s.job is not None and not is_brought(way, source, s)]
 
 
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:

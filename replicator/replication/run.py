@@ -24,7 +24,7 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction, is_brought, is_made, sets_of
+from replicator.replication.ownership import Direction, is_made, not_brought
 from replicator.replication.plan import (
     Incremental,
     Plan,
@@ -239,12 +239,7 @@ class Run:
     def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
         """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""
         way = self._direction()
-        unknown = [
-            snapshot
-            for pair in volumes
-            for snapshot in sets_of(way.job, pair.target).values()
-            if not is_brought(way, pair.source, snapshot)
-        ]
+        unknown = [s for pair in volumes for s in not_brought(way, pair.source, pair.target) if s.job == way.job]
         if unknown:
             what = f"{len(unknown)} snapshots on {way.target} have the job's name, but this node does not know that it "
             self._log("warning", f"{what}sent them: they stay. If they are the job's: zsr adopt {way.job}")
@@ -298,14 +293,11 @@ class Run:
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
             replica = None if action.preparations else action.pair.target
-            stale = (
-                (self._source, decide_unproven_on_source(way, action.pair.source, base)),
-                (self._target, decide_unproven(way, replica, base)),
-            )
-            for client, permit in stale:
-                if permit.snapshots and await attempt(client.destroy_snapshots(permit), self._log):
-                    gone = (snapshot.guid for snapshot in permit.snapshots)
-                    self._synced = without_sent(self._synced, gone)
+            here = decide_unproven_on_source(way, action.pair.source, base)
+            await attempt(self._source.destroy_snapshots(here), self._log)
+            there = decide_unproven(way, replica, base)
+            if await attempt(self._target.destroy_snapshots(there), self._log):
+                self._synced = without_sent(self._synced, (snapshot.guid for snapshot in there.snapshots))
             bookmarks = decide_useless_bookmarks(way, action.pair.source, action.pair.target, base)
             await attempt(self._source.destroy_bookmarks(bookmarks), self._log)
 

@@ -8,16 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, Storage, owning_path
-from replicator.replication.discovery import (
-    Discovered,
-    guest_storages,
-    pair_volumes,
-    source_inventory,
-    target_inventory,
-)
+from replicator.replication.discovery import Discovered, discover, guest_storages
 from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.plan import make_plan
 from replicator.replication.prepare_target import destroy_or_keep
@@ -50,13 +43,24 @@ async def read_vanished(
         ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
     """
     way = Direction(job.id, source.node, target.node)
-    found = await _discover(job, guest, tuple(storages), source, target)
+    found = await discover(job, guest, storages, source, target)
     return [VanishedReplica(job, target.node, replica) for replica in left_over(way, found)]
 
 
 def left_over(way: Direction, found: Discovered) -> tuple[Dataset, ...]:
     """Return the replicas without a volume, except those with which a renamed volume would go on."""
     return make_plan(way, found.volumes, found.orphans, found.diverged).orphans
+
+
+def find_vanished(dataset: str, job: Job, replicas: Iterable[Dataset]) -> Dataset:
+    """Return the vanished replica of a job with this name; raises ConfigError if none of them has it."""
+    for replica in replicas:
+        if replica.name == dataset:
+            return replica
+    raise ConfigError(
+        f"'{dataset}' on node {job.target} is not a replica of job {job.id} whose volume is gone.",
+        advice="See: zsr vanished list.",
+    )
 
 
 async def destroy_vanished(
@@ -74,23 +78,9 @@ async def destroy_vanished(
         ZsrError: a side cannot be listed, or it could not be destroyed.
     """
     everywhere = tuple(storages)
-    found = await _discover(job, guest, everywhere, source, target)
+    found = await discover(job, guest, everywhere, source, target)
     way = Direction(job.id, source.node, target.node)
-    replica = next((each for each in left_over(way, found) if each.name == dataset), None)
-    if replica is None:
-        raise ConfigError(
-            f"'{dataset}' on node {target.node} is not a replica of job {job.id} whose volume is gone.",
-            advice="See: zsr vanished list.",
-        )
+    replica = find_vanished(dataset, job, left_over(way, found))
     paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
     await destroy_or_keep(replica, way, path, found.diverged, target, now, log, law=Law.VANISHED)
-
-
-async def _discover(
-    job: Job, guest: Guest, storages: tuple[Storage, ...], source: ZfsClient, target: ZfsClient
-) -> Discovered:
-    on_source, on_target = await gather_two(
-        source_inventory(guest, storages, source), target_inventory(job, guest, storages, source.node, target)
-    )
-    return pair_volumes(job, guest, storages, (source.node, target.node), on_source, on_target)

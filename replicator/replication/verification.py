@@ -137,9 +137,9 @@ class TargetVerification:
     async def _purge_bookmarks_of(self, dataset: str) -> None:
         found = (await self._source.inventory(dataset, depth=1, bookmarks=True)).get(dataset)
         if found is not None:
-            old = decide_old_bookmarks(self._job, found, self._name)
-            every = decide_all_bookmarks(self._job, found)
-            await self._source.destroy_bookmarks(old if self._bookmarks else every)
+            job, name = self._job, self._name
+            permit = decide_old_bookmarks(job, found, name) if self._bookmarks else decide_all_bookmarks(job, found)
+            await self._source.destroy_bookmarks(permit)
 
     async def _destroy(self, client: ZfsClient, permits: Iterable[SnapshotsPermit]) -> set[int]:
         """Destroy snapshots one volume after the other; log a warning for those that stay. Return the others' GUIDs."""
