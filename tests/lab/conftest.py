@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node, missing
 from tests.lab.scenario import FS, A, Scenario
+from tests.lab.two_nodes import TwoNodeCluster
 
 _HERE = Path(__file__).parent
 
@@ -29,10 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test's report ends with what the nodes logged."""
+    """A failed test's report ends with the log of the newest run and with what the nodes logged."""
     report = yield
-    lab = getattr(item, "funcargs", {}).get("lab")
+    arguments = getattr(item, "funcargs", {})
+    lab = arguments.get("lab")
     if report.failed and isinstance(lab, Lab):
+        clusters = {id(cluster): cluster for cluster in arguments.values() if isinstance(cluster, TwoNodeCluster)}
+        report.sections.extend(("newest run", cluster.newest_log()) for cluster in clusters.values())
         report.sections.extend((f"log of {node.name}", node.logs()) for node in lab.nodes)
     return report
 

@@ -20,12 +20,24 @@ def mailbox(lab: Lab) -> Iterator[MailServer]:
     listening = lab.listen()
     server.port = listening.getsockname()[1]
     loop = asyncio.new_event_loop()
+    clients: list[SMTP] = []
 
     def protocol() -> SMTP:
-        return SMTP(server, hostname="mail.test", loop=loop)
+        clients.append(SMTP(server, hostname="mail.test", loop=loop))
+        return clients[-1]
 
     async def begin() -> asyncio.Server:
         return await loop.create_server(protocol, sock=listening)
+
+    async def finish() -> None:
+        serving.close()
+        for client in clients:
+            if isinstance(client.transport, asyncio.Transport):  # a node's connection may be open still
+                client.transport.abort()
+        handlers = asyncio.all_tasks() - {asyncio.current_task()}
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_forever, name="mailbox")
     thread.start()
@@ -33,7 +45,7 @@ def mailbox(lab: Lab) -> Iterator[MailServer]:
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(serving.close)
+        asyncio.run_coroutine_threadsafe(finish(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.scenario import FS, MIB, A, B, Scenario
+
+pytestmark = pytest.mark.sampled(3)
 
 
 class TestEncrypted:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.lab.scenario import FS, MIB, A, Scenario
+
+pytestmark = pytest.mark.sampled(3)
 
 
 class TestRemoval:

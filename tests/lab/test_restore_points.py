@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.lab.scenario import FS, MIB, OURS, A, Scenario
+
+pytestmark = pytest.mark.sampled(3)
 
 
 class TestOthersSnapshots:

@@ -12,7 +12,7 @@ from tests.lab.torture.cases import Place, draw, forgotten, places
 from tests.lab.torture.env import TortureEnv
 from tests.lab.torture.steps import passed_steps
 
-CASES = 14
+CASES = 8
 TRIES = 4
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.scenario import FS, MIB, A, B, Scenario
+
+pytestmark = pytest.mark.sampled(3)
 
 
 class TestFirstRun:
@@ -182,7 +186,7 @@ class TestSnapshotsGo:
         for snapshot in scene.ours(scene.target, A):
             scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
         scene.write(A, 1)
-        assert scene.well() < 3 * MIB
+        assert scene.well() < 5 * MIB  # two incrementals of 2: ZFS itself refuses the first try; in full it would be 8
         assert scene.same_on_both()
         assert "hourly" in scene.snapshots(scene.target, A)
 

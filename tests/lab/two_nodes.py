@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.lab.lab import Lab, Node, NodeProcess
+from tests.lab.lab import CommandFailedError, Lab, Node, NodeProcess
 
 SETTINGS = """\
 node = "node1"
@@ -100,6 +100,16 @@ class TwoNodeCluster:
     def zsr(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
         """Run ``zsr`` on the source node; what it writes to standard output."""
         return self.source.zsr(*arguments, check=check, timeout=timeout).stdout
+
+    def newest_log(self) -> str:
+        """The log of the newest run of job 100-0, or why there is none; for a failed test's report."""
+        if not self.source.alive():
+            return f"{self.source.name} is off"
+        try:
+            done = self.source.zsr("log", "100-0", check=False, timeout=20)
+        except CommandFailedError as error:
+            return str(error)
+        return f"{done.stdout}{done.stderr}"
 
     def job(self, *options: str) -> None:
         """Create job 100-0 from node1 to node2."""
