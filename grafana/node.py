@@ -21,7 +21,8 @@ def _streams(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Runs at the same time",
-            "Runs that are going on, by node. Good: at most the node's max_parallel, and 0 in between.",
+            "Runs that are going on, by node. Good: 0 in between, and at most the node's max_parallel; full copies "
+            "come on top.",
             *place,
             unit="none",
         ),

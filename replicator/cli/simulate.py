@@ -53,6 +53,7 @@ class _Job(_Table):
     target: str
     schedule: Annotated[str, AfterValidator(_schedule)] = DEFAULT_SCHEDULE
     duration: Duration = 0.0
+    first_copy: Duration | None = None
     outcomes: Annotated[list[Literal["success", "failure", "unreachable"]], Field(min_length=1)] = ["success"]
     last_try: UnixTime = 0.0
     disabled: bool = False
@@ -128,6 +129,7 @@ def _job(job: _Job, default_zone: str) -> SimulatedJob:
         last_try=job.last_try,
         disabled=job.disabled,
         rpo=job.rpo,
+        first_copy=job.first_copy,
     )
 
 

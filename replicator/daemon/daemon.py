@@ -22,6 +22,7 @@ from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.control import serve_control
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.frozen_guests import FrozenGuests, Thaws
+from replicator.daemon.full_copies import FullCopies
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.plugin_host import PluginHost
@@ -77,7 +78,7 @@ class Daemon:
             cluster_changed=cluster_changed,
         )
         self._runs = RunSupervisor(
-            Worker(settings, store, state, self._nodes, clock, progress),
+            Worker(settings, store, state, self._nodes, clock, progress, FullCopies(self._wake.set)),
             self._jobs,
             running,
             announce=self._core.announce,

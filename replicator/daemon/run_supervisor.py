@@ -59,7 +59,7 @@ class RunSupervisor:
         announce: called after a run has ended.
         wake: set when the next job may start.
         clock: unix time.
-        max_parallel: how many runs there may be at once.
+        max_parallel: how many runs there may be at once, full copies not counted.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class RunSupervisor:
             for when, planned in self._jobs.due(now)
             if planned.job.id not in self.postponed_until
         ]
-        chosen = first(ready, self._running.keys(), self._max_parallel)
+        chosen = first(ready, self._running.keys(), self._max_parallel, self._worker.full_copies.jobs)
         return None if chosen is None else chosen.id
 
     def start(self, job: Job) -> RunningJob:

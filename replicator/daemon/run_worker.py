@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from functools import partial
 from itertools import takewhile
 
 from replicator.cluster.model import Cluster
@@ -21,6 +22,7 @@ from replicator.common.timezones import zone
 from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunObserver
 from replicator.daemon.failed_runs import failed_event, failed_log
+from replicator.daemon.full_copies import FullCopies
 from replicator.daemon.hook_records import HookRecords
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
@@ -132,7 +134,9 @@ class Worker:
         nodes: Nodes,
         clock: Callable[[], float],
         progress: Callable[[], Progress] = Progress,
+        full_copies: FullCopies | None = None,
     ) -> None:
+        self.full_copies = full_copies or FullCopies()
         self._settings = settings
         self._store = store
         self._state = state
@@ -178,6 +182,7 @@ class Worker:
                     _Attempt(cluster, active, before, remembered, inventory_cache, due, log, observer, cancelled)
                 )
             finally:
+                self.full_copies.end(job.id)
                 await self._write_log(log)
 
     def zone(self, job: Job) -> tzinfo:
@@ -287,6 +292,7 @@ class Worker:
                 self._settings.bookmarks,
                 address_of(cluster.nodes.get(job.target)),
                 attempt.before.failures,
+                partial(self.full_copies.begin, job.id),
             ),
             source,
             self._nodes.client(job.target),

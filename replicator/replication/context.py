@@ -11,6 +11,11 @@ from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 
 
+async def at_once() -> bool:
+    """Let a full copy begin: no other run is waited for."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """The job, its guest, the storages of the cluster, and the state after the last run.
@@ -24,6 +29,7 @@ class RunContext:
         due: the moment since when this run is due (unix seconds).
         address: the target's address as configured.
         failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
+        begin_full_copy: waits until the run may send a volume in full; returns whether that took time.
     """
 
     job: Job
@@ -37,6 +43,7 @@ class RunContext:
     bookmarks: bool = True
     address: str = ""
     failures: tuple[str, ...] = ()
+    begin_full_copy: Callable[[], Awaitable[bool]] = at_once
 
 
 @dataclass(frozen=True, slots=True)

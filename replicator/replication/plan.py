@@ -119,6 +119,11 @@ class Plan:
     conflicts: tuple[Conflict, ...] = ()
     orphans: tuple[Dataset, ...] = ()
 
+    @property
+    def has_full_copy(self) -> bool:
+        """Whether a volume is sent in full, or the rest of such a transfer."""
+        return any(isinstance(action, Full) for action in self.actions)
+
 
 def make_plan(
     way: Direction, volumes: Sequence[VolumePair], orphans: Iterable[Dataset] = (), diverged: Iterable[Dataset] = ()

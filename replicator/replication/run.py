@@ -218,6 +218,9 @@ class Run:
         on_source = await self._inventories.on_source()
         discovered = self._inventories.pair(on_source, on_target)
         self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in discovered.volumes)}")
+        if await self._waited_for_full_copies(discovered):
+            on_source, on_target = await self._inventories.on_source(), await self._inventories.on_target()
+            discovered = self._inventories.pair(on_source, on_target)
         if not await self._is_same_target(discovered.volumes, on_target):
             await self._begin_on_other_target(discovered.volumes, on_target)
         if _has_tokens(discovered):
@@ -235,6 +238,15 @@ class Run:
         self._name_unknown(discovered.volumes)
         await self._destroy_unproven(plan)
         return discovered, on_target
+
+    async def _waited_for_full_copies(self, discovered: Discovered) -> bool:
+        """Take the lane of full copies if there is one to make; return whether what was listed may be old after it."""
+        way = self._direction(marks_late=await self._marks_late())
+        plan = make_plan(way, discovered.volumes, discovered.orphans, discovered.diverged)
+        if not (plan.has_full_copy and await self._context.begin_full_copy()):
+            return False
+        self._log("info", "waited until the full copies of other jobs had ended")
+        return True
 
     def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
         """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""

@@ -18,6 +18,8 @@ PROBE_INTERVAL_SECONDS = 60.0
 RPO_WITHOUT_EVENTS_SECONDS = 86400.0
 """The promise, in seconds, of a schedule that has no two events to measure a gap between."""
 
+NONE: Set[JobId] = frozenset()
+
 _BACKOFF_SECONDS = (300.0, 600.0, 900.0, 1800.0)
 """Seconds from one attempt to the next after one, two, three and more failures in a row."""
 
@@ -68,15 +70,24 @@ def due(jobs: Iterable[Scheduled], now: float) -> list[Scheduled]:
     return [job for _, _, job in sorted(ready, key=lambda entry: entry[:2])]
 
 
-def choose(jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int) -> Scheduled | None:
-    """Return the job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once."""
+def choose(
+    jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int, full_copies: Set[JobId] = NONE
+) -> Scheduled | None:
+    """Return the job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once.
+
+    Runs that make a full copy (``full_copies``, some of ``running``) do not count: they have a lane of their own, in
+    which one goes on at a time, so that they make no other job late.
+    """
     wanted = ((next_run(job), job) for job in jobs)
-    return first(((when, job) for when, job in wanted if when is not None and when <= now), running, max_parallel)
+    ready = ((when, job) for when, job in wanted if when is not None and when <= now)
+    return first(ready, running, max_parallel, full_copies)
 
 
-def first(ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int) -> Scheduled | None:
+def first(
+    ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int, full_copies: Set[JobId] = NONE
+) -> Scheduled | None:
     """As `choose`, for jobs with the time since when they are due; each is visited once."""
-    if len(running) >= max_parallel:
+    if len(running - full_copies) >= max_parallel:
         return None
     busy = {job.guest for job in running}
     free = ((when, job.id.guest, job.id.number, job) for when, job in ready if job.id.guest not in busy)

@@ -34,7 +34,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedJob:
-    """A job of a scenario: ``duration`` in seconds; ``outcomes`` in turn, the last one repeats."""
+    """A job of a scenario: ``duration`` in seconds; ``outcomes`` in turn, the last one repeats.
+
+    ``first_copy``: the seconds of the first run that succeeds, a full copy; None if the target has one already.
+    """
 
     id: JobId
     target: str
@@ -45,6 +48,7 @@ class SimulatedJob:
     last_try: float = 0.0
     disabled: bool = False
     rpo: float | None = None
+    first_copy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,10 @@ class Simulation:
                 heappush(ready, heappop(waiting))
             chosen = _startable(ready, running, scenario.max_parallel)
             for actor in chosen:
-                yield actor.begin(now)
-                self.busy_seconds += min(now + actor.job.duration, scenario.end) - now
-                heappush(running, (now + actor.job.duration, actor.rank, actor))
+                yield actor.begin(now, max((entry[0] for entry in running if entry[2].is_full_copy), default=now))
+                if not actor.is_full_copy:
+                    self.busy_seconds += min(actor.ends, scenario.end) - now
+                heappush(running, (actor.ends, actor.rank, actor))
             if chosen:
                 continue  # one at a time: a run without length frees its guest for the next at the same moment
             following = min([entry[0] for entry in (*waiting[:1], *running[:1])], default=None)
@@ -123,7 +128,7 @@ class Simulation:
 
     @property
     def busy_fraction(self) -> float:
-        """The part of the time in which runs were going on, of all slots."""
+        """The part of the time in which runs were going on, of all slots; full copies need none."""
         span = (self.scenario.end - self.scenario.start) * self.scenario.max_parallel
         return self.busy_seconds / span if span > 0 else 0.0
 
@@ -134,7 +139,7 @@ _Entry = tuple[float, int, "_Actor"]
 
 def _startable(ready: list[_Entry], running: list[_Entry], max_parallel: int) -> list[_Actor]:
     """Take from the ready jobs those that start now, as `schedule.scheduler.choose` would."""
-    free = max_parallel - len(running)
+    free = max_parallel - sum(not actor.is_full_copy for _, _, actor in running)
     busy = {actor.job.id.guest for _, _, actor in running}
     chosen: list[_Actor] = []
     put_off: list[_Entry] = []
@@ -167,14 +172,23 @@ class _Actor:
         self._synced = scenario.start
         self._marked = scenario.start
         self._outcome = Result.SUCCESS
+        self._has_copy = False
+        self.is_full_copy = False
+        self.ends = scenario.start
 
     def entry(self) -> _Entry | None:
         """Return when the job is due, for the heap; None if it never is."""
         return None if self._due is None else (self._due, self.rank, self)
 
-    def begin(self, now: float) -> SimulatedRun:
-        """Start a run."""
+    def begin(self, now: float, lane_free: float) -> SimulatedRun:
+        """Start a run; a full copy begins when the lane of full copies is free (unix seconds)."""
         self._outcome = self._upcoming()
+        first_copy, self.is_full_copy = self.job.first_copy, False
+        if first_copy is not None and not self._has_copy and self._outcome is Result.SUCCESS:
+            self.is_full_copy = True
+            self.ends = max(now, lane_free) + first_copy
+        else:
+            self.ends = now + self.job.duration
         failures = 0 if self._outcome is Result.SUCCESS else self._scheduled.consecutive_failures + 1
         self.tally.runs += 1
         self.tally.failures += failures > 0
@@ -188,9 +202,9 @@ class _Actor:
 
     def finish(self) -> None:
         """End the run that was begun."""
-        start = self._scheduled.last_try
-        end = start + self.job.duration
+        start, end = self._scheduled.last_try, self.ends
         if self._outcome is Result.SUCCESS:
+            self._has_copy = True
             self._account(end)
             self._synced = start
         elif self._outcome is Result.UNREACHABLE and self._upcoming() is not Result.UNREACHABLE:

@@ -76,14 +76,15 @@ class RunScript:
     def run(self, context: Any, source: Any, target: Any, **around: Any) -> ScriptedRun:
         """What the worker makes instead of a `Run`."""
         self.contexts.append(context)
-        return ScriptedRun(self, context.job.id, around)
+        return ScriptedRun(self, context, around)
 
 
 class ScriptedRun:
     """One played run."""
 
-    def __init__(self, script: RunScript, job: JobId, around: dict[str, Any]) -> None:
-        self.script, self.job = script, job
+    def __init__(self, script: RunScript, context: RunContext, around: dict[str, Any]) -> None:
+        self.script, self.job = script, context.job.id
+        self.begin_full_copy = context.begin_full_copy
         self.progress, self.log = around["progress"], around["log"]
         self.recorder, self.clock = around["recorder"], around["clock"]
 
@@ -115,6 +116,12 @@ async def until_cancelled(run: ScriptedRun) -> RunResult:
     run.progress.step = "transfer"
     await asyncio.Event().wait()
     raise AssertionError("this event is never set")
+
+
+async def full_copy(run: ScriptedRun) -> RunResult:
+    """A run that makes a full copy, when it may, until it is cancelled."""
+    await run.begin_full_copy()
+    return await until_cancelled(run)
 
 
 class DaemonEnv:

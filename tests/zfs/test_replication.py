@@ -22,7 +22,7 @@ from replicator.models import (
     TargetStorage,
     Volume,
 )
-from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.replication.context import RunContext, RunRecorder, RunResult, at_once
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
 from replicator.replication.run import Run
@@ -49,6 +49,7 @@ class ReplicationEnv:
         self.remembered: list[Synced] = []
         self.vanished: list[str] = []
         self.last_run_failed = True
+        self.begin_full_copy = at_once
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -65,7 +66,15 @@ class ReplicationEnv:
         self.now += 1
         progress = _Mortal(stop_before, nth) if stop_before else Progress()
         run = Run(
-            RunContext(JOB, self.guest, self.storages, 60.0, self.synced, self.last_run_failed),
+            RunContext(
+                JOB,
+                self.guest,
+                self.storages,
+                60.0,
+                self.synced,
+                self.last_run_failed,
+                begin_full_copy=self.begin_full_copy,
+            ),
             ZfsClient(LocalHost("alpha"), limit=60),
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
@@ -135,6 +144,24 @@ class Killed(BaseException):
 def site(pools: Pools) -> ReplicationEnv:
     """Two fresh pools with the storage on both."""
     return ReplicationEnv(pools)
+
+
+async def test_a_full_copy_that_had_to_wait_looks_again(site: ReplicationEnv) -> None:
+    first = site.volume(0)
+    waits = 0
+
+    async def wait_for_another() -> bool:
+        nonlocal waits
+        waits += 1
+        site.volume(1)
+        return True
+
+    site.begin_full_copy = wait_for_another
+    await site.run()
+    assert site.equal(first, "subvol-100-disk-1")
+    site.pools.sandbox.fill(f"{site.source}/{first}", 1 << 16, seed=9)
+    await site.run()
+    assert waits == 1, "an incremental waits for nobody"
 
 
 async def test_a_first_run_brings_every_volume_whole(site: ReplicationEnv) -> None:

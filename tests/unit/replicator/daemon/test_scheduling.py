@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from replicator.errors import BusyError, StorageMissingError, ZsrError
 from replicator.events import RunFailed
-from replicator.models import JobCondition
+from replicator.models import JobCondition, JobId
+from replicator.replication.context import RunResult
 from replicator.state.guest_locks import guest_lock
-from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, shown, until, until_cancelled, well
+from tests.support.daemon_env import (
+    CLUSTER,
+    JOB_100,
+    JOB_101,
+    NOW,
+    DaemonEnv,
+    ScriptedRun,
+    full_copy,
+    shown,
+    until,
+    until_cancelled,
+    well,
+)
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
@@ -139,3 +153,56 @@ async def test_a_failed_run_records_in_the_journal_when_it_is_tried_again(stage:
         await at_rest(stage, 1)
     events: list[Any] = [event for _, event in stage.state.journal.events(0) if isinstance(event, RunFailed)]
     assert [(event.consecutive, event.next_run) for event in events] == [(1, NOW + 5 * MINUTE)]
+
+
+class TestFullCopies:
+    """A full copy may take hours; it has a lane of its own."""
+
+    async def test_it_makes_no_job_of_another_guest_late(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        stage.script.acts[JOB] = [full_copy]
+        async with stage.running():
+            await until(lambda: len(stage.script.starts) == 2)
+            stage.clock.now += 15 * MINUTE
+            await until(lambda: len(stage.script.starts) == 3)
+            assert stage.script.going == [JOB]
+        assert [job for job, _ in stage.script.starts] == ["100-0", "101-0", "101-0"]
+
+    async def test_another_run_takes_its_turn_until_it_is_known_to_be_one(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        stage.script.acts[JOB] = [until_cancelled]
+        async with stage.running():
+            await until(lambda: stage.script.going)
+            stage.clock.now += 15 * MINUTE
+            await asyncio.sleep(0.1)
+            assert [job for job, _ in stage.script.starts] == ["100-0"]
+
+    async def test_one_goes_on_at_a_time_and_the_next_when_it_has_ended(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        began: list[str] = []
+
+        async def copy(run: ScriptedRun) -> RunResult:
+            await run.begin_full_copy()
+            began.append(str(run.job))
+            return await until_cancelled(run)
+
+        stage.script.acts[JOB] = [copy]
+        stage.script.acts[JobId(101, 0)] = [copy]
+        async with stage.running():
+            await until(lambda: len(stage.script.going) == 2)
+            assert began == ["100-0"]
+            await stage.ask("cancel", "100-0")
+            await until(lambda: began == ["100-0", "101-0"])
+
+    async def test_one_that_waits_can_be_cancelled(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        stage.script.acts[JOB] = [full_copy]
+        stage.script.acts[JobId(101, 0)] = [full_copy]
+        async with stage.running():
+            await until(lambda: len(stage.script.going) == 2)
+            await stage.ask("cancel", "101-0")
+            await until(lambda: stage.script.going == [JOB])
+            await stage.ask("cancel", "100-0")
+            await until(lambda: stage.script.going == [])
+            await stage.ask("schedule-now", "101-0")
+            await until(lambda: [job for job, _ in stage.script.starts].count("101-0") == 2)

@@ -132,6 +132,19 @@ def test_two_runs_of_one_guest_never_go_on_at_once(
         assert chosen.id.guest not in {other.guest for other in running}
 
 
+@given(job_sets, st.sets(job_ids, max_size=3), st.integers(1, 4), st.integers(0, 10_000), st.data())
+def test_a_full_copy_keeps_no_job_of_another_guest_waiting(
+    jobs: list[Scheduled], running: set[JobId], max_parallel: int, now: int, data: st.DataObject
+) -> None:
+    full_copies = data.draw(st.sets(st.sampled_from(sorted(running)))) if running else set()
+
+    chosen = choose(jobs, running, now, max_parallel, full_copies)
+
+    guests = {copy.guest for copy in full_copies}
+    free = [one for one in jobs if one.id.guest not in guests]
+    assert chosen == choose(free, running - full_copies, now, max_parallel)
+
+
 def test_a_busy_guest_does_not_hold_up_the_others() -> None:
     jobs = [job("100-0", last_try=0), job("100-1", last_try=0), job("101-0", last_try=0)]
 

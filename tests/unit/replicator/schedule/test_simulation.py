@@ -55,6 +55,37 @@ def test_the_first_success_brings_the_schedule_back() -> None:
     assert [run.consecutive_failures for run in played.runs] == [1, 2, 0, 0, 0]
 
 
+class TestFirstCopy:
+    def test_it_makes_no_other_job_late(self) -> None:
+        played = play(replace(job("900-0"), first_copy=3600), job("901-0", schedule="*/5", duration=60), end=4000)
+
+        assert [run.time for run in played.runs if str(run.job) == "901-0"] == [1000, *range(1200, 4000, 300)]
+        assert [run.time for run in played.runs if str(run.job) == "900-0"] == [1000]
+
+    def test_one_goes_on_at_a_time(self) -> None:
+        jobs = [replace(job(text), first_copy=1000) for text in ("900-0", "901-0")]
+
+        played = play(*jobs, end=4000)
+
+        assert [(run.time, str(run.job)) for run in played.runs] == [
+            (1000, "900-0"), (1000, "901-0"), (2000, "900-0"), (2700, "900-0"),
+            (3000, "901-0"), (3600, "900-0"), (3600, "901-0"),
+        ]  # fmt: skip
+
+    def test_it_is_the_first_run_that_succeeds(self) -> None:
+        one = replace(job("900-0", FAILURE, SUCCESS, duration=10), first_copy=1000)
+
+        played = play(one, end=3600)
+
+        assert played.starts == [1000, 1300, 2300, 2700, 3600]
+
+    def test_it_counts_for_the_promise_and_not_for_the_time_in_which_the_node_is_busy(self) -> None:
+        played = play(replace(job("900-0"), first_copy=3600), end=4600)
+
+        assert played.tally().worst_lag == 3600
+        assert played.simulation.busy_fraction == 0
+
+
 def test_a_run_due_at_the_start_and_one_at_the_end_count() -> None:
     assert play(replace(job(), last_try=100), start=900, end=1800).starts == [900, 1800]
 
