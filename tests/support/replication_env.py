@@ -1,0 +1,124 @@
+"""A run on real ZFS: two pools that play two nodes, a guest, a job between them, and runs that die at a step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from replicator.hosts.local import LocalHost
+from replicator.models import Guest, Job, JobId, Storage, Synced
+from replicator.replication.context import RunContext, RunRecorder, RunResult, at_once
+from replicator.replication.progress import Progress, Step
+from replicator.replication.run import Run
+from replicator.zfs.client import ZfsClient
+from tests.support.hook_notes import HookNotes
+from tests.support.pools import Pools
+
+JOB = Job(JobId(100, 0), "beta")
+
+
+class Killed(BaseException):
+    """Stands for ``kill -9``: no handler of zsr may see it."""
+
+
+class MortalProgress(Progress):
+    """A progress that dies when a step begins for the nth time: what a kill at that boundary leaves behind."""
+
+    def __init__(self, last: Step, nth: int) -> None:
+        super().__init__()
+        self._last = last
+        self._left = nth
+
+    async def begin(self, step: Step) -> None:
+        if step is self._last:
+            self._left -= 1
+            if self._left == 0:
+                raise Killed(step)
+        await super().begin(step)
+
+
+class ReplicationEnv:
+    """Two pools that play the nodes alpha and beta, a guest with two volumes, and a job between them."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+        self.zfs = pools.sandbox.zfs
+        self.source = f"{pools.source.name}/data"
+        self.target = f"{pools.target.name}/data"
+        self.storage = Storage("data", self.source, paths=(("beta", self.target),))
+        self.storages: tuple[Storage, ...] = (self.storage,)
+        self.guest = Guest(100, "web", "alpha")
+        self.now = time.time()
+        self.synced = Synced()
+        self.remembered: list[Synced] = []
+        self.vanished: list[str] = []
+        self.last_run_failed = True
+        self.begin_full_copy = at_once
+        self.log: list[tuple[str, str]] = []
+        self.zfs("create", self.source)
+        self.zfs("create", self.target)
+
+    def volume(self, number: int, size: int = 1 << 20) -> str:
+        """Create a volume of the guest with some bytes in it; returns its name."""
+        name = f"subvol-100-disk-{number}"
+        self.zfs("create", f"{self.source}/{name}")
+        self.pools.sandbox.fill(f"{self.source}/{name}", size, seed=number)
+        return name
+
+    async def run(self, *, stop_before: Step | None = None, nth: int = 1) -> RunResult:
+        """One run, a second after the last; it dies as by a kill when ``stop_before`` begins for the nth time."""
+        self.now += 1
+        progress = MortalProgress(stop_before, nth) if stop_before else Progress()
+        run = Run(
+            RunContext(
+                JOB,
+                self.guest,
+                self.storages,
+                60.0,
+                self.synced,
+                self.last_run_failed,
+                begin_full_copy=self.begin_full_copy,
+            ),
+            ZfsClient(LocalHost("alpha"), limit=60),
+            ZfsClient(LocalHost("beta"), limit=60),
+            progress=progress,
+            log=lambda level, text: self.log.append((level, text)),
+            recorder=RunRecorder(
+                self._remember, self._note_pending, self._note_vanished, self._note_other_target, HookNotes()
+            ),
+            clock=lambda: self.now,
+        )
+        return await run.execute()
+
+    async def _remember(self, synced: Synced) -> None:
+        self.synced = synced
+        self.remembered.append(synced)
+
+    async def _note_other_target(self, synced: Synced, *, replaced: bool) -> None:
+        await self._remember(synced)
+
+    async def _note_pending(self, pending: bool) -> None: ...
+
+    async def _note_vanished(self, names: Sequence[str], unread: Sequence[str]) -> None:
+        self.vanished = list(names)
+
+    def snapshots(self, dataset: str) -> list[str]:
+        """The names of a dataset's snapshots, oldest first."""
+        lines = self.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-s", "createtxg", "-r", dataset).split("\n")
+        return [line.partition("@")[2] for line in lines if line.startswith(f"{dataset}@")]
+
+    def equal(self, *names: str) -> bool:
+        """Whether each volume's newest snapshot has the same content on both sides."""
+        return all(self._digest(self.source, name) == self._digest(self.target, name) for name in names)
+
+    def _digest(self, path: str, name: str) -> str:
+        dataset = f"{path}/{name}"
+        return self.pools.sandbox.digest(f"{dataset}@{self.snapshots(dataset)[-1]}")
+
+    def property(self, dataset: str, key: str) -> str:
+        """A property's value."""
+        return self.zfs("get", "-H", "-o", "value", key, dataset).strip()
+
+    def guid(self, name: str) -> int:
+        """The GUID of a dataset or snapshot."""
+        return int(self.zfs("get", "-Hp", "-o", "value", "guid", name))
