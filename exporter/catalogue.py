@@ -197,6 +197,15 @@ REPLICA_LAST_SYNC = Metric(
     "time() - zsr_replica_last_sync_timestamp_seconds",
     "while this node holds no complete replica of the guest",
 )
+REPLICA_AHEAD = Metric(
+    "zsr_replica_heads_differ",
+    Kind.GAUGE,
+    ("guest", "source", "storage"),
+    "1 while a replica here is ahead of the guest's others, so that only an older set is whole (zsr restore-points): a "
+    "run is between two volumes, or was cut off there. 0 otherwise.",
+    "max by (instance, guest) (zsr_replica_heads_differ) == 1",
+    "while this node holds no complete replica of the guest",
+)
 REPLICA_USED = Metric(
     "zsr_replica_used_bytes",
     Kind.GAUGE,
@@ -348,6 +357,7 @@ CATALOGUE: tuple[Metric, ...] = (
     NODE_REACHABLE,
     CLOCK_SKEW,
     REPLICA_LAST_SYNC,
+    REPLICA_AHEAD,
     REPLICA_USED,
     DIVERGED,
     GUEST_FROZEN,

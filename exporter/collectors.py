@@ -109,6 +109,7 @@ def replicas(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     status = scrape.status
     held = [((str(replica.guest), replica.source, replica.storage), replica) for replica in status.replicas]
     yield Family(catalogue.REPLICA_LAST_SYNC, [(labels, replica.last_sync) for labels, replica in held])
+    yield Family(catalogue.REPLICA_AHEAD, [(labels, replica.ahead) for labels, replica in held])
     sizes = [(labels, replica.used) for labels, replica in held if replica.used is not None]
     yield Family(catalogue.REPLICA_USED, sizes)
     aside = [((status.node, str(guest)), status.diverged[guest]) for guest in sorted(status.diverged)]

@@ -146,6 +146,22 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _different_moments(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Replicas of different moments",
+            "1 while one of the guest's replicas is ahead of another, as their node itself sees it. Good: 0, and 1 for "
+            "minutes during a run. A 1 that stays when the source is dead: zsr restore-points says which set is whole.",
+            *place,
+            unit="none",
+            runbook="ZsrDaemonDown",
+        ),
+        Query(f"max by (instance, guest) (zsr_replica_heads_differ{{{GUEST_LABEL}}})", "{{instance}}"),
+        decimals=0,
+    )
+
+
 def _unconfirmed(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
@@ -250,8 +266,9 @@ def _rows() -> list[Row]:
                 _unreplicated(22, (0, 32, 8, 8)),
                 common.aside(23, (8, 32, 8, 8)),
                 _snapshots(24, (16, 32, 8, 8)),
-                _vanished(25, (0, 40, 12, 8)),
-                _unconfirmed(26, (12, 40, 12, 8)),
+                _vanished(25, (0, 40, 8, 8)),
+                _unconfirmed(26, (8, 40, 8, 8)),
+                _different_moments(27, (16, 40, 8, 8)),
             ],
         ),
         Row(

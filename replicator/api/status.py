@@ -111,7 +111,8 @@ class RunHistogram:
 class HeldReplica:
     """A guest's replicas on a storage of this node, held for another node, as read from this node's ZFS.
 
-    ``used`` is the bytes that they take with their snapshots; None where this ZFS does not report it.
+    ``used`` is the bytes that they take with their snapshots; None where this ZFS does not report it. ``ahead``: one of
+    them has a newer set than the guest's others, so they are of different moments.
     """
 
     guest: int
@@ -119,6 +120,7 @@ class HeldReplica:
     storage: str
     last_sync: float
     used: int | None = None
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The replicas are the receiving side's own view: their age is known also when the
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,8 @@ from replicator.errors import ConfigError, StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, is_diverged, owning_path
 from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.diverged import diverged_below
-from replicator.replication.snapshot_sets import unreplicated_bytes
+from replicator.replication.replica_heads import Heads, replica_heads
+from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
@@ -86,11 +88,9 @@ def conclude(
         volumes = _volumes(guest, cluster, node, paths, by_guest)
         sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
         marks[job.id] = None if volumes is None else max((_marks(job, volume) for volume in volumes), default=0)
-    held = [
-        replica
-        for name, inventory in inventories.items()
-        for replica in held_replicas(name, _owned(cluster.storages[name].path_on(node), paths, inventory))
-    ]
+    held = held_replicas(
+        {name: _owned(cluster.storages[name].path_on(node), paths, each) for name, each in inventories.items()}
+    )
     aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
     return LocalInventory(sizes, marks, tuple(held), aside, problems=unread)
 
@@ -128,32 +128,62 @@ def count_diverged(
     return counts
 
 
-def held_replicas(storage: str, inventory: Inventory) -> list[HeldReplica]:
-    """Return the replicas that a storage of this node holds for other nodes, by guest and source.
+def held_replicas(inventories: Mapping[str, Inventory]) -> list[HeldReplica]:
+    """Return the replicas that this node holds for other nodes, by storage, guest and source.
 
-    The last sync of a guest is that of its oldest replica; a replica without a snapshot of its job holds nothing yet.
+    The last sync of a guest is that of its oldest replica. A replica without a snapshot of its job holds nothing yet;
+    one whose volume left the guest does not count.
+
+    Args:
+        inventories: what each storage owns, by the storage's name.
     """
-    oldest: dict[tuple[int, str], int | None] = {}
-    used: dict[tuple[int, str], int | None] = {}
-    for dataset in inventory.datasets.values():
-        if dataset.job is None or dataset.source is None or is_diverged(dataset.name):
-            continue
-        try:
-            job = JobId.parse(dataset.job)
-        except ConfigError:
-            continue
-        times = [s.set_time for s in dataset.snapshots if s.job == job and s.set_time is not None]
-        newest = max(times, default=None)
-        key = (job.guest, dataset.source)
-        known = oldest.get(key, newest)
-        oldest[key] = None if newest is None or known is None else min(known, newest)
-        so_far = used.get(key, 0)
-        used[key] = None if so_far is None or dataset.used is None else so_far + dataset.used
-    return [
-        HeldReplica(guest, source, storage, at, used[guest, source])
-        for (guest, source), at in sorted(oldest.items())
-        if at is not None
+    found = [
+        _Held(storage, job, dataset.source, dataset)
+        for storage, inventory in inventories.items()
+        for dataset in inventory.datasets.values()
+        if dataset.source is not None and not is_diverged(dataset.name) and (job := _job(dataset)) is not None
     ]
+    jobs: defaultdict[tuple[JobId, str], dict[str, list[int]]] = defaultdict(dict)
+    places: defaultdict[tuple[int, str, str], list[_Held]] = defaultdict(list)
+    for each in found:
+        jobs[each.job, each.source][each.dataset.name] = each.sets
+        places[each.job.guest, each.source, each.storage].append(each)
+    heads = {job: replica_heads(sets) for job, sets in jobs.items()}
+    return [held for _, here in sorted(places.items()) if (held := _held_here(here, heads)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A replica on this node: its storage, its job, its source node."""
+
+    storage: str
+    job: JobId
+    source: str
+    dataset: Dataset
+
+    @property
+    def sets(self) -> list[int]:
+        """The times of its job's sets, unix seconds."""
+        return [s.set_time for s in self.dataset.snapshots if s.job == self.job and s.set_time is not None]
+
+
+def _held_here(here: Sequence[_Held], heads: Mapping[tuple[JobId, str], Heads]) -> HeldReplica | None:
+    """Return what one storage holds of one guest for one source; None if that is no copy yet."""
+    known = [(each.dataset.name, heads[each.job, each.source]) for each in here]
+    current = [each for each, (name, of) in zip(here, known, strict=True) if name not in of.left]
+    times = [max(each.sets) for each in current if each.sets]
+    if not times or len(times) < len(current):
+        return None
+    used = sum_if_known(each.dataset.used for each in here)
+    ahead = any(name in of.ahead for name, of in known)
+    return HeldReplica(here[0].job.guest, here[0].source, here[0].storage, min(times), used, ahead)
+
+
+def _job(dataset: Dataset) -> JobId | None:
+    try:
+        return JobId.parse(dataset.job or "")
+    except ConfigError:
+        return None
 
 
 def _volumes(

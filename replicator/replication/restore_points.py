@@ -1,7 +1,7 @@
 """Restore points of a job: the sets of its snapshots that the target has, read from the target's ZFS.
 
-They are listed also when the source does not answer, which is when they are needed; only the number of volumes that
-there should be is unknown then.
+They are listed also when the source does not answer, which is when they are needed. The replicas themselves then say
+which set is whole (`replica_heads`); only a volume that never had a set is not known.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage, is_diverged
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import sets_of, shares_set
+from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
@@ -28,7 +29,7 @@ class RestorePoint:
         job, time: the job, and the unix time in the name of the snapshots.
         datasets: the replicas that have it.
         volumes: how many of the guest's volumes have it.
-        of: how many volumes the guest has now; None when the source did not answer.
+        of: how many volumes the guest has now; when the source did not answer, how many replicas are current.
         written: bytes since the restore point before, of all replicas; None where this ZFS does not report them.
     """
 
@@ -36,7 +37,7 @@ class RestorePoint:
     time: int
     datasets: tuple[str, ...]
     volumes: int
-    of: int | None
+    of: int
     written: int | None
 
     @property
@@ -45,9 +46,9 @@ class RestorePoint:
         return snapshot_name(self.job, self.time)
 
     @property
-    def complete(self) -> bool | None:
-        """Whether every volume that the guest has now is in it; None when that is unknown."""
-        return None if self.of is None else self.volumes == self.of
+    def complete(self) -> bool:
+        """Whether every volume that the guest has is in it."""
+        return self.volumes == self.of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,24 @@ def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
     for name, dataset in sorted(replicas.datasets.items()):
         for time, written in _written_by_set(job, dataset).items():
             sets.setdefault(time, []).append((name, written))
-    wanted = replicas.wanted
+    wanted = heads(job, replicas).current if replicas.wanted is None else replicas.wanted
     return [
         RestorePoint(
             job=job,
             time=time,
             datasets=tuple(name for name, _ in found),
-            volumes=sum(wanted is None or name in wanted for name, _ in found),
-            of=None if wanted is None else len(wanted),
+            volumes=sum(name in wanted for name, _ in found),
+            of=len(wanted),
             written=sum_if_known(written for _, written in found),
         )
         for time, found in sorted(sets.items(), reverse=True)
     ]
+
+
+def heads(job: JobId, replicas: Replicas) -> Heads:
+    """Return which set is whole, and which replicas are ahead of it or left behind."""
+    sets = {name: list(sets_of(job, dataset)) for name, dataset in replicas.datasets.items()}
+    return replica_heads(sets, replicas.wanted)
 
 
 async def read_replicas(

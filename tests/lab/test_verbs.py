@@ -139,8 +139,25 @@ class TestRestorePoints:
         said = duo.target.zsr("restore-points", "100-0", check=False)
 
         assert said.returncode == 1
-        assert re.search(r" 2 of \?  .* unknown$", said.stdout, re.MULTILINE)
+        assert re.search(r" 2 of 2  .* yes$", said.stdout, re.MULTILINE)
         assert "node1" in said.stderr
+
+    def test_of_different_moments_come_with_the_way_to_the_whole_one(self, duo: TwoNodeCluster) -> None:
+        duo.zsr("run", "--id", "100-0")
+        duo.write(FILESYSTEM, 1)
+        duo.write(ZVOL, 8)
+        duo.zsr("update", "100-0", "--rate", "1")
+        duo.daemon()
+        duo.zsr("schedule-now", "100-0")
+        duo.until(lambda: (duo.metric("zsr_job_transfer_bytes") or 0) > 2e6, "the second volume is under way")
+        duo.source.crash()
+
+        said = duo.target.zsr("restore-points", "100-0", check=False).stdout
+
+        assert "it is ahead" in said, said
+        [rollback] = re.findall(r"^  (zfs rollback -r \S+)   # it is ahead", said, re.MULTILINE)
+        duo.target.run(rollback)
+        assert "it is ahead" not in duo.target.zsr("restore-points", "100-0", check=False).stdout
 
 
 class TestDiverged:

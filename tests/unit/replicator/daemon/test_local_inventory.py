@@ -19,11 +19,29 @@ def replica(
 
 def held(*datasets: Dataset) -> list[HeldReplica]:
     """What a storage with these datasets holds."""
-    return held_replicas("tank", Inventory({dataset.name: dataset for dataset in datasets}))
+    return held_replicas({"tank": Inventory({dataset.name: dataset for dataset in datasets})})
 
 
 def test_a_guest_is_as_old_as_its_oldest_replica() -> None:
-    assert held(replica("t/a", 100, 200), replica("t/b", 150)) == [HeldReplica(100, "alpha", "tank", 150, 20)]
+    assert [each.last_sync for each in held(replica("t/a", 100, 200), replica("t/b", 100))] == [100]
+
+
+def test_replicas_of_one_moment_do_not_differ() -> None:
+    assert held(replica("t/a", 100, 200), replica("t/b", 200)) == [HeldReplica(100, "alpha", "tank", 200, 20)]
+
+
+def test_a_replica_that_is_ahead_of_another_is_reported_also_from_another_storage() -> None:
+    one, other = replica("t/a", 100, 200), replica("d/b", 100)
+
+    found = held_replicas({"data": Inventory({"d/b": other}), "tank": Inventory({"t/a": one})})
+
+    assert found == [HeldReplica(100, "alpha", "data", 100, 10), HeldReplica(100, "alpha", "tank", 200, 10, ahead=True)]
+
+
+def test_a_replica_whose_volume_left_the_guest_does_not_make_it_look_old() -> None:
+    vanished = replica("t/b", 50, 100)
+
+    assert held(replica("t/a", 100, 200, 300), vanished) == [HeldReplica(100, "alpha", "tank", 300, 20)]
 
 
 def test_the_size_of_replicas_is_not_known_while_one_of_them_is_not_asked() -> None:
@@ -87,8 +105,8 @@ def test_a_replica_is_held_by_the_innermost_of_the_storages_that_it_lies_in() ->
     listings = {"outer": Inventory({"t/a": mine, "t/data/a": theirs}), "inner": Inventory({"t/data/a": theirs})}
 
     assert conclude(cluster, (), "beta", listings).replicas == (
+        HeldReplica(100, "alpha", "inner", 200, 10, ahead=True),
         HeldReplica(100, "alpha", "outer", 100, 10),
-        HeldReplica(100, "alpha", "inner", 200, 10),
     )
 
 

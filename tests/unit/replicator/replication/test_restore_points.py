@@ -51,10 +51,11 @@ def test_a_replica_whose_volume_is_gone_counts_to_no_set_but_is_listed_with_it()
     assert point.datasets == (A, B)
 
 
-def test_when_the_source_is_silent_completeness_is_not_known() -> None:
-    [point] = points(replica(A, snap(100)), replica(B, snap(100)), wanted=None)
+def test_when_the_source_is_silent_the_replicas_say_which_set_is_complete() -> None:
+    new, old = points(replica(A, snap(100), snap(200)), replica(B, snap(100)), wanted=None)
 
-    assert (point.volumes, point.of, point.complete) == (2, None, None)
+    assert (new.volumes, new.of, new.complete) == (1, 2, False)
+    assert (old.volumes, old.of, old.complete) == (2, 2, True)
 
 
 def test_written_is_what_the_set_holds_more_than_the_one_before() -> None:
