@@ -38,6 +38,14 @@ JOB_LAST_SYNC = Metric(
     "time() - zsr_job_last_sync_timestamp_seconds",
     "until the first success, and while the target holds no whole copy",
 )
+JOB_LAST_SET = Metric(
+    "zsr_job_last_set_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "Unix time at which the newest proven set was taken. It stays while nothing is written and last sync moves on.",
+    "zsr_job_last_sync_timestamp_seconds - zsr_job_last_set_timestamp_seconds > 86400",
+    "until the first success",
+)
 JOB_LAST_TRY = Metric(
     "zsr_job_last_try_timestamp_seconds",
     Kind.GAUGE,
@@ -334,6 +342,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_INFO,
     JOB_STATE,
     JOB_LAST_SYNC,
+    JOB_LAST_SET,
     JOB_LAST_TRY,
     JOB_NEXT_RUN,
     JOB_RPO,

@@ -96,6 +96,7 @@ def _expected(job: JobStatus) -> float | None:
 
 _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
     (catalogue.JOB_LAST_SYNC, lambda job: known_time(job.state.last_sync)),
+    (catalogue.JOB_LAST_SET, lambda job: known_time(job.state.last_set)),
     (catalogue.JOB_LAST_TRY, lambda job: known_time(job.state.last_start)),
     (catalogue.JOB_NEXT_RUN, _next_run),
     (catalogue.JOB_RPO, lambda job: job.rpo),

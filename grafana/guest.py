@@ -162,6 +162,22 @@ def _different_moments(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _newest_set(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Since the guest wrote",
+            "Age of the newest proven set. Last sync moves on while nothing is written, and this grows. Good: as the "
+            "guest's days are; a guest that never writes again may live elsewhere.",
+            *place,
+            unit="s",
+            empty="no copy yet",
+            runbook="ZsrGuestIdle",
+        ),
+        Query(per_job(f"time() - zsr_job_last_set_timestamp_seconds{{{JOB}}}"), "{{zsr_job}}"),
+    )
+
+
 def _unconfirmed(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
@@ -266,25 +282,26 @@ def _rows() -> list[Row]:
                 _unreplicated(22, (0, 32, 8, 8)),
                 common.aside(23, (8, 32, 8, 8)),
                 _snapshots(24, (16, 32, 8, 8)),
-                _vanished(25, (0, 40, 8, 8)),
-                _unconfirmed(26, (8, 40, 8, 8)),
-                _different_moments(27, (16, 40, 8, 8)),
+                _vanished(25, (0, 40, 12, 8)),
+                _unconfirmed(26, (12, 40, 12, 8)),
+                _different_moments(27, (0, 48, 12, 8)),
+                _newest_set(28, (12, 48, 12, 8)),
             ],
         ),
         Row(
             101,
             "Runs",
-            48,
+            56,
             [
-                common.runs(30, (0, 49, 8, 8)),
-                common.durations(31, (8, 49, 8, 8)),
-                _sent(32, (16, 49, 8, 8)),
-                common.failures(33, (0, 57, 6, 8)),
-                common.in_a_row(34, (6, 57, 6, 8)),
-                _progress(35, (12, 57, 6, 8)),
-                _waiting(36, (18, 57, 6, 8)),
-                _frozen(37, (0, 65, 12, 8)),
-                _hook_failures(38, (12, 65, 12, 8)),
+                common.runs(30, (0, 57, 8, 8)),
+                common.durations(31, (8, 57, 8, 8)),
+                _sent(32, (16, 57, 8, 8)),
+                common.failures(33, (0, 65, 6, 8)),
+                common.in_a_row(34, (6, 65, 6, 8)),
+                _progress(35, (12, 65, 6, 8)),
+                _waiting(36, (18, 65, 6, 8)),
+                _frozen(37, (0, 73, 12, 8)),
+                _hook_failures(38, (12, 73, 12, 8)),
             ],
         ),
     ]

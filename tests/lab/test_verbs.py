@@ -144,6 +144,7 @@ class TestRestorePoints:
 
     def test_of_different_moments_come_with_the_way_to_the_whole_one(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
+        settle_on_target(duo)
         duo.write(FILESYSTEM, 1)
         duo.write(ZVOL, 8)
         duo.zsr("update", "100-0", "--rate", "1")

@@ -15,7 +15,7 @@ node = "node1"
 [exporter]
 listen = "0.0.0.0:9847"
 [ssh]
-connect_timeout = "10s"
+connect_timeout = "20s"
 keepalive = "3s"
 """
 CLUSTER = """\

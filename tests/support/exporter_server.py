@@ -19,6 +19,8 @@ from exporter.settings import Settings
 from tests.support.statuses import FakeCore
 
 LOOPBACK = Listen("127.0.0.1", 0)
+TLS_END_SECONDS = 0.25
+"""How long connections whose TLS failed may take to close; one that is open when the test ends fails it."""
 ALICE = encode_basic_auth("alice", "wonderland")
 
 
@@ -76,6 +78,8 @@ async def running(core: FakeCore, settings: Settings) -> AsyncIterator[Server]:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+    if settings.web_config:
+        await asyncio.sleep(TLS_END_SECONDS)
 
 
 async def answer(

@@ -47,6 +47,7 @@ def healthy(job_id: str = "100-0", *, now: float = NOW, target: str = "beta", gu
             last_try=sync,
             last_start=sync,
             last_sync=sync,
+            last_set=sync,
             last_duration=12.5,
             last_sent_bytes=40_000_000,
             runs_succeeded=672,
