@@ -33,6 +33,9 @@ class NoticeKind(StrEnum):
     REPLICA_LOST = "replica-lost"
     REPLICA_BACK = "replica-back"
     VOLUMES_VANISHED = "volumes-vanished"
+    GRACE_ENDING = "grace-ending"
+    GRACE_ENDED = "grace-ended"
+    GUEST_REPLACED = "guest-replaced"
     GUEST_FROZEN = "guest-frozen"
     GUEST_THAWED = "guest-thawed"
     TARGET_UNREACHABLE = "target-unreachable"
@@ -167,9 +170,36 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         "Volumes gone",
         jobs_title="{Who}: volumes are gone, replicas stay on {to}",
         jobs_lead="{Who} found volumes gone from the source; their replicas stay on the target.",
-        advice="zsr destroys none of these replicas. If a volume vanished by mistake, its replica may be the only "
-        "copy. If it is not needed: destroy it by hand, or all of a job with zsr delete JOB.",
+        advice="zsr keeps these replicas for the job's grace; without one, until a person destroys them. If a volume "
+        "vanished by mistake, its replica may be the only copy: zsr update JOB --grace never keeps it. If it is not "
+        "needed: zsr vanished destroy.",
         alertname="ZsrVolumesVanished",
+    ),
+    NoticeKind.GRACE_ENDING: KindFacts(
+        Severity.WARNING,
+        "Grace ends",
+        jobs_title="{Who}: replicas of vanished volumes will be destroyed on {to}",
+        jobs_lead="{Who} keeps replicas of vanished volumes whose grace ends; zsr destroys them then.",
+        advice="To keep them: zsr update JOB --grace never. A volume that comes back keeps its replica too.",
+        alertname="ZsrGraceEnding",
+    ),
+    NoticeKind.GRACE_ENDED: KindFacts(
+        Severity.INFO,
+        "Destroyed after grace",
+        jobs_title="{Who}: replicas of vanished volumes were destroyed on {to}",
+        jobs_lead="{Who} destroyed replicas of vanished volumes after their grace.",
+        advice="How long they are kept: zsr update JOB --grace.",
+    ),
+    NoticeKind.GUEST_REPLACED: KindFacts(
+        Severity.CRITICAL,
+        "All volumes replaced",
+        jobs_title="{Who}: all volumes were replaced, old replicas stay on {to}",
+        jobs_lead="{Who} found that no volume of the guest has anything in common with its replicas.",
+        advice="The guest's number was used again, it was restored, or the common snapshots were destroyed. The old "
+        "replicas may be the only copy of what was there: zsr vanished list, zsr diverged list. Until the new volumes "
+        "are whole, those are the copy to use.",
+        alertname="ZsrGuestReplaced",
+        is_failure=True,
     ),
     NoticeKind.GUEST_FROZEN: KindFacts(
         Severity.CRITICAL,

@@ -171,8 +171,17 @@ JOB_VANISHED = Metric(
     "zsr_job_volumes_vanished",
     Kind.GAUGE,
     _JOB,
-    "Replicas on the target whose volumes are gone from the source, as of the last run; zsr keeps them.",
+    "Replicas on the target whose volumes are gone from the source, as of the last run; zsr keeps them for the job's "
+    "grace.",
     "zsr_job_volumes_vanished > 0",
+)
+JOB_GRACE_END = Metric(
+    "zsr_job_vanished_grace_end_timestamp_seconds",
+    Kind.GAUGE,
+    _JOB,
+    "When the first replica of a vanished volume will be destroyed because its grace is over.",
+    "zsr_job_vanished_grace_end_timestamp_seconds - time() < 2 * 86400",
+    "while no grace of the job has an end, and while it is disabled or being removed",
 )
 JOB_CLAIM_CONFIRMED = Metric(
     "zsr_job_claim_confirmed",
@@ -360,6 +369,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_UNREPLICATED,
     JOB_RESUME,
     JOB_VANISHED,
+    JOB_GRACE_END,
     JOB_CLAIM_CONFIRMED,
     SOURCE_SNAPSHOTS,
     RUN_DURATION,

@@ -112,6 +112,7 @@ _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
     (catalogue.JOB_UNREPLICATED, lambda job: job.state.unreplicated_bytes),
     (catalogue.JOB_RESUME, lambda job: int(job.state.resume_pending)),
     (catalogue.JOB_VANISHED, lambda job: len(job.state.vanished)),
+    (catalogue.JOB_GRACE_END, lambda job: known_time(job.grace_end)),
     (catalogue.JOB_CLAIM_CONFIRMED, lambda job: int(job.is_claim_confirmed)),
 )
 METRICS = (

@@ -136,12 +136,17 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
             number,
             "Replicas of vanished volumes",
             "Replicas that each job keeps on its target although their volumes are gone from the source. Good: 0; zsr "
-            "destroys none of them, so an admin has to decide.",
+            "keeps them for the job's grace, so an admin has until then to decide. The days left until the first one "
+            "goes are shown too.",
             *place,
             unit="none",
             runbook="ZsrVolumesVanished",
         ),
         Query(per_job(f"zsr_job_volumes_vanished{{{JOB}}}"), "{{zsr_job}}"),
+        Query(
+            per_job(f"(zsr_job_vanished_grace_end_timestamp_seconds{{{JOB}}} - time()) / 86400"),
+            "{{zsr_job}}: days left",
+        ),
         decimals=0,
     )
 

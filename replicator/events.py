@@ -80,7 +80,43 @@ class ReplicaLost:
 class VolumesVanished:
     """A run found replicas whose volumes are gone from the source; the replicas stay.
 
-    ``volumes`` are the replicas' datasets on the target, without those that were known before.
+    ``volumes`` are the replicas' datasets on the target, without those that were known before. ``end`` is when they
+    will be destroyed if nothing changes (unix time); None: never.
+    """
+
+    time: float
+    job: JobId
+    run: int
+    volumes: tuple[str, ...]
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraceEnding:
+    """The replicas of vanished volumes will be destroyed at ``end`` (unix time), if the volumes do not come back."""
+
+    time: float
+    job: JobId
+    run: int
+    volumes: tuple[str, ...]
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class GraceEnded:
+    """Replicas of vanished volumes are gone from the target: a run destroyed them when their grace was over."""
+
+    time: float
+    job: JobId
+    run: int
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReplaced:
+    """None of a guest's volumes has a snapshot in common with its replicas, though those hold sets of the job.
+
+    ``volumes`` are the replicas, which stay.
     """
 
     time: float
@@ -130,6 +166,9 @@ Event = (
     | RunCancelled
     | ReplicaLost
     | VolumesVanished
+    | GraceEnding
+    | GraceEnded
+    | GuestReplaced
     | GuestFrozen
     | GuestThawed
     | JobRemoved

@@ -9,13 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 from replicator.errors import ConfigError, ErrorClass
 
 DIVERGED_DATASET = "zsr-diverged"
 """The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
-
-
 DEFAULT_SCHEDULE = "*/15"
 DEFAULT_KEEP = "1"
 RATE_UNIT = 1_000_000
@@ -188,7 +187,7 @@ class Job:
     """Replicate one guest to one target node, on a schedule.
 
     ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap; ``keep`` is how many restore
-    points the target has, a number or a grid (`schedule.retention`).
+    points the target has, a number or a grid (`schedule.retention`); ``grace``, in seconds: see `schedule.grace`.
     """
 
     id: JobId
@@ -202,6 +201,7 @@ class Job:
     keep: str = DEFAULT_KEEP
     snapshots: Travelling = Travelling.ALL
     encryption: Encryption = Encryption.RAW
+    grace: float = inf
     removal: Removal | None = None
 
 
@@ -283,6 +283,28 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """A replica on the target whose volume is gone from the source, and how long it has waited (`schedule.grace`).
+
+    Attributes:
+        dataset, guid: its full name and its GUID; 0 where an older zsr recorded it, which did not count the time.
+        since, seen: when a run first saw it so, and when its time was last counted (unix times).
+        waited: the seconds that count of its grace; ``announced``: what they were when its end was announced.
+        ending: its destruction was begun, and its end was not recorded yet.
+        kept: why it stays although its grace is over; empty while no run has tried.
+    """
+
+    dataset: str
+    guid: int
+    since: float
+    seen: float
+    waited: float = 0.0
+    announced: float | None = None
+    ending: bool = False
+    kept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobState:
     """A node's memory of a job (``state.db``). All but the counters can be derived again from ZFS.
 
@@ -294,7 +316,7 @@ class JobState:
         last_sync, last_set, sets, place: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
-        vanished: the replicas on the target whose volumes are gone from the source, as full dataset names.
+        vanished: the replicas on the target whose volumes are gone from the source, by name.
     """
 
     created: float
@@ -317,7 +339,7 @@ class JobState:
     errors: tuple[tuple[ErrorClass, int], ...] = field(default=())
     slots_from: float = 0.0
     sets: KnownSets = KnownSets()
-    vanished: tuple[str, ...] = ()
+    vanished: tuple[Vanished, ...] = ()
     place: TargetPlace | None = None
 
     @property

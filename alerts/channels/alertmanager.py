@@ -21,6 +21,7 @@ from alerts.secrets import Secret, all_derived
 from replicator.api.plugin import PluginStore
 from replicator.api.status import Status
 from replicator.models import JobId
+from replicator.schedule.grace import DAY_SECONDS
 
 PATH = "/api/v2/alerts"
 RENEW_INTERVAL_SECONDS = 60.0
@@ -216,7 +217,8 @@ def _is_over(alert: Alert, status: Status) -> bool:
     """Whether an alert is over without an all-clear.
 
     Its job is gone; or the promise is kept again, which the all-clear of the failure reports too; or the job keeps no
-    replica of a vanished volume any more, which has no all-clear.
+    replica of a vanished volume any more, or none whose grace ends soon; or it was replaced a day ago. Those have no
+    all-clear.
     """
     if not alert.job:
         return False
@@ -226,6 +228,10 @@ def _is_over(alert: Alert, status: Status) -> bool:
     name = dict(alert.labels).get("alertname")
     if name == NoticeKind.VOLUMES_VANISHED.facts.alertname:
         return not job.state.vanished
+    if name == NoticeKind.GRACE_ENDING.facts.alertname:
+        return job.grace_end is None or job.grace_end - status.time > 2 * DAY_SECONDS
+    if name == NoticeKind.GUEST_REPLACED.facts.alertname:
+        return status.time - alert.begins > DAY_SECONDS
     return name == NoticeKind.RPO_BREACHED.facts.alertname and not job.is_promise_broken(status.time)
 
 

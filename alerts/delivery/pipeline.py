@@ -24,7 +24,7 @@ from alerts.grouping.digests import digest
 from alerts.grouping.flapping import revert_unwanted, sift
 from alerts.grouping.frozen import record_frozen, report_frozen
 from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events, revert_undelivered
-from alerts.grouping.losses import record_losses, vanished_notice
+from alerts.grouping.losses import record_losses, vanished_notices
 from alerts.grouping.notices import NoticeSource, group_notice
 from alerts.grouping.reminders import reminder, slot_passed
 from alerts.notice import Notice, NoticeKind
@@ -164,9 +164,9 @@ def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput
     match = given.route.match
     conditions = record_losses(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
     state = replace(state, conditions=conditions)
-    vanished = vanished_notice(events, given.status, match, given.source(state))
-    if vanished is not None and given.wants(vanished):
-        state = _enqueue(vanished, state, given)
+    for vanished in vanished_notices(events, given.status, match, given.source(state)):
+        if given.wants(vanished):
+            state = _enqueue(vanished, state, given)
     notices, conditions = report_losses(given.status, state.conditions, match, given.source(state))
     return _report_conditions(notices, conditions, state, given)
 

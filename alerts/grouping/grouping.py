@@ -12,7 +12,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from replicator.errors import ErrorClass
-from replicator.events import Event, JobRemoved, ReplicaLost, RunFailed, RunSucceeded, VolumesVanished
+from replicator.events import (
+    Event,
+    GraceEnded,
+    GraceEnding,
+    GuestReplaced,
+    JobRemoved,
+    ReplicaLost,
+    RunFailed,
+    RunSucceeded,
+    VolumesVanished,
+)
+
+_AT_ONCE = RunFailed | ReplicaLost | VolumesVanished | GraceEnding | GraceEnded | GuestReplaced
 
 NODE_WIDE = frozenset({ErrorClass.NETWORK, ErrorClass.AUTH})
 """Classes of error whose cause is the target node, so that all jobs to it have it."""
@@ -255,8 +267,6 @@ def worst_lag(event: RunSucceeded, incident: Incident | None) -> float | None:
 def first_failure_time(events: Sequence[tuple[int, Event]]) -> float | None:
     """The time of the first event of a batch that may lead to a message; None if there is none."""
     for _, event in events:
-        if isinstance(event, RunFailed | ReplicaLost | VolumesVanished) or (
-            isinstance(event, RunSucceeded) and event.recovered_after
-        ):
+        if isinstance(event, _AT_ONCE) or (isinstance(event, RunSucceeded) and event.recovered_after):
             return event.time
     return None

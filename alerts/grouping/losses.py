@@ -1,16 +1,28 @@
-"""Losses that runs found: lost replicas, which last until there is a complete one again, and vanished volumes. Pure."""
+"""Losses that runs found: lost replicas, which last until there is a complete one again, and vanished volumes. Pure.
+
+A vanished volume has up to three notices: when it is gone, a day before its replica is destroyed, and after that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from alerts.grouping.conditions import LOST, Condition, Conditions
 from alerts.grouping.notices import NoticeSource, subject_now, worst_first
-from alerts.notice import Notice, NoticeKind, Severity
+from alerts.notice import Notice, NoticeKind
 from alerts.routing.routes import Match
-from replicator.api.status import Status
-from replicator.events import Event, ReplicaLost, RunSucceeded, VolumesVanished
+from alerts.text import duration
+from replicator.api.status import JobStatus, Status
+from replicator.events import (
+    Event,
+    GraceEnded,
+    GraceEnding,
+    GuestReplaced,
+    ReplicaLost,
+    RunSucceeded,
+    VolumesVanished,
+)
 from replicator.models import JobId
 
 LISTED = 20
@@ -36,25 +48,60 @@ def record_losses(
     return known
 
 
-def vanished_notice(
+_Vanishing = VolumesVanished | GraceEnding | GraceEnded | GuestReplaced
+_KINDS: Mapping[type[_Vanishing], tuple[str, NoticeKind]] = {
+    VolumesVanished: ("vanished", NoticeKind.VOLUMES_VANISHED),
+    GraceEnding: ("grace-ending", NoticeKind.GRACE_ENDING),
+    GraceEnded: ("grace-ended", NoticeKind.GRACE_ENDED),
+    GuestReplaced: ("replaced", NoticeKind.GUEST_REPLACED),
+}
+"""The notice of each event, and the word in its key."""
+
+
+def vanished_notices(
     events: Iterable[tuple[int, Event]], status: Status, match: Match, source: NoticeSource
-) -> Notice | None:
-    """One notice of all volumes that vanished in a batch of events; None if the route wants none of their jobs."""
+) -> list[Notice]:
+    """The notices of all volumes that vanished in a batch of events, and of the ends of their graces.
+
+    One of each kind, without jobs that the route does not want.
+    """
     jobs = {job.job.id: job for job in status.jobs if match.wants_job(job.job.id, job.job.target)}
-    found = [(number, event) for number, event in events if isinstance(event, VolumesVanished) and event.job in jobs]
-    if not found:
-        return None
+    wanted = [(number, event) for number, event in events if isinstance(event, _Vanishing) and event.job in jobs]
+    return [
+        _vanished_notice(kind, found, jobs, status.time, source)
+        for kind in _KINDS
+        if (found := [(number, event) for number, event in wanted if isinstance(event, kind)])
+    ]
+
+
+def _vanished_notice(
+    of: type[_Vanishing],
+    found: Sequence[tuple[int, _Vanishing]],
+    jobs: Mapping[JobId, JobStatus],
+    now: float,
+    source: NoticeSource,
+) -> Notice:
     number, first = found[0]
-    lines = [f"Job {each.job}, on {jobs[each.job].job.target}: {name}" for _, each in found for name in each.volumes]
+    what, kind = _KINDS[of]
+    lines = [
+        f"Job {each.job}, on {jobs[each.job].job.target}: {name}{_end(each)}"
+        for _, each in found
+        for name in each.volumes
+    ]
     more = [f"and {len(lines) - LISTED} more: zsr check"] if len(lines) > LISTED else []
-    key = source.key("vanished", first.time, number)
+    key = source.key(what, first.time, number)
     return Notice(
         key=key,
-        kind=NoticeKind.VOLUMES_VANISHED,
-        severity=Severity.WARNING,
+        kind=kind,
+        severity=kind.facts.severity,
         time=first.time,
         node=source.node,
         thread=key,
-        subjects=worst_first((subject_now(jobs[job]) for job in {each.job for _, each in found}), status.time),
+        subjects=worst_first((subject_now(jobs[job]) for job in {each.job for _, each in found}), now),
         text="\n".join([*lines[:LISTED], *more]),
     )
+
+
+def _end(event: _Vanishing) -> str:
+    end = event.end if isinstance(event, VolumesVanished | GraceEnding) else None
+    return "" if end is None else f", destroyed in {duration(max(0.0, end - event.time))}"

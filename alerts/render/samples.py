@@ -18,6 +18,9 @@ _ABOUT = {
 }
 _TEXTS = {
     NoticeKind.VOLUMES_VANISHED: "Job 100-0, on beta: tank/vm-100-disk-1",
+    NoticeKind.GRACE_ENDING: "Job 100-0, on beta: tank/vm-100-disk-1, destroyed in 1 day",
+    NoticeKind.GRACE_ENDED: "Job 100-0, on beta: tank/vm-100-disk-1",
+    NoticeKind.GUEST_REPLACED: "Job 100-0, on beta: tank/vm-100-disk-0",
     NoticeKind.GUEST_FROZEN: "The thaw hook of guest 100 failed: no agent.\nThaw it now: thaw-web",
 }
 """Of kinds that are about jobs without failures."""

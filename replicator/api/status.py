@@ -29,7 +29,8 @@ class JobStatus:
     ``rpo`` is the promise in seconds (the job's own or derived); ``next_run`` is None when none comes;
     ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet. ``unconfirmed`` means that
     the target, its address or a path there was edited and no run has looked since: the last sync is that of the target
-    before, which counts until the promise's time has passed.
+    before, which counts until the promise's time has passed. ``grace_end`` is when the first replica of a vanished
+    volume will be destroyed (unix time); None: none will be.
     """
 
     job: Job
@@ -43,6 +44,7 @@ class JobStatus:
     missed_runs: int
     sent_bytes_total: int
     unconfirmed: bool = False
+    grace_end: float | None = None
 
     @property
     def is_replica_lost(self) -> bool:

@@ -17,6 +17,7 @@ from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Job, JobId, Removal
+from replicator.schedule.grace import NEW_GRACE_SECONDS
 
 ATTEMPTS = 5
 """Attempts of a change when other programs change the cluster in between."""
@@ -62,7 +63,7 @@ def job_options(command: Any, fields: Sequence[JobField] = FIELDS) -> Any:
 def create_local_job(job_id: str, target: str, **values: Any) -> None:
     """Create job ID (guest-number, like 100-0) that replicates the guest to node TARGET."""
     node = settings()
-    job = _changed(Job(JobId.parse(job_id), target), values)
+    job = _changed(Job(JobId.parse(job_id), target, grace=NEW_GRACE_SECONDS), values)
     store(node).create_job(job)
     notify_daemon(node)
 

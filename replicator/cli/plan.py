@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import tzinfo
 from itertools import groupby
 
 import click
@@ -55,7 +56,7 @@ def plan(job_id: str, form: str) -> None:
     if form == "json":
         print_json(_json(preview))
     else:
-        _print(preview)
+        _print(preview, node.timezone)
     if not preview.goes_ahead:
         click.get_current_context().exit(1)
 
@@ -66,15 +67,18 @@ def _context(node: Settings, cluster: Cluster, job: Job, state: State | None) ->
     remembered = (known or JobState(created=0.0)).synced
     if state is not None:
         remembered = replace(remembered, sets=state.jobs.with_sent(job.id, remembered.sets))
+    guest = own_guest(node, cluster, job)
     return RunContext(
         job=job,
-        guest=own_guest(node, cluster, job),
+        guest=guest,
         storages=tuple(cluster.storages.values()),
         stall_timeout=node.stall_timeout,
         remembered=remembered,
         last_run_failed=state is None or not state.runs.has_succeeded_last(job.id),
         bookmarks=node.bookmarks,
         address=address_of(cluster.nodes.get(job.target)),
+        vanished=() if known is None else known.vanished,
+        neighbours=cluster.neighbours(guest),
     )
 
 
@@ -95,7 +99,7 @@ async def _look(node: Settings, cluster: Cluster, context: RunContext) -> Previe
         return await dry_run(context, nodes.client(node.node), nodes.client(context.job.target), time.time)
 
 
-def _print(preview: Preview) -> None:
+def _print(preview: Preview, zone: tzinfo) -> None:
     named = f" ({preview.guest_name})" if preview.guest_name != str(preview.guest) else ""
     click.echo(f"job {preview.job}: guest {preview.guest}{named}, {preview.source} -> {preview.target}")
     for note in preview.notes:
@@ -103,8 +107,8 @@ def _print(preview: Preview) -> None:
     print_table(COLUMNS, [_row(volume) for volume in preview.volumes])
     _section(f"Half-received states on {preview.target}:", map(_resume, preview.volumes))
     _section(f"Preparations on {preview.target}:", (_step(s) for v in preview.volumes for s in v.preparations))
-    _print_destructions("Destroys:", [each for each in preview.destructions if each.permitted])
-    _print_destructions("Keeps:", [each for each in preview.destructions if not each.permitted])
+    _print_destructions("Destroys:", [each for each in preview.destructions if each.permitted], zone)
+    _print_destructions("Keeps:", [each for each in preview.destructions if not each.permitted], zone)
     _section("Refuses:", (f"{v.volume}: {v.error.error_class}: {v.error}" for v in preview.volumes if v.error))
     click.echo(f"\n{_verdict(preview)}")
 
@@ -141,20 +145,26 @@ def _step(step: PreparationStep) -> str:
     return f"{step.step} {step.dataset}" + (f" -> {step.to}" if step.to else "")
 
 
-def _print_destructions(title: str, found: Sequence[Destruction]) -> None:
+def _print_destructions(title: str, found: Sequence[Destruction], zone: tzinfo) -> None:
     """Print a table of things that go or stay; of many for one reason only the first ones."""
     if not found:
         return
     rows = []
-    for _, group in groupby(found, key=lambda d: (d.when, d.node, _dataset(d.what), d.law, d.why)):
+    for _, group in groupby(found, key=lambda d: (d.when, d.node, _dataset(d.what), d.law, d.why, d.until)):
         same = list(group)
         shown = same if len(same) <= SHOWN else same[: SHOWN - 1]
-        rows += [(d.when, d.node, d.what, d.law, d.why) for d in shown]
+        rows += [(_when(d, zone), d.node, d.what, d.law, d.why) for d in shown]
         if len(shown) < len(same):
             first = same[0]
-            rows.append((first.when, first.node, f"and {len(same) - len(shown)} more of it", first.law, first.why))
+            rows.append(
+                (_when(first, zone), first.node, f"and {len(same) - len(shown)} more of it", first.law, first.why)
+            )
     click.echo(f"\n{title}")
     print_table(DESTRUCTION_COLUMNS, rows)
+
+
+def _when(found: Destruction, zone: tzinfo) -> str:
+    return found.when if found.until is None else f"not before {local_time(found.until, zone)}"
 
 
 def _dataset(what: str) -> str:
@@ -180,6 +190,7 @@ def _json(preview: Preview) -> dict[str, object]:
                 "permitted": each.permitted,
                 "law": each.law,
                 "why": each.why,
+                "until": each.until,
             }
             for each in preview.destructions
         ],

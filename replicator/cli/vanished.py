@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import click
 
-from replicator.cli.context import config_option, own_guest, settings, store
+from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ZsrError
-from replicator.models import Job, JobId
+from replicator.models import Job, JobId, JobState, Vanished
 from replicator.replication.vanished import VanishedReplica, destroy_vanished, find_vanished, read_vanished
+from replicator.schedule.grace import NEVER, Terms, end_of
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
 
-COLUMNS = ("Job", "Node", "Dataset", "Size", "Newest set", "In use")
+COLUMNS = ("Job", "Node", "Dataset", "Size", "Newest set", "In use", "Gone since", "Destroyed", "Why it stays")
 
 
 @click.group()
 def vanished() -> None:
-    """Replicas whose volumes are gone from the source: kept by runs, destroyed only by hand."""
+    """Replicas whose volumes are gone from the source: kept for the job's grace, or destroyed by hand."""
 
 
 @vanished.command("list")
@@ -42,10 +43,13 @@ def list_vanished(only: str | None, form: str) -> None:
         jobs = [chosen]
     answers = asyncio.run(_ask(node, cluster, jobs))
     found = [each for answer in answers if not isinstance(answer, ZsrError) for each in answer]
+    with state_to_read(node) as state:
+        known = {} if state is None else state.jobs.all()
+    records = [_record(each, known) for each in found]
     if form == "json":
-        print_json([_json(each) for each in found])
+        print_json([_json(each, record) for each, record in zip(found, records, strict=True)])
     else:
-        print_table(COLUMNS, [_row(each, node) for each in found])
+        print_table(COLUMNS, [_row(each, record, node) for each, record in zip(found, records, strict=True)])
     name_failures(answers)
 
 
@@ -104,9 +108,33 @@ async def _destroy(node: Settings, cluster: Cluster, job: Job, dataset: str) -> 
         )
 
 
-def _row(found: VanishedReplica, node: Settings) -> tuple[str, ...]:
-    newest = local_time(found.newest_set, node.timezone)
-    return (str(found.job.id), found.node, found.replica.name, size(found.replica.used), newest, _in_use(found))
+def _record(found: VanishedReplica, known: Mapping[JobId, JobState]) -> Vanished | None:
+    """Return what runs recorded of a replica; None if none has seen it, or an older zsr did."""
+    records = known[found.job.id].vanished if found.job.id in known else ()
+    return next(
+        (each for each in records if (each.dataset, each.guid) == (found.replica.name, found.replica.guid)), None
+    )
+
+
+def _end(found: VanishedReplica, record: Vanished | None) -> float | None:
+    return None if record is None or record.kept else end_of(record, Terms(found.job.grace))
+
+
+def _row(found: VanishedReplica, record: Vanished | None, node: Settings) -> tuple[str, ...]:
+    newest, since = found.newest_set, None if record is None else record.since
+    end = _end(found, record)
+    never = "never" if found.job.grace == NEVER or (record is not None and record.kept) else "-"
+    return (
+        str(found.job.id),
+        found.node,
+        found.replica.name,
+        size(found.replica.used),
+        local_time(newest, node.timezone),
+        _in_use(found),
+        local_time(since, node.timezone),
+        never if end is None else local_time(end, node.timezone),
+        "-" if record is None else record.kept or "-",
+    )
 
 
 def _in_use(found: VanishedReplica) -> str:
@@ -115,7 +143,7 @@ def _in_use(found: VanishedReplica) -> str:
     return "yes: was written to" if found.replica.written else "no"
 
 
-def _json(found: VanishedReplica) -> dict[str, object]:
+def _json(found: VanishedReplica, record: Vanished | None) -> dict[str, object]:
     return {
         "job": str(found.job.id),
         "node": found.node,
@@ -124,5 +152,8 @@ def _json(found: VanishedReplica) -> dict[str, object]:
         "newest_set": found.newest_set,
         "writable": found.replica.readonly is False,
         "written": found.replica.written,
+        "since": None if record is None else record.since,
+        "until": _end(found, record),
+        "kept": None if record is None else record.kept or None,
         "snapshots": [snapshot.name for snapshot in found.replica.snapshots],
     }

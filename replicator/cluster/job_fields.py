@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from replicator.common.durations import compact, parse_duration
+from replicator.common.durations import ALLOWED, compact, parse_duration
 from replicator.config.problems import Duration, ZoneName
 from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, Removal, Travelling
+from replicator.schedule.grace import NEVER, NEW_GRACE_SECONDS
 from replicator.schedule.retention import RetentionPolicy
 
 
@@ -32,6 +33,7 @@ class JobField:
         parse: makes the value of the option's text; raises ValueError with the allowed values.
         choices: the allowed values, where they are few; values of `Job` have this type.
         stored: makes the value for the cluster's file.
+        shown: makes the value for JSON.
     """
 
     name: str
@@ -42,6 +44,7 @@ class JobField:
     parse: Callable[[str], object] = str
     choices: type[StrEnum] | None = None
     stored: Callable[[Any], object] = lambda value: value
+    shown: Callable[[Any], object] = lambda value: value
 
     @property
     def key(self) -> str:
@@ -60,7 +63,7 @@ class JobField:
     def json(self, job: Job) -> object:
         """Return a job's value for JSON."""
         value = getattr(job, self.name)
-        return value if value is None or self.choices is None else str(value)
+        return self.shown(value) if value is None or self.choices is None else str(value)
 
 
 def _parse_rate(text: str) -> float:
@@ -77,6 +80,19 @@ def _parse_keep(text: str) -> str:
 def _read_keep(value: object) -> str:
     """Return restore points as their canonical text, whether given as a number or as text."""
     return _parse_keep("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value))
+
+
+def _parse_grace(value: object) -> float:
+    if value == "never":
+        return NEVER
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError(f"{ALLOWED}; or 'never'") from None
+
+
+def _stored_duration(seconds: float) -> object:
+    return compact(seconds) if float(seconds).is_integer() else seconds
 
 
 def _whole(value: float) -> int | float:
@@ -113,7 +129,7 @@ FIELDS: tuple[JobField, ...] = (
         "The promise, like 30m. [default: twice the schedule's longest gap]",
         metavar="DURATION",
         parse=parse_duration,
-        stored=lambda seconds: compact(seconds) if float(seconds).is_integer() else seconds,
+        stored=_stored_duration,
     ),
     JobField("timezone", ZoneName | None, "Zone of the schedule. [default: the node's]"),
     JobField(
@@ -126,6 +142,16 @@ FIELDS: tuple[JobField, ...] = (
     ),
     _choice("snapshots", Travelling, "Which travel: all, or only zsr's own. [default: all]"),
     _choice("encryption", Encryption, "How encrypted volumes travel. [default: raw]"),
+    JobField(
+        "grace",
+        Annotated[float, BeforeValidator(_parse_grace)],
+        "How long the replica of a vanished volume is kept: a duration, 0, or never. "
+        f"[default: never; {compact(NEW_GRACE_SECONDS)} for a new job]",
+        metavar="DURATION",
+        parse=_parse_grace,
+        stored=lambda grace: "never" if grace == NEVER else _stored_duration(grace),
+        shown=lambda grace: None if grace == NEVER else grace,
+    ),
     _choice("removal", Removal, None, optional=True),
 )
 """All settings of a job but its id and its target, which a job always has."""

@@ -38,6 +38,10 @@ class Cluster:
         guest = self.guests.get(job.id.guest)
         return guest.node if guest else None
 
+    def neighbours(self, guest: Guest) -> tuple[Guest, ...]:
+        """Return the other guests of a guest's node."""
+        return tuple(each for each in self.guests.values() if each.node == guest.node and each.id != guest.id)
+
     def jobs_of(self, node: str) -> list[Job]:
         """Return the jobs whose guest a node owns, by id; one without a guest belongs to every node but its target."""
         return [

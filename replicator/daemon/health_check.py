@@ -84,7 +84,7 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
     if promises and job.get("unconfirmed") and job["last_sync"] is not None:
         found.append(_unconfirmed(job))
     if not promise_only and promises and job.get("vanished"):
-        found.append(_vanished(job))
+        found.append(_vanished(job, now))
     return JobHealth(
         id=job["id"],
         lag=job["lag"],
@@ -148,14 +148,16 @@ def _failures(job: Mapping[str, Any]) -> HealthFinding:
     return HealthFinding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
 
 
-def _vanished(job: Mapping[str, Any]) -> HealthFinding:
+def _vanished(job: Mapping[str, Any], now: float) -> HealthFinding:
     """Return the finding about replicas that are kept although their volumes are gone."""
     kept = job["vanished"]
     one = len(kept) == 1
     count = "1 replica is kept whose volume is" if one else f"{len(kept)} replicas are kept whose volumes are"
-    advice = f"destroy {'it' if one else 'them'} by hand, or with the job: zsr delete {job['id']}"
+    end = job.get("grace_end")
+    when = "" if end is None else f"{'it' if one else 'the first'} is destroyed in {words(max(0.0, end - now))}; "
     return HealthFinding(
-        HealthLevel.WARNING, f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {advice}"
+        HealthLevel.WARNING,
+        f"{_name(job)}: {count} gone from {job['source']}: {', '.join(kept)}; {when}zsr vanished list",
     )
 
 

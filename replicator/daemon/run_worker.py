@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
@@ -23,11 +23,11 @@ from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunObserver
 from replicator.daemon.failed_runs import failed_event, failed_log
 from replicator.daemon.full_copies import FullCopies
-from replicator.daemon.hook_records import HookRecords
+from replicator.daemon.run_records import RunRecords, run_records
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
-from replicator.models import Guest, Job, JobId, JobState, Outcome, Removal, Synced
-from replicator.replication.context import RunContext, RunRecorder, RunResult
+from replicator.models import Guest, Job, JobState, Outcome, Removal
+from replicator.replication.context import RunContext, RunResult
 from replicator.replication.half_received import REFUSALS
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
@@ -46,48 +46,6 @@ from replicator.zfs.node_clients import Nodes
 _log = logging.getLogger("zsr.daemon")
 
 
-@dataclass(slots=True)
-class _Remembered:
-    """The facts of a job that its run has recorded so far."""
-
-    state: State
-    job: JobId
-    run: int
-    clock: Callable[[], float]
-    synced: Synced
-    resume_pending: bool
-    vanished: tuple[str, ...]
-
-    async def note_synced(self, synced: Synced) -> None:
-        await asyncio.to_thread(self.state.jobs.set_synced, self.job, synced, run=self.run, now=self.clock())
-        self.synced = synced
-
-    async def note_vanished(self, datasets: Sequence[str], unread: Sequence[str] = ()) -> None:
-        kept = (name for name in self.vanished if any(name.startswith(f"{path}/") for path in unread))
-        found = tuple(sorted({*datasets, *kept}))
-        if found != self.vanished:
-            await asyncio.to_thread(self.state.jobs.set_vanished, self.job, found, run=self.run, now=self.clock())
-            self.vanished = found
-
-    async def note_other_target(self, synced: Synced, *, replaced: bool) -> None:
-        await asyncio.to_thread(
-            self.state.jobs.set_target, self.job, synced, replaced=replaced, run=self.run, now=self.clock()
-        )
-        self.synced, self.vanished, self.resume_pending = synced, (), False
-
-    async def note_resume_pending(self, pending: bool) -> None:
-        if pending is not self.resume_pending:
-            await asyncio.to_thread(self.state.jobs.set_resume_pending, self.job, pending)
-            self.resume_pending = pending
-
-    def recorder(self) -> RunRecorder:
-        """Return what the run records with."""
-        hooks = HookRecords(self.state.hooks, self.job, self.run, self.clock)
-        return RunRecorder(
-            self.note_synced, self.note_resume_pending, self.note_vanished, self.note_other_target, hooks
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class _Before:
     """A job as it was before a run.
@@ -100,11 +58,6 @@ class _Before:
     failures: tuple[str, ...]
 
 
-def _remembered(state: State, job: JobId, run: int, clock: Callable[[], float], before: _Before) -> _Remembered:
-    known = before.state
-    return _Remembered(state, job, run, clock, known.synced, known.resume_pending, known.vanished)
-
-
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time.
@@ -115,7 +68,7 @@ class _Attempt:
     cluster: Cluster
     active: ActiveRun
     before: _Before
-    remembered: _Remembered
+    remembered: RunRecords
     inventory_cache: InventoryCache | None
     due: float
     log: RunLogWriter
@@ -175,7 +128,7 @@ class Worker:
             observer.started(active)
             log = RunLogWriter(self._state.logs, run, observer.line, self._clock)
             try:
-                remembered = _remembered(self._state, job.id, run, self._clock, before)
+                remembered = run_records(self._state, job, run, self._clock, before.state)
                 company = others_due or self._inventory_cache.has_fresh(job.target, due)
                 inventory_cache = self._inventory_cache if company else None
                 return await self._recorded(
@@ -293,6 +246,8 @@ class Worker:
                 address_of(cluster.nodes.get(job.target)),
                 attempt.before.failures,
                 partial(self.full_copies.begin, job.id),
+                remembered.vanished,
+                cluster.neighbours(guest),
             ),
             source,
             self._nodes.client(job.target),
@@ -318,7 +273,7 @@ class Worker:
         """Destroy the replicas and snapshots of a job that is marked for removal, then the job and its state."""
         job, storages = attempt.active.job, attempt.cluster.storages.values()
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
-        known, vanished = attempt.before.state.sets, attempt.before.state.vanished
+        known, vanished = attempt.before.state.sets, [each.dataset for each in attempt.before.state.vanished]
         progress, log = attempt.active.progress, attempt.log.add
         await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock())
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
@@ -350,7 +305,7 @@ class Worker:
             self._nodes.mark_reachable(job.target)
 
 
-def _pending(active: ActiveRun, remembered: _Remembered) -> bool:
+def _pending(active: ActiveRun, remembered: RunRecords) -> bool:
     """Return whether a half-received state waits on the target: one that was found, or one that was just cut off."""
     if active.progress.step in (Step.TRANSFER, Step.RESUME) and active.progress.sent_bytes > 0:
         return True

@@ -15,6 +15,7 @@ from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.local_inventory import LocalInventory
 from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState
+from replicator.schedule.grace import Terms, nearest_end
 from replicator.schedule.scheduler import Scheduled, missed_runs
 from replicator.state.guest_hooks import HookFailures
 
@@ -151,6 +152,7 @@ def idle_status(
         missed_runs=state.missed_runs + passed,
         sent_bytes_total=state.sent_bytes_total,
         unconfirmed=unconfirmed,
+        grace_end=None if job.disabled or job.removal else nearest_end(state.vanished, Terms(job.grace)),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from replicator.models import Guest, Job, Storage, Synced
+from replicator.models import Guest, Job, Storage, Synced, Vanished
 from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 
@@ -28,6 +28,8 @@ class RunContext:
         bookmarks: whether the sets are bookmarked on the source.
         due: the moment since when this run is due (unix seconds).
         address: the target's address as configured.
+        vanished: the records of replicas whose volumes are gone.
+        neighbours: the other guests of the source node.
         failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
         begin_full_copy: waits until the run may send a volume in full; returns whether that took time.
     """
@@ -44,6 +46,8 @@ class RunContext:
     address: str = ""
     failures: tuple[str, ...] = ()
     begin_full_copy: Callable[[], Awaitable[bool]] = at_once
+    vanished: tuple[Vanished, ...] = ()
+    neighbours: tuple[Guest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,15 @@ class OtherTarget(Protocol):
         """Make it durable."""
 
 
+class SeenVanished(Protocol):
+    """Records what a run saw of vanished volumes; see `RunRecorder.vanished`."""
+
+    def __call__(
+        self, found: Mapping[str, int], back: Collection[str], unread: Collection[str], /
+    ) -> Awaitable[Sequence[Vanished]]:
+        """Make it durable, and return the records."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecorder:
     """Records what a run proved and found; durable when the call returns.
@@ -69,9 +82,13 @@ class RunRecorder:
     Attributes:
         synced: the set that is proven to be on the target; an empty `Synced` if the target holds no whole copy.
         resume_pending: whether the target has a half-received state.
-        vanished: the job's replicas on the target whose volumes are gone from the source: all of them, as full dataset
-            names, also where there are none; and the storages' paths that could not be read there, of which nothing is
-            known. To be called once by each run that has seen both sides.
+        vanished: the job's replicas on the target whose volumes are gone from the source: all of them with their GUIDs,
+            by full dataset name, also where there are none; ``back``, the replicas of its volumes; and ``unread``, the
+            storages' paths that could not be read there, of which nothing is known. To be called once by each run that
+            has seen both sides. Returns their records; the destruction of those that are ``ending`` is begun by that.
+        graces_ended: the replicas that were destroyed after their grace; why others were kept, by dataset; and those of
+            them of which a failure does not say whether they were destroyed in spite of it.
+        replaced: the GUIDs of the volumes of a guest that have nothing in common with its replicas, and those by name.
         other_target: the target is not the one that was remembered, and this is what may be claimed of it; what was
             found on the old one is forgotten. ``replaced``: nobody edited it, so a copy that is not there is lost.
         hooks: records what the guest's hooks do.
@@ -79,7 +96,9 @@ class RunRecorder:
 
     synced: Callable[[Synced], Awaitable[None]]
     resume_pending: Callable[[bool], Awaitable[None]]
-    vanished: Callable[[Sequence[str], Sequence[str]], Awaitable[None]]
+    vanished: SeenVanished
+    graces_ended: Callable[[Collection[str], Mapping[str, str], Collection[str]], Awaitable[None]]
+    replaced: Callable[[Sequence[int], Sequence[str]], Awaitable[None]]
     other_target: OtherTarget
     hooks: HookRecorder
 

@@ -6,12 +6,14 @@ laws stand in docs/replication.md in a user's words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from replicator.models import JobId
+from replicator.errors import TargetActiveError
+from replicator.models import JobId, Vanished
 from replicator.replication.ownership import (
     Direction,
+    continues_as,
     is_brought,
     is_made,
     is_marked,
@@ -20,6 +22,7 @@ from replicator.replication.ownership import (
     writable,
     written_to,
 )
+from replicator.schedule.grace import Terms, end_of, is_announced_again, is_over
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot, pool_of
 from replicator.zfs.permits import (
@@ -82,6 +85,11 @@ def decide_useless_set(on_source: Inventory, name: str, pools: Iterable[str]) ->
         for dataset, new in found
         if new is not None and pool_of(dataset) in taken_in
     ]
+
+
+def decide_left_out(way: Direction, dataset: Dataset) -> SnapshotsPermit:
+    """Permit all that this node took for a job of a volume that is left out, once its replica is destroyed."""
+    return replace(decide_old_on_source(way, dataset, ()), why="the volume is left out, and its replica is gone")
 
 
 def decide_removed_jobs_snapshots(way: Direction, dataset: Dataset) -> SnapshotsPermit:
@@ -208,6 +216,63 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
             return KeepAside(snapshot)
     why = "a person asked for it" if law is Law.VANISHED else "the job is removed with its replicas"
     return ReplicaPermit(law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """The replica of a vanished volume stays: by a law, for a reason, and ``until`` its grace ends (unix time).
+
+    ``again``: what kept it when its grace was over has gone, and its last day begins again.
+    """
+
+    law: Law
+    why: str
+    until: float | None = None
+    again: bool = False
+
+
+def decide_vanished(
+    way: Direction,
+    replica: Dataset,
+    record: Vanished | None,
+    terms: Terms,
+    on_source: Inventory | None,
+    left_out: Collection[str] = (),
+) -> ReplicaPermit | KeepAside | Stays:
+    """Permit the replica of a vanished volume when its grace is over and nothing on the source continues it.
+
+    Args:
+        way: the job.
+        replica: the replica, as this run found it.
+        record: how long it has waited; None: this is not known.
+        terms: the job's.
+        on_source: all datasets in the pools of the source's storages, with bookmarks; None: they were not read.
+        left_out: datasets of the source that the settings leave out of the job, and that no other guest has.
+    """
+    if record is None or record.guid != replica.guid:
+        return Stays(Law.VANISHED, "its volume vanished from the source")
+    if not is_over(record, terms):
+        return Stays(Law.VANISHED, "its volume vanished from the source", end_of(record, terms))
+    if (stays := _stays(way, replica, on_source, left_out)) is not None:
+        return stays
+    try:
+        decision = decide_removal(way, replica, Law.VANISHED)
+    except TargetActiveError as error:
+        return Stays(Law.IN_USE, error.what)
+    if is_announced_again(record, terms):
+        return Stays(Law.VANISHED, "its end is announced again", again=True)
+    return decision if isinstance(decision, KeepAside) else replace(decision, why="its volume's grace is over")
+
+
+def _stays(way: Direction, replica: Dataset, on_source: Inventory | None, left_out: Collection[str]) -> Stays | None:
+    """Return why a replica stays although its grace is over; None if nothing keeps it."""
+    if on_source is None:
+        return Stays(Law.UNKNOWN, "its grace is over, and the source was not read")
+    if not is_marked(way, replica):
+        return Stays(Law.OURS, "its grace is over, and its marks are not this job's")
+    if others := continues_as(replica, on_source, left_out):
+        return Stays(Law.VANISHED, f"it continues on {way.source} as {', '.join(others)}")
+    return Stays(Law.IN_USE, "its grace is over, and it is mounted") if replica.mounted else None
 
 
 def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], job: JobId) -> ReplicaPermit:

@@ -9,9 +9,11 @@ from replicator.common.tasks import gather_two
 from replicator.errors import ZsrError
 from replicator.models import Synced, Volume
 from replicator.replication.context import RunContext, may_snapshot_first
+from replicator.replication.destruction import KeepAside, Stays, decide_vanished
 from replicator.replication.discovery import Discovered, TargetInventory, selections
 from replicator.replication.foreseen import Facts, Foreseen, foresee
 from replicator.replication.foreseen_destruction import destructions
+from replicator.replication.grace_ends import left_out_as, source_pools
 from replicator.replication.inventories import Inventories
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental
@@ -27,7 +29,9 @@ from replicator.replication.target_place import (
     seen_storages,
 )
 from replicator.replication.volume_previews import Asked, counted_bytes, volume_previews
+from replicator.schedule.grace import sight, terms_of
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.permits import ReplicaPermit
 
 
 async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> Preview:
@@ -80,7 +84,33 @@ async def _facts(
         programs=programs,
         may_snapshot_first=may_snapshot_first(context, synced.last_set, pools, programs=programs),
         now=now,
+        vanished=await _decide_vanished(context, replace(way, known=synced.sets), discovered, source, now),
     )
+
+
+async def _decide_vanished(
+    context: RunContext, way: Direction, found: Discovered, source: ZfsClient, now: float
+) -> dict[str, ReplicaPermit | KeepAside | Stays]:
+    """Decide what becomes of each replica without a volume; only where there is one, the source's pools are read."""
+    if not found.orphans:
+        return {}
+    try:
+        here = await source_pools(context.storages, source)
+    except ZsrError:
+        here = None
+    terms = terms_of(context.job, now)
+    known = {each.dataset: each for each in context.vanished}
+    decided = {}
+    for replica in found.orphans:
+        name = replica.name
+        record = sight(known.get(name), name, replica.guid, terms, now)
+        left_out = (
+            frozenset[str]()
+            if here is None
+            else left_out_as(name, way, context.storages, context.neighbours, found.volumes, here)
+        )
+        decided[name] = decide_vanished(way, replica, record, terms, here, left_out)
+    return decided
 
 
 def _synced_there(

@@ -6,10 +6,11 @@ They are made by the same functions as in a run (`replicator.replication.run`), 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from replicator.errors import ZsrError
 from replicator.models import Job, KnownSets, Synced, Volume
+from replicator.replication.destruction import KeepAside, Stays
 from replicator.replication.discovery import Discovered
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine
 from replicator.replication.ownership import Direction
@@ -34,6 +35,7 @@ from replicator.replication.snapshot_sets import (
 )
 from replicator.replication.streams import is_raw
 from replicator.zfs.model import Snapshot
+from replicator.zfs.permits import ReplicaPermit
 from replicator.zfs.resume_token import ResumeToken
 from replicator.zfs.snapshot_names import snapshot_name
 
@@ -52,6 +54,7 @@ class Facts:
         programs: the source runs channel programs, which list no bookmarks.
         may_snapshot_first: as `replicator.replication.context.may_snapshot_first` says.
         now: the unix time.
+        vanished: what is decided about each replica whose volume is gone, by name.
     """
 
     job: Job
@@ -63,6 +66,7 @@ class Facts:
     programs: bool
     may_snapshot_first: bool
     now: float
+    vanished: Mapping[str, ReplicaPermit | KeepAside | Stays] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

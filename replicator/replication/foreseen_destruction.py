@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from replicator.models import KnownSets
 from replicator.replication.destruction import (
+    KeepAside,
+    Stays,
     decide_all_bookmarks,
     decide_half_received,
     decide_old_bookmarks,
@@ -22,7 +24,14 @@ from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, V
 from replicator.replication.preview import Destruction, When
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Dataset, Snapshot
-from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, Law, RollbackPermit, SnapshotsPermit
+from replicator.zfs.permits import (
+    BookmarksPermit,
+    HalfReceivedPermit,
+    Law,
+    ReplicaPermit,
+    RollbackPermit,
+    SnapshotsPermit,
+)
 
 Permit = SnapshotsPermit | BookmarksPermit | RollbackPermit | HalfReceivedPermit
 
@@ -108,12 +117,27 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 def _kept_replicas(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     node = facts.way.target
     for orphan in foreseen.plan.orphans:
-        yield _left(orphan.name, node, Law.VANISHED, "its volume vanished from the source")
+        yield _vanished(facts, orphan, ends=not foreseen.plan.conflicts)
     for action in foreseen.plan.actions:
         if any(isinstance(step, SetAside) for step in action.preparations):
             yield _left(action.pair.target_name, node, Law.ONLY_COPY, "it differs from its source, and is kept aside")
     for aside in facts.discovered.diverged:
         yield _left(aside.name, node, Law.ONLY_COPY, "an earlier run kept it aside (zsr diverged)")
+
+
+def _vanished(facts: Facts, orphan: Dataset, *, ends: bool) -> Destruction:
+    """Return what becomes of the replica of a vanished volume; ``ends``: the run proves a set and may end graces."""
+    node, decision = facts.way.target, facts.vanished.get(orphan.name)
+    if isinstance(decision, ReplicaPermit):
+        if ends:
+            return Destruction(orphan.name, node, When.PROVEN, True, decision.law, decision.why)
+        return _left(orphan.name, node, Law.PROVEN_STAYS, "its volume's grace is over, and nothing newer is proven")
+    if isinstance(decision, Stays):
+        return replace(_left(orphan.name, node, decision.law, decision.why), until=decision.until)
+    if isinstance(decision, KeepAside):
+        why = f"its volume's grace is over; it is kept aside for {decision.snapshot.name}"
+        return _left(orphan.name, node, Law.OTHERS, why)
+    return _left(orphan.name, node, Law.VANISHED, "its volume vanished from the source")
 
 
 def _kept_snapshots(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets, Volume
-from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
+from replicator.zfs.model import Dataset, Inventory, Snapshot, SnapshotLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,22 @@ def not_brought(way: Direction, source: Dataset, target: Dataset | None) -> list
     """Return the snapshots on the target with a name of zsr's that this node does not know to have sent."""
     found = () if target is None else target.snapshots
     return [s for s in found if s.job is not None and not is_brought(way, source, s)]
+
+
+def continues_as(replica: Dataset, on_source: Inventory, left_out: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the datasets of the source node that have a snapshot in common with a replica, or a bookmark of one.
+
+    A dataset that is ``left_out`` by its settings does not count, nor does the replica itself, where one machine plays
+    both nodes.
+    """
+    guids = {snapshot.guid for snapshot in replica.snapshots}
+    return tuple(
+        name
+        for name, each in sorted(on_source.datasets.items())
+        if name not in left_out
+        and each.guid != replica.guid
+        and any(mark.guid in guids for mark in (*each.snapshots, *each.bookmarks))
+    )
 
 
 def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:

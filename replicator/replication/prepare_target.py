@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from replicator.models import DIVERGED_DATASET
-from replicator.replication.destruction import KeepAside, decide_removal
-from replicator.replication.ownership import Direction
+from replicator.replication.destruction import KeepAside, decide_half_received
 from replicator.replication.plan import (
     CloneFromDiverged,
     Full,
@@ -26,7 +25,7 @@ from replicator.replication.plan import (
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import MADE_HERE, Dataset
-from replicator.zfs.permits import Law
+from replicator.zfs.permits import ReplicaPermit
 
 
 def diverged_name(pair: VolumePair, now: float) -> str:
@@ -104,15 +103,18 @@ async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mappin
 
 
 async def destroy_or_keep(
-    replica: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log,
-    law: Law = Law.ONLY_COPY,
+    decision: ReplicaPermit | KeepAside, replica: Dataset, path: str, diverged: Iterable[Dataset], target: ZfsClient,
+    now: float, log: Log,
 ) -> None:  # fmt: skip
-    """Destroy a replica that a person gave up, or set it aside, as `destruction.decide_removal` says.
+    """Destroy a replica or set it aside, as was decided; its half-received state is dropped.
 
     Raises:
-        TargetActiveError: it is writable or was written to; nothing was done.
+        TargetActiveError: it became writable or was written to since.
     """
-    decision = decide_removal(way, replica, law)
+    if replica.token is not None:
+        permit = decide_half_received(replica, replica.token, "its replica is given up")
+        if await target.abort_receive(permit) and not replica.snapshots:
+            return
     if isinstance(decision, KeepAside):
         kept = f"{path}/{DIVERGED_DATASET}/{replica.name[len(path) + 1 :].replace('/', '_')}-{int(now)}"
         foreign = decision.snapshot.name

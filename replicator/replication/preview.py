@@ -31,6 +31,7 @@ class Destruction:
         permitted: whether the run may destroy it.
         law: the law that decides.
         why: the reason, in a few words.
+        until: when that changes by itself, if nothing else does (unix time); None: it does not.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Destruction:
     permitted: bool
     law: Law
     why: str
+    until: float | None = None
 
 
 class Does(StrEnum):

@@ -12,7 +12,6 @@ from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.models import Job, KnownSets, Removal, Storage, is_diverged, owning_path
 from replicator.replication.destruction import (
     decide_all_bookmarks,
-    decide_half_received,
     decide_removal,
     decide_removed_jobs_snapshots,
 )
@@ -21,7 +20,7 @@ from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset, Inventory, pool_of
+from replicator.zfs.model import Inventory, pool_of
 
 _DEPTH = 8
 """Levels below a storage that are searched for replicas; volumes in the settings may have parts in their names."""
@@ -133,24 +132,13 @@ async def _remove_replicas(
             log("warning", f"'{dataset.name}' on {target.node} is kept: {whose}")
             continue
         try:
-            await _remove_replica(dataset, way, path, diverged, target, now, log)
+            await destroy_or_keep(decide_removal(way, dataset), dataset, path, diverged, target, now, log)
         except TargetActiveError as error:
             log("error", f"{error}")
             in_use.append(error)
     for kept in diverged:
         log("warning", f"'{kept.name}' on {target.node} is kept: it holds data that no source has (zsr diverged list)")
     return in_use
-
-
-async def _remove_replica(
-    dataset: Dataset, way: Direction, path: str, diverged: Iterable[Dataset], target: ZfsClient, now: float, log: Log
-) -> None:
-    decide_removal(way, dataset)  # refuses before its half-received state is dropped
-    if dataset.token is not None:
-        permit = decide_half_received(dataset, dataset.token, "its job is removed")
-        if await target.abort_receive(permit) and not dataset.snapshots:
-            return
-    await destroy_or_keep(dataset, way, path, diverged, target, now, log)
 
 
 async def _remove_snapshots(way: Direction, path: str, inventory: Inventory, source: ZfsClient, log: Log) -> None:

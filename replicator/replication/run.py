@@ -23,6 +23,7 @@ from replicator.replication.destruction import (
     decide_useless_bookmarks,
 )
 from replicator.replication.discovery import Discovered, TargetInventory
+from replicator.replication.grace_ends import Graces, report_replaced
 from replicator.replication.inventories import CachedPairs, Inventories
 from replicator.replication.ownership import Direction, is_made, not_brought
 from replicator.replication.plan import (
@@ -111,7 +112,7 @@ class Run:
         await self.progress.begin(Step.LOOK)
         unchanged = await self._unchanged_in_cache()
         if unchanged is not None:
-            return await self._conclude_unchanged(unchanged.at, unchanged.discovered.orphans)
+            return await self._conclude_unchanged(unchanged.at, unchanged.discovered)
         if await self._may_snapshot_first():
             return await self._snapshot_first()
         return await self._look_first(await self._inventories.on_target())
@@ -131,7 +132,7 @@ class Run:
         if not snapshot.taken:
             if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
                 self._synced = without_taken(self._synced, snapshot.set_time)
-                return await self._conclude_unchanged(snapshot.at, discovered.orphans)
+                return await self._conclude_unchanged(snapshot.at, discovered)
             snapshot = await self._snapshots.take((), self._synced, if_changed=False)
         return await self._send(snapshot, on_target)
 
@@ -298,6 +299,7 @@ class Run:
         claim = claim_of(self._direction(), self._synced, plan.actions, diverged, self._clock())
         if claim != self._synced:
             await self._remember(claim)
+        await report_replaced(self._direction(), plan, self._recorder, self._log)
 
     async def _destroy_unproven(self, plan: Plan) -> None:
         """Destroy what failed runs left on both sides; it would pile up while one volume cannot be sent."""
@@ -370,15 +372,15 @@ class Run:
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
         await verification.prune_source(volumes)
-        await self._report_vanished(orphans)
+        await self._report_vanished(volumes, orphans)
         left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
         return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, sum_if_known(left))
 
-    async def _conclude_unchanged(self, at: float, orphans: Sequence[Dataset]) -> RunResult:
+    async def _conclude_unchanged(self, at: float, found: Discovered) -> RunResult:
         """Remember that the target holds all that the source had ``at`` a moment."""
         await self.progress.begin(Step.REMEMBER)
         await self._remember(replace(self._synced, last_sync=at))
-        await self._report_vanished(orphans)
+        await self._report_vanished(found.volumes, found.orphans)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
@@ -386,12 +388,11 @@ class Run:
         self._synced = at_place(synced, self._place)
         await self._recorder.synced(self._synced)
 
-    async def _report_vanished(self, orphans: Sequence[Dataset]) -> None:
-        """Report the replicas whose volume is gone from the source; they stay."""
-        for orphan in orphans:
-            gone = f"'{orphan.name}' on {self._target.node}: its volume is gone from the source; the replica is kept"
-            self._log("warning", gone)
-        await self._recorder.vanished([orphan.name for orphan in orphans], self._inventories.unread)
+    async def _report_vanished(self, volumes: Sequence[VolumePair], orphans: Sequence[Dataset]) -> None:
+        """Go on with the grace of the replicas whose volume is gone from the source."""
+        way = self._direction()
+        graces = Graces(self._context, way, self._source, self._target, self._recorder, self._log, self._clock)
+        await graces.go_on(orphans, volumes, self._inventories.unread)
 
 
 def _has_tokens(discovered: Discovered) -> bool:

@@ -1,6 +1,7 @@
 """Replicas whose volumes are gone from the source: list them, destroy one when a person asks (contract: Destruction).
 
-A run never destroys them. A volume that comes back, under its name or another one, goes on with its replica.
+A run destroys them when their grace is over (`replication.grace_ends`). A volume that comes back, under its name or
+another one, goes on with its replica.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, Storage, owning_path
+from replicator.replication.destruction import decide_removal
 from replicator.replication.discovery import Discovered, discover, guest_storages
-from replicator.replication.ownership import Direction, sets_of
-from replicator.replication.plan import make_plan
+from replicator.replication.ownership import Direction, is_marked, sets_of
+from replicator.replication.plan import Full, Plan, make_plan
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
@@ -52,6 +54,17 @@ def left_over(way: Direction, found: Discovered) -> tuple[Dataset, ...]:
     return make_plan(way, found.volumes, found.orphans, found.diverged).orphans
 
 
+def replaced_replicas(way: Direction, plan: Plan) -> tuple[Dataset, ...]:
+    """Return a guest's old replicas if none of its volumes has anything in common with one of them; else nothing.
+
+    Its number was used again, it was restored under the same number, or all common snapshots were destroyed.
+    """
+    if plan.conflicts or not plan.actions or not all(isinstance(action, Full) for action in plan.actions):
+        return ()
+    old = [action.pair.target for action in plan.actions if action.pair.target is not None]
+    return tuple(each for each in (*old, *plan.orphans) if is_marked(way, each) and sets_of(way.job, each))
+
+
 def find_vanished(dataset: str, job: Job, replicas: Iterable[Dataset]) -> Dataset:
     """Return the vanished replica of a job with this name; raises ConfigError if none of them has it."""
     for replica in replicas:
@@ -83,4 +96,5 @@ async def destroy_vanished(
     replica = find_vanished(dataset, job, left_over(way, found))
     paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
-    await destroy_or_keep(replica, way, path, found.diverged, target, now, log, law=Law.VANISHED)
+    decision = decide_removal(way, replica, Law.VANISHED)
+    await destroy_or_keep(decision, replica, path, found.diverged, target, now, log)

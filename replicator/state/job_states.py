@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from replicator.errors import ErrorClass
-from replicator.events import JobRemoved, ReplicaLost, VolumesVanished
-from replicator.models import Failure, JobId, JobState, KnownSets, Synced
+from replicator.events import GuestReplaced, JobRemoved, ReplicaLost
+from replicator.models import Failure, JobId, JobState, KnownSets, Synced, Vanished
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 from replicator.state.set_codec import place_from_text, place_to_text, sets_from_text, sets_to_text
+from replicator.state.vanished_replicas import vanished_from_row
 
 _BATCH_SIZE = 500
 
@@ -47,13 +48,17 @@ class JobStates:
         errors: dict[str, list[tuple[ErrorClass, int]]] = {}
         for row in self._database.rows("SELECT job, class, count FROM job_errors ORDER BY class"):
             errors.setdefault(row["job"], []).append((ErrorClass(row["class"]), row["count"]))
+        gone: dict[str, list[Vanished]] = {}
+        for row in self._database.rows("SELECT * FROM vanished_replicas ORDER BY job, dataset"):
+            gone.setdefault(row["job"], []).append(vanished_from_row(row))
         read = {}
         for row in self._database.each_row("SELECT * FROM job_state"):
             name, facts = row["job"], tuple(row)
             counts = tuple(errors[name]) if name in errors else ()
+            vanished = tuple(gone[name]) if name in gone else ()
             known = self._cache.get(name)
-            if known is None or known[1] != facts or known[2].errors != counts:
-                known = JobId.from_text(name), facts, _job_state(row, counts)
+            if known is None or known[1] != facts or known[2].errors != counts or known[2].vanished != vanished:
+                known = JobId.from_text(name), facts, _job_state(row, counts, vanished)
             read[name] = known
         return read
 
@@ -61,8 +66,9 @@ class JobStates:
         """Return the state of one job, or None if it has none."""
         query = "SELECT class, count FROM job_errors WHERE job = ? ORDER BY class"
         counts = tuple((ErrorClass(row["class"]), row["count"]) for row in self._database.rows(query, str(job)))
+        gone = self._database.rows("SELECT * FROM vanished_replicas WHERE job = ? ORDER BY dataset", str(job))
         rows = self._database.rows("SELECT * FROM job_state WHERE job = ?", str(job))
-        return _job_state(rows[0], counts) if rows else None
+        return _job_state(rows[0], counts, tuple(map(vanished_from_row, gone))) if rows else None
 
     def count_slots(self, wanted: Mapping[JobId, str | None], now: float) -> None:
         """Set the schedule whose passed slots count as missed, for each job; None: none, the job is disabled.
@@ -111,7 +117,8 @@ class JobStates:
             if known is None:
                 return
             _write_synced(db, job, synced)
-            db.execute("UPDATE job_state SET vanished = NULL, resume_pending = 0 WHERE job = ?", (str(job),))
+            db.execute("UPDATE job_state SET resume_pending = 0 WHERE job = ?", (str(job),))
+            db.execute("DELETE FROM vanished_replicas WHERE job = ?", (str(job),))
             if synced.last_sync is not None or known["last_sync"] is None:
                 return
             if replaced:
@@ -138,22 +145,20 @@ class JobStates:
                 "INSERT INTO sent_snapshots (job, guid) VALUES (?, ?) ON CONFLICT DO UPDATE SET carried = 0", rows
             )
 
-    def set_vanished(self, job: JobId, datasets: Sequence[str], *, run: int, now: float) -> None:
-        """Set the replicas whose volumes a run found gone from the source; those that are new go to the journal.
+    def set_replaced(
+        self, job: JobId, volumes: Sequence[int], replicas: Sequence[str], *, run: int, now: float
+    ) -> None:
+        """Record that none of a guest's volumes has anything in common with its replicas; once for the same volumes.
 
-        Nothing is written if they are the same as before, or if the job was forgotten.
+        ``volumes`` are the GUIDs of their datasets.
         """
+        text = json.dumps(sorted(map(str, volumes)))
         with self._database.transaction() as db:
-            known = db.execute("SELECT vanished FROM job_state WHERE job = ?", (str(job),)).fetchone()
-            if known is None:
-                return
-            before, after = _names(known["vanished"]), tuple(sorted(datasets))
-            if after == before:
-                return
-            text = json.dumps(after) if after else None
-            db.execute("UPDATE job_state SET vanished = ? WHERE job = ?", (text, str(job)))
-            if new := tuple(name for name in after if name not in before):
-                record_event(db, VolumesVanished(now, job, run, new))
+            done = db.execute(
+                "UPDATE job_state SET replaced = ? WHERE job = ? AND replaced IS NOT ?", (text, str(job), text)
+            )
+            if done.rowcount:
+                record_event(db, GuestReplaced(now, job, run, tuple(sorted(replicas))))
 
     def set_resume_pending(self, job: JobId, pending: bool) -> None:
         """Set whether a half-received state waits on the target."""
@@ -179,12 +184,12 @@ class JobStates:
         """Delete a job with its history, and record in the journal that it is gone."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
-            for table in ("runs", "job_errors", "job_state", "sent_snapshots"):
+            for table in ("runs", "job_errors", "job_state", "sent_snapshots", "vanished_replicas"):
                 db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
             record_event(db, JobRemoved(now, job))
 
 
-_NOT_PLAIN = ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "vanished", "sets", "place")
+_NOT_PLAIN = ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "sets", "place", "replaced")
 
 
 def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
@@ -193,7 +198,7 @@ def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
     _write_sent(db, job, synced.sets)
 
 
-def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> JobState:
+def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]], vanished: tuple[Vanished, ...]) -> JobState:
     failure = None
     if row["error_class"] is not None:
         failure = Failure(ErrorClass(row["error_class"]), row["message"], row["advice"])
@@ -208,14 +213,9 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]]) -> Jo
         resume_pending=bool(row["resume_pending"]),
         errors=tuple(errors),
         sets=sets_from_text(row["sets"], row["last_set"]),
-        vanished=_names(row["vanished"]),
+        vanished=vanished,
         place=place_from_text(row["place"]),
     )
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    """Return the datasets of the column ``vanished``, a JSON list or nothing."""
-    return () if text is None else tuple(map(str, json.loads(text)))
 
 
 def _guids(rows: Iterable[sqlite3.Row]) -> frozenset[int]:

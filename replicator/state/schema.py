@@ -35,8 +35,8 @@ CREATE TABLE job_state (
     slots_from REAL NOT NULL DEFAULT 0,
     slots_of TEXT,
     sets TEXT,
-    vanished TEXT,
-    place TEXT
+    place TEXT,
+    replaced TEXT
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -65,7 +65,18 @@ CREATE TABLE frozen_guests (guest INTEGER PRIMARY KEY, since REAL NOT NULL, thaw
     time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL);
 CREATE TABLE hook_failures (guest INTEGER, hook TEXT, count INTEGER NOT NULL, PRIMARY KEY (guest, hook));
 """
-_VERSION = 7
+_VANISHED = """
+CREATE TABLE vanished_replicas (job TEXT NOT NULL, dataset TEXT NOT NULL, guid TEXT NOT NULL, since REAL NOT NULL,
+    seen REAL NOT NULL, waited REAL NOT NULL, announced REAL, ending INTEGER NOT NULL, kept TEXT NOT NULL,
+    PRIMARY KEY (job, dataset)) WITHOUT ROWID;
+"""
+_VANISHED_NAMES = """
+INSERT INTO vanished_replicas
+    SELECT job, value, '0', 0, 0, 0, NULL, 0, '' FROM job_state, json_each(vanished);
+ALTER TABLE job_state DROP COLUMN vanished;
+ALTER TABLE job_state ADD COLUMN replaced TEXT
+"""
+_VERSION = 8
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
@@ -75,6 +86,7 @@ _UPGRADES = {
     "PRIMARY KEY (job, guid)) WITHOUT ROWID",
     5: "ALTER TABLE job_state ADD COLUMN place TEXT",
     6: _HOOKS,
+    7: _VANISHED + _VANISHED_NAMES,
 }
 """The statements that bring a file of a version to the next one."""
 
@@ -138,7 +150,7 @@ def _upgrade(db: sqlite3.Connection, path: Path) -> None:
     version = _version(db)
     _refuse_newer(path, version)
     if version == 0:
-        _execute(db, _SCHEMA + _HOOKS)
+        _execute(db, _SCHEMA + _HOOKS + _VANISHED)
     else:
         for earlier in range(version, _VERSION):
             _execute(db, _UPGRADES[earlier])

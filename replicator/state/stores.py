@@ -1,7 +1,8 @@
-"""All stores of ``state.db``: job states, runs, run logs, the journal, hooks, and the plugins' values (SQLite).
+"""All stores of ``state.db``: job states, runs, logs, the journal, hooks, vanished replicas, plugins' values (SQLite).
 
 Nothing here is needed for correctness: last sync, base and fail-safe behaviour are derived again from ZFS
-(architecture.md, "Where truth lives"). One exception: only `hooks` knows which guests may be frozen.
+(architecture.md, "Where truth lives"). Two exceptions: only `hooks` knows which guests may be frozen, and only
+`vanished` since when a replica waits for its volume; if that is lost, it waits from the beginning again.
 What changes together is written together: a run's end, the job's state, the counters and the journal's event are
 one transaction, so that neither a kill nor a full disk can leave one without the others.
 """
@@ -18,6 +19,7 @@ from replicator.state.journal import Journal
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.run_log import RunLogs
 from replicator.state.runs import Runs
+from replicator.state.vanished_replicas import VanishedReplicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class State:
     logs: RunLogs
     journal: Journal
     hooks: GuestHooks
+    vanished: VanishedReplicas
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
@@ -44,7 +47,13 @@ class State:
     @classmethod
     def _on(cls, database: Database) -> State:
         return cls(
-            database, JobStates(database), Runs(database), RunLogs(database), Journal(database), GuestHooks(database)
+            database,
+            JobStates(database),
+            Runs(database),
+            RunLogs(database),
+            Journal(database),
+            GuestHooks(database),
+            VanishedReplicas(database),
         )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:

@@ -92,12 +92,18 @@ def test_an_increment_costs_two_commands_a_side_and_one_more_for_each_volume(
     assert sum("send" in shlex.split(line)[1] for line in here) == volumes
 
 
-def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(duo: TwoNodeCluster, budget: Budget) -> None:
+@pytest.mark.parametrize("vanished", [0, 1])
+def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(
+    duo: TwoNodeCluster, budget: Budget, vanished: int
+) -> None:
     for number in range(4):
         duo.filesystem(f"subvol-100-disk-{number}", 1)
     duo.job("--schedule", "*:0")
     duo.daemon()
     duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    if vanished:  # and waits for the end of its grace
+        duo.source.run("zfs destroy -r tank/data/subvol-100-disk-3")
+        _next_run(duo, budget)
     before = duo.status()["last_sync"]
     _next_run(duo, budget)
     assert len(budget.spent(duo.source)) == 1

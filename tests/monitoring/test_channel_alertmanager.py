@@ -19,6 +19,7 @@ from alerts.render.samples import sample
 from alerts.secrets import Secret
 from tests.support import statuses
 from tests.support.alertmanager import Alertmanager, alertmanager, hurried
+from tests.support.state_records import gone
 from tests.support.webhookserver import WebhookServer
 
 pytestmark = pytest.mark.prometheus
@@ -189,7 +190,7 @@ async def test_the_alert_of_vanished_volumes_ends_when_no_replica_of_one_is_kept
 ) -> None:
     notices, job = channel(manager.url, clock), statuses.healthy()
     await notices.send(incident(clock, NoticeKind.VOLUMES_VANISHED))
-    kept = replace(job, state=replace(job.state, vanished=("tank/vm-100-disk-1",)))
+    kept = replace(job, state=replace(job.state, vanished=gone("tank/vm-100-disk-1")))
     await notices.renew_once(statuses.status(kept))
     assert [alert["labels"]["alertname"] for alert in await alerts(manager)] == ["ZsrVolumesVanished"]
     await notices.renew_once(statuses.status(job))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage, Synced
@@ -83,24 +83,24 @@ class ReplicationEnv:
             ZfsClient(LocalHost("beta"), limit=60),
             progress=progress,
             log=lambda level, text: self.log.append((level, text)),
-            recorder=RunRecorder(
-                self._remember, self._note_pending, self._note_vanished, self._note_other_target, HookNotes()
-            ),
+            recorder=self._recorder(),
             clock=lambda: self.now,
         )
         return await run.execute()
 
-    async def _remember(self, synced: Synced) -> None:
+    async def _remember(self, synced: Synced, *, replaced: bool = False) -> None:
         self.synced = synced
         self.remembered.append(synced)
 
-    async def _note_other_target(self, synced: Synced, *, replaced: bool) -> None:
-        await self._remember(synced)
+    async def _note_vanished(self, found: Mapping[str, int], *_: object) -> tuple[()]:
+        self.vanished = list(found)
+        return ()
 
-    async def _note_pending(self, pending: bool) -> None: ...
+    async def _nothing(self, *_: object) -> None: ...
 
-    async def _note_vanished(self, names: Sequence[str], unread: Sequence[str]) -> None:
-        self.vanished = list(names)
+    def _recorder(self) -> RunRecorder:
+        no = self._nothing
+        return RunRecorder(self._remember, no, self._note_vanished, no, no, self._remember, HookNotes())
 
     def snapshots(self, dataset: str) -> list[str]:
         """The names of a dataset's snapshots, oldest first."""

@@ -6,9 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from replicator.daemon.run_records import RunRecords
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
-from replicator.models import JobId, Retention
+from replicator.models import JobId, JobState, Retention, Vanished
+from replicator.schedule.grace import NEVER, Terms
 from replicator.state.stores import State
 
 NOW = 1_800_000_000.0
@@ -24,6 +26,21 @@ def succeed(state: State, at: float, *, job: JobId = JOB, retention: Retention |
     return run
 
 
+def gone(*datasets: str, at: float = NOW) -> tuple[Vanished, ...]:
+    """Return the records of replicas whose volumes a run saw gone."""
+    return tuple(Vanished(dataset, number, at, at) for number, dataset in enumerate(sorted(datasets), start=1))
+
+
+def records_of_run(
+    state: State, *, at: float = NOW, run: int = 7, terms: Terms | None = None, job: JobId = JOB
+) -> RunRecords:
+    """Return the records of a run that begins with a job as ``state`` has it; ``terms`` None: nothing has an end."""
+    known = state.jobs.get(job) or JobState(created=at)
+    return RunRecords(
+        state, job, run, lambda: at, known.synced, known.resume_pending, known.vanished, terms or Terms(NEVER)
+    )
+
+
 def fail(state: State, at: float, consecutive: int = 1, *, since: float | None = None) -> int:
     """Record a run that failed; return its number."""
     run = state.runs.begin(JOB, at, owner="another process", missed=0)
@@ -34,7 +51,7 @@ def fail(state: State, at: float, consecutive: int = 1, *, since: float | None =
     return run
 
 
-NEWEST = 7
+NEWEST = 8
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
@@ -42,6 +59,8 @@ ADDED = {
     5: "DROP TABLE sent_snapshots",
     6: "ALTER TABLE job_state DROP COLUMN place",
     7: "DROP TABLE frozen_guests; DROP TABLE hook_failures",
+    8: "DROP TABLE vanished_replicas; ALTER TABLE job_state DROP COLUMN replaced; "
+    "ALTER TABLE job_state ADD COLUMN vanished TEXT",
 }
 """How to take back what each format added."""
 

@@ -177,9 +177,12 @@ def many(count: int, *, now: float = NOW) -> tuple[JobStatus, ...]:
 
 
 def every_state(*, now: float = NOW) -> tuple[JobStatus, ...]:
-    """One job in each condition, in the order ok, syncing, error, pending, disabled, removing; 100-0 to 105-0."""
+    """One job in each condition, in the order ok, syncing, error, pending, disabled, removing; 100-0 to 105-0.
+
+    The first one keeps a replica whose grace ends in six days.
+    """
     return (
-        healthy("100-0", now=now),
+        replace(healthy("100-0", now=now), grace_end=now + 6 * DAY),
         syncing("101-0", now=now),
         failing("102-0", now=now),
         never_ran("103-0", now=now),

@@ -20,6 +20,7 @@ from replicator.api.plugin import PluginStore
 from replicator.api.status import JobStatus, Status
 from replicator.errors import ErrorClass
 from replicator.models import Hook
+from tests.support.state_records import gone
 from tests.support.statuses import (
     NOW,
     FakeCore,
@@ -102,20 +103,28 @@ def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
     assert sum(states.values()) == 1
 
 
-def test_a_job_has_exactly_43_series_at_most() -> None:
+def test_a_job_has_exactly_44_series_at_most() -> None:
     busiest = syncing("100-0")
     busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
-    assert len(of_job(scrape(status(busiest)), "100-0")) == 43
+    assert len(of_job(scrape(status(replace(busiest, grace_end=NOW + 60))), "100-0")) == 44
 
 
 def test_vanished_volumes_are_counted_from_zero() -> None:
     job = healthy("101-0")
-    keeping = replace(job, state=replace(job.state, vanished=("tank/one", "tank/two")))
+    keeping = replace(job, state=replace(job.state, vanished=gone("tank/one", "tank/two")))
     found = scrape(status(healthy("100-0"), keeping))
     name = "zsr_job_volumes_vanished"
     assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
         "100-0": 0,
         "101-0": 2,
+    }
+
+
+def test_the_end_of_a_grace_is_absent_until_there_is_one() -> None:
+    found = scrape(status(healthy("100-0"), replace(healthy("101-0"), grace_end=NOW + 60)))
+    name = "zsr_job_vanished_grace_end_timestamp_seconds"
+    assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == {
+        "101-0": NOW + 60
     }
 
 

@@ -17,12 +17,20 @@ from alerts.grouping.conditions import (
     report_losses,
 )
 from alerts.grouping.grouping import first_failure_time
-from alerts.grouping.losses import LISTED, record_losses, vanished_notice
+from alerts.grouping.losses import LISTED, record_losses, vanished_notices
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
 from replicator.api.status import JobStatus
-from replicator.events import Event, ReplicaLost, RunSucceeded, VolumesVanished
+from replicator.events import (
+    Event,
+    GraceEnded,
+    GraceEnding,
+    GuestReplaced,
+    ReplicaLost,
+    RunSucceeded,
+    VolumesVanished,
+)
 from replicator.models import JobId
 from tests.support import statuses
 
@@ -186,7 +194,9 @@ def test_every_lost_replica_that_was_reported_ends_in_exactly_one_all_clear_what
 class TestVanishedVolumes:
     def notice(self, *events: Event, match: Match | None = None) -> Notice | None:
         status = statuses.status(statuses.healthy(), statuses.healthy("101-0"))
-        return vanished_notice(numbered(events), status, match or Match(), NoticeSource("alpha", "mail"))
+        found = vanished_notices(numbered(events), status, match or Match(), NoticeSource("alpha", "mail"))
+        assert len(found) <= 1
+        return found[0] if found else None
 
     def test_are_one_warning_with_every_replica_that_is_kept(self) -> None:
         notice = self.notice(gone("tank/vm-100-disk-1", "tank/vm-100-disk-2"), gone("tank/vm-101-disk-1", guest=101))
@@ -207,6 +217,32 @@ class TestVanishedVolumes:
         notice = self.notice(gone(*(f"tank/vm-100-disk-{number}" for number in range(LISTED + 3))))
         assert notice is not None
         assert notice.text.splitlines()[LISTED:] == ["and 3 more: zsr check"]
+
+    def test_say_when_their_replica_is_destroyed(self) -> None:
+        notice = self.notice(VolumesVanished(NOW, JobId(100, 0), 7, ("tank/a",), NOW + 7 * 86400))
+        assert notice is not None
+        assert notice.text == "Job 100-0, on beta: tank/a, destroyed in 7 days"
+
+    def test_are_reported_again_a_day_before_their_grace_ends_and_when_it_has(self) -> None:
+        status, job = statuses.status(statuses.healthy()), JobId(100, 0)
+        events: list[Event] = [
+            GraceEnding(NOW, job, 7, ("tank/a", "tank/b"), NOW + 86400),
+            GraceEnded(NOW, job, 7, ("tank/c",)),
+            GuestReplaced(NOW, job, 7, ("tank/d",)),
+            gone("tank/e"),
+        ]
+        found = vanished_notices(numbered(events), status, Match(), NoticeSource("alpha", "mail"))
+        assert [(notice.kind, notice.severity) for notice in found] == [
+            (NoticeKind.VOLUMES_VANISHED, Severity.WARNING),
+            (NoticeKind.GRACE_ENDING, Severity.WARNING),
+            (NoticeKind.GRACE_ENDED, Severity.INFO),
+            (NoticeKind.GUEST_REPLACED, Severity.CRITICAL),
+        ]
+        assert found[1].text.splitlines() == [
+            "Job 100-0, on beta: tank/a, destroyed in 1 day",
+            "Job 100-0, on beta: tank/b, destroyed in 1 day",
+        ]
+        assert len({notice.key for notice in found}) == 4
 
     def test_of_jobs_that_are_not_wanted_or_not_there_are_not_reported(self) -> None:
         assert self.notice(gone("a"), match=Match(guest=frozenset({101}))) is None

@@ -103,8 +103,14 @@ def test_a_lost_replica_says_what_was_there_what_is_at_stake_and_what_happens_no
 def test_vanished_volumes_are_reported_with_their_replicas_and_how_to_destroy_them() -> None:
     shown = text(sample(NoticeKind.VOLUMES_VANISHED, now=NOW))
     assert "Job 100-0, on beta: tank/vm-100-disk-1" in shown.splitlines()
-    assert "zsr destroys none of these replicas." in shown
-    assert "zsr delete JOB" in shown
+    assert "zsr keeps these replicas for the job's grace" in shown
+    assert "zsr vanished destroy" in shown
+
+
+def test_the_end_of_a_grace_is_reported_with_how_to_keep_the_replicas() -> None:
+    shown = text(sample(NoticeKind.GRACE_ENDING, now=NOW))
+    assert "Job 100-0, on beta: tank/vm-100-disk-1, destroyed in 1 day" in shown.splitlines()
+    assert "zsr update JOB --grace never" in shown
 
 
 def test_a_frozen_guest_is_reported_with_the_command_that_thaws_it() -> None:

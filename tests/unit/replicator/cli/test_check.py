@@ -19,6 +19,7 @@ from replicator.daemon.status_json import job_json, status_json
 from replicator.models import JobId, Synced
 from tests.support.command_line import Said, Zsr
 from tests.support.fake_daemon import FakeDaemon
+from tests.support.state_records import gone
 from tests.support.statuses import (
     DAY,
     NOW,
@@ -68,7 +69,7 @@ def without_a_copy(job: JobStatus) -> JobStatus:
 def keeping(*datasets: str) -> JobStatus:
     """A job that is well, with replicas on its target whose volumes are gone."""
     job = healthy()
-    return replace(job, state=replace(job.state, vanished=datasets))
+    return replace(job, state=replace(job.state, vanished=gone(*datasets)))
 
 
 def headline(said: Said) -> str:
@@ -147,13 +148,19 @@ class TestTheVerdict:
         assert said.exit == WARNING
         assert headline(said) == (
             "ZSR WARNING - job 100-0 (guest-100) to beta: 1 replica is kept whose volume is gone from alpha: "
-            "tank/vm-100-disk-1; destroy it by hand, or with the job: zsr delete 100-0"
+            "tank/vm-100-disk-1; zsr vanished list"
         )
         assert zsr("check", "--rpo").exit == OK
 
+    def test_a_replica_that_will_be_destroyed_is_reported_with_the_time(self, zsr: Zsr, daemon: FakeDaemon) -> None:
+        ending = replace(keeping("tank/vm-100-disk-1"), grace_end=NOW + 2 * 86400)
+        daemon.answers["status"] = status_json(status(ending))
+
+        assert "tank/vm-100-disk-1; it is destroyed in 2 d; zsr vanished list" in headline(zsr("check"))
+
     def test_replicas_kept_for_a_disabled_job_are_not_reported(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         off = disabled()
-        off = replace(off, state=replace(off.state, vanished=("tank/vm-100-disk-1",)))
+        off = replace(off, state=replace(off.state, vanished=gone("tank/vm-100-disk-1")))
         daemon.answers["status"] = status_json(status(off))
 
         assert zsr("check").exit == OK

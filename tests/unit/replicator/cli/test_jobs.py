@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return Zsr.on_alpha(tmp_path, capsys, monkeypatch)
 
 
+WEEK = 7 * 86400
+MADE = Job(JOB, "beta", rate=10, comment="off site", grace=WEEK)
+"""The job of `with_job`."""
+
+
 @pytest.fixture
 def with_job(zsr: Zsr) -> Zsr:
     zsr.well("create-local-job", "100-0", "beta", "--rate", "10", "--comment", "off site")
@@ -33,13 +39,13 @@ class TestCreate:
         said = zsr("create-local-job", "100-0", "beta")
 
         assert (said.exit, said.out, said.err) == (0, "", "")
-        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta")}
+        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK)}
 
     def test_takes_every_option(self, zsr: Zsr) -> None:
         zsr.well(
             *("create-local-job", "100-0", "beta", "--schedule", "*/5", "--rate", "2.5", "--comment", "a b"),
             *("--disable", "--rpo", "1h", "--timezone", "Europe/Vienna"),
-            *("--keep", "6h:15m, 1w:60m", "--snapshots", "own", "--encryption", "decrypted"),
+            *("--keep", "6h:15m, 1w:60m", "--snapshots", "own", "--encryption", "decrypted", "--grace", "36h"),
         )
 
         assert zsr.cluster.jobs[JOB] == Job(
@@ -54,6 +60,7 @@ class TestCreate:
             keep="6h:15m,7d:1h",
             snapshots=Travelling.OWN,
             encryption=Encryption.DECRYPTED,
+            grace=36 * 3600,
         )
 
     @pytest.mark.parametrize(
@@ -73,6 +80,10 @@ class TestCreate:
             (["100-0", "beta", "--keep", "0"], "how many restore points the target has, 1 to 10000, or a grid"),
             (["100-0", "beta", "--keep", "7d:1h,6h:15m"], "spans must grow, and 6h:15m stands after 7d:1h"),
             (["100-0", "beta", "--snapshots", "none"], "'none' is not one of 'all', 'own'"),
+            (
+                ["100-0", "beta", "--grace", "soon"],
+                "at most 100 years; or 'never'",
+            ),
             (["100-0", "beta", "--encryption", "off"], "'off' is not one of 'raw', 'decrypted'"),
         ],
     )
@@ -121,6 +132,7 @@ class TestList:
             "comment": "off site",
             "disable": False,
             "encryption": "raw",
+            "grace": 604800.0,
             "guest": 100,
             "id": "100-0",
             "jobnum": 0,
@@ -154,13 +166,13 @@ class TestUpdate:
     def test_changes_what_is_named_and_nothing_else(self, with_job: Zsr) -> None:
         with_job.well("update", "100-0", "--schedule", "*/5", "--rpo", "20m")
 
-        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", schedule="*/5", rate=10, comment="off site", rpo=1200)
+        assert with_job.cluster.jobs[JOB] == replace(MADE, schedule="*/5", rpo=1200)
 
     @pytest.mark.parametrize("keys", ["rate,comment", "rate comment", "rate, comment"])
     def test_puts_deleted_keys_back_to_their_defaults(self, with_job: Zsr, keys: str) -> None:
         with_job.well("update", "100-0", "--delete", keys)
 
-        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta")
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", grace=WEEK)
 
     def test_changes_what_travels_and_what_is_kept_and_puts_it_back(self, with_job: Zsr) -> None:
         before = with_job.cluster.jobs[JOB]
@@ -172,6 +184,15 @@ class TestUpdate:
         with_job.well("update", "100-0", "--delete", "keep,snapshots,encryption")
 
         assert with_job.cluster.jobs[JOB] == before
+
+    def test_changes_how_long_replicas_of_vanished_volumes_are_kept(self, with_job: Zsr) -> None:
+        assert 'grace = "7d"\n' in with_job.cluster_path.read_text(), "of a new job"
+        with_job.well("update", "100-0", "--grace", "0")
+        assert with_job.well("read", "100-0").json["grace"] == 0
+        for back in (("--grace", "never"), ("--delete", "grace")):
+            with_job.well("update", "100-0", *back)
+            assert with_job.well("read", "100-0").json["grace"] is None
+            assert "grace" not in with_job.cluster_path.read_text()
 
     @pytest.mark.parametrize("key", ["target", "id", "nonsense"])
     def test_deletes_nothing_that_must_be(self, with_job: Zsr, key: str) -> None:
@@ -197,13 +218,13 @@ class TestUpdate:
             cluster = read(self)
             if others:
                 others.clear()
-                ClusterStore(self, UTC).update_job(Job(JOB, "beta", rate=10, comment="off site", disabled=True))
+                ClusterStore(self, UTC).update_job(replace(MADE, disabled=True))
             return cluster
 
         with_job.monkeypatch.setattr(FileStore, "read", disabled_meanwhile)
         with_job.well("update", "100-0", "--rate", "3")
 
-        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", rate=3, comment="off site", disabled=True)
+        assert with_job.cluster.jobs[JOB] == replace(MADE, rate=3, disabled=True)
 
     def test_enable_and_disable_are_silent(self, with_job: Zsr) -> None:
         assert with_job.well("disable", "100-0").out == ""

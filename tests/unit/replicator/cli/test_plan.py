@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
@@ -91,6 +92,14 @@ def test_a_run_that_would_go_ahead_is_status_0_with_its_volumes_and_what_goes_an
     assert said.endswith("\nA run would go ahead.\n")
 
 
+def test_a_replica_in_its_grace_is_shown_with_its_end(zsr: Zsr, shows: Shows) -> None:
+    shows(replace(PREVIEW, destructions=(replace(ORPHAN, until=1_800_000_000.0),)))
+
+    assert re.search(r"^not before 2027-01-15_\S+  beta  pool/vm-100-disk-9 ", zsr.well("plan", "100-0").out, re.M)
+    [one] = zsr.well("plan", "100-0", "--format", "json").json["destructions"]
+    assert (one["when"], one["permitted"], one["until"]) == ("never", False, 1_800_000_000.0)
+
+
 def test_a_run_that_would_be_refused_is_status_1_with_the_sentence_and_the_advice(zsr: Zsr, shows: Shows) -> None:
     shows(replace(PREVIEW, volumes=(CONFLICT,)))
 
@@ -157,7 +166,7 @@ def test_scripts_get_json(zsr: Zsr, shows: Shows) -> None:
     }  # fmt: skip
     assert said.json["destructions"][0] == {
         "what": "pool/vm-100-disk-0@old", "node": "beta", "when": "after the proof", "permitted": True,
-        "law": "proven stays", "why": "keep = 1 does not need it",
+        "law": "proven stays", "why": "keep = 1 does not need it", "until": None,
     }  # fmt: skip
 
 

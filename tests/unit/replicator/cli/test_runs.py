@@ -19,6 +19,7 @@ from replicator.events import RunFailed, RunSucceeded
 from replicator.models import JobId, Outcome
 from tests.support.command_line import Zsr
 from tests.support.fake_daemon import FakeDaemon
+from tests.support.state_records import gone
 from tests.support.statuses import (
     DAY,
     NOW,
@@ -141,7 +142,7 @@ class TestStatusThroughTheDaemon:
 
     def test_vanished_volumes_are_there_for_scripts(self, zsr: Zsr, daemon: FakeDaemon) -> None:
         job = healthy()
-        job = replace(job, state=replace(job.state, vanished=("tank/vm-100-disk-1",)))
+        job = replace(job, state=replace(job.state, vanished=gone("tank/vm-100-disk-1")))
         daemon.answers["status"] = status_json(status(job))
 
         assert zsr.well("status", "--format", "json").json[0]["vanished"] == ["tank/vm-100-disk-1"]

@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -313,6 +314,7 @@ jobs = st.builds(
     keep=st.sampled_from(["1", "5", "6h:15m", "6h:15m,7d:1h,30d:1d"]),
     snapshots=st.sampled_from(Travelling),
     encryption=st.sampled_from(Encryption),
+    grace=st.just(inf) | st.floats(0, 1e8),
 )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from replicator.models import JobId, Volume
+from replicator.replication.destruction import KeepAside, Stays
 from replicator.replication.preview import When
 from replicator.zfs.model import MADE_HERE
-from replicator.zfs.permits import Law
+from replicator.zfs.permits import Law, ReplicaPermit
 from replicator.zfs.snapshot_names import snapshot_name
-from tests.support.foreseeing import REPLICA, all_destructions, doomed, facts, left, named, remembered, replica
+from tests.support.foreseeing import NOW, REPLICA, all_destructions, doomed, facts, left, named, remembered, replica
 from tests.support.resume_tokens import make_token
 from tests.support.volumes import bookmark, dataset, pair, snap
 
@@ -81,6 +84,34 @@ def test_a_replica_whose_volume_vanished_stays() -> None:
     found = facts(pair(dataset(snap(1)), replica(snap(1))), orphans=(orphan,), synced=remembered(1, 1))
 
     assert left(found) == {"pool/vm-100-disk-9": Law.VANISHED}
+
+
+@pytest.mark.parametrize(
+    ("decision", "law"),
+    [
+        (Stays(Law.VANISHED, "its volume vanished from the source", NOW + 60), Law.VANISHED),
+        (Stays(Law.IN_USE, "its grace is over, and it is mounted"), Law.IN_USE),
+        (KeepAside(snap(4, "mine")), Law.OTHERS),
+    ],
+)
+def test_a_replica_whose_grace_lasts_or_that_something_keeps_stays(decision: Stays | KeepAside, law: Law) -> None:
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1")
+    on = pair(dataset(snap(1), snap(2)), replica(snap(1), snap(2)))
+    found = replace(facts(on, orphans=(orphan,), synced=remembered(2, 1, 2)), vanished={orphan.name: decision})
+
+    [kept] = [each for each in all_destructions(found) if each.what == orphan.name]
+    assert (kept.permitted, kept.law, kept.until) == (False, law, getattr(decision, "until", None))
+
+
+def test_a_replica_whose_grace_is_over_goes_after_the_proof_and_not_without_one() -> None:
+    orphan = dataset(snap(1), name="pool/vm-100-disk-9", job="100-1")
+    permit = ReplicaPermit(Law.VANISHED, "its grace is over", orphan.name, 1, orphan.snapshots, "100-1", "alpha")
+    for target, goes in ((replica(snap(1), snap(2)), True), (dataset(snap(1), name="pool/vm-100-disk-0"), False)):
+        on = pair(dataset(snap(1), snap(2)), target)
+        found = replace(facts(on, orphans=(orphan,), synced=remembered(2, 1, 2)), vanished={orphan.name: permit})
+
+        assert (doomed(found).get(orphan.name) == (When.PROVEN, Law.VANISHED)) is goes
+        assert (orphan.name in left(found)) is not goes
 
 
 def test_replicas_that_were_kept_aside_stay() -> None:

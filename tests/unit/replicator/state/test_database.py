@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -16,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from replicator.errors import NoSpaceError, ZsrError
-from replicator.events import RunStarted, RunSucceeded
-from replicator.models import Guest, Hook, JobId, KnownSets, Synced, TargetPlace, TargetStorage
+from replicator.events import RunStarted, RunSucceeded, VolumesVanished
+from replicator.models import Guest, Hook, JobId, KnownSets, Synced, TargetPlace, TargetStorage, Vanished
 from replicator.state.stores import State
-from tests.support.state_records import JOB, NEWEST, NOW, make_older, succeed
+from tests.support.state_records import JOB, NEWEST, NOW, gone, make_older, records_of_run, succeed
 
 
 def test_only_its_owner_may_read_it(state: State, path: Path) -> None:
@@ -102,8 +103,8 @@ class TestTheFile:
                 assert (found.last_sync, found.last_set, found.vanished) == (NOW + 9, NOW, ())
                 assert state.database.moved_aside is None
         with closing(State.open(path)) as state:
-            state.jobs.set_vanished(JOB, ["tank/vm-100-disk-1"], run=run, now=NOW + 11)
-            assert state.jobs.all()[JOB].vanished == ("tank/vm-100-disk-1",)
+            state.vanished.set(JOB, gone("tank/vm-100-disk-1"), ends={}, run=run, now=NOW + 11)
+            assert state.jobs.all()[JOB].vanished == gone("tank/vm-100-disk-1")
         with closing(sqlite3.connect(path)) as now:
             assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
 
@@ -169,6 +170,24 @@ class TestTheFile:
             assert [each.thaw for each in state.hooks.frozen()] == ["thaw-web"]
         with closing(sqlite3.connect(path)) as now:
             assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
+
+    def test_of_format_7_still_knows_its_vanished_volumes_and_counts_their_grace_from_now_on(self, path: Path) -> None:
+        """Format 8 counts how long each has waited."""
+        with closing(State.open(path)) as state:
+            succeed(state, NOW)
+        make_older(path, 7)
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("UPDATE job_state SET vanished = ?", ('["tank/a", "tank/b"]',))
+            older.commit()
+
+        for _ in range(2):  # the second time there is nothing to bring over
+            with closing(State.open(path)) as state:
+                assert state.jobs.all()[JOB].vanished == (Vanished("tank/a", 0, 0, 0), Vanished("tank/b", 0, 0, 0))
+                assert state.database.moved_aside is None
+        with closing(State.open(path)) as state:
+            asyncio.run(records_of_run(state, at=NOW + 60).note_vanished({"tank/a": 1}))
+            assert state.jobs.all()[JOB].vanished == gone("tank/a", at=NOW + 60)
+            assert not [event for _, event in state.journal.events(0) if isinstance(event, VolumesVanished)]
 
     def test_that_cannot_be_created_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from replicator.daemon.run_worker import _Remembered
 from replicator.events import ReplicaLost
 from replicator.models import JobId, JobState, KnownSets, Synced, TargetPlace, TargetStorage
 from replicator.state.stores import State
-from tests.support.state_records import succeed
+from tests.support.state_records import gone, records_of_run, succeed
 
 NOW = 1_800_000_000.0
 JOB = JobId(100, 0)
 BETA = TargetPlace("beta", "10.0.0.12", (TargetStorage("tank", "tank/data", 2**63 + 1),))
 GAMMA = TargetPlace("gamma", "10.0.0.13", (TargetStorage("tank", "tank/data", 7),), held=False)
+VANISHED = gone("tank/data/vm-100-disk-1")
 NOTHING = Synced(sets=KnownSets(taken=(1, 2), elsewhere=2), place=GAMMA)
 
 
@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Iterator[State]:
         state.jobs.ensure(JOB, NOW - 86400)
         run = succeed(state, NOW)
         state.jobs.set_synced(JOB, Synced(NOW + 1, int(NOW), place=BETA), run=run, now=NOW + 5)
-        state.jobs.set_vanished(JOB, ["tank/data/vm-100-disk-1"], run=run, now=NOW + 5)
+        state.vanished.set(JOB, VANISHED, ends={}, run=run, now=NOW + 5)
         state.jobs.set_resume_pending(JOB, True)
         yield state
 
@@ -106,11 +106,11 @@ def test_a_job_that_was_forgotten_meanwhile_does_not_come_back(state: State) -> 
 
 
 def test_a_run_that_found_another_target_notes_its_volumes_and_its_half_received_state_anew(state: State) -> None:
-    memory = _Remembered(state, JOB, 2, lambda: NOW, Synced(NOW + 1, 1), True, ("tank/data/vm-100-disk-1",))
+    memory = records_of_run(state)
     asyncio.run(memory.note_other_target(NOTHING, replaced=False))
-    asyncio.run(memory.note_vanished(["tank/data/vm-100-disk-1"]))
+    asyncio.run(memory.note_vanished({"tank/data/vm-100-disk-1": 1}))
     asyncio.run(memory.note_resume_pending(True))
 
-    assert found(state).vanished == ("tank/data/vm-100-disk-1",)
+    assert found(state).vanished == VANISHED
     assert found(state).resume_pending
     assert memory.synced == NOTHING
