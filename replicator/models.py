@@ -6,15 +6,13 @@ Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
 from replicator.errors import ConfigError, ErrorClass
 
-DIVERGED_DATASET = "zsr-diverged"
-"""The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
 DEFAULT_SCHEDULE = "*/15"
 DEFAULT_KEEP = "1"
 RATE_UNIT = 1_000_000
@@ -384,17 +382,3 @@ class Retention:
 
     runs: int = 100
     seconds: float = 30 * 86400.0
-
-
-def owning_path(dataset: str, paths: Iterable[str]) -> str | None:
-    """Return the path of the storage that owns a dataset: the innermost that it lies below; None if none does.
-
-    A dataset that is itself the path of a storage belongs to the storage around it; where there is none, to its own.
-    """
-    around = {path for path in paths if f"{dataset}/".startswith(f"{path}/")}
-    return max(around - {dataset} or around, key=len, default=None)
-
-
-def is_diverged(name: str) -> bool:
-    """Return whether a dataset is, or lies in, a storage's folder of diverged replicas."""
-    return f"/{DIVERGED_DATASET}/" in f"{name}/"

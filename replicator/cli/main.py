@@ -37,6 +37,7 @@ _COMMANDS = {
     "log": ("replicator.cli.log:log", "Print the log of a run."),
     "plan": ("replicator.cli.plan:plan", "Show what a run of a job would do, and change nothing."),
     "read": ("replicator.cli.jobs:read", "Print the settings of a job."),
+    "reseed": ("replicator.cli.reseed:reseed", "Send volumes again in full, and swap them with the replicas."),
     "restore-points": (
         "replicator.cli.restore_points:list_restore_points",
         "List the restore points on the target.",

@@ -52,7 +52,8 @@ def plan(job_id: str, form: str) -> None:
     with state_to_read(node) as state:
         context = _context(node, cluster, job, state)
         notes = tuple(_notes(node, job, state))
-    preview = replace(asyncio.run(_look(node, cluster, context)), notes=notes)
+    preview = asyncio.run(_look(node, cluster, context))
+    preview = replace(preview, notes=(*notes, *preview.notes))
     if form == "json":
         print_json(_json(preview))
     else:

@@ -41,18 +41,27 @@ def run(job_id: str | None, verbose: bool) -> None:
     except LostDaemonError:  # the run may have been done, or be cut off: no second one was requested
         raise
     except NoDaemonError:
-        well = _in_foreground(node, wanted, say)
+        well = in_foreground(node, wanted, say)
     if not well:
         click.echo(f"zsr: The run failed; see: zsr log {wanted or 'ID'}", err=True)
         click.get_current_context().exit(1)
 
 
-def _in_foreground(node: Settings, wanted: JobId | None, say: Callable[[str], None]) -> bool:
+def in_foreground(
+    node: Settings, wanted: JobId | None, say: Callable[[str], None], reseed: tuple[str, ...] | None = None
+) -> bool:
+    """Run a job, or all that are due, in this process; with ``reseed`` it sends these volumes again (empty: all).
+
+    Return whether all went well.
+
+    Raises:
+        CancelledRunError: a signal stopped it.
+    """
     from replicator.daemon.one_shot import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
 
     with closing(state_for_runs(node)) as state:
         try:
-            return asyncio.run(run_until_stopped(run_jobs(node, store(node), state, wanted, say)))
+            return asyncio.run(run_until_stopped(run_jobs(node, store(node), state, wanted, say, reseed)))
         except asyncio.CancelledError:
             raise CancelledRunError("The run was stopped by a signal.", advice="") from None
 

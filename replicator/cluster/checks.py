@@ -9,8 +9,9 @@ from datetime import tzinfo
 from replicator.api.problem import Problem
 from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
-from replicator.models import DIVERGED_DATASET, Guest, Job, is_diverged
+from replicator.models import Guest, Job
 from replicator.schedule.calendar import CalendarError, CalendarEvent
+from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
 _POOL = re.compile(r"[A-Za-z].*", re.ASCII)

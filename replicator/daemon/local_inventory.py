@@ -14,12 +14,13 @@ from replicator.api.status import HeldReplica, PoolSpace
 from replicator.cluster.model import Cluster
 from replicator.daemon.pool_usage import pool_roles, pool_spaces
 from replicator.errors import ConfigError, StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, is_diverged, owning_path
+from replicator.models import Guest, Job, JobId
 from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
 from replicator.replication.diverged import diverged_below
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import is_diverged, is_reseed, owning_path
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
@@ -121,7 +122,12 @@ def count_diverged(
         node: the node's name.
         all_read: whether these are all of the node's storages; else a guest of which nothing was found is missing.
     """
-    found = {dataset.name: job for path, each in inventories.items() for dataset, job in diverged_below(path, each)}
+    found = {
+        dataset.name: job
+        for path, each in inventories.items()
+        for dataset, job in diverged_below(path, each)
+        if not is_reseed(dataset.name)
+    }
     counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
     for job_id in found.values():
         counts[job_id.guest] = counts.get(job_id.guest, 0) + 1

@@ -17,7 +17,7 @@ from replicator.daemon.active_run import ActiveRun, RunEnd
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.frozen_guests import Thaws
 from replicator.daemon.job_table import plan_jobs
-from replicator.daemon.run_worker import Worker
+from replicator.daemon.run_worker import Reseeded, Worker
 from replicator.errors import BusyError, ConfigError
 from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import due
@@ -39,11 +39,13 @@ async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
 
 
 async def run_jobs(
-    settings: Settings, store: ClusterStore, state: State, job_id: JobId | None, listen: Callable[[str], None]
-) -> bool:
+    settings: Settings, store: ClusterStore, state: State, job_id: JobId | None, listen: Callable[[str], None],
+    reseed: Reseeded | None = None,
+) -> bool:  # fmt: skip
     """Run one job now, or (None) all that are due, one after the other; return whether all succeeded.
 
-    Before that, the guests that earlier runs left frozen are thawed.
+    Before that, the guests that earlier runs left frozen are thawed. ``reseed``: the volumes that the one job sends
+    again (empty: all).
 
     Raises:
         ConfigError: there is no such job on this node, or it is disabled.
@@ -65,7 +67,7 @@ async def run_jobs(
         for job in jobs:
             try:
                 outcome = await worker.run(
-                    cluster, job, observer=_Listener(listen), due=began, others_due=len(jobs) > 1
+                    cluster, job, observer=_Listener(listen), due=began, others_due=len(jobs) > 1, reseed=reseed
                 )
             except BusyError as error:
                 if job_id is not None:

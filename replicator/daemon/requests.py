@@ -1,4 +1,4 @@
-"""Answers the requests of clients on the control socket: status, reload, run, schedule-now, cancel."""
+"""Answers the requests of clients on the control socket: status, reload, run, reseed, schedule-now, cancel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from replicator.api.status import Status
 from replicator.daemon.control import Request, Say
 from replicator.daemon.planned_jobs import PlannedJobs
-from replicator.daemon.run_supervisor import RunSupervisor
+from replicator.daemon.run_supervisor import RunningJob, RunSupervisor
 from replicator.daemon.status_json import status_json
 from replicator.errors import BusyError, ConfigError
 from replicator.models import Job, JobId
@@ -48,8 +48,9 @@ class RequestHandler:
             case "schedule-now":
                 await self._schedule_now(await self._job(request))
                 return None
-            case "run":
-                return await self._run_now(await self._job(request), say)
+            case "run" | "reseed" as verb:
+                job = await self._job(request)
+                return await (self._run_now(job, say) if verb == "run" else self._reseed(job, request, say))
             case "cancel":
                 self.runs.cancel((await self._job(request)).id)
                 return "cancelled"
@@ -75,15 +76,34 @@ class RequestHandler:
 
     async def _run_now(self, job: Job, say: Say) -> str:
         """Run a job at once, whatever its schedule; follow the run if it is going on already."""
-        if job.disabled:
-            raise ConfigError(f"Job {job.id} is disabled.", advice=f"Enable it first: zsr enable {job.id}.")
+        _refuse_disabled(job)
         running = self.runs.get(job.id)
         if running is None:
-            if self.runs.is_guest_busy(job.id.guest):
-                raise BusyError(f"Another job of guest {job.id.guest} is running.", advice="Try again when it is done.")
+            self._refuse_busy(job)
             running = self.runs.start(job)
+        return await self._followed(running, say)
+
+    async def _reseed(self, job: Job, request: Request, say: Say) -> str:
+        """Send volumes of a job again; a run that is going on is not disturbed."""
+        _refuse_disabled(job)
+        self._refuse_busy(job)
+        volumes = request.get("volumes")
+        wanted = tuple(map(str, volumes)) if isinstance(volumes, list) else ()
+        return await self._followed(self.runs.start(job, wanted), say)
+
+    def _refuse_busy(self, job: Job) -> None:
+        if self.runs.is_guest_busy(job.id.guest):
+            which = "This job" if self.runs.get(job.id) is not None else "Another job"
+            raise BusyError(f"{which} of guest {job.id.guest} is running.", advice="Try again when it is done.")
+
+    async def _followed(self, running: RunningJob, say: Say) -> str:
         running.listeners.append(say)
         await asyncio.wait([running.task])
         if running.error is not None:
             raise running.error
         return str(running.outcome)
+
+
+def _refuse_disabled(job: Job) -> None:
+    if job.disabled:
+        raise ConfigError(f"Job {job.id} is disabled.", advice=f"Enable it first: zsr enable {job.id}.")

@@ -12,7 +12,7 @@ from replicator.daemon.control import Say
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.run_durations import RunDurations
 from replicator.daemon.run_report import log_end, log_start
-from replicator.daemon.run_worker import Worker
+from replicator.daemon.run_worker import Reseeded, Worker
 from replicator.errors import BusyError, ConfigError, InternalError, ZsrError
 from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import first
@@ -115,15 +115,15 @@ class RunSupervisor:
         chosen = first(ready, self._running.keys(), self._max_parallel, self._worker.full_copies.jobs)
         return None if chosen is None else chosen.id
 
-    def start(self, job: Job) -> RunningJob:
-        """Start a run of a job that does not run.
+    def start(self, job: Job, reseed: Reseeded | None = None) -> RunningJob:
+        """Start a run of a job that does not run; with ``reseed`` one that sends these volumes again.
 
         Raises:
             BusyError: the daemon is still starting.
         """
         if self.tasks is None:
             raise BusyError("The daemon is still starting.")
-        running = RunningJob(self.tasks.create_task(self._supervise(job), name=f"run {job.id}"))
+        running = RunningJob(self.tasks.create_task(self._supervise(job, reseed), name=f"run {job.id}"))
         self._running[job.id] = running
         # Not at the end of the task itself, which is never entered if it is cancelled before it begins.
         running.task.add_done_callback(lambda _: self._ended(job.id))
@@ -135,11 +135,11 @@ class RunSupervisor:
             running.outcome = Outcome.CANCELLED
         self._wake.set()
 
-    async def _supervise(self, job: Job) -> None:
+    async def _supervise(self, job: Job, reseed: Reseeded | None) -> None:
         running = self._running[job.id]
         begun = self._clock()
         try:
-            await self._run(job, running, begun)
+            await self._run(job, running, begun, reseed)
         except asyncio.CancelledError:
             running.outcome = Outcome.CANCELLED
             if not running.cancel_wanted:
@@ -155,7 +155,7 @@ class RunSupervisor:
             _log.error("%s", error)
         await self._announce()
 
-    async def _run(self, job: Job, running: RunningJob, begun: float) -> None:
+    async def _run(self, job: Job, running: RunningJob, begun: float, reseed: Reseeded | None) -> None:
         """Do the run; an error that keeps it from being done or recorded is kept for clients, and does not end zsr."""
         try:
             running.outcome = await self._worker.run(
@@ -164,6 +164,7 @@ class RunSupervisor:
                 observer=running,
                 due=self._jobs.due_since(job.id),
                 others_due=bool(self._jobs.waiting(begun)),
+                reseed=reseed,
             )
         except BusyError as error:
             running.error = error

@@ -32,6 +32,7 @@ from replicator.replication.half_received import REFUSALS
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
+from replicator.replication.reseed import Reseed
 from replicator.replication.run import Run
 from replicator.replication.target_place import address_of
 from replicator.schedule.calendar import CalendarEvent
@@ -42,6 +43,9 @@ from replicator.state.runs import RunEnd
 from replicator.state.stores import State
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.node_clients import Nodes
+
+Reseeded = tuple[str, ...]
+"""The volumes that a reseed sends again, by name; empty: all."""
 
 _log = logging.getLogger("zsr.daemon")
 
@@ -62,6 +66,8 @@ class _Before:
 class _Attempt:
     """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time.
 
+    ``reseed``: the volumes that it sends again, None for an ordinary run.
+
     ``is_cancelled``: the run was cancelled while its start was recorded.
     """
 
@@ -74,6 +80,7 @@ class _Attempt:
     log: RunLogWriter
     observer: RunObserver
     is_cancelled: bool
+    reseed: Reseeded | None
 
 
 class Worker:
@@ -106,10 +113,11 @@ class Worker:
         observer: RunObserver,
         due: float,
         others_due: bool = False,
+        reseed: Reseeded | None = None,
     ) -> Outcome:
         """Do one run of a job, which is ``due`` since a moment (unix seconds), and record its end.
 
-        ``others_due``: other runs are due at the same time.
+        ``others_due``: other runs are due at the same time. ``reseed``: send these volumes again, see `reseed.Reseed`.
 
         Raises:
             BusyError: the guest is locked; nothing was recorded, the job stays due.
@@ -130,9 +138,9 @@ class Worker:
             try:
                 remembered = run_records(self._state, job, run, self._clock, before.state)
                 company = others_due or self._inventory_cache.has_fresh(job.target, due)
-                inventory_cache = self._inventory_cache if company else None
+                cache = self._inventory_cache if company else None
                 return await self._recorded(
-                    _Attempt(cluster, active, before, remembered, inventory_cache, due, log, observer, cancelled)
+                    _Attempt(cluster, active, before, remembered, cache, due, log, observer, cancelled, reseed)
                 )
             finally:
                 self.full_copies.end(job.id)
@@ -232,7 +240,8 @@ class Worker:
             return None
         guest = self._own_guest(cluster, job)
         storages = tuple(cluster.storages.values())
-        run = Run(
+        kind = Run if attempt.reseed is None else partial(Reseed, volumes=attempt.reseed)
+        run = kind(
             RunContext(
                 job,
                 guest,

@@ -61,8 +61,12 @@ def decide_old_on_source(way: Direction, dataset: Dataset, keep: Iterable[str]) 
     return SnapshotsPermit(Law.OURS, "a set of this job that is not the base any more", dataset.name, tuple(stale))
 
 
-def decide_unproven_on_source(way: Direction, dataset: Dataset, base: str) -> SnapshotsPermit:
+def decide_unproven_on_source(
+    way: Direction, dataset: Dataset, base: str, needed: Collection[str] = ()
+) -> SnapshotsPermit:
     """Permit the sets on the source that this node took and that never became whole on the target.
+
+    The ``base`` stays, and what is ``needed`` for a new replica in the making (`reseeding.needed`).
 
     A proven set stays until a newer one is proven: another target that was edited away, or a replica that was renamed,
     may still have it as its newest.
@@ -70,7 +74,7 @@ def decide_unproven_on_source(way: Direction, dataset: Dataset, base: str) -> Sn
     stale = [
         s
         for s in sets_of(way.job, dataset).values()
-        if s.name != base and is_made(way, dataset, s) and is_unproven(s, way.known)
+        if s.name != base and s.name not in needed and is_made(way, dataset, s) and is_unproven(s, way.known)
     ]
     return SnapshotsPermit(Law.OURS, "of a set that was never whole on the target", dataset.name, tuple(stale))
 

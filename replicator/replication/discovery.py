@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
-from replicator.models import Guest, Job, Storage, Volume, owning_path
+from replicator.models import Guest, Job, Storage, Volume
 from replicator.replication.plan import VolumePair
+from replicator.replication.reseeding import reseed_name
 from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.model import Dataset, Inventory, pool_of
 
 _KINDS = ("vm", "subvol", "base", "basevol")
@@ -233,7 +235,20 @@ def _pair(
     source, target = nodes
     target_name = volume.dataset(storage, target)
     dataset = on_source.datasets[volume.dataset(storage, source)]
-    return VolumePair(volume, storage.path_on(target), dataset, target_name, on_target.get(target_name))
+    path = storage.path_on(target)
+    reseed = on_target.get(reseed_name(path, volume))
+    return VolumePair(
+        volume, path, dataset, target_name, on_target.get(target_name), _above(target_name, on_target), reseed
+    )
+
+
+def _above(name: str, inventory: Inventory) -> Dataset | None:
+    """Return the nearest dataset above a name that is in the inventory."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        if (found := inventory.get(name)) is not None:
+            return found
+    return None
 
 
 def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:

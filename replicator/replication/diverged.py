@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError
-from replicator.models import DIVERGED_DATASET, JobId, Storage
+from replicator.models import JobId, Storage
 from replicator.replication.destruction import decide_diverged
 from replicator.replication.ownership import sets_of
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import DIVERGED_DATASET
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from replicator.common.tasks import gather_two
@@ -15,11 +15,12 @@ from replicator.replication.foreseen import Facts, Foreseen, foresee
 from replicator.replication.foreseen_destruction import destructions
 from replicator.replication.grace_ends import left_out_as, source_pools
 from replicator.replication.inventories import Inventories
+from replicator.replication.keys import described_plain, has_new_key, is_raw, plain_below_encrypted
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental
 from replicator.replication.preview import Preview
 from replicator.replication.snapshot_sets import sum_if_known
-from replicator.replication.streams import is_raw, needs_properties, send_argv
+from replicator.replication.streams import needs_properties, send_argv
 from replicator.replication.target_place import (
     Sight,
     claim_on_other_target,
@@ -53,7 +54,18 @@ async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clo
         target=target.node,
         volumes=volume_previews(facts, foreseen, asked),
         destructions=destructions(facts, foreseen),
+        notes=tuple(_notes(facts, foreseen)),
     )
+
+
+def _notes(facts: Facts, foreseen: Foreseen) -> Iterator[str]:
+    """Yield what a reader has to know of the replicas besides."""
+    for action in foreseen.plan.actions:
+        raw = is_raw(facts.job, action)
+        if (plain := plain_below_encrypted(action, raw=raw)) is not None:
+            yield described_plain(facts.job, action.pair, plain)
+        if raw and has_new_key(action.pair):
+            yield f"{action.pair.volume}: its key was changed; the stream brings the source's key along"
 
 
 async def _facts(

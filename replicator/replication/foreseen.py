@@ -13,6 +13,7 @@ from replicator.models import Job, KnownSets, Synced, Volume
 from replicator.replication.destruction import KeepAside, Stays
 from replicator.replication.discovery import Discovered
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine
+from replicator.replication.keys import check_keys
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Conflict,
@@ -33,7 +34,6 @@ from replicator.replication.snapshot_sets import (
     new_set_time,
     with_taken,
 )
-from replicator.replication.streams import is_raw
 from replicator.zfs.model import Snapshot
 from replicator.zfs.permits import ReplicaPermit
 from replicator.zfs.resume_token import ResumeToken
@@ -152,7 +152,7 @@ def _with_refusals(job: Job, plan: Plan, refused: Sequence[Conflict]) -> Plan:
     conflicts = {conflict.pair.volume: conflict for conflict in (*plan.conflicts, *refused)}
     for action in plan.actions:
         try:
-            is_raw(job, action)
+            check_keys(job, action)
         except ZsrError as error:
             conflicts.setdefault(action.pair.volume, Conflict(action.pair, error))
     left = tuple(action for action in plan.actions if action.pair.volume not in conflicts)

@@ -22,6 +22,7 @@ from replicator.replication.foreseen import Facts, Foreseen
 from replicator.replication.ownership import Direction, is_made, is_marked, not_brought, sets_of
 from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
 from replicator.replication.preview import Destruction, When
+from replicator.replication.reseeding import needed
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.permits import (
@@ -82,7 +83,8 @@ def _left_by_failed_runs(facts: Facts, plan: Plan, known: KnownSets) -> Iterator
     for action in plan.actions:
         source, replica = action.pair.source, action.pair.target
         base = action.base.name if isinstance(action, Incremental) else ""
-        yield from _permitted(decide_unproven_on_source(way, source, base), way.source, When.LOOK)
+        here = decide_unproven_on_source(way, source, base, needed(action.pair))
+        yield from _permitted(here, way.source, When.LOOK)
         unproven = decide_unproven(way, None if action.preparations else replica, base)
         yield from _permitted(unproven, way.target, When.LOOK)
         yield from _permitted(decide_useless_bookmarks(way, source, replica, base), way.source, When.LOOK)
@@ -107,7 +109,8 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     job, node, way = facts.job.id, facts.way.source, replace(facts.way, known=foreseen.sets)
     listed = {pair.volume: pair.source for pair in foreseen.pairs}
     for pair in foreseen.done:
-        yield from _permitted(decide_old_on_source(way, pair.source, {foreseen.new}), node, When.PROVEN)
+        keep = {foreseen.new, *needed(pair)}
+        yield from _permitted(decide_old_on_source(way, pair.source, keep), node, When.PROVEN)
         source = listed[pair.volume]
         wants = facts.bookmarks
         bookmarks = decide_old_bookmarks(job, source, foreseen.new) if wants else decide_all_bookmarks(job, source)
@@ -121,6 +124,9 @@ def _kept_replicas(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     for action in foreseen.plan.actions:
         if any(isinstance(step, SetAside) for step in action.preparations):
             yield _left(action.pair.target_name, node, Law.ONLY_COPY, "it differs from its source, and is kept aside")
+    for pair in facts.discovered.volumes:
+        if pair.reseed is not None:
+            yield _left(pair.reseed.name, node, Law.ONLY_COPY, "a new replica in the making (zsr reseed)")
     for aside in facts.discovered.diverged:
         yield _left(aside.name, node, Law.ONLY_COPY, "an earlier run kept it aside (zsr diverged)")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from replicator.common.durations import words
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError, ZsrError
-from replicator.models import Guest, Storage, Vanished, owning_path
+from replicator.models import Guest, Storage, Vanished
 from replicator.replication.context import RunContext, RunRecorder
 from replicator.replication.destruction import (
     Stays,
@@ -29,6 +29,7 @@ from replicator.replication.vanished import left_over, replaced_replicas
 from replicator.replication.verification import attempt
 from replicator.schedule.grace import NEVER, Terms, left
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.model import Dataset, Inventory, pool_of
 from replicator.zfs.permits import ReplicaPermit
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from replicator.errors import TargetActiveError, ZfsError, ZsrError
 from replicator.models import Job, JobId
+from replicator.replication.keys import is_raw_onto
 from replicator.replication.plan import VolumePair
 from replicator.replication.stream_faults import Side, StreamFault
-from replicator.replication.streams import is_raw_onto
 from replicator.zfs.errors import Refusal, classify, is_base_gone, refusal
 from replicator.zfs.model import Dataset
 from replicator.zfs.resume_token import ResumeToken, decode_token
@@ -43,8 +43,10 @@ def examine(job: Job, pair: VolumePair, node: str) -> tuple[ResumeToken, str | N
         raise another_tools(pair, replica, node)
     if is_gone(token, pair):
         useless = "its snapshot is gone from the source"
-    elif not token.raw and is_raw_onto(job, pair, replica):
+    elif (raw := is_raw_onto(job, pair, replica)) and not token.raw:
         useless = "it is not raw, and the job sends raw"
+    elif token.raw and replica.snapshots and not raw:  # ZFS would accept it, and nobody could open the replica then
+        useless = "it is raw, and the replica no longer has a key of its own"
     if useless is not None and replica.job is None:
         raise another_tools(pair, replica, node)
     return token, useless

@@ -8,25 +8,32 @@ this node's marks is a conflict.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from replicator.errors import TargetActiveError, ZsrError
-from replicator.models import DIVERGED_DATASET, Volume
+from replicator.models import Volume
 from replicator.replication.destruction import decide_rollback
 from replicator.replication.ownership import Direction, foreign, is_marked, writable
+from replicator.zfs.dataset_names import DIVERGED_DATASET
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 from replicator.zfs.permits import RollbackPermit
 
 
 @dataclass(frozen=True, slots=True)
 class VolumePair:
-    """One volume: its dataset on the source, and the storage path, name and dataset on the target."""
+    """One volume: its dataset on the source, and the storage path, name and dataset on the target.
+
+    ``place`` is the dataset on the target below which the replica lies or will lie; None if it was not listed.
+    ``reseed`` is the new replica in the making, if ``zsr reseed`` has begun one.
+    """
 
     volume: Volume
     target_path: str
     source: Dataset
     target_name: str
     target: Dataset | None
+    place: Dataset | None = None
+    reseed: Dataset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,11 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class CloneFromDiverged:
-    """Continue after a run that died while setting aside: clone the replica from the diverged one."""
+    """Continue after a run that died while setting aside: clone the replica from the diverged one, ``aside``."""
 
     diverged: str
     base: Snapshot
+    aside: Dataset | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +277,7 @@ def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], d
         base_on_target = None if base is None else kept.by_guid(base.guid)
         fits = kept.is_volume == pair.source.is_volume and kept.name.startswith(place)
         if base is not None and base_on_target is not None and fits:
-            return Incremental(pair, base, (CloneFromDiverged(kept.name, base_on_target), Promote()))
+            return Incremental(pair, base, (CloneFromDiverged(kept.name, base_on_target, kept), Promote()))
     return Full(pair)
 
 
@@ -321,14 +329,18 @@ def left_on_target(action: Full | Incremental) -> VolumePair:
 def held_on_target(action: Full | Incremental, diverged: Iterable[Dataset]) -> VolumePair:
     """Return the volume with all its snapshots on the target, those in its diverged replicas included.
 
-    A set that a rollback on the source made stale is there; it is no less proven than before.
+    A set that a rollback on the source made stale is there; it is no less proven than before. So is one in a replica
+    that ``zsr reseed`` set aside before it could take the new one's set.
     """
     pair = action.pair
+    folder = f"{pair.target_path}/{DIVERGED_DATASET}/{pair.volume.name.replace('/', '_')}"
     cloned = {step.diverged for step in action.preparations if isinstance(step, CloneFromDiverged)}
     kept = [
         each
         for each in diverged
-        if each.name in cloned or (each.origin is not None and each.origin.startswith(f"{pair.target_name}@"))
+        if each.name in cloned
+        or (each.origin is not None and each.origin.startswith(f"{pair.target_name}@"))
+        or (each.name.rpartition("-")[0] == folder and choose_base(pair.source, each) is not None)
     ]
     if not kept:
         return pair

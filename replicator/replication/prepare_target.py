@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from replicator.models import DIVERGED_DATASET
 from replicator.replication.destruction import KeepAside, decide_half_received
 from replicator.replication.plan import (
     CloneFromDiverged,
@@ -24,6 +23,7 @@ from replicator.replication.plan import (
 )
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import DIVERGED_DATASET
 from replicator.zfs.model import MADE_HERE, Dataset
 from replicator.zfs.permits import ReplicaPermit
 
@@ -54,7 +54,7 @@ async def prepare(
             case SetAside(base):
                 kept = diverged_name(pair, now)
                 log("warning", f"{pair.volume}: the replica differs from the source; it is kept aside as '{kept}'")
-                await _set_aside(pair, kept, target, properties)
+                await keep_aside(pair, kept, target, properties)
                 if base is not None:
                     await _clone(target, f"{kept}@{base.name}", pair.target_name, properties)
             case CloneFromDiverged(diverged, base):
@@ -70,7 +70,8 @@ async def prepare(
                 await target.promote(pair.target_name)
 
 
-async def _set_aside(pair: VolumePair, kept: str, target: ZfsClient, properties: Mapping[str, str]) -> None:
+async def keep_aside(pair: VolumePair, kept: str, target: ZfsClient, properties: Mapping[str, str]) -> None:
+    """Rename a volume's replica to ``kept``, in the folder of diverged replicas; ``properties`` are a replica's."""
     await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
     await target.rename(pair.target_name, kept)
     if pair.target is not None and pair.target.job is None:  # without marks it would never be reported

@@ -11,7 +11,7 @@ Log = Callable[[str, str], None]
 
 
 class Step(StrEnum):
-    """All steps of a run and of a removal, in order; tests/lab injects faults at the beginning of each."""
+    """All steps of a run, a reseed and a removal, in order; tests/lab injects faults at the beginning of each."""
 
     LOCK = "lock"
     LOOK = "look"
@@ -21,6 +21,7 @@ class Step(StrEnum):
     ASIDE = "put aside"
     TRANSFER = "transfer"
     PROVE = "prove"
+    SWAP = "swap"
     REMEMBER = "remember"
     TIDY = "tidy"
     REMOVE_REPLICAS = "remove replicas"

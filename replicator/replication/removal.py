@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, KnownSets, Removal, Storage, is_diverged, owning_path
+from replicator.models import Job, KnownSets, Removal, Storage
 from replicator.replication.destruction import (
     decide_all_bookmarks,
     decide_removal,
@@ -20,6 +20,7 @@ from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import is_diverged, owning_path
 from replicator.zfs.model import Inventory, pool_of
 
 _DEPTH = 8
@@ -138,6 +139,8 @@ async def _remove_replicas(
             in_use.append(error)
     for kept in diverged:
         log("warning", f"'{kept.name}' on {target.node} is kept: it holds data that no source has (zsr diverged list)")
+    for new in inventory.reseeds_of(way.job):
+        log("warning", f"'{new.name}' on {target.node} is kept: a new replica in the making (zsr diverged destroy)")
     return in_use
 
 

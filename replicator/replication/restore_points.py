@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
-from replicator.models import Guest, Job, JobId, Storage, is_diverged
+from replicator.models import Guest, Job, JobId, Storage
 from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
 from replicator.replication.ownership import sets_of, shares_set
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import is_diverged
 from replicator.zfs.model import Dataset
 from replicator.zfs.snapshot_names import snapshot_name
 

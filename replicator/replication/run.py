@@ -25,7 +25,8 @@ from replicator.replication.destruction import (
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.grace_ends import Graces, report_replaced
 from replicator.replication.inventories import CachedPairs, Inventories
-from replicator.replication.ownership import Direction, is_made, not_brought
+from replicator.replication.keys import any_new_key, check_keys, with_unknown_salt
+from replicator.replication.ownership import Direction, is_made
 from replicator.replication.plan import (
     Incremental,
     Plan,
@@ -35,10 +36,12 @@ from replicator.replication.plan import (
     refuse_foreign,
 )
 from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.reseeding import needed
 from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
     arrived,
     claim_of,
+    described_unknown,
     is_as_remembered,
     is_unchanged,
     proven_set,
@@ -51,7 +54,6 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
-from replicator.replication.streams import is_raw
 from replicator.replication.target_place import (
     Sight,
     at_place,
@@ -123,14 +125,14 @@ class Run:
         try:
             discovered = self._inventories.pair(snapshot.on_source, on_target)
         except ZsrError:
-            await self._discard(snapshot)
+            await self._snapshots.destroy(snapshot.name)
             raise
         as_remembered = is_as_remembered(self._direction(), discovered.volumes, self._synced.last_set)
         if not (as_remembered and await self._is_same_target(discovered.volumes, on_target)):
-            await self._discard(snapshot)
+            await self._snapshots.destroy(snapshot.name)
             return await self._look_first(on_target)
         if not snapshot.taken:
-            if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
+            if await self._is_unchanged(discovered.volumes):
                 self._synced = without_taken(self._synced, snapshot.set_time)
                 return await self._conclude_unchanged(snapshot.at, discovered)
             snapshot = await self._snapshots.take((), self._synced, if_changed=False)
@@ -163,6 +165,13 @@ class Run:
             ):
                 return cached
         return None
+
+    async def _is_unchanged(self, volumes: Sequence[VolumePair]) -> bool:
+        """Return whether no byte was written and no key changed; a program does not read keys, so a command does."""
+        if not is_unchanged(self._direction(), volumes, self._synced.last_set):
+            return False
+        asked = with_unknown_salt(volumes)
+        return not asked or not any_new_key(volumes, await self._source.salts(asked))
 
     async def _may_snapshot_first(self) -> bool:
         """Return whether the source's snapshot may be taken before the target was listed."""
@@ -251,11 +260,8 @@ class Run:
 
     def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
         """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""
-        way = self._direction()
-        unknown = [s for pair in volumes for s in not_brought(way, pair.source, pair.target) if s.job == way.job]
-        if unknown:
-            what = f"{len(unknown)} snapshots on {way.target} have the job's name, but this node does not know that it "
-            self._log("warning", f"{what}sent them: they stay. If they are the job's: zsr adopt {way.job}")
+        if words := described_unknown(self._direction(), volumes):
+            self._log("warning", words)
 
     # --- snapshot
 
@@ -269,13 +275,9 @@ class Run:
         if isinstance(snapshot, ZsrError):
             raise snapshot
         if isinstance(on_target, ZsrError):
-            await self._discard(snapshot)
+            await self._snapshots.destroy(snapshot.name)
             raise on_target
         return on_target, snapshot
-
-    async def _discard(self, snapshot: SnapshotResult) -> None:
-        if snapshot.taken:
-            await self._snapshots.destroy(snapshot.name)
 
     async def _remember_taken(self, set_time: int) -> None:
         await self._remember(with_taken(self._synced, set_time))
@@ -291,7 +293,7 @@ class Run:
         if plan.conflicts:
             raise plan.conflicts[0].error
         for action in plan.actions:
-            is_raw(self._job, action)  # raises before anything is changed
+            check_keys(self._job, action)
         return plan
 
     async def _claim(self, plan: Plan, diverged: Sequence[Dataset]) -> None:
@@ -307,7 +309,7 @@ class Run:
         for action in plan.actions:
             base = action.base.name if isinstance(action, Incremental) else ""
             replica = None if action.preparations else action.pair.target
-            here = decide_unproven_on_source(way, action.pair.source, base)
+            here = decide_unproven_on_source(way, action.pair.source, base, needed(action.pair))
             await attempt(self._source.destroy_snapshots(here), self._log)
             there = decide_unproven(way, replica, base)
             if await attempt(self._target.destroy_snapshots(there), self._log):
@@ -327,7 +329,7 @@ class Run:
                 discovered = self._inventories.pair(on_source, on_target)
             plan = await self._plan(discovered)
         except ZsrError:
-            await self._discard(snapshot)
+            await self._snapshots.destroy(snapshot.name)
             raise
         await self._claim(plan, discovered.diverged)
         await self._note_sent(plan, snapshot.name)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from replicator.models import JobId, KnownSets, Synced, Travelling
-from replicator.replication.ownership import Direction, is_brought, is_marked, sets_of
+from replicator.replication.keys import has_new_key
+from replicator.replication.ownership import Direction, is_brought, is_marked, not_brought, sets_of
 from replicator.replication.plan import Full, Incremental, VolumePair, held_on_target, left_on_target
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
@@ -104,6 +105,17 @@ def brought(way: Direction, volumes: Iterable[VolumePair]) -> set[int]:
     }
 
 
+def described_unknown(way: Direction, volumes: Iterable[VolumePair]) -> str:
+    """Return the sentence about snapshots with the job's name that this node did not bring; empty if there are none."""
+    unknown = [s for pair in volumes for s in not_brought(way, pair.source, pair.target) if s.job == way.job]
+    if not unknown:
+        return ""
+    what = (
+        f"{len(unknown)} snapshots on {way.target} have the job's name, but this node does not know that it sent them"
+    )
+    return f"{what}: they stay. If they are the job's: zsr adopt {way.job}"
+
+
 def with_sent(synced: Synced, guids: Iterable[int], carried: Iterable[int] = ()) -> Synced:
     """Return the state in which this node is about to bring snapshots to the target.
 
@@ -151,7 +163,8 @@ def is_as_remembered(way: Direction, volumes: Iterable[VolumePair], last_set: in
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:
     """Return whether no byte was written to any volume since the set ``held``, which the target has, GUID by GUID.
 
-    A replica that is writable or was written to is never unchanged: the run has to report it.
+    A replica that is writable or was written to is never unchanged: the run has to report it. Nor is a raw one if the
+    source has a new key, which only a stream brings.
     """
     for pair in volumes:
         ours = sets_of(way.job, pair.source).get(held or 0)
@@ -162,7 +175,7 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
         theirs = pair.target.by_guid(ours.guid)
         if theirs is None or theirs != max(pair.target.snapshots, key=lambda snapshot: snapshot.createtxg):
             return False
-        if unreplicated_bytes(pair.source, ours) != 0 or pair.target.token is not None:
+        if unreplicated_bytes(pair.source, ours) != 0 or pair.target.token is not None or has_new_key(pair):
             return False
     return bool(volumes)
 

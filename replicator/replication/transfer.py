@@ -13,12 +13,13 @@ from replicator.errors import (
 )
 from replicator.hosts.stream import Limits, stream
 from replicator.models import Encryption, Job
+from replicator.replication.keys import described_plain, is_below_encrypted, is_raw, plain_below_encrypted
 from replicator.replication.plan import Conflict, Full, Incremental, TagForeignSnapshots, VolumePair, set_aside
 from replicator.replication.prepare_target import prepare
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.replication.stream_faults import StreamFault, fault_of
-from replicator.replication.streams import is_raw, marks, needs_properties, replica_properties, send_argv
+from replicator.replication.streams import marks, needs_properties, replica_properties, send_argv
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Snapshot
@@ -99,10 +100,12 @@ class Transfers:
         raw = is_raw(self._job, action)
         if raw and self._job.encryption is Encryption.DECRYPTED:
             self._log("warning", f"{pair.volume}: the replica was begun raw and stays raw")
+        if (plain := plain_below_encrypted(action, raw=raw)) is not None:
+            self._log("warning", described_plain(self._job, pair, plain))
         common = (await self._source.features()).common(await self._target.features())
         argv = send_argv(self._job, common, action, name, raw=raw)
         if base is None:
-            await self._target.create_parents(pair.target_path, pair.volume.name)
+            await self._target.create_parents(pair.target_path, pair.target_name.removeprefix(f"{pair.target_path}/"))
         # The snapshots that are left do not say how much was written since a bookmark.
         counted = isinstance(base, Snapshot)
         expected = unreplicated_bytes(source, base) if counted else await self._source.estimate(argv)
@@ -110,28 +113,22 @@ class Transfers:
         self._log("info", f"{pair.volume}: {kind}, {_bytes(expected)} expected")
         portable = needs_properties(source, raw=raw)
         extra = await self._source.portable_properties(source.name) if portable else {}
-        await self.stream(pair, argv, expected, extra)
+        encrypt = base is None and not raw and is_below_encrypted(pair)
+        if (fault := await self.attempt(pair, argv, expected, extra, encrypt=encrypt)) is not None:
+            raise fault.error
         unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
             await self._target.set_properties(
                 pair.target_name, replica_properties(self._job, self._source.node, source)
             )
 
-    async def stream(
-        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
-    ) -> None:
-        """Run one send and its receive; ``properties`` are set on the replica besides zsr's own.
-
-        Raises:
-            ZsrError: of the side that failed first.
-        """
-        if (fault := await self.attempt(pair, send, expected, properties)) is not None:
-            raise fault.error
-
     async def attempt(
-        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None
-    ) -> StreamFault | None:
-        """Do as `stream`, and return the fault of a stream that failed.
+        self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None,
+        *, encrypt: bool = False,
+    ) -> StreamFault | None:  # fmt: skip
+        """Run one send and its receive; return the fault of the side that failed first, None if it went well.
+
+        ``properties`` are set on the replica besides zsr's own; ``encrypt``: with the key of the dataset above it.
 
         Raises:
             ZsrError: a connection broke, or the stream stood still.
@@ -141,6 +138,7 @@ class Transfers:
             pair.target_name,
             is_volume=pair.source.is_volume,
             properties={**(properties or {}), **marks(self._job, self._source.node)},
+            encrypt=encrypt,
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
         progress = self._progress

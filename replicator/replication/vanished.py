@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job, Storage, owning_path
+from replicator.models import Guest, Job, Storage
 from replicator.replication.destruction import decide_removal
 from replicator.replication.discovery import Discovered, discover, guest_storages
 from replicator.replication.ownership import Direction, is_marked, sets_of
@@ -18,6 +18,7 @@ from replicator.replication.plan import Full, Plan, make_plan
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import Law
 

@@ -18,6 +18,7 @@ from replicator.replication.destruction import (
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
+from replicator.replication.reseeding import needed
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Snapshot, pool_of
@@ -109,7 +110,7 @@ class TargetVerification:
             await attempt(self._prune_source(pool, some), self._log)
 
     async def _prune_source(self, pool: str, volumes: Sequence[VolumePair]) -> None:
-        stale = [decide_old_on_source(self._way, pair.source, {self._name}) for pair in volumes]
+        stale = [decide_old_on_source(self._way, pair.source, {self._name, *needed(pair)}) for pair in volumes]
         names = [pair.source.name for pair in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names if self._bookmarks]
         done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from replicator.models import Volume
 from replicator.replication.foreseen import Facts, Foreseen
+from replicator.replication.keys import is_below_encrypted, is_raw
 from replicator.replication.plan import (
     CloneFromDiverged,
     Conflict,
@@ -24,8 +25,8 @@ from replicator.replication.plan import (
 from replicator.replication.prepare_target import diverged_name
 from replicator.replication.preview import Does, PreparationStep, VolumePreview
 from replicator.replication.snapshot_sets import unreplicated_bytes
-from replicator.replication.streams import is_raw, replica_properties, send_argv
-from replicator.zfs.commands import IGNORED_PROPERTIES
+from replicator.replication.streams import replica_properties, send_argv
+from replicator.zfs.commands import ENCRYPTION, IGNORED_PROPERTIES
 from replicator.zfs.features import Features
 from replicator.zfs.model import MADE_HERE, Bookmark, Snapshot
 
@@ -74,9 +75,9 @@ def _preview(
     if action is None or foreseen.unchanged:
         return VolumePreview(*names, Does.UNCHANGED, base=f"@{foreseen.new}", bytes=0, resume=resume)
     job, source = facts.job, pair.source
-    argv = send_argv(job, asked.common, action, foreseen.new, raw=is_raw(job, action))
+    raw = is_raw(job, action)
+    argv = send_argv(job, asked.common, action, foreseen.new, raw=raw)
     counted = counted_bytes(action)
-    ignores = asked.target.receive_properties and not source.is_volume
     return VolumePreview(
         *names,
         Does.INCREMENTAL if isinstance(action, Incremental) else Does.FULL,
@@ -84,10 +85,16 @@ def _preview(
         bytes=asked.sizes.get(pair.volume) if counted is None else counted,
         flags=tuple(word for word in argv if word.startswith("-")),
         properties=replica_properties(job, facts.way.source, source, asked.portable.get(pair.volume)),
-        ignored=IGNORED_PROPERTIES if ignores else (),
+        ignored=_ignored(action, raw=raw) if asked.target.receive_properties else (),
         preparations=tuple(each for step in action.preparations for each in _steps(action.pair, step)),
         resume=resume,
     )
+
+
+def _ignored(action: Full | Incremental, *, raw: bool) -> tuple[str, ...]:
+    """Return the properties of the stream that receive leaves out."""
+    encrypts = isinstance(action, Full) and not raw and is_below_encrypted(action.pair)
+    return (*(() if action.pair.source.is_volume else IGNORED_PROPERTIES), *((ENCRYPTION,) if encrypts else ()))
 
 
 def _base(action: Full | Incremental) -> str | None:

@@ -266,6 +266,10 @@ class ZfsClient:
             if key in commands.PORTABLE or (":" in key and not key.startswith(("zsr:", "com.sun:auto-snapshot")))
         }
 
+    async def salts(self, datasets: Sequence[str]) -> dict[str, int]:
+        """Return the salt of each dataset's key; a new passphrase has another one, a raw key has 0."""
+        return output.salts((await self._execute(commands.salts(datasets), "read the salts of keys")).stdout)
+
     async def rename(self, dataset: str, name: str) -> None:
         """Rename a dataset within its pool."""
         await self._execute(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")

@@ -22,6 +22,8 @@ LISTED = [
     "receive_resume_token",
     "encryption",
     "encryptionroot",
+    "keystatus",
+    "pbkdf2salt",
     "readonly",
     "mounted",
     "origin",
@@ -45,6 +47,9 @@ FILESYSTEM_PROPERTIES: Mapping[str, str] = {"canmount": "noauto"}
 
 IGNORED_PROPERTIES = ("mountpoint", "sharenfs", "sharesmb")
 """The properties of a source's filesystem that never take effect on its replica."""
+
+ENCRYPTION = "encryption"
+"""The property that a plain stream says is off; left out, a new dataset gets what the dataset above it has."""
 
 
 def usage() -> Argv:
@@ -95,6 +100,11 @@ def portable_properties(dataset: str) -> Argv:
     return ["zfs", "get", "-Hp", "-s", "local,received", "-o", "property,value", "all", dataset]
 
 
+def salts(datasets: Sequence[str]) -> Argv:
+    """Print the salt of each dataset's key, which a new passphrase changes."""
+    return ["zfs", "get", "-Hp", "-o", "name,property,value", "pbkdf2salt", *datasets]
+
+
 def rename(dataset: str, name: str) -> Argv:
     """Rename a dataset within its pool."""
     return ["zfs", "rename", dataset, name]
@@ -120,29 +130,38 @@ def snapshot(features: Features, names: Sequence[str], properties: Mapping[str, 
 
 
 def send(
-    features: Features, dataset: str, new: str, base: str | None, *, raw: bool, properties: bool, all_between: bool
+    features: Features,
+    dataset: str,
+    new: str,
+    base: str | None,
+    *,
+    raw: bool,
+    properties: bool,
+    all_between: bool,
+    embedded: bool = True,
 ) -> Argv:
     """Send ``dataset@new``, in full or since ``base`` (``@snapshot`` or ``#bookmark``).
 
     Where receive cannot refuse single properties, none are sent: a source's mountpoint must never take effect.
     ``all_between`` takes the snapshots between base and new one along; a bookmark cannot begin such a stream.
+    Without ``embedded`` there are no embedded blocks, which an encrypted dataset cannot receive.
     """
     argv = ["zfs", "send"]
     if properties and features.receive_properties:
         argv.append("-p")
-    argv += _encoding(features, raw=raw)
+    argv += _encoding(features, raw=raw, embedded=embedded)
     if base is not None:
         argv += ["-I" if all_between and base.startswith("@") else "-i", base]
     return [*argv, f"{dataset}@{new}"]
 
 
-def _encoding(features: Features, *, raw: bool) -> Argv:
+def _encoding(features: Features, *, raw: bool, embedded: bool) -> Argv:
     if raw:
         return ["-w"]
     flags = (
         ("-L", features.send_large_blocks),
         ("-c", features.send_compressed),
-        ("-e", features.send_embedded),
+        ("-e", features.send_embedded and embedded),
     )
     return [flag for flag, known in flags if known]
 
@@ -157,8 +176,14 @@ def estimate(argv: Argv) -> Argv:
     return [*argv[:2], "-nvP", *argv[2:]]
 
 
-def receive(features: Features, dataset: str, *, is_volume: bool, properties: Mapping[str, str]) -> Argv:
-    """Receive into a replica: unmounted, resumable where possible, never forced."""
+def receive(
+    features: Features, dataset: str, *, is_volume: bool, properties: Mapping[str, str], encrypt: bool = False
+) -> Argv:
+    """Receive into a replica: unmounted, resumable where possible, never forced.
+
+    ``encrypt``: with the key of the dataset that it lies below, whatever the stream says of encryption. ZFS refuses
+    that for a raw stream.
+    """
     argv = ["zfs", "receive", "-u"]
     if features.resume:
         argv.append("-s")
@@ -167,6 +192,8 @@ def receive(features: Features, dataset: str, *, is_volume: bool, properties: Ma
             argv += ["-o", f"{key}={value}"]
         if not is_volume:
             argv += [word for key in IGNORED_PROPERTIES for word in ("-x", key)]
+        if encrypt:
+            argv += ["-x", ENCRYPTION]
     return [*argv, dataset]
 
 

@@ -27,7 +27,7 @@ _POOL = "Check the pool there: zpool status -v."
 _RIGHTS = "Run as root, or delegate the rights with zfs allow."
 _LOAD = 'Load the key on that node: zfs load-key; or send raw (encryption = "raw").'
 _MIXED = (
-    "A replica stays raw or decrypted, as it was begun. Rename it there (zfs rename) to send it again as the job says."
+    "A replica stays raw or decrypted, as it was begun. zsr reseed ID VOLUME sends it again in full, as the job says."
 )
 _UPGRADE = "That node's ZFS or pool is older than the source's: upgrade it (zpool upgrade), or send from an older one."
 _HOLDS = "A clone or a hold needs it (zfs list -o name,origin; zfs holds). It is destroyed when that is gone."

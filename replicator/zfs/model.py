@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from replicator.models import JobId, is_diverged
+from replicator.models import JobId
+from replicator.zfs.dataset_names import is_diverged, is_reseed
 from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
@@ -82,6 +83,8 @@ class Dataset:
     creation: int = 0
     origin: str | None = None
     used: int | None = None
+    key_loaded: bool | None = None
+    salt: int | None = None
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """Return the snapshot with this GUID, or None."""
@@ -109,7 +112,12 @@ class Inventory:
 
     def diverged_of(self, job: JobId) -> list[Dataset]:
         """Return the diverged replicas of a job, which were set aside."""
-        return [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
+        marked = [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
+        return [dataset for dataset in marked if not is_reseed(dataset.name)]
+
+    def reseeds_of(self, job: JobId) -> list[Dataset]:
+        """Return the new replicas of a job in the making, which ``zsr reseed`` began."""
+        return [d for name, d in sorted(self.datasets.items()) if is_reseed(name) and d.job == str(job)]
 
     def below(self, path: str) -> Iterable[Dataset]:
         """Return the datasets that are direct children of a path."""

@@ -75,26 +75,39 @@ def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
             datasets[name] = values
     return Inventory(
         {
-            name: Dataset(
-                name=name,
-                is_volume=values.get("type") == "volume",
-                guid=_required(name, "guid", values.get("guid")),
-                snapshots=tuple(sorted(snapshots[name], key=lambda snapshot: snapshot.createtxg)),
-                bookmarks=tuple(sorted(bookmarks[name], key=lambda bookmark: bookmark.createtxg)),
-                written=_number(values.get("written", "")),
-                token=_set(values.get("receive_resume_token")),
-                job=_set(values.get("zsr:job")),
-                source=_set(values.get("zsr:source")),
-                encrypted=values.get("encryption", "off") not in ("off", *_UNSET),
-                encryption_root=_set(values.get("encryptionroot")),
-                readonly=_switch(values.get("readonly"), "on", "off"),
-                mounted=_switch(values.get("mounted"), "yes", "no"),
-                creation=_number(values.get("creation", "")) or 0,
-                origin=_set(values.get("origin")),
-                used=_number(values.get("used", "")),
+            name: _dataset(
+                name,
+                values,
+                tuple(sorted(snapshots[name], key=lambda snapshot: snapshot.createtxg)),
+                tuple(sorted(bookmarks[name], key=lambda bookmark: bookmark.createtxg)),
             )
             for name, values in datasets.items()
         }
+    )
+
+
+def _dataset(
+    name: str, values: Mapping[str, str], snapshots: tuple[Snapshot, ...], bookmarks: tuple[Bookmark, ...]
+) -> Dataset:
+    return Dataset(
+        name=name,
+        is_volume=values.get("type") == "volume",
+        guid=_required(name, "guid", values.get("guid")),
+        snapshots=snapshots,
+        bookmarks=bookmarks,
+        written=_number(values.get("written", "")),
+        token=_set(values.get("receive_resume_token")),
+        job=_set(values.get("zsr:job")),
+        source=_set(values.get("zsr:source")),
+        encrypted=values.get("encryption", "off") not in ("off", *_UNSET),
+        encryption_root=_set(values.get("encryptionroot")),
+        readonly=_switch(values.get("readonly"), "on", "off"),
+        mounted=_switch(values.get("mounted"), "yes", "no"),
+        creation=_number(values.get("creation", "")) or 0,
+        origin=_set(values.get("origin")),
+        used=_number(values.get("used", "")),
+        key_loaded=_switch(values.get("keystatus"), "available", "unavailable"),
+        salt=_number(values.get("pbkdf2salt", "")),
     )
 
 
@@ -109,6 +122,12 @@ def _switch(value: str | None, yes: str, no: str) -> bool | None:
 
 def _set(value: str | None) -> str | None:
     return None if value is None or value in _UNSET else value
+
+
+def salts(text: str) -> dict[str, int]:
+    """Read ``zfs get`` of the salts of keys, by dataset."""
+    rows = (line.split("\t") for line in text.splitlines())
+    return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()}
 
 
 def estimated_size(text: str) -> int | None:

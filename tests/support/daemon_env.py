@@ -72,11 +72,17 @@ class RunScript:
         self.going: list[JobId] = []
         self.most_at_once = 0
         self.contexts: list[RunContext] = []
+        self.reseeded: list[tuple[str, ...]] = []
 
     def run(self, context: Any, source: Any, target: Any, **around: Any) -> ScriptedRun:
         """What the worker makes instead of a `Run`."""
         self.contexts.append(context)
         return ScriptedRun(self, context, around)
+
+    def reseed(self, context: Any, source: Any, target: Any, *, volumes: tuple[str, ...], **around: Any) -> ScriptedRun:
+        """What the worker makes instead of a `Reseed`; ``reseeded`` holds the volumes of each."""
+        self.reseeded.append(volumes)
+        return self.run(context, source, target, **around)
 
 
 class ScriptedRun:
@@ -152,9 +158,9 @@ class DaemonEnv:
         """A daemon that has not begun."""
         return Daemon(self.settings, self.store, self.state, self.clock)
 
-    async def ask(self, verb: str, job: str = "") -> Any:
+    async def ask(self, verb: str, job: str = "", **more: object) -> Any:
         """Ask the daemon as the command line does."""
-        return await call(self.settings.control, {"verb": verb, "job": job})
+        return await call(self.settings.control, {"verb": verb, "job": job, **more})
 
     @asynccontextmanager
     async def running(self) -> Any:
@@ -191,6 +197,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> RunScript:
     """Play the runs of every worker, and leave out plugins and long sleeps."""
     script = RunScript()
     monkeypatch.setattr("replicator.daemon.run_worker.Run", script.run)
+    monkeypatch.setattr("replicator.daemon.run_worker.Reseed", script.reseed)
     monkeypatch.setattr("replicator.daemon.daemon.load_plugins", dict)
     monkeypatch.setattr("replicator.daemon.daemon.LOOK_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr("replicator.daemon.target_probes.PROBE_INTERVAL_SECONDS", 0.01)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult, at_once
 from replicator.replication.progress import Progress, Step
+from replicator.replication.reseed import Reseed
 from replicator.replication.run import Run
 from replicator.zfs.client import ZfsClient
 from tests.support.hook_notes import HookNotes
@@ -67,9 +69,16 @@ class ReplicationEnv:
 
     async def run(self, *, stop_before: Step | None = None, nth: int = 1) -> RunResult:
         """One run, a second after the last; it dies as by a kill when ``stop_before`` begins for the nth time."""
-        self.now += 1
+        return await self._execute(Run, MortalProgress(stop_before, nth) if stop_before else Progress())
+
+    async def reseed(self, *volumes: str, stop_before: Step | None = None, nth: int = 1) -> RunResult:
+        """One reseed of these volumes, or of all; it dies as `run` does."""
         progress = MortalProgress(stop_before, nth) if stop_before else Progress()
-        run = Run(
+        return await self._execute(partial(Reseed, volumes=volumes), progress)
+
+    async def _execute(self, kind: Callable[..., Run], progress: Progress) -> RunResult:
+        self.now += 1
+        run = kind(
             RunContext(
                 JOB,
                 self.guest,
@@ -87,6 +96,11 @@ class ReplicationEnv:
             clock=lambda: self.now,
         )
         return await run.execute()
+
+    def datasets(self) -> list[str]:
+        """The names of the datasets below the target's storage."""
+        names = self.zfs("list", "-H", "-o", "name", "-r", self.target).split()
+        return [name[len(self.target) + 1 :] for name in names[1:]]
 
     async def _remember(self, synced: Synced, *, replaced: bool = False) -> None:
         self.synced = synced

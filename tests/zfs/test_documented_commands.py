@@ -11,7 +11,7 @@ import pytest
 from tests.support.command_line import Said, Zsr
 from tests.support.pages import PAGES, ROOT, RUNBOOKS, blocks, zsr_commands
 from tests.support.pools import Pools
-from tests.support.verbs_env import VerbsEnv
+from tests.support.verbs_env import NAME, VerbsEnv
 
 SHOWN_AS_WRONG = {
     ("calendar", "next", "8:61"),
@@ -55,6 +55,7 @@ class DocumentedSite(VerbsEnv):
             self.zsr.cluster_path.write_text(self._cluster.partition("[jobs")[0])
         names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail"}
         words = [self.kept if "zsr-diverged/" in word else names.get(word, word) for word in command]
+        words = [f"data:{NAME}" if word.startswith("local-zfs:") else word for word in words]
         self.zsr.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"*/5\t2026-11-20T15:00:00\n")))
         return self.zsr(*words)
 
@@ -72,7 +73,7 @@ def test_every_command_that_is_documented_runs_and_ends_as_documented(
     pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = DocumentedSite(pools, Zsr.on_alpha(tmp_path, capsys, monkeypatch))
-    commands = [command if "--yes" in command or "destroy" not in command else (*command, "--yes")
+    commands = [(*command, "--yes") if {"destroy", "reseed"} & {*command} and "--yes" not in command else command
                 for command in documented()]  # fmt: skip
     assert len(commands) > 25
 

@@ -7,7 +7,8 @@ import pytest
 from replicator.api.event_codec import from_json, to_json
 from replicator.errors import ConfigError
 from replicator.events import RunStarted
-from replicator.models import JobId, owning_path
+from replicator.models import JobId
+from replicator.zfs.dataset_names import owning_path
 
 
 class TestJobId:

@@ -224,8 +224,9 @@ class TestRun:
         ran: list[JobId | None] = []
 
         async def run_jobs(*given: object) -> bool:
-            *_, job, listen = given
+            *_, job, listen, reseed = given
             assert isinstance(job, JobId | None)
+            assert reseed is None
             assert callable(listen)
             ran.append(job)
             listen("a line")

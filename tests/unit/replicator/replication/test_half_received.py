@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.errors import ErrorClass, TargetActiveError, ZfsError, ZsrError
+from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.host import Completed
+from replicator.models import Encryption, Job
 from replicator.replication.half_received import (
     REFUSALS,
     base_is_gone,
+    examine,
     is_gone,
     is_ours,
     judged,
@@ -48,6 +50,25 @@ def judge(
 ) -> tuple[ZsrError, bool]:
     """The error of a resumed transfer, and whether its state is dropped."""
     return judged(fault(stderr, side, status), token, volume, "beta", failures)
+
+
+class TestARawState:
+    SECRET = replace(SOURCE, encrypted=True)
+    TEXT = make_token(f"tank/a@{snap(2).name}", 2, from_guid=1, raw=True)
+
+    def onto(self, root: str, encryption: Encryption = Encryption.RAW) -> str | None:
+        """Why it is useless on a replica with this encryption root."""
+        replica = replace(REPLICA, encrypted=True, encryption_root=root, token=self.TEXT)
+        return examine(Job(JOB, "beta", encryption=encryption), pair(self.SECRET, replica), "beta")[1]
+
+    def test_goes_on_while_the_replica_has_a_key_of_its_own(self) -> None:
+        assert self.onto(REPLICA.name) is None
+        assert self.onto(REPLICA.name, Encryption.DECRYPTED) is None
+
+    def test_never_reaches_a_replica_that_got_the_key_of_another_dataset(self) -> None:
+        with pytest.raises(EncryptionError, match="it has the key of 'pool'"):
+            self.onto("pool")
+        assert self.onto("pool", Encryption.DECRYPTED) == "it is raw, and the replica no longer has a key of its own"
 
 
 class TestAState:

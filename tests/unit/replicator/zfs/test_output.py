@@ -47,7 +47,8 @@ def test_the_version_is_read_where_there_is_one(text: str, version: str) -> None
 
 COLUMNS = {
     "type": "filesystem", "createtxg": "1", "creation": "100", "written": "512", "receive_resume_token": "-",
-    "encryption": "off", "encryptionroot": "-", "readonly": "off", "mounted": "no", "origin": "-", "used": "8192",
+    "encryption": "off", "encryptionroot": "-", "keystatus": "-", "pbkdf2salt": "-",
+    "readonly": "off", "mounted": "no", "origin": "-", "used": "8192",
     "zsr:job": "-", "zsr:source": "-",
 }  # fmt: skip
 
