@@ -233,7 +233,7 @@ class Run:
             discovered = self._inventories.pair(on_source, on_target)
         if not await self._is_same_target(discovered.volumes, on_target):
             await self._begin_on_other_target(discovered.volumes, on_target)
-        if _has_tokens(discovered):
+        if any(pair.target is not None and pair.target.token for pair in discovered.volumes):
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
@@ -395,7 +395,3 @@ class Run:
         way = self._direction()
         graces = Graces(self._context, way, self._source, self._target, self._recorder, self._log, self._clock)
         await graces.go_on(orphans, volumes, self._inventories.unread)
-
-
-def _has_tokens(discovered: Discovered) -> bool:
-    return any(pair.target is not None and pair.target.token for pair in discovered.volumes)
