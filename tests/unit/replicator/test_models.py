@@ -8,7 +8,6 @@ from replicator.api.event_codec import from_json, to_json
 from replicator.errors import ConfigError
 from replicator.events import RunStarted
 from replicator.models import JobId
-from replicator.zfs.dataset_names import owning_path
 
 
 class TestJobId:
@@ -46,32 +45,3 @@ class TestJobId:
         event = RunStarted(1.0, JobId(0, 0, "zfs", "tank/data"), 7)
 
         assert from_json(*to_json(event)) == event
-
-
-class TestTheStorageThatOwnsADataset:
-    PATHS = ("tank", "tank/data", "tank/data/fast", "slow")
-
-    @pytest.mark.parametrize(
-        ("dataset", "owner"),
-        [
-            ("tank/vm-100-disk-0", "tank"),
-            ("tank/data/vm-100-disk-0", "tank/data"),
-            ("tank/data/vm-100-disk-0/child", "tank/data"),
-            ("tank/data/fast/vm-100-disk-0", "tank/data/fast"),
-            ("slow/vm-100-disk-0", "slow"),
-        ],
-    )
-    def test_is_the_innermost_that_it_lies_below(self, dataset: str, owner: str) -> None:
-        assert owning_path(dataset, self.PATHS) == owner
-        assert owning_path(dataset, reversed(self.PATHS)) == owner
-
-    def test_is_not_one_whose_path_only_begins_like_it(self) -> None:
-        assert owning_path("tank/data2/vm-100-disk-0", self.PATHS) == "tank"
-
-    def test_is_the_one_around_it_where_it_is_itself_the_path_of_a_storage(self) -> None:
-        assert owning_path("tank/data", self.PATHS) == "tank"
-        assert owning_path("tank", self.PATHS) == "tank"
-
-    def test_is_none_where_it_lies_below_none(self) -> None:
-        assert owning_path("other/vm-100-disk-0", self.PATHS) is None
-        assert owning_path("tank", ()) is None
