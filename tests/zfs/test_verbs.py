@@ -136,8 +136,8 @@ class TestRestorePoints:
         said = site.zsr("restore-points", "100-0")
 
         assert said.exit == 1
-        assert said.rows[1][2:5] == ["1", "of", "?"]
-        assert said.rows[1][-1] == "unknown"
+        assert said.rows[1][2:5] == ["1", "of", "1"]
+        assert said.rows[1][-1] == "yes"
         assert "does not exist on node alpha" in said.err
 
 
