@@ -15,6 +15,7 @@ from replicator.errors import ConfigError, ErrorClass
 
 DEFAULT_SCHEDULE = "*/15"
 DEFAULT_KEEP = "1"
+MAX_EPOCH = 999_999_999
 RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 
@@ -138,7 +139,8 @@ class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
 
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
-    ``excluded`` are those that are not replicated, however they are found.
+    ``excluded`` are those that are not replicated, however they are found. ``epoch`` goes up by one whenever the guest
+    changes its owner.
     """
 
     id: int
@@ -151,6 +153,7 @@ class Guest:
     thaw: str | None = None
     hook_timeout: float = 60.0
     on_freeze_failure: FreezeFailure = FreezeFailure.WARNING
+    epoch: int = 1
 
     @property
     def hooks(self) -> Mapping[Hook, str]:

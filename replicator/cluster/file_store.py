@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from replicator.common.durations import words
 from replicator.common.files import lock_file, replace_text, stamp_of
 from replicator.config.problems import SettingsError
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
-from replicator.models import Job, JobId
+from replicator.models import Job
 
 LOCK_TIMEOUT_SECONDS = 10.0
 _HINT = "Begin with a [nodes.NAME] table for each node, [storages.NAME] and [guests.ID] (docs/settings.md)."
@@ -57,11 +57,11 @@ class FileStore:
             before = self._parse(text)
             if digest is not None and digest != before.digest:
                 raise self._changed_error()
-            jobs = decide(before)
-            fresh = _edited(text, before.jobs, jobs)
+            after = decide(before)
+            fresh = _edited(text, before, after)
             if fresh == text:
                 return
-            self._check(fresh, replace(before, jobs=jobs))
+            self._check(fresh, after)
             if self._text() != text:  # an editor does not know our lock
                 raise self._changed_error()
             try:
@@ -134,16 +134,19 @@ def _not_written(path: Path, error: OSError) -> ZsrError:
     return ConfigError(what, advice="It is as it was; check owner and rights of the file and its folder.")
 
 
-def _edited(text: str, before: Mapping[JobId, Job], after: Mapping[JobId, Job]) -> str:
-    """Return the file's text with other jobs; every line that does not concern a changed job stays."""
+def _edited(text: str, before: Cluster, after: Cluster) -> str:
+    """Return the file's text with other jobs and epochs; every line that does not concern a changed one stays."""
     document = tomlkit.parse(text)
-    for job_id, job in after.items():
-        if job_id not in before:
+    for job_id, job in after.jobs.items():
+        if job_id not in before.jobs:
             _add(document, str(job_id), _fill(tomlkit.table(), job, None))
-        elif before[job_id] != job:
-            _fill(document["jobs"][str(job_id)], job, before[job_id])
-    for job_id in before.keys() - after.keys():
+        elif before.jobs[job_id] != job:
+            _fill(document["jobs"][str(job_id)], job, before.jobs[job_id])
+    for job_id in before.jobs.keys() - after.jobs.keys():
         del document["jobs"][str(job_id)]
+    for guest_id, guest in after.guests.items():
+        if before.guests[guest_id].epoch != guest.epoch:
+            document["guests"][str(guest_id)]["epoch"] = guest.epoch
     return tomlkit.dumps(document)
 
 

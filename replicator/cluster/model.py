@@ -51,8 +51,8 @@ class Cluster:
         ]
 
 
-Decide = Callable[[Cluster], Mapping[JobId, Job]]
-"""Returns the jobs that a cluster is to have; raises ConfigError to refuse the change."""
+Decide = Callable[[Cluster], Cluster]
+"""Returns a cluster with other jobs or other epochs of its guests; raises ConfigError to refuse the change."""
 
 
 class ClusterBackend(Protocol):
@@ -76,7 +76,7 @@ class ClusterBackend(Protocol):
         """Return something cheap that differs after a change, to know when to read again."""
 
     def change(self, decide: Decide, digest: str | None) -> None:
-        """Replace the jobs by those that ``decide`` returns for the cluster as it is now; all of it or nothing.
+        """Change jobs and epochs as ``decide`` says for the cluster as it is now; all of it or nothing.
 
         Raises:
             ChangedError: the cluster is not at ``digest``, or was changed in between.

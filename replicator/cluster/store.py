@@ -1,4 +1,4 @@
-"""The cluster store: reads the cluster and changes its jobs, with the same checks for every backend."""
+"""The cluster store: reads the cluster, changes its jobs and epochs, with the same checks for every backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_without_guest
 from replicator.cluster.file_store import FileStore
-from replicator.cluster.model import Cluster, ClusterBackend, Decide
+from replicator.cluster.model import ChangedError, Cluster, ClusterBackend, Decide
 from replicator.cluster.toml_schema import job_entry_problems
 from replicator.common.timezones import zone
 from replicator.config.problems import SettingsError
@@ -53,23 +53,23 @@ class ClusterStore:
     def create_job(self, job: Job) -> None:
         """Add a job; raises ConfigError if it may not be."""
 
-        def create(cluster: Cluster) -> Mapping[JobId, Job]:
+        def create(cluster: Cluster) -> Cluster:
             if job.id in cluster.jobs:
                 raise ConfigError(f"Job {job.id} exists already.", advice=f"Change it with: zsr update {job.id} ...")
             refuse_without_guest(cluster, job)
             self._refuse_dead(job)
-            return {**cluster.jobs, job.id: job}
+            return replace(cluster, jobs={**cluster.jobs, job.id: job})
 
         self._change(create, f"Job {job.id} cannot be created")
 
     def update_job(self, job: Job, *, digest: str | None = None) -> None:
         """Put a job in the place of the one with its id; raises ChangedError if the cluster is not at ``digest``."""
 
-        def update(cluster: Cluster) -> Mapping[JobId, Job]:
+        def update(cluster: Cluster) -> Cluster:
             before = cluster.job(job.id)
             if (before.schedule, before.timezone) != (job.schedule, job.timezone):
                 self._refuse_dead(job)
-            return {**cluster.jobs, job.id: job}
+            return replace(cluster, jobs={**cluster.jobs, job.id: job})
 
         self._change(update, f"Job {job.id} cannot be changed like this", digest)
 
@@ -79,21 +79,36 @@ class ClusterStore:
         With ``only_if_removing`` a job that is not marked for removal stays: its removal was taken back meanwhile.
         """
 
-        def delete(cluster: Cluster) -> Mapping[JobId, Job]:
+        def delete(cluster: Cluster) -> Cluster:
             job = cluster.jobs.get(job_id)
             if job is None or (only_if_removing and not job.removal):
-                return cluster.jobs
-            return {other: kept for other, kept in cluster.jobs.items() if other != job_id}
+                return cluster
+            return replace(cluster, jobs={other: kept for other, kept in cluster.jobs.items() if other != job_id})
 
         self._change(delete, f"Job {job_id} cannot be deleted")
 
+    def raise_epoch(self, guest_id: int, owner: str, epoch: int) -> None:
+        """Give a guest a higher epoch; it must be committed here before any volume is stamped with it.
+
+        Raises:
+            ChangedError: another node owns the guest, or it has that epoch already: it was moved meanwhile.
+        """
+
+        def take(cluster: Cluster) -> Cluster:
+            guest = cluster.guests.get(guest_id)
+            if guest is None or guest.node != owner or guest.epoch >= epoch:
+                raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
+            return replace(cluster, guests={**cluster.guests, guest_id: replace(guest, epoch=epoch)})
+
+        self._change(take, f"Guest {guest_id} cannot get epoch {epoch}")
+
     def _change(self, decide: Decide, heading: str, digest: str | None = None) -> None:
-        def checked(cluster: Cluster) -> Mapping[JobId, Job]:
-            jobs = decide(cluster)
-            problems = _problems(cluster, jobs)
+        def checked(cluster: Cluster) -> Cluster:
+            fresh = decide(cluster)
+            problems = _problems(cluster, fresh.jobs)
             if problems:
                 raise SettingsError(Path(self._backend.name), problems, f"{heading}; nothing was changed:")
-            return jobs
+            return fresh
 
         self._backend.change(checked, digest)
 

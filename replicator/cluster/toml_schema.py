@@ -22,7 +22,7 @@ from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_v
 from replicator.cluster.model import Cluster
 from replicator.config.problems import Duration, NodeName, problems_of, shown
 from replicator.errors import ConfigError
-from replicator.models import FreezeFailure, Guest, Job, JobId, Node, Storage, Volume
+from replicator.models import MAX_EPOCH, FreezeFailure, Guest, Job, JobId, Node, Storage, Volume
 
 SECTIONS = ("nodes", "storages", "guests", "jobs")
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
@@ -79,6 +79,7 @@ class _Guest(_Entry):
     thaw: str | None = None
     hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     on_freeze_failure: Literal["warning", "error"] = "warning"
+    epoch: Annotated[int, Field(ge=1, le=MAX_EPOCH)] = 1
 
 
 def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
@@ -220,6 +221,7 @@ def _guest(number: int, guest: _Guest) -> Guest:
         thaw=guest.thaw,
         hook_timeout=guest.hook_timeout,
         on_freeze_failure=FreezeFailure(guest.on_freeze_failure),
+        epoch=guest.epoch,
     )
 
 

@@ -139,6 +139,17 @@ class TestInEveryLayoutOfTheFile:
         store.delete_job(JOB, only_if_removing=True)
         assert JOB not in store.read().jobs
 
+    def test_an_epoch_can_be_raised(self, laid_out: Path) -> None:
+        store = ClusterStore(FileStore(laid_out), ZoneInfo("UTC"), clock=lambda: NOW)
+        before = store.read()
+        assert before.guests[100].epoch == 1
+
+        store.raise_epoch(100, "alpha", 2)
+
+        after = store.read()
+        assert after.guests[100] == replace(before.guests[100], epoch=2)
+        assert (after.jobs, after.nodes, after.storages) == (before.jobs, before.nodes, before.storages)
+
     def test_comments_stay(self, laid_out: Path) -> None:
         store = ClusterStore(FileStore(laid_out), ZoneInfo("UTC"), clock=lambda: NOW)
         store.create_job(Job(JobId(100, 1), "gamma"))

@@ -94,10 +94,33 @@ class MemoryBackend:
         return self.cluster
 
     def change(self, decide: Decide, digest: str | None) -> None:
-        """Replace the jobs."""
+        """Replace the cluster."""
         if digest not in (None, self.cluster.digest):
             raise ChangedError("memory was changed by another program in the meantime.")
-        self.cluster = replace(self.cluster, jobs=decide(self.cluster), digest=f"{self.cluster.digest}+")
+        self.cluster = replace(decide(self.cluster), digest=f"{self.cluster.digest}+")
+
+
+class TestAnEpoch:
+    def test_stands_in_the_guests_table(self, store: ClusterStore, path: Path) -> None:
+        store.raise_epoch(100, "alpha", 2)
+        assert [line for line in path.read_text().splitlines() if "epoch" in line] == ["epoch = 2"]
+
+    @pytest.mark.parametrize(
+        ("guest", "owner", "epoch"),
+        [(100, "beta", 2), (100, "alpha", 1), (999, "alpha", 2)],
+        ids=["of another node's guest", "that is not higher", "of no guest"],
+    )
+    def test_is_not_set(self, store: ClusterStore, path: Path, guest: int, owner: str, epoch: int) -> None:
+        before = path.read_text()
+        with pytest.raises(ChangedError):
+            store.raise_epoch(guest, owner, epoch)
+        assert path.read_text() == before
+
+    @pytest.mark.parametrize("wrong", ["0", "-1", '"2"', "1.5", "true", "1000000000"])
+    def test_that_is_none_is_a_wrong_setting(self, store: ClusterStore, path: Path, wrong: str) -> None:
+        path.write_text(path.read_text().replace('node = "alpha"', f'node = "alpha"\nepoch = {wrong}'))
+        with pytest.raises(SettingsError, match=r"guests\.100\.epoch"):
+            store.read()
 
 
 class TestAnyBackend:
