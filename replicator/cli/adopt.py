@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from replicator.cli.context import config_option, open_state, own_guest, settings, store
+from replicator.cli.context import config_option, notify_daemon, open_state, own_guest, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
@@ -23,8 +23,10 @@ from replicator.replication.adoption import (
     own_snapshots,
     refuse_adoption,
     still_holds,
+    take_over,
 )
 from replicator.state.guest_locks import guest_lock
+from replicator.zfs.fence import Fence
 from replicator.zfs.node_clients import connected
 
 
@@ -36,22 +38,25 @@ def adopt(job_id: str, yes: bool) -> None:
     """Mark datasets on the target that share a snapshot with the guest's volumes as replicas of job ID.
 
     Snapshots on them that have the job's name count as the job's own from then on, and become old like those that zsr
-    took: of another tool, or of a time that this node does not remember. Shows the datasets before it asks. Nothing is
-    sent and nothing destroyed.
+    took: of another tool, or of a time that this node does not remember. A guest whose node was changed by hand in the
+    cluster file is taken over: it gets its next epoch there. Shows the datasets before it asks. Nothing is sent and
+    nothing destroyed.
     """
     node = settings()
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
     guest = _own_guest(node, cluster, job)
-    shown = asyncio.run(_look(node, cluster, job, guest))
+    shown, fence = asyncio.run(_look(node, cluster, job, guest))
     _show(shown, job.target)
     refuse_adoption(shown, job.target)
     with open_state(node) as state:
         unknown = len(own_snapshots(job.id, shown).guids - state.jobs.with_sent(job.id, KnownSets()).sent)
-    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown) and not unknown:
+    moved = fence.epoch != guest.epoch
+    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown) and not unknown and not moved:
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
-    elif yes or confirmed(f"{_summary(shown)} {_question(shown, job.id, unknown)}"):
-        asyncio.run(_mark(node, cluster, job, guest, shown))
+    elif yes or confirmed(f"{_summary(shown)} {_taken(fence) if moved else ''}{_question(shown, job.id, unknown)}"):
+        asyncio.run(_mark(node, cluster, job, guest, shown, fence))
+        notify_daemon(node)
     else:
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(1)
@@ -63,30 +68,44 @@ def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
     return own_guest(node, cluster, job)
 
 
-async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> list[Finding]:
+async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> tuple[list[Finding], Fence]:
+    """Return what is on the target, and the owner and epoch with which the guest goes on if nothing is refused."""
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
-        return await examine_target(job, guest, cluster.storages.values(), source, target)
+        found = await examine_target(job, guest, cluster.storages.values(), source, target)
+        fence = Fence(job.id, guest.node, guest.epoch)
+        refused = any(finding.verdict is Verdict.REFUSED for finding in found)
+        return found, fence if refused else await take_over(fence, found, source, target)
 
 
-async def _mark(node: Settings, cluster: Cluster, job: Job, guest: Guest, shown: Sequence[Finding]) -> None:
+async def _mark(
+    node: Settings, cluster: Cluster, job: Job, guest: Guest, shown: Sequence[Finding], fence: Fence
+) -> None:
     """Look again under the guest's lock, which is not held while a person decides, and mark the datasets shown."""
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         with guest_lock(node.state_dir / "locks", guest.id):
             found = await examine_target(job, guest, cluster.storages.values(), source, target)
             refuse_adoption(found, job.target)
-            if not still_holds(shown, found):
+            now = await take_over(Fence(job.id, guest.node, guest.epoch), found, source, target)
+            if now != fence or not still_holds(shown, found):
                 raise ConfigError(
                     "The target's datasets changed meanwhile; nothing was adopted.", advice="Run it again."
                 )
+            if fence.epoch is not None and fence.epoch > guest.epoch:  # committed before any volume bears it
+                store(node).raise_epoch(guest.id, guest.node, fence.epoch)
+                click.echo(f"guest {guest.id}: epoch {fence.epoch} in {node.cluster.path}")
             own = own_snapshots(job.id, found)
             with open_state(node) as state:
                 state.jobs.take_over(job.id, own.sets, own.guids, time.time())
-            async for name in adopt_all(job.id, found, node.node, target):
+            async for name in adopt_all(fence, found, source, target):
                 click.echo(f"adopted {name}")
             if own.guids:
                 click.echo(f"{len(own.guids)} snapshots there are the job's own now")
+
+
+def _taken(fence: Fence) -> str:
+    return f"Guest {fence.job.guest} was another node's: {fence.owner} takes it over with epoch {fence.epoch}. "
 
 
 def _show(findings: Sequence[Finding], target: str) -> None:

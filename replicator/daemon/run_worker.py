@@ -42,6 +42,7 @@ from replicator.state.run_log import RunLogWriter
 from replicator.state.runs import RunEnd
 from replicator.state.stores import State
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from replicator.zfs.node_clients import Nodes
 
 Reseeded = tuple[str, ...]
@@ -284,7 +285,9 @@ class Worker:
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
         known, vanished = attempt.before.state.sets, [each.dataset for each in attempt.before.state.vanished]
         progress, log = attempt.active.progress, attempt.log.add
-        await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock())
+        guest = attempt.cluster.guests.get(job.id.guest)
+        fence = Fence(job.id, source.node, None if guest is None else guest.epoch)
+        await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock(), fence=fence)
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
         await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
 

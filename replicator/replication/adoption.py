@@ -8,7 +8,7 @@ set, on datasets that share a base (by GUID) with their volume and belong to no 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from replicator.errors import ConfigError
@@ -16,8 +16,10 @@ from replicator.models import Guest, Job, JobId, Storage
 from replicator.replication.discovery import discover
 from replicator.replication.ownership import sets_of
 from replicator.replication.plan import VolumePair, choose_base
+from replicator.replication.stamps import confirmed, unstamped
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
+from replicator.zfs.fence import Fence, epoch_to_take, refusal
 from replicator.zfs.model import Dataset, Snapshot
 
 
@@ -84,17 +86,47 @@ def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
     return _outcome(shown) == _outcome(found)
 
 
-async def adopt_all(job: JobId, findings: Iterable[Finding], source: str, target: ZfsClient) -> AsyncIterator[str]:
-    """Mark the adoptable datasets as the job's replicas from a source node; yield each dataset when it is done.
+async def adopt_all(
+    fence: Fence, findings: Iterable[Finding], source: ZfsClient, target: ZfsClient
+) -> AsyncIterator[str]:
+    """Mark the adoptable datasets as replicas of the fence's job and owner; yield each dataset when it is done.
 
-    The caller holds the guest's lock.
+    All volumes on both sides get the stamps of the fence. The caller holds the guest's lock, and has committed the
+    fence's epoch to the cluster store.
     """
-    for finding in findings:
+    found = list(findings)
+    await source.stamp(fence, unstamped(fence, (finding.pair.source for finding in found)))
+    replicas = [each.pair.target for each in found if each.verdict is Verdict.REPLICA and each.pair.target is not None]
+    await target.stamp(fence, unstamped(fence, replicas))
+    for finding in found:
         if finding.verdict is Verdict.ADOPTABLE:
             name, is_volume = finding.pair.target_name, finding.pair.source.is_volume
-            marks = {"zsr:source": source, "zsr:job": str(job)}
+            marks = {**fence.stamps, "zsr:source": fence.owner, "zsr:job": str(fence.job)}
             await target.set_properties(name, replica_properties(is_volume=is_volume, extra=marks))
             yield name
+
+
+async def take_over(fence: Fence, findings: Sequence[Finding], source: ZfsClient, target: ZfsClient) -> Fence:
+    """Return the fence with which the owner goes on: with the next epoch if a volume is stamped by another owner.
+
+    That is what a guest looks like whose node was changed by hand in the cluster file. Nothing is changed.
+
+    Raises:
+        SupersededError: a volume has a later epoch, or one that cannot be read. Only a person can say who owns the
+            guest then.
+    """
+    sides = [
+        (source, [finding.pair.source for finding in findings]),
+        (target, [finding.pair.target for finding in findings if finding.pair.target is not None]),
+    ]
+    epochs = [fence.epoch or 1]
+    for client, datasets in sides:
+        for seen in await confirmed(fence, client, datasets):
+            taken = epoch_to_take(fence, seen)
+            if taken is None and (error := refusal(fence, client.node, seen)) is not None:
+                raise error
+            epochs.append(taken or 1)
+    return replace(fence, epoch=max(epochs))
 
 
 @dataclass(frozen=True, slots=True)

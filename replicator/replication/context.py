@@ -9,6 +9,7 @@ from typing import Protocol
 from replicator.models import Guest, Job, Storage, Synced, Vanished
 from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
+from replicator.zfs.fence import Fence
 
 
 async def at_once() -> bool:
@@ -48,6 +49,11 @@ class RunContext:
     begin_full_copy: Callable[[], Awaitable[bool]] = at_once
     vanished: tuple[Vanished, ...] = ()
     neighbours: tuple[Guest, ...] = ()
+
+    @property
+    def fence(self) -> Fence:
+        """The owner and epoch of the guest, which the volumes on both sides must pass."""
+        return Fence(self.job.id, self.guest.node, self.guest.epoch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,18 @@ def decide_left_out(way: Direction, dataset: Dataset) -> SnapshotsPermit:
     return replace(decide_old_on_source(way, dataset, ()), why="the volume is left out, and its replica is gone")
 
 
+def decide_useless_sets_bookmarks(on_source: Inventory, name: str, pools: Iterable[str]) -> list[BookmarksPermit]:
+    """Permit the bookmarks of a set that `decide_useless_set` permits: this run made them with it."""
+    taken_in = set(pools)
+    found = [
+        (dataset.name, tuple(mark for mark in dataset.bookmarks if mark.name == name))
+        for dataset in on_source.datasets.values()
+        if pool_of(dataset.name) in taken_in
+    ]
+    why = "made by this run, which cannot send its set"
+    return [BookmarksPermit(Law.THIS_RUN, why, dataset, marks) for dataset, marks in found if marks]
+
+
 def decide_removed_jobs_snapshots(way: Direction, dataset: Dataset) -> SnapshotsPermit:
     """Permit all that this node took for a job that is removed; what a former replica had received stays."""
     return replace(decide_old_on_source(way, dataset, ()), why="the job is removed")
@@ -138,7 +150,8 @@ def decide_unproven(way: Direction, target: Dataset | None, base: str) -> Snapsh
     sets = sets_of(way.job, target) if target is not None and is_marked(way, target) else {}
     stale = [s for s in sets.values() if s.name != base and is_unproven(s, way.known)]
     name = "" if target is None else target.name
-    return SnapshotsPermit(Law.PROVEN_STAYS, "of a set that was never whole on the target", name, tuple(stale))
+    why = "of a set that was never whole on the target"
+    return SnapshotsPermit(Law.PROVEN_STAYS, why, name, tuple(stale), way.fence)
 
 
 def decide_superseded(
@@ -162,7 +175,7 @@ def decide_superseded(
     return [
         SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, tuple(
             s for s in some if s.name != new and _is_superseded(way, stale, source, s)
-        ))
+        ), way.fence)
         for source, target, some in brought
     ]  # fmt: skip
 
@@ -187,7 +200,7 @@ def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPe
     if target.written or not ours or not is_marked(way, target):
         return None
     why = "all newer snapshots are of sets that were never whole on the target"
-    return RollbackPermit(Law.PROVEN_STAYS, why, target.name, to, newer, str(way.job), way.source)
+    return RollbackPermit(Law.PROVEN_STAYS, why, target.name, to, newer, str(way.job), way.source, way.fence)
 
 
 # --- datasets on the target
@@ -219,7 +232,9 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
         if snapshot.job is None and (snapshot.made_here or snapshot.createtxg > newest):
             return KeepAside(snapshot)
     why = "a person asked for it" if law is Law.VANISHED else "the job is removed with its replicas"
-    return ReplicaPermit(law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source)
+    return ReplicaPermit(
+        law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source, fence=way.fence
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental
 from replicator.replication.preview import Preview
 from replicator.replication.snapshot_sets import sum_if_known
+from replicator.replication.stamps import Stamps
 from replicator.replication.streams import needs_properties, send_argv
 from replicator.replication.target_place import (
     Sight,
@@ -43,7 +44,10 @@ async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clo
     """
     inventories = Inventories(context, source, target, clock)
     on_source, on_target = await gather_two(inventories.on_source(), inventories.on_target())
-    facts = await _facts(context, inventories.pair(on_source, on_target), on_target, source, target, clock())
+    discovered = inventories.pair(on_source, on_target)
+    facts = await _facts(context, discovered, on_target, source, target, clock())
+    stamps = Stamps(context.fence, context.storages, source, target, lambda level, text: None)
+    facts = replace(facts, refusal=await stamps.refusal_of(facts.way, discovered, on_target))
     foreseen = foresee(facts)
     asked = await _ask(facts, foreseen, source, target)
     return Preview(
@@ -82,7 +86,7 @@ async def _facts(
     for pair in discovered.volumes:
         if pair.target is not None and pair.target.token is not None:
             tokens[pair.volume] = await _remaining(source, pair.target.token)
-    way = Direction(job.id, source.node, target.node, context.remembered.sets, late)
+    way = Direction(job.id, source.node, target.node, context.remembered.sets, late, context.fence)
     synced = _synced_there(context, way, discovered, on_target, now)
     pools = selections(context.guest, context.storages, source.node)
     programs = (await source.features()).programs

@@ -34,6 +34,7 @@ from replicator.replication.snapshot_sets import (
     new_set_time,
     with_taken,
 )
+from replicator.replication.stamps import Refusal
 from replicator.zfs.model import Snapshot
 from replicator.zfs.permits import ReplicaPermit
 from replicator.zfs.resume_token import ResumeToken
@@ -55,6 +56,7 @@ class Facts:
         may_snapshot_first: as `replicator.replication.context.may_snapshot_first` says.
         now: the unix time.
         vanished: what is decided about each replica whose volume is gone, by name.
+        refusal: how owner and epoch on the volumes refuse the run, if they do.
     """
 
     job: Job
@@ -67,6 +69,7 @@ class Facts:
     may_snapshot_first: bool
     now: float
     vanished: Mapping[str, ReplicaPermit | KeepAside | Stays] = field(default_factory=dict)
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class Foreseen:
 def foresee(facts: Facts) -> Foreseen:
     """Return the decisions that a run would make."""
     found, synced = facts.discovered, facts.synced
+    if facts.refusal is not None:
+        return _refused(facts, facts.refusal)
     if not (facts.may_snapshot_first and is_as_remembered(facts.way, found.volumes, synced.last_set)):
         return _look_first(facts)
     proven = snapshot_name(facts.job.id, synced.last_set or 0)
@@ -111,6 +116,16 @@ def foresee(facts: Facts) -> Foreseen:
     nothing = Plan((), (), found.orphans)  # a run that finds nothing written makes no plan
     foreseen = Foreseen(found.volumes, {}, None, synced.sets, synced.sets, unchanged, nothing, proven, found.volumes)
     return foreseen if unchanged else _with_snapshot(facts, foreseen, synced, [])
+
+
+def _refused(facts: Facts, refusal: Refusal) -> Foreseen:
+    """Foresee a run that owner and epoch refuse: each volume is in conflict, and nothing is done."""
+    found, sets = facts.discovered, facts.synced.sets
+    plan = _plan(facts, sets, found.volumes, ())
+    if not (refusal.disputed and plan.conflicts):
+        plan = Plan((), tuple(Conflict(pair, refusal.error) for pair in found.volumes), found.orphans)
+    proven = snapshot_name(facts.job.id, facts.synced.last_set or 0)
+    return Foreseen(found.volumes, {}, None, sets, sets, False, plan, proven, found.volumes)
 
 
 def _look_first(facts: Facts) -> Foreseen:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets, Volume
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory, Snapshot, SnapshotLike
 
 
@@ -17,6 +18,7 @@ class Direction:
     Attributes:
         job, source, target: the job, its source node and its target node.
         known: what the source node remembers of the job's sets.
+        fence: owner and epoch of the guest, which a dataset's stamps must pass before it is destroyed.
         marks_late: the target's ZFS cannot set properties while it receives (before OpenZFS 0.7), so a run that died
             may have left a replica without its marks.
     """
@@ -26,6 +28,7 @@ class Direction:
     target: str
     known: KnownSets = KnownSets()
     marks_late: bool = False
+    fence: Fence | None = None
 
 
 def is_marked(way: Direction, target: Dataset) -> bool:

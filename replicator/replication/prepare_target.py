@@ -24,6 +24,7 @@ from replicator.replication.plan import (
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import MADE_HERE, Dataset
 from replicator.zfs.permits import ReplicaPermit
 
@@ -34,12 +35,17 @@ def diverged_name(pair: VolumePair, now: float) -> str:
 
 
 async def prepare(
-    action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str], now: float, log: Log
+    action: Full | Incremental,
+    target: ZfsClient,
+    properties: Mapping[str, str],
+    now: float,
+    log: Log,
+    fence: Fence | None = None,
 ) -> None:
-    """Do the preparations of an action; ``properties`` are those of a replica."""
+    """Do the preparations of an action; ``properties`` are those of a replica. The replica must pass the ``fence``."""
     pair = action.pair
     if pair.target is not None and pair.target.job is not None:
-        await _refuse_changed(action, target, properties)
+        await _refuse_changed(action, target, properties, fence)
     for step in action.preparations:
         match step:
             case Rollback(permit):
@@ -75,21 +81,23 @@ async def keep_aside(pair: VolumePair, kept: str, target: ZfsClient, properties:
     await target.create_parents(pair.target_path, f"{DIVERGED_DATASET}/-")
     await target.rename(pair.target_name, kept)
     if pair.target is not None and pair.target.job is None:  # without marks it would never be reported
-        await target.set_properties(kept, {key: value for key, value in properties.items() if key.startswith("zsr:")})
+        await target.set_properties(kept, {key: properties[key] for key in ("zsr:source", "zsr:job")})
     if pair.source.is_volume:  # it is never written again, and its successor reserves the same space
         await target.set_properties(kept, {"refreservation": "none"})
 
 
-async def _refuse_changed(action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str]) -> None:
+async def _refuse_changed(
+    action: Full | Incremental, target: ZfsClient, properties: Mapping[str, str], fence: Fence | None
+) -> None:
     """Look again at a replica that is about to be renamed; the plan may be hours old.
 
     Raises:
-        TargetActiveError: it was made writable since.
+        TargetActiveError: it was made writable since. SupersededError: another node has taken the guest over since.
     """
     for step in action.preparations:
         if isinstance(step, Rename | MoveAway | SetAside):
             name = step.old if isinstance(step, Rename) else action.pair.target_name
-            await target.refuse_in_use(name, properties["zsr:job"], properties["zsr:source"])
+            await target.refuse_in_use(name, properties["zsr:job"], properties["zsr:source"], fence)
         if isinstance(step, Rename | MoveAway | SetAside | Rollback):
             return  # what follows works on names that are made by this step
 

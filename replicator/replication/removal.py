@@ -19,8 +19,10 @@ from replicator.replication.discovery import volume_prefixes
 from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import is_diverged, owning_path
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Inventory, pool_of
 
 _DEPTH = 8
@@ -38,22 +40,25 @@ async def remove(
     log: Log,
     *,
     now: float,
+    fence: Fence | None = None,
 ) -> None:
     """Destroy the job's replicas, unless they are to stay or ``target`` is None, then its snapshots on the source.
 
     ``known`` is the source node's memory of the job's sets, ``vanished`` that of replicas whose volumes are gone.
-    ``now`` (unix seconds) becomes part of the name of a replica that is set aside.
+    ``now`` (unix seconds) becomes part of the name of a replica that is set aside. Replicas must pass the ``fence``.
 
     Raises:
+        SupersededError: another node has taken the guest over; nothing was changed.
         TargetActiveError: a replica is in use; the others are gone, the source's snapshots and the job stay.
         StorageMissingError: a pool that may hold something of the job is absent; the job stays.
         ZsrError: something could not be destroyed; the job stays and it is tried again.
     """
     everywhere = tuple(storages)
-    way = Direction(job.id, source.node, job.target, known)
+    way = Direction(job.id, source.node, job.target, known, fence=fence)
     if job.removal is Removal.FULL and target is not None:
         await progress.begin(Step.REMOVE_REPLICAS)
         found = await _inventories(everywhere, target, known, vanished)
+        await _refuse_superseded(way, found.values(), target)
         in_use = [
             each
             for path, inventory in sorted(found.items())
@@ -64,6 +69,12 @@ async def remove(
     await progress.begin(Step.REMOVE_SNAPSHOTS)
     for path, inventory in (await _inventories(everywhere, source, known)).items():
         await _remove_snapshots(way, path, inventory, source, log)
+
+
+async def _refuse_superseded(way: Direction, found: Iterable[Inventory], target: ZfsClient) -> None:
+    if way.fence is not None:
+        replicas = [each for inventory in found for each in inventory.replicas_of(way.job)]
+        await refuse_superseded(way.fence, target, (each for each in replicas if each.source == way.source))
 
 
 async def _inventories(

@@ -72,7 +72,9 @@ class Reseed(Run):
         on_target = await self._inventories.on_target()
         found = self._inventories.pair(await self._inventories.on_source(), on_target)
         chosen = choose_volumes(self._job.id, found.volumes, found.diverged, self._wanted)
-        refuse_swaps(self._direction(marks_late=await self._marks_late()), chosen, on_target)
+        way = self._direction(marks_late=await self._marks_late())
+        await self._stamps.refuse(way, found, on_target)
+        refuse_swaps(way, chosen, on_target)
         await measured(self._job, chosen, on_target, self._source, self._target)
         self._old = {pair.volume: pair for pair in chosen}
         self._redirected.chosen = frozenset(self._old)
@@ -118,7 +120,9 @@ class Reseed(Run):
         self._log("info", f"the new replicas are proven on {self._target.node}; they take the place of the old ones")
         on_target = await self._inventories.on_target()
         old = {pair.volume: pair for pair in _as_now(self._old.values(), on_target)}
-        refuse_swaps(self._direction(marks_late=await self._marks_late()), tuple(old.values()), on_target)
+        way = self._direction(marks_late=await self._marks_late())
+        await self._stamps.refuse(way, Discovered(tuple(old.values()), (), ()), on_target)
+        refuse_swaps(way, tuple(old.values()), on_target)
         done = [await self._swap(old[pair.volume], pair) if pair.volume in old else pair for pair in volumes]
         return await super()._conclude(done, synced, orphans)
 
@@ -127,7 +131,8 @@ class Reseed(Run):
         if old.target is not None:
             await self.progress.begin(Step.ASIDE)
             if old.target.job is not None:
-                await self._target.refuse_in_use(old.target_name, str(self._job.id), self._source.node)
+                job, source = str(self._job.id), self._source.node
+                await self._target.refuse_in_use(old.target_name, job, source, self._context.fence)
             kept = diverged_name(old, self._clock())
             properties = replica_properties(self._job, self._source.node, old.source)
             await keep_aside(old, kept, self._target, properties)

@@ -12,23 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from replicator.common.tasks import gather_two, result_or_error
-from replicator.errors import ConnectionLostError, ZsrError
+from replicator.errors import ConnectionLostError, SupersededError, ZsrError
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Synced, TargetPlace
 from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
-from replicator.replication.destruction import (
-    decide_superseded,
-    decide_unproven,
-    decide_unproven_on_source,
-    decide_useless_bookmarks,
-)
+from replicator.replication.destruction import decide_superseded
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.grace_ends import Graces, report_replaced
 from replicator.replication.inventories import CachedPairs, Inventories
 from replicator.replication.keys import any_new_key, check_keys, with_unknown_salt
+from replicator.replication.left_behind import destroy_unproven
 from replicator.replication.ownership import Direction, is_made
 from replicator.replication.plan import (
-    Incremental,
     Plan,
     VolumePair,
     make_plan,
@@ -36,7 +31,6 @@ from replicator.replication.plan import (
     refuse_foreign,
 )
 from replicator.replication.progress import Log, Progress, Step
-from replicator.replication.reseeding import needed
 from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
     arrived,
@@ -54,6 +48,7 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
+from replicator.replication.stamps import Stamps
 from replicator.replication.target_place import (
     Sight,
     at_place,
@@ -65,10 +60,10 @@ from replicator.replication.target_place import (
     seen_storages,
 )
 from replicator.replication.transfer import Transfers
-from replicator.replication.verification import TargetVerification, attempt
+from replicator.replication.verification import TargetVerification
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset
+from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.snapshot_names import snapshot_name
 
 
@@ -99,11 +94,12 @@ class Run:
         self._place: TargetPlace | None = None
         self._snapshots = SnapshotTaker(
             self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken, recorder.hooks,
-            bookmarks=context.bookmarks,
+            bookmarks=context.bookmarks, fence=context.fence,
         )  # fmt: skip
+        self._stamps = Stamps(context.fence, context.storages, source, target, log)
         rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
         limits = Limits(rate, context.stall_timeout)
-        self._transfers = Transfers(self._job, source, target, limits, self.progress, log, clock)
+        self._transfers = Transfers(self._job, source, target, limits, self.progress, log, clock, fence=context.fence)
 
     async def execute(self) -> RunResult:
         """Do the run.
@@ -121,9 +117,12 @@ class Run:
 
     async def _snapshot_first(self) -> RunResult:
         """Do the usual run: take the snapshot while the target is listed. Any doubt leads to `_look_first`."""
-        on_target, snapshot = await self._list_target_and_snapshot()
         try:
-            discovered = self._inventories.pair(snapshot.on_source, on_target)
+            on_target, snapshot = await self._list_target_and_snapshot()
+        except SupersededError:
+            return await self._look_first(await self._inventories.on_target())
+        try:
+            discovered = await self._pair(snapshot.on_source, on_target)
         except ZsrError:
             await self._snapshots.destroy(snapshot.name)
             raise
@@ -160,6 +159,7 @@ class Run:
                 cached is not None
                 and is_unchanged(self._direction(), cached.discovered.volumes, self._synced.last_set)
                 and cached.at >= (self._synced.last_sync or 0)
+                and self._stamps.may_pass(cached.discovered.volumes)
                 and not self._is_edited()  # the cache may be of the node's old address
                 and await self._is_same_target(cached.discovered.volumes, cached.on_target)
             ):
@@ -212,7 +212,8 @@ class Run:
         await self._recorder.other_target(self._synced, replaced=sight is Sight.REPLACED)
 
     def _direction(self, *, marks_late: bool = False) -> Direction:
-        return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late)
+        return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late,
+                         self._context.fence)  # fmt: skip
 
     async def _marks_late(self) -> bool:
         return not (await self._target.features()).receive_properties
@@ -222,15 +223,16 @@ class Run:
 
         Returns the volumes of both sides, and the target's inventory after that.
         """
+        on_source = await self._inventories.on_source()
+        discovered = await self._pair(on_source, on_target)
         if await self._target.end_stale_receives(self._job.id, self._source.node):
             self._log("warning", "a receive that an earlier run left running on the target was ended")
             on_target = await self._inventories.on_target()
-        on_source = await self._inventories.on_source()
-        discovered = self._inventories.pair(on_source, on_target)
+            discovered = await self._pair(on_source, on_target)
         self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in discovered.volumes)}")
         if await self._waited_for_full_copies(discovered):
             on_source, on_target = await self._inventories.on_source(), await self._inventories.on_target()
-            discovered = self._inventories.pair(on_source, on_target)
+            discovered = await self._pair(on_source, on_target)
         if not await self._is_same_target(discovered.volumes, on_target):
             await self._begin_on_other_target(discovered.volumes, on_target)
         if any(pair.target is not None and pair.target.token for pair in discovered.volumes):
@@ -241,7 +243,7 @@ class Run:
             half = HalfReceived(self._job, self._transfers, self._source, self._target, failures, self._log)
             await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
-            discovered = self._inventories.pair(on_source, on_target)
+            discovered = await self._pair(on_source, on_target)
         await self._recorder.resume_pending(False)
         plan = await self._plan(discovered)
         await self._claim(plan, discovered.diverged)
@@ -257,6 +259,12 @@ class Run:
             return False
         self._log("info", "waited until the full copies of other jobs had ended")
         return True
+
+    async def _pair(self, on_source: Inventory, on_target: TargetInventory) -> Discovered:
+        """Pair the volumes of both sides; raises if they cannot be, or if their owner or epoch refuse the run."""
+        discovered = self._inventories.pair(on_source, on_target)
+        await self._stamps.refuse(self._direction(marks_late=await self._marks_late()), discovered, on_target)
+        return discovered
 
     def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
         """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""
@@ -304,18 +312,8 @@ class Run:
         await report_replaced(self._direction(), plan, self._recorder, self._log)
 
     async def _destroy_unproven(self, plan: Plan) -> None:
-        """Destroy what failed runs left on both sides; it would pile up while one volume cannot be sent."""
-        way = self._direction()
-        for action in plan.actions:
-            base = action.base.name if isinstance(action, Incremental) else ""
-            replica = None if action.preparations else action.pair.target
-            here = decide_unproven_on_source(way, action.pair.source, base, needed(action.pair))
-            await attempt(self._source.destroy_snapshots(here), self._log)
-            there = decide_unproven(way, replica, base)
-            if await attempt(self._target.destroy_snapshots(there), self._log):
-                self._synced = without_sent(self._synced, (snapshot.guid for snapshot in there.snapshots))
-            bookmarks = decide_useless_bookmarks(way, action.pair.source, action.pair.target, base)
-            await attempt(self._source.destroy_bookmarks(bookmarks), self._log)
+        gone = await destroy_unproven(self._direction(), plan, self._source, self._target, self._log)
+        self._synced = without_sent(self._synced, gone)
 
     # --- transfer
 
@@ -323,10 +321,10 @@ class Run:
         """Plan with the new snapshot, transfer every volume, and conclude."""
         await self.progress.begin(Step.PLAN)
         try:
-            discovered = self._inventories.pair(snapshot.on_source, on_target)
+            discovered = await self._pair(snapshot.on_source, on_target)
             if any(needs_bookmarks(pair) for pair in discovered.volumes):
                 on_source = await self._inventories.on_source()
-                discovered = self._inventories.pair(on_source, on_target)
+                discovered = await self._pair(on_source, on_target)
             plan = await self._plan(discovered)
         except ZsrError:
             await self._snapshots.destroy(snapshot.name)
@@ -381,6 +379,7 @@ class Run:
     async def _conclude_unchanged(self, at: float, found: Discovered) -> RunResult:
         """Remember that the target holds all that the source had ``at`` a moment."""
         await self.progress.begin(Step.REMEMBER)
+        await self._stamps.keep_in_step(found.volumes)
         await self._remember(replace(self._synced, last_sync=at))
         await self._report_vanished(found.volumes, found.orphans)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from replicator.errors import ZsrError
 from replicator.models import Guest, JobId, Storage, Synced
-from replicator.replication.destruction import decide_useless_set
+from replicator.replication.destruction import decide_useless_set, decide_useless_sets_bookmarks
 from replicator.replication.discovery import selections, source_datasets, source_inventory
 from replicator.replication.hooks import HookRecorder, frozen
 from replicator.replication.plan import VolumePair, choose_base
@@ -19,6 +19,7 @@ from replicator.replication.snapshot_sets import new_set_time
 from replicator.replication.verification import attempt
 from replicator.zfs.channel_programs import SnapshotRequest
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory, pool_of
 from replicator.zfs.snapshot_names import snapshot_name
 
@@ -42,7 +43,8 @@ class SnapshotTaker:
     """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
     ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
-    ``hooks`` records what the guest's hooks do. With ``bookmarks`` each set is bookmarked.
+    ``hooks`` records what the guest's hooks do. With ``bookmarks`` each set is bookmarked. With the snapshot, the
+    volumes get the stamps of the ``fence``.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class SnapshotTaker:
         hooks: HookRecorder,
         *,
         bookmarks: bool,
+        fence: Fence | None = None,
     ) -> None:
+        self._fence = fence
         self._hooks = hooks
         self._before = before
         self._bookmarks = bookmarks
@@ -84,6 +88,7 @@ class SnapshotTaker:
             if_changed: take no snapshot where nothing was written; without it the snapshot is always taken.
 
         Raises:
+            SupersededError: a volume refuses the fence.
             ZsrError: it could not be taken, or the guest could not be frozen; snapshots already taken are destroyed.
         """
         volumes = tuple(known)
@@ -113,6 +118,8 @@ class SnapshotTaker:
             on_source = await source_inventory(self._guest, self._storages, self._source)
             for permit in decide_useless_set(on_source, name, self._taken_in):
                 await attempt(self._source.destroy_snapshots(permit), self._log)
+            for marks in decide_useless_sets_bookmarks(on_source, name, self._taken_in):
+                await attempt(self._source.destroy_bookmarks(marks), self._log)
 
     async def _take_in_pool(self, pool: str, name: str, since: str) -> Mapping[str, Dataset]:
         """Take the snapshots in one pool; return its volumes, none where this ZFS cannot list them meanwhile."""
@@ -125,6 +132,7 @@ class SnapshotTaker:
             selection.excluded,
             since,
             self._bookmarks,
+            self._fence,
         )
         outcome = await self._source.snapshot_if_changed(pool, request)
         if outcome is None:

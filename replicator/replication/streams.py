@@ -9,6 +9,7 @@ from replicator.replication.keys import is_encrypted_there
 from replicator.replication.plan import Full, Incremental
 from replicator.zfs import commands
 from replicator.zfs.features import Features
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Bookmark, Dataset
 
 
@@ -43,7 +44,13 @@ def marks(job: Job, source: str) -> dict[str, str]:
 
 
 def replica_properties(
-    job: Job, source: str, dataset: Dataset, portable: Mapping[str, str] | None = None
+    job: Job, source: str, dataset: Dataset, portable: Mapping[str, str] | None = None, fence: Fence | None = None
 ) -> dict[str, str]:
-    """Return the local properties of the replica of a dataset on the node ``source``, with the ``portable`` ones."""
-    return commands.replica_properties(is_volume=dataset.is_volume, extra={**(portable or {}), **marks(job, source)})
+    """Return the local properties of the new replica of a dataset on the node ``source``.
+
+    They include the ``portable`` ones, and the stamps of the ``fence``. An existing replica never gets stamps from a
+    receive: one that begins late would undo those of a later owner.
+    """
+    stamps = {} if fence is None else fence.stamps
+    extra = {**(portable or {}), **stamps, **marks(job, source)}
+    return commands.replica_properties(is_volume=dataset.is_volume, extra=extra)

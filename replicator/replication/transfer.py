@@ -22,9 +22,10 @@ from replicator.replication.stream_faults import StreamFault, fault_of
 from replicator.replication.streams import marks, needs_properties, replica_properties, send_argv
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Snapshot
 
-NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT)
+NODE_FAILED = (ErrorClass.NETWORK, ErrorClass.AUTH, ErrorClass.TIMEOUT, ErrorClass.SUPERSEDED)
 """Classes of failures that the other volumes of the same run would meet too."""
 
 
@@ -40,7 +41,10 @@ class Transfers:
         progress: Progress,
         log: Log,
         clock: Callable[[], float],
+        *,
+        fence: Fence | None = None,
     ) -> None:
+        self._fence = fence
         self._job = job
         self._source = source
         self._target = target
@@ -89,8 +93,8 @@ class Transfers:
     async def _prepare(self, action: Full | Incremental) -> None:
         if action.preparations:
             await self._progress.begin(Step.ASIDE)
-            properties = replica_properties(self._job, self._source.node, action.pair.source)
-            await prepare(action, self._target, properties, self._clock(), self._log)
+            properties = replica_properties(self._job, self._source.node, action.pair.source, fence=self._fence)
+            await prepare(action, self._target, properties, self._clock(), self._log, self._fence)
 
     async def _send(self, action: Full | Incremental, name: str) -> None:
         """Send one volume's new snapshot to the target; its preparations are done."""
@@ -118,9 +122,9 @@ class Transfers:
             raise fault.error
         unmarked = base is None or pair.target is None or pair.target.job is None
         if unmarked and not (await self._target.features()).receive_properties:
-            await self._target.set_properties(
-                pair.target_name, replica_properties(self._job, self._source.node, source)
-            )
+            fence = self._fence if base is None else None
+            properties = replica_properties(self._job, self._source.node, source, fence=fence)
+            await self._target.set_properties(pair.target_name, properties)
 
     async def attempt(
         self, pair: VolumePair, send: list[str], expected: int | None, properties: Mapping[str, str] | None = None,
@@ -137,7 +141,7 @@ class Transfers:
             await self._target.features(),
             pair.target_name,
             is_volume=pair.source.is_volume,
-            properties={**(properties or {}), **marks(self._job, self._source.node)},
+            properties={**(properties or {}), **self._stamps_of(pair), **marks(self._job, self._source.node)},
             encrypt=encrypt,
         )
         self._log("info", f"{' '.join(send)} | {' '.join(receive)}")
@@ -162,6 +166,11 @@ class Transfers:
         if fault is None:
             self._log("info", f"{pair.volume}: {size(end.moved)} sent")
         return fault
+
+    def _stamps_of(self, pair: VolumePair) -> Mapping[str, str]:
+        """Return the stamps that the receive sets: on a new replica only, or a late one would undo those of others."""
+        is_new = pair.target is None or not pair.target.snapshots
+        return self._fence.stamps if is_new and self._fence is not None else {}
 
 
 def _bytes(count: int | None) -> str:

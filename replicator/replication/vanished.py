@@ -19,6 +19,7 @@ from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import owning_path
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import Law
 
@@ -89,11 +90,12 @@ async def destroy_vanished(
     Raises:
         ConfigError: the dataset is none of the job's vanished replicas.
         TargetActiveError: it is writable or was written to.
+        SupersededError: another node has taken the guest over.
         ZsrError: a side cannot be listed, or it could not be destroyed.
     """
     everywhere = tuple(storages)
     found = await discover(job, guest, everywhere, source, target)
-    way = Direction(job.id, source.node, target.node)
+    way = Direction(job.id, source.node, target.node, fence=Fence(job.id, guest.node, guest.epoch))
     replica = find_vanished(dataset, job, left_over(way, found))
     paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from replicator.errors import ZfsError, ZsrError
+from replicator.errors import SupersededError, ZfsError, ZsrError
 from replicator.replication.destruction import (
     BOOKMARKS_KEPT,
     decide_all_bookmarks,
@@ -19,8 +19,10 @@ from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.reseeding import needed
+from replicator.replication.stamps import refuse_superseded, unstamped
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Guard
 from replicator.zfs.model import Dataset, Snapshot, pool_of
 from replicator.zfs.permits import SnapshotsPermit
 from replicator.zfs.snapshot_names import job_of
@@ -51,33 +53,41 @@ class TargetVerification:
     ) -> set[int]:
         """Verify the new set of all volumes; then destroy the stale snapshots of the target.
 
-        ``datasets_on_target`` reads them from a ZFS without channel programs. Returns the GUIDs of those destroyed.
+        ``datasets_on_target`` reads them from a ZFS without channel programs. The replicas get the stamps of the fence.
+        Returns the GUIDs of those destroyed.
 
         Raises:
             ZfsError: a volume's new snapshot is not on the target; nothing was destroyed.
+            SupersededError: another node has taken the guest over since the look; nothing was destroyed.
         """
         expected = {f"{pair.target_name}@{self._name}": self._new(pair.source).guid for pair in volumes}
         pools = sorted({pool_of(name) for name in expected})
         pruned: set[int] = set()
         # With several pools, all are verified before anything older is destroyed in one of them.
-        for pool, some in [*((pool, ()) for pool in pools if len(pools) > 1), *((pool, stale) for pool in pools)]:
-            done = await self._verify_in_pool(pool, expected, some)
+        checks = [(pool, False) for pool in pools if len(pools) > 1]
+        for pool, prunes in [*checks, *((pool, True) for pool in pools)]:
+            done = await self._verify_in_pool(pool, expected, stale if prunes else (), stamps=prunes)
             if done is None:
                 return pruned | await self._verify_by_commands(expected, stale, datasets_on_target)
             pruned |= done
         return pruned
 
     async def _verify_in_pool(
-        self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit]
+        self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit], *, stamps: bool
     ) -> set[int] | None:
-        """Verify and prune one pool; return the GUIDs destroyed, None where this ZFS cannot run the program."""
+        """Verify and prune one pool; return the GUIDs destroyed, None where this ZFS cannot run the program.
+
+        With ``stamps`` the replicas there get the stamps of the fence.
+        """
         old = [permit for permit in stale if pool_of(permit.dataset) == pool]
         new = [(name, guid) for name, guid in expected.items() if pool_of(name) == pool]
-        done = await self._target.verify_and_prune(pool, expected=new, stale=old)
+        guard = self._guard([name.partition("@")[0] for name, _ in new], stamps=stamps)
+        done = await self._target.verify_and_prune(pool, expected=new, stale=old, guard=guard)
         if done is None:
             return None
         if not isinstance(done, PruneResult):
             raise self._unproven(done)
+        await self._stamp(self._target, done.unstamped)
         left = [permit.only(done.left) for permit in old]
         return _guids(old) - (_guids(left) - await self._destroy(self._target, left))
 
@@ -92,7 +102,20 @@ class TargetVerification:
             dataset = found.get(name.partition("@")[0])
             if dataset is None or dataset.by_guid(guid) is None:
                 raise self._unproven(name)
+        if self._way.fence is not None:
+            replicas = [found[name.partition("@")[0]] for name in expected]
+            await refuse_superseded(self._way.fence, self._target, replicas)
+            await self._stamp(self._target, unstamped(self._way.fence, replicas))
         return await self._destroy(self._target, stale)
+
+    def _guard(self, datasets: Iterable[str], *, stamps: bool = True) -> Guard | None:
+        names = tuple(datasets)
+        return None if self._way.fence is None else Guard(self._way.fence, names, names if stamps else ())
+
+    async def _stamp(self, client: ZfsClient, datasets: Sequence[str]) -> None:
+        """Stamp datasets that no program stamped; a failure is logged, and the next run does it again."""
+        if self._way.fence is not None and datasets:
+            await attempt(client.stamp(self._way.fence, datasets), self._log)
 
     def _unproven(self, name: str) -> ZfsError:
         return ZfsError(
@@ -113,8 +136,13 @@ class TargetVerification:
         stale = [decide_old_on_source(self._way, pair.source, {self._name, *needed(pair)}) for pair in volumes]
         names = [pair.source.name for pair in volumes]
         bookmarks = [(f"{name}@{self._name}", f"{name}#{self._name}") for name in names if self._bookmarks]
-        done = await self._source.verify_and_prune(pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names)
+        guard = self._guard(names)
+        done = await self._source.verify_and_prune(
+            pool, stale=stale, bookmarks=bookmarks, bookmarks_of=names, guard=guard
+        )
         can_bookmark = False
+        left = [] if guard is None else unstamped(guard.fence, [pair.source for pair in volumes])
+        await self._stamp(self._source, done.unstamped if isinstance(done, PruneResult) else left)
         if isinstance(done, PruneResult):
             stale, can_bookmark = [permit.only(done.left) for permit in stale], done.can_bookmark
             await self._purge_bookmarks(done.bookmarks)
@@ -162,9 +190,15 @@ def _guids(permits: Iterable[SnapshotsPermit]) -> set[int]:
 
 
 async def attempt(step: Awaitable[None], log: Log) -> bool:
-    """Do a step that may fail: log the failure as a warning; the next run does it again. Return whether it worked."""
+    """Do a step that may fail: log the failure as a warning; the next run does it again. Return whether it worked.
+
+    Raises:
+        SupersededError: another node has taken the guest over, so no further step may follow.
+    """
     try:
         await step
+    except SupersededError:
+        raise
     except ZsrError as error:
         log("warning", error.what)
         if error.raw:

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from replicator.errors import ZfsError
+from replicator.zfs.fence import EPOCH, OWNER, Fence, Guard, Stamped
 from replicator.zfs.model import Inventory
 from replicator.zfs.output import inventory_of
 from replicator.zfs.snapshot_names import PREFIX
 
-_COLUMNS = ("name", "type", "guid", "createtxg", "creation", "written", "keystatus", "zsr:job", "zsr:source")
+_COLUMNS = (
+    "name", "type", "guid", "createtxg", "creation", "written", "keystatus", "zsr:job", "zsr:source", OWNER, EPOCH,
+)  # fmt: skip
 _TEXTS = {
-    name: files(__package__).joinpath(f"{name}.lua").read_text() for name in ("snapshot_if_changed", "verify_and_prune")
+    name: "".join(files(__package__).joinpath(f"{part}.lua").read_text() for part in ("fence", name))
+    for name in ("snapshot_if_changed", "verify_and_prune")
 }
 
 
@@ -36,7 +40,8 @@ class SnapshotRequest:
     """Take the snapshot ``name`` of all volumes in ``places`` and ``names`` on a node, unless nothing changed.
 
     Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
-    ``since`` the snapshot is always taken. With ``bookmarks`` each snapshot is bookmarked.
+    ``since`` the snapshot is always taken. With ``bookmarks`` each snapshot is bookmarked. The volumes get the stamps
+    of the ``fence``; if one of them refuses it, nothing is done.
     """
 
     node: str
@@ -46,6 +51,7 @@ class SnapshotRequest:
     excluded: frozenset[str] = frozenset()
     since: str = ""
     bookmarks: bool = True
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,13 @@ class PruneResult:
         left: the snapshots and bookmarks that could not be destroyed or made, with their errno.
         bookmarks: all bookmarks of the datasets that were asked for.
         can_bookmark: whether this ZFS makes bookmarks in a program.
+        unstamped: the datasets that were to be stamped, and could not be.
     """
 
     left: Mapping[str, int]
     bookmarks: tuple[str, ...]
     can_bookmark: bool
+    unstamped: tuple[str, ...] = ()
 
 
 def snapshot_if_changed(request: SnapshotRequest) -> str:
@@ -96,6 +104,7 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
         "excluded": dict.fromkeys(request.excluded, True),
         "since": request.since,
         "bookmarks": request.bookmarks,
+        **_fenced(request.fence),
     }
     return _program("snapshot_if_changed", table)
 
@@ -105,22 +114,31 @@ def verify_and_prune(
     stale: Iterable[tuple[str, int]] = (),
     bookmarks: Iterable[tuple[str, str]] = (),
     bookmarks_of: Sequence[str] = (),
+    guard: Guard | None = None,
 ) -> str:
     """Return the program that verifies snapshots by GUID; only if all are there, it prunes and makes bookmarks.
 
     A stale snapshot is destroyed only if it has its GUID. The program lists the bookmarks of the datasets
-    ``bookmarks_of`` afterwards.
+    ``bookmarks_of`` afterwards. With a ``guard`` it compares stamps first, and sets them at its end.
     """
     table: dict[str, object] = {
         "expected": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in expected],
         "stale": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in stale],
         "bookmarks": [{"snapshot": snapshot, "bookmark": bookmark} for snapshot, bookmark in bookmarks],
         "bookmarks_of": list(bookmarks_of),
+        "compared": [] if guard is None else list(guard.compared),
+        "stamped": [] if guard is None else list(guard.stamped),
+        **_fenced(None if guard is None else guard.fence),
     }
     return _program("verify_and_prune", table)
 
 
-def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
+def _fenced(fence: Fence | None) -> dict[str, object]:
+    epoch = None if fence is None else fence.epoch
+    return {"owner": "" if fence is None else fence.owner, "epoch": "" if epoch is None else str(epoch)}
+
+
+def snapshot_outcome(text: str) -> SnapshotOutcome | Refused | Stamped:
     """Return the result of `snapshot_if_changed`; raises ZfsError if it cannot be read."""
     found = _returned(text)
     try:
@@ -128,20 +146,38 @@ def snapshot_outcome(text: str) -> SnapshotOutcome | Refused:
             return Refused(str(found["absent"]), None)
         if "failed" in found:
             return Refused(str(found["volume"]), int(str(found["failed"])))
+        if "fenced" in found:
+            return _stamped(found)
         return SnapshotOutcome(inventory_of(_row(line) for line in _list(found.get("rows"))), bool(found["taken"]))
     except (KeyError, ValueError):
         raise _unknown(text) from None
 
 
-def prune_result(text: str) -> PruneResult | str:
-    """Return the result of `verify_and_prune`; the name of the first snapshot that is not on the target as expected."""
+def prune_result(text: str) -> PruneResult | Stamped | str:
+    """Return the result of `verify_and_prune`.
+
+    A dataset that refused the fence, or the name of the first snapshot that is not on the target as expected: nothing
+    was done then.
+    """
     found = _returned(text)
+    if "fenced" in found:
+        return _stamped(found)
     if "unproven" in found:
         return str(found["unproven"])
     left = found.get("left") or {}
     assert isinstance(left, dict)  # noqa: S101 - as the program makes it
     bookmarks = tuple(_list(found.get("bookmarks")))
-    return PruneResult({name: int(errno) for name, errno in left.items()}, bookmarks, bool(found.get("can_bookmark")))
+    return PruneResult(
+        {name: int(errno) for name, errno in left.items()},
+        bookmarks,
+        bool(found.get("can_bookmark")),
+        tuple(_list(found.get("unstamped"))),
+    )
+
+
+def _stamped(found: Mapping[str, object]) -> Stamped:
+    owner, epoch = found.get("owner"), found.get("epoch")
+    return Stamped(str(found["fenced"]), None if owner is None else str(owner), None if epoch is None else str(epoch))
 
 
 def _program(name: str, request: dict[str, object]) -> str:

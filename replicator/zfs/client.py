@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from replicator.errors import DivergedError, StorageMissingError, TargetActiveError, ZfsError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
-from replicator.zfs import channel_programs, commands, output
+from replicator.zfs import channel_programs, commands, output, stale_receives
 from replicator.zfs.errors import classify, is_absent, is_nothing_to_abort
 from replicator.zfs.features import Features, features_from_usage, version_from_output
+from replicator.zfs.fence import Fence, Guard, Stamped, refusal
 from replicator.zfs.model import Dataset, Inventory, pool_of
 from replicator.zfs.permits import (
     BookmarksPermit,
@@ -21,12 +22,6 @@ from replicator.zfs.permits import (
     SnapshotsPermit,
 )
 from replicator.zfs.resume_token import is_same_state
-
-_END_AND_WAIT = """
-pkill -KILL -x -f "$1" || exit 1
-n=0; while pgrep -x -f "$1" >/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
-"""
-
 
 LARGE_OUTPUT_BYTES = 256 * 1024
 """Length from which on an inventory is parsed in a thread: thousands of volumes must not block the event loop."""
@@ -101,12 +96,16 @@ class ZfsClient:
         Returns None where this ZFS, or this user, cannot run a channel program; nothing was done then.
 
         Raises:
+            SupersededError: a volume refuses the request's fence; nothing was done.
             ZsrError: a volume is gone, or the snapshots could not be taken; none was.
         """
         done = await self._program(pool, channel_programs.snapshot_if_changed(request))
         if done is None:
             return None
         found = channel_programs.snapshot_outcome(done)
+        if isinstance(found, Stamped):
+            self._refuse(request.fence, found)
+            return None
         if isinstance(found, channel_programs.Refused):
             raise classify(f"take the snapshot {request.name}", f"{found.name}: {found.words}", node=self.node)
         return found
@@ -119,6 +118,7 @@ class ZfsClient:
         stale: Sequence[SnapshotsPermit] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
         bookmarks_of: Sequence[str] = (),
+        guard: Guard | None = None,
     ) -> channel_programs.PruneResult | str | None:
         """Verify snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
 
@@ -128,13 +128,36 @@ class ZfsClient:
             stale: snapshots to destroy.
             bookmarks: snapshots and the bookmarks to make of them.
             bookmarks_of: datasets whose bookmarks are wanted in the result.
+            guard: the stamps to compare first, and to set at the end.
 
         Returns:
             The name of the first snapshot that is not proven (nothing was done then); None as in `snapshot_if_changed`.
+
+        Raises:
+            SupersededError: a dataset refuses the guard's fence; nothing was done.
         """
         old = [(f"{permit.dataset}@{each.name}", each.guid) for permit in stale for each in permit.snapshots]
-        done = await self._program(pool, channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of))
-        return None if done is None else channel_programs.prune_result(done)
+        text = channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of, guard)
+        done = await self._program(pool, text)
+        found = None if done is None else channel_programs.prune_result(done)
+        if isinstance(found, Stamped):
+            self._refuse(None if guard is None else guard.fence, found)
+            return None
+        return found
+
+    def _refuse(self, fence: Fence | None, seen: Stamped) -> None:
+        if fence is not None and (error := refusal(fence, self.node, seen)) is not None:
+            raise error
+
+    async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
+        """Return those of some datasets that have stamps themselves: received and inherited ones do not count."""
+        done = await self._execute(commands.local_stamps(datasets), f"read owner and epoch of '{datasets[0]}'")
+        return output.local_stamps(done.stdout)
+
+    async def stamp(self, fence: Fence, datasets: Sequence[str]) -> None:
+        """Set the fence's owner and epoch on datasets by a command, where no program did it."""
+        for argv in commands.stamp(await self.features(), datasets, fence.stamps) if datasets else ():
+            await self._execute(argv, f"stamp '{datasets[0]}'")
 
     async def _program(self, pool: str, text: str) -> str | None:
         if not self._runs_programs or not (await self.features()).programs:
@@ -192,11 +215,9 @@ class ZfsClient:
         """Kill receives for a job that an earlier run left running; return whether there were any.
 
         When a connection dies silently the remote end does not notice, waits for hours and may keep its dataset busy.
-        The caller holds the guest's lock, so no active run can have started them. Job and source are among their
-        arguments.
+        The caller holds the guest's lock, so no active run can have started them.
         """
-        pattern = "zfs receive .*" + re.escape(f"-o zsr:source={source} -o zsr:job={job} ") + ".*"
-        done = await self.host.run(["sh", "-c", _END_AND_WAIT, "sh", pattern], limit=self._limit)
+        done = await self.host.run(stale_receives.end_stale_receives(job, source), limit=self._limit)
         return done.ok
 
     async def rollback(self, permit: RollbackPermit) -> None:
@@ -207,7 +228,7 @@ class ZfsClient:
             ZfsError, TargetActiveError: as `refuse_in_use`.
         """
         name, to = permit.dataset, permit.to
-        await self.refuse_in_use(name, permit.job, permit.source)
+        await self.refuse_in_use(name, permit.job, permit.source, permit.fence)
         found = await self._listed(name)
         base = None if found is None else found.by_guid(to.guid)
         permitted = {snapshot.guid for snapshot in permit.destroyed}
@@ -225,14 +246,19 @@ class ZfsClient:
         """Destroy snapshots; one that is gone, or that has another GUID now, is no error and stays.
 
         One transaction compares and destroys them; where ZFS cannot do that, they are listed again right before.
+        Raises SupersededError if the dataset refuses the permit's fence.
         """
         if not permit.snapshots:
             return
-        done = await self.verify_and_prune(pool_of(permit.dataset), stale=[permit])
+        guard = None if permit.fence is None else Guard(permit.fence, (permit.dataset,))
+        done = await self.verify_and_prune(pool_of(permit.dataset), stale=[permit], guard=guard)
         left = permit.only(done.left) if isinstance(done, channel_programs.PruneResult) else permit
         found = await self._listed(permit.dataset) if left.snapshots else None
         if found is None:
             return
+        if permit.fence is not None and refusal(permit.fence, self.node, found.stamped) is not None:
+            for seen in await self.local_stamps([permit.dataset]):
+                self._refuse(permit.fence, seen)
         there = {(snapshot.name, snapshot.guid) for snapshot in found.snapshots}
         stale = [snapshot for snapshot in left.snapshots if (snapshot.name, snapshot.guid) in there]
         for argv in commands.destroy_snapshots(await self.features(), permit.dataset, stale):
@@ -287,11 +313,12 @@ class ZfsClient:
         """Destroy a replica, after checking again that it is the permit's, with no other snapshots.
 
         Raises:
+            SupersededError: it refuses the permit's fence.
             ZfsError: its own (not inherited) marks, its GUID or a snapshot are not the permit's, or something is below.
             TargetActiveError: it is writable or was written to, and was not set aside.
         """
         name = permit.dataset
-        marks = await self._ownership(name)
+        marks = await self._ownership(name, permit.fence)
         marked = marks.get("zsr:source") == (permit.source, "local") or permit.source is None
         if marks.get("zsr:job") != (permit.job, "local") or not marked:
             whose = f"job {permit.job}" + ("" if permit.source is None else f" from node {permit.source}")
@@ -324,14 +351,15 @@ class ZfsClient:
                 advice="Look at it again, then repeat the command.",
             )
 
-    async def refuse_in_use(self, dataset: str, job: str, source: str) -> None:
+    async def refuse_in_use(self, dataset: str, job: str, source: str, fence: Fence | None = None) -> None:
         """Raise unless a dataset still is a read-only replica of a job from a source node.
 
         Raises:
+            SupersededError: its own stamps refuse the fence.
             ZfsError: its own marks name another job or source.
             TargetActiveError: it is writable.
         """
-        found = await self._ownership(dataset)
+        found = await self._ownership(dataset, fence)
         if found.get("zsr:job") != (job, "local") or found.get("zsr:source") != (source, "local"):
             raise ZfsError(f"'{dataset}' on node {self.node} is no replica of job {job} from node {source} any more.")
         if found["readonly"][0] != "on":
@@ -339,9 +367,12 @@ class ZfsClient:
                 f"The replica '{dataset}' on node {self.node} was made writable; it is left as it is.", node=self.node
             )
 
-    async def _ownership(self, dataset: str) -> dict[str, tuple[str, str]]:
+    async def _ownership(self, dataset: str, fence: Fence | None) -> dict[str, tuple[str, str]]:
         asked = commands.ownership(await self.features(), dataset)
-        return output.sourced_properties((await self._execute(asked, f"check whose replica '{dataset}' is")).stdout)
+        done = await self._execute(asked, f"check whose replica '{dataset}' is")
+        found = output.sourced_properties(done.stdout)
+        self._refuse(fence, output.own_stamps(dataset, found))
+        return found
 
     async def _listed(self, dataset: str, *, bookmarks: bool = False) -> Dataset | None:
         """Return a dataset as it is now; None if it does not exist."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from replicator.zfs.features import Features
+from replicator.zfs.fence import EPOCH, OWNER
 from replicator.zfs.model import Snapshot
 
 Argv = list[str]
@@ -30,10 +31,15 @@ LISTED = [
     "used",
     "zsr:job",
     "zsr:source",
+    OWNER,
+    EPOCH,
 ]
 """The columns of an inventory, in order."""
 
-LISTED_OLD = ["type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "used", "zsr:job", "zsr:source"]
+LISTED_OLD = [
+    "type", "guid", "createtxg", "creation", "readonly", "mounted", "origin", "used", "zsr:job", "zsr:source",
+    OWNER, EPOCH,
+]  # fmt: skip
 """The properties that are read with ``get -p`` from a ZFS without ``list -p``."""
 
 PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum", "copies", "acltype", "xattr", "sync"]
@@ -207,9 +213,20 @@ def set_property(dataset: str, key: str, value: str) -> Argv:
     return ["zfs", "set", f"{key}={value}", dataset]
 
 
+def stamp(features: Features, datasets: Sequence[str], stamps: Mapping[str, str]) -> list[Argv]:
+    """Set owner and epoch of datasets: one command, or one for each property where ZFS cannot do better."""
+    values = [f"{key}={value}" for key, value in stamps.items()]
+    return [["zfs", "set", *values, *datasets]] if features.set_many else [["zfs", "set", v, *datasets] for v in values]
+
+
+def local_stamps(datasets: Sequence[str]) -> Argv:
+    """Print the owner and epoch that datasets have themselves; received and inherited ones are left out."""
+    return ["zfs", "get", "-Hp", "-s", "local", "-o", "name,property,value", f"{OWNER},{EPOCH}", *datasets]
+
+
 def ownership(features: Features, dataset: str) -> Argv:
     """Print the properties that show whose a dataset is and whether it is in use, each with its source."""
-    keys = ["zsr:job", "zsr:source", "readonly", *(["written"] if features.written else [])]
+    keys = ["zsr:job", "zsr:source", OWNER, EPOCH, "readonly", *(["written"] if features.written else [])]
     return ["zfs", "get", "-Hp", "-o", "property,value,source", ",".join(keys), dataset]
 
 

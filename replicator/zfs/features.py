@@ -12,6 +12,7 @@ class Features:
 
     version: str
     list_parsable: bool = False
+    set_many: bool = False
     written: bool = False
     snapshot_many: bool = False
     destroy_many: bool = False
@@ -52,6 +53,7 @@ def features_from_usage(usage: str, version: str) -> Features:
     return Features(
         version=version,
         list_parsable="p" in _flags(usage, "list"),
+        set_many=re.search(r"^\s*set .*=value> \.\.\. <", usage, re.MULTILINE) is not None,
         written=modern,
         snapshot_many=re.search(r"^\s*snapshot .*@<?snap\w*>? ?\.\.\.", usage, re.MULTILINE) is not None,
         destroy_many=re.search(r"^\s*destroy .*@.*%", usage, re.MULTILINE) is not None,

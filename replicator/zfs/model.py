@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from replicator.models import JobId
 from replicator.zfs.dataset_names import is_diverged, is_reseed
+from replicator.zfs.fence import Stamped
 from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
@@ -62,8 +63,9 @@ class Dataset:
     """A filesystem or zvol with its snapshots, oldest first, and its bookmarks where they were asked for.
 
     ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the properties ``zsr:job``
-    and ``zsr:source`` say; ``origin`` is the snapshot (dataset@name) of which it is a clone; ``encryption_root`` is
-    None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
+    and ``zsr:source`` say, ``owner`` and ``epoch`` what ``zsr:owner`` and ``zsr:epoch`` do (a program shows them only
+    if they are local, a listing in any case); ``origin`` is the snapshot (dataset@name) of which it is a clone;
+    ``encryption_root`` is None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
     included) are None where this ZFS was not asked.
     """
 
@@ -85,6 +87,13 @@ class Dataset:
     used: int | None = None
     key_loaded: bool | None = None
     salt: int | None = None
+    owner: str | None = None
+    epoch: str | None = None
+
+    @property
+    def stamped(self) -> Stamped:
+        """Its stamps as they were listed."""
+        return Stamped(self.name, self.owner, self.epoch)
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """Return the snapshot with this GUID, or None."""

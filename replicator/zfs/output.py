@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from replicator.errors import ZfsError
 from replicator.zfs.commands import LISTED
+from replicator.zfs.fence import EPOCH, OWNER, Stamped
 from replicator.zfs.model import MADE_HERE, Bookmark, Dataset, Inventory, Snapshot
 
 _UNSET = ("-", "none", "")
@@ -108,6 +109,8 @@ def _dataset(
         used=_number(values.get("used", "")),
         key_loaded=_switch(values.get("keystatus"), "available", "unavailable"),
         salt=_number(values.get("pbkdf2salt", "")),
+        owner=_set(values.get(OWNER)),
+        epoch=_set(values.get(EPOCH)),
     )
 
 
@@ -140,6 +143,22 @@ def sourced_properties(text: str) -> dict[str, tuple[str, str]]:
     """Read ``zfs get -Hp -o property,value,source``: value and source by property."""
     rows = (line.split("\t") for line in text.splitlines())
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def own_stamps(dataset: str, properties: Mapping[str, tuple[str, str]]) -> Stamped:
+    """Return the stamps that a dataset has itself, of its `sourced_properties`."""
+    own = {key: value for key, (value, source) in properties.items() if source == "local"}
+    return Stamped(dataset, own.get(OWNER), own.get(EPOCH))
+
+
+def local_stamps(text: str) -> list[Stamped]:
+    """Read ``zfs get -Hp -s local -o name,property,value`` of owner and epoch."""
+    found: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        name, *rest = line.split("\t")
+        if len(rest) == 2:
+            found.setdefault(name, {})[rest[0]] = rest[1]
+    return [Stamped(name, values.get(OWNER), values.get(EPOCH)) for name, values in found.items()]
 
 
 def properties(text: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Bookmark, Snapshot
 
 
@@ -29,12 +30,16 @@ class Law(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotsPermit:
-    """Destroy these snapshots of a dataset; those that something still needs go when it goes."""
+    """Destroy these snapshots of a dataset; those that something still needs go when it goes.
+
+    A ``fence`` is what the dataset's stamps must pass.
+    """
 
     law: Law
     why: str
     dataset: str
     snapshots: tuple[Snapshot, ...]
+    fence: Fence | None = None
 
     @property
     def names(self) -> list[str]:
@@ -62,7 +67,7 @@ class BookmarksPermit:
 class RollbackPermit:
     """Roll a replica back to a snapshot; ``destroyed`` are the newer snapshots that may go with it.
 
-    ``job`` and ``source`` are the marks that the replica must have itself.
+    ``job`` and ``source`` are the marks that the replica must have itself; a ``fence`` is what its stamps must pass.
     """
 
     law: Law
@@ -72,6 +77,7 @@ class RollbackPermit:
     destroyed: tuple[Snapshot, ...]
     job: str
     source: str
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,8 @@ class ReplicaPermit:
     """Destroy a replica with the snapshots that it had when it was decided, and no others.
 
     ``job`` and ``source`` are the marks that it must have itself; ``source`` is None where only the job is compared.
-    A ``kept_aside`` one may be writable and written to: a person asked for its destruction.
+    A ``kept_aside`` one may be writable and written to: a person asked for its destruction. A ``fence`` is what its
+    stamps must pass.
     """
 
     law: Law
@@ -90,6 +97,7 @@ class ReplicaPermit:
     job: str
     source: str | None
     kept_aside: bool = False
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ local function row(name, isdataset)
   local isours = string.find(name, "@" .. request.prefix, 1, true)
   for i = 2, #request.columns do
     local key, value = request.columns[i], nil
-    if isdataset or numbers[key] or (isours and key == "zsr:source") then value = zfs.get_prop(name, key) end
+    if key == "zsr:owner" or key == "zsr:epoch" then
+      value = isdataset and own(name, key) or nil
+    elseif isdataset or numbers[key] or (isours and key == "zsr:source") then
+      value = zfs.get_prop(name, key)
+    end
     line = line .. "\t" .. (value == nil and "-" or tostring(value))
   end
   rows[#rows + 1] = line
@@ -36,6 +40,8 @@ for _, name in ipairs(request.names) do
   if not zfs.exists(name) then return {absent = name} end
   volumes[#volumes + 1] = name
 end
+local fenced = refused(volumes)
+if fenced then return fenced end
 local unchanged = #volumes > 0 and request.since ~= ""
 for _, volume in ipairs(volumes) do
   unchanged = unchanged and zfs.exists(volume .. "@" .. request.since)
@@ -61,5 +67,8 @@ if not unchanged and request.bookmarks and zfs.sync.bookmark then
     zfs.sync.bookmark(volume .. "@" .. request.name, volume .. "#" .. request.name)
   end
 end
-for _, volume in ipairs(volumes) do facts(volume) end
+for _, volume in ipairs(volumes) do
+  stamp(volume)
+  facts(volume)
+end
 return {rows = rows, taken = not unchanged}

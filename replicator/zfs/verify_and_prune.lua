@@ -1,4 +1,6 @@
 -- Verify snapshots by GUID; only then destroy stale ones, by GUID too, and make bookmarks. channel_programs.py puts `request` first.
+local fenced = refused(request.compared)
+if fenced then return fenced end
 for _, expected in ipairs(request.expected) do
   if not zfs.exists(expected.snapshot) then return {unproven = expected.snapshot} end
   if tostring(zfs.get_prop(expected.snapshot, "guid")) ~= expected.guid then
@@ -21,4 +23,8 @@ local bookmarks = {}
 for _, dataset in ipairs(request.bookmarks_of) do
   for bookmark in zfs.list.bookmarks(dataset) do bookmarks[#bookmarks + 1] = bookmark end
 end
-return {left = left, bookmarks = bookmarks, can_bookmark = zfs.sync.bookmark ~= nil}
+local unstamped = {}
+for _, dataset in ipairs(request.stamped) do
+  if zfs.exists(dataset) and not stamp(dataset) then unstamped[#unstamped + 1] = dataset end
+end
+return {left = left, unstamped = unstamped, bookmarks = bookmarks, can_bookmark = zfs.sync.bookmark ~= nil}

@@ -50,6 +50,9 @@ class PlayedHost:
                 done = (1, "", "permission denied")
             case ["list", *words]:
                 done = (0, self._list(words[-1], int(words[words.index("-d") + 1])), "")
+            case ["get", "-Hp", "-s", "local", *_]:
+                own = [(k, v) for k, (v, source) in self._marks.items() if source == "local" and k.startswith("zsr:")]
+                done = (0, "\n".join("\t".join((argv[-1], *each)) for each in own), "")
             case ["get", *_]:
                 done = (0, "\n".join("\t".join((key, *value)) for key, value in self._marks.items()), "")
             case _:
@@ -63,6 +66,7 @@ class PlayedHost:
             level = each.name.count("/") - path.count("/")
             if each.name == path or (each.name.startswith(f"{path}/") and level <= depth):
                 rows.append({"name": each.name, "guid": each.guid, "written": each.written, "zsr:job": each.job})
+                rows[-1] |= {key: value for key, (value, _) in self._marks.items() if key in ("zsr:owner", "zsr:epoch")}
                 below = each.snapshots if level < depth else ()
                 rows += [
                     {"name": f"{each.name}@{s.name}", "guid": s.guid, "createtxg": s.createtxg, "creation": s.creation}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, SupersededError
 from replicator.models import JobId, Volume
 from replicator.replication.adoption import (
     Finding,
@@ -16,8 +18,11 @@ from replicator.replication.adoption import (
     own_snapshots,
     refuse_adoption,
     still_holds,
+    take_over,
 )
 from replicator.replication.plan import VolumePair
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence, Stamped
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
 
@@ -153,3 +158,39 @@ class TestSnapshotsThatBecomeTheJobsOwn:
     def test_are_none_of_a_dataset_that_is_left_alone(self) -> None:
         finding = found(replace(TARGET, snapshots=(own(1),), job="100-7"), replace(SOURCE, snapshots=(own(1),)))
         assert own_snapshots(JOB, [finding]) == OwnSnapshots(frozenset(), frozenset())
+
+
+class TestTakingOver:
+    """A guest whose node was changed by hand in the cluster file."""
+
+    @staticmethod
+    async def fence(source: Dataset, target: Dataset | None) -> int | None:
+        """The epoch with which alpha goes on, at epoch 2 so far."""
+        here, there = (cast(ZfsClient, StampedNode(node, each)) for node, each in (("alpha", source), ("beta", target)))
+        return (await take_over(Fence(JOB, "alpha", 2), [found(target, source)], here, there)).epoch
+
+    async def test_needs_the_next_epoch_where_another_owner_stamped_a_volume_at_this_one(self) -> None:
+        assert await self.fence(replace(SOURCE, owner="beta", epoch="2"), TARGET) == 3
+        assert await self.fence(SOURCE, replace(TARGET, owner="gamma", epoch="2")) == 3
+
+    async def test_leaves_the_epoch_where_no_volume_disputes_it(self) -> None:
+        assert await self.fence(SOURCE, None) == 2
+        assert (
+            await self.fence(replace(SOURCE, owner="beta", epoch="1"), replace(TARGET, owner="alpha", epoch="2")) == 2
+        )
+
+    @pytest.mark.parametrize("epoch", ["3", "many"])
+    async def test_is_refused_past_a_later_epoch_and_one_that_cannot_be_read(self, epoch: str) -> None:
+        with pytest.raises(SupersededError):
+            await self.fence(SOURCE, replace(TARGET, owner="beta", epoch=epoch))
+
+
+class StampedNode:
+    """A node whose stamps are all local."""
+
+    def __init__(self, node: str, dataset: Dataset | None) -> None:
+        self.node = node
+        self._stamped = [] if dataset is None else [dataset.stamped]
+
+    async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
+        return self._stamped

@@ -14,6 +14,7 @@ from replicator.errors import TargetActiveError
 from replicator.replication.plan import Full, Incremental, make_plan
 from replicator.replication.prepare_target import prepare
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory
 from tests.support.played_host import PlayedHost
 from tests.support.volumes import JOB, WAY, dataset, pair, snap
@@ -42,7 +43,7 @@ class World:
             raise Killed
         self.orders -= 1
 
-    async def refuse_in_use(self, name: str, job: str, source: str) -> None:
+    async def refuse_in_use(self, name: str, job: str, source: str, fence: Fence | None) -> None:
         found = self.datasets[name]
         assert (found.job, found.source, found.readonly) == (job, source, True)
 

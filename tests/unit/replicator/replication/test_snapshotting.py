@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -12,9 +13,9 @@ from replicator.replication.snapshotting import SnapshotTaker
 from replicator.zfs.channel_programs import SnapshotOutcome, SnapshotRequest
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
-from replicator.zfs.permits import SnapshotsPermit
+from replicator.zfs.permits import BookmarksPermit, SnapshotsPermit
 from tests.support.hook_notes import HookNotes
-from tests.support.volumes import JOB, dataset, snap
+from tests.support.volumes import JOB, bookmark, dataset, snap
 
 NAME = "tank/vm-100-disk-0"
 
@@ -41,6 +42,9 @@ class Source:
 
     async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
         self.destroyed += permit.names
+
+    async def destroy_bookmarks(self, permit: BookmarksPermit) -> None:
+        self.destroyed += [f"{permit.dataset}#{mark.name}" for mark in permit.bookmarks]
 
 
 def taker(source: Source, now: float) -> SnapshotTaker:
@@ -73,3 +77,13 @@ async def test_a_second_set_of_a_run_that_was_refused_costs_nobody_the_snapshot_
     with pytest.raises(ZfsError):
         await sets.take((), Synced(), if_changed=False)
     assert source.destroyed == []
+
+
+async def test_its_bookmarks_go_with_it_and_those_of_other_sets_stay() -> None:
+    source = Source()
+    sets = taker(source, 1001.0)
+    taken = await sets.take((), Synced(), if_changed=False)
+    old, new = bookmark(7), replace(bookmark(2), name=taken.name)
+    source.found[NAME] = replace(source.found[NAME], bookmarks=(old, new))
+    await sets.destroy(taken.name)
+    assert source.destroyed == [f"{NAME}@{taken.name}", f"{NAME}#{taken.name}"]

@@ -13,6 +13,7 @@ from replicator.replication.plan import VolumePair
 from replicator.replication.verification import TargetVerification
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Guard
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import Law, SnapshotsPermit
 from tests.support.volumes import WAY, dataset, snap
@@ -31,7 +32,7 @@ class Target:
         self._programs = programs
 
     async def verify_and_prune(
-        self, pool: str, *, expected: Iterable[tuple[str, int]], stale: Sequence[SnapshotsPermit]
+        self, pool: str, *, expected: Iterable[tuple[str, int]], stale: Sequence[SnapshotsPermit], guard: Guard | None
     ) -> PruneResult | str | None:
         if not self._programs:
             return None

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.errors import EncryptionError, TargetActiveError, ZfsError
+from replicator.errors import EncryptionError, SupersededError, TargetActiveError, ZfsError
 from replicator.models import Encryption, Travelling, Volume
 from replicator.replication.preview import Does, PreparationStep, Resume
-from tests.support.foreseeing import REPLICA, facts, previews, remembered, replica
+from replicator.replication.stamps import Refusal
+from replicator.zfs.fence import Fence
+from tests.support.foreseeing import REPLICA, doomed, facts, previews, remembered, replica
 from tests.support.resume_tokens import make_token
-from tests.support.volumes import bookmark, dataset, pair, snap
+from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
 KNOWN = remembered(1, 1)
 
@@ -197,3 +199,27 @@ def test_a_bookmark_that_is_newer_than_the_common_snapshot_is_passed_over_as_in_
     [volume] = previews(facts(both, synced=KNOWN))
 
     assert volume.base == f"@{snap(1).name}"
+
+
+def test_a_run_that_owner_and_epoch_refuse_does_nothing_with_any_volume() -> None:
+    error = SupersededError("Guest 100 belongs to beta.")
+    found = replace(facts(pair(dataset(snap(1)), replica(snap(1)))), refusal=Refusal(error, disputed=False))
+    [preview] = previews(found)
+    assert (preview.does, preview.error) == (Does.CONFLICT, error)
+    assert doomed(found) == {}
+
+
+def test_of_a_disputed_guest_the_conflicts_of_its_volumes_are_shown() -> None:
+    unmarked = dataset(snap(1), name=REPLICA)
+    found = facts(pair(dataset(snap(1)), unmarked))
+    found = replace(found, refusal=Refusal(SupersededError("Guest 100 has two owners."), disputed=True))
+    [preview] = previews(found)
+    assert isinstance(preview.error, TargetActiveError)
+
+
+def test_a_new_replica_gets_the_stamps_and_an_old_one_does_not() -> None:
+    way = replace(WAY, fence=Fence(JOB, "alpha", 2))
+    [first] = previews(replace(facts(pair(dataset(snap(1)), None)), way=way))
+    [later] = previews(replace(facts(pair(dataset(snap(1)), replica(snap(1)))), way=way))
+    assert (first.properties["zsr:owner"], first.properties["zsr:epoch"]) == ("alpha", "2")
+    assert not {"zsr:owner", "zsr:epoch"} & set(later.properties)

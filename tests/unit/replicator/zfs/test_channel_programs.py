@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.errors import ZfsError
+from replicator.models import JobId
 from replicator.zfs.channel_programs import (
     Place,
     PruneResult,
@@ -21,6 +22,7 @@ from replicator.zfs.channel_programs import (
     snapshot_outcome,
     verify_and_prune,
 )
+from replicator.zfs.fence import Fence, Guard, Stamped
 
 HOSTILE = ['a"b', "a\\b", "a]]b", 'x"} os.exit() --', "a\nb", "a b", "vm-ü-1", "a:b_c.d-e", "a\0b", "1\\0652"]
 
@@ -76,9 +78,9 @@ def test_lists_and_booleans_are_lua_tables() -> None:
 
 
 ROWS = {
-    "1": "p/a\tfilesystem\t-1\t10\t100\t4096\tnone\t100-1\tp/a",
-    "2": "p/a@one\t-\t7\t11\t101\t512\t-\t-\t-",
-    "3": "p/b\tvolume\t5\t12\t102\t0\tavailable\t-\t-",
+    "1": "p/a\tfilesystem\t-1\t10\t100\t4096\tnone\t100-1\tp/a\t-\t-",
+    "2": "p/a@one\t-\t7\t11\t101\t512\t-\t-\t-\t-\t-",
+    "3": "p/b\tvolume\t5\t12\t102\t0\tavailable\t-\t-\t-\t-",
 }
 
 
@@ -94,7 +96,7 @@ def test_rows_become_facts() -> None:
 
 def test_ten_rows_and_more_are_all_read() -> None:
     """A Lua list arrives as an object whose keys are numbers in quotes."""
-    rows = {str(i): f"p/{i}\tfilesystem\t{i}\t{i}\t{i}\t0\tnone\t-\t-" for i in range(1, 13)}
+    rows = {str(i): f"p/{i}\tfilesystem\t{i}\t{i}\t{i}\t0\tnone\t-\t-\t-\t-" for i in range(1, 13)}
     found = snapshot_outcome(returned(rows=rows, taken=False))
     assert isinstance(found, SnapshotOutcome)
     assert len(found.inventory.datasets) == 12
@@ -132,3 +134,34 @@ def test_output_of_another_shape_is_an_error(text: str) -> None:
         snapshot_outcome(text)
     with pytest.raises(ZfsError, match="unexpected output"):
         prune_result(text)
+
+
+class TestAFence:
+    FENCE = Fence(JobId(100, 0), "alpha", 2)
+
+    def test_is_part_of_the_request(self) -> None:
+        for program in (
+            snapshot_if_changed(SnapshotRequest("alpha", "s", (), fence=self.FENCE)),
+            verify_and_prune(guard=Guard(self.FENCE, ("p/a", "p/b"), ("p/b",))),
+        ):
+            assert {"alpha", "2"} <= set(strings_in(request_of(program)))
+
+    def test_that_is_none_asks_and_sets_nothing(self) -> None:
+        line = request_of(verify_and_prune(stale=[("p/a@b", 7)]))
+        for empty in ('["owner"] = ""', '["epoch"] = ""', '["compared"] = {}', '["stamped"] = {}'):
+            assert empty in line
+
+    def test_that_refuses_names_the_volume_with_its_stamps(self) -> None:
+        found = returned(fenced="p/a", owner="beta", epoch="3")
+        assert snapshot_outcome(found) == prune_result(found) == Stamped("p/a", "beta", "3")
+        assert prune_result(returned(fenced="p/a", epoch="3")) == Stamped("p/a", None, "3")
+
+    def test_shows_stamps_in_the_rows(self) -> None:
+        found = snapshot_outcome(returned(rows={"1": ROWS["1"][: -len("-\t-")] + "alpha\t2"}, taken=True))
+        assert isinstance(found, SnapshotOutcome)
+        assert found.inventory.datasets["p/a"].stamped == Stamped("p/a", "alpha", "2")
+
+    def test_says_which_volumes_it_could_not_stamp(self) -> None:
+        found = prune_result(returned(unstamped={"1": "p/a"}))
+        assert isinstance(found, PruneResult)
+        assert found.unstamped == ("p/a",)

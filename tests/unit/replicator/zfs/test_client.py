@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.errors import DivergedError, TargetActiveError, ZfsError
+from replicator.errors import DivergedError, SupersededError, TargetActiveError, ZfsError
 from replicator.models import KnownSets
 from replicator.replication.destruction import decide_removal, decide_rollback, decide_unproven
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import ReplicaPermit, RollbackPermit
 from tests.support.played_host import PlayedHost
@@ -123,3 +124,50 @@ async def test_a_snapshot_that_was_replaced_by_another_one_of_its_name_stays() -
     host = PlayedHost(replace(REPLICA, snapshots=(replace(snap(1), guid=9), snap(2))))
     await host.client.destroy_snapshots(decide_unproven(SENT, REPLICA, ""))
     assert host.orders == [f"destroy -d {NAME}@{snap(2).name}"]
+
+
+class TestAnotherNodeHasTakenTheGuestOver:
+    """Since the look: the stamps are compared again by the order that destroys."""
+
+    LATER = {"zsr_owner": ("beta", "local"), "zsr_epoch": ("3", "local")}  # noqa: RUF012
+    WAY = replace(SENT, fence=Fence(JOB, "alpha", 2))
+
+    async def test_so_no_replica_is_destroyed(self) -> None:
+        host, permit = PlayedHost(REPLICA, **self.LATER), decide_removal(self.WAY, REPLICA)
+        assert isinstance(permit, ReplicaPermit)
+        with pytest.raises(SupersededError, match="epoch 3"):
+            await host.client.destroy_replica(permit)
+        assert host.orders == []
+
+    async def test_so_none_is_rolled_back(self) -> None:
+        host, permit = PlayedHost(REPLICA, **self.LATER), decide_rollback(self.WAY, REPLICA, snap(1))
+        assert permit is not None
+        with pytest.raises(SupersededError):
+            await host.client.rollback(permit)
+        assert host.orders == []
+
+    async def test_so_none_is_renamed_or_put_aside(self) -> None:
+        host = PlayedHost(REPLICA, **self.LATER)
+        with pytest.raises(SupersededError):
+            await host.client.refuse_in_use(NAME, str(JOB), "alpha", self.WAY.fence)
+
+    async def test_so_no_snapshot_is_destroyed_by_a_command(self) -> None:
+        host = PlayedHost(REPLICA, **self.LATER)
+        with pytest.raises(SupersededError):
+            await host.client.destroy_snapshots(decide_unproven(self.WAY, REPLICA, ""))
+        assert host.orders == []
+
+    @pytest.mark.parametrize("source", ["received", "inherited from pool"])
+    async def test_unless_the_stamps_are_not_its_own(self, source: str) -> None:
+        host = PlayedHost(REPLICA, zsr_owner=("beta", source), zsr_epoch=("3", source))
+        permit = decide_removal(self.WAY, REPLICA)
+        assert isinstance(permit, ReplicaPermit)
+        await host.client.destroy_replica(permit)
+        await host.client.destroy_snapshots(decide_unproven(self.WAY, REPLICA, ""))
+        assert host.orders == [f"destroy -r {NAME}", f"destroy -d {NAME}@{snap(1).name},{snap(2).name}"]
+
+
+async def test_stamps_are_set_by_one_command() -> None:
+    host = PlayedHost(REPLICA)
+    await host.client.stamp(Fence(JOB, "alpha", 2), ["pool/a", "pool/b"])
+    assert host.orders == ["set zsr:owner=alpha zsr:epoch=2 pool/a pool/b"]

@@ -49,7 +49,7 @@ COLUMNS = {
     "type": "filesystem", "createtxg": "1", "creation": "100", "written": "512", "receive_resume_token": "-",
     "encryption": "off", "encryptionroot": "-", "keystatus": "-", "pbkdf2salt": "-",
     "readonly": "off", "mounted": "no", "origin": "-", "used": "8192",
-    "zsr:job": "-", "zsr:source": "-",
+    "zsr:job": "-", "zsr:source": "-", "zsr:owner": "-", "zsr:epoch": "-",
 }  # fmt: skip
 
 
