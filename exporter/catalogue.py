@@ -5,6 +5,7 @@ One table for three readers: the collectors fill it, the HELP lines quote it, an
 
 from __future__ import annotations
 
+from exporter.guest_metrics import GUEST_METRICS
 from exporter.metric import Kind, Metric
 
 _JOB = ("zsr_job",)
@@ -272,22 +273,6 @@ DIVERGED = Metric(
     "sum by (node, guest) (zsr_diverged_volumes) > 0",
     "for a guest that has no job to this node and nothing kept aside here",
 )
-GUEST_FROZEN = Metric(
-    "zsr_guest_frozen_since_timestamp_seconds",
-    Kind.GAUGE,
-    ("guest",),
-    "Unix time since when a guest of this node may be frozen: right before its freeze hook, until a thaw succeeded.",
-    "time() - zsr_guest_frozen_since_timestamp_seconds > 300",
-    "for a guest that is not frozen",
-)
-HOOK_FAILURES = Metric(
-    "zsr_hook_failures_total",
-    Kind.COUNTER,
-    ("guest", "hook"),
-    "Failures of a guest's hooks, by hook (freeze, thaw); each try to thaw a guest that was left frozen counts.",
-    "increase(zsr_hook_failures_total[1d]) > 0",
-    "for a guest without that hook, and for guests of other nodes",
-)
 QUEUE_LENGTH = Metric(
     "zsr_scheduler_queue_length",
     Kind.GAUGE,
@@ -379,8 +364,7 @@ CATALOGUE: tuple[Metric, ...] = (
     REPLICA_AHEAD,
     REPLICA_USED,
     DIVERGED,
-    GUEST_FROZEN,
-    HOOK_FAILURES,
+    *GUEST_METRICS,
     POOL_SIZE,
     POOL_FREE,
     QUEUE_LENGTH,

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-from exporter import catalogue
+from exporter import catalogue, guest_metrics
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample, known_time
 from exporter.job_series import JobLines
 from exporter.metric import Metric
 from exporter.process import process_families
 from replicator.api import counters
 from replicator.api.plugin import Core
-from replicator.api.status import RunHistogram, Status
+from replicator.api.status import GuestOwner, RunHistogram, Status
 from replicator.models import Outcome
 
 _log = logging.getLogger("zsr.exporter")
@@ -116,14 +116,23 @@ def replicas(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(catalogue.DIVERGED, aside)
 
 
-def guests(scrape: ScrapeInput) -> Iterator[Family]:
-    """The hooks of this node's guests: who may be frozen, and how often a hook failed."""
+def guests(scrape: ScrapeInput) -> Iterator[AnyFamily]:
+    """The guests of this node: owner and epoch, who may be frozen, and how often a hook failed."""
+    yield from _owners(scrape.status.owners)
     since, failures = scrape.status.frozen_since, scrape.status.hook_failures
-    yield Family(catalogue.GUEST_FROZEN, [((str(guest),), since[guest]) for guest in sorted(since)])
+    yield Family(guest_metrics.GUEST_FROZEN, [((str(guest),), since[guest]) for guest in sorted(since)])
     counts = [
         ((str(guest), hook.value), failures[guest][hook]) for guest in sorted(failures) for hook in failures[guest]
     ]
-    yield Family(catalogue.HOOK_FAILURES, counts)
+    yield Family(guest_metrics.HOOK_FAILURES, counts)
+
+
+def _owners(owners: Mapping[int, GuestOwner]) -> Iterator[AnyFamily]:
+    owner, epoch = guest_metrics.GUEST_OWNER.name, guest_metrics.GUEST_EPOCH.name
+    known = sorted(owners.items())
+    lines = [f'{owner}{{guest="{guest}",node="{each.node}"}} 1\n' for guest, each in known]
+    yield LineFamily(guest_metrics.GUEST_OWNER, lines)
+    yield LineFamily(guest_metrics.GUEST_EPOCH, [f'{epoch}{{guest="{guest}"}} {each.epoch}\n' for guest, each in known])
 
 
 def scheduler(scrape: ScrapeInput) -> Iterator[AnyFamily]:

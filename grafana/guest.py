@@ -251,6 +251,38 @@ def _hook_failures(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _owner(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Owner",
+            "1 for each node that owns the guest, as the cluster file of any node says. Good: one line at a time; two "
+            "are nodes whose files do not agree.",
+            *place,
+            unit="none",
+            empty="not known yet",
+        ),
+        Query(f"max by (guest, node) (zsr_guest_owner{{{GUEST_LABEL}}})", "guest {{guest}} on {{node}}"),
+        decimals=0,
+    )
+
+
+def _epoch(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Epoch",
+            "The guest's epoch in the cluster file of each node; it goes up by one with each change of owner. Good: "
+            "the same on all nodes.",
+            *place,
+            unit="none",
+            empty="not known yet",
+        ),
+        Query(f"max by (guest, instance) (zsr_guest_epoch{{{GUEST_LABEL}}})", "guest {{guest}} on {{instance}}"),
+        decimals=0,
+    )
+
+
 def _top() -> list[AnyPanel]:
     sent = Panel(
         7,
@@ -307,6 +339,8 @@ def _rows() -> list[Row]:
                 _waiting(36, (18, 65, 6, 8)),
                 _frozen(37, (0, 73, 12, 8)),
                 _hook_failures(38, (12, 73, 12, 8)),
+                _owner(39, (0, 81, 12, 8)),
+                _epoch(40, (12, 81, 12, 8)),
             ],
         ),
     ]

@@ -126,6 +126,14 @@ class HeldReplica:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestOwner:
+    """The node that owns a guest, and its epoch, as the cluster store has them."""
+
+    node: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobHistory:
     """Totals of a job's runs in a period, without cancelled ones. ``slowest``: seconds of the longest run."""
 
@@ -169,6 +177,7 @@ class Status:
         timezone: this node's, as its settings say; None: the machine's.
         frozen_since: since when guests of this node may be frozen (unix time); others are missing.
         hook_failures: how often the hooks of this node's guests failed, by guest; each hook that there is, from 0 on.
+        owners: of the guests that this node owns, or that have a job to it.
     """
 
     time: float
@@ -194,6 +203,7 @@ class Status:
     timezone: tzinfo | None = None
     frozen_since: Mapping[int, float] = field(default_factory=dict)
     hook_failures: Mapping[int, Mapping[Hook, int]] = field(default_factory=dict)
+    owners: Mapping[int, GuestOwner] = field(default_factory=dict)
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """Return the status of one job, or None if there is no such job on this node."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from replicator.api.status import ConfigStatus, JobStatus, RunHistogram, Status, Transfer
+from replicator.api.status import ConfigStatus, GuestOwner, JobStatus, RunHistogram, Status, Transfer
 from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.local_inventory import LocalInventory
@@ -103,7 +103,18 @@ def build_status(facts: DaemonFacts) -> Status:
         timezone=facts.timezone,
         frozen_since=facts.frozen_since,
         hook_failures=counted_hooks(facts.cluster, facts.node, facts.frozen_since, facts.hook_failures),
+        owners=owners(facts.cluster, facts.node),
     )
+
+
+def owners(cluster: Cluster, node: str) -> Mapping[int, GuestOwner]:
+    """Return the owners and epochs of the guests that a node owns, or that have a job to it."""
+    received = {job.id.guest for job in cluster.jobs.values() if job.target == node}
+    return {
+        guest.id: GuestOwner(guest.node, guest.epoch)
+        for guest in cluster.guests.values()
+        if guest.node == node or guest.id in received
+    }
 
 
 def counted_hooks(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from replicator.api.plugin import PluginStore
 from replicator.api.status import (
     ConfigStatus,
+    GuestOwner,
     HeldReplica,
     JobHistory,
     JobStatus,
@@ -235,6 +236,7 @@ def status(
         ),
         clock_skew={"beta": -0.25},
         source_snapshots={job.job.id: 3 for job in jobs},
+        owners={job.job.id.guest: GuestOwner(job.source, 1) for job in jobs},
     )
 
 

@@ -29,8 +29,8 @@ ORDER = {
         "errors models events common api schedule config hosts zfs cluster state replication guests daemon cli"
     ),
     "exporter": ordered(
-        "addresses metric catalogue families process exposition service_discovery settings web_config auth tls "
-        "job_series collectors status_page listeners routes server plugin"
+        "addresses metric guest_metrics catalogue families process exposition service_discovery settings web_config "
+        "auth tls job_series collectors status_page listeners routes server plugin"
     ),
     "alerts": ordered(
         "text redaction secrets notice routing grouping render channels inbound delivery targets settings plugin "

@@ -17,7 +17,7 @@ from exporter.exposition import Format, render
 from exporter.job_series import JobLines
 from exporter.metric import Kind
 from replicator.api.plugin import PluginStore
-from replicator.api.status import JobStatus, Status
+from replicator.api.status import GuestOwner, JobStatus, Status
 from replicator.errors import ErrorClass
 from replicator.models import Hook
 from tests.support.state_records import gone
@@ -64,6 +64,7 @@ def of_job(found: Iterable[Series], job: str) -> list[Series]:
 def everything() -> dict[Series, float]:
     picture = status(*every_state(), reachable={"beta": True, "gamma": False})
     picture = replace(picture, frozen_since={100: NOW - 5}, hook_failures={100: {Hook.FREEZE: 0}})
+    picture = replace(picture, owners={100: GuestOwner("alpha", 1)})
     return scrape(picture, '{"mail": {"success": 2, "failure": 1}}')
 
 
@@ -260,6 +261,14 @@ def test_a_guest_that_is_not_frozen_has_no_series_of_a_time_and_counts_each_hook
     counts = {(dict(labels)["guest"], dict(labels)["hook"]): number for (each, labels), number in found.items()
               if each == "zsr_hook_failures_total"}  # fmt: skip
     assert counts == {("100", "freeze"): 0, ("100", "thaw"): 0, ("101", "thaw"): 4}
+
+
+def test_a_guests_owner_and_epoch_are_those_of_the_cluster_file() -> None:
+    found = scrape(replace(status(), owners={100: GuestOwner("alpha", 1), 101: GuestOwner("beta", 4)}))
+    assert value(found, "zsr_guest_owner", guest="101", node="beta") == 1
+    assert value(found, "zsr_guest_owner", guest="101", node="alpha") is None
+    assert value(found, "zsr_guest_epoch", guest="100") == 1
+    assert value(found, "zsr_guest_epoch", guest="101") == 4
 
 
 def test_a_histogram_ends_with_everything() -> None:
