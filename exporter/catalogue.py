@@ -232,6 +232,15 @@ REPLICA_USED = Metric(
     "sum by (instance) (zsr_replica_used_bytes)",
     "while this node holds no complete replica of the guest",
 )
+JOB_CONFLICT = Metric(
+    "zsr_job_foreign_tool_conflict",
+    Kind.GAUGE,
+    _JOB,
+    "1 while Proxmox VE has a replication job (pvesr) that takes snapshots of this job for its own, or that replicates "
+    "the guest to the same target; else 0.",
+    "zsr_job_foreign_tool_conflict == 1",
+    "while it is not known",
+)
 SOURCE_SNAPSHOTS = Metric(
     "zsr_source_snapshots",
     Kind.GAUGE,
@@ -357,6 +366,7 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_GRACE_END,
     JOB_CLAIM_CONFIRMED,
     SOURCE_SNAPSHOTS,
+    JOB_CONFLICT,
     RUN_DURATION,
     NODE_REACHABLE,
     CLOCK_SKEW,

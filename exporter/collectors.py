@@ -88,6 +88,15 @@ def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
     counts = ((job.job.id, marks.get(job.job.id)) for job in known)
     lines = [f'{metric.name}{{zsr_job="{job}"}} {count}\n' for job, count in counts if count is not None]
     yield LineFamily(metric, lines)
+    yield _conflicts(scrape.status)
+
+
+def _conflicts(status: Status) -> LineFamily:
+    """Whether Proxmox VE replicates the guests of jobs too; without those of which that is not known."""
+    name = catalogue.JOB_CONFLICT.name
+    found = ((job.job.id, status.pvesr.is_in_conflict(job.job.id, job.job.target)) for job in status.jobs)
+    lines = [f'{name}{{zsr_job="{job}"}} {int(conflict)}\n' for job, conflict in found if conflict is not None]
+    return LineFamily(catalogue.JOB_CONFLICT, lines)
 
 
 def nodes(scrape: ScrapeInput) -> Iterator[Family]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
 
+from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState, Node
 
 
@@ -178,6 +179,7 @@ class Status:
         frozen_since: since when guests of this node may be frozen (unix time); others are missing.
         hook_failures: how often the hooks of this node's guests failed, by guest; each hook that there is, from 0 on.
         owners: of the guests that this node owns, or that have a job to it.
+        pvesr: the replication jobs of Proxmox VE in this cluster, as of the last look.
     """
 
     time: float
@@ -204,6 +206,7 @@ class Status:
     frozen_since: Mapping[int, float] = field(default_factory=dict)
     hook_failures: Mapping[int, Mapping[Hook, int]] = field(default_factory=dict)
     owners: Mapping[int, GuestOwner] = field(default_factory=dict)
+    pvesr: PvesrJobs = field(default_factory=PvesrJobs)
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """Return the status of one job, or None if there is no such job on this node."""

@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 import click
 
+from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cli.context import config_option, settings
+from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.durations import words
 from replicator.common.tasks import first_exception
 from replicator.daemon.control import NoDaemonError, call
@@ -27,9 +29,11 @@ from replicator.daemon.health_check import (
     JobHealth,
     daemon_findings,
     job_health,
+    pvesr_findings,
     silent_daemon,
     sorted_findings,
 )
+from replicator.daemon.status_json import pvesr_from_json
 from replicator.errors import ConfigError, ZsrError
 
 
@@ -95,6 +99,8 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
     if not found:
         targets = [job["target"] for job in chosen if job["enabled"]]
         found = daemon_findings(status, targets, promise_only=promise_only)
+    if not promise_only:
+        found += pvesr_findings(_pvesr(status), chosen)
     jobs = sorted(
         (job_health(job, status["time"], warn_at=warning / 100, promise_only=promise_only) for job in chosen),
         key=lambda job: (-job.level, -job.used),
@@ -126,6 +132,13 @@ def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[He
 
     status = {"jobs": remembered(node), "node": node.node, "time": time.time()}
     return status, [silent_daemon(why, promise_only=promise_only)]
+
+
+def _pvesr(status: dict[str, Any]) -> PvesrJobs:
+    """Return the replication jobs of Proxmox VE as the daemon knows them; without one, as the file says."""
+    if "pvesr" in status:
+        return pvesr_from_json(status["pvesr"])
+    return read_pvesr_jobs(settings().pvesr_jobs)
 
 
 def _headline(findings: Sequence[HealthFinding], jobs: Sequence[JobHealth]) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import format_option, print_json, print_table
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_values
 from replicator.cluster.model import ChangedError, Cluster
+from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
@@ -21,6 +23,9 @@ from replicator.schedule.grace import NEW_GRACE_SECONDS
 
 ATTEMPTS = 5
 """Attempts of a change when other programs change the cluster in between."""
+
+_NUMBERS = 1000
+"""Job numbers of which a free one is looked for."""
 
 DELETABLE = tuple(field.key for field in FIELDS)
 
@@ -64,8 +69,37 @@ def create_local_job(job_id: str, target: str, **values: Any) -> None:
     """Create job ID (guest-number, like 100-0) that replicates the guest to node TARGET."""
     node = settings()
     job = _changed(Job(JobId.parse(job_id), target, grace=NEW_GRACE_SECONDS), values)
-    store(node).create_job(job)
+    where = store(node)
+    _refuse_pvesrs_number(job, where.read(), read_pvesr_jobs(node.pvesr_jobs))
+    where.create_job(job)
     notify_daemon(node)
+
+
+def _refuse_pvesrs_number(job: Job, cluster: Cluster, pvesr: PvesrJobs) -> None:
+    """Refuse a job whose snapshots pvesr would take for its own; say so if that is not known.
+
+    Raises:
+        ConfigError: Proxmox VE has a replication job of this number, or of one that this number begins with.
+    """
+    if pvesr.problem is not None:
+        click.echo(f"Whether Proxmox VE has a replication job {job.id} is not known: {pvesr.problem}", err=True)
+    alike = pvesr.named_alike(job.id)
+    if not alike:
+        return
+    guest = job.id.guest
+    numbers = (JobId(guest, number) for number in range(_NUMBERS))
+    free = next((each for each in numbers if each not in cluster.jobs and not pvesr.named_alike(each)), None)
+    advice = f"Remove that one first, without its replica: pvesr delete {alike[0].id} --keep."
+    if free is not None:
+        advice = (
+            f"Take another number: zsr create-local-job {free} {job.target}. Then take over the replica that Proxmox "
+        )
+        advice += f"VE made: zsr adopt {free}."
+    raise ConfigError(
+        f"Job {job.id} cannot be created: Proxmox VE has a replication job {alike[0].id} (to {alike[0].target}), whose "
+        "snapshots have the same names; each of the two would destroy those of the other.",
+        advice=advice,
+    )
 
 
 @click.command("list")

@@ -96,7 +96,8 @@ class ClusterSettings:
 class Settings:
     """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out).
 
-    ``bookmarks``: whether each snapshot set is bookmarked on this node.
+    ``bookmarks``: whether each snapshot set is bookmarked on this node. ``pvesr_jobs``: the file with the replication
+    jobs of Proxmox VE, where this is a node of it.
     """
 
     path: Path
@@ -110,6 +111,7 @@ class Settings:
     command_timeout: float
     stall_timeout: float
     bookmarks: bool
+    pvesr_jobs: Path
     ssh: SshSettings
     sections: Mapping[str, object]
 
@@ -151,6 +153,7 @@ def load_settings(path: Path) -> Settings:
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
         bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else model.zfs.bookmarks,
+        pvesr_jobs=PROXMOX_CONFIG / "replication.cfg",
         ssh=_ssh_settings(model.ssh),
         sections=sections,
     )

@@ -26,6 +26,7 @@ from replicator.daemon.full_copies import FullCopies
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.plugin_host import PluginHost
+from replicator.daemon.pvesr_watch import PvesrWatch
 from replicator.daemon.requests import RequestHandler
 from replicator.daemon.run_supervisor import RunningJob, RunSupervisor
 from replicator.daemon.run_worker import Worker
@@ -58,11 +59,11 @@ class Daemon:
         self._settings = settings
         self._state = state
         self._clock = clock
-        self._started = clock()
-        self._loop_lag = 0.0
+        self._started, self._loop_lag = clock(), 0.0
         self._wake = asyncio.Event()
         self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout, clock=clock)
         self._node_monitor = NodeMonitor(self._nodes, settings.node, state)
+        self._pvesr = PvesrWatch(settings.pvesr_jobs)
         self._config_watcher = ConfigWatcher(settings, store, clock)
         self._core = PluginHost(state, self.status)
         self._frozen_guests = FrozenGuests(self._thaws())
@@ -120,6 +121,7 @@ class Daemon:
                     self._node_monitor.keep_inventory(lambda: self._config_watcher.cluster, self._jobs.jobs)
                 )
                 group.create_task(self._node_monitor.compare_clocks())
+                group.create_task(self._pvesr.keep_reading())
                 group.create_task(self._frozen_guests.keep_thawing(group))
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs.", __version__, self._settings.node, len(self._jobs.plan))
@@ -176,5 +178,6 @@ class Daemon:
                 inventory=self._node_monitor.local_inventory,
                 frozen_since=self._frozen_guests.since,
                 hook_failures=self._frozen_guests.failures,
+                pvesr=self._pvesr.jobs,
             )
         )

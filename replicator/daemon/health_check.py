@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.durations import words
+from replicator.models import JobId
 
 FAILURES = 3
 """Failures in a row that are a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
@@ -190,6 +192,19 @@ def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promis
     ]
     silent = [node for node in sorted(set(targets)) if status["reachable"].get(node) is False]
     return [*found, *(HealthFinding(HealthLevel.WARNING, f"target {node} does not answer") for node in silent)]
+
+
+def pvesr_findings(pvesr: PvesrJobs, jobs: Sequence[Mapping[str, Any]]) -> list[HealthFinding]:
+    """Return the findings about replication jobs of Proxmox VE that are in conflict with jobs of zsr."""
+    found = [
+        HealthFinding(HealthLevel.WARNING, f"{_name(job)}: {old_job_stands(other, JobId.parse(job['id']))}")
+        for job in jobs
+        for other in pvesr.conflicting(JobId.parse(job["id"]), job["target"])
+    ]
+    if pvesr.problem is not None and jobs:
+        unknown = f"whether Proxmox VE replicates these guests too is not known: {pvesr.problem}".rstrip(".")
+        found.append(HealthFinding(HealthLevel.WARNING, unknown))
+    return found
 
 
 def sorted_findings(findings: Sequence[HealthFinding]) -> tuple[HealthFinding, ...]:

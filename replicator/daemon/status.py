@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.api.status import ConfigStatus, GuestOwner, JobStatus, RunHistogram, Status, Transfer
 from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
@@ -53,6 +54,7 @@ class DaemonFacts:
         zfs_problems: why this node's ZFS could not be read, in sentences.
         frozen_since: since when guests may be frozen (unix time).
         hook_failures: as ``state.db`` has them.
+        pvesr: the replication jobs of Proxmox VE.
     """
 
     time: float
@@ -74,6 +76,7 @@ class DaemonFacts:
     inventory: LocalInventory
     frozen_since: Mapping[int, float]
     hook_failures: HookFailures
+    pvesr: PvesrJobs
 
 
 def build_status(facts: DaemonFacts) -> Status:
@@ -104,6 +107,7 @@ def build_status(facts: DaemonFacts) -> Status:
         frozen_since=facts.frozen_since,
         hook_failures=counted_hooks(facts.cluster, facts.node, facts.frozen_since, facts.hook_failures),
         owners=owners(facts.cluster, facts.node),
+        pvesr=facts.pvesr,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import JobStatus, Status
+from replicator.models import JobId
 
 
 def job_json(job: JobStatus, now: float) -> dict[str, Any]:
@@ -59,4 +62,16 @@ def status_json(status: Status) -> dict[str, Any]:
         "reachable": dict(status.reachable),
         "queue_length": status.queue_length,
         "jobs": [job_json(job, status.time) for job in status.jobs],
+        "pvesr": pvesr_json(status.pvesr),
     }
+
+
+def pvesr_json(pvesr: PvesrJobs) -> dict[str, Any]:
+    """Return the replication jobs of Proxmox VE; with a ``problem`` there may be others."""
+    return {"jobs": {str(each.id): each.target for each in pvesr.jobs}, "problem": pvesr.problem}
+
+
+def pvesr_from_json(values: Mapping[str, Any]) -> PvesrJobs:
+    """Return what `pvesr_json` made."""
+    jobs = (PvesrJob(JobId.parse(each), target) for each, target in values["jobs"].items())
+    return PvesrJobs(tuple(jobs), values["problem"])

@@ -17,9 +17,10 @@ from exporter.exposition import Format, render
 from exporter.job_series import JobLines
 from exporter.metric import Kind
 from replicator.api.plugin import PluginStore
+from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import GuestOwner, JobStatus, Status
 from replicator.errors import ErrorClass
-from replicator.models import Hook
+from replicator.models import Hook, JobId
 from tests.support.state_records import gone
 from tests.support.statuses import (
     NOW,
@@ -139,6 +140,15 @@ def test_a_claim_is_confirmed_but_after_an_edit_and_before_the_first_copy_on_the
         "102-0": 0,
         "103-0": 0,
     }
+
+
+def test_a_conflict_with_proxmox_ve_is_absent_where_it_is_not_known() -> None:
+    known = PvesrJobs((PvesrJob(JobId(101, 0), "beta"),))
+    jobs = (healthy("100-0"), healthy("101-0"))
+    for pvesr, wanted in ((known, {"100-0": 0, "101-0": 1}), (replace(known, problem="damaged."), {"101-0": 1})):
+        found = scrape(replace(status(*jobs), pvesr=pvesr))
+        name = "zsr_job_foreign_tool_conflict"
+        assert {dict(labels)["zsr_job"]: number for (each, labels), number in found.items() if each == name} == wanted
 
 
 @pytest.mark.parametrize("job", every_state(), ids=lambda job: job.condition.value)

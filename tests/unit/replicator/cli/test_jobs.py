@@ -34,6 +34,40 @@ def with_job(zsr: Zsr) -> Zsr:
     return zsr
 
 
+class TestANumberThatProxmoxVEHas:
+    @pytest.fixture
+    def pve(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The file of Proxmox VE's jobs, with one of the guest."""
+        folder = tmp_path / "pve"
+        folder.mkdir()
+        monkeypatch.setattr("replicator.config.settings.PROXMOX_CONFIG", folder)
+        file = folder / "replication.cfg"
+        file.write_text("local: 100-1\n\ttarget beta\n")
+        return file
+
+    @pytest.mark.parametrize("number", ["100-1", "100-12"])
+    def test_is_refused_with_a_free_one(self, zsr: Zsr, pve: Path, number: str) -> None:
+        said = zsr("create-local-job", number, "beta")
+        assert said.exit == 2
+        assert f"Job {number} cannot be created: Proxmox VE has a replication job 100-1 (to beta)" in said.err
+        assert "zsr create-local-job 100-0 beta" in said.err
+        assert "zsr adopt 100-0" in said.err
+        assert not zsr.cluster.jobs
+
+    def test_is_any_where_it_has_them_all(self, zsr: Zsr, pve: Path) -> None:
+        pve.write_text("".join(f"local: 100-{number}\n\ttarget beta\n\n" for number in range(10)))
+        assert "pvesr delete 100-3 --keep" in zsr("create-local-job", "100-3", "beta").err
+
+    def test_is_free_where_it_is_anothers(self, zsr: Zsr, pve: Path) -> None:
+        zsr.well("create-local-job", "100-0", "beta")
+
+    def test_is_taken_with_a_word_where_the_file_cannot_be_read(self, zsr: Zsr, pve: Path) -> None:
+        pve.write_text("garbage")
+        said = zsr.well("create-local-job", "100-1", "beta")
+        assert "Whether Proxmox VE has a replication job 100-1 is not known" in said.err
+        assert "is damaged: line 1 cannot be read." in said.err
+
+
 class TestCreate:
     def test_is_silent(self, zsr: Zsr) -> None:
         said = zsr("create-local-job", "100-0", "beta")
