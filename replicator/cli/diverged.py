@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from replicator.cli.context import config_option, settings, store
+from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
@@ -91,7 +91,8 @@ def destroy(node_name: str, dataset: str, yes: bool, only_copy: bool) -> None:
     owner = f"once a replica of job {kept.job}"
     if yes or confirmed(f"Destroy '{dataset}'{also} on {where}, {size(kept.size)}, {owner}?"):
         with guest_lock(node.state_dir / "locks", kept.job.guest):
-            asyncio.run(_destroy(node, cluster, where, dataset, only_copy=only_copy))
+            gone = asyncio.run(_destroy(node, cluster, where, dataset, only_copy=only_copy))
+            _forget(node, cluster, gone)
         click.echo(f"destroyed {dataset} on {where}")
     else:
         click.echo("Nothing was changed.", err=True)
@@ -123,9 +124,17 @@ async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> D
         return await find_diverged(dataset, cluster.storages.values(), nodes.client(where))
 
 
-async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str, *, only_copy: bool) -> None:
+async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str, *, only_copy: bool) -> DivergedReplica:
     async with connected(node, cluster.nodes.values()) as nodes:
-        await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where), only_copy=only_copy)
+        return await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where), only_copy=only_copy)
+
+
+def _forget(node: Settings, cluster: Cluster, gone: DivergedReplica) -> None:
+    """Forget what the job brought, if it is one of this node's guests and still has that target."""
+    job = cluster.jobs.get(gone.job)
+    if job is not None and job.target == gone.node and cluster.source(job) == node.node:
+        with open_state(node) as state:
+            state.jobs.forget_sent(gone.job, (snapshot.guid for snapshot in gone.snapshots))
 
 
 def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:

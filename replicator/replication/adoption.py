@@ -149,7 +149,7 @@ def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
             there = {snapshot.guid for snapshot in sets_of(job, finding.pair.target).values()}
             guids |= there
             source = finding.pair.source
-            if source.job is None and source.source is None:  # what a former replica holds are its restore points
+            if not source.may_be_replica:  # what a former replica holds are its restore points
                 sets |= {at for at, snapshot in sets_of(job, source).items() if snapshot.guid in there}
     return OwnSnapshots(frozenset(sets), frozenset(guids))
 

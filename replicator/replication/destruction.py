@@ -49,14 +49,13 @@ def decide_old_on_source(way: Direction, dataset: Dataset, keep: Iterable[str]) 
     """
     kept, known = set(keep), way.known
     sets = sets_of(way.job, dataset)
-    was_replica = dataset.job is not None or dataset.source is not None
-    received = max((time for time in sets if time not in known.taken), default=0) if was_replica else 0
+    received = max((time for time in sets if time not in known.taken), default=0) if dataset.may_be_replica else 0
     stale = [
         snapshot
         for time, snapshot in sets.items()
         if snapshot.name not in kept
         and is_made(way, dataset, snapshot)
-        and (not was_replica or (time in known.taken and time > received))
+        and (not dataset.may_be_replica or (time in known.taken and time > received))
     ]
     return SnapshotsPermit(Law.OURS, "a set of this job that is not the base any more", dataset.name, tuple(stale))
 

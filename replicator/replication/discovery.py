@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from replicator.common.tasks import gather_two
@@ -14,6 +14,7 @@ from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.model import Dataset, Inventory, pool_of
+from replicator.zfs.snapshot_names import guest_prefix
 
 _KINDS = ("vm", "subvol", "base", "basevol")
 """The kinds of volume names, ``<kind>-<guest>-...``, as the peer makes them."""
@@ -65,7 +66,8 @@ async def source_inventory(guest: Guest, storages: Iterable[Storage], source: Zf
     listings: list[tuple[str, Iterable[Dataset]]] = []
     for storage in guest_storages(guest, storages, source.node):
         path = storage.path_on(source.node)
-        found = await source.inventory(path, depth=look_depth(guest, storage), bookmarks=True)
+        depth = look_depth(guest, storage)
+        found = await source.inventory(path, depth=depth, bookmarks=True, marks_of=guest_prefix(guest.id))
         listings.append((path, found.datasets.values()))
     return Inventory(_as_owners_list(listings))
 
@@ -127,13 +129,19 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
     names = {pair.target_name for pair in volumes}
     paths = {storage.name: storage.path_on(target) for storage in guest_storages(guest, storages, source)}
     found = [(paths[name], each) for name, each in on_target.inventories.items() if isinstance(each, Inventory)]
-    replicas = _as_owners_list((path, inventory.replicas_of(job.id)) for path, inventory in found)
     diverged = _as_owners_list((path, inventory.diverged_of(job.id)) for path, inventory in found)
     return Discovered(
         tuple(volumes),
-        tuple(r for name, r in sorted(replicas.items()) if name not in names and r.source == source),
+        tuple(each for each in _replicas(job, found) if each.name not in names and each.source == source),
         tuple(kept for _, kept in sorted(diverged.items())),
     )
+
+
+def _replicas(job: Job, found: Sequence[tuple[str, Inventory]]) -> list[Dataset]:
+    """Return the marked datasets below the storages' paths; a storage itself is none."""
+    marked = _as_owners_list((path, inventory.replicas_of(job.id)) for path, inventory in found)
+    paths = [path for path, _ in found]
+    return [replica for name, replica in sorted(marked.items()) if owning_path(name, paths) != name]
 
 
 def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:

@@ -65,11 +65,9 @@ def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[Diverg
 
 def diverged_below(path: str, inventory: Inventory) -> list[tuple[Dataset, JobId]]:
     """Return the datasets in a storage's folder of diverged replicas that were a job's, sorted by name."""
-    folder = inventory.get(f"{path}/{DIVERGED_DATASET}")
-    inherited = None if folder is None else folder.job
     found = []
     for dataset in sorted(inventory.below(f"{path}/{DIVERGED_DATASET}"), key=lambda dataset: dataset.name):
-        job = None if dataset.job == inherited else _job(dataset.job)
+        job = _job(dataset.job)
         if job is not None:
             found.append((dataset, job))
     return found
@@ -134,10 +132,10 @@ def refuse_only_copy(kept: DivergedReplica) -> None:
 
 async def destroy_diverged(
     dataset: str, storages: Iterable[Storage], client: ZfsClient, *, only_copy: bool = False
-) -> None:
+) -> DivergedReplica:
     """Look again, then destroy the diverged replica of this name; ``only_copy``: also if no other replica is there.
 
-    The caller holds the guest's lock.
+    Returns what was destroyed. The caller holds the guest's lock.
 
     Raises:
         ConfigError: as `find_diverged`, `refuse_needed` and `refuse_only_copy`. ZsrError: it could not be destroyed.
@@ -147,6 +145,7 @@ async def destroy_diverged(
     if not only_copy:
         refuse_only_copy(kept)
     await client.destroy_replica(decide_diverged(kept.dataset, kept.guid, kept.snapshots, kept.job))
+    return kept
 
 
 def _paths(storages: Iterable[Storage], node: str) -> list[str]:

@@ -166,7 +166,7 @@ def _kept_snapshots(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 def _unknown(way: Direction, pair: VolumePair) -> Iterator[tuple[Dataset, str, Snapshot]]:
     """Yield the snapshots with a name of zsr's that are not known to be the job's, with their dataset and its node."""
-    if pair.source.job is None and pair.source.source is None:
+    if not pair.source.may_be_replica:
         yield from (
             (pair.source, way.source, snapshot)
             for snapshot in sets_of(way.job, pair.source).values()
@@ -189,7 +189,7 @@ def _of_others(pair: VolumePair, snapshots: Iterable[Snapshot]) -> Iterator[tupl
 
 def _received(facts: Facts, foreseen: Foreseen, pair: VolumePair) -> list[Snapshot]:
     """Return the sets on the source that stay because it was a replica when it got them."""
-    if pair.source.job is None and pair.source.source is None:
+    if not pair.source.may_be_replica:
         return []
     way = replace(facts.way, known=foreseen.sets)
     old = decide_old_on_source(way, pair.source, {foreseen.new}).snapshots

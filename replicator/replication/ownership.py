@@ -53,11 +53,11 @@ def is_made(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
     """Return whether this node's zsr took a snapshot of the job that is on the source.
 
     Another tool may use the same name. This node remembers its sets; if it has lost its memory, the snapshot's own mark
-    counts, which a dataset that was a replica cannot have, since it passes its own mark on.
+    counts, except on a dataset that may have been a replica.
     """
     if snapshot.job != way.job:
         return False
-    marked = source.job is None and source.source is None and snapshot.source == way.source
+    marked = not source.may_be_replica and snapshot.source == way.source
     return way.known.by_name or marked or snapshot.set_time in way.known.taken
 
 
@@ -112,12 +112,15 @@ def foreign(
 
     ``base`` is the newest snapshot that both have, if any.
     """
-    if is_marked(way, target) or (target.job is None and _marks_were_late(way, source, target)):
+    unmarked = target.job is None and not target.borrowed_marks
+    if is_marked(way, target) or (unmarked and _marks_were_late(way, source, target)):
         return None
     adopt = f" If it is a replica of this guest, adopt it: zsr adopt {way.job}." if base is not None else ""
     if target.job is None:
         shares = "shares a snapshot with the source" if base is not None else "shares no snapshot with the source"
         why = f"{shares} and has no zsr:job property: it may be the guest's own volume, or another tool's replica"
+        if target.borrowed_marks:
+            why = f"{shares}, and its zsr:job was received or inherited: it may be a copy of a replica, or below one"
         return _active(way, target, volume, why, f"{_if_moved(way)}{adopt or _OTHERWISE}")
     if target.job != str(way.job):
         why = f"is a replica of job {target.job}"

@@ -24,6 +24,7 @@ from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import is_diverged, owning_path
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Inventory, pool_of
+from replicator.zfs.snapshot_names import job_prefix
 
 _DEPTH = 8
 """Levels below a storage that are searched for replicas; volumes in the settings may have parts in their names."""
@@ -67,7 +68,8 @@ async def remove(
         if in_use:
             raise in_use[0]
     await progress.begin(Step.REMOVE_SNAPSHOTS)
-    for path, inventory in (await _inventories(everywhere, source, known)).items():
+    found_here = await _inventories(everywhere, source, known, marks_of=job_prefix(job.id))
+    for path, inventory in found_here.items():
         await _remove_snapshots(way, path, inventory, source, log)
 
 
@@ -78,7 +80,12 @@ async def _refuse_superseded(way: Direction, found: Iterable[Inventory], target:
 
 
 async def _inventories(
-    storages: Iterable[Storage], client: ZfsClient, known: KnownSets, vanished: Collection[str] = ()
+    storages: Iterable[Storage],
+    client: ZfsClient,
+    known: KnownSets,
+    vanished: Collection[str] = (),
+    *,
+    marks_of: str | None = None,
 ) -> dict[str, Inventory]:
     """Return the inventory of each storage's path on a node; all are read before anything is destroyed.
 
@@ -90,7 +97,7 @@ async def _inventories(
         if storage.allowed_on(client.node):
             path = storage.path_on(client.node)
             needed = _may_hold(storage, known) or any(name.startswith(f"{path}/") for name in vanished)
-            found[path] = await _inventory(client, path, needed=needed)
+            found[path] = await _inventory(client, path, needed=needed, marks_of=marks_of)
     return found
 
 
@@ -105,9 +112,9 @@ def _may_be_volume(way: Direction, path: str, name: str) -> bool:
     return not proven or name[len(path) + 1 :] in proven or name.startswith(volume_prefixes(way.job.guest, path))
 
 
-async def _inventory(client: ZfsClient, path: str, *, needed: bool) -> Inventory:
+async def _inventory(client: ZfsClient, path: str, *, needed: bool, marks_of: str | None) -> Inventory:
     try:
-        return await client.inventory(path, depth=_DEPTH, bookmarks=True)
+        return await client.inventory(path, depth=_DEPTH, bookmarks=True, marks_of=marks_of)
     except StorageMissingError:
         if needed:
             await _require_pool(client, pool_of(path))
@@ -137,7 +144,7 @@ async def _remove_replicas(
     diverged = inventory.diverged_of(way.job)
     in_use: list[TargetActiveError] = []
     for dataset in inventory.replicas_of(way.job):
-        if owning_path(dataset.name, paths) != path:
+        if owning_path(dataset.name, paths) != path or dataset.name == path:  # a storage itself is no replica
             continue
         if dataset.source != way.source:
             whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"

@@ -26,6 +26,7 @@ from replicator.replication.run import Run
 from replicator.replication.snapshot_sets import brought, with_sent
 from replicator.replication.streams import replica_properties
 from replicator.replication.verification import TargetVerification
+from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.snapshot_names import snapshot_name
@@ -110,13 +111,19 @@ class Reseed(Run):
         others = tuple(action for action in plan.actions if action.pair.volume not in self._redirected.chosen)
         await super()._destroy_unproven(replace(plan, actions=others))
 
-    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
+    async def _conclude(
+        self,
+        volumes: Sequence[VolumePair],
+        synced: Synced,
+        orphans: Sequence[Dataset],
+        received: Sequence[ReceivedReplica] = (),
+    ) -> RunResult:
         """Prove the set where it is, swap, and conclude as `Run` does: prove it under the final names, then tidy."""
         await self.progress.begin(Step.PROVE)
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
         proof = TargetVerification(way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks)
-        await proof.verify(volumes, (), self._inventories.datasets_on_target)
+        await proof.verify(volumes, (), received, self._inventories.datasets_on_target)
         self._log("info", f"the new replicas are proven on {self._target.node}; they take the place of the old ones")
         on_target = await self._inventories.on_target()
         old = {pair.volume: pair for pair in _as_now(self._old.values(), on_target)}

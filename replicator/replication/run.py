@@ -39,6 +39,7 @@ from replicator.replication.snapshot_sets import (
     is_as_remembered,
     is_unchanged,
     proven_set,
+    received_replica,
     sum_if_known,
     travels,
     unreplicated_bytes,
@@ -62,6 +63,7 @@ from replicator.replication.target_place import (
 from replicator.replication.transfer import Transfers
 from replicator.replication.verification import TargetVerification
 from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.snapshot_names import snapshot_name
@@ -334,7 +336,9 @@ class Run:
         await self._transfers.transfer_all(plan.actions, snapshot.name)
         done = [arrived(action, snapshot.name, self._job.snapshots) for action in plan.actions]
         last_sync = min(float(snapshot.set_time), snapshot.at)
-        return await self._conclude(done, proven_set(self._synced, last_sync, snapshot.set_time, done), plan.orphans)
+        synced = proven_set(self._synced, last_sync, snapshot.set_time, done)
+        received = [received_replica(action, snapshot.name, self._job.snapshots) for action in plan.actions]
+        return await self._conclude(done, synced, plan.orphans, [each for each in received if each is not None])
 
     async def _note_sent(self, plan: Plan, name: str) -> None:
         """Note which snapshots with a name of zsr's are about to be sent.
@@ -355,7 +359,13 @@ class Run:
 
     # --- verify, remember, prune
 
-    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset]) -> RunResult:
+    async def _conclude(
+        self,
+        volumes: Sequence[VolumePair],
+        synced: Synced,
+        orphans: Sequence[Dataset],
+        received: Sequence[ReceivedReplica] = (),
+    ) -> RunResult:
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
@@ -366,7 +376,7 @@ class Run:
         sides = [(pair.source, pair.target) for pair in volumes]
         keep = RetentionPolicy.parse(self._job.keep)
         stale = decide_superseded(way, keep, sides, name, self._clock())
-        pruned = await verification.verify(volumes, stale, self._inventories.datasets_on_target)
+        pruned = await verification.verify(volumes, stale, received, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(without_sent(synced, pruned))
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")

@@ -13,6 +13,7 @@ from replicator.models import JobId, KnownSets, Synced, Travelling
 from replicator.replication.keys import has_new_key
 from replicator.replication.ownership import Direction, is_brought, is_marked, not_brought, sets_of
 from replicator.replication.plan import Full, Incremental, VolumePair, held_on_target, left_on_target
+from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
 
 
@@ -202,6 +203,26 @@ def travels(action: Full | Incremental, name: str, travelling: Travelling) -> li
     if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
         return [s for s in snapshots if s.createtxg > action.base.createtxg]
     return [s for s in snapshots if s.name == name]
+
+
+def received_replica(action: Full | Incremental, name: str, travelling: Travelling) -> ReceivedReplica | None:
+    """Return what tells snapshots that were created on a replica during the run from those that were sent.
+
+    None for a replica that was cloned from one that is kept aside: its snapshots were not listed under its name.
+    """
+    pair = action.pair
+    listed = () if pair.target is None else pair.target.snapshots
+    if isinstance(action, Incremental) and all(snapshot.guid != action.base.guid for snapshot in listed):
+        return None
+    sent = frozenset(snapshot.guid for snapshot in travels(action, name, travelling))
+    return ReceivedReplica(pair.target_name, max((snapshot.createtxg for snapshot in listed), default=0), sent)
+
+
+def made_meanwhile(replica: ReceivedReplica, found: Dataset | None) -> list[str]:
+    """Return the full names of the snapshots that were created on a replica since it was listed."""
+    snapshots = () if found is None else found.snapshots
+    new = [each for each in snapshots if each.createtxg > replica.after and each.guid not in replica.sent]
+    return [f"{replica.dataset}@{each.name}" for each in new if each.job is None]
 
 
 def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:

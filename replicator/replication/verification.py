@@ -19,11 +19,12 @@ from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.reseeding import needed
+from replicator.replication.snapshot_sets import made_meanwhile
 from replicator.replication.stamps import refuse_superseded, unstamped
-from replicator.zfs.channel_programs import PruneResult
+from replicator.zfs.channel_programs import PruneResult, ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Guard
-from replicator.zfs.model import Dataset, Snapshot, pool_of
+from replicator.zfs.model import MADE_HERE, Dataset, Snapshot, pool_of
 from replicator.zfs.permits import SnapshotsPermit
 from replicator.zfs.snapshot_names import job_of
 
@@ -49,12 +50,14 @@ class TargetVerification:
         self,
         volumes: Sequence[VolumePair],
         stale: Sequence[SnapshotsPermit],
+        received: Sequence[ReceivedReplica],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
     ) -> set[int]:
         """Verify the new set of all volumes; then destroy the stale snapshots of the target.
 
-        ``datasets_on_target`` reads them from a ZFS without channel programs. The replicas get the stamps of the fence.
-        Returns the GUIDs of those destroyed.
+        Snapshots that were created on ``received`` replicas since they were listed are tagged. ``datasets_on_target``
+        reads the datasets from a ZFS without channel programs. The replicas get the stamps of the fence. Returns the
+        GUIDs of those destroyed.
 
         Raises:
             ZfsError: a volume's new snapshot is not on the target; nothing was destroyed.
@@ -65,15 +68,22 @@ class TargetVerification:
         pruned: set[int] = set()
         # With several pools, all are verified before anything older is destroyed in one of them.
         checks = [(pool, False) for pool in pools if len(pools) > 1]
-        for pool, prunes in [*checks, *((pool, True) for pool in pools)]:
-            done = await self._verify_in_pool(pool, expected, stale if prunes else (), stamps=prunes)
+        for pool, last in [*checks, *((pool, True) for pool in pools)]:
+            there = [replica for replica in received if last and pool_of(replica.dataset) == pool]
+            done = await self._verify_in_pool(pool, expected, stale if last else (), there, stamps=last)
             if done is None:
-                return pruned | await self._verify_by_commands(expected, stale, datasets_on_target)
+                return pruned | await self._verify_by_commands(expected, stale, received, datasets_on_target)
             pruned |= done
         return pruned
 
     async def _verify_in_pool(
-        self, pool: str, expected: dict[str, int], stale: Sequence[SnapshotsPermit], *, stamps: bool
+        self,
+        pool: str,
+        expected: dict[str, int],
+        stale: Sequence[SnapshotsPermit],
+        received: Sequence[ReceivedReplica],
+        *,
+        stamps: bool,
     ) -> set[int] | None:
         """Verify and prune one pool; return the GUIDs destroyed, None where this ZFS cannot run the program.
 
@@ -82,12 +92,13 @@ class TargetVerification:
         old = [permit for permit in stale if pool_of(permit.dataset) == pool]
         new = [(name, guid) for name, guid in expected.items() if pool_of(name) == pool]
         guard = self._guard([name.partition("@")[0] for name, _ in new], stamps=stamps)
-        done = await self._target.verify_and_prune(pool, expected=new, stale=old, guard=guard)
+        done = await self._target.verify_and_prune(pool, expected=new, stale=old, received=received, guard=guard)
         if done is None:
             return None
         if not isinstance(done, PruneResult):
             raise self._unproven(done)
         await self._stamp(self._target, done.unstamped)
+        await self._tag(done.made_here, done.untagged)
         left = [permit.only(done.left) for permit in old]
         return _guids(old) - (_guids(left) - await self._destroy(self._target, left))
 
@@ -95,6 +106,7 @@ class TargetVerification:
         self,
         expected: dict[str, int],
         stale: Sequence[SnapshotsPermit],
+        received: Sequence[ReceivedReplica],
         datasets_on_target: Callable[[], Awaitable[dict[str, Dataset]]],
     ) -> set[int]:
         found = await datasets_on_target()
@@ -106,6 +118,8 @@ class TargetVerification:
             replicas = [found[name.partition("@")[0]] for name in expected]
             await refuse_superseded(self._way.fence, self._target, replicas)
             await self._stamp(self._target, unstamped(self._way.fence, replicas))
+        here = [name for each in received for name in made_meanwhile(each, found.get(each.dataset))]
+        await self._tag(here, here)
         return await self._destroy(self._target, stale)
 
     def _guard(self, datasets: Iterable[str], *, stamps: bool = True) -> Guard | None:
@@ -116,6 +130,13 @@ class TargetVerification:
         """Stamp datasets that no program stamped; a failure is logged, and the next run does it again."""
         if self._way.fence is not None and datasets:
             await attempt(client.stamp(self._way.fence, datasets), self._log)
+
+    async def _tag(self, made_here: Iterable[str], untagged: Iterable[str]) -> None:
+        """Log what was created on replicas meanwhile, and tag what is not tagged yet."""
+        for name in made_here:
+            self._log("info", f"the snapshot {name} was created on the replica itself; it is kept")
+        for name in untagged:
+            await attempt(self._target.set_properties(name, {"zsr:job": MADE_HERE}), self._log)
 
     def _unproven(self, name: str) -> ZfsError:
         return ZfsError(

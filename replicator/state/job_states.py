@@ -145,6 +145,12 @@ class JobStates:
                 "INSERT INTO sent_snapshots (job, guid) VALUES (?, ?) ON CONFLICT DO UPDATE SET carried = 0", rows
             )
 
+    def forget_sent(self, job: JobId, guids: Iterable[int]) -> None:
+        """Forget snapshots that a job brought to its target, and that a person had destroyed there."""
+        rows = [(str(job), str(guid)) for guid in guids]
+        with self._database.transaction() as db:
+            db.executemany("DELETE FROM sent_snapshots WHERE job = ? AND guid = ?", rows)
+
     def set_replaced(
         self, job: JobId, volumes: Sequence[int], replicas: Sequence[str], *, run: int, now: float
     ) -> None:

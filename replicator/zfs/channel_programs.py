@@ -14,12 +14,14 @@ from importlib.resources import files
 
 from replicator.errors import ZfsError
 from replicator.zfs.fence import EPOCH, OWNER, Fence, Guard, Stamped
-from replicator.zfs.model import Inventory
+from replicator.zfs.marks import Known
+from replicator.zfs.model import MADE_HERE, Inventory
 from replicator.zfs.output import inventory_of
 from replicator.zfs.snapshot_names import PREFIX
 
 _COLUMNS = (
-    "name", "type", "guid", "createtxg", "creation", "written", "keystatus", "zsr:job", "zsr:source", OWNER, EPOCH,
+    "name", "type", "guid", "createtxg", "creation", "written", "keystatus", "borrowed", "zsr:job", "zsr:source",
+    OWNER, EPOCH,
 )  # fmt: skip
 _TEXTS = {
     name: "".join(files(__package__).joinpath(f"{part}.lua").read_text() for part in ("fence", name))
@@ -76,20 +78,38 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedReplica:
+    """A replica that a run received into, since it was listed.
+
+    ``after`` is the createtxg of its newest snapshot then, 0 without one; ``sent`` are the GUIDs of what the run sent.
+    """
+
+    dataset: str
+    after: int
+    sent: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What a program left to do.
+    """What a program found, and left to do.
 
     Attributes:
         left: the snapshots and bookmarks that could not be destroyed or made, with their errno.
         bookmarks: all bookmarks of the datasets that were asked for.
         can_bookmark: whether this ZFS makes bookmarks in a program.
         unstamped: the datasets that were to be stamped, and could not be.
+        made_here: the snapshots (``dataset@name``) that were created on replicas since those were listed.
+        untagged: those of them that the program could not tag.
+        marks: the verified datasets, by GUID, with the marks that are their own.
     """
 
     left: Mapping[str, int]
     bookmarks: tuple[str, ...]
     can_bookmark: bool
     unstamped: tuple[str, ...] = ()
+    made_here: tuple[str, ...] = ()
+    untagged: tuple[str, ...] = ()
+    marks: frozenset[Known] = frozenset()
 
 
 def snapshot_if_changed(request: SnapshotRequest) -> str:
@@ -114,12 +134,14 @@ def verify_and_prune(
     stale: Iterable[tuple[str, int]] = (),
     bookmarks: Iterable[tuple[str, str]] = (),
     bookmarks_of: Sequence[str] = (),
+    received: Iterable[ReceivedReplica] = (),
     guard: Guard | None = None,
 ) -> str:
     """Return the program that verifies snapshots by GUID; only if all are there, it prunes and makes bookmarks.
 
-    A stale snapshot is destroyed only if it has its GUID. The program lists the bookmarks of the datasets
-    ``bookmarks_of`` afterwards. With a ``guard`` it compares stamps first, and sets them at its end.
+    It tags what was created on ``received`` replicas since they were listed. A stale snapshot is destroyed only if it
+    has its GUID. The program lists the bookmarks of the datasets ``bookmarks_of`` afterwards. With a ``guard`` it
+    compares stamps first, and sets them at its end.
     """
     table: dict[str, object] = {
         "expected": [{"snapshot": name, "guid": str(_signed(guid))} for name, guid in expected],
@@ -129,6 +151,12 @@ def verify_and_prune(
         "compared": [] if guard is None else list(guard.compared),
         "stamped": [] if guard is None else list(guard.stamped),
         **_fenced(None if guard is None else guard.fence),
+        "prefix": PREFIX,
+        "made_here": MADE_HERE,
+        "received": [
+            {"dataset": each.dataset, "after": each.after, "sent": {str(_signed(guid)): True for guid in each.sent}}
+            for each in received
+        ],
     }
     return _program("verify_and_prune", table)
 
@@ -148,7 +176,8 @@ def snapshot_outcome(text: str) -> SnapshotOutcome | Refused | Stamped:
             return Refused(str(found["volume"]), int(str(found["failed"])))
         if "fenced" in found:
             return _stamped(found)
-        return SnapshotOutcome(inventory_of(_row(line) for line in _list(found.get("rows"))), bool(found["taken"]))
+        rows = [_row(line) for line in _list(found.get("rows"))]
+        return SnapshotOutcome(inventory_of(rows, marks_of=PREFIX), bool(found["taken"]))
     except (KeyError, ValueError):
         raise _unknown(text) from None
 
@@ -166,12 +195,14 @@ def prune_result(text: str) -> PruneResult | Stamped | str:
         return str(found["unproven"])
     left = found.get("left") or {}
     assert isinstance(left, dict)  # noqa: S101 - as the program makes it
-    bookmarks = tuple(_list(found.get("bookmarks")))
     return PruneResult(
-        {name: int(errno) for name, errno in left.items()},
-        bookmarks,
-        bool(found.get("can_bookmark")),
-        tuple(_list(found.get("unstamped"))),
+        left={name: int(errno) for name, errno in left.items()},
+        bookmarks=tuple(_list(found.get("bookmarks"))),
+        can_bookmark=bool(found.get("can_bookmark")),
+        unstamped=tuple(_list(found.get("unstamped"))),
+        made_here=tuple(_list(found.get("here"))),
+        untagged=tuple(_list(found.get("untagged"))),
+        marks=frozenset(_marks(line) for line in _list(found.get("marks"))),
     )
 
 
@@ -201,6 +232,11 @@ def _list(table: object) -> list[str]:
     return [str(table[key]) for key in sorted(table, key=int)] if isinstance(table, dict) else []
 
 
+def _marks(line: str) -> Known:
+    guid, job, source = line.split("\t", 2)
+    return int(guid) % 2**64, job or None, source or None
+
+
 def _row(line: str) -> tuple[str, Mapping[str, str]]:
     values = dict(zip(_COLUMNS, line.split("\t", len(_COLUMNS) - 1), strict=True))
     values["guid"] = str(int(values["guid"]) % 2**64)
@@ -217,6 +253,8 @@ def _lua(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case int():
+            return str(value)
         case str():
             return f'"{"".join(_lua_character(c) for c in value)}"'
         case dict():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from replicator.errors import DivergedError, StorageMissingError, TargetActiveError, ZfsError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
-from replicator.zfs import channel_programs, commands, output, stale_receives
+from replicator.zfs import channel_programs, commands, marks, output, stale_receives
 from replicator.zfs.errors import classify, is_absent, is_nothing_to_abort
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 from replicator.zfs.fence import Fence, Guard, Stamped, refusal
@@ -35,6 +36,7 @@ class ZfsClient:
         self._limit = limit
         self._features: Features | None = None
         self._runs_programs = True
+        self._own_marks: set[marks.Known] = set()
 
     @property
     def node(self) -> str:
@@ -52,8 +54,13 @@ class ZfsClient:
             self._features = features_from_usage(text, version_from_output(version.stdout))
         return self._features
 
-    async def inventory(self, path: str, *, depth: int = 2, bookmarks: bool = False) -> Inventory:
+    async def inventory(
+        self, path: str, *, depth: int = 2, bookmarks: bool = False, marks_of: str | None = None
+    ) -> Inventory:
         """Return the datasets below a path with their snapshots, and with their bookmarks if wanted.
+
+        Of marks only a dataset's own count (`replicator.zfs.marks`): those that this client has not seen yet cost one
+        command more. Those of snapshots whose names begin with ``marks_of`` are looked at as well.
 
         Raises:
             StorageMissingError: the path does not exist on this node.
@@ -67,10 +74,24 @@ class ZfsClient:
                     f"'{path}' does not exist on node {self.node}.", node=self.node, raw=done.stderr
                 )
             raise classify(f"list '{path}'", done.stderr, node=self.node)
-        read = output.inventory_from_list if features.list_parsable else output.inventory_from_get
-        if len(done.stdout) < LARGE_OUTPUT_BYTES:
-            return read(done.stdout)
-        return await asyncio.to_thread(read, done.stdout)
+        parse = output.inventory_from_list if features.list_parsable else output.inventory_from_get
+        read = partial(parse, done.stdout, marks_of=marks_of)
+        found = read() if len(done.stdout) < LARGE_OUTPUT_BYTES else await asyncio.to_thread(read)
+        return await self._settled(found)
+
+    async def _settled(self, found: Inventory) -> Inventory:
+        """Return an inventory without marks that were received or inherited."""
+        asked = marks.doubtful(found, self._own_marks)
+        own: dict[str, marks.Marks] = {}
+        for argv in commands.local_marks(asked):
+            done = await self.host.run(argv, limit=self._limit)
+            if not done.ok and not is_absent(done.stderr):  # what is gone meanwhile has no marks
+                raise classify("read whose its datasets are", done.stderr, node=self.node)
+            own |= output.local_marks(done.stdout)
+        settled = marks.settled(found, asked, own)
+        if asked:
+            self._own_marks |= marks.known_marks(settled)
+        return settled
 
     async def space(self, pools: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Return used and free bytes of pools; a pool that cannot be read is left out.
@@ -118,6 +139,7 @@ class ZfsClient:
         stale: Sequence[SnapshotsPermit] = (),
         bookmarks: Iterable[tuple[str, str]] = (),
         bookmarks_of: Sequence[str] = (),
+        received: Iterable[channel_programs.ReceivedReplica] = (),
         guard: Guard | None = None,
     ) -> channel_programs.PruneResult | str | None:
         """Verify snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
@@ -128,6 +150,7 @@ class ZfsClient:
             stale: snapshots to destroy.
             bookmarks: snapshots and the bookmarks to make of them.
             bookmarks_of: datasets whose bookmarks are wanted in the result.
+            received: replicas on which snapshots that were created meanwhile are tagged.
             guard: the stamps to compare first, and to set at the end.
 
         Returns:
@@ -137,12 +160,14 @@ class ZfsClient:
             SupersededError: a dataset refuses the guard's fence; nothing was done.
         """
         old = [(f"{permit.dataset}@{each.name}", each.guid) for permit in stale for each in permit.snapshots]
-        text = channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of, guard)
+        text = channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of, received, guard)
         done = await self._program(pool, text)
         found = None if done is None else channel_programs.prune_result(done)
         if isinstance(found, Stamped):
             self._refuse(None if guard is None else guard.fence, found)
             return None
+        if isinstance(found, channel_programs.PruneResult):
+            self._own_marks |= found.marks
         return found
 
     def _refuse(self, fence: Fence | None, seen: Stamped) -> None:
@@ -318,13 +343,13 @@ class ZfsClient:
             TargetActiveError: it is writable or was written to, and was not set aside.
         """
         name = permit.dataset
-        marks = await self._ownership(name, permit.fence)
-        marked = marks.get("zsr:source") == (permit.source, "local") or permit.source is None
-        if marks.get("zsr:job") != (permit.job, "local") or not marked:
+        has = await self._ownership(name, permit.fence)
+        marked = has.get("zsr:source") == (permit.source, "local") or permit.source is None
+        if has.get("zsr:job") != (permit.job, "local") or not marked:
             whose = f"job {permit.job}" + ("" if permit.source is None else f" from node {permit.source}")
             raise ZfsError(f"'{name}' on node {self.node} is not a replica of {whose}; it was not destroyed.")
-        written = marks.get("written", ("0", ""))[0] != "0"
-        if not permit.kept_aside and (marks["readonly"][0] != "on" or written):
+        written = has.get("written", ("0", ""))[0] != "0"
+        if not permit.kept_aside and (has["readonly"][0] != "on" or written):
             raise TargetActiveError(
                 f"The replica '{name}' on node {self.node} is writable or was written to; it was not destroyed.",
                 node=self.node,

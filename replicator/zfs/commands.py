@@ -56,6 +56,8 @@ IGNORED_PROPERTIES = ("mountpoint", "sharenfs", "sharesmb")
 
 ENCRYPTION = "encryption"
 """The property that a plain stream says is off; left out, a new dataset gets what the dataset above it has."""
+_LONGEST = 64 * 1024
+"""Bytes of names in one command: a remote shell gets it as one argument, of which Linux allows 128 KiB."""
 
 
 def usage() -> Argv:
@@ -74,6 +76,19 @@ def inventory(features: Features, path: str, depth: int, *, bookmarks: bool) -> 
         kinds = "filesystem,volume,snapshot" + (",bookmark" if bookmarks and features.bookmarks else "")
         return ["zfs", "list", "-Hp", "-t", kinds, "-d", str(depth), "-o", ",".join(LISTED), path]
     return ["zfs", "get", "-Hp", "-r", "-d", str(depth), "-o", "name,property,value", ",".join(LISTED_OLD), path]
+
+
+def local_marks(names: Sequence[str]) -> list[Argv]:
+    """Print the marks that were set on these very datasets and snapshots; several commands where one is too long."""
+    parts: list[list[str]] = []
+    length = _LONGEST
+    for name in names:
+        length += len(name) + 3  # a space, and quotes for a remote shell
+        if length > _LONGEST:
+            parts.append([])
+            length = len(name)
+        parts[-1].append(name)
+    return [["zfs", "get", "-H", "-s", "local", "-o", "name,property,value", "zsr:job,zsr:source", *p] for p in parts]
 
 
 def space(pools: Sequence[str]) -> Argv:

@@ -44,8 +44,9 @@ class SnapshotLike:
 class Snapshot(SnapshotLike):
     """A snapshot; ``written`` (bytes since the one before) may be unknown (None).
 
-    ``made_here`` means that it was created on the replica itself: its own ``zsr:job`` is `MADE_HERE`. ``source`` is its
-    ``zsr:source``: the node whose zsr took it, or what it inherits from a dataset that is a replica.
+    ``made_here`` means that it was created on the replica itself: its ``zsr:job`` is `MADE_HERE`, be it borrowed, since
+    that only protects it. ``source`` is its own ``zsr:source``, the node whose zsr took it; None also where the
+    inventory was not asked for it (`replicator.zfs.marks`).
     """
 
     written: int | None = None
@@ -62,9 +63,11 @@ class Bookmark(SnapshotLike):
 class Dataset:
     """A filesystem or zvol with its snapshots, oldest first, and its bookmarks where they were asked for.
 
-    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what the properties ``zsr:job``
-    and ``zsr:source`` say, ``owner`` and ``epoch`` what ``zsr:owner`` and ``zsr:epoch`` do (a program shows them only
-    if they are local, a listing in any case); ``origin`` is the snapshot (dataset@name) of which it is a clone;
+    ``token`` is the resume token of a half-received stream; ``job`` and ``source`` are what its own properties
+    ``zsr:job`` and ``zsr:source`` say; ``borrowed_marks`` means that it received or inherited such a mark, which does
+    not count (`replicator.zfs.marks`). ``owner`` and ``epoch`` are what ``zsr:owner`` and ``zsr:epoch`` say (a program
+    shows them only if they are local, a listing in any case). ``origin`` is the snapshot (dataset@name) of which it is
+    a clone;
     ``encryption_root`` is None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
     included) are None where this ZFS was not asked.
     """
@@ -89,11 +92,17 @@ class Dataset:
     salt: int | None = None
     owner: str | None = None
     epoch: str | None = None
+    borrowed_marks: bool = False
 
     @property
     def stamped(self) -> Stamped:
         """Its stamps as they were listed."""
         return Stamped(self.name, self.owner, self.epoch)
+
+    @property
+    def may_be_replica(self) -> bool:
+        """Whether it has marks, be they borrowed: sets that it holds may be restore points that it received."""
+        return self.job is not None or self.source is not None or self.borrowed_marks
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """Return the snapshot with this GUID, or None."""
@@ -115,9 +124,9 @@ class Inventory:
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """Return the datasets whose ``zsr:job`` names a job, without children that inherit it and diverged replicas."""
-        marked = {name: d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)}
-        return [dataset for name, dataset in sorted(marked.items()) if name.rpartition("/")[0] not in marked]
+        """Return the datasets whose own ``zsr:job`` names a job, children before parents, without diverged replicas."""
+        marked = [d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)]
+        return sorted(marked, key=lambda each: (-each.name.count("/"), each.name))
 
     def diverged_of(self, job: JobId) -> list[Dataset]:
         """Return the diverged replicas of a job, which were set aside."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from replicator.errors import ZfsError
 from replicator.zfs.commands import LISTED
 from replicator.zfs.fence import EPOCH, OWNER, Stamped
+from replicator.zfs.marks import Marks
 from replicator.zfs.model import MADE_HERE, Bookmark, Dataset, Inventory, Snapshot
 
 _UNSET = ("-", "none", "")
@@ -24,7 +26,7 @@ def _required(name: str, key: str, text: str | None) -> int:
     return int(text)
 
 
-def inventory_from_list(text: str) -> Inventory:
+def inventory_from_list(text: str, *, marks_of: str | None = None) -> Inventory:
     """Read ``zfs list -Hp`` with the columns of `commands.LISTED`."""
     rows: list[tuple[str, Mapping[str, str]]] = []
     for line in text.splitlines():
@@ -34,10 +36,10 @@ def inventory_from_list(text: str) -> Inventory:
                 f"zfs list printed a line with {len(fields)} columns where {len(LISTED)} were expected: {line!r}."
             )
         rows.append((fields[0], dict(zip(LISTED, fields, strict=True))))
-    return inventory_of(rows)
+    return inventory_of(rows, marks_of=marks_of)
 
 
-def inventory_from_get(text: str) -> Inventory:
+def inventory_from_get(text: str, *, marks_of: str | None = None) -> Inventory:
     """Read ``zfs get -Hp -o name,property,value``, the form that a ZFS of 2010 can print."""
     rows: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
@@ -45,7 +47,7 @@ def inventory_from_get(text: str) -> Inventory:
         if len(fields) != 3:
             raise ZfsError(f"zfs get printed a line with {len(fields)} columns where 3 were expected: {line!r}.")
         rows.setdefault(fields[0], {})[fields[1]] = fields[2]
-    return inventory_of(rows.items())
+    return inventory_of(rows.items(), marks_of=marks_of)
 
 
 def space(text: str) -> dict[str, tuple[int, int]]:
@@ -58,44 +60,47 @@ def space(text: str) -> dict[str, tuple[int, int]]:
     return {name: (row["used"], row["available"]) for name, row in rows.items() if row.keys() >= {"used", "available"}}
 
 
-def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Inventory:
-    """Put rows (a name with its properties) of datasets, snapshots and bookmarks together."""
+def local_marks(text: str) -> dict[str, Marks]:
+    """Read ``zfs get -H -s local -o name,property,value`` of the two marks."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for line in text.splitlines():
+        fields = line.split("\t", 2)
+        if len(fields) == 3:
+            found[fields[0]][fields[1]] = fields[2]
+    return {name: (_set(values.get("zsr:job")), _set(values.get("zsr:source"))) for name, values in found.items()}
+
+
+def inventory_of(rows: Iterable[tuple[str, Mapping[str, str]]], *, marks_of: str | None = None) -> Inventory:
+    """Put rows (a name with its properties) of datasets, snapshots and bookmarks together.
+
+    The ``zsr:source`` of snapshots whose names begin with ``marks_of`` is read too, except on marked datasets, whose
+    snapshots inherit it.
+    """
     snapshots: dict[str, list[Snapshot]] = defaultdict(list)
     bookmarks: dict[str, list[Bookmark]] = defaultdict(list)
     datasets: dict[str, Mapping[str, str]] = {}
     for name, values in rows:
         if "@" in name:
-            dataset, _, short = name.partition("@")
-            written, made_here = _number(values.get("written", "")), values.get("zsr:job") == MADE_HERE
-            source = _set(values.get("zsr:source"))
-            snapshots[dataset].append(Snapshot(short, *_identity(name, values), written, made_here, source))
+            snapshots[name.partition("@")[0]].append(_snapshot(name, values, marks_of))
         elif "#" in name:
             dataset, _, short = name.partition("#")
             bookmarks[dataset].append(Bookmark(short, *_identity(name, values)))
         else:
             datasets[name] = values
     return Inventory(
-        {
-            name: _dataset(
-                name,
-                values,
-                tuple(sorted(snapshots[name], key=lambda snapshot: snapshot.createtxg)),
-                tuple(sorted(bookmarks[name], key=lambda bookmark: bookmark.createtxg)),
-            )
-            for name, values in datasets.items()
-        }
+        {name: _dataset(name, values, snapshots[name], bookmarks[name]) for name, values in datasets.items()}
     )
 
 
 def _dataset(
-    name: str, values: Mapping[str, str], snapshots: tuple[Snapshot, ...], bookmarks: tuple[Bookmark, ...]
+    name: str, values: Mapping[str, str], snapshots: Iterable[Snapshot], bookmarks: Iterable[Bookmark]
 ) -> Dataset:
     return Dataset(
         name=name,
         is_volume=values.get("type") == "volume",
         guid=_required(name, "guid", values.get("guid")),
-        snapshots=snapshots,
-        bookmarks=bookmarks,
+        snapshots=_in_order(snapshots, values),
+        bookmarks=tuple(sorted(bookmarks, key=lambda bookmark: bookmark.createtxg)),
         written=_number(values.get("written", "")),
         token=_set(values.get("receive_resume_token")),
         job=_set(values.get("zsr:job")),
@@ -111,7 +116,21 @@ def _dataset(
         salt=_number(values.get("pbkdf2salt", "")),
         owner=_set(values.get(OWNER)),
         epoch=_set(values.get(EPOCH)),
+        borrowed_marks=values.get("borrowed") == "yes",
     )
+
+
+def _snapshot(name: str, values: Mapping[str, str], marks_of: str | None) -> Snapshot:
+    short = name.partition("@")[2]
+    written, made_here = _number(values.get("written", "")), values.get("zsr:job") == MADE_HERE
+    source = _set(values.get("zsr:source")) if marks_of is not None and short.startswith(marks_of) else None
+    return Snapshot(short, *_identity(name, values), written, made_here, source)
+
+
+def _in_order(snapshots: Iterable[Snapshot], values: Mapping[str, str]) -> tuple[Snapshot, ...]:
+    marked = _set(values.get("zsr:job")) or _set(values.get("zsr:source"))
+    some = (replace(each, source=None) if marked and each.source else each for each in snapshots)
+    return tuple(sorted(some, key=lambda snapshot: snapshot.createtxg))
 
 
 def _identity(name: str, values: Mapping[str, str]) -> tuple[int, int, int]:

@@ -8,16 +8,38 @@ local function starts(name, prefixes)
 end
 
 local numbers = {guid = true, createtxg = true, creation = true, written = true}
+local borrowed
+-- A mark counts only where it was set; the second value of get_prop says where that was. Unlike a stamp it is noted.
+local function mark(name, key)
+  local value, setpoint = zfs.get_prop(name, key)
+  if value ~= nil and setpoint ~= name then
+    borrowed = true
+    return nil
+  end
+  return value
+end
+local function read(name, key, isdataset)
+  if key == "borrowed" then
+    borrowed = false
+    if isdataset then
+      mark(name, "zsr:job")
+      mark(name, "zsr:source")
+    end
+    return borrowed and "yes" or nil
+  end
+  local isours = string.find(name, "@" .. request.prefix, 1, true)
+  if key == "zsr:owner" or key == "zsr:epoch" then
+    return isdataset and own(name, key) or nil
+  elseif string.find(key, ":", 1, true) then
+    if isdataset or (isours and key == "zsr:source") then return mark(name, key) end
+  elseif isdataset or numbers[key] then
+    return zfs.get_prop(name, key)
+  end
+end
 local function row(name, isdataset)
   local line = name
-  local isours = string.find(name, "@" .. request.prefix, 1, true)
   for i = 2, #request.columns do
-    local key, value = request.columns[i], nil
-    if key == "zsr:owner" or key == "zsr:epoch" then
-      value = isdataset and own(name, key) or nil
-    elseif isdataset or numbers[key] or (isours and key == "zsr:source") then
-      value = zfs.get_prop(name, key)
-    end
+    local value = read(name, request.columns[i], isdataset)
     line = line .. "\t" .. (value == nil and "-" or tostring(value))
   end
   rows[#rows + 1] = line

@@ -35,6 +35,11 @@ def job_prefix(job: JobId) -> str:
     return f"{PREFIX}{job}_"
 
 
+def guest_prefix(guest: int) -> str:
+    """Return the beginning of the names of the snapshots of all jobs of a guest."""
+    return f"{PREFIX}{guest}-"
+
+
 def parse_snapshot_name(name: str) -> SnapshotName | None:
     """Return the parts of a snapshot's or bookmark's name; None if neither zsr nor its peer gave it."""
     match = _NAME.fullmatch(name)

@@ -30,6 +30,7 @@ class PlayedHost:
 
     def __init__(self, *shown: Dataset, **marks: tuple[str, str]) -> None:
         self.orders: list[str] = []
+        self.asked_for_marks = 0
         self._shown = shown
         self._marks = OURS | {key.replace("_", ":"): value for key, value in marks.items()}
 
@@ -53,11 +54,20 @@ class PlayedHost:
             case ["get", "-Hp", "-s", "local", *_]:
                 own = [(k, v) for k, (v, source) in self._marks.items() if source == "local" and k.startswith("zsr:")]
                 done = (0, "\n".join("\t".join((argv[-1], *each)) for each in own), "")
+            case ["get", "-H", "-s", "local", *words]:
+                done = (0, self._own_marks(words[words.index("zsr:job,zsr:source") + 1 :]), "")
             case ["get", *_]:
                 done = (0, "\n".join("\t".join((key, *value)) for key, value in self._marks.items()), "")
             case _:
                 self.orders.append(" ".join(argv[1:]))
         return Completed(tuple(argv), *done)
+
+    def _own_marks(self, names: Sequence[str]) -> str:
+        """The rows of ``zfs get -s local``; marks are a dataset's own unless the test says otherwise."""
+        self.asked_for_marks += 1
+        asked = [each for each in self._shown if each.name in names]
+        rows = [(each.name, key, value) for each in asked for key, value in _marks(each).items()]
+        return "\n".join("\t".join(row) for row in rows if self._marks[row[1]][1] == "local")
 
     def _list(self, path: str, depth: int) -> str:
         """The rows of ``zfs list -d``: a snapshot is one level below its dataset."""
@@ -65,11 +75,17 @@ class PlayedHost:
         for each in self._shown:
             level = each.name.count("/") - path.count("/")
             if each.name == path or (each.name.startswith(f"{path}/") and level <= depth):
-                rows.append({"name": each.name, "guid": each.guid, "written": each.written, "zsr:job": each.job})
-                rows[-1] |= {key: value for key, (value, _) in self._marks.items() if key in ("zsr:owner", "zsr:epoch")}
+                marks = {"zsr:job": each.job or "-", "zsr:source": each.source or "-"}
+                marks |= {key: value for key, (value, _) in self._marks.items() if key in ("zsr:owner", "zsr:epoch")}
+                rows.append({"name": each.name, "guid": each.guid, "written": each.written, **marks})
                 below = each.snapshots if level < depth else ()
                 rows += [
                     {"name": f"{each.name}@{s.name}", "guid": s.guid, "createtxg": s.createtxg, "creation": s.creation}
                     for s in below
                 ]
         return "\n".join("\t".join(str(row.get(key, "-")) for key in LISTED) for row in rows)
+
+
+def _marks(shown: Dataset) -> dict[str, str]:
+    found = {"zsr:job": shown.job, "zsr:source": shown.source}
+    return {key: value for key, value in found.items() if value is not None}

@@ -47,6 +47,10 @@ class VerbsEnv:
         """Send a snapshot since another one, and nothing else."""
         _pipe(f"zfs send -i '@{base}' '{dataset}@{snapshot}' | zfs receive -u '{there}'")
 
+    def pipe(self, command: str) -> None:
+        """Do a command as people type it, with a pipe in it."""
+        _pipe(command)
+
     def diverge(self) -> str:
         """Take a snapshot of the replica, and run; return where the replica is kept aside then."""
         self.zfs("snapshot", f"{self.target}/{NAME}@somebodys")

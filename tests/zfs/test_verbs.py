@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from replicator.models import JobId, KnownSets
 from replicator.state.guest_locks import guest_lock
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
@@ -154,6 +156,27 @@ class TestDiverged:
         assert said.out == f"destroyed {kept} on beta\n"
         assert kept not in site.names(site.target)
         assert len(site.zsr.well("diverged", "list").rows) == 1
+
+    def test_what_was_destroyed_is_not_remembered_as_sent_any_more(self, site: VerbsEnv) -> None:
+        site.zsr.well("update", "100-0", "--keep", "5")
+        site.zsr.well("run", "--id", "100-0")
+        site.change()
+        site.zfs("snapshot", f"{site.source}/{NAME}@mine")
+        site.zsr.well("run", "--id", "100-0")
+        site.zfs("rollback", "-r", f"{site.source}/{NAME}@mine")
+        site.change()
+        site.zsr.well("run", "--id", "100-0")
+        [kept] = [name for name in site.names(site.target) if "/zsr-diverged/" in name]
+        [snapshot] = site.snapshots(kept)
+        gone = int(site.zfs("get", "-Hp", "-o", "value", "guid", f"{kept}@{snapshot}"))
+        with closing(site.zsr.state()) as state:
+            assert gone in state.jobs.with_sent(JobId(100, 0), KnownSets()).sent
+
+        site.zsr.well("diverged", "destroy", "beta", kept, "--yes")
+        with closing(site.zsr.state()) as state:
+            left = state.jobs.with_sent(JobId(100, 0), KnownSets()).sent
+        assert gone not in left
+        assert left
 
     def test_shows_what_it_holds(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")

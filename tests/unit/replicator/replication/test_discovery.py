@@ -183,7 +183,7 @@ class Listings:
     by_path: Mapping[str, tuple[Dataset, ...]]
     node: str = "alpha"
 
-    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool, marks_of: str | None = None) -> Inventory:
         assert depth > 0
         assert bookmarks
         return Inventory({each.name: each for each in self.by_path[path]})

@@ -61,7 +61,13 @@ def test_a_dataset_of_another_tool_there_is_not_kept_aside() -> None:
 
 
 def test_what_only_inherits_the_folders_mark_is_not_kept_aside() -> None:
-    assert kept(dataset(ASIDE, job="100-0"), dataset(f"{ASIDE}/mine", job="100-0")) == []
+    """An inventory has own marks only."""
+    assert kept(dataset(ASIDE, job="100-0"), replace(dataset(f"{ASIDE}/mine", job=None), borrowed_marks=True)) == []
+
+
+def test_a_replica_with_the_folders_mark_of_its_own_is_kept_aside() -> None:
+    [found] = kept(dataset(ASIDE, job="100-0"), dataset(f"{ASIDE}/a-7", job="100-0"))
+    assert found.dataset == f"{ASIDE}/a-7"
 
 
 def test_its_clones_are_known() -> None:

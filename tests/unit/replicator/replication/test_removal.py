@@ -28,7 +28,7 @@ class Node:
         self._found = Inventory({each.name: each for each in found})
         self._has_state = has_state
 
-    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool, marks_of: str | None = None) -> Inventory:
         return self._found
 
     async def abort_receive(self, permit: HalfReceivedPermit) -> bool:
@@ -52,7 +52,9 @@ class Missing(Node):
         super().__init__(node)
         self._pool = pool
 
-    async def inventory(self, path: str, *, depth: int, bookmarks: bool = False) -> Inventory:
+    async def inventory(
+        self, path: str, *, depth: int, bookmarks: bool = False, marks_of: str | None = None
+    ) -> Inventory:
         if path == "pool" and self._pool:
             return Inventory()
         raise StorageMissingError(f"'{path}' does not exist.")

@@ -17,8 +17,10 @@ from replicator.replication.snapshot_sets import (
     arrived,
     brought,
     is_unchanged,
+    made_meanwhile,
     newest_whole_set,
     proven_set,
+    received_replica,
     travels,
     unreplicated_bytes,
     with_sent,
@@ -27,7 +29,7 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.schedule.retention import RetentionPolicy
-from replicator.zfs.model import Dataset
+from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
@@ -232,3 +234,36 @@ def test_a_whole_set_on_the_target_counts_as_proven_though_the_run_that_sent_it_
     target = dataset(snap(1), snap(2), job="100-1")
     assert decide_unproven(replace(WAY, known=claim.sets), target, "").snapshots == ()
     assert allowed_claim(claim, 1001, NOW).sets.proven == 1002
+
+
+class TestWhatWasCreatedOnAReplicaDuringARun:
+    """Between the listing and the proof; it would look as if it had travelled."""
+
+    def action(self, *listed: Snapshot) -> Incremental:
+        source = dataset(snap(1), snap(2), snap(3))
+        return Incremental(pair(source, dataset(*listed, job=str(JOB))), snap(1))
+
+    def test_is_newer_than_all_that_was_listed_and_was_not_sent(self) -> None:
+        replica = received_replica(self.action(snap(1)), snap(3).name, Travelling.ALL)
+        assert replica is not None
+        assert (replica.after, replica.sent) == (1, frozenset({2, 3}))
+        new = [replace(snap(guid, name), createtxg=txg) for guid, name, txg in [(8, "theirs", 7), (9, "hers", 12)]]
+        found = dataset(snap(1), *(replace(snap(guid), createtxg=10 + guid) for guid in (2, 3)), *new)
+        assert made_meanwhile(replica, found) == [f"{replica.dataset}@theirs", f"{replica.dataset}@hers"]
+
+    def test_is_not_what_has_a_name_of_zsrs_nor_what_was_listed(self) -> None:
+        replica = received_replica(self.action(snap(1), snap(5, "listed")), snap(3).name, Travelling.OWN)
+        assert replica is not None
+        assert (replica.after, replica.sent) == (5, frozenset({3}))
+        assert made_meanwhile(replica, dataset(snap(1), snap(5, "listed"), snap(9))) == []
+        assert made_meanwhile(replica, None) == []
+
+    def test_is_anything_but_the_new_set_after_a_full_copy(self) -> None:
+        replica = received_replica(Full(pair(dataset(snap(1), snap(2)), None)), snap(2).name, Travelling.ALL)
+        assert replica is not None
+        assert (replica.after, replica.sent) == (0, frozenset({2}))
+
+    def test_is_not_known_of_a_replica_that_was_cloned_from_one_kept_aside(self) -> None:
+        cloned = replace(self.action(snap(1)), pair=pair(dataset(snap(1), snap(3)), None))
+        assert received_replica(cloned, snap(3).name, Travelling.ALL) is None
+        assert received_replica(self.action(), snap(3).name, Travelling.ALL) is None

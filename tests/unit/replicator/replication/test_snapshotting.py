@@ -31,7 +31,7 @@ class Source:
         self.refuses = False
         self.destroyed: list[str] = []
 
-    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool, marks_of: str | None = None) -> Inventory:
         return Inventory({name: each for name, each in self.found.items() if name.startswith(f"{path}/")})
 
     async def snapshot_if_changed(self, pool: str, request: SnapshotRequest) -> SnapshotOutcome:

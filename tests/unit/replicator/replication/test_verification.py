@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from replicator.errors import ZfsError
 from replicator.models import Volume
 from replicator.replication.plan import VolumePair
+from replicator.replication.snapshot_sets import made_meanwhile
 from replicator.replication.verification import TargetVerification
-from replicator.zfs.channel_programs import PruneResult
+from replicator.zfs.channel_programs import PruneResult, ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Guard
 from replicator.zfs.model import Dataset
@@ -30,9 +32,17 @@ class Target:
         self.destroyed: list[str] = []
         self.datasets = {each.name: each for each in found}
         self._programs = programs
+        self.tagged: list[str] = []
+        self.cannot_tag = False
 
     async def verify_and_prune(
-        self, pool: str, *, expected: Iterable[tuple[str, int]], stale: Sequence[SnapshotsPermit], guard: Guard | None
+        self,
+        pool: str,
+        *,
+        expected: Iterable[tuple[str, int]],
+        stale: Sequence[SnapshotsPermit],
+        received: Iterable[ReceivedReplica],
+        guard: Guard | None,
     ) -> PruneResult | str | None:
         if not self._programs:
             return None
@@ -40,13 +50,17 @@ class Target:
             if self.datasets[name.partition("@")[0]].by_guid(guid) is None:
                 return name
         self.destroyed += [name for permit in stale for name in permit.names]
-        return PruneResult({}, (), can_bookmark=True)
+        here = tuple(name for each in received for name in made_meanwhile(each, self.datasets.get(each.dataset)))
+        return PruneResult({}, (), can_bookmark=True, made_here=here, untagged=here if self.cannot_tag else ())
+
+    async def set_properties(self, dataset: str, properties: Mapping[str, str]) -> None:
+        self.tagged += [f"{dataset} {key}={value}" for key, value in properties.items()]
 
     async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
         self.destroyed += permit.names
 
 
-async def verify(target: Target) -> None:
+async def verify(target: Target, *received: ReceivedReplica) -> None:
     """Verify the new set of all volumes on the target, where the older one is stale."""
     volumes = [
         VolumePair(Volume(name.partition("/")[0], "a"), "", dataset(snap(1), NEW), name, found)
@@ -59,7 +73,7 @@ async def verify(target: Target) -> None:
         return target.datasets
 
     verification = TargetVerification(WAY, NEW.name, beta, beta, lambda level, text: None, bookmarks=True)
-    await verification.verify(volumes, stale, listed)
+    await verification.verify(volumes, stale, received, listed)
 
 
 def replica(name: str, *guids: int) -> Dataset:
@@ -93,3 +107,23 @@ async def test_a_snapshot_of_the_new_ones_name_is_no_proof_of_it() -> None:
     with pytest.raises(ZfsError, match="is not on node beta"):
         await verify(target)
     assert target.destroyed == []
+
+
+MEANWHILE = replace(snap(3, "somebodys"), createtxg=9)
+"""A snapshot that was created on a replica after it was listed."""
+
+
+@pytest.mark.parametrize(("programs", "cannot_tag"), [(True, False), (True, True), (False, False)])
+async def test_what_was_created_on_a_replica_meanwhile_is_tagged_once(programs: bool, cannot_tag: bool) -> None:
+    target = Target(dataset(snap(1), snap(2), MEANWHILE, name="pool/a"), programs=programs)
+    target.cannot_tag = cannot_tag
+    await verify(target, ReceivedReplica("pool/a", 1, frozenset({2})))
+    assert target.tagged == ([] if programs and not cannot_tag else ["pool/a@somebodys zsr:job=nobody"])
+
+
+@PROGRAMS
+async def test_nothing_is_tagged_while_the_set_is_not_proven(programs: bool) -> None:
+    target = Target(dataset(snap(1), MEANWHILE, name="pool/a"), programs=programs)
+    with pytest.raises(ZfsError, match="is not on node beta"):
+        await verify(target, ReceivedReplica("pool/a", 1, frozenset({2})))
+    assert target.tagged == []

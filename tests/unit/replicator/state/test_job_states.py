@@ -161,6 +161,15 @@ def test_what_was_sent_is_remembered_by_guid_for_each_job(state: State, path: Pa
         assert (sent(again, JOB), sent(again, other)) == (frozenset({BIG, 3}), frozenset({1}))
 
 
+def test_what_a_person_destroyed_is_forgotten_for_that_job_only(state: State) -> None:
+    other = JobId(101, 0)
+    for job in (JOB, other):
+        state.jobs.ensure(job, NOW)
+        state.jobs.set_synced(job, Synced(sets=KnownSets(sent=frozenset({1, BIG}))), run=1, now=NOW)
+    state.jobs.forget_sent(JOB, [BIG, 7])
+    assert (sent(state, JOB), sent(state, other)) == (frozenset({1}), frozenset({1, BIG}))
+
+
 def test_a_forgotten_job_has_sent_nothing(state: State) -> None:
     state.jobs.ensure(JOB, NOW)
     state.jobs.set_synced(JOB, Synced(sets=KnownSets(sent=frozenset({1}))), run=1, now=NOW)

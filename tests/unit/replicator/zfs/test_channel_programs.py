@@ -14,6 +14,7 @@ from replicator.models import JobId
 from replicator.zfs.channel_programs import (
     Place,
     PruneResult,
+    ReceivedReplica,
     Refused,
     SnapshotOutcome,
     SnapshotRequest,
@@ -78,9 +79,9 @@ def test_lists_and_booleans_are_lua_tables() -> None:
 
 
 ROWS = {
-    "1": "p/a\tfilesystem\t-1\t10\t100\t4096\tnone\t100-1\tp/a\t-\t-",
-    "2": "p/a@one\t-\t7\t11\t101\t512\t-\t-\t-\t-\t-",
-    "3": "p/b\tvolume\t5\t12\t102\t0\tavailable\t-\t-\t-\t-",
+    "1": "p/a\tfilesystem\t-1\t10\t100\t4096\tnone\t-\t100-1\talpha\t-\t-",
+    "2": "p/a@one\t-\t7\t11\t101\t512\t-\t-\t-\t-\t-\t-",
+    "3": "p/b\tvolume\t5\t12\t102\t0\tavailable\tyes\t-\t-\t-\t-",
 }
 
 
@@ -92,11 +93,12 @@ def test_rows_become_facts() -> None:
     assert (first.guid, first.job, first.written, first.encrypted) == (2**64 - 1, "100-1", 4096, False)
     assert [(s.name, s.guid, s.written) for s in first.snapshots] == [("one", 7, 512)]
     assert (second.is_volume, second.encrypted, second.job) == (True, True, None)
+    assert (first.borrowed_marks, second.borrowed_marks) == (False, True)
 
 
 def test_ten_rows_and_more_are_all_read() -> None:
     """A Lua list arrives as an object whose keys are numbers in quotes."""
-    rows = {str(i): f"p/{i}\tfilesystem\t{i}\t{i}\t{i}\t0\tnone\t-\t-\t-\t-" for i in range(1, 13)}
+    rows = {str(i): f"p/{i}\tfilesystem\t{i}\t{i}\t{i}\t0\tnone\t-\t-\t-\t-\t-" for i in range(1, 13)}
     found = snapshot_outcome(returned(rows=rows, taken=False))
     assert isinstance(found, SnapshotOutcome)
     assert len(found.inventory.datasets) == 12
@@ -122,6 +124,19 @@ def test_what_pruning_left_is_read() -> None:
     found = prune_result(returned(left={"p/a@x": 16}, bookmarks={"1": "p/a#m"}, can_bookmark=True))
     assert found == PruneResult({"p/a@x": 16}, ("p/a#m",), can_bookmark=True)
     assert prune_result(returned()) == PruneResult({}, (), can_bookmark=False)
+
+
+def test_marks_that_are_a_datasets_own_and_what_was_made_on_it_are_read() -> None:
+    text = returned(marks={"1": "-1\t100-1\talpha", "2": "5\t\t"}, here={"1": "p/a@x"}, untagged={"1": "p/a@x"})
+    found = prune_result(text)
+    assert isinstance(found, PruneResult)
+    assert found.marks == {(2**64 - 1, "100-1", "alpha"), (5, None, None)}
+    assert (found.made_here, found.untagged) == (("p/a@x",), ("p/a@x",))
+
+
+def test_what_a_run_sent_is_asked_for_by_guid() -> None:
+    line = request_of(verify_and_prune(received=[ReceivedReplica("p/a", 7, frozenset({2**63}))]))
+    assert f'["after"] = 7, ["sent"] = {{["\\045{2**63}"] = true}}' in line
 
 
 def test_a_snapshot_that_is_not_proven_is_named() -> None:

@@ -113,11 +113,6 @@ def test_a_missing_number_is_an_error() -> None:
         inventory_from_list(LISTING.replace("\t12\t", "\t-\t"))
 
 
-def test_a_child_that_inherits_the_mark_is_not_a_replica() -> None:
-    inventory = inventory_from_list("\n".join(row(name, 1, zsr_job="100-0") for name in ("p/a", "p/a/child")))
-    assert [replica.name for replica in inventory.replicas_of(JobId(100, 0))] == ["p/a"]
-
-
 def test_the_estimate_is_the_total_in_bytes() -> None:
     assert estimated_size("full\ttank/a@s\t624\nsize\t624\n") == 624
     assert estimated_size("nothing known") is None
