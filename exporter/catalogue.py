@@ -233,14 +233,10 @@ REPLICA_USED = Metric(
     "while this node holds no complete replica of the guest",
 )
 JOB_CONFLICT = Metric(
-    "zsr_job_foreign_tool_conflict",
-    Kind.GAUGE,
-    _JOB,
-    "1 while Proxmox VE has a replication job (pvesr) that takes snapshots of this job for its own, or that replicates "
-    "the guest to the same target; else 0.",
-    "zsr_job_foreign_tool_conflict == 1",
-    "while it is not known",
-)
+    "zsr_job_foreign_tool_conflict", Kind.GAUGE, _JOB,
+    "1 while Proxmox VE has a replication job with this job's number, or for its guest and target; else 0.",
+    "zsr_job_foreign_tool_conflict == 1", "while it is not known",
+)  # fmt: skip
 SOURCE_SNAPSHOTS = Metric(
     "zsr_source_snapshots",
     Kind.GAUGE,

@@ -183,6 +183,22 @@ def _newest_set(number: int, place: common.Place) -> timeseries.Panel:
     )
 
 
+def _conflicts(number: int, place: common.Place) -> timeseries.Panel:
+    return graph(
+        Panel(
+            number,
+            "Replicated by Proxmox VE too",
+            "1 while Proxmox VE has a replication job with the number of a job, or for its guest and target. Good: 0.",
+            *place,
+            unit="none",
+            empty="not known",
+            runbook="ZsrForeignReplication",
+        ),
+        Query(per_job(f"zsr_job_foreign_tool_conflict{{{JOB}}}"), "{{zsr_job}}"),
+        decimals=0,
+    )
+
+
 def _unconfirmed(number: int, place: common.Place) -> timeseries.Panel:
     return graph(
         Panel(
@@ -319,8 +335,9 @@ def _rows() -> list[Row]:
                 _unreplicated(22, (0, 32, 8, 8)),
                 common.aside(23, (8, 32, 8, 8)),
                 _snapshots(24, (16, 32, 8, 8)),
-                _vanished(25, (0, 40, 12, 8)),
-                _unconfirmed(26, (12, 40, 12, 8)),
+                _vanished(25, (0, 40, 8, 8)),
+                _unconfirmed(26, (8, 40, 8, 8)),
+                _conflicts(29, (16, 40, 8, 8)),
                 _different_moments(27, (0, 48, 12, 8)),
                 _newest_set(28, (12, 48, 12, 8)),
             ],

@@ -8,26 +8,30 @@ from collections.abc import Sequence
 
 import click
 
+from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
 from replicator.cli.context import config_option, notify_daemon, open_state, own_guest, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.model import Cluster
+from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, KnownSets
 from replicator.replication.adoption import (
     Finding,
+    JobsBeside,
     Verdict,
     adopt_all,
     examine_target,
     own_snapshots,
     refuse_adoption,
+    rename_all,
     still_holds,
     take_over,
 )
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.fence import Fence
-from replicator.zfs.node_clients import connected
+from replicator.zfs.node_clients import Nodes, connected
 
 
 @click.command()
@@ -37,10 +41,10 @@ from replicator.zfs.node_clients import connected
 def adopt(job_id: str, yes: bool) -> None:
     """Mark datasets on the target that share a snapshot with the guest's volumes as replicas of job ID.
 
-    Snapshots on them that have the job's name count as the job's own from then on, and become old like those that zsr
-    took: of another tool, or of a time that this node does not remember. A guest whose node was changed by hand in the
-    cluster file is taken over: it gets its next epoch there. Shows the datasets before it asks. Nothing is sent and
-    nothing destroyed.
+    Another tool's snapshots there with a name like zsr's are renamed, out of the reach of the other tool's removal.
+    They, and snapshots that have the job's name, count as the job's own from then on, and become old like those that
+    zsr took. A guest whose node was changed by hand in the cluster file is taken over: it gets its next epoch there.
+    Shows datasets and renames before it asks. Nothing is sent and nothing destroyed.
     """
     node = settings()
     cluster = store(node).read()
@@ -48,11 +52,13 @@ def adopt(job_id: str, yes: bool) -> None:
     guest = _own_guest(node, cluster, job)
     shown, fence = asyncio.run(_look(node, cluster, job, guest))
     _show(shown, job.target)
+    _warn_of_pvesr(read_pvesr_jobs(node.pvesr_jobs), job)
     refuse_adoption(shown, job.target)
-    with open_state(node) as state:
-        unknown = len(own_snapshots(job.id, shown).guids - state.jobs.with_sent(job.id, KnownSets()).sent)
+    renames = any(finding.renames for finding in shown)
+    unknown = len(own_snapshots(job.id, shown).guids - _known(node, job.id).sent)
     moved = fence.epoch != guest.epoch
-    if not any(finding.verdict is Verdict.ADOPTABLE for finding in shown) and not unknown and not moved:
+    adoptable = any(finding.verdict is Verdict.ADOPTABLE for finding in shown)
+    if not (adoptable or unknown or renames or moved):
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
     elif yes or confirmed(f"{_summary(shown)} {_taken(fence) if moved else ''}{_question(shown, job.id, unknown)}"):
         asyncio.run(_mark(node, cluster, job, guest, shown, fence))
@@ -68,14 +74,41 @@ def _own_guest(node: Settings, cluster: Cluster, job: Job) -> Guest:
     return own_guest(node, cluster, job)
 
 
+def _known(node: Settings, job: JobId) -> KnownSets:
+    """Return what this node remembers of a job's sets."""
+    with open_state(node) as state:
+        known = state.jobs.get(job)
+        return state.jobs.with_sent(job, KnownSets() if known is None else known.sets)
+
+
+def jobs_beside(node: Settings, cluster: Cluster, job: Job) -> JobsBeside:
+    """Return the jobs of which snapshots may be on a job's replicas."""
+    others = read_pvesr_jobs(node.pvesr_jobs).conflicting(job.id, job.target)
+    return JobsBeside(frozenset(cluster.jobs), frozenset(other.id for other in others))
+
+
+def _warn_of_pvesr(pvesr: PvesrJobs, job: Job) -> None:
+    if pvesr.problem is not None:
+        click.echo(f"Whether Proxmox VE replicates guest {job.id.guest} too is not known: {pvesr.problem}", err=True)
+    for other in pvesr.conflicting(job.id, job.target):
+        click.echo(f"{old_job_stands(other, job.id)}.", err=True)
+
+
 async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> tuple[list[Finding], Fence]:
     """Return what is on the target, and the owner and epoch with which the guest goes on if nothing is refused."""
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
-        found = await examine_target(job, guest, cluster.storages.values(), source, target)
+        found = await _examine(node, cluster, job, guest, nodes)
         fence = Fence(job.id, guest.node, guest.epoch)
         refused = any(finding.verdict is Verdict.REFUSED for finding in found)
         return found, fence if refused else await take_over(fence, found, source, target)
+
+
+async def _examine(node: Settings, cluster: Cluster, job: Job, guest: Guest, nodes: Nodes) -> list[Finding]:
+    source, target = nodes.client(node.node), nodes.client(job.target)
+    known = _known(node, job.id)
+    beside = jobs_beside(node, cluster, job)
+    return await examine_target(job, guest, cluster.storages.values(), source, target, known, beside)
 
 
 async def _mark(
@@ -85,7 +118,7 @@ async def _mark(
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         with guest_lock(node.state_dir / "locks", guest.id):
-            found = await examine_target(job, guest, cluster.storages.values(), source, target)
+            found = await _examine(node, cluster, job, guest, nodes)
             refuse_adoption(found, job.target)
             now = await take_over(Fence(job.id, guest.node, guest.epoch), found, source, target)
             if now != fence or not still_holds(shown, found):
@@ -96,6 +129,8 @@ async def _mark(
                 store(node).raise_epoch(guest.id, guest.node, fence.epoch)
                 click.echo(f"guest {guest.id}: epoch {fence.epoch} in {node.cluster.path}")
             own = own_snapshots(job.id, found)
+            async for name in rename_all(found, target):
+                click.echo(f"renamed {name}")
             with open_state(node) as state:
                 state.jobs.take_over(job.id, own.sets, own.guids, time.time())
             async for name in adopt_all(fence, found, source, target):
@@ -119,6 +154,9 @@ def _show(findings: Sequence[Finding], target: str) -> None:
         for finding in findings
     ]
     print_table(("Volume", f"On {target}", "Common base", "Newer there"), rows)
+    for finding in findings:
+        for each in finding.renames:
+            click.echo(f"{finding.pair.target_name}@{each.snapshot.name} is another tool's; it becomes @{each.new}")
 
 
 def _newer(finding: Finding) -> str:
@@ -137,9 +175,9 @@ _WORDS = {
 
 
 def _question(findings: Sequence[Finding], job: JobId, unknown: int) -> str:
-    """Return what a person confirms; ``unknown`` snapshots have the job's name and are not known to be its own."""
+    """Return what a person confirms; ``unknown`` snapshots there are not known to be the job's own yet."""
     count = sum(finding.verdict is Verdict.ADOPTABLE for finding in findings)
-    own = f"{unknown} snapshots there have the job's name and will count as its own. " if unknown else ""
+    own = f"{unknown} snapshots there will count as the job's own. " if unknown else ""
     if not count:
         return f"{own}Go on?"
     return f"{own}Mark {'them as replicas' if count > 1 else 'it as replica'} of job {job}?"

@@ -11,9 +11,12 @@ from itertools import groupby
 
 import click
 
+from replicator.api.pvesr_jobs import old_job_stands
+from replicator.cli.adopt import jobs_beside
 from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
+from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.process_identity import is_alive
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
@@ -93,11 +96,14 @@ def _notes(node: Settings, job: Job, state: State | None) -> Iterator[str]:
             yield f"A run of job {run.job} is going on since {since}: both sides change while they are listed."
     if state is None or state.jobs.get(job.id) is None:
         yield f"{node.node} remembers no run of job {job.id}."
+    for other in read_pvesr_jobs(node.pvesr_jobs).conflicting(job.id, job.target):
+        yield f"{old_job_stands(other, job.id)}."
 
 
 async def _look(node: Settings, cluster: Cluster, context: RunContext) -> Preview:
     async with connected(node, cluster.nodes.values()) as nodes:
-        return await dry_run(context, nodes.client(node.node), nodes.client(context.job.target), time.time)
+        source, target = nodes.client(node.node), nodes.client(context.job.target)
+        return await dry_run(context, source, target, time.time, jobs_beside(node, cluster, context.job))
 
 
 def _print(preview: Preview, zone: tzinfo) -> None:

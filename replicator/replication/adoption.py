@@ -2,7 +2,11 @@
 
 The same goes for replicas of another source node: the guest was moved, or its node has a new name. Only properties are
 set, on datasets that share a base (by GUID) with their volume and belong to no other job; nothing is sent or destroyed.
-``zsr:job`` is set last: a dataset that has it has the others.
+
+Another tool's snapshots with a name of zsr's format are renamed first. When pvesr removes its job, it destroys each
+volume on the target on which it finds a snapshot with its job's name; renamed, the replica is out of its reach, and the
+snapshot is a base as before, by its GUID. What is renamed is recorded, and only then the dataset is marked, ``zsr:job``
+last: so an adoption that dies anywhere is finished by the next one.
 """
 
 from __future__ import annotations
@@ -12,15 +16,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job, JobId, Storage
+from replicator.models import Guest, Job, JobId, KnownSets, Storage
 from replicator.replication.discovery import discover
-from replicator.replication.ownership import sets_of
+from replicator.replication.ownership import Direction, is_brought, sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.stamps import confirmed, unstamped
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
 from replicator.zfs.fence import Fence, epoch_to_take, refusal
 from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.snapshot_names import adopted_name, is_adopted_name, parse_snapshot_name
 
 
 class Verdict(StrEnum):
@@ -34,6 +39,25 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Another tool's snapshot on the target, and the name that it gets."""
+
+    snapshot: Snapshot
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobsBeside:
+    """The ids of the jobs that may have taken snapshots with names of zsr's format.
+
+    ``zsr`` are all of zsr's in the cluster; ``pvesr`` those of Proxmox VE that are in conflict with the job.
+    """
+
+    zsr: frozenset[JobId] = frozenset()
+    pvesr: frozenset[JobId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The dataset on the target that has a volume's name.
 
@@ -43,6 +67,7 @@ class Finding:
         base: the target's snapshot that both sides have.
         newer: the target's snapshots after it.
         why: for a refusal, the end of a sentence that begins with the dataset's name, and the advice.
+        renames: the other tool's snapshots there that get another name.
     """
 
     pair: VolumePair
@@ -50,6 +75,7 @@ class Finding:
     base: Snapshot | None = None
     newer: tuple[Snapshot, ...] = ()
     why: str = ""
+    renames: tuple[Rename, ...] = ()
 
     @property
     def written(self) -> int:
@@ -57,9 +83,44 @@ class Finding:
         return (self.pair.target.written or 0) if self.pair.target else 0
 
 
-def examine(job: JobId, volumes: Iterable[VolumePair], source: str) -> list[Finding]:
-    """Return for each volume of a guest on the node ``source`` whether its dataset on the target can be adopted."""
-    return [_examine(job, pair, source) for pair in volumes]
+def examine(way: Direction, volumes: Iterable[VolumePair], beside: JobsBeside) -> list[Finding]:
+    """Return for each volume of a guest on the source whether its dataset on the target can be adopted.
+
+    ``way.known`` is what the source's node remembers of the job.
+    """
+    return [_with_renames(way, _examine(way.job, pair, way.source), beside) for pair in volumes]
+
+
+def others_snapshots(way: Direction, pair: VolumePair, beside: JobsBeside) -> list[Rename]:
+    """Return the snapshots of other tools on a dataset that have a name of zsr's format, with the names they get.
+
+    On an unmarked dataset they are those that this node did not bring. On a replica the job's own name is not among
+    them, nor that of another job of zsr: they may be of a time that this node does not remember. What has the name of a
+    job of pvesr is among them wherever it came from, also if it travelled with the job.
+    """
+    target, found = pair.target, []
+    for snapshot in () if target is None else target.snapshots:
+        name = parse_snapshot_name(snapshot.name)
+        if target is None or name is None:
+            continue
+        reached = name.job in beside.pvesr and name.job not in beside.zsr
+        is_other = target.job is None or (name.job != way.job and name.job not in beside.zsr)
+        if reached or (is_other and not is_brought(way, pair.source, snapshot)):
+            found.append(Rename(snapshot, _free_name(target, adopted_name(name))))
+    return found
+
+
+def _free_name(target: Dataset, wanted: str) -> str:
+    """Return a name that no snapshot of the dataset has; it ends with dots where the wanted one is taken."""
+    return wanted if target.named(wanted) is None else _free_name(target, f"{wanted}.")
+
+
+def _with_renames(way: Direction, finding: Finding, beside: JobsBeside) -> Finding:
+    target = finding.pair.target
+    used = target is not None and target.job is not None and target.readonly is False
+    if finding.verdict not in (Verdict.ADOPTABLE, Verdict.REPLICA) or used:
+        return finding
+    return replace(finding, renames=tuple(others_snapshots(way, finding.pair, beside)))
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
@@ -71,19 +132,37 @@ def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
 
 
 async def examine_target(
-    job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
+    job: Job,
+    guest: Guest,
+    storages: Iterable[Storage],
+    source: ZfsClient,
+    target: ZfsClient,
+    known: KnownSets,
+    beside: JobsBeside,
 ) -> list[Finding]:
     """List both sides and `examine` them.
 
     Raises:
         ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
-    return examine(job.id, (await discover(job, guest, storages, source, target)).volumes, source.node)
+    way = Direction(job.id, source.node, target.node, known)
+    return examine(way, (await discover(job, guest, storages, source, target)).volumes, beside)
 
 
 def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
     """Return whether the findings shown before the question still hold; newer snapshots do not matter."""
     return _outcome(shown) == _outcome(found)
+
+
+async def rename_all(findings: Iterable[Finding], target: ZfsClient) -> AsyncIterator[str]:
+    """Rename the other tools' snapshots; yield each (``dataset@name``) when it is done.
+
+    The caller holds the guest's lock.
+    """
+    for finding in findings:
+        for each in finding.renames:
+            await target.rename_snapshot(finding.pair.target_name, each.snapshot.name, each.new)
+            yield f"{finding.pair.target_name}@{each.snapshot.name}"
 
 
 async def adopt_all(
@@ -138,7 +217,7 @@ class OwnSnapshots:
 
 
 def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
-    """Return what has the job's name on its replicas, and the source's part of it.
+    """Return what has the job's name on its replicas, or is or was renamed there, and the source's part of it.
 
     A snapshot of that name that only the source has may be another tool's base for another node.
     """
@@ -147,6 +226,7 @@ def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
     for finding in findings:
         if finding.verdict in (Verdict.ADOPTABLE, Verdict.REPLICA):
             there = {snapshot.guid for snapshot in sets_of(job, finding.pair.target).values()}
+            there |= {each.snapshot.guid for each in finding.renames} | _renamed(finding.pair.target)
             guids |= there
             source = finding.pair.source
             if not source.may_be_replica:  # what a former replica holds are its restore points
@@ -154,8 +234,13 @@ def own_snapshots(job: JobId, findings: Iterable[Finding]) -> OwnSnapshots:
     return OwnSnapshots(frozenset(sets), frozenset(guids))
 
 
-def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int]]:
-    return [(f.pair.target_name, f.verdict, f.pair.target.guid if f.pair.target else 0) for f in findings]
+def _renamed(target: Dataset | None) -> set[int]:
+    """Return the GUIDs of what an earlier adoption renamed."""
+    return {each.guid for each in (() if target is None else target.snapshots) if is_adopted_name(each.name)}
+
+
+def _outcome(findings: Sequence[Finding]) -> list[tuple[str, Verdict, int, tuple[Rename, ...]]]:
+    return [(f.pair.target_name, f.verdict, f.pair.target.guid if f.pair.target else 0, f.renames) for f in findings]
 
 
 def _examine(job: JobId, pair: VolumePair, source: str) -> Finding:

@@ -44,6 +44,11 @@ class Discovered:
     orphans: tuple[Dataset, ...]
     diverged: tuple[Dataset, ...]
 
+    @property
+    def has_half_received(self) -> bool:
+        """Whether a replica has a half-received state."""
+        return any(pair.target is not None and pair.target.token for pair in self.volumes)
+
 
 async def target_inventory(
     job: Job, guest: Guest, storages: Iterable[Storage], source: str, target: ZfsClient

@@ -8,6 +8,7 @@ from dataclasses import replace
 from replicator.common.tasks import gather_two
 from replicator.errors import ZsrError
 from replicator.models import Synced, Volume
+from replicator.replication.adoption import JobsBeside, others_snapshots
 from replicator.replication.context import RunContext, may_snapshot_first
 from replicator.replication.destruction import KeepAside, Stays, decide_vanished
 from replicator.replication.discovery import Discovered, TargetInventory, selections
@@ -36,8 +37,14 @@ from replicator.zfs.client import ZfsClient
 from replicator.zfs.permits import ReplicaPermit
 
 
-async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clock: Callable[[], float]) -> Preview:
-    """List both sides and return what a run would do now.
+async def dry_run(
+    context: RunContext,
+    source: ZfsClient,
+    target: ZfsClient,
+    clock: Callable[[], float],
+    beside: JobsBeside = JobsBeside(),  # noqa: B008 - frozen
+) -> Preview:
+    """List both sides and return what a run would do now, and what an adoption would rename.
 
     Raises:
         ZsrError: a side cannot be listed, or the guest's volumes cannot be paired (`discovery.pair_volumes`).
@@ -58,7 +65,7 @@ async def dry_run(context: RunContext, source: ZfsClient, target: ZfsClient, clo
         target=target.node,
         volumes=volume_previews(facts, foreseen, asked),
         destructions=destructions(facts, foreseen),
-        notes=tuple(_notes(facts, foreseen)),
+        notes=(*_notes(facts, foreseen), *_renamed_by_adoption(facts, beside)),
     )
 
 
@@ -70,6 +77,13 @@ def _notes(facts: Facts, foreseen: Foreseen) -> Iterator[str]:
             yield described_plain(facts.job, action.pair, plain)
         if raw and has_new_key(action.pair):
             yield f"{action.pair.volume}: its key was changed; the stream brings the source's key along"
+
+
+def _renamed_by_adoption(facts: Facts, beside: JobsBeside) -> Iterator[str]:
+    for pair in facts.discovered.volumes:
+        for each in others_snapshots(facts.way, pair, beside):
+            what = f"'{pair.target_name}@{each.snapshot.name}' on {facts.way.target} is another tool's"
+            yield f"{what}; zsr adopt {facts.job.id} would rename it to @{each.new}."
 
 
 async def _facts(

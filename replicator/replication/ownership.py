@@ -9,6 +9,7 @@ from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets, Volume
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory, Snapshot, SnapshotLike
+from replicator.zfs.snapshot_names import is_adopted_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ def is_made(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
 
 
 def is_brought(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
-    """Return whether this node brought a snapshot with a name of zsr's to the target."""
+    """Return whether this node brought a snapshot with a name of zsr's to the target, or a person adopted it there."""
     if snapshot.job is None:
-        return False
+        return is_adopted_name(snapshot.name) and snapshot.guid in way.known.sent
     if way.known.by_name or snapshot.guid in way.known.sent:
         return True
     origin = source.by_guid(snapshot.guid)

@@ -237,7 +237,7 @@ class Run:
             discovered = await self._pair(on_source, on_target)
         if not await self._is_same_target(discovered.volumes, on_target):
             await self._begin_on_other_target(discovered.volumes, on_target)
-        if any(pair.target is not None and pair.target.token for pair in discovered.volumes):
+        if discovered.has_half_received:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
@@ -359,29 +359,22 @@ class Run:
 
     # --- verify, remember, prune
 
-    async def _conclude(
-        self,
-        volumes: Sequence[VolumePair],
-        synced: Synced,
-        orphans: Sequence[Dataset],
-        received: Sequence[ReceivedReplica] = (),
-    ) -> RunResult:
+    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset],
+                        received: Sequence[ReceivedReplica] = ()) -> RunResult:  # fmt: skip
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
-        verification = TargetVerification(
-            way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks
-        )
+        proof = TargetVerification(way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks)
         await self.progress.begin(Step.PROVE)
         sides = [(pair.source, pair.target) for pair in volumes]
         keep = RetentionPolicy.parse(self._job.keep)
         stale = decide_superseded(way, keep, sides, name, self._clock())
-        pruned = await verification.verify(volumes, stale, received, self._inventories.datasets_on_target)
+        pruned = await proof.verify(volumes, stale, received, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(without_sent(synced, pruned))
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
-        await verification.prune_source(volumes)
+        await proof.prune_source(volumes)
         await self._report_vanished(volumes, orphans)
         left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
         return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, sum_if_known(left))

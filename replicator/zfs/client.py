@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from replicator.errors import DivergedError, StorageMissingError, TargetActiveError, ZfsError
+from replicator.errors import DivergedError, StorageMissingError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
-from replicator.zfs import channel_programs, commands, marks, output, stale_receives
+from replicator.zfs import channel_programs, commands, marks, output, replica_checks, stale_receives
 from replicator.zfs.errors import classify, is_absent, is_nothing_to_abort
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 from replicator.zfs.fence import Fence, Guard, Stamped, refusal
@@ -325,6 +325,10 @@ class ZfsClient:
         """Rename a dataset within its pool."""
         await self._execute(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")
 
+    async def rename_snapshot(self, dataset: str, name: str, new: str) -> None:
+        """Rename a snapshot; its GUID stays, so it remains a base."""
+        await self._execute(commands.rename(f"{dataset}@{name}", f"{dataset}@{new}"), f"rename '{dataset}@{name}'")
+
     async def clone(self, snapshot: str, dataset: str, properties: Mapping[str, str]) -> None:
         """Make ``dataset`` out of a snapshot (``dataset@name``)."""
         origin, _, name = snapshot.partition("@")
@@ -342,39 +346,10 @@ class ZfsClient:
             ZfsError: its own (not inherited) marks, its GUID or a snapshot are not the permit's, or something is below.
             TargetActiveError: it is writable or was written to, and was not set aside.
         """
-        name = permit.dataset
-        has = await self._ownership(name, permit.fence)
-        marked = has.get("zsr:source") == (permit.source, "local") or permit.source is None
-        if has.get("zsr:job") != (permit.job, "local") or not marked:
-            whose = f"job {permit.job}" + ("" if permit.source is None else f" from node {permit.source}")
-            raise ZfsError(f"'{name}' on node {self.node} is not a replica of {whose}; it was not destroyed.")
-        written = has.get("written", ("0", ""))[0] != "0"
-        if not permit.kept_aside and (has["readonly"][0] != "on" or written):
-            raise TargetActiveError(
-                f"The replica '{name}' on node {self.node} is writable or was written to; it was not destroyed.",
-                node=self.node,
-            )
-        await self._refuse_changed(permit)
-        await self._execute(commands.destroy_replica(name), f"destroy the replica '{name}'")
-
-    async def _refuse_changed(self, permit: ReplicaPermit) -> None:
-        family = await self.inventory(permit.dataset, depth=2)
-        children = sorted(set(family.datasets) - {permit.dataset})
-        if children:
-            raise ZfsError(
-                f"The replica '{permit.dataset}' on node {self.node} has datasets below it that are not zsr's: "
-                f"{children[0]}.",
-                advice="Move or destroy them; the replica can be destroyed then.",
-            )
-        found = family.datasets[permit.dataset]
-        permitted = {snapshot.guid for snapshot in permit.snapshots}
-        new = [snapshot.name for snapshot in found.snapshots if snapshot.guid not in permitted]
-        if found.guid != permit.guid or new:
-            what = f"has a new snapshot ({new[0]})" if new else "is another dataset now"
-            raise ZfsError(
-                f"'{permit.dataset}' on node {self.node} {what}; it was not destroyed.",
-                advice="Look at it again, then repeat the command.",
-            )
+        has = await self._ownership(permit.dataset, permit.fence)
+        replica_checks.refuse_not_permitted(permit, self.node, has)
+        replica_checks.refuse_changed(permit, self.node, await self.inventory(permit.dataset, depth=2))
+        await self._execute(commands.destroy_replica(permit.dataset), f"destroy the replica '{permit.dataset}'")
 
     async def refuse_in_use(self, dataset: str, job: str, source: str, fence: Fence | None = None) -> None:
         """Raise unless a dataset still is a read-only replica of a job from a source node.
@@ -384,13 +359,7 @@ class ZfsClient:
             ZfsError: its own marks name another job or source.
             TargetActiveError: it is writable.
         """
-        found = await self._ownership(dataset, fence)
-        if found.get("zsr:job") != (job, "local") or found.get("zsr:source") != (source, "local"):
-            raise ZfsError(f"'{dataset}' on node {self.node} is no replica of job {job} from node {source} any more.")
-        if found["readonly"][0] != "on":
-            raise TargetActiveError(
-                f"The replica '{dataset}' on node {self.node} was made writable; it is left as it is.", node=self.node
-            )
+        replica_checks.refuse_in_use(dataset, self.node, job, source, await self._ownership(dataset, fence))
 
     async def _ownership(self, dataset: str, fence: Fence | None) -> dict[str, tuple[str, str]]:
         asked = commands.ownership(await self.features(), dataset)

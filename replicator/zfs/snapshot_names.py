@@ -46,6 +46,22 @@ def parse_snapshot_name(name: str) -> SnapshotName | None:
     return SnapshotName(JobId.parse(match["job"]), int(match["time"])) if match else None
 
 
+ADOPTED_PREFIX = "zsr-adopted_"
+"""Begins the names that adoption gives to another tool's snapshots, so that the other tool finds them no more."""
+
+_ADOPTED = re.compile(rf"{ADOPTED_PREFIX}[1-9][0-9]{{2,8}}-[0-9]{{1,9}}_[0-9]{{1,12}}\.*", re.ASCII)
+
+
+def adopted_name(name: SnapshotName) -> str:
+    """Return the name that adoption gives to another tool's snapshot."""
+    return f"{ADOPTED_PREFIX}{name.job}_{name.set_time}"
+
+
+def is_adopted_name(name: str) -> bool:
+    """Return whether adoption gave a snapshot its name."""
+    return _ADOPTED.fullmatch(name) is not None
+
+
 def job_of(name: str) -> JobId | None:
     """Return the job whose snapshot or bookmark bears a name; None if it is no job's."""
     parts = parse_snapshot_name(name)

@@ -105,10 +105,10 @@ def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
     assert sum(states.values()) == 1
 
 
-def test_a_job_has_exactly_44_series_at_most() -> None:
+def test_a_job_has_exactly_45_series_at_most() -> None:
     busiest = syncing("100-0")
     busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
-    assert len(of_job(scrape(status(replace(busiest, grace_end=NOW + 60))), "100-0")) == 44
+    assert len(of_job(scrape(status(replace(busiest, grace_end=NOW + 60))), "100-0")) == 45
 
 
 def test_vanished_volumes_are_counted_from_zero() -> None:

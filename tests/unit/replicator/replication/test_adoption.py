@@ -9,9 +9,10 @@ from typing import cast
 import pytest
 
 from replicator.errors import ConfigError, SupersededError
-from replicator.models import JobId, Volume
+from replicator.models import JobId, KnownSets, Volume
 from replicator.replication.adoption import (
     Finding,
+    JobsBeside,
     OwnSnapshots,
     Verdict,
     examine,
@@ -20,14 +21,19 @@ from replicator.replication.adoption import (
     still_holds,
     take_over,
 )
-from replicator.replication.plan import VolumePair
+from replicator.replication.ownership import Direction, is_brought
+from replicator.replication.plan import VolumePair, choose_base
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence, Stamped
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
-from replicator.zfs.snapshot_names import snapshot_name
+from replicator.zfs.snapshot_names import is_adopted_name, snapshot_name
 
 JOB = JobId(100, 0)
 NAME = "tank/vm-100-disk-0"
+
+
+WAY = Direction(JOB, "alpha", "beta")
+BESIDE = JobsBeside(zsr=frozenset({JOB}))
 
 
 def snap(guid: int, name: str | None = None) -> Snapshot:
@@ -39,9 +45,11 @@ SOURCE = Dataset("rpool/vm-100-disk-0", is_volume=False, guid=1, snapshots=(snap
 TARGET = Dataset(NAME, is_volume=False, guid=2, snapshots=(snap(1), snap(2)), readonly=False, mounted=False, written=0)
 
 
-def found(target: Dataset | None, source: Dataset = SOURCE) -> Finding:
+def found(
+    target: Dataset | None, source: Dataset = SOURCE, way: Direction = WAY, beside: JobsBeside = BESIDE
+) -> Finding:
     """What is found of one volume."""
-    [finding] = examine(JOB, [VolumePair(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)], "alpha")
+    [finding] = examine(way, [VolumePair(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)], beside)
     return finding
 
 
@@ -142,6 +150,76 @@ class TestBetweenShowingAndMarking:
 def own(guid: int) -> Snapshot:
     """A snapshot with the job's name."""
     return snap(guid, snapshot_name(JOB, 1000 + guid))
+
+
+def alien(guid: int, job: str = "100-7") -> Snapshot:
+    """A snapshot as pvesr names it."""
+    return snap(guid, snapshot_name(JobId.parse(job), 1000 + guid))
+
+
+def renamed(finding: Finding) -> dict[str, str]:
+    return {each.snapshot.name: each.new for each in finding.renames}
+
+
+class TestSnapshotsOfAnotherTool:
+    """pvesr destroys each volume on its target on which it finds a snapshot with its job's name."""
+
+    @pytest.mark.parametrize("job", ["100-7", "100-0"])
+    def test_get_a_name_that_the_other_tool_does_not_look_for(self, job: str) -> None:
+        finding = found(replace(TARGET, snapshots=(snap(1), alien(2, job))))
+        assert renamed(finding) == {f"__replicate_{job}_1002__": f"zsr-adopted_{job}_1002"}
+
+    def test_stay_the_base(self) -> None:
+        source, theirs = replace(SOURCE, snapshots=(alien(2), snap(3))), alien(2)
+        adopted = replace(TARGET, snapshots=(replace(theirs, name="zsr-adopted_100-7_1002"),))
+        base = choose_base(source, adopted)
+        assert base == theirs, "the stream begins with the source's name, and receive looks for the GUID"
+        assert renamed(found(adopted, source)) == {}
+
+    def test_count_as_brought_from_then_on_and_go_when_their_source_is_gone(self) -> None:
+        theirs = replace(alien(2), name="zsr-adopted_100-7_1002")
+        finding = found(replace(TARGET, snapshots=(theirs, snap(3))))
+        assert own_snapshots(JOB, [finding]).guids == {2}
+        way = replace(WAY, known=KnownSets(sent=frozenset({2})))
+        assert is_brought(way, SOURCE, theirs)
+        assert not is_brought(WAY, SOURCE, theirs)
+        by_name = replace(WAY, known=KnownSets(by_name=True))
+        assert not is_brought(by_name, SOURCE, theirs), "a name never suffices"
+
+    def test_are_recorded_in_the_adoption_that_renames_them(self) -> None:
+        assert own_snapshots(JOB, [found(replace(TARGET, snapshots=(snap(1), alien(2))))]).guids == {2}
+
+    def test_get_a_name_of_their_own(self) -> None:
+        taken = snap(1, "zsr-adopted_100-7_1002")
+        finding = found(replace(TARGET, snapshots=(taken, alien(2))))
+        assert renamed(finding) == {alien(2).name: "zsr-adopted_100-7_1002."}
+        assert is_adopted_name("zsr-adopted_100-7_1002.")
+
+    def test_are_not_what_this_node_brought(self) -> None:
+        way = replace(WAY, known=KnownSets(sent=frozenset({2})))
+        assert renamed(found(replace(TARGET, snapshots=(snap(1), alien(2))), way=way)) == {}
+
+    def test_are_not_the_sets_of_a_replica_whatever_job_of_zsr_took_them(self) -> None:
+        replica = replace(TARGET, job="100-0", source="alpha", readonly=True, snapshots=(own(1), alien(2, "100-8")))
+        assert renamed(found(replica, beside=JobsBeside(frozenset({JOB, JobId(100, 8)})))) == {}
+        assert renamed(found(replica)) == {alien(2, "100-8").name: "zsr-adopted_100-8_1002"}
+
+    def test_are_on_a_replica_also_those_that_travelled_with_the_job_while_the_old_job_stands(self) -> None:
+        way = replace(WAY, known=KnownSets(sent=frozenset({2})))
+        replica = replace(TARGET, job="100-0", source="alpha", readonly=True, snapshots=(own(1), alien(2)))
+        assert renamed(found(replica, way=way)) == {}
+        stands = replace(BESIDE, pvesr=frozenset({JobId(100, 7)}))
+        assert renamed(found(replica, way=way, beside=stands)) == {alien(2).name: "zsr-adopted_100-7_1002"}
+
+    @pytest.mark.parametrize("target", [replace(TARGET, mounted=True), replace(TARGET, guid=9, snapshots=(alien(9),))])
+    def test_of_a_dataset_that_is_not_adopted_keep_their_names(self, target: Dataset) -> None:
+        finding = found(replace(target, snapshots=(*target.snapshots, alien(9))))
+        assert finding.verdict in (Verdict.REFUSED, Verdict.NO_BASE)
+        assert finding.renames == ()
+
+    def test_that_appear_after_the_question_are_noticed(self) -> None:
+        before, after = found(TARGET), found(replace(TARGET, snapshots=(*TARGET.snapshots, alien(5))))
+        assert not still_holds([before], [after])
 
 
 class TestSnapshotsThatBecomeTheJobsOwn:
