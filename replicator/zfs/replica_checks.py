@@ -9,7 +9,7 @@ from replicator.zfs.model import Inventory
 from replicator.zfs.permits import ReplicaPermit
 
 Sourced = Mapping[str, tuple[str, str]]
-"""The properties of a dataset: the value of each, and where it was set (``local``, ``received``, ``inherited from``)."""
+"""The properties of a dataset: the value of each, and where it was set (``local``, ``received``, ...)."""
 
 
 def refuse_not_permitted(permit: ReplicaPermit, node: str, has: Sourced) -> None:
@@ -32,7 +32,7 @@ def refuse_not_permitted(permit: ReplicaPermit, node: str, has: Sourced) -> None
 
 
 def refuse_changed(permit: ReplicaPermit, node: str, family: Inventory) -> None:
-    """Raise ZfsError unless a replica, as listed with all below it, has the GUID and no other snapshots than a permit."""
+    """Raise ZfsError unless a replica, listed with all below it, has the GUID and no other snapshots than a permit."""
     children = sorted(set(family.datasets) - {permit.dataset})
     if children:
         raise ZfsError(
