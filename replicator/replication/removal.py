@@ -6,7 +6,7 @@ was written to them. A removal may die anywhere; done again, it does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from replicator.errors import StorageMissingError, TargetActiveError
 from replicator.models import Job, KnownSets, Removal, Storage
@@ -59,18 +59,25 @@ async def remove(
     if job.removal is Removal.FULL and target is not None:
         await progress.begin(Step.REMOVE_REPLICAS)
         found = await _inventories(everywhere, target, known, vanished)
-        await _refuse_superseded(way, found.values(), target)
-        in_use = [
-            each
-            for path, inventory in sorted(found.items())
-            for each in await _remove_replicas(way, path, inventory, found, target, now, log)
-        ]
-        if in_use:
-            raise in_use[0]
+        await _remove_all_replicas(way, found, target, now, log)
     await progress.begin(Step.REMOVE_SNAPSHOTS)
     found_here = await _inventories(everywhere, source, known, marks_of=job_prefix(job.id))
     for path, inventory in found_here.items():
         await _remove_snapshots(way, path, inventory, source, log)
+
+
+async def _remove_all_replicas(
+    way: Direction, found: Mapping[str, Inventory], target: ZfsClient, now: float, log: Log
+) -> None:
+    """Remove the replicas in all inventories; raises the error of the first that is in use, after all were tried."""
+    await _refuse_superseded(way, found.values(), target)
+    in_use = [
+        each
+        for path, inventory in sorted(found.items())
+        for each in await _remove_replicas(way, path, inventory, found, target, now, log)
+    ]
+    if in_use:
+        raise in_use[0]
 
 
 async def _refuse_superseded(way: Direction, found: Iterable[Inventory], target: ZfsClient) -> None:
