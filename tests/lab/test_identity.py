@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import FS, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(6)
 
 
 @pytest.fixture

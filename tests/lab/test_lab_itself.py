@@ -11,7 +11,7 @@ import pytest
 from tests.lab.lab import CommandFailedError, Lab, Node
 from tests.lab.node import ZSR_FORKED
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(6)
 
 
 @pytest.fixture

@@ -67,6 +67,7 @@ class PlanEnv(VerbsEnv):
         self.zfs("snapshot", f"{self.source}/{NAME}@{name}")
         self.send(f"{self.source}/{NAME}", base, name, f"{self.target}/{NAME}")
         self.zfs("destroy", f"{self.source}/{NAME}@{name}")
+        time.sleep(max(0.0, at + 1 - time.time()))  # the next set is of a later second
         return name
 
 
