@@ -137,14 +137,17 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
             "Replicas of vanished volumes",
             "Replicas that each job keeps on its target although their volumes are gone from the source. Good: 0; zsr "
             "keeps them for the job's grace, so an admin has until then to decide. The days left until the first one "
-            "goes are shown too.",
+            "goes are shown too, 0 where none will.",
             *place,
             unit="none",
             runbook="ZsrVolumesVanished",
         ),
         Query(per_job(f"zsr_job_volumes_vanished{{{JOB}}}"), "{{zsr_job}}"),
         Query(
-            per_job(f"(zsr_job_vanished_grace_end_timestamp_seconds{{{JOB}}} - time()) / 86400"),
+            per_job(
+                f"(zsr_job_vanished_grace_end_timestamp_seconds{{{JOB}}} - time()) / 86400 "
+                f"or {KEY} 0 * zsr_job_volumes_vanished{{{JOB}}}"
+            ),
             "{{zsr_job}}: days left",
         ),
         decimals=0,
