@@ -11,12 +11,15 @@ from types import FrameType
 from typing import NoReturn
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests.lab.lab import Lab, Node, missing
 from tests.lab.scenario import FS, A, Scenario
 from tests.lab.two_nodes import TwoNodeCluster
 
 _HERE = Path(__file__).parent
+_LAB = pytest.StashKey[Lab]()
+_HUNG = "nodes that hung"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,11 +37,50 @@ def pytest_runtest_makereport(
     report = yield
     arguments = getattr(item, "funcargs", {})
     lab = arguments.get("lab")
+    if isinstance(lab, Lab):
+        item.stash[_LAB] = lab
     if report.failed and isinstance(lab, Lab):
         clusters = {id(cluster): cluster for cluster in arguments.values() if isinstance(cluster, TwoNodeCluster)}
         report.sections.extend(("newest run", cluster.newest_log()) for cluster in clusters.values())
         report.sections.extend((f"log of {node.name}", node.logs()) for node in lab.nodes)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test again, once, that failed while one of its nodes hung: the lab's fault, not the program's under test.
+
+    Under load a User-Mode Linux rarely stops for good. A program that makes it stop does so again the second time.
+    """
+    if not item.path.is_relative_to(_HERE):
+        return None
+    where = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**where)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    hung = _hung_nodes(item) if any(report.failed for report in reports) else []
+    if hung:
+        item.user_properties.append((_HUNG, ", ".join(hung)))
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**where)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that were run again, and why."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.when == "call":
+                for name, nodes in report.user_properties:
+                    if name == _HUNG:
+                        terminalreporter.write_line(f"LAB: run again, since {nodes} hung: {report.nodeid}")
+
+
+def _hung_nodes(item: pytest.Item) -> list[str]:
+    """Return the nodes that are switched on and plugged in, and do not answer."""
+    lab = item.stash.get(_LAB, None)
+    return [] if lab is None else [node.name for node in lab.nodes if node.hangs()]
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -284,6 +284,17 @@ class Node:
         """Whether it is switched on."""
         return any(line.startswith(f"{self.name} up ") for line in self.control("status").stdout.splitlines())
 
+    def hangs(self) -> bool:
+        """Whether it is on, its cable is plugged in, and it does not answer for half a minute."""
+        if not self.alive():
+            return False
+        self.restore_link()
+        try:
+            self.run("true", timeout=30, check=False)
+        except CommandFailedError:
+            return True
+        return False
+
     def crash(self) -> None:
         """Cut its power. The disks keep what had reached them; everything else, /etc and /var too, is lost."""
         self.control("crash", str(self.number))
