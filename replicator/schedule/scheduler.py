@@ -18,8 +18,6 @@ PROBE_INTERVAL_SECONDS = 60.0
 RPO_WITHOUT_EVENTS_SECONDS = 86400.0
 """The promise, in seconds, of a schedule that has no two events to measure a gap between."""
 
-NONE: Set[JobId] = frozenset()
-
 _BACKOFF_SECONDS = (300.0, 600.0, 900.0, 1800.0)
 """Seconds from one attempt to the next after one, two, three and more failures in a row."""
 
@@ -71,7 +69,7 @@ def due(jobs: Iterable[Scheduled], now: float) -> list[Scheduled]:
 
 
 def choose(
-    jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int, full_copies: Set[JobId] = NONE
+    jobs: Iterable[Scheduled], running: Set[JobId], now: float, max_parallel: int, full_copies: Set[JobId] = frozenset()
 ) -> Scheduled | None:
     """Return the job to start now, if any: never two runs of one guest, never more than ``max_parallel`` at once.
 
@@ -84,7 +82,10 @@ def choose(
 
 
 def first(
-    ready: Iterable[tuple[float, Scheduled]], running: Set[JobId], max_parallel: int, full_copies: Set[JobId] = NONE
+    ready: Iterable[tuple[float, Scheduled]],
+    running: Set[JobId],
+    max_parallel: int,
+    full_copies: Set[JobId] = frozenset(),
 ) -> Scheduled | None:
     """As `choose`, for jobs with the time since when they are due; each is visited once."""
     if len(running - full_copies) >= max_parallel:

@@ -52,21 +52,16 @@ def inventory_from_get(text: str, *, marks_of: str | None = None) -> Inventory:
 
 def space(text: str) -> dict[str, tuple[int, int]]:
     """Read ``zfs get`` of used and available: both in bytes, by pool; a pool of which one is missing is left out."""
-    rows: dict[str, dict[str, int]] = {}
-    for line in text.splitlines():
-        name, *rest = line.split("\t")
-        if len(rest) == 2 and rest[1].isdigit():
-            rows.setdefault(name, {})[rest[0]] = int(rest[1])
+    rows = {
+        name: {key: int(value) for key, value in values.items() if value.isdigit()}
+        for name, values in _values_by_name(text).items()
+    }
     return {name: (row["used"], row["available"]) for name, row in rows.items() if row.keys() >= {"used", "available"}}
 
 
 def local_marks(text: str) -> dict[str, Marks]:
     """Read ``zfs get -H -s local -o name,property,value`` of the two marks."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for line in text.splitlines():
-        fields = line.split("\t", 2)
-        if len(fields) == 3:
-            found[fields[0]][fields[1]] = fields[2]
+    found = _values_by_name(text)
     return {name: (_set(values.get("zsr:job")), _set(values.get("zsr:source"))) for name, values in found.items()}
 
 
@@ -148,8 +143,8 @@ def _set(value: str | None) -> str | None:
 
 def salts(text: str) -> dict[str, int]:
     """Read ``zfs get`` of the salts of keys, by dataset."""
-    rows = (line.split("\t") for line in text.splitlines())
-    return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()}
+    found = ((name, values.get("pbkdf2salt", "")) for name, values in _values_by_name(text).items())
+    return {name: int(salt) for name, salt in found if salt.isdigit()}
 
 
 def estimated_size(text: str) -> int | None:
@@ -172,12 +167,18 @@ def own_stamps(dataset: str, properties: Mapping[str, tuple[str, str]]) -> Stamp
 
 def local_stamps(text: str) -> list[Stamped]:
     """Read ``zfs get -Hp -s local -o name,property,value`` of owner and epoch."""
+    found = _values_by_name(text)
+    return [Stamped(name, values.get(OWNER), values.get(EPOCH)) for name, values in found.items()]
+
+
+def _values_by_name(text: str) -> dict[str, dict[str, str]]:
+    """Read ``zfs get -o name,property,value``: the values of each dataset or snapshot; other lines are left out."""
     found: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
-        name, *rest = line.split("\t")
-        if len(rest) == 2:
-            found.setdefault(name, {})[rest[0]] = rest[1]
-    return [Stamped(name, values.get(OWNER), values.get(EPOCH)) for name, values in found.items()]
+        fields = line.split("\t", 2)
+        if len(fields) == 3:
+            found.setdefault(fields[0], {})[fields[1]] = fields[2]
+    return found
 
 
 def properties(text: str) -> dict[str, str]:
