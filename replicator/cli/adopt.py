@@ -19,7 +19,7 @@ from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, KnownSets
 from replicator.replication.adoption import (
     Finding,
-    JobsBeside,
+    KnownJobs,
     Verdict,
     adopt_all,
     examine_target,
@@ -81,10 +81,10 @@ def _known(node: Settings, job: JobId) -> KnownSets:
         return state.jobs.with_sent(job, KnownSets() if known is None else known.sets)
 
 
-def jobs_beside(node: Settings, cluster: Cluster, job: Job) -> JobsBeside:
+def known_jobs(node: Settings, cluster: Cluster, job: Job) -> KnownJobs:
     """Return the jobs of which snapshots may be on a job's replicas."""
     others = read_pvesr_jobs(node.pvesr_jobs).conflicting(job.id, job.target)
-    return JobsBeside(frozenset(cluster.jobs), frozenset(other.id for other in others))
+    return KnownJobs(frozenset(cluster.jobs), frozenset(other.id for other in others))
 
 
 def _warn_of_pvesr(pvesr: PvesrJobs, job: Job) -> None:
@@ -107,8 +107,9 @@ async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> tup
 async def _examine(node: Settings, cluster: Cluster, job: Job, guest: Guest, nodes: Nodes) -> list[Finding]:
     source, target = nodes.client(node.node), nodes.client(job.target)
     known = _known(node, job.id)
-    beside = jobs_beside(node, cluster, job)
-    return await examine_target(job, guest, cluster.storages.values(), source, target, known, beside)
+    return await examine_target(
+        job, guest, cluster.storages.values(), source, target, known, known_jobs(node, cluster, job)
+    )
 
 
 async def _mark(

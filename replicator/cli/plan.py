@@ -12,7 +12,7 @@ from itertools import groupby
 import click
 
 from replicator.api.pvesr_jobs import old_job_stands
-from replicator.cli.adopt import jobs_beside
+from replicator.cli.adopt import known_jobs
 from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
@@ -103,7 +103,7 @@ def _notes(node: Settings, job: Job, state: State | None) -> Iterator[str]:
 async def _look(node: Settings, cluster: Cluster, context: RunContext) -> Preview:
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(context.job.target)
-        return await dry_run(context, source, target, time.time, jobs_beside(node, cluster, context.job))
+        return await dry_run(context, source, target, time.time, known_jobs(node, cluster, context.job))
 
 
 def _print(preview: Preview, zone: tzinfo) -> None:

@@ -5,7 +5,7 @@ set, on datasets that share a base (by GUID) with their volume and belong to no 
 
 Another tool's snapshots with a name of zsr's format are renamed first. When pvesr removes its job, it destroys each
 volume on the target on which it finds a snapshot with its job's name; renamed, the replica is out of its reach, and the
-snapshot is a base as before, by its GUID. What is renamed is recorded, and only then the dataset is marked, ``zsr:job``
+snapshot is a base as before, by its GUID. The renames are recorded, and only then is the dataset marked, ``zsr:job``
 last: so an adoption that dies anywhere is finished by the next one.
 """
 
@@ -47,7 +47,7 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True)
-class JobsBeside:
+class KnownJobs:
     """The ids of the jobs that may have taken snapshots with names of zsr's format.
 
     ``zsr`` are all of zsr's in the cluster; ``pvesr`` those of Proxmox VE that are in conflict with the job.
@@ -83,15 +83,15 @@ class Finding:
         return (self.pair.target.written or 0) if self.pair.target else 0
 
 
-def examine(way: Direction, volumes: Iterable[VolumePair], beside: JobsBeside) -> list[Finding]:
+def examine(way: Direction, volumes: Iterable[VolumePair], known_jobs: KnownJobs) -> list[Finding]:
     """Return for each volume of a guest on the source whether its dataset on the target can be adopted.
 
     ``way.known`` is what the source's node remembers of the job.
     """
-    return [_with_renames(way, _examine(way.job, pair, way.source), beside) for pair in volumes]
+    return [_with_renames(way, _examine(way.job, pair, way.source), known_jobs) for pair in volumes]
 
 
-def others_snapshots(way: Direction, pair: VolumePair, beside: JobsBeside) -> list[Rename]:
+def others_snapshots(way: Direction, pair: VolumePair, known_jobs: KnownJobs) -> list[Rename]:
     """Return the snapshots of other tools on a dataset that have a name of zsr's format, with the names they get.
 
     On an unmarked dataset they are those that this node did not bring. On a replica the job's own name is not among
@@ -103,8 +103,8 @@ def others_snapshots(way: Direction, pair: VolumePair, beside: JobsBeside) -> li
         name = parse_snapshot_name(snapshot.name)
         if target is None or name is None:
             continue
-        reached = name.job in beside.pvesr and name.job not in beside.zsr
-        is_other = target.job is None or (name.job != way.job and name.job not in beside.zsr)
+        reached = name.job in known_jobs.pvesr and name.job not in known_jobs.zsr
+        is_other = target.job is None or (name.job != way.job and name.job not in known_jobs.zsr)
         if reached or (is_other and not is_brought(way, pair.source, snapshot)):
             found.append(Rename(snapshot, _free_name(target, adopted_name(name))))
     return found
@@ -115,12 +115,12 @@ def _free_name(target: Dataset, wanted: str) -> str:
     return wanted if target.named(wanted) is None else _free_name(target, f"{wanted}.")
 
 
-def _with_renames(way: Direction, finding: Finding, beside: JobsBeside) -> Finding:
+def _with_renames(way: Direction, finding: Finding, known_jobs: KnownJobs) -> Finding:
     target = finding.pair.target
     used = target is not None and target.job is not None and target.readonly is False
     if finding.verdict not in (Verdict.ADOPTABLE, Verdict.REPLICA) or used:
         return finding
-    return replace(finding, renames=tuple(others_snapshots(way, finding.pair, beside)))
+    return replace(finding, renames=tuple(others_snapshots(way, finding.pair, known_jobs)))
 
 
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
@@ -138,7 +138,7 @@ async def examine_target(
     source: ZfsClient,
     target: ZfsClient,
     known: KnownSets,
-    beside: JobsBeside,
+    known_jobs: KnownJobs,
 ) -> list[Finding]:
     """List both sides and `examine` them.
 
@@ -146,7 +146,7 @@ async def examine_target(
         ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
     way = Direction(job.id, source.node, target.node, known)
-    return examine(way, (await discover(job, guest, storages, source, target)).volumes, beside)
+    return examine(way, (await discover(job, guest, storages, source, target)).volumes, known_jobs)
 
 
 def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from replicator.common.tasks import gather_two
 from replicator.errors import ZsrError
 from replicator.models import Synced, Volume
-from replicator.replication.adoption import JobsBeside, others_snapshots
+from replicator.replication.adoption import KnownJobs, others_snapshots
 from replicator.replication.context import RunContext, may_snapshot_first
 from replicator.replication.destruction import KeepAside, Stays, decide_vanished
 from replicator.replication.discovery import Discovered, TargetInventory, selections
@@ -42,7 +42,7 @@ async def dry_run(
     source: ZfsClient,
     target: ZfsClient,
     clock: Callable[[], float],
-    beside: JobsBeside = JobsBeside(),  # noqa: B008 - frozen
+    known_jobs: KnownJobs = KnownJobs(),  # noqa: B008 - frozen
 ) -> Preview:
     """List both sides and return what a run would do now, and what an adoption would rename.
 
@@ -65,12 +65,12 @@ async def dry_run(
         target=target.node,
         volumes=volume_previews(facts, foreseen, asked),
         destructions=destructions(facts, foreseen),
-        notes=(*_notes(facts, foreseen), *_renamed_by_adoption(facts, beside)),
+        notes=(*_notes(facts, foreseen), *_renamed_by_adoption(facts, known_jobs)),
     )
 
 
 def _notes(facts: Facts, foreseen: Foreseen) -> Iterator[str]:
-    """Yield what a reader has to know of the replicas besides."""
+    """Yield what a reader has to know of the replicas."""
     for action in foreseen.plan.actions:
         raw = is_raw(facts.job, action)
         if (plain := plain_below_encrypted(action, raw=raw)) is not None:
@@ -79,9 +79,9 @@ def _notes(facts: Facts, foreseen: Foreseen) -> Iterator[str]:
             yield f"{action.pair.volume}: its key was changed; the stream brings the source's key along"
 
 
-def _renamed_by_adoption(facts: Facts, beside: JobsBeside) -> Iterator[str]:
+def _renamed_by_adoption(facts: Facts, known_jobs: KnownJobs) -> Iterator[str]:
     for pair in facts.discovered.volumes:
-        for each in others_snapshots(facts.way, pair, beside):
+        for each in others_snapshots(facts.way, pair, known_jobs):
             what = f"'{pair.target_name}@{each.snapshot.name}' on {facts.way.target} is another tool's"
             yield f"{what}; zsr adopt {facts.job.id} would rename it to @{each.new}."
 

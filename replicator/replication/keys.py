@@ -59,7 +59,7 @@ def is_raw_onto(job: Job, pair: VolumePair, target: Dataset | None) -> bool:
 def _not_raw(job: Job, pair: VolumePair, target: Dataset) -> EncryptionError:
     """Return the error of a raw job whose replica is readable, or no longer has the source's key.
 
-    ZFS would accept the stream where somebody gave the replica the key of the dataset above it. Nobody could open the
+    ZFS would accept the stream where an admin gave the replica the key of the dataset above it. Nobody could open the
     replica then: the source's wrapping does not fit that key.
     """
     again = f"zsr reseed {job.id} {pair.volume}"
@@ -155,5 +155,5 @@ def with_unknown_salt(volumes: Sequence[VolumePair]) -> list[str]:
 
 
 def any_new_key(volumes: Sequence[VolumePair], salts: Mapping[str, int]) -> bool:
-    """Return whether any volume `has_new_key`; ``salts`` are those of the source that were read besides."""
+    """Return whether any volume `has_new_key`; ``salts`` are those that a listing of the source left out."""
     return any(has_new_key(pair, salts.get(pair.source.name)) for pair in volumes)

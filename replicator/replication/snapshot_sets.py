@@ -206,7 +206,7 @@ def travels(action: Full | Incremental, name: str, travelling: Travelling) -> li
 
 
 def received_replica(action: Full | Incremental, name: str, travelling: Travelling) -> ReceivedReplica | None:
-    """Return what tells snapshots that were created on a replica during the run from those that were sent.
+    """Return the facts that separate snapshots created on a replica during the run from those that were sent.
 
     None for a replica that was cloned from one that is kept aside: its snapshots were not listed under its name.
     """

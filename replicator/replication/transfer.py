@@ -132,7 +132,7 @@ class Transfers:
     ) -> StreamFault | None:  # fmt: skip
         """Run one send and its receive; return the fault of the side that failed first, None if it went well.
 
-        ``properties`` are set on the replica besides zsr's own; ``encrypt``: with the key of the dataset above it.
+        ``properties`` are set on the replica as well as zsr's own; ``encrypt``: with the key of the dataset above it.
 
         Raises:
             ZsrError: a connection broke, or the stream stood still.

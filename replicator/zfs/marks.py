@@ -5,8 +5,8 @@ with a stream (received) or from a parent (inherited) is borrowed. Every copy of
 a marked dataset, so it does not say who made what has it, and permits nothing. A borrowed mark still protects: what
 bears one may hold restore points, or may have been created on a replica.
 
-``zfs list`` does not show the source of a property. So what is marked is asked for once with ``zfs get -s local``, and
-remembered by its GUID; a channel program sees the source itself.
+``zfs list`` does not show the source of a property. So each marked dataset is asked for once with ``zfs get -s local``,
+and remembered by its GUID; a channel program sees the source itself.
 """
 
 from __future__ import annotations

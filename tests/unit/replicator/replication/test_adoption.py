@@ -12,7 +12,7 @@ from replicator.errors import ConfigError, SupersededError
 from replicator.models import JobId, KnownSets, Volume
 from replicator.replication.adoption import (
     Finding,
-    JobsBeside,
+    KnownJobs,
     OwnSnapshots,
     Verdict,
     examine,
@@ -33,7 +33,7 @@ NAME = "tank/vm-100-disk-0"
 
 
 WAY = Direction(JOB, "alpha", "beta")
-BESIDE = JobsBeside(zsr=frozenset({JOB}))
+KNOWN_JOBS = KnownJobs(zsr=frozenset({JOB}))
 
 
 def snap(guid: int, name: str | None = None) -> Snapshot:
@@ -46,10 +46,10 @@ TARGET = Dataset(NAME, is_volume=False, guid=2, snapshots=(snap(1), snap(2)), re
 
 
 def found(
-    target: Dataset | None, source: Dataset = SOURCE, way: Direction = WAY, beside: JobsBeside = BESIDE
+    target: Dataset | None, source: Dataset = SOURCE, way: Direction = WAY, known_jobs: KnownJobs = KNOWN_JOBS
 ) -> Finding:
     """What is found of one volume."""
-    [finding] = examine(way, [VolumePair(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)], beside)
+    [finding] = examine(way, [VolumePair(Volume("data", "vm-100-disk-0"), "tank", source, NAME, target)], known_jobs)
     return finding
 
 
@@ -201,15 +201,15 @@ class TestSnapshotsOfAnotherTool:
 
     def test_are_not_the_sets_of_a_replica_whatever_job_of_zsr_took_them(self) -> None:
         replica = replace(TARGET, job="100-0", source="alpha", readonly=True, snapshots=(own(1), alien(2, "100-8")))
-        assert renamed(found(replica, beside=JobsBeside(frozenset({JOB, JobId(100, 8)})))) == {}
+        assert renamed(found(replica, known_jobs=KnownJobs(frozenset({JOB, JobId(100, 8)})))) == {}
         assert renamed(found(replica)) == {alien(2, "100-8").name: "zsr-adopted_100-8_1002"}
 
     def test_are_on_a_replica_also_those_that_travelled_with_the_job_while_the_old_job_stands(self) -> None:
         way = replace(WAY, known=KnownSets(sent=frozenset({2})))
         replica = replace(TARGET, job="100-0", source="alpha", readonly=True, snapshots=(own(1), alien(2)))
         assert renamed(found(replica, way=way)) == {}
-        stands = replace(BESIDE, pvesr=frozenset({JobId(100, 7)}))
-        assert renamed(found(replica, way=way, beside=stands)) == {alien(2).name: "zsr-adopted_100-7_1002"}
+        stands = replace(KNOWN_JOBS, pvesr=frozenset({JobId(100, 7)}))
+        assert renamed(found(replica, way=way, known_jobs=stands)) == {alien(2).name: "zsr-adopted_100-7_1002"}
 
     @pytest.mark.parametrize("target", [replace(TARGET, mounted=True), replace(TARGET, guid=9, snapshots=(alien(9),))])
     def test_of_a_dataset_that_is_not_adopted_keep_their_names(self, target: Dataset) -> None:

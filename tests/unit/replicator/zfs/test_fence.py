@@ -1,4 +1,4 @@
-"""The fence: who may push, given what is stamped on the guest's volumes."""
+"""The fence: who may push, given the stamps on the guest's volumes."""
 
 from __future__ import annotations
 
