@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Self
 
 from tests.lab.lab import Node
-from tests.lab.scenario import Scenario
+from tests.lab.scenario import FS, A, Scenario
 
 KEEP = ("--keep", "10")
 """More restore points than any of these tests makes: none of them may go."""
@@ -15,6 +15,14 @@ KEEP = ("--keep", "10")
 
 class Holdings(Scenario):
     """A `Scenario` that compares what is left by GUID: a dataset that was set aside or renamed is not lost."""
+
+    def replicated_once(self) -> Self:
+        """Give the guest a zvol and a filesystem, and a job that keeps ten restore points; run it once."""
+        self.zvol(A, 8)
+        self.filesystem(FS, 1)
+        self.job(*KEEP)
+        self.well()
+        return self
 
     def grow(self, name: str, runs: int) -> set[str]:
         """Replicate so often, with a change of a volume before each; its restore points then, by GUID."""

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.losses import KEEP, Holdings
+from tests.lab.losses import Holdings
 from tests.lab.scenario import FS, A
 
 pytestmark = pytest.mark.sampled(6)
@@ -50,12 +50,7 @@ class Fenced(Holdings):
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Fenced:
     """A guest with a zvol and a filesystem, and a job that keeps ten restore points; it has run once."""
-    guest = Fenced(lab, node1, node2)
-    guest.zvol(A, 8)
-    guest.filesystem(FS, 1)
-    guest.job(*KEEP)
-    guest.well()
-    return guest
+    return Fenced(lab, node1, node2).replicated_once()
 
 
 class TestStamps:

@@ -17,12 +17,7 @@ pytestmark = pytest.mark.sampled(6)
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     """A guest with a zvol and a filesystem, and a job that keeps ten restore points; it has run once."""
-    guest = Holdings(lab, node1, node2)
-    guest.zvol(A, 8)
-    guest.filesystem(FS, 1)
-    guest.job(*KEEP)
-    guest.well()
-    return guest
+    return Holdings(lab, node1, node2).replicated_once()
 
 
 def refused(node: Node) -> str:

@@ -79,6 +79,13 @@ class Zsr:
         zsr.cluster_path.write_text(CLUSTER)
         return zsr
 
+    @classmethod
+    def with_job(cls, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
+        """As `on_alpha`, with job 100-0 to beta."""
+        zsr = cls.on_alpha(folder, capsys, monkeypatch)
+        zsr.well("create-local-job", "100-0", "beta")
+        return zsr
+
     @property
     def settings_path(self) -> Path:
         return self.folder / "zsr.toml"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from replicator.daemon.run_records import RunRecords
@@ -16,6 +17,14 @@ from replicator.state.stores import State
 NOW = 1_800_000_000.0
 DAY = 86_400.0
 JOB = JobId(100, 0)
+
+
+@contextmanager
+def opened_state(path: Path) -> Iterator[State]:
+    """Open a ``state.db`` that knows the job while the body runs."""
+    with closing(State.open(path)) as state:
+        state.jobs.ensure(JOB, NOW)
+        yield state
 
 
 def succeed(state: State, at: float, *, job: JobId = JOB, retention: Retention | None = None) -> int:

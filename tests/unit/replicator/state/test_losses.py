@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from replicator.errors import ZsrError
 from replicator.events import Event, GraceEnded, GraceEnding, GuestReplaced, ReplicaLost, RunSucceeded, VolumesVanished
 from replicator.models import JobState, Synced
 from replicator.state.stores import State
-from tests.support.state_records import JOB, NOW, records_of_run
+from tests.support.state_records import JOB, NOW, opened_state, records_of_run
 
 ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 
@@ -26,8 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(path: Path) -> Iterator[State]:
-    with closing(State.open(path)) as opened:
-        opened.jobs.ensure(JOB, NOW)
+    with opened_state(path) as opened:
         yield opened
 
 

@@ -16,7 +16,7 @@ from replicator.models import JobId, Vanished
 from replicator.replication.grace_ends import AGAIN
 from replicator.schedule.grace import Terms
 from replicator.state.stores import State
-from tests.support.state_records import DAY, JOB, NOW, gone, records_of_run
+from tests.support.state_records import DAY, JOB, NOW, gone, opened_state, records_of_run
 
 ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 WEEK = Terms(7 * DAY)
@@ -31,8 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(path: Path) -> Iterator[State]:
-    with closing(State.open(path)) as opened:
-        opened.jobs.ensure(JOB, NOW)
+    with opened_state(path) as opened:
         yield opened
 
 
