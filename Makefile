@@ -9,6 +9,7 @@
 #   make coverage [TESTS="tests/unit tests/zfs"]   lines run by the tests, in percent for each package
 #   make proof [HOURS=2]      what takes hours: faults at random steps of real runs, and long simulations; SEED=
 #   make torture [N=500]      N faults at random steps of real runs between real nodes; SEED=, CASE=, LANES= as its docs say
+#   make fuzz [N=500]         N steps in drawn configurations on one lab node; SEED=, STEPS=; MODEL=1 in memory, without a lab
 #   make bench                time, processes, sessions and round trips against a pipe by hand and the peers, in the lab
 #   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards, on loopback
 #   make dashboards [MINUTES=12]  the dashboards' JSON, and their pictures in docs/ from a demo that ran so long, checked;
@@ -16,9 +17,9 @@
 #   make clean                remove all that these left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
-export SEED CASE LANES PROM
+export SEED CASE LANES PROM STEPS MODEL
 
-.PHONY: help demo test prepared check fix docs pytest unit coverage proof torture bench dashboards monitoring clean venv
+.PHONY: help demo test prepared check fix docs pytest unit coverage proof torture fuzz bench dashboards monitoring clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
@@ -54,7 +55,7 @@ fix: venv
 
 docs: venv
 	$(BIN)/python -m grafana
-	$(BIN)/python -m tools.docs_tables docs/metrics.md docs/dashboards.md
+	$(BIN)/python -m tools.docs_tables docs/metrics.md docs/dashboards.md docs/states.md
 
 # A process for each processor, at most 4: the nodes of each take 2 GiB. One that has nothing left takes over tests of
 # another, so the slow ones (tests/lab, first in order: tests/conftest.py) end up shared.
@@ -78,10 +79,14 @@ proof: prepared
 torture: prepared
 	$(BIN)/python -m tests.lab.torture $(or $(N),50)
 
+fuzz: prepared
+	$(BIN)/python -m tests.lab.fuzz $(or $(N),500)
+
 # Each writes bench/results/*.json; docs/performance.md explains the figures.
 bench: prepared
 	$(BIN)/python -m bench.pump
 	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.rows
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.transfer
 

@@ -32,7 +32,7 @@ EXIT_WRONG_USE = 2
 
 @click.group()
 def notify() -> None:
-    """Notifications: test the targets, list the messages, explain the routes."""
+    """Notifications: test or verify the targets, list the messages, explain the routes."""
 
 
 notify.add_command(log)
@@ -59,6 +59,27 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
     trials = asyncio.run(try_targets(settings, chosen, node.node, node.timezone, job=_some_job(node)))
     _report(trials, form)
     if not all(trial.ok for trial in trials):
+        ctx.exit(EXIT_FAILED)
+
+
+@notify.command()
+@click.argument("name", required=False)
+@click.option("--config", type=click.Path(path_type=Path), help="Settings of this node, default /etc/zsr/zsr.toml.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def verify(ctx: click.Context, name: str | None, config: Path | None, form: str) -> None:
+    """Check each target, or the one called NAME, without sending a message; mail by a log-in.
+
+    Exit status: 0 nothing is wrong as far as it can be known, 1 at least one fails, 2 the settings or NAME are wrong.
+    """
+    from alerts.settings import read_settings  # noqa: PLC0415 - see the module's docstring
+    from alerts.test_message import verify_targets  # noqa: PLC0415 - see the module's docstring
+
+    node = _settings(config or _config_of(ctx))
+    settings, _ = read_settings(node.sections, os.environ)  # checked with all the other settings
+    results = asyncio.run(verify_targets(settings, _chosen(settings.targets, name)))
+    _report(results, form)
+    if not all(result.ok for result in results):
         ctx.exit(EXIT_FAILED)
 
 
@@ -113,7 +134,8 @@ def _wrong_use(*lines: str) -> click.ClickException:
 
 def _report(trials: list[TrialResult], form: str) -> None:
     if form == "json":
-        click.echo(json.dumps([asdict(trial) for trial in trials], indent=2))
+        shown = [{key: value for key, value in asdict(trial).items() if key != "ok"} for trial in trials]
+        click.echo(json.dumps(shown, indent=2))
         return
     table = Table("TARGET", "KIND", "RESULT", "SECONDS", "WHY", box=None, pad_edge=False)
     for trial in trials:

@@ -11,9 +11,10 @@ import click
 
 from alerts.delivery.codec import plain
 from alerts.delivery.store import RESEND, DeliveryStatus, Record, find_record, load_log, load_state
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.render.titles import title_of
 from alerts.routing.routes import held_until, reasons_against
+from alerts.subject import Subject
 from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.config.settings import Settings
@@ -110,7 +111,7 @@ class Verdict:
     """Whether a target would be notified (yes, no or later), and why or why not."""
 
     target: str
-    told: str
+    sent: str
     why: str
 
 
@@ -132,9 +133,9 @@ def explain(event: str, job_id: str | None, severity: str | None, node_name: str
     notice = _notice(node, NoticeKind(event), job_id, severity, node_name or "")
     verdicts = [verdict(target, notice, node, time.time()) for target in known.targets]
     if form == "json":
-        print_json([{"target": each.target, "told": each.told, "why": each.why} for each in verdicts])
+        print_json([{"target": each.target, "sent": each.sent, "why": each.why} for each in verdicts])
         return
-    print_table(("Target", "Told", "Why"), [(each.target, each.told, each.why) for each in verdicts])
+    print_table(("Target", "Sent", "Why"), [(each.target, each.sent, each.why) for each in verdicts])
 
 
 def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdict:
@@ -158,7 +159,10 @@ def verdict(target: Target, notice: Notice, node: Settings, now: float) -> Verdi
     quiet = target.route.quiet
     if quiet is not None and quiet.drop and not clear:
         return Verdict(target.name, "no", f"{why}, but it is dropped in the quiet hours {quiet.window.text}")
-    return Verdict(target.name, "later", f"{why}; held until {local_time(until, node.timezone)} by quiet hours")
+    later = f"{why}; held until {local_time(until, node.timezone)} by quiet hours"
+    if notice.severity is Severity.CRITICAL:
+        later += ', which hold critical messages too; below = "critical" lets them through'
+    return Verdict(target.name, "later", later)
 
 
 def _notice(node: Settings, kind: NoticeKind, job_id: str | None, severity: str | None, target: str) -> Notice:

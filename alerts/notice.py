@@ -1,7 +1,6 @@
 """A `Notice`: one thing to report, with every fact that its messages need; and the facts of each kind of notice.
 
-Grouping makes notices (failures, recoveries, promises, digests), rendering turns one into a message in one format, and
-a channel sends the message. The outbox keeps nothing but the notice.
+Grouping makes notices, rendering turns one into a message in one format, and a channel sends that.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replicator.models import JobId
+from alerts.foreign import Foreign
+from alerts.subject import Digest, Subject
 
 
 class Severity(StrEnum):
@@ -36,6 +36,8 @@ class NoticeKind(StrEnum):
     GRACE_ENDING = "grace-ending"
     GRACE_ENDED = "grace-ended"
     GUEST_REPLACED = "guest-replaced"
+    SOURCE_WENT_BACK = "source-went-back"
+    JOB_VANISHED = "job-vanished"
     GUEST_FROZEN = "guest-frozen"
     GUEST_THAWED = "guest-thawed"
     TARGET_UNREACHABLE = "target-unreachable"
@@ -43,8 +45,15 @@ class NoticeKind(StrEnum):
     REMOVAL_STUCK = "removal-stuck"
     SETTINGS_REJECTED = "settings-rejected"
     SETTINGS_ACCEPTED = "settings-accepted"
+    STATE_UNWRITABLE = "state-unwritable"
+    STATE_WRITABLE = "state-writable"
+    NODES_DISAGREE = "nodes-disagree"
+    NODES_AGREE = "nodes-agree"
+    FILES_DIFFER = "files-differ"
+    FILES_ALIKE = "files-alike"
     UNDELIVERED = "undelivered"
     DIGEST = "digest"
+    HEARTBEAT = "heartbeat"
     ALERTMANAGER = "alertmanager"
     TEST = "test"
 
@@ -74,12 +83,9 @@ class KindFacts:
         advice: what to do, for all its jobs together; empty where the jobs' errors say it.
         ends: the kind that an all-clear ends; None for all others.
         alertname: what Alertmanager calls it, as in the rules of Prometheus, so that the same routes and inhibitions
-            apply; empty where it is no alert. An all-clear has the name and severity of the kind that it ends.
-        alert_severity: the severity label of the alert; None: ``severity``.
-        is_failure: whether push services show it as a failure even when its severity is warning.
-        is_red: whether a message shows it in red even when its severity is warning.
-        is_of_node: whether ``Notice.about`` is a node.
-        implies_failure: whether a notice of this kind about jobs also matches the event ``failed``.
+            apply; empty where it is no alert. The alert has the severity of its notice.
+        is_failure, is_red: whether push services show it as a failure, and messages in red, although it is a warning.
+        is_of_node: whether ``Notice.about`` is a node. implies_failure: whether one about jobs also matches ``failed``.
     """
 
     severity: Severity
@@ -91,7 +97,6 @@ class KindFacts:
     advice: str = ""
     ends: NoticeKind | None = None
     alertname: str = ""
-    alert_severity: Severity | None = None
     is_failure: bool = False
     is_red: bool = False
     is_of_node: bool = False
@@ -137,7 +142,7 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         Severity.CRITICAL,
         "Promise broken",
         jobs_title="{Who}: promise broken, {copies} on {to} too old",
-        jobs_lead="{Who} is behind: the replica is older than promised.",
+        jobs_lead="{Who} is behind: it has no replica as recent as promised.",
         alertname="ZsrRpoBreached",
         is_failure=True,
     ),
@@ -201,6 +206,25 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         alertname="ZsrGuestReplaced",
         is_failure=True,
     ),
+    NoticeKind.SOURCE_WENT_BACK: KindFacts(
+        Severity.CRITICAL,
+        "Source went back",
+        jobs_title="{Who}: the source went back in time, newer sets are kept on {to}",
+        jobs_lead="{Who} found the source older than its replicas: it lacks sets that are proven on the target.",
+        advice="The guest was rolled back or restored from an image, or its snapshots were destroyed. The newer sets "
+        "are kept aside on the target (zsr restore-points). If this was not intended, stop the guest now.",
+        alertname="ZsrSourceWentBack",
+        is_failure=True,
+    ),
+    NoticeKind.JOB_VANISHED: KindFacts(
+        Severity.CRITICAL,
+        "Job gone",
+        jobs_title="{Who}: the job is gone from the cluster file, to {to}",
+        jobs_lead="{Who} is not in the cluster file any more, and nobody removed it with zsr delete.",
+        advice="Put it back within 7 days, and it goes on. If it was meant: zsr delete JOB --force.",
+        alertname="ZsrJobsVanished",
+        is_failure=True,
+    ),
     NoticeKind.GUEST_FROZEN: KindFacts(
         Severity.CRITICAL,
         "Frozen",
@@ -244,7 +268,7 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         "Removal stuck",
         jobs_title="{Who}: removal is stuck{cause}, on {to}",
         jobs_lead="{Who} does not finish.",
-        alertname="ZsrRemovalStuck",
+        alertname="ZsrJobFailing",
     ),
     NoticeKind.SETTINGS_REJECTED: KindFacts(
         Severity.WARNING,
@@ -261,16 +285,67 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         lead="{node} can use {settings} again.",
         ends=NoticeKind.SETTINGS_REJECTED,
     ),
-    NoticeKind.UNDELIVERED: KindFacts(
+    NoticeKind.STATE_UNWRITABLE: KindFacts(
+        Severity.WARNING,
+        "State not durable",
+        title="state.db of {node} cannot be written",
+        lead="{node} makes copies and remembers them in memory only, and destroys nothing.",
+        advice="Free space below state_dir (df); all goes on by itself then. A restart before that loses history.",
+        alertname="ZsrStateUnwritable",
+    ),
+    NoticeKind.STATE_WRITABLE: KindFacts(
+        Severity.INFO,
+        "State durable again",
+        title="state.db of {node} can be written again",
+        lead="{node} has written what it had in memory into state.db.",
+        ends=NoticeKind.STATE_UNWRITABLE,
+    ),
+    NoticeKind.NODES_DISAGREE: KindFacts(
         Severity.CRITICAL,
+        "Disagree",
+        title="{node} and {about} disagree on who owns what",
+        lead="{node} and {about} disagree, so that guests may be replicated twice or not at all.",
+        advice="Find out where the guest runs, and put the same cluster file on all nodes.",
+        alertname="ZsrOwnersDisagree",
+        is_failure=True,
+    ),
+    NoticeKind.NODES_AGREE: KindFacts(
+        Severity.INFO,
+        "Agree again",
+        title="{node} agrees with the other nodes again",
+        lead="{node} and the other nodes agree on owners and names again.",
+        ends=NoticeKind.NODES_DISAGREE,
+    ),
+    NoticeKind.FILES_DIFFER: KindFacts(
+        Severity.WARNING,
+        "Files differ",
+        title="The cluster files of {node} and {about} differ",
+        lead="{node} and {about} have different cluster files.",
+        advice="Copy the newer file to the other nodes.",
+        alertname="ZsrClusterFilesDiffer",
+    ),
+    NoticeKind.FILES_ALIKE: KindFacts(
+        Severity.INFO,
+        "Files alike",
+        title="{node} has the cluster file of the other nodes again",
+        lead="The cluster files of {node} and the other nodes have the same facts again.",
+        ends=NoticeKind.FILES_DIFFER,
+    ),
+    NoticeKind.UNDELIVERED: KindFacts(
+        Severity.WARNING,
         "Not delivered",
         title="Messages to '{about}' do not arrive, from {node}",
         lead="The notification target '{about}' of {node} takes no messages.",
         advice="Try it: zsr notify test {about}",
         alertname="ZsrNotificationsFailing",
-        alert_severity=Severity.WARNING,
     ),
     NoticeKind.DIGEST: KindFacts(Severity.INFO, "Digest"),
+    NoticeKind.HEARTBEAT: KindFacts(
+        Severity.INFO,
+        "Alive",
+        title="zsr on {node} is alive: {about}",
+        lead="zsr on {node} is alive: {about}.",
+    ),
     NoticeKind.ALERTMANAGER: KindFacts(Severity.WARNING, "Alertmanager"),
     NoticeKind.TEST: KindFacts(
         Severity.INFO,
@@ -284,79 +359,6 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """One job in a notice, as it was at the notice's time. Times are unix times, lengths seconds.
-
-    Attributes:
-        run: the run that the notice is about; None when it is about none.
-        error_class: of the last failure, one of `replicator.errors.ErrorClass`; empty when there is none.
-        consecutive: failures in a row, this one included; after a recovery, how many it ended.
-        last_sync: the time to which the guest would fall back; None: there is nothing on the target.
-        worst_lag: the largest age of the replica while it failed, or its age when it was lost; None: unknown.
-        removing: whether the job is being removed, so that its runs are removals.
-        lost: whether the target once held a complete copy and holds none now.
-    """
-
-    job: JobId
-    guest: int
-    guest_name: str
-    source: str
-    target: str
-    run: int | None = None
-    error_class: str = ""
-    message: str = ""
-    advice: str = ""
-    consecutive: int = 0
-    failing_since: float | None = None
-    last_sync: float | None = None
-    rpo: float | None = None
-    next_run: float | None = None
-    worst_lag: float | None = None
-    removing: bool = False
-    lost: bool = False
-
-    def is_broken(self, now: float) -> bool:
-        """Whether the promise is broken at a time, as `replicator.api.status.JobStatus.is_promise_broken`.
-
-        False for a job that never had a copy: a notice does not know when the job was created.
-        """
-        if self.removing or self.last_sync is None:
-            return self.lost and not self.removing
-        return self.rpo is not None and now - self.last_sync > self.rpo
-
-
-@dataclass(frozen=True, slots=True)
-class DigestLine:
-    """One job in a digest, over the digest's period. ``slowest`` is the longest run's seconds."""
-
-    subject: Subject
-    condition: str
-    runs: int
-    failures: int
-    sent_bytes: int
-    slowest: float | None
-    oldest_restore_point: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """The jobs and their runs between two unix times; the worst job first."""
-
-    begin: float
-    end: float
-    lines: tuple[DigestLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """A message of another program, here Alertmanager: title, text, and labels for routes to match."""
-
-    title: str
-    text: str
-    labels: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Notice:
     """One thing to report.
 
@@ -367,7 +369,7 @@ class Notice:
         thread: the same for all notices of one incident, so that its messages form a thread.
         opens: whether it is the first of its thread; ``closes``: whether it is the all-clear.
         subjects: the jobs that it is about, the worst first; empty when it is about none.
-        about: what else it is about: the silent node, the target that takes no messages, the settings file; or empty.
+        about: what else: the silent node, the target that takes no messages, the settings file, counts; or empty.
         text: text that only the core has, e.g. the problems of the settings; or empty.
     """
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 
 from alerts.channels.alertmanager import AlertmanagerChannel
 from alerts.channels.apprise import known_scheme, make_service
@@ -17,7 +19,10 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel
 from alerts.channels.factory import ChannelContext, create_channel
 from alerts.channels.healthchecks import Pinger
 from alerts.channels.settings import PingSettings, ServiceSettings
+from alerts.channels.smtp import RFC_WAITS, Waits
+from alerts.channels.verify import Verified, can_be_verified, verify_channel
 from alerts.delivery.context import Clock, DeliveryContext, Sleep
+from alerts.delivery.daily_check import DailyCheck
 from alerts.delivery.notifier import Notifier
 from alerts.delivery.store import Counters, forget_absent_targets
 from alerts.delivery.target_worker import GROUP_WAIT_SECONDS
@@ -26,13 +31,20 @@ from alerts.redaction import guarded_logs, redact
 from alerts.render import settings as message_settings
 from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.template_check import template_problems
+from alerts.routing.route_gaps import route_gaps, unreported
+from alerts.routing.routes import Route
 from alerts.settings import SECTION, SECTIONS, AlertsSettings, placed, read_settings
 from alerts.targets import Target
+from replicator.api.counters import USABLE_KEY
 from replicator.api.plugin import READ_TO, Core
 from replicator.api.problem import Problem
 from replicator.common.timezones import local_zone
-from replicator.models import JobId
+from replicator.models import Job, JobId
 
+VERIFY_TIMEOUT_SECONDS = 900.0
+"""Seconds that the daily check of a target may take; a mail server may take minutes for its greeting."""
+UNREPORTED_SECONDS = 60.0
+"""Seconds between two searches for jobs whose broken promise would reach nobody."""
 RESTART_DELAY_SECONDS = 60.0
 """Seconds until a task is started again after an unexpected error."""
 
@@ -54,8 +66,10 @@ class AlertsPlugin:
 
     Attributes:
         sleep: how to wait between attempts (tests wait by their own clock).
+        idle: how to wait between the daily checks of targets.
         clock: unix time, asked from any thread.
-        send_limit: seconds one attempt may take.
+        send_limit: seconds one attempt may take; that of a mail takes as long as its steps may.
+        waits: seconds of each step of a mail.
         gather: seconds after a failure in which others with the same cause join the same message.
         zone: timezone of messages; None is this node's.
         environ: where ``env:`` and ``credential:`` are looked up; None is the process's environment.
@@ -63,8 +77,10 @@ class AlertsPlugin:
     """
 
     sleep: Sleep = asyncio.sleep
+    idle: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.time
     send_limit: float = SEND_TIMEOUT_SECONDS
+    waits: Waits = RFC_WAITS
     gather: float = GROUP_WAIT_SECONDS
     zone: tzinfo | None = None
     environ: Mapping[str, str] | None = None
@@ -81,6 +97,13 @@ class AlertsPlugin:
         folder = self._read(sections)[0].messages.templates
         return [] if folder is None else list(placed(message_settings.SECTION, template_problems(folder)))
 
+    def notes(self, sections: Mapping[str, object], jobs: Sequence[Job]) -> list[str]:
+        """What no target reports."""
+        targets = self._read(sections)[0].targets
+        return list(
+            route_gaps({each.name: each.route for each in targets if each.enabled and each.gets_messages}, jobs)
+        )
+
     async def run(self, core: Core, sections: Mapping[str, object]) -> None:
         """Deliver until cancelled. A target that became unusable since ``check`` is logged and left out."""
         settings, problems = self._read(sections)
@@ -96,10 +119,18 @@ class AlertsPlugin:
         notifier = Notifier(context)
         with guarded_logs(settings.secrets) as guard:
             writer = message_writer(settings, self.clock, zone)
-            channel_context = ChannelContext(writer, guard, store, self.send_limit)
+            channel_context = ChannelContext(writer, guard, store, self.send_limit, waits=self.waits)
             tasks: Tasks = {}
+            usable = {problem.key: False for problem in problems}
             for target in active:
-                tasks |= self._tasks_of(target, notifier, context, channel_context)
+                of_target = self._tasks_of(target, notifier, context, channel_context)
+                usable[target.name] = bool(of_target)
+                tasks |= {name: _counted(task, target.name, context) for name, task in of_target.items()}
+            store.put(USABLE_KEY, json.dumps(usable))
+            routes = [each.route for each in active if usable[each.name]]
+            core.show_unreported(None)
+            if active:
+                tasks["search for jobs without a message"] = lambda: _keep_showing_unreported(core, routes)
             if settings.receiver is not None:
                 tasks["receiver of Alertmanager's posts"] = _receiving(settings.receiver, notifier, context)
             if not notifier.workers:
@@ -125,9 +156,18 @@ class AlertsPlugin:
             _log.error("Notification target '%s' left out: its URL is not an apprise URL.", target.name)
             return {}
         tasks: Tasks = {name: notifier.add(target.name, channel, target.route).run}
+        if can_be_verified(target.channel):
+            tasks[f"daily check of {name}"] = self._daily_check(target, notifier, context).run
         if isinstance(channel, AlertmanagerChannel):
             tasks[f"alerts of {name}"] = lambda: channel.renew(context.core.status, self.sleep)
         return tasks
+
+    def _daily_check(self, target: Target, notifier: Notifier, context: DeliveryContext) -> DailyCheck:
+        def verify() -> Awaitable[Verified]:
+            return verify_channel(target.channel, VERIFY_TIMEOUT_SECONDS)
+
+        broadcast = partial(notifier.broadcast, target.name)
+        return DailyCheck(target.name, verify, context, broadcast=broadcast, sleep=self.idle)
 
     def _pinger(self, target: Target, settings: PingSettings, context: DeliveryContext) -> Pinger:
         def count(delivered: bool) -> None:
@@ -149,6 +189,27 @@ class AlertsPlugin:
                 words = "The %s failed unexpectedly; restarting in %d s.\n%s"
                 _log.error(words, name, RESTART_DELAY_SECONDS, text)
             await self.sleep(RESTART_DELAY_SECONDS)
+
+
+async def _keep_showing_unreported(core: Core, routes: Sequence[Route]) -> None:
+    """Show the jobs whose broken promise would reach nobody, until cancelled."""
+    while True:
+        jobs = [each.job for each in core.status().jobs if each.is_promised]
+        core.show_unreported(unreported(routes, jobs))
+        await asyncio.sleep(UNREPORTED_SECONDS)
+
+
+def _counted(task: Task, target: str, context: DeliveryContext) -> Task:
+    """A task of a target whose unexpected end counts as a failure of the target."""
+
+    async def run() -> None:
+        try:
+            await task()
+        except Exception:
+            context.store.put_all(context.counters.add(target, "failure"))
+            raise
+
+    return run
 
 
 def _receiving(settings: ReceiverSettings, notifier: Notifier, context: DeliveryContext) -> Task:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from alerts.channels.alertmanager import AlertmanagerSettings
 from alerts.channels.settings import CHANNEL_KEYS, KIND_KEYS, ChannelConfig, PingSettings, read_channel
 from alerts.routing.routes import ROUTE_KEYS, Route, read_route
 from replicator.api.problem import Problem
@@ -60,11 +61,15 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
             continue
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         route, wrong = read_route(f"{index}", table)
+        # Alertmanager groups and inhibits by itself, so it gets each broken promise.
+        route = replace(route, every_promise="alertmanager" in table)
         found += wrong
         channel, wrong = read_channel(table, environ)
         found += [replace(problem, key=f"{index}.{problem.key}") for problem in wrong]
         if isinstance(channel, PingSettings):
             found += _ping_problems(index, table)
+        if isinstance(channel, AlertmanagerSettings) and "heartbeat" in table:
+            found.append(Problem(f"{index}.heartbeat", "...", "not together with alertmanager, which gets only alerts"))
         problems += found
         if channel is not None and not found:
             source = next(source for source in KIND_KEYS if source in table)
@@ -104,7 +109,7 @@ def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
 
 def _ping_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
     """The problems of keys that mean nothing for pings, which report each run when it ends."""
-    for key in ("quiet", "repeat", "digest"):
+    for key in ("quiet", "repeat", "digest", "heartbeat"):
         if key in table:
             yield Problem(f"{index}.{key}", "...", "not together with ping, which reports every run")
     match = table.get("match")

@@ -1,4 +1,4 @@
-"""``zsr notify test``: sends one message through each target at the same time, and reports the results."""
+"""``zsr notify test`` and ``zsr notify verify``: try all targets at the same time, and report the results."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from alerts.channels.base import SendStatus, Sent
 from alerts.channels.factory import ChannelContext, create_channel
 from alerts.channels.healthchecks import try_ping
 from alerts.channels.settings import PingSettings, ServiceSettings
+from alerts.channels.verify import Proof, verify_channel
 from alerts.channels.webhook import WebhookSettings
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.plugin import message_writer
@@ -29,18 +30,20 @@ TEST_TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The result for one target: ``kind`` is its channel or URL scheme, ``reason`` a sentence, empty when delivered."""
+    """The result for one target.
+
+    Attributes:
+        kind: its channel or URL scheme.
+        reason: a sentence; empty when the message was delivered, or its credentials are proven.
+        ok: whether the message was delivered, or a check found nothing wrong.
+    """
 
     target: str
     kind: str
-    status: SendStatus
+    status: SendStatus | Proof
     reason: str
     seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether the message was delivered."""
-        return self.status is SendStatus.DELIVERED
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,27 @@ async def try_targets(
     """
     # One guard for all: a second one would drop the records that the first listens to.
     with guarded_logs(settings.secrets) as guard:
-        channel_context = ChannelContext(message_writer(settings, time.time, zone), guard, NullStore(), limit)
+        channel_context = ChannelContext(message_writer(settings, time.time, zone), guard, NullStore(), limit, limit)
         tried: Sequence[Target] = tuple(targets)
         all_sent = await asyncio.gather(
             *(_try(target, node, channel_context, job or JobId(100, 0)) for target in tried)
         )
     return [
-        TrialResult(target.name, _kind(target), sent.status, sent.reason, sent.seconds)
+        TrialResult(target.name, _kind(target), sent.status, sent.reason, sent.seconds, sent.ok)
         for target, sent in zip(tried, all_sent, strict=True)
+    ]
+
+
+async def verify_targets(
+    settings: AlertsSettings, targets: Iterable[Target], *, limit: float = TEST_TIMEOUT_SECONDS
+) -> list[TrialResult]:
+    """Check some targets at once without sending a message; returns the results in their order."""
+    with guarded_logs(settings.secrets):
+        checked: Sequence[Target] = tuple(targets)
+        found = await asyncio.gather(*(verify_channel(target.channel, limit) for target in checked))
+    return [
+        TrialResult(target.name, _kind(target), each.proof, each.reason, each.seconds, each.ok)
+        for target, each in zip(checked, found, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from replicator.common.durations import words
@@ -40,6 +41,12 @@ def ordinal(number: int) -> str:
 def one_line(text: str) -> str:
     """A text without line breaks and control characters, fit for a header."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def first_of(names: Sequence[str], most: int, where: str = "") -> str:
+    """The first of some names, and how many more there are; ``where``: the command that shows those."""
+    more = f" and {len(names) - most} more{where and f' ({where})'}" if len(names) > most else ""
+    return ", ".join(map(one_line, names[:most])) + more
 
 
 def shortened(node: str) -> str:

@@ -152,22 +152,22 @@ class Stalls:
         return found
 
 
-async def _tell(folder: Path, name: str, stalls: Stalls) -> asyncio.Server:
+async def _serve_stalls(folder: Path, name: str, stalls: Stalls) -> asyncio.Server:
     """Report over a socket the measurements since the last request."""
 
-    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
-        answer = {**stalls.take(), "cpu": time.process_time(), "memory": _memory(os.getpid())}
-        writer.write(json.dumps(answer).encode() + b"\n")
+        facts = {**stalls.take(), "cpu": time.process_time(), "memory": _memory(os.getpid())}
+        writer.write(json.dumps(facts).encode() + b"\n")
         writer.close()
 
-    return await asyncio.start_unix_server(tell, folder / name)
+    return await asyncio.start_unix_server(answer, folder / name)
 
 
 async def _idle(folder: Path) -> None:
     """A process that does nothing but measure: what stalls even it is the machine's doing."""
     stalls = Stalls()
-    async with await _tell(folder, "idle.sock", stalls):
+    async with await _serve_stalls(folder, "idle.sock", stalls):
         await stalls.watch()
 
 
@@ -178,7 +178,7 @@ async def _serve(folder: Path) -> None:
     store = open_store(settings.cluster, settings.timezone)
     work = asyncio.ensure_future(Daemon(settings, store, state, cluster_changed=freeze_long_lived).run())
     watch = asyncio.ensure_future(stalls.watch())
-    server = await _tell(folder, "stalls.sock", stalls)
+    server = await _serve_stalls(folder, "stalls.sock", stalls)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     with suppress(asyncio.CancelledError):
         await work

@@ -80,6 +80,8 @@ def alertmanager_settings(
 ) -> dict[str, Any]:
     """What goes into alertmanager.yml: everything to one receiver, with zsr's own inhibitions.
 
+    The alert that always fires goes to nobody.
+
     Args:
         webhook: the URL to which alerts are posted.
         mail: an ``email_configs`` entry.
@@ -97,8 +99,9 @@ def alertmanager_settings(
             "group_wait": wait,
             "group_interval": wait,
             "repeat_interval": "4h",
+            "routes": [{"matchers": ['alertname="ZsrWatchdog"'], "receiver": "outside-watcher"}],
         },
-        "receivers": [receiver],
+        "receivers": [receiver, {"name": "outside-watcher"}],
         "inhibit_rules": _shipped_inhibitions(),
     }
 

@@ -42,8 +42,8 @@ class Inbox:
 def _of_alertmanager(facts: dict[str, Any]) -> tuple[str, str]:
     """Title and body of what Alertmanager posts (its webhook format, version 4)."""
     names = sorted({alert["labels"]["alertname"] for alert in facts["alerts"]})
-    told = [f"{alert['status']}: {alert['annotations'].get('description', '')}" for alert in facts["alerts"]]
-    return f"Alertmanager, {facts['status']}: {', '.join(names)}", "\n".join(told)
+    lines = [f"{alert['status']}: {alert['annotations'].get('description', '')}" for alert in facts["alerts"]]
+    return f"Alertmanager, {facts['status']}: {', '.join(names)}", "\n".join(lines)
 
 
 @asynccontextmanager

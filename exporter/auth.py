@@ -30,10 +30,14 @@ _NOBODY = "7EqJtq98hPqEX7fNZaFWoOhi5sNs5YQv1q4Zt9h1m0b4sC3hS8f5K"
 
 
 class Guard:
-    """Decides for one server; ``config`` may be exchanged while it works."""
+    """Decides for one server; ``config`` may be exchanged while it works.
+
+    ``config_ok``: whether its files were read well when they last changed.
+    """
 
     def __init__(self, config: WebConfig) -> None:
         self.config = config
+        self.config_ok = True
         self._secret = secrets.token_bytes(32)
         self._right: dict[bytes, None] = {}
         self._hasher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
@@ -65,7 +69,7 @@ class Guard:
         return True
 
     def knows(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Whether a client's certificate (as ``getpeercert`` returns it) has one of the names that are asked for."""
+        """Whether a client's certificate (as ``getpeercert`` returns it) has an allowed name; all do without a list."""
         allowed = self.config.tls.client_allowed_sans if self.config.tls else []
         names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
         return not allowed or not names.isdisjoint(allowed)

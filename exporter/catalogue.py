@@ -6,7 +6,11 @@ One table for three readers: the collectors fill it, the HELP lines quote it, an
 from __future__ import annotations
 
 from exporter.guest_metrics import GUEST_METRICS
+from exporter.job_metrics import JOB_METRICS
 from exporter.metric import Kind, Metric
+from exporter.node_metrics import NODE_METRICS
+from exporter.replica_metrics import POOL_METRICS, REPLICA_METRICS
+from exporter.target_metrics import TARGET_METRICS
 
 _JOB = ("zsr_job",)
 
@@ -28,7 +32,7 @@ JOB_STATE = Metric(
     "zsr_job_state",
     Kind.GAUGE,
     ("zsr_job", "state"),
-    "How a job is: the series of its state is 1, those of the other states are 0.",
+    "State of a job: 1 for the state that it is in, 0 for the others.",
     "count by (state) (zsr_job_state == 1)",
 )
 JOB_LAST_SYNC = Metric(
@@ -74,9 +78,9 @@ JOB_CREATED = Metric(
     "zsr_job_created_timestamp_seconds",
     Kind.GAUGE,
     _JOB,
-    "Unix time since when the promise is given.",
+    "Unix time from which the promise counts as long as the job has no last sync.",
     "time() - zsr_job_created_timestamp_seconds > zsr_job_rpo_seconds unless zsr_job_last_sync_timestamp_seconds",
-    "while bytes are being sent for a job with a last sync, from which the promise then counts",
+    "while bytes are being sent for a job that has a last sync",
 )
 JOB_RUN_START = Metric(
     "zsr_job_run_start_timestamp_seconds",
@@ -184,6 +188,21 @@ JOB_GRACE_END = Metric(
     "zsr_job_vanished_grace_end_timestamp_seconds - time() < 2 * 86400",
     "while no grace of the job has an end, and while it is disabled or being removed",
 )
+JOB_REPLACED = Metric(
+    "zsr_job_guest_replaced_timestamp_seconds", Kind.GAUGE, _JOB,
+    "When a run last found that none of the guest's volumes has anything in common with its replicas.",
+    "time() - zsr_job_guest_replaced_timestamp_seconds < 86400", "while no run found it",
+)  # fmt: skip
+JOB_WENT_BACK = Metric(
+    "zsr_job_source_went_back_timestamp_seconds", Kind.GAUGE, _JOB,
+    "When a run last found that the source lacks sets that are proven on the target.",
+    "time() - zsr_job_source_went_back_timestamp_seconds < 86400", "while no run found it",
+)  # fmt: skip
+JOB_VOLUMES = Metric(
+    "zsr_job_volumes", Kind.GAUGE, _JOB,
+    "Volumes of the guest that were part of the newest set that was proven on the target.",
+    "zsr_job_volumes", "until the first success",
+)  # fmt: skip
 JOB_CLAIM_CONFIRMED = Metric(
     "zsr_job_claim_confirmed",
     Kind.GAUGE,
@@ -207,31 +226,6 @@ NODE_REACHABLE = Metric(
     "zsr_node_reachable == 0",
     "until the first contact",
 )
-REPLICA_LAST_SYNC = Metric(
-    "zsr_replica_last_sync_timestamp_seconds",
-    Kind.GAUGE,
-    ("guest", "source", "storage"),
-    "When the oldest of the guest's replicas that this node holds was taken, read from its own ZFS once a minute.",
-    "time() - zsr_replica_last_sync_timestamp_seconds",
-    "while this node holds no complete replica of the guest",
-)
-REPLICA_AHEAD = Metric(
-    "zsr_replica_heads_differ",
-    Kind.GAUGE,
-    ("guest", "source", "storage"),
-    "1 while a replica here is ahead of the guest's others, so that only an older set is whole (zsr restore-points): a "
-    "run is between two volumes, or was cut off there. 0 otherwise.",
-    "max by (instance, guest) (zsr_replica_heads_differ) == 1",
-    "while this node holds no complete replica of the guest",
-)
-REPLICA_USED = Metric(
-    "zsr_replica_used_bytes",
-    Kind.GAUGE,
-    ("guest", "source", "storage"),
-    "What the guest's replicas and their snapshots take on this node, read from its own ZFS once a minute.",
-    "sum by (instance) (zsr_replica_used_bytes)",
-    "while this node holds no complete replica of the guest",
-)
 JOB_CONFLICT = Metric(
     "zsr_job_foreign_tool_conflict", Kind.GAUGE, _JOB,
     "1 while Proxmox VE has a replication job with this job's number, or for its guest and target; else 0.",
@@ -241,27 +235,16 @@ SOURCE_SNAPSHOTS = Metric(
     "zsr_source_snapshots",
     Kind.GAUGE,
     _JOB,
-    "Snapshots and bookmarks of the job on that volume of its source that has the most, as of the last look, once a "
-    "minute.",
+    "Highest number of the job's snapshots and bookmarks on one volume of its source, read once a minute.",
     "zsr_source_snapshots > 25",
     "until the first look, and while a storage of the guest cannot be read",
 )
-POOL_SIZE = Metric(
-    "zsr_pool_size_bytes",
-    Kind.GAUGE,
-    ("pool", "role"),
-    "What fits into a pool of this node with which zsr works, after parity and ZFS' reserve, looked at once a minute.",
-    "zsr_pool_free_bytes / zsr_pool_size_bytes < 0.1",
-    "until the first look, and for a pool that cannot be asked",
-)
-POOL_FREE = Metric(
-    "zsr_pool_free_bytes",
-    Kind.GAUGE,
-    ("pool", "role"),
-    "What is free in a pool of this node; role: guests replicate from it (source), into it (target), or both.",
-    'zsr_pool_free_bytes{role!="source"} / 2^30',
-    "until the first look, and for a pool that cannot be asked",
-)
+SOURCE_FOREIGN = Metric(
+    "zsr_source_foreign_snapshots", Kind.GAUGE, _JOB,
+    "Highest number of snapshots on one volume of the job's source that zsr did not take, read once a minute.",
+    "zsr_source_foreign_snapshots > 1000",
+    "until the first look, and while a storage of the guest cannot be read",
+)  # fmt: skip
 CLOCK_SKEW = Metric(
     "zsr_node_clock_skew_seconds",
     Kind.GAUGE,
@@ -269,14 +252,6 @@ CLOCK_SKEW = Metric(
     "By how much the node's clock was ahead of this one's; asked every ten minutes while the node answers.",
     "abs(zsr_node_clock_skew_seconds) > 5",
     "until the node was asked, at most a minute after the first contact",
-)
-DIVERGED = Metric(
-    "zsr_diverged_volumes",
-    Kind.GAUGE,
-    ("node", "guest"),
-    "Volumes of the guest kept aside on this node because they differed from their source, as of the last look.",
-    "sum by (node, guest) (zsr_diverged_volumes) > 0",
-    "for a guest that has no job to this node and nothing kept aside here",
 )
 QUEUE_LENGTH = Metric(
     "zsr_scheduler_queue_length",
@@ -360,19 +335,22 @@ CATALOGUE: tuple[Metric, ...] = (
     JOB_RESUME,
     JOB_VANISHED,
     JOB_GRACE_END,
+    JOB_VOLUMES,
+    JOB_REPLACED,
+    JOB_WENT_BACK,
+    *JOB_METRICS,
     JOB_CLAIM_CONFIRMED,
     SOURCE_SNAPSHOTS,
+    SOURCE_FOREIGN,
     JOB_CONFLICT,
     RUN_DURATION,
     NODE_REACHABLE,
     CLOCK_SKEW,
-    REPLICA_LAST_SYNC,
-    REPLICA_AHEAD,
-    REPLICA_USED,
-    DIVERGED,
+    *REPLICA_METRICS,
     *GUEST_METRICS,
-    POOL_SIZE,
-    POOL_FREE,
+    *NODE_METRICS,
+    *POOL_METRICS,
+    *TARGET_METRICS,
     QUEUE_LENGTH,
     SCHEDULER_LAG,
     NOTIFICATIONS,

@@ -36,5 +36,60 @@ HOOK_FAILURES = Metric(
     "increase(zsr_hook_failures_total[1d]) > 0",
     "for a guest without that hook, and for guests of other nodes",
 )
+FAILED_FREEZES = Metric(
+    "zsr_guest_failed_freezes",
+    Kind.GAUGE,
+    ("guest",),
+    "Of the last five times that the guest's freeze hook ran, those in which it failed within the last 30 days. A run "
+    "that finds nothing written does not freeze, and does not count.",
+    "zsr_guest_failed_freezes > 2",
+    "for a guest without a freeze hook, and for guests of other nodes",
+)
+GUEST_JOBS = Metric(
+    "zsr_guest_jobs",
+    Kind.GAUGE,
+    ("guest",),
+    "Jobs of a guest of this node, disabled ones too, without those being removed; 0: nothing replicates it.",
+    "zsr_guest_jobs == 0",
+    "for guests of other nodes, and until the first look at this node's ZFS",
+)
+GUEST_UNCOVERED = Metric(
+    "zsr_guest_uncovered_volumes",
+    Kind.GAUGE,
+    ("guest", "reason"),
+    "Volumes on this node that no job replicates although their guest has one, as of the last look at its ZFS. Reason: "
+    "the guest's list of volumes leaves them out (not-listed); its storages, or the nodes of a storage, do (storage); "
+    "they lie below one of its volumes, and the settings say 'children = false' (child); the settings exclude them "
+    "(excluded).",
+    "sum by (guest) (zsr_guest_uncovered_volumes)",
+    "where there is none",
+)
+UNKNOWN_GUESTS = Metric(
+    "zsr_unknown_guests",
+    Kind.GAUGE,
+    (),
+    "Guests that have volumes below this node's storages and are not in the cluster file, without those that another "
+    "program replicates; as of the last look at its ZFS.",
+    "zsr_unknown_guests > min_over_time(zsr_unknown_guests[7d])",
+    "until the first look at this node's ZFS",
+)
+JOB_VANISHED = Metric(
+    "zsr_job_vanished_since_timestamp_seconds",
+    Kind.GAUGE,
+    ("zsr_job", "guest"),
+    "Unix time since when a job of this node is gone from the cluster file though nobody removed it with 'zsr delete'.",
+    "time() - zsr_job_vanished_since_timestamp_seconds",
+    "for jobs that are there, seven days after it vanished, and once 'zsr delete --force' confirmed it",
+)
 
-GUEST_METRICS = (GUEST_OWNER, GUEST_EPOCH, GUEST_FROZEN, HOOK_FAILURES)
+GUEST_METRICS = (
+    GUEST_OWNER,
+    GUEST_EPOCH,
+    GUEST_FROZEN,
+    HOOK_FAILURES,
+    FAILED_FREEZES,
+    GUEST_JOBS,
+    GUEST_UNCOVERED,
+    UNKNOWN_GUESTS,
+    JOB_VANISHED,
+)

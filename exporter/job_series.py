@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter import catalogue
+from exporter import catalogue, job_metrics
 from exporter.exposition import escaped, number
 from exporter.families import LineFamily, known_time
 from exporter.metric import Metric
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.models import JobCondition, Outcome
 
@@ -113,6 +113,11 @@ _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
     (catalogue.JOB_RESUME, lambda job: int(job.state.resume_pending)),
     (catalogue.JOB_VANISHED, lambda job: len(job.state.vanished)),
     (catalogue.JOB_GRACE_END, lambda job: known_time(job.grace_end)),
+    (catalogue.JOB_VOLUMES, lambda job: len(job.state.sets.volumes) or None),
+    (catalogue.JOB_REPLACED, lambda job: known_time(job.state.replaced_at)),
+    (catalogue.JOB_WENT_BACK, lambda job: known_time(job.state.went_back_at)),
+    (job_metrics.DISABLED_SINCE, lambda job: known_time(job.state.disabled_since)),
+    (job_metrics.REMOVAL_SINCE, lambda job: known_time(job.state.removal_since)),
     (catalogue.JOB_CLAIM_CONFIRMED, lambda job: int(job.is_claim_confirmed)),
 )
 METRICS = (

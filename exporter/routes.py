@@ -79,8 +79,10 @@ def make_app(core: Core, renderer: Executor, guard: Guard, sd_target: str) -> we
 async def _metrics(request: web.Request) -> web.Response:
     form = choose_format(",".join(request.headers.getall("Accept", [])))
     compress = accepts_gzip(",".join(request.headers.getall("Accept-Encoding", [])))
-    core = request.app[CORE]
-    body = await _in_thread(request, _render, core, core.status(), request.app[JOB_LINES], form, compress)
+    core, kept, config_ok = request.app[CORE], request.app[JOB_LINES], request.app[GUARD].config_ok
+    body = await _in_thread(
+        request, _render, core, core.status(), kept, form, compress=compress, web_config_ok=config_ok
+    )
     headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
     if compress:
         headers["Content-Encoding"] = "gzip"
@@ -94,8 +96,8 @@ async def _in_thread(
     return await loop.run_in_executor(request.app[RENDERER], partial(work, *args, **kwargs))
 
 
-def _render(core: Core, status: Status, kept: JobLines, form: Format, compress: bool) -> bytes:
-    return render(collect(scrape_input(core, status), kept), form, compress=compress)
+def _render(core: Core, status: Status, kept: JobLines, form: Format, *, compress: bool, web_config_ok: bool) -> bytes:
+    return render(collect(scrape_input(core, status, web_config_ok=web_config_ok), kept), form, compress=compress)
 
 
 async def _page(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,12 +21,14 @@ from aiohttp import web
 
 from exporter.addresses import Address
 from exporter.auth import Guard
+from exporter.certificates import certificates
 from exporter.listeners import Listener, listening
 from exporter.routes import make_app
 from exporter.service_discovery import default_sd_target
 from exporter.settings import Settings
 from exporter.tls import make_context
 from exporter.web_config import WebConfig, read_web_config
+from replicator.api.certificate import Certificate
 from replicator.api.plugin import Core
 from replicator.common.files import stamp_of
 from replicator.errors import ConfigError
@@ -47,12 +49,16 @@ class Loaded:
     config: WebConfig
     context: ssl.SSLContext | None = None
     stamps: tuple[object, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
 
 
 class Server:
-    """The sites on all sockets. ``config`` of the guard is the active one."""
+    """The sites on all sockets. ``config`` of the guard is the active one; ``show`` gets its certificates."""
 
-    def __init__(self, runner: web.AppRunner, ears: list[Listener], guard: Guard) -> None:
+    def __init__(
+        self, runner: web.AppRunner, ears: list[Listener], guard: Guard, show: Callable[[Sequence[Certificate]], None]
+    ) -> None:
+        self._show = show
         self._runner = runner
         self._ears = ears
         self._guard = guard
@@ -82,6 +88,7 @@ class Server:
         ]
         for site in self._sites:
             await site.start()
+        self._show(loaded.certificates)
 
     async def follow(self) -> None:
         """Apply changes in the files of the web configuration; ends by cancellation only.
@@ -100,18 +107,20 @@ class Server:
                 if str(error) != problem:
                     _log.error("%s The last good web configuration stays active.", error)
                 problem = str(error)
+                self._guard.config_ok = False
                 continue
             problem = ""
+            self._guard.config_ok = True
             await self.take(fresh)
-            _log.info("'%s' or a file that it names was changed and is active now.", config.path)
+            _log.info("'%s' or a file that it names was changed; the new version is active.", config.path)
 
 
 @asynccontextmanager
 async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
-    """Serve while the context lasts; `Server.follow` has to be awaited meanwhile.
+    """Run the exporter's server while the context lasts. The caller awaits `Server.follow` meanwhile.
 
     Raises:
-        ConfigError: one of them cannot be listened on, or the web configuration is wrong.
+        ConfigError: an address of the settings cannot be listened on, or the web configuration is wrong.
     """
     loaded = await asyncio.to_thread(load, settings.web_config)
     async with AsyncExitStack() as stack:
@@ -125,7 +134,8 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Server]:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        server = Server(runner, ears, guard)
+        stack.callback(core.show_certificates, ())
+        server = Server(runner, ears, guard, core.show_certificates)
         await server.take(loaded)
         yield server
 
@@ -137,7 +147,7 @@ def load(path: Path | None) -> Loaded:
     stamp = stamp_of(path)
     config = read_web_config(path)
     others = _stamps(config.files[1:])
-    return Loaded(config, make_context(config), (stamp, *others))
+    return Loaded(config, make_context(config), (stamp, *others), certificates(config))
 
 
 def _stamps(files: Iterable[Path]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Prometheus' HTTP service discovery: every node of the cluster as a target, so that one scrape job finds them all.
+"""Prometheus' HTTP service discovery: every node that runs zsr as a target, so that one scrape job finds them all.
 
 The answer of any node will do. The labels are ``__meta_*`` only: a plain label ``node`` would push the label of the
 same name of zsr's own metrics aside. Pure.
@@ -34,7 +34,7 @@ def default_sd_target(listen: Iterable[Address]) -> str:
 
 
 def target_groups(nodes: Iterable[Node], pattern: str, *, scheme: str, asked: str) -> list[Group]:
-    """The answer: one group for each node, by name.
+    """The answer: one group for each node that runs zsr, by name.
 
     Args:
         nodes: of the cluster.
@@ -48,6 +48,7 @@ def target_groups(nodes: Iterable[Node], pattern: str, *, scheme: str, asked: st
             "labels": {"__scheme__": scheme, "__meta_zsr_node": node.name, "__meta_zsr_address": node.address},
         }
         for node in sorted(nodes, key=lambda node: node.name)
+        if node.zsr
     ]
 
 

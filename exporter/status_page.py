@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from html import escape
 
-from replicator.api.status import JobStatus, Status
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.common.durations import words
 from replicator.models import JobCondition
 
@@ -142,7 +143,7 @@ def _progress(job: JobStatus) -> str:
 
 def _lag(job: JobStatus, now: float) -> str:
     """How old the last sync is, marked where the promise is broken; a switched-off job breaks none."""
-    broken = job.is_promised and job.is_overdue(now)
+    broken = job.promise(now).is_overdue
     never = "lost" if job.is_replica_lost else "never"
     text = f"{duration(now - job.state.last_sync)} ago" if job.state.last_sync else never
     text += ", unconfirmed" if job.unconfirmed and job.state.last_sync else ""

@@ -100,10 +100,11 @@ class WebConfigError(ConfigError):
 
 
 def read_web_config(path: Path) -> WebConfig:
-    """Read and check the file.
+    """Read and check a web configuration file.
 
     Raises:
-        WebConfigError: with all that is wrong; ConfigError if the file cannot be read at all.
+        WebConfigError: a setting is wrong; it lists all wrong ones.
+        ConfigError: the file cannot be read, or is no YAML.
     """
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader

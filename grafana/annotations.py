@@ -15,6 +15,12 @@ _FAILED = (
 )
 """When each failed run began. A retry that is going on has not failed yet, so it is left out."""
 
+_ALERTS = (
+    "max by (alertname, severity, instance, zsr_job) "
+    '(ALERTS{alertname=~"Zsr.+", alertname!="ZsrWatchdog", alertstate="firing"})'
+)
+"""Without the one that always fires."""
+
 
 def _annotation(name: str, expr: str, color: str, title: str, text: str, *, at_value: bool, on: bool) -> dict[str, Any]:
     """One kind of mark; ``at_value``: the query's value is the time in milliseconds, one mark for each such time."""
@@ -47,7 +53,7 @@ def marks() -> dict[str, Any]:
             ),
             _annotation(
                 "Alerts",
-                'max by (alertname, severity, instance, zsr_job) (ALERTS{alertname=~"Zsr.+", alertstate="firing"})',
+                _ALERTS,
                 "orange",
                 "{{alertname}}",
                 "{{severity}} {{zsr_job}} {{instance}}",

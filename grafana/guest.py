@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 
 from grafana.layout import GUEST, AnyPanel, Row, board, filled
 from grafana.panel import BLUE, Panel, Query, graph, stat_panel
-from grafana.panels import common, jobs_table, stats
+from grafana.panels import common, hooks, jobs_table, stats
 from grafana.promql import GUEST as GUEST_LABEL
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
@@ -118,14 +118,19 @@ def _snapshots(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Snapshots on the source",
-            "Snapshots and bookmarks of each job on that volume of its source that has the most. Good: flat, at most "
-            "seventeen or so; a line that climbs is a target that nothing is proven to be on.",
+            "Highest number of each job's snapshots and bookmarks on one volume of its source. Good: flat, at most "
+            "seventeen or so; a line that climbs means that nothing new is proven on the target. Snapshots of others "
+            "are shown too, on the source and on the replicas.",
             *place,
             unit="none",
             empty="not known yet",
             runbook="ZsrSourceSnapshotsPilingUp",
         ),
         Query(per_job(f"zsr_source_snapshots{{{JOB}}}"), "{{zsr_job}}"),
+        Query(per_job(f"zsr_source_foreign_snapshots{{{JOB}}}"), "{{zsr_job}}: of others"),
+        Query(
+            f"max by (instance, guest) (zsr_replica_foreign_snapshots{{{GUEST_LABEL}}})", "of others on {{instance}}"
+        ),
         decimals=0,
     )
 
@@ -137,7 +142,7 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
             "Replicas of vanished volumes",
             "Replicas that each job keeps on its target although their volumes are gone from the source. Good: 0; zsr "
             "keeps them for the job's grace, so an admin has until then to decide. The days left until the first one "
-            "goes are shown too, 0 where none will.",
+            "goes are shown too, 0 where none will, and the volumes of the newest proven set.",
             *place,
             unit="none",
             runbook="ZsrVolumesVanished",
@@ -150,8 +155,15 @@ def _vanished(number: int, place: common.Place) -> timeseries.Panel:
             ),
             "{{zsr_job}}: days left",
         ),
+        Query(
+            per_job(f"zsr_job_volumes{{{JOB}}} or {KEY} 0 * zsr_job_volumes_vanished{{{JOB}}}"), "{{zsr_job}} proven"
+        ),
         decimals=0,
     )
+
+
+def _within_a_day(time: str) -> str:
+    return per_job(f"time() - {time}{{{JOB}}} < bool 86400 or {KEY} 0 * zsr_job_volumes_vanished{{{JOB}}}")
 
 
 def _different_moments(number: int, place: common.Place) -> timeseries.Panel:
@@ -160,12 +172,15 @@ def _different_moments(number: int, place: common.Place) -> timeseries.Panel:
             number,
             "Replicas of different moments",
             "1 while one of the guest's replicas is ahead of another, as their node itself sees it. Good: 0, and 1 for "
-            "minutes during a run. A 1 that stays when the source is dead: zsr restore-points says which set is whole.",
+            "minutes during a run. A 1 that stays when the source is dead: zsr restore-points says which set is whole. "
+            "Also 1 for a day after a run found all volumes of the guest replaced, or its source gone back in time.",
             *place,
             unit="none",
             runbook="ZsrDaemonDown",
         ),
         Query(f"max by (instance, guest) (zsr_replica_heads_differ{{{GUEST_LABEL}}})", "{{instance}}"),
+        Query(_within_a_day("zsr_job_guest_replaced_timestamp_seconds"), "{{zsr_job}}: replaced"),
+        Query(_within_a_day("zsr_job_source_went_back_timestamp_seconds"), "{{zsr_job}}: went back"),
         decimals=0,
     )
 
@@ -175,8 +190,8 @@ def _newest_set(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Since the guest wrote",
-            "Age of the newest proven set. Last sync moves on while nothing is written, and this grows. Good: as the "
-            "guest's days are; a guest that never writes again may live elsewhere.",
+            "Age of the newest proven set. Last sync moves on while nothing is written, and this grows. Good: it "
+            "follows the guest's habits; a guest that never writes again may live elsewhere.",
             *place,
             unit="s",
             empty="no copy yet",
@@ -227,45 +242,6 @@ def _sent(number: int, place: common.Place) -> timeseries.Panel:
             unit="decbytes",
         ),
         Query(f"sum by (zsr_job) (increase(zsr_job_sent_bytes_total{{{JOB}}}[$__rate_interval]))", "{{zsr_job}}"),
-        bars=True,
-    )
-
-
-_ZERO_OF_EACH_GUEST = f"0 * max by (guest) (zsr_job_info{{{JOB}}})"
-"""A guest without hooks, or one that is not frozen, has no series of its own."""
-
-
-def _frozen(number: int, place: common.Place) -> timeseries.Panel:
-    since = f"zsr_guest_frozen_since_timestamp_seconds{{{GUEST_LABEL}}}"
-    return graph(
-        Panel(
-            number,
-            "Frozen for",
-            "How long the guest has been frozen for a snapshot, as of each scrape. Good: 0, or points of some seconds. "
-            "A line that climbs is a guest that stands still.",
-            *place,
-            unit="s",
-            runbook="ZsrGuestFrozen",
-        ),
-        Query(f"max by (guest) (time() - {since}) or {_ZERO_OF_EACH_GUEST}", "guest {{guest}}"),
-    )
-
-
-def _hook_failures(number: int, place: common.Place) -> timeseries.Panel:
-    return graph(
-        Panel(
-            number,
-            "Failed hooks",
-            "How often the guest's freeze and thaw hooks failed, by time. Good: none.",
-            *place,
-            unit="none",
-            runbook="ZsrFreezeFailing",
-        ),
-        Query(
-            f"sum by (guest, hook) (increase(zsr_hook_failures_total{{{GUEST_LABEL}}}[$__rate_interval])) "
-            f"or {_ZERO_OF_EACH_GUEST}",
-            "guest {{guest}} {{hook}}",
-        ),
         bars=True,
     )
 
@@ -343,24 +319,26 @@ def _rows() -> list[Row]:
                 _conflicts(29, (16, 40, 8, 8)),
                 _different_moments(27, (0, 48, 12, 8)),
                 _newest_set(28, (12, 48, 12, 8)),
+                common.uncovered(41, (0, 56, 24, 8)),
             ],
         ),
         Row(
             101,
             "Runs",
-            56,
+            64,
             [
-                common.runs(30, (0, 57, 8, 8)),
-                common.durations(31, (8, 57, 8, 8)),
-                _sent(32, (16, 57, 8, 8)),
-                common.failures(33, (0, 65, 6, 8)),
-                common.in_a_row(34, (6, 65, 6, 8)),
-                _progress(35, (12, 65, 6, 8)),
-                _waiting(36, (18, 65, 6, 8)),
-                _frozen(37, (0, 73, 12, 8)),
-                _hook_failures(38, (12, 73, 12, 8)),
-                _owner(39, (0, 81, 12, 8)),
-                _epoch(40, (12, 81, 12, 8)),
+                common.runs(30, (0, 65, 8, 8)),
+                common.durations(31, (8, 65, 8, 8)),
+                _sent(32, (16, 65, 8, 8)),
+                common.failures(33, (0, 73, 6, 8)),
+                common.in_a_row(34, (6, 73, 6, 8)),
+                _progress(35, (12, 73, 6, 8)),
+                _waiting(36, (18, 73, 6, 8)),
+                hooks.frozen(37, (0, 81, 8, 8)),
+                hooks.failures(38, (8, 81, 8, 8)),
+                hooks.failed_freezes(42, (16, 81, 8, 8)),
+                _owner(39, (0, 89, 12, 8)),
+                _epoch(40, (12, 89, 12, 8)),
             ],
         ),
     ]

@@ -62,9 +62,17 @@ instance cannot be asked that: it may be dead for longer."""
 HELD_AGE = f"(time() - zsr_replica_last_sync_timestamp_seconds{{{GUEST}}})"
 """Age of what a node holds as a target, by its own account, in seconds."""
 
+TARGET_HELD_AGE = f"(time() - zsr_target_replica_last_sync_timestamp_seconds{{{GUEST}}})"
+"""Age of what a target that runs no zsr holds, by the looks of its sources, in seconds."""
+
 POOL_USED = f"(1 - zsr_pool_free_bytes{{{NODE}}} / zsr_pool_size_bytes{{{NODE}}})"
 """How full a pool is, as a part of 1."""
 
+STORAGE_USED = f"(1 - zsr_storage_available_bytes{{{NODE}}} / zsr_storage_size_bytes{{{NODE}}})"
+"""How full a storage is by its quota or the reservations of others, as a part of 1."""
+
+TARGET_POOL_USED = f"(1 - zsr_target_pool_free_bytes{{{NODE}}} / zsr_target_pool_size_bytes{{{NODE}}})"
+"""The same of the pools of targets that run no zsr, by the looks of their sources."""
 
 LINES = 200
 """How many lines a table has at most. Who has 10,000 jobs wants the worst ones, and a browser that answers."""

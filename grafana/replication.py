@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from grafana.layout import REPLICATION, AnyPanel, Row, board, filled
 from grafana.panel import Panel, Query, graph
-from grafana.panels import common, jobs_table, stats
+from grafana.panels import common, jobs_table, stats, well
 from grafana.panels.daemon import health
 from grafana.panels.pools import used_over_time
 from grafana.promql import JOB
@@ -42,7 +42,12 @@ def dashboard() -> build.Dashboard:
         stats.silent(7, (20, 0, 4, 4)),
         jobs_table.jobs(10, (0, 4, 24, 10)),
     ]
-    rows = [_history(), _causes(), Row(102, "Inside the daemons", 53, health(40, 54), collapsed=True)]
+    rows = [
+        Row(103, "Everything is well because ...", 14, [well.checks(11, (0, 15, 24, 10))]),
+        _history(),
+        _causes(),
+        Row(102, "Inside the daemons", 72, health(40, 73), collapsed=True),
+    ]
     empty = board(
         REPLICATION, "zsr / Replication", "Is every replication promise kept, which job is worst, and why.", []
     )
@@ -53,14 +58,14 @@ def _history() -> Row:
     return Row(
         100,
         "How it came to be",
-        14,
+        25,
         [
-            common.promise(20, (0, 15, 12, 8)),
-            common.lost(21, (12, 15, 12, 8)),
-            _together(25, (0, 23, 6, 8)),
-            common.sending(22, (6, 23, 6, 8)),
-            common.durations(23, (12, 23, 6, 8)),
-            common.runs(24, (18, 23, 6, 8)),
+            common.promise(20, (0, 26, 12, 8)),
+            common.lost(21, (12, 26, 12, 8)),
+            _together(25, (0, 34, 6, 8)),
+            common.sending(22, (6, 34, 6, 8)),
+            common.durations(23, (12, 34, 6, 8)),
+            common.runs(24, (18, 34, 6, 8)),
         ],
     )
 
@@ -69,16 +74,17 @@ def _causes() -> Row:
     return Row(
         101,
         "Why",
-        31,
+        42,
         [
-            common.failures(30, (0, 32, 8, 7)),
-            common.queue(31, (8, 32, 8, 7)),
-            common.wait(32, (16, 32, 8, 7)),
-            common.reachable(33, (0, 39, 8, 6)),
-            stats.running(6, (8, 39, 4, 6)),
-            stats.kept_aside(35, (12, 39, 4, 6)),
-            common.messages(34, (16, 39, 8, 6)),
-            common.held_over_time(36, (0, 45, 12, 8)),
-            used_over_time(37, (12, 45, 12, 8)),
+            common.failures(30, (0, 43, 8, 7)),
+            common.queue(31, (8, 43, 8, 7)),
+            common.wait(32, (16, 43, 8, 7)),
+            common.reachable(33, (0, 50, 8, 6)),
+            stats.running(6, (8, 50, 4, 6)),
+            stats.kept_aside(35, (12, 50, 4, 6)),
+            common.messages(34, (16, 50, 8, 6)),
+            common.held_over_time(36, (0, 56, 12, 8)),
+            used_over_time(37, (12, 56, 12, 8)),
+            common.uncovered(38, (0, 64, 24, 8)),
         ],
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from replicator.display import displayable, shortened
+
 
 class ErrorClass(StrEnum):
     """The closed set of failure classes; each value is a metric label whose meaning never changes."""
@@ -29,6 +31,13 @@ class ErrorClass(StrEnum):
     ZFS = "zfs"
     CONFIG = "config"
     INTERNAL = "internal"
+
+
+LONGEST_SENTENCE = 2000
+"""Characters of an error's sentence: it may quote another node, and goes into status, journal and every message."""
+
+LONGEST_RAW = 64 * 1024
+"""Characters of a failed command's own words that are kept."""
 
 
 class ZsrError(Exception):
@@ -54,12 +63,13 @@ class ZsrError(Exception):
         advice: str = "",
         raw: str = "",
     ) -> None:
+        what = shortened(displayable(what), LONGEST_SENTENCE)
         super().__init__(what)
         self.what = what
         self.node = node
         self.volume = volume
-        self.advice = advice or self.default_advice
-        self.raw = raw
+        self.advice = shortened(displayable(advice), LONGEST_SENTENCE) or self.default_advice
+        self.raw = shortened(displayable(raw), LONGEST_RAW)
 
     def __str__(self) -> str:
         return f"{self.what} {self.advice}" if self.advice else self.what

@@ -126,6 +126,22 @@ class GuestReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceWentBack:
+    """The source lacks sets that are proven on the target: it was rolled back, or restored from an image.
+
+    ``volumes`` are the replicas, which are set aside with these sets: ``sets`` is how many there are, ``newest`` when
+    the newest was taken (unix time).
+    """
+
+    time: float
+    job: JobId
+    run: int
+    volumes: tuple[str, ...]
+    sets: int
+    newest: float
+
+
+@dataclass(frozen=True, slots=True)
 class GuestFrozen:
     """A guest's thaw hook failed, so that it may still be frozen; once, until it is thawed.
 
@@ -159,6 +175,19 @@ class JobRemoved:
     job: JobId
 
 
+@dataclass(frozen=True, slots=True)
+class JobVanished:
+    """A job is gone from the cluster store though nobody removed it by ``zsr delete``; its state is kept for a while.
+
+    ``target`` is the node that it replicated to, empty where that is not known; ``last_sync`` what is there.
+    """
+
+    time: float
+    job: JobId
+    target: str
+    last_sync: float | None
+
+
 Event = (
     RunStarted
     | RunSucceeded
@@ -169,7 +198,9 @@ Event = (
     | GraceEnding
     | GraceEnded
     | GuestReplaced
+    | SourceWentBack
     | GuestFrozen
     | GuestThawed
     | JobRemoved
+    | JobVanished
 )

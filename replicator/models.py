@@ -18,7 +18,6 @@ DEFAULT_KEEP = "1"
 MAX_EPOCH = 999_999_999
 RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
-
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
 _OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
 
@@ -72,7 +71,10 @@ class JobId:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A host with ZFS. ``address`` is a name or IP for SSH, or ``local`` for this very machine."""
+    """A host with ZFS; ``address``: a name or IP for SSH, or ``local``; ``zsr``: whether it runs a daemon.
+
+    While it is ``disabled``, and before ``disabled_until``, its jobs do not run. ``rate``: see `schedule.rates`.
+    """
 
     name: str
     address: str
@@ -80,6 +82,10 @@ class Node:
     user: str = "root"
     stream: str = "auto"
     compression: str = "none"
+    zsr: bool = True
+    disabled: bool = False
+    disabled_until: float | None = None
+    rate: tuple[str, ...] = ()
 
     @property
     def is_local(self) -> bool:
@@ -139,8 +145,9 @@ class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
 
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
-    ``excluded`` are those that are not replicated, however they are found. ``epoch`` goes up by one whenever the guest
-    changes its owner.
+    ``excluded`` are not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for
+    some. ``others`` are volumes that other guests mention, and that may lie below its own. ``epoch`` goes up with each
+    change of owner. ``hooks_refused`` says why its hooks must not run.
     """
 
     id: int
@@ -154,12 +161,16 @@ class Guest:
     hook_timeout: float = 60.0
     on_freeze_failure: FreezeFailure = FreezeFailure.WARNING
     epoch: int = 1
+    hooks_refused: str = ""
+    children: bool = True
+    children_of: tuple[tuple[Volume, bool], ...] = ()
+    others: frozenset[Volume] = frozenset()
 
     @property
     def hooks(self) -> Mapping[Hook, str]:
         """The hooks that it has, and their commands."""
-        commands = {Hook.FREEZE: self.freeze, Hook.THAW: self.thaw}
-        return {hook: command for hook, command in commands.items() if command is not None}
+        both = ((Hook.FREEZE, self.freeze), (Hook.THAW, self.thaw))
+        return {hook: command for hook, command in both if command is not None}
 
 
 class Removal(StrEnum):
@@ -169,11 +180,11 @@ class Removal(StrEnum):
     LOCAL = "local"
 
 
-class Travelling(StrEnum):
-    """Which snapshots are sent along: all between base and new one, or only the job's own."""
+class Foreign(StrEnum):
+    """What becomes of snapshots of others on the target that are gone from the source: the same, or they stay."""
 
-    ALL = "all"
-    OWN = "own"
+    MIRROR = "mirror"
+    KEEP = "keep"
 
 
 class Encryption(StrEnum):
@@ -185,10 +196,9 @@ class Encryption(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Replicate one guest to one target node, on a schedule.
+    """Replicate one guest to one target node, on a schedule; ``keep`` and ``grace``: see `schedule`.
 
-    ``rate`` is in MB/s; ``rpo`` in seconds, None meaning twice the schedule's longest gap; ``keep`` is how many restore
-    points the target has, a number or a grid (`schedule.retention`); ``grace``, in seconds: see `schedule.grace`.
+    ``rate`` is in MB/s; ``rpo`` in seconds, None: twice the schedule's longest gap; ``disabled_until``: unix time.
     """
 
     id: JobId
@@ -197,10 +207,12 @@ class Job:
     rate: float | None = None
     comment: str = ""
     disabled: bool = False
+    disabled_until: float | None = None
     rpo: float | None = None
     timezone: str | None = None
     keep: str = DEFAULT_KEEP
-    snapshots: Travelling = Travelling.ALL
+    snapshots: str = "all"
+    foreign: Foreign = Foreign.KEEP
     encryption: Encryption = Encryption.RAW
     grace: float = inf
     removal: Removal | None = None
@@ -217,18 +229,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class KnownSets:
-    """A node's memory of a job's snapshot sets, by the unix time in their names.
-
-    Names alone do not say who took a set, or whether it was ever whole; this does. If it is lost, nothing is destroyed.
+    """A node's memory of a job's sets, by the unix time in their names. If it is lost, nothing is destroyed.
 
     Attributes:
         proven: the newest set that was ever proven on the target; it stays, also when the target loses it.
-        volumes: the guest's volumes that were part of it; empty when that is not known.
+        volumes: the guest's volumes that were part of it; empty when not known.
         taken: the sets that this node took as the guest's owner, oldest first.
         sent: the GUIDs of the snapshots that this node brought to the target, and that were not destroyed there since.
         carried: those of them that have the job's name, but that another tool took: they travelled along.
         by_name: the job is older than this memory of GUIDs, so that the names of its snapshots still count.
         elsewhere: the newest set of the time when the job had another target; those up to it may be proven here or not.
+        inherited: the GUIDs of another job's sets on replicas that this job took over: restore points like its own.
+        gone: snapshots of others that are gone from the source (`replication.gone_snapshots`).
     """
 
     proven: int | None = None
@@ -238,6 +250,8 @@ class KnownSets:
     carried: frozenset[int] = frozenset()
     by_name: bool = False
     elsewhere: int | None = None
+    inherited: frozenset[int] = frozenset()
+    gone: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +302,7 @@ class Vanished:
     """A replica on the target whose volume is gone from the source, and how long it has waited (`schedule.grace`).
 
     Attributes:
-        dataset, guid: its full name and its GUID; 0 where an older zsr recorded it, which did not count the time.
+        dataset, guid: its full name and GUID; 0 where an older zsr recorded it, which did not count the time.
         since, seen: when a run first saw it so, and when its time was last counted (unix times).
         waited: the seconds that count of its grace; ``announced``: what they were when its end was announced.
         ending: its destruction was begun, and its end was not recorded yet.
@@ -310,14 +324,15 @@ class JobState:
     """A node's memory of a job (``state.db``). All but the counters can be derived again from ZFS.
 
     Attributes:
-        created: the moment from which the promise (RPO) counts while there is no last sync: the job's creation, or the
-            last sync on the target that it had before.
+        created: since when the promise counts without a last sync: the job's creation, or its last sync elsewhere.
         last_try: start of the last attempt; 0 when never tried or when scheduled by hand for now.
         last_start: start of the last attempt, also after schedule-now; 0 when never.
         last_sync, last_set, sets, place: as in `Synced`; None until there is one.
         failing_since: start of the first of the consecutive failures.
         slots_from: since when slots of the schedule that pass without a start count as missed; 0: they do not.
         vanished: the replicas on the target whose volumes are gone from the source, by name.
+        replaced_at, went_back_at: when a run last found the guest's volumes replaced, or its source gone back in time.
+        untidy_since, disabled_since, removal_since: since when tidying fails, and it is disabled or being removed here.
     """
 
     created: float
@@ -342,6 +357,11 @@ class JobState:
     sets: KnownSets = KnownSets()
     vanished: tuple[Vanished, ...] = ()
     place: TargetPlace | None = None
+    replaced_at: float | None = None
+    went_back_at: float | None = None
+    untidy_since: float | None = None
+    disabled_since: float | None = None
+    removal_since: float | None = None
 
     @property
     def awaits_first_copy(self) -> bool:
@@ -377,11 +397,3 @@ class JobCondition(StrEnum):
     PENDING = "pending"
     DISABLED = "disabled"
     REMOVING = "removing"
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much history a job keeps: a number of runs or of seconds back, whichever is more."""
-
-    runs: int = 100
-    seconds: float = 30 * 86400.0

@@ -1,7 +1,7 @@
-"""Write the generated tables of docs/metrics.md and docs/dashboards.md: ``python -m tools.docs_tables PAGE...``.
+"""Write the generated tables of pages of docs/: ``python -m tools.docs_tables PAGE...``.
 
-The metrics come from the exporter's catalogue, the panels from the dashboards. A test fails when a page and the code
-differ.
+The metrics come from the exporter's catalogue, the panels from the dashboards, the states from their tests. A test
+fails when a page and the code differ.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any
 from exporter.catalogue import CATALOGUE
 from exporter.metric import Metric
 from grafana.build import DASHBOARDS, render
+from tools.states_table import states_table
 
 METRICS_BEGIN = "<!-- metrics: written by python -m tools.docs_tables -->"
 METRICS_END = "<!-- end of metrics -->"
+STATES_BEGIN = "<!-- states: written by python -m tools.docs_tables -->"
+STATES_END = "<!-- end of states -->"
 PANELS_END = "<!-- end of panels -->"
 
 
@@ -52,7 +55,16 @@ def with_panels(page: str) -> str:
     return page
 
 
-PAGES: dict[str, Callable[[str], str]] = {"metrics.md": with_metrics, "dashboards.md": with_panels}
+def with_states(page: str) -> str:
+    """The page with its table of states renewed. Raises ValueError if a mark is missing."""
+    return _between(page, STATES_BEGIN, STATES_END, states_table())
+
+
+PAGES: dict[str, Callable[[str], str]] = {
+    "metrics.md": with_metrics,
+    "dashboards.md": with_panels,
+    "states.md": with_states,
+}
 """The pages with tables, and the function that renews them."""
 
 
@@ -90,7 +102,7 @@ def main(arguments: list[str]) -> int:
     """Rewrite the pages that are named; 2 when none is, or one that has no tables."""
     pages = [Path(argument) for argument in arguments]
     if not pages or any(page.name not in PAGES for page in pages):
-        sys.stderr.write("usage: python -m tools.docs_tables docs/metrics.md docs/dashboards.md\n")
+        sys.stderr.write("usage: python -m tools.docs_tables docs/metrics.md docs/dashboards.md docs/states.md\n")
         return 2
     for page in pages:
         page.write_text(PAGES[page.name](page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,9 +1,11 @@
 """``python -m tools.proof --hours N``: the tests that take hours, round after round until the time is over.
 
 A round runs the property tests with many times their usual examples (schedules simulated over years, restore points,
-the calendar, plans), all slow tests of which `make test` runs a part (mark ``sampled``), and faults at random steps of
-real runs between real nodes (`tests.lab.torture`). Each round has its own seed, which is printed; the same seed repeats
-it. `make test` runs a sample of the same with the commit as the seed.
+the calendar, plans), a day of a healthy fleet of 200 jobs (`tests.monitoring.healthy_fleet`), all mutants of the alert
+rules (`tests.monitoring.mutate_rules`), all slow tests of which `make test` runs a part (mark ``sampled``), steps in
+drawn configurations (`tests.lab.fuzz`), and faults at random steps of real runs between real nodes
+(`tests.lab.torture`). Each round has its own seed, which is printed; the same seed repeats it. `make test` runs a
+sample of the same with the commit as the seed.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FAULTS = 60
 """Faults in a round: about half an hour on two processors."""
+
+FUZZ_STEPS = 5000
+"""Steps of the fuzz in a round."""
 
 EXAMPLES_TIMES = 20
 """How many times the usual number of examples a property test tries."""
@@ -46,7 +51,7 @@ class Done:
 
     def __str__(self) -> str:
         ended = "well" if self.status == 0 else f"FAILED (status {self.status})"
-        return f"{self.part:<12} seed {self.seed:<12} {self.seconds:>6.0f} s  {ended}"
+        return f"{self.part:<13} seed {self.seed:<12} {self.seconds:>6.0f} s  {ended}"
 
 
 def property_tests(root: Path = ROOT) -> list[str]:
@@ -63,7 +68,10 @@ def parts(seed: int, files: Sequence[str]) -> list[Part]:
             ["-m", "pytest", "-q", f"--hypothesis-seed={seed}", *files],
             {"ZSR_EXAMPLES_TIMES": str(EXAMPLES_TIMES)},
         ),
-        Part("slow tests", ["-m", "pytest", "-q", "-m", "sampled", "tests/lab"], {}),
+        Part("healthy fleet", ["-m", "tests.monitoring.healthy_fleet", f"--seed={seed}"], {}),
+        Part("mutants", ["-m", "tests.monitoring.mutate_rules"], {}),
+        Part("slow tests", ["-m", "pytest", "-q", "-m", "sampled", "tests/lab", "tests/monitoring", "tests/zfs"], {}),
+        Part("fuzz", ["-m", "tests.lab.fuzz", str(FUZZ_STEPS)], {"SEED": str(seed * 1000)}),
         Part("faults", ["-m", "tests.lab.torture", str(FAULTS)], {"SEED": str(seed)}),
     ]
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
 from alerts.channels.http import Request, exchange
-from alerts.notice import Notice, NoticeKind, Subject
+from alerts.notice import Notice, NoticeKind
 from alerts.render.json_document import moment
 from alerts.render.renderer import Form, MessageWriter
 from alerts.secrets import Secret, all_derived
+from alerts.subject import Subject
 from replicator.api.plugin import PluginStore
 from replicator.api.status import Status
 from replicator.models import JobId
 from replicator.schedule.grace import DAY_SECONDS
 
-PATH = "/api/v2/alerts"
+PATH, STATUS_PATH = "/api/v2/alerts", "/api/v2/status"
 RENEW_INTERVAL_SECONDS = 60.0
 """Seconds between two renewals."""
 ALERT_LIFETIME_SECONDS = 3600.0
@@ -42,6 +43,11 @@ class AlertmanagerSettings:
     token: Secret | None = None
 
     @property
+    def authorization(self) -> dict[str, str]:
+        """The header with the token, if there is one."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token.text}"}
+
+    @property
     def secrets(self) -> frozenset[str]:
         """All texts that must not be shown."""
         return all_derived([self.url, *([self.token] if self.token else [])])
@@ -57,6 +63,11 @@ class Alert:
     thread: str
     job: str = ""
 
+    @property
+    def cause(self) -> frozenset[tuple[str, str]]:
+        """What it is about: its labels without the severity, which may change while it lasts."""
+        return frozenset(label for label in self.labels if label[0] != "severity")
+
     def post(self, ends: float) -> dict[str, object]:
         """The alert as the API expects it."""
         return {
@@ -71,7 +82,7 @@ def alerts_of(notice: Notice, title: str, text: str) -> list[Alert]:
     """The alerts that a notice raises or ends: one for a node, or one for each job. Pure."""
     of_target = notice.kind is NoticeKind.UNDELIVERED or (notice.kind is NoticeKind.RECOVERED and not notice.subjects)
     kind = NoticeKind.UNDELIVERED if of_target else notice.kind.facts.ends or notice.kind
-    name, severity = kind.facts.alertname, kind.facts.alert_severity or kind.facts.severity
+    name, severity = kind.facts.alertname, notice.severity if kind is notice.kind else kind.facts.severity
     if not name:
         return []
     if notice.subjects and all(subject.removing for subject in notice.subjects) and kind.facts.alertname == _FAILING:
@@ -114,6 +125,18 @@ class ActiveAlerts:
         except (ValueError, TypeError, KeyError, AttributeError):
             read = []
         self.alerts = {alert.labels: alert for alert in read}
+
+    def about(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Those with the cause of some alerts, whatever their severity."""
+        causes = {alert.cause for alert in alerts}
+        return [alert for alert in self.alerts.values() if alert.cause in causes]
+
+    def change(self, raised: Iterable[Alert], ended: Iterable[Alert]) -> None:
+        """Add and remove some, and write them."""
+        for alert in ended:
+            self.alerts.pop(alert.labels, None)
+        self.alerts |= {alert.labels: alert for alert in raised}
+        self.save()
 
     def save(self) -> None:
         """Write them; durable when this returns."""
@@ -160,20 +183,24 @@ class AlertmanagerChannel:
             return Sent(SendStatus.DELIVERED, "", 0.0)
         now = self._writer.clock()
         if notice.closes or notice.kind.is_all_clear:
-            known = self._active.alerts
-            ending = {
-                alert.labels: alert for alert in known.values() if notice.closes and alert.thread == notice.thread
-            }
-            for alert in alerts:
-                ending[alert.labels] = replace(alert, begins=known.get(alert.labels, alert).begins)
-            return await self._end(ending.values(), now)
+            return await self._end(self._ended_by(notice, alerts), now)
         lifetime = TEST_ALERT_LIFETIME_SECONDS if notice.kind is NoticeKind.TEST else ALERT_LIFETIME_SECONDS
-        sent = await self._post([alert.post(now + lifetime) for alert in alerts])
+        # Alertmanager knows an alert by its labels: with another severity it is another alert.
+        new = {alert.labels for alert in alerts}
+        old = [alert for alert in self._active.about(alerts) if alert.labels not in new]
+        sent = await self._post(
+            [*(alert.post(now + lifetime) for alert in alerts), *(alert.post(now) for alert in old)]
+        )
         if sent.ok and notice.kind is not NoticeKind.TEST:
-            for alert in alerts:
-                self._active.alerts[alert.labels] = alert
-            self._active.save()
+            self._active.change(alerts, old)
         return sent
+
+    def _ended_by(self, notice: Notice, alerts: Iterable[Alert]) -> list[Alert]:
+        """The alerts that an all-clear ends: those of its thread if it closes it, and those of its jobs."""
+        known = self._active
+        closed = [each for each in known.alerts.values() if notice.closes and each.thread == notice.thread]
+        of_jobs = [each for alert in alerts for each in (known.about([alert]) or [alert])]
+        return list({alert.labels: alert for alert in (*closed, *of_jobs)}.values())
 
     async def renew(
         self, status: Callable[[], Status], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
@@ -200,15 +227,11 @@ class AlertmanagerChannel:
         ending = list(alerts)
         sent = await self._post([alert.post(now) for alert in ending])
         if sent.ok:
-            for alert in ending:
-                self._active.alerts.pop(alert.labels, None)
-            self._active.save()
+            self._active.change((), ending)
         return sent
 
     async def _post(self, alerts: list[dict[str, object]]) -> Sent:
-        headers = {"Content-Type": "application/json"}
-        if self._settings.token is not None:
-            headers["Authorization"] = f"Bearer {self._settings.token.text}"
+        headers = {"Content-Type": "application/json", **self._settings.authorization}
         url = self._settings.url.text.rstrip("/") + PATH
         return await exchange(Request(url, json.dumps(alerts).encode(), headers), self._settings.secrets, self._limit)
 

@@ -14,17 +14,21 @@ from contextlib import suppress
 
 from alerts.channels.base import SendStatus, Sent, failed_inside
 
+REMEMBERED = 20
+"""Notices that arrived after their attempt had been given up, and are remembered so that they are not sent again."""
+
 
 class Attempts:
     """The attempts of one target. ``limit``: seconds that one may take.
 
     While an attempt hangs beyond its limit, no second one is started; if it succeeds after all, the same notice is not
-    sent twice.
+    sent twice, also when another notice was tried in between.
     """
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._unfinished: tuple[str, asyncio.Future[Sent]] | None = None
+        self._arrived: dict[str, Sent] = {}
 
     async def run(self, key: str, call: Callable[[], Sent]) -> Sent:
         """Run a blocking call for the notice with a key. Raises nothing but CancelledError."""
@@ -33,8 +37,12 @@ class Attempts:
             if not attempt.done():
                 return Sent(SendStatus.TIMEOUT, "The attempt before still hangs.", 0.0)
             self._unfinished = None
-            if about == key and attempt.result().ok:
-                return attempt.result()
+            if attempt.result().ok:
+                self._arrived[about] = attempt.result()
+                while len(self._arrived) > REMEMBERED:
+                    del self._arrived[next(iter(self._arrived))]
+        if key in self._arrived:
+            return self._arrived.pop(key)
         attempt = _in_thread(call)
         self._unfinished = (key, attempt)
         try:

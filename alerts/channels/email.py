@@ -7,28 +7,31 @@ was refused.
 from __future__ import annotations
 
 import smtplib
-import ssl
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
 from alerts.channels.attempts import Attempts
-from alerts.channels.base import SEND_TIMEOUT_SECONDS, SendStatus, Sent
+from alerts.channels.base import SendStatus, Sent
 from alerts.channels.email_message import mail_of
 from alerts.channels.email_url import MailSettings
 from alerts.channels.error_text import explain_failure
+from alerts.channels.smtp import RFC_WAITS, UnknownEndError, Waits, session
 from alerts.notice import Notice
 from alerts.redaction import redact
 from alerts.render.renderer import Form, MessageWriter
 
-FAREWELL_SECONDS = 2.0
-"""Seconds that a server gets to say goodbye; the message is delivered by then."""
+UNKNOWN_END = "The connection ended after the whole message, before the server answered; the message may have arrived."
+"""Why it is sent again: with the same Message-ID, by which a mailbox can drop the second one."""
 REMEMBERED = 20
 """Messages with refused recipients whose other recipients are remembered."""
 
 
 class MailChannel:
-    """One mail target. ``secrets``: what of its settings must not be shown; ``limit``: seconds of one attempt."""
+    """One mail target.
+
+    ``secrets``: what of its settings must not be shown. ``waits``: seconds of each step of a session. ``limit``:
+    seconds of one attempt; None: as long as its steps may take.
+    """
 
     def __init__(
         self,
@@ -36,12 +39,14 @@ class MailChannel:
         writer: MessageWriter,
         secrets: frozenset[str],
         *,
-        limit: float = SEND_TIMEOUT_SECONDS,
+        limit: float | None = None,
+        waits: Waits = RFC_WAITS,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._secrets = secrets
-        self._attempts = Attempts(limit)
+        self._waits = waits
+        self._attempts = Attempts(waits.whole(len(settings.recipients)) if limit is None else limit)
         self._accepted: dict[str, set[str]] = {}
 
     async def send(self, notice: Notice) -> Sent:
@@ -53,7 +58,7 @@ class MailChannel:
         try:
             refused = self._submit(notice)
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            return self._failure(error, time.monotonic() - began)
+            return mail_failure(error, self._secrets, time.monotonic() - began)
         if not refused:
             self._accepted.pop(notice.key, None)
             return Sent(SendStatus.DELIVERED, "", time.monotonic() - began)
@@ -71,7 +76,7 @@ class MailChannel:
         mail = mail_of(notice, settings, text, html, self._writer.clock())
         accepted = self._accepted.get(notice.key, set())
         waiting = [address for address in settings.recipients if address not in accepted]
-        with session(settings) as smtp:
+        with session(settings, self._waits) as smtp:
             refused = smtp.send_message(mail, settings.sender[1], waiting)
         if refused:
             self._remember(notice.key, [address for address in waiting if address not in refused])
@@ -82,41 +87,16 @@ class MailChannel:
         while len(self._accepted) > REMEMBERED:
             del self._accepted[next(iter(self._accepted))]
 
-    def _failure(self, error: Exception, seconds: float) -> Sent:
-        code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
-        text = str(error)
-        if isinstance(error, smtplib.SMTPRecipientsRefused):
-            code, reply = next(iter(error.recipients.values()))
-            text = str((code, reply))
-        reason = explain_failure([redact(text, self._secrets)], "the mail library")
-        status = SendStatus.TIMEOUT if isinstance(error, TimeoutError) else SendStatus.FAILED
-        return Sent(status, reason, seconds, permanent=code >= 500 or isinstance(error, ValueError))
 
-
-@contextmanager
-def session(settings: MailSettings) -> Iterator[smtplib.SMTP]:
-    """A session with the mail server, encrypted and logged in as the settings say.
-
-    Raises:
-        OSError, smtplib.SMTPException: the connection or the log-in failed.
-    """
-    context = ssl.create_default_context()
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.mode == "ssl":
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=settings.timeout, context=context)
-    else:
-        smtp = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout)
-    try:
-        if settings.mode == "starttls":
-            smtp.starttls(context=context)
-        if settings.user and settings.password:
-            smtp.login(settings.user, settings.password)
-        yield smtp
-    finally:
-        with suppress(OSError, smtplib.SMTPException):
-            if smtp.sock is not None:
-                smtp.sock.settimeout(FAREWELL_SECONDS)
-                smtp.quit()
-        smtp.close()
+def mail_failure(error: Exception, secrets: frozenset[str], seconds: float) -> Sent:
+    """The result of a session that ended with an error; ``secrets`` are not shown."""
+    if isinstance(error, UnknownEndError):
+        return Sent(SendStatus.TIMEOUT, UNKNOWN_END, seconds)
+    code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+    text = str(error)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, reply = next(iter(error.recipients.values()))
+        text = str((code, reply))
+    reason = explain_failure([redact(text, secrets)], "the mail library")
+    status = SendStatus.TIMEOUT if isinstance(error, TimeoutError) else SendStatus.FAILED
+    return Sent(status, reason, seconds, permanent=code >= 500 or isinstance(error, ValueError))

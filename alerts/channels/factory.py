@@ -11,6 +11,7 @@ from alerts.channels.base import SEND_TIMEOUT_SECONDS
 from alerts.channels.email import MailChannel
 from alerts.channels.email_url import mail_settings
 from alerts.channels.settings import ChannelConfig, PingSettings, ServiceSettings
+from alerts.channels.smtp import RFC_WAITS, Waits
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.redaction import RedactingFilter
 from alerts.render.renderer import MessageWriter
@@ -21,12 +22,18 @@ AnyChannel = MailChannel | AppriseChannel | WebhookChannel | AlertmanagerChannel
 
 @dataclass(frozen=True, slots=True)
 class ChannelContext:
-    """Dependencies shared by all channels. ``guard`` must know the secrets of all of them."""
+    """Dependencies shared by all channels. ``guard`` must know the secrets of all of them.
+
+    ``limit``: seconds of one attempt; that of a mail may take as long as the steps of SMTP (``waits``), or
+    ``mail_limit``.
+    """
 
     writer: MessageWriter
     guard: RedactingFilter
     store: PluginStore
     limit: float = SEND_TIMEOUT_SECONDS
+    mail_limit: float | None = None
+    waits: Waits = RFC_WAITS
 
 
 def create_channel(name: str, settings: ChannelConfig, channel_context: ChannelContext) -> AnyChannel | None:
@@ -45,12 +52,11 @@ def create_channel(name: str, settings: ChannelConfig, channel_context: ChannelC
 
 
 def _service_channel(settings: ServiceSettings, channel_context: ChannelContext) -> AnyChannel | None:
+    writer, secrets = channel_context.writer, settings.url.derived
     mail = mail_settings(settings.url.text)
     if mail is not None:
-        return MailChannel(mail, channel_context.writer, settings.url.derived, limit=channel_context.limit)
+        return MailChannel(mail, writer, secrets, limit=channel_context.mail_limit, waits=channel_context.waits)
     service = make_service(settings.url.text)
     return (
-        None
-        if service is None
-        else AppriseChannel(service, channel_context.writer, channel_context.guard, limit=channel_context.limit)
+        None if service is None else AppriseChannel(service, writer, channel_context.guard, limit=channel_context.limit)
     )

@@ -11,11 +11,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from alerts.channels.base import SendStatus, Sent
@@ -27,6 +27,11 @@ RETRYABLE_STATUSES = frozenset({408, 425, 429})
 LONGEST_PAUSE_SECONDS = 6 * 3600.0
 """The longest pause that a server may ask for, in seconds, so that a message is tried several times within a day."""
 AGENT = "zsr"
+UNKNOWN_END = "The server hung up without an answer; the message may still have arrived."
+
+
+Meaning = Callable[[int, str, float], Sent]
+"""The meaning of an answer: of its status and Retry-After, after some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,11 @@ class Request:
     method: str = "POST"
 
 
-async def exchange(request: Request, secrets: frozenset[str], limit: float) -> Sent:
-    """Send a request once and return the result. ``limit``: seconds. Raises nothing but CancelledError."""
+async def exchange(request: Request, secrets: frozenset[str], limit: float, *, meaning: Meaning | None = None) -> Sent:
+    """Send a request once and return the result. Raises nothing but CancelledError.
+
+    ``limit``: seconds. ``meaning``: that of an answer; None: `judge`.
+    """
     began = time.monotonic()
     try:
         async with (
@@ -56,10 +64,12 @@ async def exchange(request: Request, secrets: frozenset[str], limit: float) -> S
             ) as response,
         ):
             pause = response.headers.get("Retry-After", "")
-            return judge(response.status, pause, time.monotonic() - began)
+            return (meaning or judge)(response.status, pause, time.monotonic() - began)
     except TimeoutError:
         reason = f"The server did not answer within {limit:g} seconds; the message may still have arrived."
         return Sent(SendStatus.TIMEOUT, reason, time.monotonic() - began)
+    except ServerDisconnectedError:
+        return Sent(SendStatus.TIMEOUT, UNKNOWN_END, time.monotonic() - began)
     except (ClientError, OSError, ValueError) as error:
         return Sent(SendStatus.FAILED, _why(error, secrets), time.monotonic() - began)
 

@@ -69,7 +69,7 @@ class WebhookChannel:
         return await exchange(self.request(notice), self._settings.secrets, self._limit)
 
     def request(self, notice: Notice) -> Request:
-        """The request for a notice, as of now."""
+        """The HTTP request for a notice; with a secret it is signed with the current time."""
         settings = self._settings
         body = self._body(notice)
         number = header_id(notice.key) or hashlib.sha256(notice.key.encode()).hexdigest()

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Severity, Subject
+from alerts.foreign import Foreign
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.subject import Digest, DigestLine, Subject
 from replicator.models import JobId
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ class Notifier:
     def add(self, target: str, channel: Channel, route: Route) -> TargetWorker:
         """Create the worker of a target; the caller runs it."""
         worker = TargetWorker(
-            target, channel, route, self._context, broadcast=partial(self._broadcast, target), read_to=self.read_to
+            target, channel, route, self._context, broadcast=partial(self.broadcast, target), read_to=self.read_to
         )
         self._workers[target] = worker
         return worker
@@ -53,7 +53,7 @@ class Notifier:
         for worker, state in accepted.items():
             worker.commit(state)
 
-    def _broadcast(self, source: str, notice: Notice) -> Writes:
+    def broadcast(self, source: str, notice: Notice) -> Writes:
         """Enqueue a target's own notice for every other target, whatever its route matches.
 
         Returns what the source has to write, in one write with its own state.

@@ -1,6 +1,7 @@
 """The outbox of a target: which message is next, when it is retried, when zsr gives up. Pure.
 
-Messages of one thread keep their order; one that its server does not accept delays no other thread.
+Messages of one thread keep their order; one that its server does not accept delays no other thread. What quiet hours
+hold delays only the all-clear: a page passes the warnings before it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Entry:
     jobs: Mapping[str, float | None] = field(default_factory=dict)
     fault: str = ""
 
+    def is_held(self, now: float) -> bool:
+        """Whether quiet hours hold it."""
+        return self.attempts == 0 and self.since <= now < self.not_before
+
     def due(self, now: float) -> float:
         """When it may be sent, unix time; a clock that was set back does not hold it."""
         if self.attempts == 0:
@@ -57,7 +62,7 @@ class Entry:
         return self.tried + pause if now >= self.tried else 0.0
 
     def failed(self, now: float, sent: Sent) -> Entry:
-        """The entry after a failed attempt; a permanent refusal makes it wait longer, for a fix by hand."""
+        """The entry after a failed attempt. After a permanent refusal it waits longer, for a fix by a person."""
         pause = max(sent.retry_after or 0.0, BACKOFF_SECONDS[-1] if sent.permanent else 0.0)
         return replace(self, attempts=self.attempts + 1, tried=now, reason=sent.reason, pause=pause)
 
@@ -67,23 +72,34 @@ class Entry:
         return self.attempts >= MOST_ATTEMPTS or (old and self.attempts >= FEWEST_ATTEMPTS)
 
 
-def heads(outbox: Iterable[Entry]) -> list[Entry]:
-    """The first message of each thread, oldest first."""
-    first: dict[str, Entry] = {}
+def heads(outbox: Iterable[Entry], now: float) -> list[Entry]:
+    """The first message of each thread, and those that quiet hours hold before it; oldest first."""
+    found: list[Entry] = []
+    first: set[str] = set()
+    held: set[str] = set()
     for entry in outbox:
-        first.setdefault(entry.notice.thread, entry)
-    return list(first.values())
+        thread = entry.notice.thread
+        if thread in first or (thread in held and _is_end(entry.notice)):
+            continue
+        found.append(entry)
+        (held if entry.is_held(now) else first).add(thread)
+    return found
+
+
+def _is_end(notice: Notice) -> bool:
+    """Whether it reports the end of a problem, which must not come before the problem."""
+    return notice.closes or notice.kind.is_all_clear
 
 
 def next_entry(outbox: Iterable[Entry], now: float) -> Entry | None:
     """The message to send now: of those that are due the one with the fewest attempts, then the oldest."""
-    ready = [entry for entry in heads(outbox) if entry.due(now) <= now]
+    ready = [entry for entry in heads(outbox, now) if entry.due(now) <= now]
     return min(ready, key=lambda entry: (entry.attempts, entry.number), default=None)
 
 
 def next_due(outbox: Iterable[Entry], now: float) -> float | None:
     """When the next message is due, unix time; None without one."""
-    return min((entry.due(now) for entry in heads(outbox)), default=None)
+    return min((entry.due(now) for entry in heads(outbox, now)), default=None)
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

@@ -19,17 +19,20 @@ from alerts.channels.base import Channel, Sent, failed_inside
 from alerts.delivery.context import Clock
 from alerts.delivery.outbox import Entry
 from alerts.delivery.store import TargetState
-from alerts.grouping.conditions import Condition, Conditions, evaluate_conditions, report_losses
+from alerts.grouping.conditions import Condition, evaluate_conditions, mention, report_losses, revert_reported
 from alerts.grouping.digests import digest
 from alerts.grouping.flapping import revert_unwanted, sift
 from alerts.grouping.frozen import record_frozen, report_frozen
-from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events, revert_undelivered
+from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events
+from alerts.grouping.heartbeats import heartbeat
 from alerts.grouping.losses import record_losses, vanished_notices
 from alerts.grouping.notices import NoticeSource, group_notice
 from alerts.grouping.reminders import reminder, slot_passed
+from alerts.grouping.vanished_jobs import vanished_jobs_notice
 from alerts.notice import Notice, NoticeKind
 from alerts.routing.routes import Route, held_until
-from replicator.api.status import JobHistory, Status
+from replicator.api.job_status import JobHistory
+from replicator.api.status import Status
 from replicator.events import Event
 from replicator.models import JobId
 
@@ -64,19 +67,22 @@ class PipelineInput:
 def process_events(
     events: Events, state: TargetState, given: PipelineInput, histories: Histories | None = None
 ) -> TargetState:
-    """The state with the batch behind its cursor and all messages that are due now in its outbox.
+    """Process a batch of events: return the state with the cursor after the batch, and its messages in the outbox.
 
-    ``histories`` are those of a digest; None: no digest is due.
+    Reminders and digests that are due now are among them. ``histories`` are for a digest; None: no digest is due.
     """
-    # A clock that was set back would otherwise stop reminders and digests until the old time is reached again.
-    state = replace(state, reminded=min(state.reminded, given.now), digested=min(state.digested, given.now))
-    reported_before = reported_jobs(state.incident_state)
+    # A clock that was set back would otherwise stop reminders and the like until the old time is reached again.
+    reminded, digested, beaten = (min(each, given.now) for each in (state.reminded, state.digested, state.beaten))
+    state = replace(state, reminded=reminded, digested=digested, beaten=beaten)
+    before = state.incident_state
+    reported_before = reported_jobs(before)
     groups, state = group_runs(events, state, given)
-    state = report_runs(groups, state, given)
+    state = report_runs(groups, state, given, reported_times(before))
     state = report_lost_volumes(events, state, given)
     state = report_frozen_guests(events, state, given)
     state = report_conditions(reported_before, state, given)
     state = report_reminder(state, given)
+    state = report_heartbeat(state, given)
     return state if histories is None else report_digest(histories, state, given)
 
 
@@ -98,7 +104,7 @@ def group_runs(events: Events, state: TargetState, given: PipelineInput) -> tupl
         sieve.kept,
         incident_state,
         target_of=lambda job: targets.get(job, ""),
-        active={name for name, job in jobs.items() if not job.job.disabled},
+        active={name for name, job in jobs.items() if not job.is_disabled},
         due=given.route.repeat.due,
     )
     cursor = events[-1][0] if events else state.cursor
@@ -109,29 +115,46 @@ def group_runs(events: Events, state: TargetState, given: PipelineInput) -> tupl
 # Group -> notice -> route
 
 
-def report_runs(groups: Iterable[NotificationGroup], state: TargetState, given: PipelineInput) -> TargetState:
-    """Enqueue the notices of failures that the route wants, and the recoveries of those."""
-    unreported: set[str] = set()
-    for group in groups:
-        members = set(group.incidents)
-        if not group.is_failure and members <= unreported:
+def report_runs(
+    groups: Iterable[NotificationGroup], state: TargetState, given: PipelineInput, before: Mapping[str, float | None]
+) -> TargetState:
+    """Enqueue the notices of failures that the route wants, and the recoveries of those.
+
+    ``before``: when each job's failure was reported last before this batch. The groups were made as if all of them were
+    reported; what the route did not want counts as never reported for all that follows it.
+    """
+    reported = dict(before)
+    for made in groups:
+        group = made.with_reported(reported)
+        if not group.is_failure and all(reported.get(job) is None for job in group.incidents):
             continue
         notice = group_notice(group, given.status, state.incident_state, given.source(state))
+        jobs = {*group.incidents, *group.along}
         if not group.is_failure:
             state = _enqueue(notice, state, given)
+            reported |= dict.fromkeys(jobs)
         elif given.wants(notice):
-            unreported -= members
             state = _enqueue_failure(group, notice, state, given)
+            reported |= dict.fromkeys(jobs, group.events[-1][1].time)
+            state = replace(state, incident_state=state.incident_state.with_reported(jobs, reported))
         else:
-            unreported |= {job for job, before in group.incidents.items() if before is None or before.reported is None}
+            mates = {
+                job for job, each in state.incident_state.incidents.items() if group.node and each.node == group.node
+            }
             flaps = revert_unwanted(group.incidents, state.flaps) if group.flapping else state.flaps
-            incident_state = revert_undelivered(_reported_before(group), group.node, state.incident_state)
+            incident_state = state.incident_state.with_reported(jobs | mates, reported)
             state = replace(state, incident_state=incident_state, flaps=flaps)
     return state
 
 
+def reported_times(incident_state: IncidentState) -> dict[str, float | None]:
+    """When the failure of each job was reported last, by job id."""
+    held = {str(each.event.job): each.incident for waiting in incident_state.held.values() for each in waiting}
+    return {job: each.reported for job, each in {**held, **incident_state.incidents}.items()}
+
+
 def report_group(group: NotificationGroup, state: TargetState, given: PipelineInput) -> TargetState:
-    """Enqueue the notice of a group that the route is known to want."""
+    """Enqueue the notice of a group. The caller has checked that the route wants it."""
     notice = group_notice(group, given.status, state.incident_state, given.source(state))
     if group.is_failure:
         return _enqueue_failure(group, notice, state, given)
@@ -140,7 +163,8 @@ def report_group(group: NotificationGroup, state: TargetState, given: PipelineIn
 
 def _enqueue_failure(group: NotificationGroup, notice: Notice, state: TargetState, given: PipelineInput) -> TargetState:
     notice = replace(notice, text="\n".join(filter(None, (notice.text, _what_follows(notice, given.route)))))
-    jobs = _reported_before(group)
+    jobs = {job: None if before is None else before.reported for job, before in group.incidents.items()}
+    state = replace(state, conditions=mention(notice, state.conditions, given.now))
     return _enqueue(notice, state, given, jobs=jobs, fault=group.node)
 
 
@@ -154,12 +178,8 @@ def _what_follows(notice: Notice, route: Route) -> str:
     return "From now on it is in the reminder of all that still fails; a message follows when it has recovered."
 
 
-def _reported_before(group: NotificationGroup) -> dict[str, float | None]:
-    return {job: None if before is None else before.reported for job, before in group.incidents.items()}
-
-
 def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput) -> TargetState:
-    """Record lost replicas as conditions, and enqueue the notices of these and of vanished volumes."""
+    """Record lost replicas as conditions, and enqueue the notices of these, of vanished volumes and jobs."""
     targets = {job.job.id: job.job.target for job in given.status.jobs}
     match = given.route.match
     conditions = record_losses(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
@@ -167,6 +187,9 @@ def report_lost_volumes(events: Events, state: TargetState, given: PipelineInput
     for vanished in vanished_notices(events, given.status, match, given.source(state)):
         if given.wants(vanished):
             state = _enqueue(vanished, state, given)
+    gone = vanished_jobs_notice(events, given.status, match, given.source(state))
+    if gone is not None and given.wants(gone):
+        state = _enqueue(gone, state, given)
     notices, conditions = report_losses(given.status, state.conditions, match, given.source(state))
     return _report_conditions(notices, conditions, state, given)
 
@@ -190,6 +213,7 @@ def report_conditions(reported_before: Collection[str], state: TargetState, give
         given.route.match,
         given.source(state),
         answered=reported & active_jobs(given.status),
+        every_promise=given.route.every_promise,
     )
     return _report_conditions(notices, conditions, state, given)
 
@@ -197,28 +221,13 @@ def report_conditions(reported_before: Collection[str], state: TargetState, give
 def _report_conditions(
     notices: list[Notice], conditions: dict[str, Condition], state: TargetState, given: PipelineInput
 ) -> TargetState:
-    """Enqueue the notices that the route wants; the conditions of the others count as not reported."""
+    """Enqueue the notices that the route wants. The condition of a notice that it does not want stays unreported."""
     for notice in notices:
         if notice.kind.is_all_clear or given.wants(notice):
             state = _enqueue(notice, state, given)
         else:
-            conditions = _unreported(notice, conditions)
+            conditions = revert_reported(notice, conditions)
     return replace(state, conditions=conditions)
-
-
-def _unreported(notice: Notice, conditions: Conditions) -> dict[str, Condition]:
-    """The conditions as if a notice about them had not been made.
-
-    A lost replica that is whole again is forgotten then; the others are tried again in the next turn.
-    """
-    its_own = {
-        name for name, each in conditions.items() if each.thread == notice.thread and each.reported == notice.time
-    }
-    return {
-        name: replace(condition, reported=None, thread="") if name in its_own else condition
-        for name, condition in conditions.items()
-        if name not in its_own or condition.gone is None
-    }
 
 
 def report_reminder(state: TargetState, given: PipelineInput) -> TargetState:
@@ -234,6 +243,7 @@ def report_reminder(state: TargetState, given: PipelineInput) -> TargetState:
     names = [str(subject.job) for subject in notice.subjects]
     jobs = {name: incidents[name].reported for name in names if name in incidents}
     state = replace(state, incident_state=replace(state.incident_state, incidents=after))
+    state = replace(state, conditions=mention(notice, state.conditions, given.now))
     return _enqueue(notice, state, given, jobs=jobs)
 
 
@@ -243,6 +253,14 @@ def report_digest(histories: Histories, state: TargetState, given: PipelineInput
     return _enqueue(notice, replace(state, digested=given.now), given)
 
 
+def report_heartbeat(state: TargetState, given: PipelineInput) -> TargetState:
+    """Enqueue the heartbeat, when its time has come."""
+    if not slot_passed(given.route.heartbeat, state.beaten, given.now, given.zone):
+        return state
+    notice = heartbeat(given.status, given.route.match, given.source(state), given.zone)
+    return _enqueue(notice, replace(state, beaten=given.now), given)
+
+
 def reported_jobs(incident_state: IncidentState) -> set[str]:
     """The jobs whose failures were reported to the target, so that their recovery will be."""
     held = {str(each.event.job) for waiting in incident_state.held.values() for each in waiting}
@@ -250,7 +268,7 @@ def reported_jobs(incident_state: IncidentState) -> set[str]:
 
 
 def active_jobs(status: Status) -> set[str]:
-    """The jobs, by id, that are neither disabled nor being removed: of the others no run will report a recovery."""
+    """The ids of the jobs that are neither disabled nor being removed. No run reports that another job recovered."""
     return {str(job.job.id) for job in status.jobs if job.is_promised}
 
 
@@ -284,7 +302,20 @@ def enqueue(
 ) -> TargetState:
     """Put a notice into the outbox, held back until quiet hours are over; ``jobs`` and ``fault`` as in `Entry`."""
     until = held_until(route.quiet, notice.severity, now, zone)
+    if until is None and not notice.kind.is_all_clear:
+        notice = _with_held(notice, state.outbox, now)
     return state.enqueue(Entry(state.next_number, notice, now, until or 0.0, jobs=jobs or {}, fault=fault))
+
+
+def _with_held(notice: Notice, outbox: Iterable[Entry], now: float) -> Notice:
+    """A notice that says how many messages about its jobs it passes, because quiet hours hold them."""
+    jobs = {subject.job for subject in notice.subjects}
+    held = [entry.notice for entry in outbox if entry.is_held(now)]
+    count = sum(each.thread == notice.thread or any(s.job in jobs for s in each.subjects) for each in held)
+    if not count:
+        return notice
+    words = "earlier message about this is" if count == 1 else "earlier messages about this are"
+    return replace(notice, text="\n".join(filter(None, (notice.text, f"{count} {words} held by quiet hours."))))
 
 
 def _enqueue(

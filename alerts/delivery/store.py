@@ -69,7 +69,7 @@ class TargetState:
         outbox: the messages to send, oldest first.
         conditions: what lasts and was seen in the core's status, and lost replicas.
         flaps: the jobs that failed lately.
-        reminded, digested: up to when reminders and digests were made, unix time; 0: never.
+        reminded, digested, beaten: up to when reminders, digests and heartbeats were made, unix time; 0: never.
         next_number: the number of the next message.
         outage_thread: the thread in which the other targets were notified that this one takes no messages; empty while
             it takes them.
@@ -86,6 +86,7 @@ class TargetState:
     next_number: int = 1
     outage_thread: str = ""
     unsent: tuple[NotificationGroup, ...] = ()
+    beaten: float = 0.0
 
     def enqueue(self, entry: Entry) -> TargetState:
         """The state with an entry, which has the next number, at the end of the outbox."""
@@ -117,6 +118,7 @@ def load_state(store: PluginStore, target: str) -> TargetState | None:
             flaps={job: _flap(fields) for job, fields in data.get("flaps", {}).items()},
             reminded=float(data.get("reminded", 0.0)),
             digested=float(data.get("digested", 0.0)),
+            beaten=float(data.get("beaten", 0.0)),
             next_number=int(data.get("following", 1)),
             outage_thread=str(data.get("dead", "")),
             unsent=tuple(_group(fields) for fields in data.get("outbox", ())),
@@ -140,6 +142,7 @@ def state_json(state: TargetState) -> str:
         "flaps": {job: _flap_fields(flap) for job, flap in state.flaps.items()},
         "reminded": state.reminded,
         "digested": state.digested,
+        "beaten": state.beaten,
         "following": state.next_number,
         "dead": state.outage_thread,
     }
@@ -238,6 +241,8 @@ def _condition_fields(condition: Condition) -> dict[str, object]:
     fields = asdict(condition)
     if not condition.text:  # most have none
         del fields["text"]
+    if condition.mentioned is None:
+        del fields["mentioned"]
     return _renamed(fields, reported="told")
 
 

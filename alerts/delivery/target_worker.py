@@ -39,6 +39,7 @@ from alerts.delivery.store import (
     record_writes,
     state_json,
 )
+from alerts.grouping.conditions import LOOK_SECONDS, next_report, revert_reported
 from alerts.grouping.digests import LONGEST_PERIOD_SECONDS
 from alerts.grouping.grouping import first_failure_time, revert_undelivered
 from alerts.grouping.notices import NoticeSource
@@ -54,8 +55,6 @@ CANCEL_GRACE_SECONDS = 2.0
 """Seconds that the end of the daemon waits for a message that is being sent, so that its result is recorded."""
 GROUP_WAIT_SECONDS = 20.0
 """Seconds after a failure in which others with the same cause join the same message."""
-POLL_SECONDS = 60.0
-"""The longest that a target waits before it looks at the core's status, in seconds."""
 
 _log = logging.getLogger("zsr.alerts")
 
@@ -122,8 +121,10 @@ class TargetWorker:
         newest, oldest, now = core.last_event(), core.first_event(), given.now
         state = load_state(store, self.target)
         if state is None:
+            if store.get(key_of(self.target)) is not None:  # damaged: what it was about to send is lost
+                store.put_all(self._context.counters.add(self.target, "undelivered"))
             number = first_number(store, self.target)
-            return TargetState(newest, reminded=now, digested=now, next_number=number)
+            return TargetState(newest, reminded=now, digested=now, beaten=now, next_number=number)
         if state.cursor > newest:
             words = "Notification target '%s' was at event %d, but the journal ends at %d; it continues from there."
             _log.warning(words, self.target, state.cursor, newest)
@@ -134,9 +135,11 @@ class TargetWorker:
                 "events in between were pruned before they could be delivered."
             )
             _log.error(words, self.target, state.cursor, oldest)
+            store.put_all(self._context.counters.add(self.target, "undelivered"))
         for group in state.unsent:
             state = report_group(group, state, given)
-        return replace(state, unsent=(), reminded=state.reminded or now, digested=state.digested or now)
+        reminded, digested, beaten = (moment or now for moment in (state.reminded, state.digested, state.beaten))
+        return replace(state, unsent=(), reminded=reminded, digested=digested, beaten=beaten)
 
     async def _process(self, events: list[tuple[int, Event]]) -> TargetState:
         """Run the pipeline up to the outbox, and apply the requests to send a message again."""
@@ -165,7 +168,7 @@ class TargetWorker:
         if self._context.core.last_event() <= state.cursor:
             if due is not None and due <= self._context.now:
                 return []
-            if not await self._wait(state.cursor, due):
+            if not await self._wait(state.cursor, due, self._until_look(state)):
                 return []
         events = await self._context.core.events(state.cursor)
         first = first_failure_time(events)
@@ -175,15 +178,20 @@ class TargetWorker:
         await self._context.sleep(self._context.group_wait - age)
         return await self._context.core.events(state.cursor)
 
-    async def _wait(self, cursor: int, due: float | None) -> bool:
+    def _until_look(self, state: TargetState) -> float:
+        """Seconds until the status is looked at again: at the latest when a condition has lasted long enough."""
+        moment, now = next_report(state.conditions), self._context.now
+        return LOOK_SECONDS if moment is None or moment <= now else min(moment - now, LOOK_SECONDS)
+
+    async def _wait(self, cursor: int, due: float | None, look: float) -> bool:
         """Wait for an event (True), or for the next message's time, a new message or the next look (False)."""
         events = asyncio.ensure_future(self._context.core.events(cursor))
-        pause = None if due is None else min(due - self._context.now, POLL_SECONDS)
+        pause = None if due is None else min(due - self._context.now, LOOK_SECONDS)
         waits: list[asyncio.Future[Any]] = [events, asyncio.ensure_future(self._enqueued.wait())]
         if pause is not None:
             waits.append(asyncio.ensure_future(self._context.sleep(pause)))
         try:
-            await asyncio.wait(waits, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=look, return_when=asyncio.FIRST_COMPLETED)
             self._enqueued.clear()
             return events.done()
         finally:
@@ -241,7 +249,8 @@ class TargetWorker:
             notice = replace(self._own_failure_notice(NoticeKind.UNDELIVERED, ""), text=sent.reason)
             writes |= self._broadcast(notice)
             outage = notice.thread
-        self._save(replace(state, incident_state=incident_state, outage_thread=outage), writes)
+        conditions = revert_reported(entry.notice, state.conditions)
+        self._save(replace(state, incident_state=incident_state, conditions=conditions, outage_thread=outage), writes)
 
     def _own_failure_notice(self, kind: NoticeKind, thread: str) -> Notice:
         """A notice for the other targets: that this one takes no messages, or takes them again."""

@@ -1,11 +1,11 @@
-"""Conditions that last and are no failures: broken promises, silent nodes, rejected settings, lost replicas. Pure.
+"""Conditions that last and are no failures: broken promises, silent nodes, rejected settings, and the like. Pure.
 
 Lost replicas and frozen guests come from the journal (`alerts.grouping.losses`, `alerts.grouping.frozen`), the others
 from the core's status.
 
 Each condition is reported once when it has lasted a while, and its end once to the same targets. Conditions are part of
-a target's state, so a restart neither repeats nor forgets one. What a message about failures already says is not
-repeated.
+a target's state, so a restart neither repeats nor forgets one. A broken promise that a critical message about failures
+already names is not repeated; a warning, or a message about the node at fault, never stands for one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from alerts.grouping import disagreements
 from alerts.grouping.grouping import Incident
 from alerts.grouping.notices import NoticeSource, subject_now, worst_first
-from alerts.notice import Notice, NoticeKind, Subject
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
-from replicator.api.status import JobStatus, Status
+from alerts.subject import Subject
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.models import JobId
 
 REPORT_AFTER_SECONDS = 120.0
@@ -25,7 +28,10 @@ REPORT_AFTER_SECONDS = 120.0
 REPEAT_INTERVAL_SECONDS = 900.0
 """Seconds between two messages about promises to one node, so that jobs that break theirs one by one make no flood."""
 
-PROMISE, NODE, SETTINGS, LOST, FROZEN = "promise", "node", "settings", "lost", "frozen"
+LOOK_SECONDS = 60.0
+"""The longest that a target waits before it looks at the core's status, in seconds."""
+
+PROMISE, NODE, SETTINGS, STATE, LOST, FROZEN = "promise", "node", "settings", "state", "lost", "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Condition:
         gone: when it ended; None: it lasts.
         lag: the largest age of the replica while it lasted, in seconds.
         text: what the message about it says, where only the journal knows that.
+        mentioned: when another critical message reported it, so that it needs none of its own; None: none did.
     """
 
     since: float
@@ -47,10 +54,13 @@ class Condition:
     gone: float | None = None
     lag: float | None = None
     text: str = ""
+    mentioned: float | None = None
 
 
 Conditions = Mapping[str, Condition]
-"""By ``<kind>/<name>``: ``promise/100-0``, ``lost/100-0``, ``frozen/100-0``, ``node/beta``, ``settings/``."""
+"""By ``<kind>/<name>``: ``promise/100-0``, ``lost/100-0``, ``frozen/100-0``, ``node/beta``; of the whole node only
+``<kind>/``: ``settings/``, ``state/``, ``owners/``, ``files/``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,8 @@ def evaluate_conditions(
     match: Match,
     source: NoticeSource,
     answered: Collection[str] = (),
+    *,
+    every_promise: bool = False,
 ) -> tuple[list[Notice], dict[str, Condition]]:
     """The notices that are due now for a target, and the conditions after them.
 
@@ -84,26 +96,25 @@ def evaluate_conditions(
         match: selects the jobs.
         source: where the notices come from.
         answered: jobs whose failure gets an all-clear, which also says that the promise is kept again.
+        every_promise: whether a broken promise is reported in any case and without waiting for others.
     """
     now = status.time
     jobs = [job for job in status.jobs if match.wants_job(job.job.id, job.job.target)]
     seen = {f"{PROMISE}/{job.job.id}" for job in jobs if job.is_promise_broken(now)}
     seen |= {f"{NODE}/{node}" for node in _silent(status, jobs)}
-    if not status.config.ok:
-        seen.add(f"{SETTINGS}/")
+    seen |= disagreements.disputed(status) | {f"{what}/" for what in _wrong_here(status)}
     known = _remembered(conditions, seen, now)
-    for job in jobs:
-        name = f"{PROMISE}/{job.job.id}"
-        if name in seen and job.state.last_sync is not None:
-            known[name] = replace(known[name], lag=max(known[name].lag or 0.0, now - job.state.last_sync))
+    broken = {name: job for job in jobs if (name := f"{PROMISE}/{job.job.id}") in seen}
+    known |= {name: _broken(job, known[name], now, is_new=name not in conditions) for name, job in broken.items()}
     _forget_removed(known, {job.job.id for job in jobs})
     for name in [f"{PROMISE}/{job}" for job in answered]:
         if name in known and known[name].gone is not None:
             del known[name]
-    notices = _of_jobs(_BREACH, jobs, known, now, source, _implied(jobs, known, incidents))
+    implied = set() if every_promise else _implied(jobs, known)
+    notices = _of_jobs(_BREACH, jobs, known, now, source, implied, every=every_promise)
+    notices = [_with_silence(notice, status) for notice in notices]
     notices += _nodes(known, incidents, now, source)
-    notices += _settings(status, known, source)
-    return notices, known
+    return [*notices, *_of_node(status, known, source), *_disagreements(status, known, source)], known
 
 
 def report_losses(
@@ -141,21 +152,72 @@ def _remembered(conditions: Conditions, seen: set[str], now: float) -> dict[str,
 
 def _silent(status: Status, jobs: Iterable[JobStatus]) -> set[str]:
     """The nodes that do not answer and are the target of an enabled job."""
-    wanted = {job.job.target for job in jobs if not job.job.disabled}
+    wanted = {job.job.target for job in jobs if not job.is_disabled}
     return {node for node, answers in status.reachable.items() if not answers and node in wanted}
 
 
-def _implied(
-    jobs: Iterable[JobStatus], known: Mapping[str, Condition], incidents: Mapping[str, Incident]
-) -> set[JobId]:
-    """The jobs whose broken promise follows from a reported problem, or was in a message about their failures."""
-    at_fault, lost = _reported_nodes(known, incidents), _reported_losses(known)
-    late = [job for job in jobs if f"{PROMISE}/{job.job.id}" in known]
-    return {
-        job.job.id
-        for job in late
-        if job.job.target in at_fault or str(job.job.id) in lost or _was_mentioned(job, incidents)
+def _broken(job: JobStatus, condition: Condition, now: float, *, is_new: bool) -> Condition:
+    """The condition of a broken promise: since when, and how old the replica got.
+
+    One that broke since the last look began then and not now, so that it is reported in time.
+    """
+    moment = job.promise_start + job.rpo
+    if is_new and not job.is_replica_lost and 0 <= now - moment <= LOOK_SECONDS:
+        condition = replace(condition, since=moment)
+    if job.state.last_sync is None:
+        return condition
+    return replace(condition, lag=max(condition.lag or 0.0, now - job.state.last_sync))
+
+
+def _implied(jobs: Iterable[JobStatus], known: Mapping[str, Condition]) -> set[JobId]:
+    """The jobs whose broken promise another critical message has reported: one about it, or about the lost replica."""
+    lost = _reported_losses(known)
+    late = {job.job.id: known[name] for job in jobs if (name := f"{PROMISE}/{job.job.id}") in known}
+    return {job for job, condition in late.items() if condition.mentioned is not None or str(job) in lost}
+
+
+def mention(notice: Notice, conditions: Conditions, now: float) -> dict[str, Condition]:
+    """The conditions after a critical message went out that names the broken promises of its jobs."""
+    known = dict(conditions)
+    if notice.severity is Severity.CRITICAL:
+        for subject in notice.subjects:
+            name = f"{PROMISE}/{subject.job}"
+            if subject.is_broken(now):
+                known[name] = replace(known.get(name, Condition(now)), mentioned=now)
+    return known
+
+
+def revert_reported(notice: Notice, conditions: Conditions) -> dict[str, Condition]:
+    """The conditions as if a notice had not been made, because it is not wanted or was given up.
+
+    A condition that is over by then is forgotten; the others are tried again in the next turn.
+    """
+    its_own = {
+        name for name, each in conditions.items() if each.thread == notice.thread and each.reported == notice.time
     }
+    named = {f"{PROMISE}/{subject.job}" for subject in notice.subjects}
+    known = {}
+    for name, condition in conditions.items():
+        if name in its_own and condition.gone is not None:
+            continue
+        reverted = replace(condition, reported=None, thread="") if name in its_own else condition
+        known[name] = replace(reverted, mentioned=None) if name in named else reverted
+    return known
+
+
+def next_report(conditions: Conditions) -> float | None:
+    """When the first condition that was not reported has lasted long enough, unix time; None without one."""
+    waiting = (each for each in conditions.values() if each.reported is None and each.mentioned is None)
+    return min((each.since + REPORT_AFTER_SECONDS for each in waiting), default=None)
+
+
+def _with_silence(notice: Notice, status: Status) -> Notice:
+    """A notice of broken promises that says so where their target does not answer."""
+    targets = {subject.target for subject in notice.subjects}
+    silent = sorted(node for node in targets if status.reachable.get(node) is False)
+    if notice.kind is not _BREACH.begins or not silent:
+        return notice
+    return replace(notice, text=f"Node {silent[0]} does not answer {status.node}.")
 
 
 def _reported_losses(known: Mapping[str, Condition]) -> set[str]:
@@ -171,8 +233,13 @@ def _of_jobs(
     now: float,
     source: NoticeSource,
     implied: Collection[JobId] = (),
+    *,
+    every: bool = False,
 ) -> list[Notice]:
-    """The notices of starts and ends, one for each target node; ``implied`` jobs are in another message already."""
+    """The notices of starts and ends, one for each target node; ``implied`` jobs are in another message already.
+
+    ``every``: a start does not wait for others of its node after a message about them.
+    """
     notices = []
     by_node: dict[str, list[JobStatus]] = {}
     for job in jobs:
@@ -180,12 +247,11 @@ def _of_jobs(
             by_node.setdefault(job.job.target, []).append(job)
     for node, group in sorted(by_node.items()):
         conditions = {job.job.id: known[f"{kind.what}/{job.job.id}"] for job in group}
-        last = max(
-            (condition.reported for condition in conditions.values() if condition.reported is not None), default=None
-        )
+        reports = [(each.reported, each.mentioned) for each in conditions.values()]
+        last = max((moment for pair in reports for moment in pair if moment is not None), default=None)
         new = [job for job in group if conditions[job.job.id].reported is None and job.job.id not in implied]
         ripe = any(now - conditions[job.job.id].since >= kind.report_after for job in new)
-        if ripe and (last is None or not 0 <= now - last < REPEAT_INTERVAL_SECONDS):
+        if ripe and (every or last is None or not 0 <= now - last < REPEAT_INTERVAL_SECONDS):
             thread = next((condition.thread for condition in conditions.values() if condition.thread), None)
             notice = _notice(kind.begins, now, f"{kind.what}/{node}", source, thread)
             subjects = worst_first((_beginning(kind, job, conditions[job.job.id]) for job in new), now)
@@ -199,12 +265,6 @@ def _beginning(kind: _Kind, job: JobStatus, condition: Condition) -> Subject:
     """A job in the notice of a start; a lost replica has the age that it had when its loss was found."""
     subject = subject_now(job)
     return replace(subject, worst_lag=condition.lag) if kind is _LOSS else subject
-
-
-def _was_mentioned(job: JobStatus, incidents: Mapping[str, Incident]) -> bool:
-    """Whether a message about the job's failures was made after its promise broke, and so mentioned it."""
-    incident = incidents.get(str(job.job.id))
-    return incident is not None and incident.reported is not None and incident.reported >= job.promise_start + job.rpo
 
 
 def _ended(
@@ -231,7 +291,7 @@ def _ended(
                 )
                 for job in over
             )
-            off = kind is _BREACH and any(job.job.disabled or job.job.removal is not None for job in over)
+            off = kind is _BREACH and any(job.is_disabled or job.job.removal is not None for job in over)
             text = "Nothing is promised for jobs that are disabled or being removed." if off else ""
             closes = len(over) == len(mine)
             notices.append(replace(notice, opens=False, closes=closes, subjects=subjects, text=text))
@@ -249,13 +309,6 @@ def _forget_removed(known: dict[str, Condition], jobs: set[JobId]) -> None:
     for name in [name for name in known if name.startswith((f"{PROMISE}/", f"{LOST}/"))]:
         if JobId.from_text(name.partition("/")[2]) not in jobs:
             del known[name]
-
-
-def _reported_nodes(known: Mapping[str, Condition], incidents: Mapping[str, Incident]) -> set[str]:
-    """The nodes that were reported as the cause, so that what follows from it is not reported."""
-    by_failures = {incident.node for incident in incidents.values() if incident.node and incident.reported is not None}
-    conditions = {name.partition("/")[2]: condition for name, condition in known.items() if name.startswith(f"{NODE}/")}
-    return by_failures | {node for node, condition in conditions.items() if condition.reported is not None}
 
 
 def _nodes(
@@ -276,20 +329,56 @@ def _nodes(
     return notices
 
 
-def _settings(status: Status, known: dict[str, Condition], source: NoticeSource) -> list[Notice]:
-    name, now = f"{SETTINGS}/", status.time
+_OF_NODE = {
+    SETTINGS: (NoticeKind.SETTINGS_REJECTED, NoticeKind.SETTINGS_ACCEPTED),
+    STATE: (NoticeKind.STATE_UNWRITABLE, NoticeKind.STATE_WRITABLE),
+}
+"""The events of the start and the end of the conditions of this whole node."""
+
+
+def _wrong_here(status: Status) -> dict[str, str]:
+    """Return the conditions of this whole node, and what a message about each quotes."""
+    found = {} if status.config.ok else {SETTINGS: "\n".join(status.config.problems)}
+    return found if status.state_unwritable_since is None else {**found, STATE: ""}
+
+
+def _of_node(status: Status, known: dict[str, Condition], source: NoticeSource) -> list[Notice]:
+    quoted = _wrong_here(status)
+    return [each for what in _OF_NODE for each in _of_condition(status, known, source, what, quoted.get(what, ""))]
+
+
+def _of_condition(
+    status: Status, known: dict[str, Condition], source: NoticeSource, what: str, text: str
+) -> list[Notice]:
+    """The notice of a condition of this whole node; ``text`` is what it quotes."""
+    name, now = f"{what}/", status.time
+    begins, ends = _OF_NODE[what]
     condition = known.get(name)
     if condition is None:
         return []
     if condition.gone is not None:
-        notice = _notice(NoticeKind.SETTINGS_ACCEPTED, now, SETTINGS, source, condition.thread)
+        notice = _notice(ends, now, what, source, condition.thread)
         del known[name]
         return [replace(notice, opens=False, closes=True)]
     if condition.reported is not None or now - condition.since < REPORT_AFTER_SECONDS:
         return []
-    notice = _notice(NoticeKind.SETTINGS_REJECTED, now, SETTINGS, source, None)
+    notice = _notice(begins, now, what, source, None)
     _note(known, [name], now, notice.thread)
-    return [replace(notice, text="\n".join(status.config.problems))]
+    return [replace(notice, text=text)]
+
+
+def _disagreements(status: Status, known: dict[str, Condition], source: NoticeSource) -> list[Notice]:
+    """The notices of nodes that disagree; what is among the conditions has lasted long enough."""
+    notices, now = [], status.time
+    for kind in disagreements.KINDS:
+        condition, key = known.get(kind.name), source.key(kind.name.rstrip("/"), now, source.number)
+        if condition is not None and condition.gone is not None:
+            notices.append(disagreements.ending(kind, status, key, condition.thread))
+            del known[kind.name]
+        elif condition is not None and condition.reported is None:
+            notices.append(disagreements.beginning(kind, status, key))
+            _note(known, [kind.name], now, key)
+    return notices
 
 
 def _lasted(condition: Condition) -> str:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from alerts.grouping.notices import NoticeSource, subject_now
-from alerts.notice import Digest, DigestLine, Notice, NoticeKind, Severity
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
-from replicator.api.status import JobHistory, JobStatus, Status
+from alerts.subject import Digest, DigestLine
+from alerts.text import first_of
+from replicator.api.job_status import JobHistory, JobStatus
+from replicator.api.status import Status
+from replicator.common.durations import words
 from replicator.models import JobCondition, JobId
+from replicator.schedule.scheduler import WEAK_SECONDS
 
 LONGEST_PERIOD_SECONDS = 8 * 86_400.0
 """Seconds that a digest looks back at the most."""
+MOST_NAMES = 6
+"""Volumes, guests or jobs that a digest names in one sentence."""
+COVERAGE, STATUS = "zsr coverage", "zsr status"
+"""The commands that show the others."""
 
 
 def digest(
@@ -30,8 +39,55 @@ def digest(
         time=now,
         node=source.node,
         thread=key,
+        text="\n".join([*_left_out(status, match), *_off(jobs, now), *_weak(jobs)]),
         digest=Digest(begin, now, lines),
     )
+
+
+def _left_out(status: Status, match: Match) -> Iterator[str]:
+    """Sentences about what no job replicates, of the guests of a route that is not about single jobs or targets."""
+    if match.job or match.target:
+        return
+    known = {guest: each for guest, each in status.coverage.items() if not match.guest or guest in match.guest}
+    if alone := [f"{guest} {each.name}".rstrip() for guest, each in known.items() if not each.jobs]:
+        yield f"{'1 guest has' if len(alone) == 1 else f'{len(alone)} guests have'} no job: {_some(alone, COVERAGE)}."
+    for what, excluded in (("not replicated", False), ("excluded by the settings", True)):
+        volumes = [v for each in known.values() for v in each.uncovered if v.is_wanted == excluded]
+        if names := [volume.dataset for volume in volumes]:
+            count = "1 volume is" if len(names) == 1 else f"{len(names)} volumes are"
+            yield f"{count} {what}: {_some(names, COVERAGE)}."
+
+
+def _weak(jobs: Iterable[JobStatus]) -> Iterator[str]:
+    if names := [str(job.job.id) for job in jobs if job.is_promised and job.rpo > WEAK_SECONDS]:
+        days = f"{WEAK_SECONDS / 86_400:.0f} days"
+        yield f"Promises of more than {days}: {_some(names, STATUS)}. Nothing warns before that."
+
+
+def _off(jobs: Iterable[JobStatus], now: float) -> Iterator[str]:
+    """Sentences about disabled jobs and the removals that wait for them, the longest first."""
+    off = sorted(
+        (job for job in jobs if job.is_disabled), key=lambda job: (job.state.disabled_since or now, job.job.id)
+    )
+    if kept := [_lasted(job, now) for job in off if job.job.removal is None]:
+        yield f"{'1 job is' if len(kept) == 1 else f'{len(kept)} jobs are'} disabled: {_some(kept, STATUS)}."
+    if leaving := [_lasted(job, now) for job in off if job.job.removal is not None]:
+        count = "1 removal waits" if len(leaving) == 1 else f"{len(leaving)} removals wait"
+        yield f"{count} because the job is disabled: {_some(leaving, STATUS)}. They go on after: zsr enable."
+
+
+def _lasted(job: JobStatus, now: float) -> str:
+    since = job.state.disabled_since
+    facts = [] if since is None else [f"for {words(max(0.0, now - since))}"]
+    off = job.disablement
+    facts += [f"with node {off.node}"] if off and off.node else []
+    facts += [f"for another {words(max(0.0, off.until - now))}"] if off and off.until is not None else []
+    facts += [f"a half-received state waits on {job.job.target}"] if job.state.resume_pending else []
+    return f"{job.job.id} ({', '.join(facts)})" if facts else str(job.job.id)
+
+
+def _some(names: Sequence[str], where: str) -> str:
+    return first_of(names, MOST_NAMES, where)
 
 
 def _line(job: JobStatus, history: JobHistory | None, now: float) -> DigestLine:
@@ -39,7 +95,7 @@ def _line(job: JobStatus, history: JobHistory | None, now: float) -> DigestLine:
     oldest = job.state.last_sync if job.job.keep.strip() == "1" else None
     return DigestLine(
         subject=subject_now(job),
-        condition="late" if job.condition in _WELL and _is_late(job, now) else str(job.condition),
+        condition=_condition(job, now),
         runs=history.runs if history else 0,
         failures=history.failures if history else 0,
         sent_bytes=history.sent_bytes if history else 0,
@@ -48,17 +104,19 @@ def _line(job: JobStatus, history: JobHistory | None, now: float) -> DigestLine:
     )
 
 
+def _condition(job: JobStatus, now: float) -> str:
+    if job.condition in _WELL and job.promise(now).is_overdue:
+        return "late"
+    return "unconfirmed" if job.condition in _WELL and job.unconfirmed else str(job.condition)
+
+
 _WELL = (JobCondition.OK, JobCondition.SYNCING, JobCondition.PENDING)
 
 
 def _worst_first(jobs: Iterable[JobStatus], now: float) -> list[JobStatus]:
     def rank(job: JobStatus) -> tuple[bool, bool, float, JobId]:
         lag = now - job.state.last_sync if job.state.last_sync is not None else float("inf")
-        return not _is_late(job, now), job.state.consecutive_failures == 0, -lag / max(job.rpo, 1.0), job.job.id
+        late, failing = job.promise(now).is_overdue, job.state.consecutive_failures > 0
+        return not late, not failing, -lag / max(job.rpo, 1.0), job.job.id
 
     return sorted(jobs, key=rank)
-
-
-def _is_late(job: JobStatus, now: float) -> bool:
-    """Whether the job has no copy as fresh as promised, also while the first one is being sent."""
-    return job.is_promised and job.is_overdue(now)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from alerts.grouping.conditions import FROZEN, Condition, Conditions
 from alerts.grouping.notices import NoticeSource, bare_subject, subject_now
-from alerts.notice import Notice, NoticeKind, Subject
+from alerts.notice import Notice, NoticeKind
+from alerts.subject import Subject
 from replicator.api.status import Status
 from replicator.events import Event, GuestFrozen, GuestThawed
 from replicator.models import JobId
@@ -73,7 +74,7 @@ def _all_clear(thread: str, mine: Mapping[str, Condition], status: Status, sourc
 
 def _notice(kind: NoticeKind, status: Status, source: NoticeSource) -> Notice:
     key = source.key(str(kind), status.time, source.number)
-    return Notice(key, kind, kind.facts.severity, status.time, source.node, key)
+    return source.notice(kind, key, status.time)
 
 
 def _subject(name: str, status: Status) -> Subject:

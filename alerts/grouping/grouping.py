@@ -21,10 +21,15 @@ from replicator.events import (
     ReplicaLost,
     RunFailed,
     RunSucceeded,
+    SourceWentBack,
     VolumesVanished,
 )
 
-_AT_ONCE = RunFailed | ReplicaLost | VolumesVanished | GraceEnding | GraceEnded | GuestReplaced
+_GROUPED = RunFailed | ReplicaLost | VolumesVanished | GraceEnding | GraceEnded | GuestReplaced | SourceWentBack
+"""The events of runs that others with the same cause may follow within seconds.
+
+A frozen guest needs a person at once. Jobs that vanish are all written by one look at the cluster.
+"""
 
 NODE_WIDE = frozenset({ErrorClass.NETWORK, ErrorClass.AUTH})
 """Classes of error whose cause is the target node, so that all jobs to it have it."""
@@ -66,6 +71,14 @@ class NotificationGroup:
     thread: str = ""
     flapping: bool = False
 
+    def with_reported(self, reported: Mapping[str, float | None]) -> NotificationGroup:
+        """The group with the times at which the failures of its jobs were really reported before."""
+        incidents = {
+            job: None if before is None else replace(before, reported=reported.get(job))
+            for job, before in self.incidents.items()
+        }
+        return replace(self, incidents=incidents)
+
     @property
     def is_failure(self) -> bool:
         """Whether it is one of failures; otherwise it is one of recoveries."""
@@ -87,6 +100,14 @@ class IncidentState:
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     held: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
+
+    def with_reported(self, jobs: Collection[str], reported: Mapping[str, float | None]) -> IncidentState:
+        """The state in which the failures of some jobs were reported at these times; None: not at all."""
+        incidents = {
+            job: replace(incident, reported=reported.get(job)) if job in jobs else incident
+            for job, incident in self.incidents.items()
+        }
+        return replace(self, incidents=incidents)
 
 
 Due = Callable[[int, bool], bool]
@@ -116,7 +137,7 @@ class EventGrouper:
                 self._forget(job)
 
     def close(self) -> None:
-        """Add the recoveries that wait for no other job any more."""
+        """Add the all-clears that were held back for nodes whose jobs have all recovered now."""
         for node in list(self.held):
             self._all_clear(node)
 
@@ -243,11 +264,11 @@ def group_events(
 
 
 def revert_undelivered(before: Mapping[str, float | None], node: str, state: IncidentState) -> IncidentState:
-    """The incidents after a message of failures was given up, or is not wanted: as if it had not been made.
+    """The incidents after a message of failures was given up: as if it had not been made.
 
     Args:
-        before: when each of its jobs was reported last before it.
-        node: the node that was its cause, if any; jobs that joined later count as not reported, too.
+        before: for each job of the message, the unix time of the report before it; None: there was none.
+        node: the node that caused the failures, if any; jobs that joined later count as not reported, too.
         state: the incidents now.
     """
     incidents = dict(state.incidents)
@@ -265,8 +286,8 @@ def worst_lag(event: RunSucceeded, incident: Incident | None) -> float | None:
 
 
 def first_failure_time(events: Sequence[tuple[int, Event]]) -> float | None:
-    """The time of the first event of a batch that may lead to a message; None if there is none."""
+    """The time of the first event of a batch that others with the same cause may follow; None if there is none."""
     for _, event in events:
-        if isinstance(event, _AT_ONCE) or (isinstance(event, RunSucceeded) and event.recovered_after):
+        if isinstance(event, _GROUPED) or (isinstance(event, RunSucceeded) and event.recovered_after):
             return event.time
     return None

@@ -13,7 +13,8 @@ from alerts.grouping.notices import NoticeSource, subject_now, worst_first
 from alerts.notice import Notice, NoticeKind
 from alerts.routing.routes import Match
 from alerts.text import duration
-from replicator.api.status import JobStatus, Status
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.events import (
     Event,
     GraceEnded,
@@ -21,6 +22,7 @@ from replicator.events import (
     GuestReplaced,
     ReplicaLost,
     RunSucceeded,
+    SourceWentBack,
     VolumesVanished,
 )
 from replicator.models import JobId
@@ -48,12 +50,13 @@ def record_losses(
     return known
 
 
-_Vanishing = VolumesVanished | GraceEnding | GraceEnded | GuestReplaced
+_Vanishing = VolumesVanished | GraceEnding | GraceEnded | GuestReplaced | SourceWentBack
 _KINDS: Mapping[type[_Vanishing], tuple[str, NoticeKind]] = {
     VolumesVanished: ("vanished", NoticeKind.VOLUMES_VANISHED),
     GraceEnding: ("grace-ending", NoticeKind.GRACE_ENDING),
     GraceEnded: ("grace-ended", NoticeKind.GRACE_ENDED),
     GuestReplaced: ("replaced", NoticeKind.GUEST_REPLACED),
+    SourceWentBack: ("went-back", NoticeKind.SOURCE_WENT_BACK),
 }
 """The notice of each event, and the word in its key."""
 
@@ -84,24 +87,22 @@ def _vanished_notice(
     number, first = found[0]
     what, kind = _KINDS[of]
     lines = [
-        f"Job {each.job}, on {jobs[each.job].job.target}: {name}{_end(each)}"
+        f"Job {each.job}, on {jobs[each.job].job.target}: {name}{_more(each)}"
         for _, each in found
         for name in each.volumes
     ]
     more = [f"and {len(lines) - LISTED} more: zsr check"] if len(lines) > LISTED else []
     key = source.key(what, first.time, number)
-    return Notice(
-        key=key,
-        kind=kind,
-        severity=kind.facts.severity,
-        time=first.time,
-        node=source.node,
-        thread=key,
+    return replace(
+        source.notice(kind, key, first.time),
         subjects=worst_first((subject_now(jobs[job]) for job in {each.job for _, each in found}), now),
         text="\n".join([*lines[:LISTED], *more]),
     )
 
 
-def _end(event: _Vanishing) -> str:
+def _more(event: _Vanishing) -> str:
+    if isinstance(event, SourceWentBack):
+        count = f"{event.sets} set{'' if event.sets == 1 else 's'}"
+        return f", {count} newer than the source, the newest {duration(max(0.0, event.time - event.newest))} old"
     end = event.end if isinstance(event, VolumesVanished | GraceEnding) else None
     return "" if end is None else f", destroyed in {duration(max(0.0, end - event.time))}"

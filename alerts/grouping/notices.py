@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from alerts.grouping.flapping import SETTLED_SECONDS, STEADY, TIMES, WINDOW_SECONDS
 from alerts.grouping.grouping import IncidentState, NotificationGroup, worst_lag
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.subject import Subject
 from alerts.text import duration
-from replicator.api.status import JobStatus, Status
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.models import JobId
@@ -32,6 +34,10 @@ class NoticeSource:
     def key(self, what: str, moment: float, number: int) -> str:
         """A key that no other notice has, even when ``state.db`` was lost and numbers start again."""
         return f"{self.node}/{self.target}/{what}/{int(moment)}-{number}"
+
+    def notice(self, kind: NoticeKind, key: str, time: float) -> Notice:
+        """A notice of the kind's own severity, in a thread of its own."""
+        return Notice(key, kind, kind.facts.severity, time, self.node, key)
 
     def thread(self, name: str) -> str:
         """The thread of an incident, unique among all nodes and targets."""
@@ -131,7 +137,7 @@ def _others(group: NotificationGroup, status: Status, listed: int) -> str:
     """A sentence about the jobs to the node at fault that have not failed yet; empty if there are none."""
     if not group.node or listed < 2:
         return ""
-    there = sum(job.job.target == group.node and not job.job.disabled for job in status.jobs)
+    there = sum(job.job.target == group.node and not job.is_disabled for job in status.jobs)
     if there <= listed:
         return ""
     return f"{there} jobs replicate to {group.node}; none of the others is reported separately."

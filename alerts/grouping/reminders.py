@@ -11,7 +11,8 @@ from alerts.grouping.grouping import Incident
 from alerts.grouping.notices import NoticeSource, subject_now, worst_first
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match, Repeat
-from replicator.api.status import JobStatus, Status
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.schedule.calendar import CalendarEvent
 
 RECENT_SECONDS = 4 * 3600.0
@@ -35,7 +36,7 @@ def reminder(
     """One notice of all that still fails and was not reported lately, and the incidents after it."""
     now = status.time
     jobs = {str(job.job.id): job for job in status.jobs if match.wants_job(job.job.id, job.job.target)}
-    active = {name: job for name, job in jobs.items() if not job.job.disabled}
+    active = {name: job for name, job in jobs.items() if not job.is_disabled}
     failing = _failing(active, incidents, repeat, now)
     late = _late({name: job for name, job in active.items() if name not in failing}, conditions, now)
     if not failing and not late:

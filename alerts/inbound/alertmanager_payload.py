@@ -1,6 +1,7 @@
 """Turns a webhook post of Alertmanager (version "4") into a notice. Pure.
 
-Alerts that zsr posted itself (label ``sender="zsr"``) are left out: they were reported already.
+Alerts that zsr posted itself (label ``sender="zsr"``) are left out: they were reported already. So is the alert that
+always fires: it is for a service that alarms when its messages stop.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerts.notice import Foreign, Notice, NoticeKind, Severity
+from alerts.foreign import Foreign
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.text import one_line
 
 VERSION = "4"
 LISTED = 20
 """Alerts that a message lists."""
 OWN = "zsr"
+ALWAYS_FIRING = "ZsrWatchdog"
 
 _SEVERITIES = {
     "critical": Severity.CRITICAL,
@@ -46,7 +49,7 @@ def notice_of_post(post: Any, node: str, time: float) -> Notice | None:
     alerts = post.get("alerts")
     if not isinstance(alerts, list) or not all(_is_alert(alert) for alert in alerts):
         raise ForeignError("'alerts' must be a list of alerts with labels and annotations.")
-    foreign = [alert for alert in alerts if alert["labels"].get("sender") != OWN]
+    foreign = [alert for alert in alerts if _is_news(alert["labels"])]
     if not foreign:
         return None
     firing = [alert for alert in foreign if alert["status"] == "firing"]
@@ -64,6 +67,10 @@ def notice_of_post(post: Any, node: str, time: float) -> Notice | None:
         closes=not firing,
         foreign=Foreign(_title(foreign, firing), _text(foreign, truncated), _labels(post, foreign, status)),
     )
+
+
+def _is_news(labels: Mapping[str, str]) -> bool:
+    return labels.get("sender") != OWN and labels.get("alertname") != ALWAYS_FIRING
 
 
 def _is_alert(alert: object) -> bool:

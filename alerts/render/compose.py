@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.render.content import Fact, Level, MessageContent, RenderContext, Row
 from alerts.render.digest import digest_content
 from alerts.render.links import links
 from alerts.render.titles import GONE, action_word, guests_phrase, target_phrase, title_of
+from alerts.subject import Subject
 from alerts.text import LATE_AFTER_SECONDS, clock_time, distance, duration, one_line, ordinal
+from replicator.api.promise import is_in_future
 
 NOTHING_TO_DO = "There is nothing to do."
 
@@ -187,6 +189,10 @@ def lost_now(subject: Subject, context: RenderContext) -> Fact:
     label, who = f"If {one_line(subject.source)} died now", _guest(subject)
     if subject.last_sync is None:
         return Fact(label, f"{who} would be lost; {_no_replica(subject, one_line(subject.target) or GONE)}", bad=True)
+    if is_in_future(subject.last_sync, context.now):
+        since = f"its time, {clock_time(subject.last_sync, context.zone)}, is in the future"
+        clock = f"Check the clock of {one_line(subject.source)}."
+        return Fact(label, f"{who} would fall back to a copy of unknown age: {since}. {clock}", bad=True)
     age = max(0.0, context.now - subject.last_sync)
     promised = f"; promised: {duration(subject.rpo)}" if subject.rpo is not None else ""
     broken = subject.is_broken(context.now)

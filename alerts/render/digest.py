@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from alerts.notice import Digest, DigestLine, Notice
+from alerts.notice import Notice
 from alerts.render.content import MOST_DIGEST_ROWS, MOST_ROWS, Fact, Level, MessageContent, RenderContext, Row
 from alerts.render.links import links
-from alerts.render.titles import NOT_WELL, is_line_broken, not_well, title_of
+from alerts.render.titles import Standing, standing, standings, title_of
+from alerts.subject import Digest, DigestLine
 from alerts.text import clock_time, distance, duration, one_line
 from replicator.common.sizes import size
 
 
 def digest_content(notice: Notice, digest: Digest, context: RenderContext, foot: tuple[str, ...]) -> MessageContent:
     """The content of a digest's message."""
-    bad = not_well(digest)
+    found = standings(digest)
+    bad, well = found[Standing.BAD], len(found[Standing.WELL])
     limit = MOST_DIGEST_ROWS if context.rows == MOST_ROWS else context.rows
     rows = tuple(_row(line, digest, context) for line in digest.lines[:limit])
     begin, end = clock_time(digest.begin, context.zone), clock_time(digest.end, context.zone)
-    well = len(digest.lines) - len(bad)
     return MessageContent(
         title=title_of(notice),
         badge="Digest",
-        tone=Level.WARN if bad else Level.GOOD,
+        tone=Level.WARN if bad else Level.GOOD if well == len(digest.lines) else Level.PLAIN,
         lead=f"{one_line(notice.node)} from {begin} to {end}: {well} of {len(digest.lines)} jobs are well.",
         facts=_facts(digest, context),
         heading="How old each replica is:" if rows else "",
@@ -66,7 +67,7 @@ def _row(line: DigestLine, digest: Digest, context: RenderContext) -> Row:
         details.append(f"longest {duration(line.slowest)}")
     if line.oldest_restore_point is not None:
         details.append(f"history {distance(line.oldest_restore_point - digest.end).removesuffix(' ago')}")
-    return Row(_who(line), what, " · ".join(details), bad=line.condition in NOT_WELL or is_line_broken(line, digest))
+    return Row(_who(line), what, " · ".join(details), bad=standing(line) is Standing.BAD)
 
 
 def _who(line: DigestLine) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from alerts.notice import Digest, Foreign, Notice, Subject
+from alerts.foreign import Foreign
+from alerts.notice import Notice
 from alerts.render.compose import compose
 from alerts.render.content import RenderContext
+from alerts.subject import Digest, Subject
 
 VERSION = 1
 

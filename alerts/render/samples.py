@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alerts.notice import Digest, DigestLine, Foreign, Notice, NoticeKind, Subject
+from alerts.foreign import Foreign
+from alerts.notice import Notice, NoticeKind
+from alerts.subject import Digest, DigestLine, Subject
 from replicator.models import JobId
 
 _NAMES = ("web", "mail", "db", "files", "build", "chat", "wiki", "git", "dns", "vpn", "media", "shop")
 _ABOUT = {
     NoticeKind.SETTINGS_REJECTED: ("/etc/zsr/zsr.toml", "max_parallel = 0: must be 1 or more"),
     NoticeKind.SETTINGS_ACCEPTED: ("/etc/zsr/zsr.toml", ""),
+    NoticeKind.NODES_DISAGREE: (
+        "beta",
+        "Guest 100 is owned twice: alpha and beta each say that they own it.",
+    ),
+    NoticeKind.NODES_AGREE: ("beta", ""),
+    NoticeKind.FILES_DIFFER: ("beta", "The cluster files of alpha and beta differ: job 100-1."),
+    NoticeKind.FILES_ALIKE: ("beta", ""),
     NoticeKind.UNDELIVERED: ("phone", "2 messages wait. The server did not answer in time."),
     NoticeKind.TEST: ("mail", ""),
+    NoticeKind.HEARTBEAT: ("12 jobs, 12 kept", "Checked at 2027-01-15 08:00:00."),
     NoticeKind.TARGET_UNREACHABLE: ("beta", ""),
     NoticeKind.TARGET_BACK: ("beta", ""),
 }

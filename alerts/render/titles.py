@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import PurePath
 
-from alerts.notice import Digest, DigestLine, Notice, NoticeKind, Subject
+from alerts.notice import Notice, NoticeKind
+from alerts.subject import Digest, DigestLine, Subject
 from alerts.text import one_line, shortened
 
 NOT_WELL = frozenset({"error", "late"})
-"""Conditions of a job that a digest counts as not well; a job whose promise is broken counts too."""
+"""Conditions of a job that a digest counts as not well; "late" is one without a copy as fresh as promised."""
+OFF = frozenset({"disabled", "removing"})
+"""Conditions of a job for which nothing is promised."""
+UNCONFIRMED = "unconfirmed"
+"""The condition of a job whose target was edited since it was last looked at."""
 
 _DIGITS_SHOWN = 14
 """Digits of guests' numbers in a title; more would push the rest out of sight."""
@@ -48,14 +54,31 @@ def action_word(subjects: Sequence[Subject]) -> str:
     return "removal" if subjects and all(subject.removing for subject in subjects) else "replication"
 
 
-def not_well(digest: Digest) -> list[Subject]:
-    """The jobs of a digest that are not well, in its order."""
-    return [line.subject for line in digest.lines if line.condition in NOT_WELL or is_line_broken(line, digest)]
+class Standing(StrEnum):
+    """What a digest says of a job. Only one with a proven copy as fresh as promised is well."""
+
+    WELL = "well"
+    BAD = "not well"
+    WAITING = "no proven copy yet"
+    OFF = "disabled or being removed"
 
 
-def is_line_broken(line: DigestLine, digest: Digest) -> bool:
-    """Whether the promise of a digest's job is broken; nothing is promised for a disabled one."""
-    return line.condition != "disabled" and line.subject.is_broken(digest.end)
+def standing(line: DigestLine) -> Standing:
+    """What a digest says of a job: the same in its title, its first sentence and its row."""
+    if line.condition in OFF:
+        return Standing.OFF
+    if line.condition in NOT_WELL:
+        return Standing.BAD
+    waits = line.subject.last_sync is None or line.condition == UNCONFIRMED
+    return Standing.WAITING if waits else Standing.WELL
+
+
+def standings(digest: Digest) -> Mapping[Standing, Sequence[Subject]]:
+    """The jobs of a digest by what it says of them, each in its order."""
+    found: dict[Standing, list[Subject]] = {each: [] for each in Standing}
+    for line in digest.lines:
+        found[standing(line)].append(line.subject)
+    return found
 
 
 def _title(notice: Notice) -> str:
@@ -90,10 +113,15 @@ def _of_jobs(notice: Notice) -> str:
 
 
 def _digest(node: str, digest: Digest) -> str:
-    bad, count = not_well(digest), len(digest.lines)
+    found, count = standings(digest), len(digest.lines)
+    bad, waiting, off = found[Standing.BAD], len(found[Standing.WAITING]), len(found[Standing.OFF])
     where = shortened(one_line(node))
     if not count:
         return f"Digest of {where}: there are no jobs"
-    if not bad:
+    if bad:
+        return f"{len(bad)} of {count} jobs not well on {where}: {guests_phrase(bad)}"
+    if not waiting and not off:
         return f"All {count} jobs are well on {where}" if count > 1 else f"The one job is well on {where}"
-    return f"{len(bad)} of {count} jobs not well on {where}: {guests_phrase(bad)}"
+    others = [f"{waiting} {'has' if waiting == 1 else 'have'} {Standing.WAITING}"] if waiting else []
+    others += [f"{off} {'is' if off == 1 else 'are'} {Standing.OFF}"] if off else []
+    return f"{len(found[Standing.WELL])} of {count} jobs are well on {where}; {', '.join(others)}"

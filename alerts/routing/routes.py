@@ -1,4 +1,4 @@
-"""Routes: which notices a target gets, and when (``match``, ``quiet``, ``repeat``, ``digest`` of ``[[notify]]``). Pure.
+"""Routes: which notices a target gets, and when (the keys `ROUTE_KEYS` of ``[[notify]]``). Pure.
 
 `read_route` returns all problems at once; `reasons_against` explains why a route does not want a notice.
 """
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, TypeVar
 
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
+from alerts.subject import Subject
 from replicator.api.problem import Problem
 from replicator.config.problems import shown
 from replicator.errors import ConfigError
@@ -22,7 +23,7 @@ from replicator.schedule.calendar import CalendarEvent
 
 T = TypeVar("T")
 
-ROUTE_KEYS = ("match", "quiet", "repeat", "digest")
+ROUTE_KEYS = ("match", "quiet", "repeat", "digest", "heartbeat")
 MATCH_KEYS = ("severity", "event", "guest", "job", "target")
 
 _SLOT = re.compile(
@@ -83,12 +84,18 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which notices one target gets, and when. ``digest``: when it gets the digest; None: never."""
+    """Which notices one target gets, and when.
+
+    ``digest``, ``heartbeat``: when it gets them; None: never. ``every_promise``: whether each broken promise is
+    reported, also one that another message implies.
+    """
 
     match: Match = Match()
     quiet: Quiet | None = None
     repeat: Repeat = field(default_factory=Repeat)
     digest: CalendarEvent | None = None
+    heartbeat: CalendarEvent | None = None
+    every_promise: bool = False
 
     def wants(self, notice: Notice, now: float, zone: tzinfo) -> bool:
         """Whether the route wants a notice now: it matches, and quiet hours do not drop it."""
@@ -154,7 +161,8 @@ def read_route(place: str, table: Mapping[str, object]) -> tuple[Route, list[Pro
     quiet = _quiet(f"{place}.quiet", table.get("quiet"), problems)
     repeat = _repeat(f"{place}.repeat", table.get("repeat", {}), problems)
     digest = _slot(f"{place}.digest", table.get("digest", "off"), problems)
-    return Route(match, quiet, repeat, digest), problems
+    heartbeat = _slot(f"{place}.heartbeat", table.get("heartbeat", "off"), problems)
+    return Route(match, quiet, repeat, digest, heartbeat), problems
 
 
 def _match(place: str, given: object, problems: list[Problem]) -> Match:

@@ -16,8 +16,10 @@ from grafana.promql import (
     LINES,
     NODE,
     PROMISING,
+    TARGET_HELD_AGE,
     UNPROTECTED,
     USED,
+    count,
     events,
     per_daemon,
     worst,
@@ -82,16 +84,20 @@ def runs(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Runs",
-            "Runs that ended, by outcome, and slots of the schedule that passed without a start. Good: only green.",
+            "Runs that ended, by outcome, slots of the schedule that passed without a start, and runs of the node that "
+            "could not begin. Good: only green.",
             *place,
             unit="none",
             runbook="ZsrJobFailing",
         ),
         Query(f"sum by (outcome) (increase(zsr_job_runs_total{{{JOB}}}[$__rate_interval]))", "{{outcome}}"),
         Query(f"sum(increase(zsr_job_missed_runs_total{{{JOB}}}[$__rate_interval])) or vector(0)", "missed"),
+        Query(
+            f"sum(increase(zsr_run_start_failures_total{{{NODE}}}[$__rate_interval])) or vector(0)", "could not begin"
+        ),
         bars=True,
         decimals=0,
-        colors={"success": GREEN, "failure": RED, "cancelled": GREY, "missed": ORANGE},
+        colors={"success": GREEN, "failure": RED, "cancelled": GREY, "missed": ORANGE, "could not begin": RED},
     )
 
 
@@ -147,6 +153,9 @@ def lost(number: int, place: Place) -> timeseries.Panel:
     )
 
 
+_OLDEST_POINT = "zsr_replica_oldest_restore_point_timestamp_seconds"
+
+
 def held(number: int, place: Place) -> table.Panel:
     """What the targets hold, according to the targets."""
     labels = ("guest", "source", "storage")
@@ -164,6 +173,10 @@ def held(number: int, place: Place) -> table.Panel:
             width=170,
         ),
         Column("Takes", per_daemon(f"zsr_replica_used_bytes{{{GUEST}}}", *labels), unit="bytes", decimals=1, width=100),
+        Column("Volumes", per_daemon(f"zsr_replica_volumes{{{GUEST}}}", *labels), unit="none", width=80),
+        Column("Points", per_daemon(f"zsr_replica_restore_points{{{GUEST}}}", *labels), unit="none", width=80),
+        Column("Missing", per_daemon(f"zsr_replica_restore_points_missing{{{GUEST}}}", *labels), unit="none", width=80),
+        Column("Back to", per_daemon(f"{_OLDEST_POINT}{{{GUEST}}} * 1000", *labels), unit="dateTimeAsIso", width=170),
         Column("Cluster", label="cluster", width=90),
     ]
     return table_panel(
@@ -171,7 +184,8 @@ def held(number: int, place: Place) -> table.Panel:
             number,
             "Held as a target, oldest first",
             "The replicas on each node according to its own ZFS, so known also when the sender is silent or dead; 200 "
-            "lines at most. 'Takes' is with their snapshots. Good: no older than the sender says; if older, the sender "
+            "lines at most. 'Takes' is with their snapshots; restore points go 'Back to' a time, and those 'Missing' "
+            "are gone although the job's keep asks for them. Good: no older than the sender says; if older, the sender "
             "is wrong about what is there.",
             *place,
             unit="none",
@@ -197,6 +211,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
             runbook="ZsrReplicaStale",
         ),
         Query(worst(HELD_AGE), "{{guest}} {{storage}} on {{instance}}"),
+        Query(worst(TARGET_HELD_AGE), "{{guest}} {{storage}} on {{node}}, which runs no zsr"),
     )
 
 
@@ -207,14 +222,43 @@ def aside(number: int, place: Place) -> timeseries.Panel:
             number,
             "Volumes kept aside",
             "Volumes that differed from their source and wait for an admin to decide, by node and guest, "
-            "the 15 highest. Good: 0. See them with 'zsr diverged list'.",
+            "the 15 highest; and all that is set aside, by kind, with the days since then and the GiB that only that "
+            "holds. Good: 0. See them with 'zsr diverged list'.",
             *place,
             unit="none",
             empty="none known",
             runbook="ZsrDivergedVolumes",
         ),
         Query(worst(f"sum by (node, guest) (zsr_diverged_volumes{{{GUEST}}})"), "{{guest}} on {{node}}"),
+        Query(worst(f"zsr_asides{{{GUEST}}}"), "{{guest}} on {{instance}}, {{kind}}"),
+        Query(worst(f"(time() - zsr_asides_oldest_timestamp_seconds{{{GUEST}}}) / 86400"), "{{guest}} {{kind}}: days"),
+        Query(worst(f"zsr_asides_bytes{{{GUEST}}} / 2^30"), "{{guest}} {{kind}}: GiB"),
         steps=((None, "transparent"), (1, ORANGE)),
+        decimals=0,
+    )
+
+
+def uncovered(number: int, place: Place) -> timeseries.Panel:
+    """Volumes and guests that no job replicates."""
+    nothing = f'label_replace(0 * max by (guest) (zsr_guest_jobs{{{GUEST}}}), "reason", "nothing", "", "")'
+    return graph(
+        Panel(
+            number,
+            "What is not protected",
+            "Volumes that no job replicates, by guest and reason, the 15 highest, guests without a job, and jobs that "
+            "are gone from the cluster file though nobody removed them. Good: none but what is excluded on purpose. "
+            "Name them with 'zsr coverage' and 'zsr check'.",
+            *place,
+            unit="none",
+            empty="not known yet",
+            runbook="ZsrGuestUncovered",
+        ),
+        Query(
+            worst(f"max by (guest, reason) (zsr_guest_uncovered_volumes{{{GUEST}}}) or {nothing}"),
+            "{{guest}} {{reason}}",
+        ),
+        Query(f"sum(zsr_guest_jobs{{{GUEST}}} == bool 0)", "guests without a job"),
+        Query(count(f"zsr_job_vanished_since_timestamp_seconds{{{JOB}}}"), "jobs that vanished"),
         decimals=0,
     )
 
@@ -275,12 +319,14 @@ def messages(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "Messages sent by zsr",
-            "zsr's own notifications by target and outcome. Good: no failure; a target that fails sends nothing.",
+            "zsr's own notifications by target and outcome, and plugins that ended with an error and were restarted. "
+            "Good: no failure, no end; a target that fails sends nothing.",
             *place,
             unit="none",
             runbook="ZsrNotificationsFailing",
         ),
         Query(events("zsr_notifications_total", "target", "outcome", rest=NODE), "{{target}}: {{outcome}}"),
+        Query(events("zsr_plugin_restarts_total", "plugin", rest=NODE), "plugin {{plugin}}: ended"),
         bars=True,
         decimals=0,
         colors={"none: none": GREY, "/: success$/": GREEN, "/: failure$/": RED},

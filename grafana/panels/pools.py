@@ -8,7 +8,7 @@ from grafana.layout import to_node
 from grafana.panel import FULL, Panel, Query, graph, stat_panel
 from grafana.panels.common import Place
 from grafana.panels.tables import Column, table_panel
-from grafana.promql import NODE, POOL_USED, per_daemon, worst
+from grafana.promql import NODE, POOL_USED, STORAGE_USED, TARGET_POOL_USED, per_daemon, worst
 
 UNKNOWN = "no pool known"
 
@@ -67,14 +67,16 @@ def used_over_time(number: int, place: Place) -> timeseries.Panel:
         Panel(
             number,
             "How full the pools are",
-            "Used part of each pool, the 15 fullest. Good: flat, below 80 %; a line that climbs each day is a "
-            "retention that does not hold or a pool that is too small.",
+            "Used part of each pool, and of each storage by its quota, the 15 fullest. Good: flat, below 80 %; a line "
+            "that climbs each day is a retention that does not hold or a pool that is too small.",
             *place,
             unit="percentunit",
             empty=UNKNOWN,
             runbook="ZsrTargetPoolNearlyFull",
         ),
         Query(worst(POOL_USED), "{{pool}} on {{instance}} ({{role}})"),
+        Query(worst(STORAGE_USED), "storage {{storage}} on {{instance}} ({{role}})"),
+        Query(worst(TARGET_POOL_USED), "{{pool}} on {{node}}, which runs no zsr"),
         steps=((None, "transparent"), *FULL[1:]),
         top=1,
     )

@@ -1,7 +1,8 @@
-"""The counters of messages that the plugin ``notify`` publishes, for any other plugin to show. Pure.
+"""What the plugin ``notify`` publishes of its targets, for any other plugin to show. Pure.
 
-They are a note in the plugin's store: JSON ``{"<target>": {"success": n, "failure": n, "undelivered": n}}``. Writer and
-readers share this definition.
+The counters of messages are a note in the plugin's store: JSON
+``{"<target>": {"success": n, "failure": n, "undelivered": n}}``. Another note says whether each target is used at all:
+``{"<target>": true}``. Writer and readers share these definitions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ PLUGIN = "notify"
 
 KEY = "counters"
 """The key of the note."""
+
+USABLE_KEY = "usable"
+"""The key of the note of which targets are used."""
 
 OUTCOMES = ("success", "failure", "undelivered")
 """Attempts that succeeded and that failed, and messages that were given up."""
@@ -39,3 +43,14 @@ def _are_counts(outcomes: object) -> bool:
     return isinstance(outcomes, dict) and all(
         isinstance(outcomes.get(outcome, 0), int) and outcomes.get(outcome, 0) >= 0 for outcome in OUTCOMES
     )
+
+
+def read_usable(note: str | None) -> dict[str, bool]:
+    """Whether each target is used; none without a note. Raises MalformedCountersError."""
+    try:
+        found = json.loads(note) if note is not None else {}
+    except ValueError as error:
+        raise MalformedCountersError(f"The note of usable notification targets is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise MalformedCountersError("The note of usable notification targets is not a table.")
+    return {str(target): bool(usable) for target, usable in found.items()}

@@ -6,13 +6,15 @@ frozen `Status` of the core, the journal of events and the totals of past runs; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from replicator.api.certificate import Certificate
+from replicator.api.job_status import JobHistory
 from replicator.api.problem import Problem
-from replicator.api.status import JobHistory, Status
+from replicator.api.status import Status
 from replicator.events import Event
-from replicator.models import JobId
+from replicator.models import Job, JobId
 
 READ_TO = "journal/read-to"
 """Key under which a plugin that reads the journal stores the number of the last event that it has processed."""
@@ -59,6 +61,12 @@ class Core(Protocol):
     async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
         """Return totals of the runs that ended in a period, by job; only runs that are still kept (``[history]``)."""
 
+    def show_certificates(self, certificates: Sequence[Certificate]) -> None:
+        """Show the certificates that a plugin presents from now on, in place of those of before."""
+
+    def show_unreported(self, jobs: Collection[JobId] | None) -> None:
+        """Show the jobs whose broken promise would reach nobody; None: messages are not sent at all."""
+
     def memory(self, plugin: str) -> PluginStore:
         """Return the store of a plugin. Of another one, read only what `replicator.api` defines, and write nothing."""
 
@@ -88,3 +96,11 @@ class InspectingPlugin(Plugin, Protocol):
 
     def inspect(self, sections: Mapping[str, object]) -> list[Problem]:
         """Return all problems of the files that checked sections name; for ``zsr config check``."""
+
+
+@runtime_checkable
+class NotingPlugin(Plugin, Protocol):
+    """A plugin with remarks on settings that are valid."""
+
+    def notes(self, sections: Mapping[str, object], jobs: Sequence[Job]) -> list[str]:
+        """Return sentences about what checked sections hardly mean; ``jobs`` are those of this node."""

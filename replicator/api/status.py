@@ -7,91 +7,27 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
 
+from replicator.api.certificate import Certificate
+from replicator.api.coverage import GuestCoverage
+from replicator.api.disagreement import ClusterView, Disagreement
+from replicator.api.held import HeldReplica, KeptAside, PoolSpace, StorageSpace, TargetLook
+from replicator.api.job_status import JobStatus
 from replicator.api.pvesr_jobs import PvesrJobs
-from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState, Node
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A running transfer. ``expected_bytes`` is None while there is no estimate."""
-
-    run: int
-    start: float
-    step: str
-    done_bytes: int
-    expected_bytes: int | None
-    transferring: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    """One job as it is now.
-
-    ``rpo`` is the promise in seconds (the job's own or derived); ``next_run`` is None when none comes;
-    ``missed_runs`` and ``sent_bytes_total`` include what has not reached ``state.db`` yet. ``unconfirmed`` means that
-    the target, its address or a path there was edited and no run has looked since: the last sync is that of the target
-    before, which counts until the promise's time has passed. ``grace_end`` is when the first replica of a vanished
-    volume will be destroyed (unix time); None: none will be.
-    """
-
-    job: Job
-    guest: Guest | None
-    source: str
-    state: JobState
-    condition: JobCondition
-    next_run: float | None
-    rpo: float
-    transfer: Transfer | None
-    missed_runs: int
-    sent_bytes_total: int
-    unconfirmed: bool = False
-    grace_end: float | None = None
-
-    @property
-    def is_replica_lost(self) -> bool:
-        """Whether the target held a whole copy once and holds none now; never of a target that was not looked at."""
-        return self.state.is_replica_lost and not self.unconfirmed
-
-    @property
-    def is_claim_confirmed(self) -> bool:
-        """Whether what was proven was proven on the target that the job has now, as far as this node knows."""
-        return not self.unconfirmed and not self.state.awaits_first_copy
-
-    @property
-    def lost_if_dead_now(self) -> float | None:
-        """Unix time back to which the guest would fall if its node died now; None: nothing is on the target."""
-        return self.state.last_sync
-
-    @property
-    def is_promised(self) -> bool:
-        """Whether anything is promised: nothing is for a job that is disabled or being removed."""
-        return not self.job.disabled and self.job.removal is None
-
-    @property
-    def promise_start(self) -> float:
-        """Unix time from which the promise counts: the last sync; without one as in `JobState.created`."""
-        return self.state.created if self.state.last_sync is None else self.state.last_sync
-
-    def is_overdue(self, now: float) -> bool:
-        """Whether the replica is lost or older than ``rpo``, whatever is promised and whatever is being sent."""
-        return self.is_replica_lost or now - self.promise_start > self.rpo
-
-    def is_promise_broken(self, now: float) -> bool:
-        """Whether the promise is broken.
-
-        A first copy may take its time while it is being sent; a lost replica breaks the promise at once.
-        """
-        first = self.state.last_sync is None and self.transfer is not None and self.state.consecutive_failures == 0
-        return self.is_promised and self.is_overdue(now) and (self.is_replica_lost or not first)
+from replicator.errors import ErrorClass
+from replicator.models import Hook, JobId, Node
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
-    """Whether the settings were read at the last try, when that last succeeded, and the problems."""
+    """Whether the settings were read at the last try, when that last succeeded, and the problems.
+
+    ``pending``: the keys of this node's settings that were changed since the daemon's start, which reads them.
+    """
 
     ok: bool
     last_success: float
     problems: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -99,6 +35,15 @@ class ConfigStatus:
         if self.ok:
             return ()
         return self.problems or ("The settings have not been read yet.",)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginEnds:
+    """How often a plugin ended with an error since the daemon's start; when it last did (unix time), and why."""
+
+    count: int = 0
+    last: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +56,6 @@ class RunHistogram:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldReplica:
-    """A guest's replicas on a storage of this node, held for another node, as read from this node's ZFS.
-
-    ``used`` is the bytes that they take with their snapshots; None where this ZFS does not report it. ``ahead``: one of
-    them has a newer set than the guest's others, so they are of different moments.
-    """
-
-    guest: int
-    source: str
-    storage: str
-    last_sync: float
-    used: int | None = None
-    ahead: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class GuestOwner:
     """The node that owns a guest, and its epoch, as the cluster store has them."""
 
@@ -134,32 +63,16 @@ class GuestOwner:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobHistory:
-    """Totals of a job's runs in a period, without cancelled ones. ``slowest``: seconds of the longest run."""
+class Unmeasured(StrEnum):
+    """The reason why it is not known how many bytes of a job wait to be sent.
 
-    runs: int
-    failures: int
-    sent_bytes: int
-    slowest: float
+    STORAGE: a storage of the guest could not be read, or is not there. VOLUMES: which volumes the guest has is not
+    clear. ZFS: this node's ZFS does not report it.
+    """
 
-
-class PoolRole(StrEnum):
-    """The role of a pool of this node: zsr replicates from it, receives into it, or both."""
-
-    SOURCE = "source"
-    TARGET = "target"
-    BOTH = "both"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSpace:
-    """A pool of this node that zsr works with, in bytes that datasets can use: after parity and ZFS' own reserve."""
-
-    pool: str
-    role: PoolRole
-    size: int
-    free: int
+    STORAGE = "storage"
+    VOLUMES = "volumes"
+    ZFS = "zfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +84,35 @@ class Status:
         not_ready: the reasons why not, in sentences.
         nodes: of the whole cluster, this one too.
         diverged: the number of diverged replicas on this node, by guest; a guest that is left out is unknown.
-        pools: as of the last inventory of this node.
+        pools, storages, asides: as of the last inventory of this node.
         clock_skew: by how many seconds a node's clock was ahead of this one's at the last contact.
-        source_snapshots: how many snapshots and bookmarks a job has on that volume of its source that has the most;
-            None where that is not known.
+        same_machine: the nodes that are the same machine as another one, and which: this one, or one of the others.
+        source_snapshots: the highest number of snapshots and bookmarks of a job on one volume of its source; None where
+            that is not known. ``foreign_snapshots``: the same of snapshots that no job took.
         timezone: this node's, as its settings say; None: the machine's.
         frozen_since: since when guests of this node may be frozen (unix time); others are missing.
-        hook_failures: how often the hooks of this node's guests failed, by guest; each hook that there is, from 0 on.
+        hook_failures: how often the hooks of this node's guests failed, by guest; 0 for a hook that never did.
+        failed_freezes: of the last five freezes of each guest of this node with a freeze hook, those that failed within
+            30 days.
         owners: of the guests that this node owns, or that have a job to it.
+        start_failures: how often a run could not begin since the daemon's start, by class.
         pvesr: the replication jobs of Proxmox VE in this cluster, as of the last look.
+        vanished_jobs: since when jobs of this node are gone from the cluster that nobody removed (unix time).
+        coverage: of the guests of this node, as of the last inventory.
+        view: of the cluster, in short.
+        disagreements: with the views of other nodes, as the last contact with each showed.
+        zfs_readable: whether the last look at this node's ZFS read all of it; False until the first one.
+        looked_at: when a node's ZFS was last listed (unix time): this node's all of it, another's by a run from here.
+        unmeasured: the jobs whose unreplicated bytes are not known.
+        targets: the targets of this node's jobs that run no zsr, by name; one whose last look failed is missing.
+        plugins: how often each ended with an error.
+        damaged_states: the names of the damaged files ``state.db`` that were moved aside and are still there.
+        state_created: when ``state.db`` was made (unix time).
+        certificates: that the exporter presents.
+        unreported: the jobs whose broken promise would reach nobody; None: this node sends no messages at all.
+        state_unwritable_since: since when ``state.db`` cannot be written, so that what happens is remembered in memory
+            only and nothing is destroyed (unix time); None: it can.
+        unknown_guests: that have volumes on this node and are not in the cluster file; None: not looked yet.
     """
 
     time: float
@@ -200,13 +133,39 @@ class Status:
     not_ready: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     pools: tuple[PoolSpace, ...] = ()
+    storages: tuple[StorageSpace, ...] = ()
+    asides: tuple[KeptAside, ...] = ()
     clock_skew: Mapping[str, float] = field(default_factory=dict)
+    same_machine: Mapping[str, str] = field(default_factory=dict)
     source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
+    foreign_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
     timezone: tzinfo | None = None
     frozen_since: Mapping[int, float] = field(default_factory=dict)
     hook_failures: Mapping[int, Mapping[Hook, int]] = field(default_factory=dict)
+    failed_freezes: Mapping[int, int] = field(default_factory=dict)
     owners: Mapping[int, GuestOwner] = field(default_factory=dict)
     pvesr: PvesrJobs = field(default_factory=PvesrJobs)
+    start_failures: Mapping[ErrorClass, int] = field(default_factory=dict)
+    vanished_jobs: Mapping[JobId, float] = field(default_factory=dict)
+    coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
+    view: ClusterView = field(default_factory=ClusterView)
+    disagreements: tuple[Disagreement, ...] = ()
+    zfs_readable: bool = True
+    looked_at: Mapping[str, float] = field(default_factory=dict)
+    unmeasured: Mapping[JobId, Unmeasured] = field(default_factory=dict)
+    targets: Mapping[str, TargetLook] = field(default_factory=dict)
+    plugins: Mapping[str, PluginEnds] = field(default_factory=dict)
+    damaged_states: tuple[str, ...] = ()
+    state_created: float = 0.0
+    state_unwritable_since: float | None = None
+    unknown_guests: tuple[int, ...] | None = None
+    certificates: tuple[Certificate, ...] = ()
+    unreported: tuple[JobId, ...] | None = None
+
+    @property
+    def untidy(self) -> dict[JobId, float]:
+        """Since when runs of a job cannot destroy what is to go on either side (unix time); others are missing."""
+        return {each.job.id: since for each in self.jobs if (since := each.state.untidy_since) is not None}
 
     def job(self, job_id: JobId) -> JobStatus | None:
         """Return the status of one job, or None if there is no such job on this node."""

@@ -28,6 +28,7 @@ from replicator.replication.adoption import (
     rename_all,
     still_holds,
     take_over,
+    ways_back,
 )
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.fence import Fence
@@ -50,8 +51,10 @@ def adopt(job_id: str, yes: bool) -> None:
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
     guest = _own_guest(node, cluster, job)
-    shown, fence = asyncio.run(_look(node, cluster, job, guest))
+    shown, fence, notes = asyncio.run(_look(node, cluster, job, guest))
     _show(shown, job.target)
+    for note in notes:
+        click.echo(note, err=True)
     _warn_of_pvesr(read_pvesr_jobs(node.pvesr_jobs), job)
     refuse_adoption(shown, job.target)
     renames = any(finding.renames for finding in shown)
@@ -94,14 +97,18 @@ def _warn_of_pvesr(pvesr: PvesrJobs, job: Job) -> None:
         click.echo(f"{old_job_stands(other, job.id)}.", err=True)
 
 
-async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> tuple[list[Finding], Fence]:
-    """Return what is on the target, and the owner and epoch with which the guest goes on if nothing is refused."""
+async def _look(node: Settings, cluster: Cluster, job: Job, guest: Guest) -> tuple[list[Finding], Fence, list[str]]:
+    """Return what is on the target, the owner and epoch with which the guest goes on if nothing is refused, and notes.
+
+    The notes are about the way back from the replicas.
+    """
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         found = await _examine(node, cluster, job, guest, nodes)
         fence = Fence(job.id, guest.node, guest.epoch)
         refused = any(finding.verdict is Verdict.REFUSED for finding in found)
-        return found, fence if refused else await take_over(fence, found, source, target)
+        notes = await ways_back(found, source)
+        return found, fence if refused else await take_over(fence, found, source, target), notes
 
 
 async def _examine(node: Settings, cluster: Cluster, job: Job, guest: Guest, nodes: Nodes) -> list[Finding]:

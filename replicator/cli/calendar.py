@@ -48,6 +48,8 @@ def next_events(spec: str | None, after: str | None, count: int, timezone: str |
     except ValueError as error:
         _fail(f"zsr: --after: {error}")
     found = next_times(event, begin, count, its_zone)
+    if event.doubt is not None:
+        click.echo(f"zsr: {event.doubt}", err=True)
     if form == "json":
         click.echo(json.dumps({"spec": spec, "events": found}))
         return

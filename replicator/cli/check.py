@@ -27,13 +27,16 @@ from replicator.daemon.health_check import (
     HealthFinding,
     HealthLevel,
     JobHealth,
+    coverage_findings,
     daemon_findings,
+    frozen_findings,
     job_health,
     pvesr_findings,
+    replica_findings,
     silent_daemon,
     sorted_findings,
 )
-from replicator.daemon.status_json import pvesr_from_json
+from replicator.daemon.status_json import coverage_from_json, pvesr_from_json
 from replicator.errors import ConfigError, ZsrError
 
 
@@ -100,7 +103,10 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
         targets = [job["target"] for job in chosen if job["enabled"]]
         found = daemon_findings(status, targets, promise_only=promise_only)
     if not promise_only:
+        found += frozen_findings(status.get("frozen", {}), status["time"], guest)
+        found += replica_findings(status.get("replicas", ()), guest)
         found += pvesr_findings(_pvesr(status), chosen)
+        found += coverage_findings(coverage_from_json(status.get("coverage", ())), guest)
     jobs = sorted(
         (job_health(job, status["time"], warn_at=warning / 100, promise_only=promise_only) for job in chosen),
         key=lambda job: (-job.level, -job.used),
@@ -128,9 +134,10 @@ def _ask(timeout: float, *, promise_only: bool) -> tuple[dict[str, Any], list[He
         why = "the daemon is not running, so nothing is replicated; this is the last recorded state"
     except TimeoutError:
         why = f"the daemon does not answer within {words(timeout)}; this is the last recorded state"
-    from replicator.cli.status import remembered  # noqa: PLC0415 - quick start when the daemon answers
+    from replicator.cli.status import remembered, remembered_frozen  # noqa: PLC0415 - quick start with a daemon
 
-    status = {"jobs": remembered(node), "node": node.node, "time": time.time()}
+    jobs, frozen = remembered(node), remembered_frozen(node)
+    status = {"jobs": jobs, "frozen": frozen, "node": node.node, "time": time.time()}
     return status, [silent_daemon(why, promise_only=promise_only)]
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import click
 
 from replicator.api.problem import Problem
 from replicator.cli.context import config_option, config_path, store
+from replicator.cluster.checks import doubtful_schedules, long_names, refused_hooks, unattended
+from replicator.cluster.model import Cluster
 from replicator.cluster.store import open_store
 from replicator.config.problems import SettingsError
-from replicator.config.settings import Settings, cluster_settings, inspect_plugins, load_settings
+from replicator.config.settings import Settings, cluster_settings, inspect_plugins, load_settings, plugin_notes
 from replicator.errors import ConfigError
+from replicator.schedule.scheduler import weakness
 
 
 @click.group()
@@ -33,7 +37,22 @@ def check() -> None:
     problems = [text for text in map(_problem_of, readings) if text]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
+    node = load_settings(path)
+    for note in _notes(node, store(node).read()):
+        click.echo(f"Note: {note}", err=True)
     click.echo("ok")
+
+
+def _notes(node: Settings, cluster: Cluster) -> Iterator[str]:
+    """Return what is valid and hardly meant."""
+    jobs = [job for _, job in sorted(cluster.jobs.items())]
+    yield from (note for job in jobs if (note := weakness(job, time.time())))
+    yield from doubtful_schedules(cluster)
+    yield from refused_hooks(cluster)
+    yield from (f"Job {job.id}: {sentence}" for job in jobs for sentence in long_names(cluster, job))
+    yield from unattended(cluster)
+    own = {guest.id for guest in cluster.guests.values() if guest.node == node.node}
+    yield from plugin_notes(node, [job for job in jobs if job.id.guest in own])
 
 
 def _find_this_node(node: Settings) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
 from contextlib import suppress
 
@@ -11,7 +13,8 @@ import click
 
 from replicator.cli.context import config_option, settings, state_for_runs, store
 from replicator.common.gc_tuning import freeze_long_lived
-from replicator.common.log_format import TEXT_FORMAT, JsonFormatter
+from replicator.common.log_format import JsonFormatter, TextFormatter
+from replicator.common.service_socket import ServiceSocket
 from replicator.common.tasks import first_exception
 from replicator.config.settings import Settings
 from replicator.daemon.daemon import Daemon
@@ -30,10 +33,14 @@ from replicator.daemon.daemon import Daemon
 )
 @config_option
 def daemon(log_level: str, log_format: str) -> None:
-    """Run in the foreground (for example under systemd) and replicate on schedule; SIGTERM and Ctrl-C stop it."""
+    """Run in the foreground (for example under systemd) and replicate on schedule; SIGTERM and Ctrl-C stop it.
+
+    SIGHUP (systemctl reload zsr) reads the settings of plugins again, such as [[notify]].
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    faulthandler.enable()  # systemd's watchdog ends a daemon that hangs with SIGABRT: the log shows where it hung
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(settings()))
@@ -44,8 +51,11 @@ def daemon(log_level: str, log_format: str) -> None:
 async def _serve(node: Settings) -> None:
     state = state_for_runs(node)
     try:
-        work = asyncio.ensure_future(Daemon(node, store(node), state, cluster_changed=freeze_long_lived).run())
+        service = ServiceSocket.taken_from(os.environ)
+        made = Daemon(node, store(node), state, cluster_changed=freeze_long_lived, service=service)
+        work = asyncio.ensure_future(made.run())
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, made.request_reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, work.cancel)
         with suppress(asyncio.CancelledError):

@@ -24,12 +24,12 @@ from replicator.replication.diverged import (
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
 
-COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size")
+COLUMNS = ("Node", "Dataset", "Job", "Guest", "Size", "Holds")
 
 
 @click.group()
 def diverged() -> None:
-    """Replicas that differed from their source: kept aside by runs, destroyed only by hand."""
+    """Replicas that no longer fit their source: kept aside by runs; what differs is destroyed only by hand."""
 
 
 @diverged.command("list")
@@ -140,7 +140,11 @@ def _forget(node: Settings, cluster: Cluster, gone: DivergedReplica) -> None:
 def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:
     guest = cluster.guests.get(kept.job.guest)
     named = f"{kept.job.guest} {guest.name}" if guest and guest.name != str(guest.id) else str(kept.job.guest)
-    return (kept.node, kept.dataset, str(kept.job), named, size(kept.size))
+    return (kept.node, kept.dataset, str(kept.job), named, size(kept.size), _holds(kept))
+
+
+def _holds(kept: DivergedReplica) -> str:
+    return "nothing" if kept.holds is None else str(kept.holds)
 
 
 def _json(kept: DivergedReplica, cluster: Cluster) -> dict[str, object]:
@@ -153,4 +157,5 @@ def _json(kept: DivergedReplica, cluster: Cluster) -> dict[str, object]:
         "guest_name": guest.name if guest else None,
         "size": kept.size,
         "snapshots": len(kept.snapshots),
+        "holds": _holds(kept),
     }

@@ -1,4 +1,4 @@
-"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``enable``, ``disable``, ``delete``: the jobs' settings."""
+"""``zsr create-local-job``, ``list``, ``read``, ``update``, ``delete``: the jobs' settings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import click
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import format_option, print_json, print_table
+from replicator.cluster.disabling import disablement, how_to_enable
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_values
 from replicator.cluster.model import ChangedError, Cluster
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
-from replicator.errors import ConfigError
-from replicator.models import Job, JobId, Removal
+from replicator.errors import ConfigError, ZsrError
+from replicator.models import Foreign, Job, JobId, Removal
 from replicator.schedule.grace import NEW_GRACE_SECONDS
+from replicator.schedule.scheduler import weakness
+from replicator.state.job_marks import JobMark
 
 ATTEMPTS = 5
 """Attempts of a change when other programs change the cluster in between."""
@@ -68,11 +71,13 @@ def job_options(command: Any, fields: Sequence[JobField] = FIELDS) -> Any:
 def create_local_job(job_id: str, target: str, **values: Any) -> None:
     """Create job ID (guest-number, like 100-0) that replicates the guest to node TARGET."""
     node = settings()
-    job = _changed(Job(JobId.parse(job_id), target, grace=NEW_GRACE_SECONDS), values)
+    job = _changed(Job(JobId.parse(job_id), target, grace=NEW_GRACE_SECONDS, foreign=Foreign.MIRROR), values)
     where = store(node)
     _refuse_pvesrs_number(job, where.read(), read_pvesr_jobs(node.pvesr_jobs))
     where.create_job(job)
     notify_daemon(node)
+    if note := weakness(job, time.time()):
+        click.echo(f"Note: {note} A stronger promise: --rpo.", err=True)
 
 
 def _refuse_pvesrs_number(job: Job, cluster: Cluster, pvesr: PvesrJobs) -> None:
@@ -108,7 +113,7 @@ def _refuse_pvesrs_number(job: Job, cluster: Cluster, pvesr: PvesrJobs) -> None:
 def list_jobs(form: str) -> None:
     """List the jobs of all nodes."""
     cluster = store(settings()).read()
-    jobs = [cluster.jobs[job_id] for job_id in sorted(cluster.jobs)]
+    jobs, now = [cluster.jobs[job_id] for job_id in sorted(cluster.jobs)], time.time()
     if form == "json":
         print_json([settings_json(job, cluster) for job in jobs])
         return
@@ -118,7 +123,7 @@ def list_jobs(form: str) -> None:
             job.target,
             job.schedule,
             "-" if job.rate is None else f"{job.rate:g}",
-            "no" if job.disabled else "yes",
+            "yes" if disablement(cluster, job, now) is None else "no",
             f"removing ({job.removal})" if job.removal else job.comment,
         )
         for job in jobs
@@ -145,33 +150,14 @@ def read(job_id: str) -> None:
 def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
     node = settings()
-    _change(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
+    job = change_job(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
+    if values.get("keep") is not None or "keep" in (delete_keys or "").replace(",", " ").split():
+        with open_state(node) as state:
+            state.keeps.confirm(job.id, job.keep)
     notify_daemon(node)
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
-@config_option
-def enable(job_id: str) -> None:
-    """Let job ID run."""
-    _set_disabled(job_id, disabled=False)
-
-
-@click.command()
-@click.argument("job_id", metavar="ID")
-@config_option
-def disable(job_id: str) -> None:
-    """Keep job ID from running."""
-    _set_disabled(job_id, disabled=True)
-
-
-def _set_disabled(job_id: str, *, disabled: bool) -> None:
-    node = settings()
-    _change(store(node), JobId.parse(job_id), lambda job: replace(job, disabled=disabled))
-    notify_daemon(node)
-
-
-def _change(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
+def change_job(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
     """Change a job as it is at the moment of writing: a change by another program meanwhile is never undone.
 
     Raises:
@@ -208,26 +194,34 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
         _delete_at_once(node, where, JobId.parse(job_id))
         return
     removal = Removal.LOCAL if keep else Removal.FULL
-    job = _change(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
+    job = change_job(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
     notify_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
     click.echo(f"Job {job.id} is marked for removal; {what} are destroyed in the background.", err=True)
-    if job.disabled:
-        click.echo(f"It is disabled, and is removed only after: zsr enable {job.id}", err=True)
+    if (off := disablement(where.read(), job, time.time())) is not None:
+        click.echo(f"It is disabled, and is removed only after: {how_to_enable(job.id, off)}", err=True)
 
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:
-    where.delete_job(job_id)
-    if not notify_daemon(node):  # else the daemon deletes its state, after a run that is going on
-        with open_state(node) as state:
-            if state.jobs.get(job_id) is not None:
-                state.jobs.forget(job_id, time.time())
+    with open_state(node) as state:
+        known = state.jobs.get(job_id) is not None
+        if known:  # before the job is gone, or the daemon might see it vanish first
+            state.marks.set(JobMark.DELETED, [job_id], time.time())
+        try:
+            where.delete_job(job_id)
+        except ZsrError:
+            state.marks.clear(JobMark.DELETED, [job_id])
+            raise
+        if not notify_daemon(node) and known:  # else the daemon deletes its state, after a run that is going on
+            state.jobs.forget(job_id, time.time())
     click.echo(f"Job {job_id} is gone; its snapshots and replicas are left as they are.", err=True)
 
 
 def _changed(job: Job, values: Mapping[str, Any], fields: Sequence[JobField] = FIELDS) -> Job:
     """Return a job with the settings that were given as options."""
     given = {field: values.get(field.key) for field in fields}
+    if values.get("disable") is False:
+        job = replace(job, disabled_until=None)
     return replace(job, **{field.name: field.value(value) for field, value in given.items() if value is not None})
 
 

@@ -12,6 +12,7 @@ import click
 from replicator.cli.context import config_option, open_state, settings
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.common.process_identity import is_alive
+from replicator.display import displayable
 from replicator.errors import ConfigError
 from replicator.models import JobId
 from replicator.state.run_log import LogLine
@@ -93,7 +94,7 @@ def _is_going(state: State, record: RunRecord) -> bool:
 
 def _line_text(line: LogLine, zone: tzinfo) -> str:
     mark = "" if line.level == "info" else f"{line.level}: "
-    return f"{datetime.fromtimestamp(line.time, zone):%Y-%m-%d %H:%M:%S} {mark}{line.text}"
+    return f"{datetime.fromtimestamp(line.time, zone):%Y-%m-%d %H:%M:%S} {mark}{displayable(line.text)}"
 
 
 def _line_json(line: LogLine) -> dict[str, object]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from replicator.display import displayable
 from replicator.errors import ConfigError, ZsrError
 
 format_option = click.option(
@@ -26,6 +27,7 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table at a terminal; elsewhere aligned columns, whole and without colours, for grep and awk."""
+    rows = [[displayable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for row in rows:

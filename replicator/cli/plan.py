@@ -1,4 +1,4 @@
-"""``zsr plan``: what a run of a job would do, and change nothing."""
+"""``zsr plan``: show what a run of a job would do, and change nothing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from itertools import groupby
 
 import click
 
+from replicator.api.job_status import Disablement
 from replicator.api.pvesr_jobs import old_job_stands
 from replicator.cli.adopt import known_jobs
 from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
+from replicator.cluster.disabling import disablement, how_to_enable
 from replicator.cluster.model import Cluster
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.process_identity import is_alive
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
+from replicator.daemon.other_jobs import other_jobs
 from replicator.errors import ConfigError
 from replicator.models import Job, JobId, JobState
 from replicator.replication.context import RunContext
@@ -54,8 +57,8 @@ def plan(job_id: str, form: str) -> None:
         )
     with state_to_read(node) as state:
         context = _context(node, cluster, job, state)
-        notes = tuple(_notes(node, job, state))
-    preview = asyncio.run(_look(node, cluster, context))
+        notes = tuple(_notes(node, job, state, disablement(cluster, job, time.time())))
+        preview = asyncio.run(_look(node, cluster, context))
     preview = replace(preview, notes=(*notes, *preview.notes))
     if form == "json":
         print_json(_json(preview))
@@ -83,13 +86,17 @@ def _context(node: Settings, cluster: Cluster, job: Job, state: State | None) ->
         address=address_of(cluster.nodes.get(job.target)),
         vanished=() if known is None else known.vanished,
         neighbours=cluster.neighbours(guest),
+        others=other_jobs(cluster, state, node.state_dir / "locks"),
+        former_keeps=() if state is None else tuple(state.keeps.known(job.id, job.keep, job.grace, time.time())),
     )
 
 
-def _notes(node: Settings, job: Job, state: State | None) -> Iterator[str]:
+def _notes(node: Settings, job: Job, state: State | None, off: Disablement | None) -> Iterator[str]:
     """Yield what makes the plan less certain, or keeps a run from starting."""
-    if job.disabled:
-        yield f"Job {job.id} is disabled: no run starts before zsr enable {job.id}."
+    if off is not None:
+        until = "" if off.until is None else f"{local_time(off.until, node.timezone)}, or before "
+        with_node = f" with node {off.node}" if off.node else ""
+        yield f"Job {job.id} is disabled{with_node}: no run starts before {until}{how_to_enable(job.id, off)}."
     for run in [] if state is None else state.runs.unfinished():
         if run.job.guest == job.id.guest and is_alive(run.owner):
             since = local_time(run.start, node.timezone)

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 import click
 
+from replicator.cli.calendar import parse_time
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
+from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId
+from replicator.replication.opened import Opened, close_points, find_opened, open_point
 from replicator.replication.replica_heads import Heads
 from replicator.replication.restore_points import Replicas, RestorePoint, heads, read_replicas, restore_points
-from replicator.zfs.node_clients import connected
+from replicator.state.guest_locks import guest_lock
+from replicator.zfs.node_clients import Nodes, connected
 from replicator.zfs.snapshot_names import snapshot_name
 
 COLUMNS = ("Time", "Age", "Volumes", "Written", "Complete")
+
+
+class _Points(click.Group):
+    """``zsr restore-points ID`` lists; what is no name of a command is an argument of that."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return list_restore_points.name, list_restore_points, args
+
+
+@click.group("restore-points", cls=_Points, context_settings={"ignore_unknown_options": True})
+def points() -> None:
+    """The restore points of job ID: list them (zsr restore-points ID), look into one, close it."""
 
 
 @click.command("restore-points")
@@ -33,13 +53,17 @@ def list_restore_points(job_id: str, form: str) -> None:
     node = settings()
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
-    replicas = asyncio.run(_look(node, cluster, job))
-    points, now = restore_points(job.id, replicas), time.time()
+    replicas, opened = asyncio.run(_look(node, cluster, job))
+    listed, now = restore_points(job.id, replicas), time.time()
     found = heads(job.id, replicas)
     if form == "json":
-        print_json([_json(point, found, now) for point in points])
+        print_json([_json(point, found, now, opened) for point in listed])
     else:
-        print_table(COLUMNS, [_row(point, now, node.timezone) for point in points])
+        print_table(COLUMNS, [_row(point, now, node.timezone) for point in listed])
+        for each in opened:
+            click.echo(
+                f"Open on {job.target}: {each.place} ({each.origin}). Close it: zsr restore-points close {job.id}"
+            )
     if replicas.source_error is not None:
         if form != "json":
             click.echo("\n".join(_advice(job.id, found, node.timezone)))
@@ -48,7 +72,70 @@ def list_restore_points(job_id: str, form: str) -> None:
         click.get_current_context().exit(1)
 
 
-def _json(point: RestorePoint, found: Heads, now: float) -> dict[str, object]:
+@points.command("open")
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--at", metavar="TIME", help="The newest one of this time or before, e.g. 2026-11-23T09:45. [default: now]"
+)
+@click.option("--volume", metavar="V", help="Only this volume, e.g. local-zfs:vm-100-disk-0. [default: all]")
+@config_option
+def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
+    """Open a restore point of job ID on its target: read-only clones, to take yesterday's file from."""
+    node = settings()
+    cluster = store(node).read()
+    job = cluster.job(JobId.parse(job_id))
+    before = time.time() if at is None else _moment(at, node.timezone)
+    with guest_lock(node.state_dir / "locks", job.id.guest):
+        point, opened = asyncio.run(_open(node, cluster, job, before, volume))
+    click.echo(f"Open on {job.target}, read-only, as of {local_time(point.time, node.timezone)}:")
+    for each in opened:
+        click.echo(f"  {each.place}   # {each.origin}")
+    click.echo(f"Close it: zsr restore-points close {job.id}")
+
+
+@points.command("close")
+@click.argument("job_id", metavar="ID")
+@config_option
+def close_restore_points(job_id: str) -> None:
+    """Close all that is open of job ID's restore points: the clones are destroyed, the restore points stay."""
+    node = settings()
+    cluster = store(node).read()
+    job = cluster.job(JobId.parse(job_id))
+    with guest_lock(node.state_dir / "locks", job.id.guest):
+        closed = asyncio.run(_close(node, cluster, job))
+    for each in closed:
+        click.echo(f"closed {each.dataset} on {job.target}")
+    if not closed:
+        click.echo(f"Nothing of job {job.id} is open on {job.target}.")
+
+
+def _moment(text: str, zone: tzinfo) -> float:
+    try:
+        return parse_time(text.replace("_", "T"), zone)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from None
+
+
+async def _open(
+    node: Settings, cluster: Cluster, job: Job, before: float, volume: str | None
+) -> tuple[RestorePoint, list[Opened]]:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        found = restore_points(job.id, await _read(cluster, job, nodes))
+        point = next((each for each in found if each.time <= before), None)
+        if point is None:
+            raise ConfigError(
+                f"Job {job.id} has no restore point of {local_time(before, node.timezone)} or before.",
+                advice=f"See: zsr restore-points {job.id}.",
+            )
+        return point, await open_point(job, point, cluster.storages.values(), nodes.client(job.target), volume)
+
+
+async def _close(node: Settings, cluster: Cluster, job: Job) -> list[Opened]:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        return await close_points(job.id, cluster.storages.values(), nodes.client(job.target))
+
+
+def _json(point: RestorePoint, found: Heads, now: float, opened: Sequence[Opened]) -> dict[str, object]:
     return {
         "snapshot": point.name,
         "time": point.time,
@@ -58,6 +145,7 @@ def _json(point: RestorePoint, found: Heads, now: float) -> dict[str, object]:
         "of": point.of,
         "written": point.written,
         "complete": point.complete,
+        "opened": [each.place for each in opened if (each.origin or "").endswith(f"@{point.name}")],
         "ahead": sorted(found.ahead) if point.time == found.whole else [],
     }
 
@@ -87,14 +175,19 @@ def _advice(job: JobId, found: Heads, zone: tzinfo) -> Iterator[str]:
         yield f"{dataset} has no set since {local_time(newest, zone)}: its volume had left the guest."
 
 
-async def _look(node: Settings, cluster: Cluster, job: Job) -> Replicas:
+async def _look(node: Settings, cluster: Cluster, job: Job) -> tuple[Replicas, list[Opened]]:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        replicas = await _read(cluster, job, nodes)
+        return replicas, await find_opened(job.id, cluster.storages.values(), nodes.client(job.target))
+
+
+async def _read(cluster: Cluster, job: Job, nodes: Nodes) -> Replicas:
     guest = cluster.guests.get(job.id.guest)
     owner = cluster.source(job)
-    async with connected(node, cluster.nodes.values()) as nodes:
-        return await read_replicas(
-            job,
-            guest or Guest(job.id.guest, str(job.id.guest), ""),
-            cluster.storages.values(),
-            nodes.client(owner) if owner else None,
-            nodes.client(job.target),
-        )
+    return await read_replicas(
+        job,
+        guest or Guest(job.id.guest, str(job.id.guest), ""),
+        cluster.storages.values(),
+        nodes.client(owner) if owner else None,
+        nodes.client(job.target),
+    )

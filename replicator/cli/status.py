@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from replicator.api.promise import Promise, promise_of
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.common.durations import compact
@@ -53,6 +54,12 @@ def remembered(node: Settings) -> list[dict[str, Any]]:
     return [job_json(job, now) for job in statuses(plan, {}, now)]
 
 
+def remembered_frozen(node: Settings) -> dict[str, float]:
+    """Return since when guests of this node may be frozen (unix time), from ``state.db``, without a daemon."""
+    with open_state(node) as state:
+        return {str(each.guest): each.since for each in state.hooks.frozen()}
+
+
 def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
     next_sync = job["next_sync"]
     coming = "pending" if next_sync is not None and next_sync <= time.time() else local_time(next_sync, node.timezone)
@@ -66,27 +73,41 @@ def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
         str(job["fail_count"]),
         "-" if job["lag"] is None else compact(job["lag"]),
         compact(job["rpo"]),
-        _kept(job),
-        _state(job),
+        kept(job),
+        _state(job, node),
     )
 
 
-def _kept(job: dict[str, Any]) -> str:
-    """Return whether the promise is kept; a dash before the first copy, as long as there is time for it."""
-    if not job["rpo_kept"]:
-        return "NO"
-    return "-" if job["last_sync"] is None else "yes"
+def kept(job: dict[str, Any]) -> str:
+    """Return whether the promise is kept; a dash where nothing is promised, or no copy is due yet."""
+    return _KEPT[promise_of(job)]
 
 
-def _state(job: dict[str, Any]) -> str:
+_KEPT = {Promise.NONE: "-", Promise.KEPT: "yes", Promise.AWAITED: "-"} | dict.fromkeys(
+    (Promise.COPYING, Promise.BROKEN, Promise.LOST, Promise.UNKNOWN), "NO"
+)
+
+
+def _state(job: dict[str, Any], node: Settings) -> str:
     """Return the state, and whether the last sync is that of a target which the job has no more, as far as is known."""
     unconfirmed = job["last_sync"] is not None and job.get("unconfirmed")
-    return f"{_condition(job)} (last sync unconfirmed)" if unconfirmed else _condition(job)
+    condition = _disabled(job, node) or _condition(job)
+    return f"{condition} (last sync unconfirmed)" if unconfirmed else condition
+
+
+def _disabled(job: dict[str, Any], node: Settings) -> str:
+    """Return for how long a job has been disabled, until when, and whether with a node; empty: it is enabled."""
+    if job["enabled"] or job["state"] not in ("removing", "disabled"):
+        return ""
+    since, until, its_node = (job.get(f"disabled_{key}") for key in ("since", "until", "node"))
+    lasted = "" if since is None else f" {compact(max(0.0, time.time() - since) // 60 * 60)}"
+    if job["state"] == "removing":
+        return f"REMOVING waits{lasted} for: zsr enable{f' --node {its_node}' if its_node else ''}"
+    ends = "" if until is None else f" until {local_time(until, node.timezone)}"
+    return f"DISABLED{lasted}{ends}{f' with node {its_node}' if its_node else ''}"
 
 
 def _condition(job: dict[str, Any]) -> str:
-    if job["state"] == "removing" and not job["enabled"]:
-        return "REMOVING waits for: zsr enable"
     if job["state"] == "error":
         return f"{job['error_class']}: {job['error']}"
     transfer = job["transfer"]

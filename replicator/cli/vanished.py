@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
+from replicator.cli.context import config_option, open_state, own_guest, settings, state_to_read, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
@@ -103,9 +103,11 @@ async def _destroy(node: Settings, cluster: Cluster, job: Job, dataset: str) -> 
     async with connected(node, cluster.nodes.values()) as nodes:
         source, target = nodes.client(node.node), nodes.client(job.target)
         guest, storages = own_guest(node, cluster, job), cluster.storages.values()
-        await destroy_vanished(
+        gone = await destroy_vanished(
             dataset, job, guest, storages, source, target, time.time(), lambda _level, text: click.echo(text)
         )
+    with open_state(node) as state:
+        state.jobs.forget_sent(job.id, gone)
 
 
 def _record(found: VanishedReplica, known: Mapping[JobId, JobState]) -> Vanished | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import tzinfo
 
 from replicator.api.problem import Problem
@@ -11,7 +12,8 @@ from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job
 from replicator.schedule.calendar import CalendarError, CalendarEvent
-from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged
+from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged, longest_aside
+from replicator.zfs.snapshot_names import room
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
 _POOL = re.compile(r"[A-Za-z].*", re.ASCII)
@@ -123,6 +125,58 @@ def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
             yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
 
 
+def doubtful_schedules(cluster: Cluster) -> Iterator[str]:
+    """Yield sentences about schedules that are valid and hardly meant, as the peer or an editor may write them."""
+    for job in cluster.jobs.values():
+        with suppress(CalendarError):  # reported with all other problems
+            if (doubt := CalendarEvent.parse(job.schedule).doubt) is not None:
+                yield f"Job {job.id}: {doubt}"
+
+
+def long_names(cluster: Cluster, job: Job) -> Iterator[str]:
+    """Yield sentences about names that would grow too long: with a snapshot's name, or set aside on the target.
+
+    A volume that is not listed by hand counts with a name as the peer gives them.
+    """
+    guest = cluster.guests.get(job.id.guest)
+    if guest is None:
+        return
+    names = guest.storages or {volume.storage: None for volume in guest.volumes} or cluster.storages
+    for storage in (cluster.storages[name] for name in names if name in cluster.storages):
+        listed = [volume.name for volume in guest.volumes if volume.storage == storage.name]
+        usual = [] if guest.volumes else [f"subvol-{guest.id}-disk-99"]
+        for volume in listed or usual:
+            here, there = (f"{storage.path_on(node)}/{volume}" for node in (guest.node, job.target))
+            aside = longest_aside(storage.path_on(job.target), volume)
+            for dataset, why in ((here, ""), (there, ""), (aside, ", as which it is kept if it diverges,")):
+                if (over := -room(job.id, dataset)) > 0:
+                    yield f"The dataset '{dataset}'{why} has {over} characters too many for zsr's snapshots of it."
+                    break
+
+
+def refuse_long_names(cluster: Cluster, job: Job) -> None:
+    """Refuse a new job, or a new target, with a volume whose name would grow too long for ZFS."""
+    for sentence in long_names(cluster, job):
+        advice = "Give the storage a shorter path, or the volume a shorter name."
+        raise ConfigError(f"Job {job.id} is refused. {sentence}", advice=advice)
+
+
+def refused_hooks(cluster: Cluster) -> Iterator[str]:
+    """Yield a sentence about the guests whose hooks are not run, for who may write the cluster file."""
+    refused = [guest for guest in cluster.guests.values() if guest.hooks_refused]
+    if refused:
+        guests = ", ".join(str(guest.id) for guest in refused)
+        why = refused[0].hooks_refused
+        yield f"The hooks of guests {guests} are not run: {why}. Let only root write it: chmod go-w."
+
+
+def unattended(cluster: Cluster) -> Iterator[str]:
+    """Yield sentences about guests on nodes that run no zsr: nothing replicates them."""
+    for guest in cluster.guests.values():
+        if not cluster.nodes[guest.node].zsr:
+            yield f"Guest {guest.id} is on node {guest.node}, which runs no zsr (zsr = false): nothing replicates it."
+
+
 def refuse_without_guest(cluster: Cluster, job: Job) -> None:
     """Refuse a new job for a guest that does not exist."""
     if job.id.guest not in cluster.guests:
@@ -134,11 +188,15 @@ def refuse_without_guest(cluster: Cluster, job: Job) -> None:
 
 
 def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:
-    """Refuse a schedule that never fires again.
+    """Refuse a schedule that never fires again, or that is hardly meant as it is written.
 
-    For new and changed jobs only, not when the cluster is read: a job for one date stays valid after that date.
+    For new and changed jobs only, not when the cluster is read: a job for one date stays valid after that date, and one
+    of the peer's keeps its schedule.
     """
-    if CalendarEvent.parse(job.schedule).next(now, zone) is None:
+    event = CalendarEvent.parse(job.schedule)
+    if event.doubt is not None:
+        raise ConfigError(f"The schedule of job {job.id} is refused. {event.doubt}", advice="See docs/calendar.md.")
+    if event.next(now, zone) is None:
         raise ConfigError(
             f"The schedule '{job.schedule}' of job {job.id} never fires.",
             advice="See when it would: zsr calendar next SPEC.",

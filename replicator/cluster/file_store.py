@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,16 +18,26 @@ import tomli
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
-from replicator.cluster.job_fields import stored_values
+from replicator.cluster.job_fields import stored_moment, stored_values
 from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.durations import words
-from replicator.common.files import lock_file, replace_text, stamp_of
+from replicator.common.files import (
+    file_error,
+    is_open_for_writing,
+    lock_file,
+    replace_text,
+    stamp_of,
+    writable_by_others,
+)
 from replicator.config.problems import SettingsError
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
-from replicator.models import Job
+from replicator.models import Job, Node
 
 LOCK_TIMEOUT_SECONDS = 10.0
+WRITER_TIMEOUT_SECONDS = 5.0
+"""Seconds to wait for another program that has the file open for writing."""
+_WRITER_POLL_SECONDS = 0.1
 _HINT = "Begin with a [nodes.NAME] table for each node, [storages.NAME] and [guests.ID] (docs/settings.md)."
 _FIX_BY_HAND = "Fix it by hand; zsr will not modify it."
 
@@ -43,8 +54,16 @@ class FileStore:
         return str(self.path)
 
     def read(self) -> Cluster:
-        """See `ClusterBackend.read`."""
-        return self._parse(self._text())
+        """See `ClusterBackend.read`; hooks are refused in a file that others may write, which the jobs are not."""
+        cluster = self._parse(self._text())
+        try:
+            refused = writable_by_others(self.path)
+        except OSError as error:
+            raise file_error(error, f"look at '{self.path}'") from error
+        if refused is None:
+            return cluster
+        hooked = {guest.id: replace(guest, hooks_refused=refused) for guest in cluster.guests.values() if guest.hooks}
+        return replace(cluster, guests={**cluster.guests, **hooked})
 
     def stamp(self) -> object:
         """See `ClusterBackend.stamp`."""
@@ -73,8 +92,9 @@ class FileStore:
         return ChangedError(f"'{self.path}' was changed by another program in the meantime.")
 
     def _text(self) -> str:
+        """Return the whole text: a beginning may be valid too, and lack jobs, or restore points to keep."""
         try:
-            return self.path.read_bytes().decode("utf-8")  # line ends as they are
+            return self._bytes().decode("utf-8")  # line ends as they are
         except FileNotFoundError:
             raise ConfigError(f"There is no cluster file '{self.path}'.", advice=_HINT) from None
         except OSError as error:
@@ -86,6 +106,19 @@ class FileStore:
             raise DamagedStoreError(
                 f"The cluster file '{self.path}' is not UTF-8 text: {error}.", advice=_FIX_BY_HAND
             ) from error
+
+    def _bytes(self) -> bytes:
+        end = time.monotonic() + WRITER_TIMEOUT_SECONDS
+        while True:
+            with self.path.open("rb") as file:
+                if not is_open_for_writing(file.fileno()):
+                    return file.read()
+            if time.monotonic() >= end:
+                raise ConfigError(
+                    f"'{self.path}' has been open for writing for {words(WRITER_TIMEOUT_SECONDS)}, and is not read.",
+                    advice="Wait for the program that writes it, or end it. Best write a copy and rename it.",
+                )
+            time.sleep(_WRITER_POLL_SECONDS)
 
     def _parse(self, text: str) -> Cluster:
         try:
@@ -135,7 +168,7 @@ def _not_written(path: Path, error: OSError) -> ZsrError:
 
 
 def _edited(text: str, before: Cluster, after: Cluster) -> str:
-    """Return the file's text with other jobs and epochs; every line that does not concern a changed one stays."""
+    """Return the file's text with other jobs, epochs and disabled nodes; every other line stays."""
     document = tomlkit.parse(text)
     for job_id, job in after.jobs.items():
         if job_id not in before.jobs:
@@ -144,10 +177,23 @@ def _edited(text: str, before: Cluster, after: Cluster) -> str:
             _fill(document["jobs"][str(job_id)], job, before.jobs[job_id])
     for job_id in before.jobs.keys() - after.jobs.keys():
         del document["jobs"][str(job_id)]
+    for name, node in after.nodes.items():
+        if before.nodes[name] != node:
+            _set_disabled(document["nodes"][name], node)
     for guest_id, guest in after.guests.items():
         if before.guests[guest_id].epoch != guest.epoch:
             document["guests"][str(guest_id)]["epoch"] = guest.epoch
     return tomlkit.dumps(document)
+
+
+def _set_disabled(table: Table, node: Node) -> None:
+    """Write whether a node is disabled, and until when."""
+    until = None if node.disabled_until is None else stored_moment(node.disabled_until)
+    for key, value in (("disabled", node.disabled or None), ("disabled_until", until)):
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
 
 
 def _add(document: tomlkit.TOMLDocument, key: str, table: Table) -> None:

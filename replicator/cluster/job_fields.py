@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from replicator.common.durations import ALLOWED, compact, parse_duration
-from replicator.config.problems import Duration, ZoneName
-from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Job, Removal, Travelling
+from replicator.common.snapshot_patterns import Travelling, canonical
+from replicator.config.problems import Duration, Moment, ZoneName
+from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Encryption, Foreign, Job, Removal
 from replicator.schedule.grace import NEVER, NEW_GRACE_SECONDS
 from replicator.schedule.retention import RetentionPolicy
 
@@ -82,6 +84,13 @@ def _read_keep(value: object) -> str:
     return _parse_keep("" if isinstance(value, bool) or not isinstance(value, int | str) else str(value))
 
 
+def _read_snapshots(value: object) -> str:
+    """Return which snapshots travel as canonical text, whether given as text or as a list of patterns."""
+    if isinstance(value, list) and value and all(isinstance(each, str) and "," not in each for each in value):
+        return canonical(",".join(value))
+    return canonical(value if isinstance(value, str) else "")
+
+
 def _parse_grace(value: object) -> float:
     if value == "never":
         return NEVER
@@ -93,6 +102,11 @@ def _parse_grace(value: object) -> float:
 
 def _stored_duration(seconds: float) -> object:
     return compact(seconds) if float(seconds).is_integer() else seconds
+
+
+def stored_moment(moment: float) -> datetime:
+    """Return a unix time as TOML has it."""
+    return datetime.fromtimestamp(round(moment), UTC)
 
 
 def _whole(value: float) -> int | float:
@@ -123,6 +137,7 @@ FIELDS: tuple[JobField, ...] = (
     ),
     JobField("comment", Annotated[str, Field(max_length=4096)], "For people."),
     JobField("disabled", bool, "Do not run it.", option="disable"),
+    JobField("disabled_until", Moment | None, None, stored=stored_moment),
     JobField(
         "rpo",
         Duration | None,
@@ -140,7 +155,21 @@ FIELDS: tuple[JobField, ...] = (
         parse=_parse_keep,
         stored=lambda keep: int(keep) if keep.isdecimal() else keep,
     ),
-    _choice("snapshots", Travelling, "Which travel: all, or only zsr's own. [default: all]"),
+    JobField(
+        "snapshots",
+        Annotated[str, BeforeValidator(_read_snapshots)],
+        "Which travel: all, own (zsr's), or patterns: 'autosnap_*,!*_hourly'. [default: all]",
+        metavar="PATTERNS",
+        parse=canonical,
+        stored=lambda snapshots: snapshots if snapshots in set(Travelling) else snapshots.split(","),
+        shown=str,
+    ),
+    _choice(
+        "foreign",
+        Foreign,
+        "What becomes of others' snapshots on the target that are gone from the source: they go too, or stay. "
+        "[default: keep; mirror for a new job]",
+    ),
     _choice("encryption", Encryption, "How encrypted volumes travel. [default: raw]"),
     JobField(
         "grace",

@@ -10,7 +10,8 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 
 from replicator.api.problem import Problem
-from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_without_guest
+from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_long_names, refuse_without_guest
+from replicator.cluster.disabling import refuse_endless
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import ChangedError, Cluster, ClusterBackend, Decide
 from replicator.cluster.toml_schema import job_entry_problems
@@ -57,6 +58,7 @@ class ClusterStore:
             if job.id in cluster.jobs:
                 raise ConfigError(f"Job {job.id} exists already.", advice=f"Change it with: zsr update {job.id} ...")
             refuse_without_guest(cluster, job)
+            refuse_long_names(cluster, job)
             self._refuse_dead(job)
             return replace(cluster, jobs={**cluster.jobs, job.id: job})
 
@@ -67,11 +69,28 @@ class ClusterStore:
 
         def update(cluster: Cluster) -> Cluster:
             before = cluster.job(job.id)
+            if before.target != job.target:
+                refuse_long_names(cluster, job)
             if (before.schedule, before.timezone) != (job.schedule, job.timezone):
                 self._refuse_dead(job)
             return replace(cluster, jobs={**cluster.jobs, job.id: job})
 
         self._change(update, f"Job {job.id} cannot be changed like this", digest)
+
+    def disable_node(self, name: str, *, disabled: bool, until: float | None = None) -> None:
+        """Set whether a node is disabled, and until when (unix time); raises ConfigError if it may not be."""
+
+        def change(cluster: Cluster) -> Cluster:
+            node = cluster.nodes.get(name)
+            if node is None:
+                known = ", ".join(sorted(cluster.nodes)) or "none yet"
+                raise ConfigError(f"There is no node '{name}'.", advice=f"Known nodes: {known}.")
+            if until is not None:
+                refuse_endless(f"Node {name}", f"--node {name}", disabled=node.disabled)
+            fresh = replace(node, disabled=disabled, disabled_until=until)
+            return replace(cluster, nodes={**cluster.nodes, name: fresh})
+
+        self._change(change, f"Node {name} cannot be changed like this")
 
     def delete_job(self, job_id: JobId, *, only_if_removing: bool = False) -> None:
         """Delete a job; no error if it is gone already.

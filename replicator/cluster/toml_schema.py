@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -20,9 +21,12 @@ from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
 from replicator.cluster.model import Cluster
-from replicator.config.problems import Duration, NodeName, problems_of, shown
+from replicator.cluster.nesting import with_others
+from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
 from replicator.models import MAX_EPOCH, FreezeFailure, Guest, Job, JobId, Node, Storage, Volume
+from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
+from replicator.schedule.rates import parse_rates
 
 SECTIONS = ("nodes", "storages", "guests", "jobs")
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
@@ -36,6 +40,17 @@ def _volume(value: str) -> str:
     return value
 
 
+def _rates(value: object) -> tuple[str, ...]:
+    """Read one rate, a number or a text, or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    texts = tuple(str(each) for each in listed)
+    try:
+        parse_rates(texts)
+    except ConfigError:
+        raise ValueError(RATE_ALLOWED) from None
+    return texts
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -46,6 +61,10 @@ class _Node(_Entry):
     user: Annotated[str, Field(min_length=1)] = "root"
     stream: Literal["auto", "asyncssh", "openssh"] = "auto"
     compression: Literal["none", "zstd"] = "none"
+    rate: Annotated[tuple[str, ...], BeforeValidator(_rates)] = ()
+    zsr: bool = True
+    disabled: bool = False
+    disabled_until: Moment | None = None
 
 
 class _Storage(_Entry):
@@ -55,10 +74,11 @@ class _Storage(_Entry):
 
 
 class _Listed(_Entry):
-    """A volume in a guest's list: its name alone, or a table that may exclude it."""
+    """A volume in a guest's list: its name alone, or a table that may exclude it, or what lies below it."""
 
     volume: Annotated[str, AfterValidator(_volume)]
     replicate: bool = True
+    children: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +95,7 @@ class _Guest(_Entry):
     node: str
     storages: list[str] = []
     volumes: list[_Listed] = []
+    children: bool = True
     freeze: str | None = None
     thaw: str | None = None
     hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
@@ -139,7 +160,7 @@ def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[
     reader = _Reader(raw)
     nodes = _nodes(reader)
     storages = {name: _storage(name, entry) for name, entry in reader.entries("storages", _Storage).items()}
-    guests = _guests(reader)
+    guests = with_others(_guests(reader), storages)
     jobs = _jobs(reader)
     cluster = Cluster(nodes, storages, guests, jobs, digest)
     return cluster, [*reader.problems, *_of_the_whole(cluster, reader)]
@@ -171,7 +192,7 @@ def _nodes(reader: _Reader) -> dict[str, Node]:
         except ValidationError as error:
             reader.refuse(f"nodes.{name}", "", repr(name), error.errors()[0]["msg"].removeprefix("Value error, "))
             continue
-        nodes[name] = Node(name, entry.address, entry.port, entry.user, entry.stream, entry.compression)
+        nodes[name] = Node(name, **entry.model_dump())
     return nodes
 
 
@@ -217,6 +238,8 @@ def _guest(number: int, guest: _Guest) -> Guest:
         storages=tuple(guest.storages),
         volumes=tuple(_listed(entry) for entry in guest.volumes if entry.replicate),
         excluded=frozenset(_listed(entry) for entry in guest.volumes if not entry.replicate),
+        children=guest.children,
+        children_of=tuple((_listed(each), each.children) for each in guest.volumes if each.children is not None),
         freeze=guest.freeze,
         thaw=guest.thaw,
         hook_timeout=guest.hook_timeout,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
+import stat
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from replicator.errors import NoSpaceError, ZsrError
@@ -14,13 +17,52 @@ from replicator.errors import NoSpaceError, ZsrError
 _LOCK_POLL_SECONDS = 0.05
 
 
-def stamp_of(path: Path) -> object:
-    """Return something cheap that differs after a file was changed or replaced; None while there is none."""
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What differs after a file was changed; ``inode`` differs only after it was replaced by another one."""
+
+    changed: int
+    size: int
+    inode: int
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """Return a file's stamp, which is cheap; None while there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return FileStamp(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def is_open_for_writing(descriptor: int) -> bool:
+    """Return whether any process has a file open for writing, as a lease says that nobody may have then (fcntl(2)).
+
+    False where the file system has no leases. ``descriptor`` is open for reading only.
+    """
+    try:
+        # A writer who comes while the lease is held is announced by a signal: by default one that ends the process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)
+    return False
+
+
+def writable_by_others(path: Path) -> str | None:
+    """Return who else than root and this user may change a file or put another in its place; None: nobody.
+
+    Raises OSError if it cannot be looked at.
+    """
+    target = path.resolve()
+    for place in (target, target.parent):
+        found = place.stat()
+        if found.st_uid not in (0, os.geteuid()):
+            return f"'{place}' belongs to user {found.st_uid}"
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (place.is_dir() and found.st_mode & stat.S_ISVTX):
+            return f"'{place}' may be written by others (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
 
 
 def file_error(error: OSError, what: str) -> ZsrError:

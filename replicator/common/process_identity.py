@@ -1,9 +1,20 @@
-"""The identity of a process, so that a reused pid or a reboot is not mistaken for it."""
+"""The identity of a process and of a boot, so that a reused pid or a reboot is not mistaken for it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""The file in which Linux identifies its boot."""
+
+
+def boot_id() -> str:
+    """Return what identifies the running kernel: it is new with each boot. Empty where the kernel has none."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 def this_process() -> str:
@@ -18,10 +29,10 @@ def is_alive(owner: str) -> bool:
 
 
 def _name(pid: int) -> str | None:
+    boot = boot_id()
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else f"{boot}:{pid}:{fields[19]}"
+    return None if not boot or fields[0] == "Z" else f"{boot}:{pid}:{fields[19]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, get_args
@@ -65,6 +66,16 @@ def _socket_path(value: str) -> str:
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
+
+
+def _moment(value: object) -> float:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("a date and time with its zone and without quotes, like 2027-01-15T08:00:00Z")
+    return value.timestamp()
+
+
+Moment = Annotated[float, BeforeValidator(_moment)]
+"""A time in TOML, as unix time."""
 
 
 NodeName = Annotated[str, AfterValidator(_node_name)]

@@ -7,7 +7,7 @@ belongs to a plugin is checked by that plugin; the core never prints its values,
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from replicator.api.plugin import InspectingPlugin
+from replicator.api.plugin import InspectingPlugin, NotingPlugin
 from replicator.api.problem import Problem
+from replicator.common.history import Retention
 from replicator.common.timezones import local_zone, zone
 from replicator.config.plugins import load_plugins, sections_of
 from replicator.config.problems import (
@@ -31,7 +32,7 @@ from replicator.config.problems import (
     read_toml,
 )
 from replicator.config.ssh import SshSettings
-from replicator.models import Retention
+from replicator.models import Job
 
 DEFAULT_PATH = Path("/etc/zsr/zsr.toml")
 
@@ -116,6 +117,18 @@ class Settings:
     sections: Mapping[str, object]
 
 
+def changed_keys(before: Settings, after: Settings) -> tuple[str, ...]:
+    """Return the keys of ``zsr.toml`` whose values differ, without the values; of a plugin's section only its name."""
+    fields = {
+        "node": "node", "timezone": "timezone", "max_parallel": "max_parallel", "state_dir": "state_dir",
+        "control": "control", "cluster": "cluster", "retention": "history", "command_timeout": "zfs.command_timeout",
+        "stall_timeout": "zfs.stall_timeout", "bookmarks": "zfs.bookmarks", "ssh": "ssh",
+    }  # fmt: skip
+    own = [key for name, key in fields.items() if getattr(before, name) != getattr(after, name)]
+    names = sorted({*before.sections, *after.sections})
+    return (*own, *(name for name in names if before.sections.get(name) != after.sections.get(name)))
+
+
 def default_path() -> Path:
     """Return where the settings are by default: ``$ZSR_CONFIG`` or ``/etc/zsr/zsr.toml``."""
     return Path(os.environ.get("ZSR_CONFIG") or DEFAULT_PATH)
@@ -179,6 +192,16 @@ def inspect_plugins(settings: Settings) -> None:
     ]
     if problems:
         raise SettingsError(settings.path, problems)
+
+
+def plugin_notes(settings: Settings, jobs: Sequence[Job]) -> list[str]:
+    """Return the remarks of plugins on settings that are valid; ``jobs`` are those of this node."""
+    return [
+        note
+        for plugin in load_plugins().values()
+        if isinstance(plugin, NotingPlugin)
+        for note in plugin.notes(sections_of(plugin, settings.sections), jobs)
+    ]
 
 
 def cluster_settings(path: Path) -> ClusterSettings:

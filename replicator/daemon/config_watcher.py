@@ -1,21 +1,22 @@
 """Watches the cluster and this node's settings file, and keeps the last cluster that could be read.
 
 A file that cannot be read is logged once and shows in the status; the last good cluster stays in use (architecture.md,
-"Bad input"). The settings of this node take effect when the daemon starts. They are watched all the same, so that a
-file with which the daemon would not start again is reported before a restart needs it.
+"Bad input"). The settings of this node take effect when the daemon starts, those of plugins also with a reload. They
+are watched all the same, so that a file with which the daemon would not start again is reported before it has to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from replicator.api.status import ConfigStatus
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
-from replicator.common.files import stamp_of
-from replicator.config.settings import Settings, load_settings
+from replicator.common.files import FileStamp, stamp_of
+from replicator.config.settings import Settings, changed_keys, load_settings
 from replicator.errors import ConfigError
 
 _log = logging.getLogger("zsr.daemon")
@@ -30,17 +31,20 @@ class ConfigWatcher:
         self._store = store
         self._clock = clock
         self._cluster_stamp: object = None
+        self._seen_stamp: object = None
         self._settings_stamp: object = stamp_of(settings.path)
         self._cluster_problem: ConfigError | None = None
         self._settings_problem: ConfigError | None = None
         self._last_success = 0.0
+        self._pending: tuple[str, ...] = ()
 
     @property
     def status(self) -> ConfigStatus:
         """Whether the last reading of both files succeeded, and the problems that were found."""
         problems = [problem for problem in (self._settings_problem, self._cluster_problem) if problem is not None]
         lines = tuple(line for problem in problems for line in str(problem).splitlines())
-        return ConfigStatus(ok=not problems and self._last_success > 0, last_success=self._last_success, problems=lines)
+        ok = not problems and self._last_success > 0
+        return ConfigStatus(ok, self._last_success, lines, self._pending)
 
     async def read(self) -> None:
         """Read the cluster; raises ConfigError if it is wrong or does not know this node."""
@@ -59,7 +63,7 @@ class ConfigWatcher:
         """Read again what has changed; return whether there is a new cluster."""
         await self._check_settings()
         stamp = await asyncio.to_thread(self._store.stamp)
-        if stamp == self._cluster_stamp:
+        if stamp == self._cluster_stamp or self._may_be_half(stamp):
             return False
         self._cluster_stamp = stamp
         try:
@@ -70,17 +74,44 @@ class ConfigWatcher:
             return False
         return True
 
+    def _may_be_half(self, stamp: object) -> bool:
+        """Return whether a file is being written in its place, as far as is known: it has to be the same at two looks.
+
+        A beginning of it may be valid, and lack jobs. One that was put in its place by a rename is whole.
+        """
+        before, self._seen_stamp = self._seen_stamp, stamp
+        known = self._cluster_stamp
+        in_place = isinstance(stamp, FileStamp) and isinstance(known, FileStamp) and stamp.inode == known.inode
+        return in_place and stamp != before
+
+    async def reload(self) -> Mapping[str, object] | None:
+        """Read this node's settings, and take over the plugins' sections; return these, None if the file is wrong."""
+        fresh = await self._load()
+        if fresh is None:
+            return None
+        self._settings = replace(self._settings, sections=fresh.sections)
+        self._pending = changed_keys(self._settings, fresh)
+        return fresh.sections
+
     async def _check_settings(self) -> None:
         stamp = await asyncio.to_thread(stamp_of, self._settings.path)
         if stamp == self._settings_stamp:
             return
         self._settings_stamp = stamp
+        fresh = await self._load()
+        self._pending = self._pending if fresh is None else changed_keys(self._settings, fresh)
+        if fresh is not None and self._pending:
+            words = "'%s' was changed (%s); plugins' sections take effect with a reload, the others with a restart."
+            _log.warning(words, self._settings.path, ", ".join(self._pending))
+
+    async def _load(self) -> Settings | None:
+        """Return this node's settings as they are now; None if they are wrong, which is logged and shown."""
         try:
-            await asyncio.to_thread(load_settings, self._settings.path)
+            fresh = await asyncio.to_thread(load_settings, self._settings.path)
         except ConfigError as error:
             _log.error("%s The daemon keeps the settings that it has, but would not start again.", error)
             self._settings_problem = error
-        else:
-            _log.warning("'%s' was changed; the change takes effect when the daemon is restarted.", self._settings.path)
-            self._settings_problem = None
-            self._last_success = self._clock()
+            return None
+        self._settings_problem = None
+        self._last_success = self._clock()
+        return fresh

@@ -16,14 +16,17 @@ from contextlib import suppress
 from replicator import __version__
 from replicator.api.status import Status
 from replicator.cluster.store import ClusterStore
+from replicator.common.service_socket import ServiceSocket
 from replicator.config.plugins import load_plugins
 from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.control import serve_control
+from replicator.daemon.damaged_states import DamagedStates
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.frozen_guests import FrozenGuests, Thaws
 from replicator.daemon.full_copies import FullCopies
 from replicator.daemon.node_monitor import NodeMonitor
+from replicator.daemon.peer_views import PeerViews
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.plugin_host import PluginHost
 from replicator.daemon.pvesr_watch import PvesrWatch
@@ -45,7 +48,11 @@ LOOK_AGAIN_SECONDS = 2.0
 
 
 class Daemon:
-    """One node's daemon. ``clock`` returns unix time; ``cluster_changed`` is called when a new cluster is used."""
+    """One node's daemon.
+
+    ``clock`` returns unix time; ``cluster_changed`` is called when a new cluster is used; ``service`` is notified when
+    the daemon is ready, and by each turn of the scheduler that it is alive.
+    """
 
     def __init__(
         self,
@@ -55,17 +62,20 @@ class Daemon:
         clock: Callable[[], float] = time.time,
         progress: Callable[[], Progress] = Progress,
         cluster_changed: Callable[[], None] = lambda: None,
+        service: ServiceSocket | None = None,
     ) -> None:
-        self._settings = settings
-        self._state = state
-        self._clock = clock
+        self._service = service or ServiceSocket()
+        self._settings, self._state, self._clock = settings, state, clock
+        self._state_created, self._state_moved = state.created, state.database.moved_aside
         self._started, self._loop_lag = clock(), 0.0
-        self._wake = asyncio.Event()
-        self._nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout, clock=clock)
-        self._node_monitor = NodeMonitor(self._nodes, settings.node, state)
+        self._wake, self._reload = asyncio.Event(), asyncio.Event()
+        self._nodes = self._connections()
+        self._node_monitor = NodeMonitor(self._nodes, settings.node, state, clock)
         self._pvesr = PvesrWatch(settings.pvesr_jobs)
         self._config_watcher = ConfigWatcher(settings, store, clock)
-        self._core = PluginHost(state, self.status)
+        self._peers = PeerViews(settings, self._nodes, lambda: self._config_watcher.cluster, clock)
+        self._damaged_states = DamagedStates(settings.state_dir)
+        self._core = PluginHost(state, self.status, clock)
         self._frozen_guests = FrozenGuests(self._thaws())
         running: dict[JobId, RunningJob] = {}
         self._jobs = PlannedJobs(
@@ -78,14 +88,28 @@ class Daemon:
             announce=self._core.announce,
             cluster_changed=cluster_changed,
         )
-        self._runs = RunSupervisor(
-            Worker(settings, store, state, self._nodes, clock, progress, FullCopies(self._wake.set)),
+        worker = Worker(settings, store, state, self._nodes, clock, progress, FullCopies(self._wake.set))
+        self._runs = self._supervisor(worker, running)
+
+    def _connections(self) -> Nodes:
+        settings, state = self._settings, self._state
+        return Nodes(
+            settings.node,
+            settings.ssh,
+            limit=settings.command_timeout,
+            clock=self._clock,
+            may_destroy=lambda: state.is_writable,
+        )
+
+    def _supervisor(self, worker: Worker, running: dict[JobId, RunningJob]) -> RunSupervisor:
+        return RunSupervisor(
+            worker,
             self._jobs,
             running,
             announce=self._core.announce,
             wake=self._wake,
-            clock=clock,
-            max_parallel=settings.max_parallel,
+            clock=self._clock,
+            max_parallel=self._settings.max_parallel,
         )
 
     def _thaws(self) -> Thaws:
@@ -108,6 +132,7 @@ class Daemon:
         await self._nodes.update(self._config_watcher.cluster.nodes.values())
         await self._jobs.update()
         await asyncio.to_thread(self._report_interrupted)
+        await asyncio.to_thread(self._damaged_states.look)
         requests = RequestHandler(self._settings.node, self._state, self._jobs, self._runs, self.status, self._wake)
         try:
             async with serve_control(self._settings.control, requests.answer), asyncio.TaskGroup() as group:
@@ -121,8 +146,14 @@ class Daemon:
                     self._node_monitor.keep_inventory(lambda: self._config_watcher.cluster, self._jobs.jobs)
                 )
                 group.create_task(self._node_monitor.compare_clocks())
+                group.create_task(self._peers.keep_comparing())
+                group.create_task(
+                    self._node_monitor.targets.keep_looking(lambda: self._config_watcher.cluster, self._jobs.jobs)
+                )
                 group.create_task(self._pvesr.keep_reading())
+                group.create_task(self._damaged_states.keep_looking())
                 group.create_task(self._frozen_guests.keep_thawing(group))
+                group.create_task(self._keep_reloading())
                 group.create_task(self._schedule())
                 _log.info("zsr %s on node %s: %d jobs.", __version__, self._settings.node, len(self._jobs.plan))
         finally:
@@ -135,16 +166,40 @@ class Daemon:
             _log.warning("Job %s: run %d, started %s, was cut off.", record.job, record.id, time.ctime(record.start))
 
     async def _schedule(self) -> None:
+        self._service.ready()
         while True:
             self._wake.clear()
             try:
+                await asyncio.to_thread(self._look_at_state)
                 await self._jobs.update()
             except ZsrError as error:  # a full disk, for example: the plan stays as it is, and the update is repeated
                 _log.error("%s", error)
             self._runs.start_due()
+            self._service.alive()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                     await self._wake.wait()
+
+    def _look_at_state(self) -> None:
+        """Write what is in memory into ``state.db`` if that is possible again; know a new file for what it is."""
+        self._state.database.return_to_file()
+        moved = self._state.database.moved_aside
+        if moved != self._state_moved:
+            self._state_created, self._state_moved = self._state.created, moved
+            self._damaged_states.look()
+
+    def request_reload(self) -> None:
+        """Ask for the settings of plugins to be read again (SIGHUP)."""
+        self._reload.set()
+
+    async def _keep_reloading(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            sections = await self._config_watcher.reload()
+            if sections is not None:
+                self._core.reload(sections)
+                _log.info("The settings of plugins were read again.")
 
     async def _measure_loop_lag(self) -> None:
         """Measure how late the event loop comes to a task that should run every second."""
@@ -156,28 +211,42 @@ class Daemon:
 
     def status(self) -> Status:
         """Return the status of this moment, without any I/O."""
-        now = self._clock()
-        return build_status(
-            DaemonFacts(
-                time=now,
-                node=self._settings.node,
-                version=__version__,
-                timezone=self._settings.timezone,
-                started=self._started,
-                event_loop_lag=self._loop_lag,
-                config=self._config_watcher.status,
-                cluster=self._config_watcher.cluster,
-                plan=self._jobs.plan,
-                active=self._runs.active(),
-                waiting=self._jobs.waiting(now),
-                durations=self._runs.durations.histograms(),
-                reachable=self._nodes.reachable,
-                clock_skew=self._nodes.clock_skew,
-                zfs_version=self._node_monitor.zfs_version,
-                zfs_problems=self._node_monitor.problems,
-                inventory=self._node_monitor.local_inventory,
-                frozen_since=self._frozen_guests.since,
-                hook_failures=self._frozen_guests.failures,
-                pvesr=self._pvesr.jobs,
-            )
+        return build_status(self._facts(self._clock()))
+
+    def _facts(self, now: float) -> DaemonFacts:
+        return DaemonFacts(
+            time=now,
+            node=self._settings.node,
+            version=__version__,
+            timezone=self._settings.timezone,
+            started=self._started,
+            event_loop_lag=self._loop_lag,
+            config=self._config_watcher.status,
+            cluster=self._config_watcher.cluster,
+            plan=self._jobs.plan,
+            active=self._runs.active(),
+            waiting=self._jobs.waiting(now),
+            durations=self._runs.durations.histograms(),
+            reachable=self._nodes.reachable,
+            clock_skew=self._nodes.clock_skew,
+            same_machine=self._nodes.same_machine,
+            zfs_version=self._node_monitor.zfs_version,
+            zfs_problems=self._node_monitor.problems,
+            looked_at=self._node_monitor.last_looks(),
+            inventory=self._node_monitor.local_inventory,
+            targets=dict(self._node_monitor.targets.found),
+            frozen_since=self._frozen_guests.since,
+            hook_failures=self._frozen_guests.failures,
+            failed_freezes=self._frozen_guests.failed_freezes,
+            pvesr=self._pvesr.jobs,
+            start_failures=dict(self._runs.start_failures),
+            vanished_jobs=self._jobs.vanished.since,
+            plugins=dict(self._core.ends),
+            certificates=self._core.certificates,
+            unreported=self._core.unreported,
+            damaged_states=self._damaged_states.names,
+            view=self._peers.view,
+            disagreements=self._peers.disagreements,
+            state_created=self._state_created,
+            state_unwritable_since=self._state.database.unwritable_since,
         )

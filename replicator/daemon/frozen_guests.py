@@ -1,8 +1,8 @@
 """Thaws the guests that a run may have left frozen: at the start before any run, and again while that fails.
 
-A run records its guest before the freeze hook, and takes the record back after the thaw (`replication.hooks`). What is
-recorded while nobody holds the guest's lock was left behind: by a kill, a power cut, or a thaw hook that failed. The
-lock keeps this from thawing a guest whose snapshot is just being taken, here or by another process.
+A run records its guest before the freeze hook, and takes the record back after the thaw (`replication.hooks`). A record
+of a guest whose lock is free was left behind: by a kill, a power cut, or a thaw hook that failed. The lock keeps this
+from thawing a guest whose snapshot is just being taken, here or by another process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from replicator.zfs.node_clients import Nodes
 RETRY_SECONDS = 60.0
 """Seconds from the end of an attempt to the next one; a hook that hangs leaves the guest's lock free for so long."""
 LOOK_SECONDS = 2.0
-"""Seconds between two looks at what is recorded."""
+"""Seconds between two looks at the records."""
 
 _log = logging.getLogger("zsr.daemon")
 
@@ -113,23 +113,29 @@ class Thaws:
 
 
 def _command(record: FrozenGuest, known: Guest | None) -> tuple[str, float]:
-    """Return the guest's thaw command and its time limit: those of today's settings, else those that were recorded."""
-    if known is not None and known.thaw is not None:
+    """Return the guest's thaw command and its time limit: those of today's settings, else those that were recorded.
+
+    What was recorded was read from a file that only root could write.
+    """
+    if known is not None and known.thaw is not None and not known.hooks_refused:
         return known.thaw, known.hook_timeout
     return record.thaw, record.time_limit
 
 
 class FrozenGuests:
-    """Watches the records in the daemon: ``since`` (unix time, by guest) and ``failures`` are of the last look."""
+    """Watches the records in the daemon: ``since`` (unix time, by guest), ``failures`` and ``failed_freezes`` are of
+    the last look.
+    """
 
     def __init__(self, thaws: Thaws) -> None:
         self.since: Mapping[int, float] = {}
         self.failures: HookFailures = {}
+        self.failed_freezes: Mapping[int, int] = {}
         self._thaws = thaws
         self._attempts: set[int] = set()
 
     async def begin(self, tasks: asyncio.TaskGroup) -> None:
-        """Start to thaw what is recorded. When this returns, the locks keep runs of these guests waiting for it.
+        """Start to thaw the recorded guests. When this returns, their locks make runs wait for the thaw.
 
         Raises:
             ZsrError: state.db cannot be read.
@@ -165,5 +171,7 @@ class FrozenGuests:
 
     async def _look(self) -> None:
         hooks = self._thaws.hooks
-        records, self.failures = await asyncio.to_thread(lambda: (hooks.frozen(), hooks.failures()))
+        records, self.failures, self.failed_freezes = await asyncio.to_thread(
+            lambda: (hooks.frozen(), hooks.failures(), hooks.failed_freezes(self._thaws.clock()))
+        )
         self.since = {record.guest: record.since for record in records}

@@ -7,18 +7,37 @@ is a job's own, and failures count from the third in a row. Input is the JSON of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from replicator import __version__
+from replicator.api.certificate import Certificate
+from replicator.api.coverage import GuestCoverage
+from replicator.api.disagreement import Disagreement, Dispute, lasting
+from replicator.api.promise import Promise, promise_of
 from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
-from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.durations import words
+from replicator.daemon.coverage import in_words
 from replicator.models import JobId
 
 FAILURES = 3
 """Failures in a row that are a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
+CHANGE_SECONDS = 86400.0
+"""How long a replaced guest, or a source that went back, is reported (as ZsrGuestReplaced and ZsrSourceWentBack)."""
+FROZEN_SECONDS = 300.0
+"""How long a guest may be frozen: its hooks' time limits, and the next try to thaw it (as ZsrGuestFrozen)."""
+DISABLED_SECONDS = 7 * 86400.0
+"""A job that is disabled for longer is a warning (as ZsrJobDisabledForAWeek)."""
+OLD_LOOK_SECONDS = 900.0
+"""Seconds after which a look at this node's ZFS, one a minute, is overdue (as ZsrZfsUnreadable)."""
+UNTIDY_SECONDS = 7200.0
+"""Seconds for which tidying may fail (as ZsrTidyingFailing): a volume is busy for a while, a clone is made and gone."""
+MOST_JOBS = 5
+"""The most jobs that a finding names; of the others it has the number."""
+PLUGIN_SECONDS = 600.0
+"""Seconds for which the end of a plugin is a warning; one that ends again and again is restarted every half minute."""
 
 
 class HealthLevel(IntEnum):
@@ -80,11 +99,13 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
         promise_only: check nothing but the promise.
     """
     promises = bool(job["enabled"]) and job["state"] != "removing"
-    found = [_promise(job, now, warn_at) if promises else HealthFinding(HealthLevel.OK, _no_promise(job))]
+    found = [_promise(job, now, warn_at) if promises else _no_promise(job, now, promise_only=promise_only)]
     if not promise_only and job["enabled"] and job["fail_count"]:
         found.append(_failures(job))
     if promises and job.get("unconfirmed") and job["last_sync"] is not None:
         found.append(_unconfirmed(job))
+    if not promise_only and promises:
+        found += _changes_of_source(job, now)
     if not promise_only and promises and job.get("vanished"):
         found.append(_vanished(job, now))
     return JobHealth(
@@ -99,34 +120,38 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
 
 
 def _promise(job: Mapping[str, Any], now: float, warn_at: float) -> HealthFinding:
-    name, lag, rpo = _name(job), job["lag"], job["rpo"]
+    name, lag, rpo, promise = _name(job), job["lag"], job["rpo"], promise_of(job)
     if lag is None:
-        return _no_copy(job)
-    if job["last_sync"] > now + CLOCK_SLACK_SECONDS:
+        return _no_copy(job, promise)
+    if promise is Promise.UNKNOWN:
         ahead = words(job["last_sync"] - now)
         return HealthFinding(
-            HealthLevel.WARNING, f"{name}: the last copy is {ahead} in the future; check this node's clock"
+            HealthLevel.CRITICAL,
+            f"{name}: the last copy is {ahead} in the future, so its age is not known; check this node's clock",
         )
     age = f"{name}: the last copy is {words(lag)} old, promised are at most {words(rpo)}"
-    if lag > rpo:
+    if promise.is_broken:
         return HealthFinding(HealthLevel.CRITICAL, age)
     return HealthFinding(HealthLevel.WARNING if lag > rpo * warn_at else HealthLevel.OK, age)
 
 
-def _no_copy(job: Mapping[str, Any]) -> HealthFinding:
+def _no_copy(job: Mapping[str, Any], promise: Promise) -> HealthFinding:
     name, rpo = _name(job), words(job["rpo"])
-    if job.get("lost", job["runs"]["success"] > 0):  # a daemon of before an upgrade does not say it
-        return HealthFinding(
-            HealthLevel.CRITICAL, f"{name}: the replica is lost; there was a copy, and the target holds none now"
-        )
-    if job["rpo_kept"]:
-        return HealthFinding(HealthLevel.OK, f"{name}: no copy yet; the job is younger than its promise of {rpo}")
-    transfer = job["transfer"]
-    if transfer and transfer["transferring"] and not job["fail_count"]:
-        return HealthFinding(
-            HealthLevel.WARNING, f"{name}: no copy yet, after more than the promised {rpo}; the first one is being sent"
-        )
-    return HealthFinding(HealthLevel.CRITICAL, f"{name}: there is no copy at all, after more than the promised {rpo}")
+    if job.get("forgotten") and promise is not Promise.LOST:
+        level = HealthLevel.CRITICAL if promise.is_broken else HealthLevel.WARNING
+        why = "state.db is new, and no run has looked at the target since"
+        return HealthFinding(level, f"{name}: the age of the last copy is not known, promised are at most {rpo}: {why}")
+    match promise:
+        case Promise.LOST:
+            level, text = HealthLevel.CRITICAL, "the replica is lost; there was a copy, and the target holds none now"
+        case Promise.AWAITED:
+            level, text = HealthLevel.OK, f"no copy yet; the job is younger than its promise of {rpo}"
+        case Promise.COPYING:
+            level = HealthLevel.WARNING
+            text = f"no copy yet, after more than the promised {rpo}; the first one is being sent"
+        case _:
+            level, text = HealthLevel.CRITICAL, f"there is no copy at all, after more than the promised {rpo}"
+    return HealthFinding(level, f"{name}: {text}")
 
 
 def _unconfirmed(job: Mapping[str, Any]) -> HealthFinding:
@@ -138,8 +163,23 @@ def _unconfirmed(job: Mapping[str, Any]) -> HealthFinding:
     )
 
 
-def _no_promise(job: Mapping[str, Any]) -> str:
-    return f"{_name(job)}: {'being removed' if job['state'] == 'removing' else 'disabled'}, so nothing is promised"
+def _no_promise(job: Mapping[str, Any], now: float, *, promise_only: bool) -> HealthFinding:
+    """Return the finding about a job that is disabled or being removed: a warning if it is disabled for long."""
+    removing, since = job["state"] == "removing", job.get("disabled_since")
+    if job["enabled"]:
+        return HealthFinding(HealthLevel.OK, f"{_name(job)}: being removed, so nothing is promised")
+    lasted = None if since is None else max(0.0, now - since)
+    node, until = job.get("disabled_node"), job.get("disabled_until")
+    disabled = f"disabled{f' with node {node}' if node else ''}{'' if lasted is None else f' for {words(lasted)}'}"
+    ends = "" if until is None else f", for another {words(max(0.0, until - now))}"
+    text = f"{_name(job)}: {disabled}{ends}, so nothing is promised"
+    if removing:
+        text += ", and its removal waits"
+    elif job.get("resume_pending"):
+        text += f"; a half-received state waits on {job['target']}"
+    is_long = lasted is not None and lasted > DISABLED_SECONDS and not promise_only
+    enable = f"zsr enable --node {node}" if node else f"zsr enable {job['id']}"
+    return HealthFinding(HealthLevel.WARNING if is_long else HealthLevel.OK, f"{text}; {enable}")
 
 
 def _failures(job: Mapping[str, Any]) -> HealthFinding:
@@ -163,6 +203,21 @@ def _vanished(job: Mapping[str, Any], now: float) -> HealthFinding:
     )
 
 
+def _changes_of_source(job: Mapping[str, Any], now: float) -> list[HealthFinding]:
+    """Return the findings about a guest whose volumes were replaced, or that went back in time, within the last day."""
+    texts = {
+        "guest_replaced": "all volumes of the guest were replaced {} ago; the old replicas stay: zsr vanished list, "
+        "zsr diverged list",
+        "source_went_back": "the source went back in time {} ago; the newer sets are kept: zsr restore-points",
+    }
+    times = {text: job.get(key) for key, text in texts.items()}
+    return [
+        HealthFinding(HealthLevel.CRITICAL, f"{_name(job)}: {text.format(words(max(0.0, now - at)))}")
+        for text, at in times.items()
+        if at is not None and now - at < CHANGE_SECONDS
+    ]
+
+
 def _name(job: Mapping[str, Any]) -> str:
     guest = f" ({job['guest_name']})" if job["guest_name"] else ""
     return f"job {job['id']}{guest} to {job['target']}"
@@ -184,14 +239,140 @@ def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promis
     """
     found = []
     if not status["ready"] and not (promise_only and status["jobs"]):
-        found.append(HealthFinding(HealthLevel.WARNING, "the daemon runs but is not ready"))
+        why = "; ".join(reason.rstrip(".") for reason in status.get("not_ready", ()))
+        not_ready = f"the daemon runs but is not ready{': ' if why else ''}{why}"
+        found.append(HealthFinding(HealthLevel.WARNING, not_ready))
     if promise_only:
         return found
+    found += _old_look(status)
+    found += [
+        HealthFinding(HealthLevel.CRITICAL, _vanished_job(job, status["time"] - since))
+        for job, since in status.get("vanished_jobs", {}).items()
+    ]
     found += [
         HealthFinding(HealthLevel.WARNING, f"settings: {problem}".rstrip(".")) for problem in status["config_problems"]
     ]
+    found += disagreement_findings(status)
+    found += _same_machine(status, set(targets))
+    found += [HealthFinding(HealthLevel.WARNING, text) for text in _of_daemon(status)]
+    found += [*_certificates(status), *_unreported(status)]
     silent = [node for node in sorted(set(targets)) if status["reachable"].get(node) is False]
     return [*found, *(HealthFinding(HealthLevel.WARNING, f"target {node} does not answer") for node in silent)]
+
+
+def _old_look(status: Mapping[str, Any]) -> list[HealthFinding]:
+    """Return the finding about a look at this node's ZFS that does not come to its end, as ZsrZfsUnreadable."""
+    looked_at = status.get("looked_at", {}).get(status["node"])
+    if looked_at is None or status["time"] - looked_at <= OLD_LOOK_SECONDS:
+        return []
+    age = words(status["time"] - looked_at)
+    return [HealthFinding(HealthLevel.WARNING, f"the ZFS of this node was last read {age} ago, and not since")]
+
+
+def _same_machine(status: Mapping[str, Any], targets: Collection[str]) -> Iterator[HealthFinding]:
+    """Return the findings about targets that are this machine itself, or the same one as another target."""
+    for node, other in sorted(status.get("same_machine", {}).items()):
+        if node in targets and other == status["node"]:
+            text = f"target {node} is this machine itself, so there is no copy elsewhere; check its address"
+            yield HealthFinding(HealthLevel.CRITICAL, text)
+        elif node in targets and other in targets:
+            text = f"targets {node} and {other} are the same machine, so their copies are lost together"
+            yield HealthFinding(HealthLevel.WARNING, text)
+
+
+def _vanished_job(job: str, age: float) -> str:
+    since = f"job {job} is gone from the cluster file since {words(max(0.0, age))}, without zsr delete"
+    return f"{since}; nothing replicates for it; put it back, or confirm: zsr delete {job} --force"
+
+
+def frozen_findings(frozen: Mapping[str, float], now: float, guest: int | None = None) -> list[HealthFinding]:
+    """Return the findings about guests that are frozen for too long, of one guest or of all.
+
+    Args:
+        frozen: since when each guest may be frozen (unix time), by its number.
+        now: unix time.
+        guest: only this one.
+    """
+    return [
+        HealthFinding(
+            HealthLevel.CRITICAL,
+            f"guest {number} may have been frozen for {words(now - since)}; run its thaw command now",
+        )
+        for number, since in frozen.items()
+        if now - since > FROZEN_SECONDS and guest in (None, int(number))
+    ]
+
+
+def replica_findings(replicas: Iterable[Mapping[str, Any]], guest: int | None = None) -> list[HealthFinding]:
+    """Return the findings about replicas on this node that lack restore points, of one guest or of all."""
+    return [
+        HealthFinding(HealthLevel.WARNING, _points_missing(each))
+        for each in replicas
+        if each["points_missing"] and guest in (None, each["guest"])
+    ]
+
+
+def _points_missing(replica: Mapping[str, Any]) -> str:
+    count = replica["points_missing"]
+    what = "1 restore point is" if count == 1 else f"{count} restore points are"
+    where = f"storage {replica['storage']} of this node"
+    return (
+        f"guest {replica['guest']} from {replica['source']}: {what} gone from {where}, and the job's keep asks for more"
+    )
+
+
+def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a person should see to on this node, although its jobs are well."""
+    now = status["time"]
+    if (runs := status.get("version", __version__)) != __version__:
+        yield f"the daemon still runs zsr {runs}, while {__version__} is installed; restart it: systemctl restart zsr"
+    if pending := status.get("config_pending"):
+        yield f"settings: {', '.join(pending)} changed and not in use yet; systemctl reload zsr, or restart"
+    for name, ends in status.get("plugins", {}).items():
+        if ends["last"] is not None and 0 <= now - ends["last"] < PLUGIN_SECONDS:
+            yield f"plugin {name} ended, {ends['count']} times since the daemon's start: {ends['reason']}".rstrip(".")
+    for job, since in status.get("untidy", {}).items():
+        if now - since > UNTIDY_SECONDS:
+            yield f"job {job} cannot destroy what is to go, since {words(now - since)}; zsr log {job}"
+    if (since := status.get("state_unwritable_since")) is not None:
+        yield (
+            f"state.db cannot be written, since {words(now - since)}; copies go on and are remembered in memory, and "
+            "nothing is destroyed; free space below state_dir"
+        )
+    for name in status.get("damaged_states", ()):
+        yield f"state.db was damaged and replaced; remove {name} when you have looked at it"
+
+
+def _certificates(status: Mapping[str, Any]) -> Iterator[HealthFinding]:
+    """Yield the findings about certificates of the exporter that end soon, or have ended."""
+    now = status["time"]
+    for each in (Certificate(**known) for known in status.get("certificates", ())):
+        left = each.end - now
+        when = f"ends in {words(left)}" if left > 0 else f"ended {words(-left)} ago"
+        if each.is_ending(now):
+            level = HealthLevel.CRITICAL if each.is_almost_over(now) else HealthLevel.WARNING
+            yield HealthFinding(level, f"the certificate {each.file} of the exporter {when}; renew it")
+
+
+def _unreported(status: Mapping[str, Any]) -> Iterator[HealthFinding]:
+    """Yield the finding about jobs that no route of messages covers; it may be meant, so it is no warning."""
+    if jobs := status.get("unreported"):
+        more = f" and {len(jobs) - MOST_JOBS} more" if len(jobs) > MOST_JOBS else ""
+        which = f"{', '.join(jobs[:MOST_JOBS])}{more}"
+        text = f"a broken promise of {which} would reach no [[notify]] target; zsr notify explain"
+        yield HealthFinding(HealthLevel.OK, text)
+
+
+def disagreement_findings(status: Mapping[str, Any]) -> list[HealthFinding]:
+    """Return the findings about other nodes whose view of the cluster is another one, unless an edit may explain it."""
+    known = [
+        Disagreement(each["node"], Dispute(each["dispute"]), each["text"], each["since"])
+        for each in status.get("disagreements", ())
+    ]
+    return [
+        HealthFinding(HealthLevel.CRITICAL if each.is_critical else HealthLevel.WARNING, each.text)
+        for each in lasting(known, status["time"])
+    ]
 
 
 def pvesr_findings(pvesr: PvesrJobs, jobs: Sequence[Mapping[str, Any]]) -> list[HealthFinding]:
@@ -205,6 +386,12 @@ def pvesr_findings(pvesr: PvesrJobs, jobs: Sequence[Mapping[str, Any]]) -> list[
         unknown = f"whether Proxmox VE replicates these guests too is not known: {pvesr.problem}".rstrip(".")
         found.append(HealthFinding(HealthLevel.WARNING, unknown))
     return found
+
+
+def coverage_findings(coverage: Mapping[int, GuestCoverage], guest: int | None = None) -> list[HealthFinding]:
+    """Return the findings about volumes that no job replicates and no setting excludes, of one guest or of all."""
+    chosen = {number: each for number, each in coverage.items() if guest in (None, number)}
+    return [HealthFinding(HealthLevel.WARNING, f"{text}; zsr coverage") for text in in_words(chosen)]
 
 
 def sorted_findings(findings: Sequence[HealthFinding]) -> tuple[HealthFinding, ...]:

@@ -29,9 +29,13 @@ class HookRecords:
         """See `HookRecorder.thawed`."""
         await asyncio.to_thread(self.hooks.record_thaw, guest.id, self.clock())
 
+    async def froze(self, guest: Guest) -> None:
+        """See `HookRecorder.froze`."""
+        await asyncio.to_thread(self.hooks.record_froze, guest.id, self.clock())
+
     async def failed(self, guest: Guest, hook: Hook) -> None:
         """See `HookRecorder.failed`."""
-        await asyncio.to_thread(self.hooks.count_failure, guest.id, hook)
+        await asyncio.to_thread(self.hooks.count_failure, guest.id, hook, self.clock())
 
     async def thaw_failed(self, guest: Guest, message: str) -> None:
         """See `HookRecorder.thaw_failed`."""

@@ -7,6 +7,8 @@ from datetime import tzinfo
 from functools import lru_cache
 from math import inf
 
+from replicator.api.job_status import Disablement
+from replicator.cluster.disabling import disablement
 from replicator.cluster.model import Cluster
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.timezones import zone
@@ -49,17 +51,28 @@ def plan_jobs(
         source = guest.node if guest else node
         its_zone = zone(job.timezone) if job.timezone else default_zone
         since = _answered_since(state, answered.get(job.target))
+        off = disablement(cluster, job, now)
         planned = known.get(job.id)
-        if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now):
+        if planned is None or not _holds(planned, job, guest, source, state, its_zone, since, now, off=off):
             edited = is_edited(state.place, job.target, address_of(cluster.nodes.get(job.target)), cluster.storages)
-            planned = _plan(job, guest, source, state, its_zone, since, now, unconfirmed=edited)
+            left = guest is None and _is_anothers(cluster, job, node, state)
+            planned = _plan(job, guest, source, state, its_zone, since, now, unconfirmed=edited, left=left, off=off)
         plan[job.id] = planned
     return plan
 
 
+def _is_anothers(cluster: Cluster, job: Job, node: str, state: JobState) -> bool:
+    """Return whether a job without a guest is left to the node that had the guest: this one never ran it.
+
+    It would find nothing of the job here, and the job would be gone before its source's snapshots.
+    """
+    others = cluster.nodes.keys() - {node, job.target}
+    return bool(others) and not (state.runs_succeeded or state.last_sync or state.sets.taken)
+
+
 def _answered_since(state: JobState, at: float | None) -> float | None:
     """Return since when a target answers that did not at the last attempt; None if the last attempt knew that."""
-    unreachable = state.failure is not None and state.failure.error_class is ErrorClass.NETWORK
+    unreachable = state.failure is not None and state.failure.error_class in (ErrorClass.NETWORK, ErrorClass.AUTH)
     return at if unreachable and at is not None and at > state.last_start else None
 
 
@@ -72,6 +85,8 @@ def _holds(
     its_zone: tzinfo,
     answered_at: float | None,
     now: float,
+    *,
+    off: Disablement | None,
 ) -> bool:
     """Return whether a job would be planned the same again; identical objects need no comparison of their facts.
 
@@ -83,6 +98,7 @@ def _holds(
         and idle.job is job
         and idle.guest is guest
         and idle.source == source
+        and idle.disablement == off
         and scheduled.zone is its_zone
         and scheduled.answered_at == answered_at
         and planned.computed_at <= now < planned.until
@@ -99,6 +115,8 @@ def _plan(
     now: float,
     *,
     unconfirmed: bool,
+    left: bool,
+    off: Disablement | None,
 ) -> ScheduledJob:
     event = CalendarEvent.parse(job.schedule)
     year = now // _YEAR_SECONDS * _YEAR_SECONDS
@@ -108,7 +126,7 @@ def _plan(
         zone=its_zone,
         last_try=state.last_try if state.last_try <= now + CLOCK_SLACK_SECONDS else 0.0,
         consecutive_failures=state.consecutive_failures,
-        disabled=job.disabled,
+        disabled=off is not None or left,
         removing=job.removal is not None,
         target=job.target,
         answered_at=answered_at,
@@ -116,7 +134,7 @@ def _plan(
     due = next_run(scheduled)
     passed, next_slot = _slots(scheduled, job, state, due, now)
     promise = _promise(job.schedule, job.rpo, year)
-    idle = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed, unconfirmed=unconfirmed)
+    idle = idle_status(job, guest, source, state, due=due, rpo=promise, passed=passed, unconfirmed=unconfirmed, off=off)
     distrusted = state.last_try - CLOCK_SLACK_SECONDS if state.last_try > now + CLOCK_SLACK_SECONDS else inf
     return ScheduledJob(job, scheduled, due, idle, now, min(year + _YEAR_SECONDS, next_slot, distrusted))
 
@@ -125,7 +143,7 @@ def _slots(scheduled: Scheduled, job: Job, state: JobState, due: float | None, n
     """Return how many slots have passed without a start, and when the next one may pass."""
     if state.slots_from <= 0:
         return 0, inf
-    on_schedule = not (job.disabled or job.removal or scheduled.consecutive_failures)
+    on_schedule = not (scheduled.disabled or job.removal or scheduled.consecutive_failures)
     if on_schedule and scheduled.last_try == state.slots_from and due is not None and due > now:
         return 0, due  # the usual case: being due is the first slot since then, which need not be computed again
     passed = slots_passed(scheduled, job, state, now)

@@ -6,22 +6,28 @@ The replicas are the receiving side's own view: their age is known also when the
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from replicator.api.status import HeldReplica, PoolSpace
+from replicator.api.coverage import GuestCoverage
+from replicator.api.held import HeldReplica, KeptAside, PoolSpace, StorageSpace
+from replicator.api.status import Unmeasured
 from replicator.cluster.model import Cluster
-from replicator.daemon.pool_usage import pool_roles, pool_spaces
-from replicator.errors import ConfigError, StorageMissingError, ZsrError
+from replicator.daemon.coverage import guest_coverage, unknown_guests
+from replicator.daemon.held_replicas import foreign_snapshots, held_replicas, replicas_in
+from replicator.daemon.kept_aside import count_diverged, kept_aside
+from replicator.daemon.pool_usage import asked_for, pool_roles, pool_spaces, storage_roles, storage_spaces
+from replicator.daemon.restore_point_watch import Sight, sights
+from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId
-from replicator.replication.discovery import guest_storages, guest_volumes_on, look_depth
-from replicator.replication.diverged import diverged_below
-from replicator.replication.replica_heads import Heads, replica_heads
-from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
+from replicator.replication.discovery import guest_storages, guest_volumes
+from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import is_diverged, is_reseed, owning_path
+from replicator.zfs.dataset_names import LEVELS, owning_path
 from replicator.zfs.model import Dataset, Inventory, Snapshot
+
+_log = logging.getLogger("zsr.daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +35,34 @@ class LocalInventory:
     """The facts of one inventory.
 
     Attributes:
-        unreplicated: bytes written since each job's newest snapshot; None where this ZFS does not report it.
-        marks: snapshots and bookmarks of each job on that volume of its source with the most; None where not known.
+        unreplicated: bytes written since each job's newest snapshot; None where that is not known.
+        unmeasured: why it is not known.
+        marks: highest number of each job's snapshots and bookmarks on one volume of its source; None where not known.
+        oldest_sets: when a job's oldest set on its source was taken (unix time); a job without any is left out.
         replicas: the replicas that this node holds for others.
+        foreign: as ``marks``, of snapshots that no job took.
         diverged: how many volumes are kept aside here, by guest; a guest that is missing is not known.
-        pools: the usage of the pools that zsr works with here.
+        asides: all that is kept aside here.
+        pools, storages: the usage of those that zsr works with here.
+        sights: the restore points of each replica here, by dataset, that a job of the cluster sends here.
+        coverage: the jobs of each guest of this node and what they leave out, of the storages that were read.
+        unknown: the guests with volumes here that the cluster file does not have; None: not looked yet.
         problems: why storages could not be read, in sentences; a storage that does not exist is no problem.
     """
 
     unreplicated: Mapping[JobId, int | None] = field(default_factory=dict)
+    unmeasured: Mapping[JobId, Unmeasured] = field(default_factory=dict)
     marks: Mapping[JobId, int | None] = field(default_factory=dict)
+    oldest_sets: Mapping[JobId, float] = field(default_factory=dict)
+    foreign: Mapping[JobId, int | None] = field(default_factory=dict)
     replicas: tuple[HeldReplica, ...] = ()
     diverged: Mapping[int, int] = field(default_factory=dict)
+    asides: tuple[KeptAside, ...] = ()
     pools: tuple[PoolSpace, ...] = ()
+    storages: tuple[StorageSpace, ...] = ()
+    sights: Mapping[str, Sight] = field(default_factory=dict)
+    coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
+    unknown: tuple[int, ...] | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -52,22 +73,49 @@ async def take_inventory(cluster: Cluster, jobs: Sequence[Job], node: ZfsClient)
     for storage in cluster.storages.values():
         if storage.allowed_on(node.node):
             try:
-                depth = max((look_depth(guest, storage) for guest in cluster.guests.values()), default=2)
                 path = storage.path_on(node.node)
-                inventories[storage.name] = await node.inventory(path, depth=depth, bookmarks=True)
+                inventories[storage.name] = await node.inventory(path, depth=LEVELS, bookmarks=True)
             except StorageMissingError:
                 continue
             except ZsrError as error:
                 unread.append(str(error))
     # In threads: the work grows with jobs and volumes, and must not hold up the event loop.
     found = await asyncio.to_thread(conclude, cluster, jobs, node.node, inventories, tuple(unread))
-    roles = await asyncio.to_thread(pool_roles, cluster, node.node)
+    usable = by_path(cluster, node.node, inventories)
+    everywhere = usable | await _barred(cluster, node)
+    coverage = await asyncio.to_thread(guest_coverage, cluster, node.node, everywhere)
+    unknown = await asyncio.to_thread(unknown_guests, cluster, node.node, usable)
+    found = replace(found, coverage=coverage, unknown=unknown)
+    roles = await asyncio.to_thread(storage_roles, cluster, node.node)
     if not roles:
         return found
+    pools = pool_roles(roles, cluster.storages, node.node)
     try:
-        return replace(found, pools=pool_spaces(roles, await node.space(list(roles))))
+        space = await node.space(asked_for(roles, cluster.storages, node.node))
     except ZsrError as error:
         return replace(found, problems=(*found.problems, str(error)))
+    storages = storage_spaces(roles, cluster.storages, node.node, space)
+    return replace(found, pools=pool_spaces(pools, space), storages=storages)
+
+
+async def _barred(cluster: Cluster, node: ZfsClient) -> dict[str, Inventory]:
+    """Return what lies directly below the paths of the storages that this node may not use, by path.
+
+    A disk there is one that no job replicates. What cannot be read there is no problem of this node.
+    """
+    found: dict[str, Inventory] = {}
+    usable = {each.path_on(node.node) for each in cluster.storages.values() if each.allowed_on(node.node)}
+    for path in {each.path_on(node.node) for each in cluster.storages.values()} - usable:
+        try:
+            found[path] = await node.inventory(path, depth=1)
+        except ZsrError as error:
+            _log.debug("Storage path '%s', which this node may not use, was not read: %s", path, error)
+    return found
+
+
+def by_path(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> dict[str, Inventory]:
+    """Return the inventories of storages, given by name, by their path on a node."""
+    return {cluster.storages[name].path_on(node): inventory for name, inventory in inventories.items()}
 
 
 def conclude(
@@ -78,22 +126,31 @@ def conclude(
     unread: tuple[str, ...] = (),
 ) -> LocalInventory:
     """Return the facts of the inventories of a node's storages (by name); ``unread``: why others are missing. Pure."""
-    paths = {cluster.storages[name].path_on(node): inventory for name, inventory in inventories.items()}
-    by_guest = {path: volumes_by_guest(path, inventory) for path, inventory in paths.items()}
-    sizes: dict[JobId, int | None] = {}
-    marks: dict[JobId, int | None] = {}
-    for job in jobs:
-        guest = cluster.guests.get(job.id.guest)
-        if guest is None:
-            continue
-        volumes = _volumes(guest, cluster, node, paths, by_guest)
-        sizes[job.id] = None if volumes is None else _unreplicated(job, volumes)
-        marks[job.id] = None if volumes is None else max((_marks(job, volume) for volume in volumes), default=0)
-    held = held_replicas(
-        {name: _owned(cluster.storages[name].path_on(node), paths, each) for name, each in inventories.items()}
+    paths = by_path(cluster, node, inventories)
+    trees = {path: trees_of(path, inventory) for path, inventory in paths.items()}
+    volumes = {
+        job: _volumes(guest, cluster, node, trees)
+        for job in jobs
+        if (guest := cluster.guests.get(job.id.guest)) is not None
+    }
+    known = {job: found for job, found in volumes.items() if not isinstance(found, Unmeasured)}
+    sizes = {job.id: _unreplicated(job, known[job]) if job in known else found for job, found in volumes.items()}
+    unknown: dict[JobId, int | None] = {job.id: None for job in volumes}
+    times = {job.id: [time for volume in found for time in _set_times(job, volume)] for job, found in known.items()}
+    replicas = replicas_in(owned_by(cluster, node, inventories))
+    asides = kept_aside(paths, cluster.jobs, node)
+    return LocalInventory(
+        unreplicated=unknown | {job: size for job, size in sizes.items() if isinstance(size, int)},
+        unmeasured={job: size for job, size in sizes.items() if isinstance(size, Unmeasured)},
+        marks=unknown | {job.id: max((_marks(job, v) for v in found), default=0) for job, found in known.items()},
+        oldest_sets={job: min(found) for job, found in times.items() if found},
+        foreign=unknown | {job.id: max(map(foreign_snapshots, found), default=0) for job, found in known.items()},
+        replicas=tuple(held_replicas(replicas)),
+        diverged=count_diverged(asides, cluster.jobs.values(), node, all_read=not unread),
+        asides=asides,
+        sights=sights(cluster, node, replicas),
+        problems=unread,
     )
-    aside = count_diverged(paths, cluster.jobs.values(), node, all_read=not unread)
-    return LocalInventory(sizes, marks, tuple(held), aside, problems=unread)
 
 
 def _owned(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
@@ -101,131 +158,69 @@ def _owned(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:
     return Inventory({name: each for name, each in inventory.datasets.items() if owning_path(name, paths) == path})
 
 
-def volumes_by_guest(path: str, inventory: Inventory) -> dict[int, Inventory]:
-    """Group the datasets directly below a path by the guest number in their names."""
-    found: dict[int, dict[str, Dataset]] = {}
-    for dataset in inventory.below(path):
-        number = dataset.name[len(path) + 1 :].partition("-")[2].partition("-")[0]
-        if number.isascii() and number.isdigit():
-            found.setdefault(int(number), {})[dataset.name] = dataset
-    return {guest: Inventory(datasets) for guest, datasets in found.items()}
-
-
-def count_diverged(
-    inventories: Mapping[str, Inventory], jobs: Iterable[Job], node: str, *, all_read: bool
-) -> dict[int, int]:
-    """Return how many volumes are kept aside on a node, by guest.
-
-    Args:
-        inventories: the node's storages by path.
-        jobs: all jobs of the cluster; a guest with one that targets the node counts from 0 on.
-        node: the node's name.
-        all_read: whether these are all of the node's storages; else a guest of which nothing was found is missing.
-    """
-    found = {
-        dataset.name: job
-        for path, each in inventories.items()
-        for dataset, job in diverged_below(path, each)
-        if not is_reseed(dataset.name)
-    }
-    counts = {job.id.guest: 0 for job in jobs if job.target == node and all_read}
-    for job_id in found.values():
-        counts[job_id.guest] = counts.get(job_id.guest, 0) + 1
-    return counts
-
-
-def held_replicas(inventories: Mapping[str, Inventory]) -> list[HeldReplica]:
-    """Return the replicas that this node holds for other nodes, by storage, guest and source.
-
-    The last sync of a guest is that of its oldest replica. A replica without a snapshot of its job holds nothing yet;
-    one whose volume left the guest does not count.
-
-    Args:
-        inventories: what each storage owns, by the storage's name.
-    """
-    found = [
-        _Held(storage, job, dataset.source, dataset)
-        for storage, inventory in inventories.items()
-        for dataset in inventory.datasets.values()
-        if dataset.source is not None and not is_diverged(dataset.name) and (job := _job(dataset)) is not None
-    ]
-    jobs: defaultdict[tuple[JobId, str], dict[str, list[int]]] = defaultdict(dict)
-    places: defaultdict[tuple[int, str, str], list[_Held]] = defaultdict(list)
-    for each in found:
-        jobs[each.job, each.source][each.dataset.name] = each.sets
-        places[each.job.guest, each.source, each.storage].append(each)
-    heads = {job: replica_heads(sets) for job, sets in jobs.items()}
-    return [held for _, here in sorted(places.items()) if (held := _held_here(here, heads)) is not None]
-
-
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A replica on this node: its storage, its job, its source node."""
+class Trees:
+    """What lies below a path, by the first part of the names below it; and those parts by the guest that they name."""
 
-    storage: str
-    job: JobId
-    source: str
-    dataset: Dataset
-
-    @property
-    def sets(self) -> list[int]:
-        """The times of its job's sets, unix seconds."""
-        return [s.set_time for s in self.dataset.snapshots if s.job == self.job and s.set_time is not None]
+    by_name: Mapping[str, Sequence[Dataset]]
+    by_guest: Mapping[int, Sequence[str]]
 
 
-def _held_here(here: Sequence[_Held], heads: Mapping[tuple[JobId, str], Heads]) -> HeldReplica | None:
-    """Return what one storage holds of one guest for one source; None if that is no copy yet."""
-    known = [(each.dataset.name, heads[each.job, each.source]) for each in here]
-    current = [each for each, (name, of) in zip(here, known, strict=True) if name not in of.left]
-    times = [max(each.sets) for each in current if each.sets]
-    if not times or len(times) < len(current):
-        return None
-    used = sum_if_known(each.dataset.used for each in here)
-    ahead = any(name in of.ahead for name, of in known)
-    return HeldReplica(here[0].job.guest, here[0].source, here[0].storage, min(times), used, ahead)
+def trees_of(path: str, inventory: Inventory) -> Trees:
+    """Group the datasets below a path."""
+    by_name: dict[str, list[Dataset]] = {}
+    by_guest: dict[int, list[str]] = {}
+    for name, dataset in inventory.datasets.items():
+        if name.startswith(f"{path}/"):
+            by_name.setdefault(name[len(path) + 1 :].partition("/")[0], []).append(dataset)
+    for name in by_name:
+        number = name.partition("-")[2].partition("-")[0]
+        if number.isascii() and number.isdigit():
+            by_guest.setdefault(int(number), []).append(name)
+    return Trees(by_name, by_guest)
 
 
-def _job(dataset: Dataset) -> JobId | None:
-    try:
-        return JobId.parse(dataset.job or "")
-    except ConfigError:
-        return None
+def owned_by(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> dict[str, Inventory]:
+    """Return what each storage of a node owns, by the storage's name: none of what a storage below it owns."""
+    paths = by_path(cluster, node, inventories)
+    return {name: _owned(cluster.storages[name].path_on(node), paths, each) for name, each in inventories.items()}
 
 
-def _volumes(
-    guest: Guest,
-    cluster: Cluster,
-    node: str,
-    paths: Mapping[str, Inventory],
-    by_guest: Mapping[str, Mapping[int, Inventory]],
-) -> list[Dataset] | None:
-    """Return the guest's volumes on this node; None if one of its storages could not be read, or lacks one."""
-    found: dict[str, Dataset] = {}
-    for storage in guest_storages(guest, cluster.storages.values(), node):
+def _volumes(guest: Guest, cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> list[Dataset] | Unmeasured:
+    """Return the guest's volumes on this node, or why they are not known; ``trees`` are those below each path."""
+    storages = tuple(cluster.storages.values())
+    own: dict[str, Dataset] = {}
+    for storage in guest_storages(guest, storages, node):
         path = storage.path_on(node)
-        if path not in paths:
-            return None
-        inventory = paths[path] if guest.volumes else by_guest[path].get(guest.id, Inventory())
-        try:
-            volumes = guest_volumes_on(guest, storage, inventory, path)
-        except ZsrError:
-            return None
-        found |= {name: inventory.datasets[name] for name in (f"{path}/{volume.name}" for volume in volumes)}
-    return list(found.values())
+        if path not in trees:
+            return Unmeasured.STORAGE
+        names = [v.name.partition("/")[0] for v in (*guest.volumes, *guest.excluded) if v.storage == storage.name]
+        names += () if guest.volumes else trees[path].by_guest.get(guest.id, ())
+        own |= {each.name: each for name in names for each in trees[path].by_name.get(name, ())}
+    try:
+        volumes = guest_volumes(guest, storages, node, Inventory(own))
+    except ZsrError:
+        return Unmeasured.VOLUMES
+    return [own[volume.dataset(storage, node)] for volume, storage in volumes]
 
 
-def _unreplicated(job: Job, volumes: Iterable[Dataset]) -> int | None:
+def _unreplicated(job: Job, volumes: Iterable[Dataset]) -> int | Unmeasured:
     total = 0
     for dataset in volumes:
         written = unreplicated_bytes(dataset, _newest_of(job, dataset))
         if written is None:
-            return None
+            return Unmeasured.ZFS
         total += written
     return total
 
 
 def _marks(job: Job, dataset: Dataset) -> int:
     return sum(mark.job == job.id for mark in (*dataset.snapshots, *dataset.bookmarks))
+
+
+def _set_times(job: Job, dataset: Dataset) -> list[int]:
+    known = (*dataset.snapshots, *dataset.bookmarks)
+    return [mark.set_time for mark in known if mark.job == job.id and mark.set_time is not None]
 
 
 def _newest_of(job: Job, dataset: Dataset) -> Snapshot | None:

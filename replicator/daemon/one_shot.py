@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from replicator.cluster.disabling import disablement, refuse_disabled
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
@@ -53,7 +54,7 @@ async def run_jobs(
     """
     await asyncio.to_thread(close_interrupted, state, time.time())
     cluster = await asyncio.to_thread(store.read)
-    nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout)
+    nodes = Nodes(settings.node, settings.ssh, limit=settings.command_timeout, may_destroy=lambda: state.is_writable)
     await nodes.update(cluster.nodes.values())
     worker = Worker(settings, store, state, nodes, time.time)
     thaws = Thaws.of_node(
@@ -106,6 +107,5 @@ def _chosen(settings: Settings, cluster: Cluster, state: State, job_id: JobId | 
     job = cluster.job(job_id)
     if job not in cluster.jobs_of(settings.node):
         raise ConfigError(f"Job {job_id} belongs to node {cluster.source(job)}, not to {settings.node}.")
-    if job.disabled:
-        raise ConfigError(f"Job {job_id} is disabled.", advice=f"Enable it first: zsr enable {job_id}.")
+    refuse_disabled(job_id, disablement(cluster, job, now))
     return [job]

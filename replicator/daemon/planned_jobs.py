@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
 from replicator.cluster.model import Cluster
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.job_table import plan_jobs
 from replicator.daemon.status import ScheduledJob
+from replicator.daemon.vanished_jobs import VanishedJobs
 from replicator.errors import ErrorClass
 from replicator.models import Job, JobId, JobState
 from replicator.state.stores import State
@@ -22,7 +24,7 @@ class PlannedJobs:
     Args:
         settings: of this node.
         config: gives the cluster.
-        state: gives the jobs' states; new jobs are added to it, and jobs that are gone are deleted.
+        state: gives the jobs' states; new jobs are added to it, and jobs that were removed are deleted.
         nodes: connections to the cluster's nodes, which follow the cluster.
         clock: unix time.
         running: the jobs that run now.
@@ -43,6 +45,7 @@ class PlannedJobs:
         cluster_changed: Callable[[], None],
     ) -> None:
         self.plan: dict[JobId, ScheduledJob] = {}
+        self.vanished = VanishedJobs(state, settings.node)
         self._settings = settings
         self._config = config
         self._state = state
@@ -76,12 +79,10 @@ class PlannedJobs:
         now = self._clock()
         cluster, node = self.cluster, self._settings.node
         known = await asyncio.to_thread(self._state.jobs.all)
-        new, gone = await asyncio.to_thread(_new_and_gone, cluster, node, known)
-        for job_id in new:
+        for job_id in [job.id for job in cluster.jobs_of(node) if job.id not in known]:
             await asyncio.to_thread(self._state.jobs.ensure, job_id, now)
             known[job_id] = JobState(created=now)
-        for job_id in gone - set(self._running):
-            await asyncio.to_thread(self._state.jobs.forget, job_id, now)
+        if await asyncio.to_thread(self.vanished.look, cluster, known, tuple(self._running), now):
             await self._announce()
         # In a thread, so that thousands of jobs do not hold up the event loop; nothing changes the arguments meanwhile.
         plan = await asyncio.to_thread(
@@ -95,6 +96,7 @@ class PlannedJobs:
             before=self.plan,
         )
         await asyncio.to_thread(self._count_slots, plan, now)
+        await asyncio.to_thread(self._record_off, plan, now)
         at_once = [job_id for job_id, planned in plan.items() if planned.due == 0]
         self._requested_at = {job_id: self._requested_at.get(job_id, now) for job_id in at_once}
         self._states, self.plan = known, plan
@@ -102,12 +104,24 @@ class PlannedJobs:
     def _count_slots(self, plan: Mapping[JobId, ScheduledJob], now: float) -> None:
         """Set which slots count as missed, for the jobs that were planned again."""
         fresh = {
-            job_id: _slots_of(planned.job)
+            job_id: _slots_of(planned)
             for job_id, planned in plan.items()
-            if (before := self.plan.get(job_id)) is None or before.job is not planned.job
+            if (before := self.plan.get(job_id)) is None
+            or before.job is not planned.job
+            or before.scheduled.disabled != planned.scheduled.disabled
         }
         if fresh:
             self._state.jobs.count_slots(fresh, now)
+
+    def _record_off(self, plan: Mapping[JobId, ScheduledJob], now: float) -> None:
+        """Record since when jobs are disabled or being removed, where that changed."""
+        wanted = {
+            job_id: since
+            for job_id, planned in plan.items()
+            if (since := off_since(planned, now)) != _recorded(planned.idle_status.state)
+        }
+        if wanted:
+            self._state.jobs.set_off_since(wanted)
 
     def jobs(self) -> list[Job]:
         """Return the jobs of this node."""
@@ -135,26 +149,47 @@ class PlannedJobs:
         return self.plan[job_id].due or self._requested_at.get(job_id, self._clock())
 
     def silent_targets(self) -> set[str]:
-        """Return the targets that did not answer when last asked, also when that was before this daemon started."""
+        """Return the targets that did not answer when last asked, also when that was before this daemon started.
+
+        Those that refused the login are among them: a key that is put right there should count soon.
+        """
         reachable = self._nodes.reachable
-        failed = {
+        failed = self._targets_with(ErrorClass.NETWORK)
+        silent = {node for node in {*reachable, *failed} if not reachable.get(node, False)}
+        return silent | self._targets_with(ErrorClass.AUTH)
+
+    def _targets_with(self, error_class: ErrorClass) -> set[str]:
+        """Return the targets of the jobs whose last run failed with a class."""
+        return {
             planned.job.target
             for job_id, planned in self.plan.items()
-            if (failure := self._states[job_id].failure) and failure.error_class is ErrorClass.NETWORK
+            if (failure := self._states[job_id].failure) and failure.error_class is error_class
         }
-        return {node for node in {*reachable, *failed} if not reachable.get(node, False)}
 
     def target_answers(self, node: str) -> None:
         """Note that a target answers again: its jobs become due with the next update."""
         self._answered[node] = self._clock()
 
 
-def _new_and_gone(cluster: Cluster, node: str, known: Mapping[JobId, object]) -> tuple[list[JobId], set[JobId]]:
-    """Return the jobs of a node that have no state yet, and those that have one and are in no cluster any more."""
-    new = [job.id for job in cluster.jobs_of(node) if job.id not in known]
-    return new, known.keys() - cluster.jobs.keys()
-
-
-def _slots_of(job: Job) -> str | None:
+def _slots_of(planned: ScheduledJob) -> str | None:
     """Return the facts that a job's slots depend on, as text; None while it uses no slots."""
-    return None if job.disabled or job.removal else f"{job.schedule} {job.timezone or ''}"
+    job = planned.job
+    return None if planned.scheduled.disabled or job.removal else f"{job.schedule} {job.timezone or ''}"
+
+
+def off_since(planned: ScheduledJob, now: float) -> tuple[float | None, float | None]:
+    """Return since when a job is disabled, and since when it is being removed; None: it is not."""
+    idle, state = planned.idle_status, planned.idle_status.state
+    disabled = _since(idle.is_disabled, state.disabled_since, now)
+    return disabled, _since(idle.job.removal is not None, state.removal_since, now)
+
+
+def _since(is_so: bool, known: float | None, now: float) -> float | None:
+    """Return the known beginning, or now; one in the future comes from a clock that was ahead."""
+    if not is_so:
+        return None
+    return now if known is None or known > now + CLOCK_SLACK_SECONDS else known
+
+
+def _recorded(state: JobState) -> tuple[float | None, float | None]:
+    return state.disabled_since, state.removal_since

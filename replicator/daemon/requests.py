@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replicator.api.status import Status
+from replicator.cluster.disabling import refuse_disabled
 from replicator.daemon.control import Request, Say
 from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.run_supervisor import RunningJob, RunSupervisor
@@ -76,7 +77,7 @@ class RequestHandler:
 
     async def _run_now(self, job: Job, say: Say) -> str:
         """Run a job at once, whatever its schedule; follow the run if it is going on already."""
-        _refuse_disabled(job)
+        self._refuse_disabled(job)
         running = self.runs.get(job.id)
         if running is None:
             self._refuse_busy(job)
@@ -85,11 +86,14 @@ class RequestHandler:
 
     async def _reseed(self, job: Job, request: Request, say: Say) -> str:
         """Send volumes of a job again; a run that is going on is not disturbed."""
-        _refuse_disabled(job)
+        self._refuse_disabled(job)
         self._refuse_busy(job)
         volumes = request.get("volumes")
         wanted = tuple(map(str, volumes)) if isinstance(volumes, list) else ()
         return await self._followed(self.runs.start(job, wanted), say)
+
+    def _refuse_disabled(self, job: Job) -> None:
+        refuse_disabled(job.id, self.jobs.plan[job.id].idle_status.disablement)
 
     def _refuse_busy(self, job: Job) -> None:
         if self.runs.is_guest_busy(job.id.guest):
@@ -102,8 +106,3 @@ class RequestHandler:
         if running.error is not None:
             raise running.error
         return str(running.outcome)
-
-
-def _refuse_disabled(job: Job) -> None:
-    if job.disabled:
-        raise ConfigError(f"Job {job.id} is disabled.", advice=f"Enable it first: zsr enable {job.id}.")

@@ -69,6 +69,10 @@ class RunRecords:
             self.state.jobs.set_replaced, self.job, volumes, replicas, run=self.run, now=self.clock()
         )
 
+    async def note_went_back(self, sets: Mapping[str, Sequence[int]]) -> None:
+        """See `RunRecorder.went_back`."""
+        await asyncio.to_thread(self.state.jobs.set_went_back, self.job, sets, run=self.run, now=self.clock())
+
     async def note_other_target(self, synced: Synced, *, replaced: bool) -> None:
         """See `RunRecorder.other_target`."""
         await asyncio.to_thread(
@@ -90,6 +94,7 @@ class RunRecords:
             self.note_vanished,
             self.note_graces_ended,
             self.note_replaced,
+            self.note_went_back,
             self.note_other_target,
             HookRecords(self.state.hooks, self.job, self.run, self.clock),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from replicator.daemon.planned_jobs import PlannedJobs
 from replicator.daemon.run_durations import RunDurations
 from replicator.daemon.run_report import log_end, log_start
 from replicator.daemon.run_worker import Reseeded, Worker
-from replicator.errors import BusyError, ConfigError, InternalError, ZsrError
+from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import first
 
@@ -74,6 +75,7 @@ class RunSupervisor:
         max_parallel: int,
     ) -> None:
         self.durations = RunDurations()
+        self.start_failures: Counter[ErrorClass] = Counter()
         self.postponed_until: dict[JobId, float] = {}
         self.tasks: asyncio.TaskGroup | None = None
         self._worker = worker
@@ -83,6 +85,7 @@ class RunSupervisor:
         self._wake = wake
         self._clock = clock
         self._max_parallel = max_parallel
+        self._busy: dict[JobId, str] = {}
 
     def active(self) -> dict[JobId, ActiveRun]:
         """Return the runs that are going on."""
@@ -156,7 +159,7 @@ class RunSupervisor:
         await self._announce()
 
     async def _run(self, job: Job, running: RunningJob, begun: float, reseed: Reseeded | None) -> None:
-        """Do the run; an error that keeps it from being done or recorded is kept for clients, and does not end zsr."""
+        """Do the run. If it cannot be done or recorded, clients get the error, and the daemon goes on."""
         try:
             running.outcome = await self._worker.run(
                 self._jobs.cluster,
@@ -168,12 +171,23 @@ class RunSupervisor:
             )
         except BusyError as error:
             running.error = error
+            self._log_busy(job.id, error)
         except ZsrError as error:
             _log.error("Could not do or record a run of job %s: %s", job.id, error)
             running.error = error
         except Exception as error:  # noqa: BLE001 - a task's outermost frame: one job's failure is not the daemon's
             _log.exception("Could not do or record a run of job %s (class internal).", job.id)
             running.error = InternalError(f"Unexpected {type(error).__name__}: {error}.")
+        if running.active is not None:
+            self._busy.pop(job.id, None)
+        elif running.error is not None:
+            self.start_failures[running.error.error_class] += 1
+
+    def _log_busy(self, job_id: JobId, error: BusyError) -> None:
+        """Log who is in the way, once and not with each try."""
+        if self._busy.get(job_id) != str(error):
+            self._busy[job_id] = str(error)
+            _log.warning("A run of job %s cannot begin; it is tried again: %s", job_id, error)
 
     def cancel(self, job_id: JobId) -> None:
         """Cancel the run of a job.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
 from itertools import takewhile
@@ -23,7 +23,10 @@ from replicator.config.settings import Settings
 from replicator.daemon.active_run import ActiveRun, RunObserver
 from replicator.daemon.failed_runs import failed_event, failed_log
 from replicator.daemon.full_copies import FullCopies
+from replicator.daemon.lines import Lines
+from replicator.daemon.other_jobs import other_jobs
 from replicator.daemon.run_records import RunRecords, run_records
+from replicator.daemon.tidiness import TidyLog, note_tidied
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
 from replicator.models import Guest, Job, JobState, Outcome, Removal
@@ -36,6 +39,7 @@ from replicator.replication.reseed import Reseed
 from replicator.replication.run import Run
 from replicator.replication.target_place import address_of
 from replicator.schedule.calendar import CalendarEvent
+from replicator.schedule.grace import described_wait
 from replicator.schedule.scheduler import missed_runs
 from replicator.state.guest_locks import guest_lock
 from replicator.state.run_log import RunLogWriter
@@ -56,11 +60,13 @@ class _Before:
     """A job as it was before a run.
 
     ``last_run_failed`` is true if its last run did not succeed, or if there was none. ``failures``: see `RunContext`.
+    ``former_keeps`` are those of `RunContext`, with their ends (unix times).
     """
 
     state: JobState
     last_run_failed: bool
     failures: tuple[str, ...]
+    former_keeps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ class Worker:
         self._clock = clock
         self._progress = progress
         self._inventory_cache = InventoryCache(clock)
+        self._lines = Lines(clock, settings.timezone)
 
     async def run(
         self,
@@ -161,7 +168,8 @@ class Worker:
         failures = tuple(run.message or "" for run in takewhile(lambda run: run.outcome is Outcome.FAILURE, runs))
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
         number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
-        return _Before(before, last_run_failed, failures), number
+        keeps = self._state.keeps.note(job.id, job.keep, job.grace, now)
+        return _Before(before, last_run_failed, failures, keeps), number
 
     @staticmethod
     async def _write_log(log: RunLogWriter) -> None:
@@ -175,6 +183,8 @@ class Worker:
         active, before, log, remembered = attempt.active, attempt.before.state, attempt.log, attempt.remembered
         job = active.job
         log.add("info", f"job {job.id}: start")
+        for text, since in attempt.before.former_keeps.items():
+            log.add("warning", described_wait(job, text, since, active.start))
         try:
             result = await self._guarded(attempt)
         except asyncio.CancelledError:
@@ -230,8 +240,8 @@ class Worker:
         return InternalError(f"An unexpected error ended the run: {type(error).__name__}: {error}.", raw=text)
 
     async def _execute(self, attempt: _Attempt) -> RunResult | None:
-        cluster, active, log, remembered = attempt.cluster, attempt.active, attempt.log, attempt.remembered
-        job = active.job
+        cluster, active, remembered = attempt.cluster, attempt.active, attempt.remembered
+        job, tidy = active.job, TidyLog(attempt.log.add)
         if attempt.is_cancelled:
             raise asyncio.CancelledError
         await active.progress.begin(Step.LOCK)
@@ -239,34 +249,41 @@ class Worker:
         if job.removal is not None:
             await self._remove(attempt, source)
             return None
-        guest = self._own_guest(cluster, job)
-        storages = tuple(cluster.storages.values())
         kind = Run if attempt.reseed is None else partial(Reseed, volumes=attempt.reseed)
         run = kind(
-            RunContext(
-                job,
-                guest,
-                storages,
-                self._settings.stall_timeout,
-                remembered.synced,
-                attempt.before.last_run_failed,
-                attempt.inventory_cache,
-                attempt.due,
-                self._settings.bookmarks,
-                address_of(cluster.nodes.get(job.target)),
-                attempt.before.failures,
-                partial(self.full_copies.begin, job.id),
-                remembered.vanished,
-                cluster.neighbours(guest),
-            ),
+            self._context(attempt, self._own_guest(cluster, job)),
             source,
             self._nodes.client(job.target),
             progress=active.progress,
-            log=log.add,
+            log=tidy.add,
             recorder=remembered.recorder(),
             clock=self._clock,
         )
-        return await run.execute()
+        result = await run.execute()
+        await asyncio.to_thread(note_tidied, self._state, job.id, self._clock(), failed=tidy.failed)
+        return result
+
+    def _context(self, attempt: _Attempt, guest: Guest) -> RunContext:
+        cluster, job, remembered = attempt.cluster, attempt.active.job, attempt.remembered
+        return RunContext(
+            job,
+            guest,
+            tuple(cluster.storages.values()),
+            self._settings.stall_timeout,
+            remembered.synced,
+            attempt.before.last_run_failed,
+            attempt.inventory_cache,
+            attempt.due,
+            self._settings.bookmarks,
+            address_of(cluster.nodes.get(job.target)),
+            attempt.before.failures,
+            partial(self.full_copies.begin, job.id),
+            remembered.vanished,
+            cluster.neighbours(guest),
+            other_jobs(cluster, self._state, self._settings.state_dir / "locks"),
+            self._lines.of(cluster.nodes, self._settings.node, job.target),
+            tuple(attempt.before.former_keeps),
+        )
 
     def _own_guest(self, cluster: Cluster, job: Job) -> Guest:
         here, guest = self._settings.node, cluster.guests.get(job.id.guest)
@@ -284,7 +301,7 @@ class Worker:
         job, storages = attempt.active.job, attempt.cluster.storages.values()
         target = self._nodes.client(job.target) if job.removal is Removal.FULL else None
         known, vanished = attempt.before.state.sets, [each.dataset for each in attempt.before.state.vanished]
-        progress, log = attempt.active.progress, attempt.log.add
+        progress, log = attempt.active.progress, TidyLog(attempt.log.add).add
         guest = attempt.cluster.guests.get(job.id.guest)
         fence = Fence(job.id, source.node, None if guest is None else guest.epoch)
         await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock(), fence=fence)

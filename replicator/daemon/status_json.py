@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
+from replicator.api.job_status import JobStatus
 from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
-from replicator.api.status import JobStatus, Status
+from replicator.api.status import Status
 from replicator.models import JobId
 
 
 def job_json(job: JobStatus, now: float) -> dict[str, Any]:
     """Return one job's status; times are unix seconds, sizes bytes, None is unknown."""
     state = job.state
-    lag = None if state.last_sync is None else max(0.0, now - state.last_sync)
     failure = state.failure
     return {
         "id": str(job.job.id),
@@ -23,9 +24,8 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
         "source": job.source,
         "target": job.job.target,
         "schedule": job.job.schedule,
-        "enabled": not job.job.disabled,
+        **_off_json(job),
         "state": str(job.condition),
-        "last_sync": state.last_sync,
         "last_try": state.last_start or None,
         "next_sync": job.next_run,
         "duration": state.last_duration,
@@ -34,19 +34,44 @@ def job_json(job: JobStatus, now: float) -> dict[str, Any]:
         "error": str(failure.message) if failure else None,
         "error_class": str(failure.error_class) if failure else None,
         "advice": failure.advice if failure else None,
-        "lag": lag,
-        "rpo": job.rpo,
-        "rpo_kept": not job.is_overdue(now),
-        "unconfirmed": job.unconfirmed,
-        "lost": job.is_replica_lost,
+        **_promise_json(job, now),
         "vanished": [each.dataset for each in state.vanished],
         "grace_end": job.grace_end,
+        "guest_replaced": state.replaced_at,
+        "source_went_back": state.went_back_at,
+        "resume_pending": state.resume_pending,
         "sent_bytes": state.last_sent_bytes,
         "sent_bytes_total": job.sent_bytes_total,
         "unreplicated_bytes": state.unreplicated_bytes,
         "missed_runs": job.missed_runs,
         "runs": {"success": state.runs_succeeded, "failure": state.runs_failed, "cancelled": state.runs_cancelled},
         "transfer": asdict(job.transfer) if job.transfer else None,
+    }
+
+
+def _promise_json(job: JobStatus, now: float) -> dict[str, Any]:
+    last_sync = job.state.last_sync
+    return {
+        "last_sync": last_sync,
+        "lag": None if last_sync is None else max(0.0, now - last_sync),
+        "rpo": job.rpo,
+        "rpo_kept": not job.is_overdue(now),
+        "promise": str(job.promise(now)),
+        "unconfirmed": job.unconfirmed,
+        "lost": job.is_replica_lost,
+        "forgotten": job.forgotten,
+    }
+
+
+def _off_json(job: JobStatus) -> dict[str, Any]:
+    """Return whether no run starts, and since when, until when and with which node it is so."""
+    off = job.disablement
+    return {
+        "enabled": not job.is_disabled,
+        "disabled_since": job.state.disabled_since,
+        "disabled_until": off.until if off else None,
+        "disabled_node": off.node or None if off else None,
+        "removal_since": job.state.removal_since,
     }
 
 
@@ -58,11 +83,54 @@ def status_json(status: Status) -> dict[str, Any]:
         "version": status.version,
         "zfs_version": status.zfs_version,
         "ready": status.ready,
+        "not_ready": list(status.not_ready),
+        "looked_at": dict(status.looked_at),
         "config_problems": list(status.config.problems),
         "reachable": dict(status.reachable),
+        "same_machine": dict(status.same_machine),
         "queue_length": status.queue_length,
         "jobs": [job_json(job, status.time) for job in status.jobs],
         "pvesr": pvesr_json(status.pvesr),
+        "vanished_jobs": {str(job): since for job, since in sorted(status.vanished_jobs.items())},
+        "replicas": [
+            {"guest": each.guest, "source": each.source, "storage": each.storage, "points_missing": each.points_missing}
+            for each in status.replicas
+        ],
+        "frozen": {str(guest): since for guest, since in sorted(status.frozen_since.items())},
+        "coverage": coverage_json(status.coverage),
+        "config_pending": list(status.config.pending),
+        "plugins": {name: asdict(ends) for name, ends in sorted(status.plugins.items())},
+        "untidy": {str(job): since for job, since in sorted(status.untidy.items())},
+        "damaged_states": list(status.damaged_states),
+        "certificates": [asdict(each) for each in status.certificates],
+        "unreported": None if status.unreported is None else [str(job) for job in status.unreported],
+        "state_unwritable_since": status.state_unwritable_since,
+        "disagreements": [asdict(each) for each in status.disagreements],
+    }
+
+
+def coverage_json(coverage: Mapping[int, GuestCoverage]) -> list[dict[str, Any]]:
+    """Return the guests of a node with their jobs, and with the volumes that none of these replicates."""
+    return [
+        {
+            "guest": guest,
+            "guest_name": each.name,
+            "jobs": [str(job) for job in each.jobs],
+            "uncovered": [{"dataset": one.dataset, "reason": str(one.reason)} for one in each.uncovered],
+        }
+        for guest, each in sorted(coverage.items())
+    ]
+
+
+def coverage_from_json(values: Sequence[Mapping[str, Any]]) -> dict[int, GuestCoverage]:
+    """Return what `coverage_json` made."""
+    return {
+        each["guest"]: GuestCoverage(
+            each["guest_name"],
+            tuple(JobId.parse(job) for job in each["jobs"]),
+            tuple(UncoveredVolume(one["dataset"], Gap(one["reason"])) for one in each["uncovered"]),
+        )
+        for each in values
     }
 
 

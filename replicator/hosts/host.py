@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from replicator.common.tasks import gather_two
+from replicator.display import decoded
+from replicator.errors import ZfsError
+
 STDERR_KEPT = 64 * 1024
 """Bytes of a process's stderr that are kept: the first half from its beginning, the rest from its end."""
+
+STDOUT_LIMIT = 128 * 1024 * 1024
+"""Bytes of a command's stdout after which it is ended: several times the inventory of the largest node."""
+
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +97,40 @@ class StderrTail:
         del self._tail[: -STDERR_KEPT // 2]
 
     def text(self) -> str:
-        """Return the kept bytes, decoded."""
-        return (self._head + self._tail).decode(errors="replace")
+        """Return the kept bytes, decoded and fit to be shown."""
+        return decoded(bytes(self._head + self._tail))
+
+
+class Reader(Protocol):
+    """The reading end of a pipe or channel."""
+
+    async def read(self, n: int = -1, /) -> bytes:
+        """Return at most ``n`` bytes; none at the end."""
+
+
+async def read_output(command: str, node: str, stdout: Reader, stderr: Reader) -> tuple[str, str]:
+    """Read what a command prints to its end, as displayable text; of stderr what `StderrTail` keeps.
+
+    So no node can fill the memory, or write to a terminal.
+
+    Raises:
+        ZfsError: stdout is longer than `STDOUT_LIMIT`.
+    """
+    whole, tail = bytearray(), StderrTail()
+
+    def keep(data: bytes) -> None:
+        whole.extend(data)
+        if len(whole) > STDOUT_LIMIT:
+            raise ZfsError(
+                f"'{command}' on {node} printed more than {STDOUT_LIMIT >> 20} MiB.",
+                node=node,
+                advice="Check what 'zfs' is there, and what its login shell prints.",
+            )
+
+    await gather_two(_read_all(stdout, keep), _read_all(stderr, tail.feed))
+    return decoded(bytes(whole)), tail.text()
+
+
+async def _read_all(reader: Reader, keep: Callable[[bytes], None]) -> None:
+    while data := await reader.read(_CHUNK):
+        keep(data)

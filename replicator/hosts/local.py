@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 
-from replicator.common.tasks import finish_despite_cancel
-from replicator.errors import DeadlineError
-from replicator.hosts.host import Completed, StderrTail, StreamProcess
+from replicator.common.tasks import finish_despite_cancel, gather_two
+from replicator.errors import BusyError, ConfigError, DeadlineError, ZfsError, ZsrError
+from replicator.hosts.host import Completed, StderrTail, StreamProcess, read_output
+from replicator.hosts.left_behind import LeftBehind
 
 KILL_TIMEOUT_SECONDS = 5.0
 """Seconds to wait for a killed process; one that hangs in the kernel longer than that is left behind."""
@@ -29,6 +31,7 @@ class LocalHost:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._left_behind = LeftBehind(name)
 
     @property
     def name(self) -> str:
@@ -42,32 +45,52 @@ class LocalHost:
 
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`."""
-        process = await start(argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE)
+        await self._left_behind.refuse(argv)
+        process = await self._start(argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE)
         try:
             async with asyncio.timeout(limit):
-                stdout, stderr = await process.communicate(stdin.encode() or None)
+                (stdout, stderr), _ = await gather_two(self._output(argv, process), _feed(process, stdin))
+                await process.wait()
         except TimeoutError:
-            await end(process)
+            await _give_up(process)
+            self._note_hanging(argv, process)
             raise DeadlineError(
                 f"'{' '.join(argv[:3])}' on {self._name} did not end within {limit:.0f} s.", node=self._name
             ) from None
-        except asyncio.CancelledError:
-            await end(process)
+        except (asyncio.CancelledError, ZsrError):
+            await _give_up(process)
+            self._note_hanging(argv, process)
             raise
         status = process.returncode if process.returncode is not None else -1
-        return Completed(tuple(argv), status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+        return Completed(tuple(argv), status, stdout, stderr)
+
+    def _note_hanging(self, argv: Sequence[str], process: Process) -> None:
+        if process.returncode is None:
+            self._left_behind.add(argv, lambda: process.returncode is not None)
+
+    async def _start(self, argv: Sequence[str], *, stdin: int, stdout: int) -> Process:
+        """Start a child; raises ZsrError where the machine cannot."""
+        try:
+            return await start(argv, stdin=stdin, stdout=stdout)
+        except OSError as error:
+            raise not_started(self._name, argv, error) from error
+
+    async def _output(self, argv: Sequence[str], process: Process) -> tuple[str, str]:
+        assert process.stdout is not None  # noqa: S101 - it was started with pipes
+        assert process.stderr is not None  # noqa: S101
+        return await read_output(" ".join(argv[:3]), self._name, process.stdout, process.stderr)
 
     async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
         """See `Host.start_source`."""
         try:
-            return LocalStreamProcess(argv, await start(argv, stdin=DEVNULL, stdout=stdout))
+            return LocalStreamProcess(argv, await self._start(argv, stdin=DEVNULL, stdout=stdout))
         finally:
             os.close(stdout)
 
     async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
         """See `Host.start_sink`."""
         try:
-            return LocalStreamProcess(argv, await start(argv, stdin=stdin, stdout=DEVNULL))
+            return LocalStreamProcess(argv, await self._start(argv, stdin=stdin, stdout=DEVNULL))
         finally:
             os.close(stdin)
 
@@ -79,6 +102,22 @@ class LocalHost:
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""
+
+
+def not_started(node: str, argv: Sequence[str], error: OSError) -> ZsrError:
+    """Return the error of a command that a machine could not start at all."""
+    match error.errno:
+        case errno.ENOENT:
+            advice = "Install it there; zfsutils-linux has zfs and zpool."
+            return ConfigError(f"There is no command '{argv[0]}' on node {node}.", node=node, advice=advice)
+        case errno.E2BIG:
+            size = sum(len(word.encode()) + 1 for word in argv)
+            what = f"'{argv[0]}' on node {node} would get {size} bytes of arguments, more than Linux allows."
+            return ConfigError(what, node=node, advice="Give the volumes shorter names, or the guest fewer of them.")
+        case errno.EAGAIN | errno.ENOMEM | errno.EMFILE | errno.ENFILE:
+            what = f"Node {node} could not start '{' '.join(argv[:2])}': {error.strerror}."
+            return BusyError(what, node=node, advice="Check its memory, processes and open files; zsr tries it again.")
+    return ZfsError(f"Node {node} could not start '{' '.join(argv[:2])}': {error.strerror}.", node=node)
 
 
 class LocalStreamProcess:
@@ -106,6 +145,17 @@ class LocalStreamProcess:
         await end(self._process)
 
 
+async def _feed(process: Process, text: str) -> None:
+    if process.stdin is None:
+        return
+    with contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    ):  # it has ended already; its status gives the reason
+        process.stdin.write(text.encode())
+        await process.stdin.drain()
+    process.stdin.close()
+
+
 STDERR_CHUNK = 8192
 """Bytes read from a process's stderr at once."""
 
@@ -130,19 +180,19 @@ async def start(argv: Sequence[str], *, stdin: int, stdout: int) -> Process:
 
 async def _end_started(starting: asyncio.Task[Process]) -> None:
     with contextlib.suppress(OSError):  # it could not be started at all
-        await end(await starting)
+        await _give_up(await starting)
 
 
 async def end(process: Process) -> None:
     """Kill a child and everything in its session, and wait for it a little."""
-    if process.returncode is not None:
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    try:
-        async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        return
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            os.killpg(process.pid, signal.SIGKILL)
+            async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
+                await process.wait()
+
+
+async def _give_up(process: Process) -> None:
+    """End a child of which nobody reads the output any more, and close its pipes: a full one never ends by itself."""
+    await end(process)
+    process._transport.close()  # type: ignore[attr-defined]  # asyncio has no other way

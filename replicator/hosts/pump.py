@@ -14,7 +14,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 PIPE_SIZE = 1024 * 1024
@@ -68,6 +68,41 @@ class TokenBucket:
         return 0.0 if self._rate is None else min(_LONGEST_WAIT_SECONDS, max(0.001, (4096 - self._tokens) / self._rate))
 
 
+class Line:
+    """The line of a node, which all streams over it share: grants bytes at a rate that may change while they go on.
+
+    Args:
+        rate: returns the bytes per second at this moment (None: no limit); asked at most once a second.
+        now: the time at which it begins.
+    """
+
+    def __init__(self, rate: Callable[[], float | None], now: float) -> None:
+        self._ask = rate
+        self._asked = now
+        self._rate = rate()
+        self._bucket = TokenBucket(self._rate, now)
+        self._lock = threading.Lock()
+
+    def grant(self, wanted: int, now: float) -> int:
+        """See `TokenBucket.grant`."""
+        with self._lock:
+            if not 0 <= now - self._asked < 1.0:
+                self._asked = now
+                if (rate := self._ask()) != self._rate:
+                    self._rate, self._bucket = rate, TokenBucket(rate, now)
+            return self._bucket.grant(wanted, now)
+
+    def spend(self, count: int) -> None:
+        """See `TokenBucket.spend`."""
+        with self._lock:
+            self._bucket.spend(count)
+
+    def wait(self) -> float:
+        """See `TokenBucket.wait`."""
+        with self._lock:
+            return self._bucket.wait()
+
+
 class Pace:
     """The rate of a stream, so that the pump need not wake up for each small piece."""
 
@@ -95,14 +130,20 @@ class Pump:
     """
 
     def __init__(
-        self, source: int, sink: int, *, rate: float | None, clock: Callable[[], float] = time.monotonic
+        self,
+        source: int,
+        sink: int,
+        *,
+        rate: float | None,
+        lines: Sequence[Line] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.moved = 0
         self.exhausted = False
         self._source = source
         self._sink = sink
         self._ends: tuple[int, ...] = (source, sink)
-        self._bucket = TokenBucket(rate, clock())
+        self._buckets: tuple[TokenBucket | Line, ...] = (TokenBucket(rate, clock()), *lines)
         self._clock = clock
         self._stop = threading.Event()
         self._wake_reader, self._wake_writer = os.pipe()
@@ -147,9 +188,12 @@ class Pump:
         writable = _poll(self._sink, select.POLLOUT, self._wake_reader)
         pace = Pace(self._clock())
         while not self._stop.is_set():
-            granted = self._bucket.grant(PIPE_SIZE, self._clock())
+            granted = PIPE_SIZE
+            for bucket in self._buckets:
+                if (granted := bucket.grant(granted, self._clock())) == 0:
+                    select.select([self._wake_reader], [], [], bucket.wait())
+                    break
             if granted == 0:
-                select.select([self._wake_reader], [], [], self._bucket.wait())
                 continue
             try:
                 count = self._hand_over(granted)
@@ -163,7 +207,8 @@ class Pump:
                 self.exhausted = True
                 return
             self.moved += count
-            self._bucket.spend(count)
+            for bucket in self._buckets:
+                bucket.spend(count)
             if count < WAKE_UP_BYTES:
                 select.select([self._wake_reader], [], [], pace.rest(count, self._clock()))
             else:

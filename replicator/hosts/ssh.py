@@ -1,37 +1,46 @@
 """Commands on another node: one open asyncssh connection per node; large streams through an OpenSSH child.
 
 A small stream uses the open connection (no new handshake); a large one gets a process of its own, because
-asyncssh encrypts in the event loop while OpenSSH uses another core. Both use the same known_hosts, keys and user.
-A changed host key is class ``auth`` and is never overridden.
+asyncssh encrypts in the event loop while OpenSSH uses another core. Both use the same known_hosts, keys, user and
+configuration (`replicator.hosts.openssh`). A changed host key is class ``auth`` and is never overridden.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
-import shlex
 from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
 
 from replicator.config.ssh import SshSettings
-from replicator.errors import ConfigError, ConnectionLostError, DeadlineError, NetworkError
-from replicator.hosts.host import Completed, StderrTail, StreamProcess
+from replicator.display import shortened
+from replicator.errors import AuthError, ConfigError, ConnectionLostError, DeadlineError, NetworkError, ZsrError
+from replicator.hosts.host import Completed, StderrTail, StreamProcess, read_output
+from replicator.hosts.known_hosts import KnownHosts
+from replicator.hosts.left_behind import LeftBehind
 from replicator.hosts.local import LocalStreamProcess, start
+from replicator.hosts.logins import Logins
+from replicator.hosts.openssh import CIPHERS, openssh_argv, user_config
+from replicator.hosts.remote_shell import printed, remote_command
+from replicator.hosts.sessions import Sessions
 from replicator.hosts.ssh_errors import connect_error, openssh_error
 from replicator.models import Node
 
-CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
-"""In order of speed on processors with AES instructions (reference/peers.md 4.1)."""
+_log = logging.getLogger("zsr.ssh")
 
 LARGE_STREAM_BYTES = 8 * 1024 * 1024
 """Expected size from which on a stream is worth the twelve round trips of an OpenSSH child."""
 
-_REMOTE_PATH = '"$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
+_QUOTED = 200
+"""Characters of what a login shell prints that are quoted."""
+
 _CONNECTION_LOST = (
     asyncssh.ConnectionLost,
     asyncssh.ChannelOpenError,
@@ -41,19 +50,22 @@ _CONNECTION_LOST = (
 )
 
 
-def remote_command(argv: Sequence[str]) -> str:
-    """Return an argv as a command line for the remote login shell; every word is quoted."""
-    return f"env LC_ALL=C PATH={_REMOTE_PATH} {shlex.join(argv)}"
-
-
 class SshHost:
-    """A node reached over SSH. It connects when needed, and again after a lost connection."""
+    """A node reached over SSH. It connects when needed, and again after a lost connection.
 
-    def __init__(self, node: Node, settings: SshSettings) -> None:
+    ``known_hosts``: the reader that all nodes share, so that a bad line is reported once.
+    """
+
+    def __init__(self, node: Node, settings: SshSettings, known_hosts: KnownHosts | None = None) -> None:
         self._node = node
         self._settings = settings
+        self._known_hosts = known_hosts or KnownHosts(settings.known_hosts)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._connecting = asyncio.Lock()
+        self._sessions = self._new_sessions()
+        self._logins = Logins(self._login_files)
+        self._left_behind = LeftBehind(node.name)
+        self._noise: str | None = None
 
     @property
     def name(self) -> str:
@@ -66,72 +78,119 @@ class SshHost:
         return self._node.compression
 
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
-        """See `Host.run`."""
+        """See `Host.run`; the time in which a session is waited for does not count."""
+        await self._left_behind.refuse(argv)
         connection = await self._connect()
         # The remote command has a limit of its own: closing a channel ends nothing on the other side.
         command = remote_command(["timeout", "-k", "5", str(math.ceil(limit) + 1), *argv])
+        sessions, words = self._sessions, " ".join(argv[:3])
         process: asyncssh.SSHClientProcess[bytes] | None = None
         try:
+            process = await sessions.open(lambda: self._open_session(command, limit))
             async with asyncio.timeout(limit):
-                process = await _opened(connection, command)
                 with suppress(BrokenPipeError):  # it has ended already; its status gives the reason
                     process.stdin.write(stdin.encode())
                     process.stdin.write_eof()
-                done = await process.wait(check=False)
+                stdout, stderr = await read_output(words, self.name, process.stdout, process.stderr)
+                await process.wait_closed()
         except TimeoutError:
-            raise DeadlineError(
-                f"'{' '.join(argv[:3])}' on {self.name} did not end within {limit:.0f} s.", node=self.name
-            ) from None
+            if process is not None:
+                self._leave_behind(connection, argv, process)
+                sessions.ended(process)
+                process = None
+            raise DeadlineError(f"'{words}' on {self.name} did not end within {limit:.0f} s.", node=self.name) from None
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._lost(error) from error
         finally:
             if process is not None:  # or each cancelled command would keep one of the node's few channels
                 process.close()
-        if done.exit_status is None and not done.exit_signal:
+                sessions.ended(process)
+        if process.exit_status is None and not process.exit_signal:
             raise self._lost(None)
-        status = -1 if done.exit_status is None else done.exit_status
-        return Completed(tuple(argv), status, _text(done.stdout), _text(done.stderr))
+        status = -1 if process.exit_status is None else process.exit_status
+        return self._completed(argv, status, stdout, stderr)
+
+    def _leave_behind(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        argv: Sequence[str],
+        process: asyncssh.SSHClientProcess[bytes],
+    ) -> None:
+        """Keep the channel of a command that has not ended in time: only its close shows that the command is gone."""
+
+        def has_ended() -> bool:
+            ended = process.exit_status is not None or bool(process.exit_signal) or connection.is_closed()
+            if ended:
+                process.close()
+            return ended
+
+        self._left_behind.add(argv, has_ended)
+
+    def _completed(self, argv: Sequence[str], status: int, stdout: str, stderr: str) -> Completed:
+        """Return the result of a command without what its login shell printed.
+
+        Raises:
+            ConfigError: the login shell did something else than what it was given, and well.
+        """
+        output = printed(stdout)
+        if status == 0 and not output.begun:
+            raise ConfigError(
+                f"The login shell of node {self.name} prints text: {_beginning(stdout)!r}, and does not run commands.",
+                node=self.name,
+                advice="Check the shell of that user there, and ForceCommand in its sshd_config.",
+            )
+        if output.noise and output.noise != self._noise:
+            self._noise = output.noise
+            text = _beginning(output.noise)
+            _log.warning("The login shell of node %s prints text: %r; remove it from its profile.", self.name, text)
+        return Completed(tuple(argv), status, output.text, printed(stderr).text)
 
     async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
         """See `Host.start_source`."""
         try:
-            connection = await self._connect()
-            with _duplicate(stdout) as copy:
-                process = await self._start_remote(connection, argv, stdout=copy)
-        except (*_CONNECTION_LOST, OSError) as error:
-            raise self._lost(error) from error
+            return await self._start_stream(argv, "stdout", stdout)
         finally:
             os.close(stdout)
-        return SshStreamProcess(self, argv, process)
 
     async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
         """See `Host.start_sink`."""
         try:
             if self._wants_child(expected_bytes):
+                self._logins.refuse_too_soon()
                 return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
-            connection = await self._connect()
-            with _duplicate(stdin) as copy:
-                process = await self._start_remote(connection, argv, stdin=copy)
-        except (*_CONNECTION_LOST, OSError) as error:
-            raise self._lost(error) from error
+            return await self._start_stream(argv, "stdin", stdin)
         finally:
             os.close(stdin)
-        return SshStreamProcess(self, argv, process)
 
-    async def _start_remote(
-        self, connection: asyncssh.SSHClientConnection, argv: Sequence[str], **ends: int
-    ) -> asyncssh.SSHClientProcess[bytes]:
+    async def _start_stream(self, argv: Sequence[str], end: str, descriptor: int) -> StreamProcess:
         """Start a stream's remote process; a server that answers but starts nothing must not block the run."""
-        limit = self._settings.connect_timeout
+        limit, command = self._settings.connect_timeout, remote_command(argv, marked=False)
+
+        async def attempt() -> asyncssh.SSHClientProcess[bytes]:
+            with _duplicate(descriptor) as copy:
+                connection = await self._connect()
+                async with asyncio.timeout(limit):
+                    return await connection.create_process(command, encoding=None, **{end: copy})
+
         try:
-            async with asyncio.timeout(limit):
-                return await connection.create_process(remote_command(argv), encoding=None, **ends)
+            await self._connect()
+            sessions = self._sessions
+            return SshStreamProcess(self, sessions, argv, await sessions.open(attempt))
         except TimeoutError:
             raise self._lost(f"it did not start '{' '.join(argv[:2])}' within {limit:.0f} s") from None
+        except (*_CONNECTION_LOST, OSError) as error:
+            raise self._lost(error) from error
+
+    async def _open_session(self, command: str, limit: float) -> asyncssh.SSHClientProcess[bytes]:
+        connection = await self._connect()
+        async with asyncio.timeout(limit):
+            return await _opened(connection, command)
 
     async def _start_child(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
+        command = remote_command(argv, marked=False)
         try:
-            return await start(self._openssh(argv), stdin=stdin, stdout=DEVNULL)
+            child = openssh_argv(self._node, self._settings, self._known_hosts.files(), command)
+            return await start(child, stdin=stdin, stdout=DEVNULL)
         except FileNotFoundError:
             raise ConfigError(
                 "This node has no 'ssh', which carries large streams.",
@@ -144,35 +203,16 @@ class SshHost:
             return expected_bytes is None or expected_bytes >= LARGE_STREAM_BYTES
         return self._node.stream == "openssh"
 
-    def _openssh(self, argv: Sequence[str]) -> list[str]:
-        settings = self._settings
-        options = {
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "Ciphers": ",".join(CIPHERS),
-            "Compression": "no",
-            "ConnectTimeout": str(max(1, round(settings.connect_timeout))),
-            # Its timer costs a call for every 32 KiB; the open connection's keepalive detects a lost node (`reach`).
-            "ServerAliveInterval": "0",
-        }
-        if settings.known_hosts is not None:
-            options |= {"UserKnownHostsFile": f'"{settings.known_hosts}"', "GlobalKnownHostsFile": "/dev/null"}
-        command = ["ssh", "-T", "-x", "-p", str(self._node.port)]
-        for key, value in options.items():
-            command += ["-o", f"{key}={value}"]
-        for key in settings.keys:
-            command += ["-i", key]
-        if not settings.agent:
-            command += ["-o", "IdentityAgent=none"]
-        return [*command, "--", f"{self._node.user}@{self._node.address}", remote_command(argv)]
-
     async def probe(self) -> None:
         """See `Host.probe`; a connection that is already open has to answer."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                async with connection.create_process("true") as process:
+                async with connection.create_process(remote_command(["true"])) as process:
                     await process.wait(check=False)
+        except asyncssh.ChannelOpenError as error:  # to refuse a session is an answer
+            if connection.is_closed():
+                raise self._lost(error) from error
         except TimeoutError:
             raise NetworkError(f"Node {self.name} does not answer on its open connection.", node=self.name) from None
         except (*_CONNECTION_LOST, OSError) as error:
@@ -191,22 +231,31 @@ class SshHost:
     async def _connect(self) -> asyncssh.SSHClientConnection:
         async with self._connecting:
             if self._connection is None or self._connection.is_closed():
-                self._connection = await self._open()
+                self._logins.refuse_too_soon()
+                try:
+                    self._connection = await self._open()
+                except ZsrError as error:
+                    raise self._logins.failed(error) from error
+                self._logins.succeeded()
+                self._sessions = self._new_sessions()
             return self._connection
 
     async def _open(self) -> asyncssh.SSHClientConnection:
         settings = self._settings
         node = self._node
-        known: dict[str, object] = {"known_hosts": settings.known_hosts or _usual_known_hosts()}
+        keys: dict[str, object] = {}
         if settings.keys:
-            known["client_keys"] = list(settings.keys)
+            keys["client_keys"] = list(settings.keys)
         if not settings.agent:
-            known["agent_path"] = None
+            keys["agent_path"] = None
+        config, known_hosts = user_config(), self._known_hosts.read()
         try:
             async with asyncio.timeout(settings.connect_timeout * 2):
                 return await asyncssh.connect(
                     node.address,
                     node.port,
+                    config=None if config is None else [str(config)],
+                    known_hosts=known_hosts,
                     username=node.user,
                     connect_timeout=settings.connect_timeout,
                     login_timeout=settings.connect_timeout,
@@ -215,10 +264,31 @@ class SshHost:
                     encryption_algs=list(CIPHERS),
                     compression_algs=["none"],
                     rekey_bytes=16 * 2**30,
-                    **known,
+                    agent_forwarding=False,
+                    x11_forwarding=False,
+                    request_pty=False,
+                    env={},
+                    send_env={},
+                    **keys,
                 )
         except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
             raise connect_error(node, error) from error
+
+    def _new_sessions(self) -> Sessions:
+        """Return the sessions of a new connection; a lost one allows no other."""
+        connection = self._connection
+        is_lost = (lambda: True) if connection is None else connection.is_closed
+        return Sessions(self.name, is_lost, patience=self._settings.connect_timeout)
+
+    def _login_files(self) -> list[Path]:
+        """Return the files here that decide whether a login succeeds."""
+        keys = [Path(key) for key in self._settings.keys] or list(Path("~/.ssh").expanduser().glob("id_*"))
+        config = user_config()
+        return [*keys, *self._known_hosts.files(), *([] if config is None else [config])]
+
+    def login_failed(self, error: AuthError) -> None:
+        """Note that the OpenSSH child was refused: no job asks this node again at once."""
+        self._logins.failed(error)
 
     def _lost(self, error: BaseException | str | None) -> ConnectionLostError:
         if self._connection is not None:
@@ -228,10 +298,9 @@ class SshHost:
         return ConnectionLostError(f"The connection to node {self.name} was lost{reason}.", node=self.name)
 
 
-def _usual_known_hosts() -> list[str] | bytes:
-    """Return the files that OpenSSH reads by default; without any, no host key is known."""
-    usual = (Path("~/.ssh/known_hosts").expanduser(), Path("/etc/ssh/ssh_known_hosts"))
-    return [str(path) for path in usual if path.is_file()] or b""
+def _beginning(text: str) -> str:
+    """Return the beginning of a text that is quoted in a sentence."""
+    return shortened(text.strip(), _QUOTED)
 
 
 async def _opened(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
@@ -263,8 +332,11 @@ def _duplicate(descriptor: int) -> Iterator[int]:
 class SshStreamProcess:
     """A remote process at one end of a stream on the open connection."""
 
-    def __init__(self, host: SshHost, argv: Sequence[str], process: asyncssh.SSHClientProcess[bytes]) -> None:
+    def __init__(
+        self, host: SshHost, sessions: Sessions, argv: Sequence[str], process: asyncssh.SSHClientProcess[bytes]
+    ) -> None:
         self._host = host
+        self._sessions = sessions
         self._argv = tuple(argv)
         self._process = process
 
@@ -277,10 +349,12 @@ class SshStreamProcess:
             await self._process.wait_closed()
         except (*_CONNECTION_LOST, OSError) as error:
             raise self._host._lost(error) from error
+        finally:
+            self._sessions.ended(self._process)
         status = self._process.exit_status
         if status is None and not self._process.exit_signal:
             raise self._host._lost(None)
-        return Completed(self._argv, -1 if status is None else status, "", tail.text())
+        return Completed(self._argv, -1 if status is None else status, "", printed(tail.text()).text)
 
     async def ended(self) -> None:
         """See `StreamProcess.ended`."""
@@ -289,6 +363,7 @@ class SshStreamProcess:
     async def kill(self) -> None:
         """See `StreamProcess.kill`."""
         self._process.close()
+        self._sessions.ended(self._process)
 
 
 class OpenSshStreamProcess(LocalStreamProcess):
@@ -301,14 +376,14 @@ class OpenSshStreamProcess(LocalStreamProcess):
     async def wait(self) -> Completed:
         """See `StreamProcess.wait`."""
         done = await super().wait()
+        output = printed(done.stderr)
         if done.status != SSH_FAILED:
-            return done
-        raise openssh_error(self._host.name, done.stderr)
+            return replace(done, stderr=output.text)
+        error = openssh_error(self._host.name, output.text)
+        if isinstance(error, AuthError):
+            self._host.login_failed(error)
+        raise error
 
 
 SSH_FAILED = 255
 """Exit status of the OpenSSH client when the connection failed."""
-
-
-def _text(data: bytes | str | None) -> str:
-    return data.decode(errors="replace") if isinstance(data, bytes) else data or ""

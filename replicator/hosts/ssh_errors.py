@@ -22,15 +22,19 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"Connection refused|timed out|No route to host|Network is unreachable", NetworkError, ""),
     (r"Connection reset|[Cc]onnection (?:to .* )?closed|Broken pipe|not responding|lost", ConnectionLostError, ""),
 )
-"""Patterns of the OpenSSH client's stderr, their class, and what to do; the first match counts."""
+"""Patterns of one line of the OpenSSH client's stderr, their class, and what to do; the first match counts."""
 
 
 def openssh_error(node: str, stderr: str) -> ZsrError:
-    """Return the error for an OpenSSH client that ended with 255: the connection failed, not the remote command."""
+    """Return the error for an OpenSSH client that ended with 255: the connection failed, not the remote command.
+
+    The last line that is known counts: the client gives its reason at the end, after what a server or a shell prints.
+    """
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    for pattern, kind, advice in _TABLE:
-        said = next((line for line in lines if re.search(pattern, line)), None)
-        if said is not None:
+    for said in reversed(lines):
+        for pattern, kind, advice in _TABLE:
+            if not re.search(pattern, said):
+                continue
             what = f"The connection to node {node} failed: {said.rstrip('.')}."
             return kind(what, node=node, advice=advice, raw=stderr)
     reason = lines[-1].rstrip(".") if lines else "no message"

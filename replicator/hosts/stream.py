@@ -11,7 +11,7 @@ from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.errors import DeadlineError
 from replicator.hosts.compression import NO_COMPRESSOR, decompressed_by, start_compressor
 from replicator.hosts.host import Completed, Host, StreamProcess
-from replicator.hosts.pump import Pump, sized_pipe
+from replicator.hosts.pump import Line, Pump, sized_pipe
 
 RECEIVER_GRACE_SECONDS = 5.0
 """Seconds that a receiver gets to end by itself after its stream was cut, so that it can save what it has."""
@@ -45,12 +45,14 @@ class Limits:
     """``rate``: bytes per second (None: unlimited); ``stall``: seconds without a byte after which to give up.
 
     When all bytes were handed over, the receiver gets `FINISHING_FACTOR` times as long to write what it has.
+    ``lines``: those of the nodes, which other streams use too; each limits this one as well.
     ``silence``: seconds without a byte after which the hosts' connections are checked.
     """
 
     rate: float | None
     stall: float
     silence: float = 5.0
+    lines: tuple[Line, ...] = ()
 
 
 async def stream(
@@ -73,7 +75,7 @@ async def stream(
         ConfigError: the stream should be compressed and this node has no zstd.
     """
     processes, reader, writer = await _start(source, send, sink, receive, expected_bytes=expected_bytes)
-    pump = Pump(reader, writer, rate=limits.rate)
+    pump = Pump(reader, writer, rate=limits.rate, lines=limits.lines)
     return await _supervise(processes, pump, _watch(pump, limits, (source, sink), on_progress), on_progress)
 
 

@@ -21,10 +21,13 @@ from replicator.replication.discovery import discover
 from replicator.replication.ownership import Direction, is_brought, sets_of
 from replicator.replication.plan import VolumePair, choose_base
 from replicator.replication.stamps import confirmed, unstamped
+from replicator.replication.stream_flags import LARGE_BYTES, described_way_back
+from replicator.zfs.block_sizes import block_sizes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
 from replicator.zfs.fence import Fence, epoch_to_take, refusal
 from replicator.zfs.model import Dataset, Snapshot
+from replicator.zfs.open_datasets import open_among
 from replicator.zfs.snapshot_names import adopted_name, is_adopted_name, parse_snapshot_name
 
 
@@ -123,6 +126,13 @@ def _with_renames(way: Direction, finding: Finding, known_jobs: KnownJobs) -> Fi
     return replace(finding, renames=tuple(others_snapshots(way, finding.pair, known_jobs)))
 
 
+async def ways_back(findings: Iterable[Finding], source: ZfsClient) -> list[str]:
+    """Return what is to be said of the way back from replicas that can be adopted: large blocks may prevent it."""
+    volumes = {each.pair.source.name: each.pair.volume for each in findings if each.verdict is Verdict.ADOPTABLE}
+    sizes = await block_sizes(source, list(volumes))
+    return [described_way_back(str(volumes[name]), size) for name, size in sizes.items() if size > LARGE_BYTES]
+
+
 def refuse_adoption(findings: Iterable[Finding], target: str) -> None:
     """Raise ConfigError with all reasons if any dataset cannot be adopted."""
     refused = [finding for finding in findings if finding.verdict is Verdict.REFUSED]
@@ -140,13 +150,28 @@ async def examine_target(
     known: KnownSets,
     known_jobs: KnownJobs,
 ) -> list[Finding]:
-    """List both sides and `examine` them.
+    """List both sides and `examine` them; what is open on the target is refused.
 
     Raises:
         ZsrError: a side cannot be listed. ConfigError: the guest has no volume.
     """
     way = Direction(job.id, source.node, target.node, known)
-    return examine(way, (await discover(job, guest, storages, source, target)).volumes, known_jobs)
+    findings = examine(way, (await discover(job, guest, storages, source, target)).volumes, known_jobs)
+    writable = [
+        each.pair.target_name
+        for each in findings
+        if each.verdict is Verdict.ADOPTABLE and each.pair.target is not None and each.pair.target.readonly is False
+    ]
+    opened = await open_among(target, writable)
+    return [_refused_if_open(each) if each.pair.target_name in opened else each for each in findings]
+
+
+def _refused_if_open(finding: Finding) -> Finding:
+    why = (
+        "is open there, and would be made read-only: a guest may be running on it. Stop it there; if it was moved "
+        "there, set its node in the cluster file."
+    )
+    return replace(finding, verdict=Verdict.REFUSED, why=why, renames=())
 
 
 def still_holds(shown: Sequence[Finding], found: Sequence[Finding]) -> bool:
@@ -161,7 +186,8 @@ async def rename_all(findings: Iterable[Finding], target: ZfsClient) -> AsyncIte
     """
     for finding in findings:
         for each in finding.renames:
-            await target.rename_snapshot(finding.pair.target_name, each.snapshot.name, each.new)
+            replica = finding.pair.target_name
+            await target.rename(f"{replica}@{each.snapshot.name}", f"{replica}@{each.new}")
             yield f"{finding.pair.target_name}@{each.snapshot.name}"
 
 

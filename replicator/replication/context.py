@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from replicator.models import Guest, Job, Storage, Synced, Vanished
+from replicator.hosts.pump import Line
+from replicator.hosts.stream import Limits
+from replicator.models import RATE_UNIT, Guest, Job, JobId, KnownSets, Storage, Synced, Vanished
 from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.zfs.fence import Fence
@@ -15,6 +18,24 @@ from replicator.zfs.fence import Fence
 async def at_once() -> bool:
     """Let a full copy begin: no other run is waited for."""
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class OtherJobs:
+    """What a run may know of other jobs, whose replicas its volumes may continue.
+
+    Attributes:
+        jobs, guests: those of the cluster.
+        known: what this node remembers of a job's sets; empty where it does not know the job.
+        lock: takes a guest's lock while a body runs, at once or not at all (BusyError).
+        ended: records that a replica of a job, of this GUID, does not wait for its volume any more.
+    """
+
+    jobs: Mapping[JobId, Job]
+    guests: Mapping[int, Guest]
+    known: Callable[[JobId], Awaitable[KnownSets]]
+    lock: Callable[[int], AbstractContextManager[None]]
+    ended: Callable[[JobId, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +54,9 @@ class RunContext:
         neighbours: the other guests of the source node.
         failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
         begin_full_copy: waits until the run may send a volume in full; returns whether that took time.
+        lines: the lines of both nodes, where they have a limit.
+        others: the other jobs; None: no replica of theirs is continued.
+        former_keeps: the values of ``keep`` that the job had until lately, without an order by ``zsr update``.
     """
 
     job: Job
@@ -49,6 +73,15 @@ class RunContext:
     begin_full_copy: Callable[[], Awaitable[bool]] = at_once
     vanished: tuple[Vanished, ...] = ()
     neighbours: tuple[Guest, ...] = ()
+    others: OtherJobs | None = None
+    lines: tuple[Line, ...] = ()
+    former_keeps: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of its streams."""
+        rate = None if self.job.rate is None else self.job.rate * RATE_UNIT
+        return Limits(rate, self.stall_timeout, lines=self.lines)
 
     @property
     def fence(self) -> Fence:
@@ -95,6 +128,7 @@ class RunRecorder:
         graces_ended: the replicas that were destroyed after their grace; why others were kept, by dataset; and those of
             them of which a failure does not say whether they were destroyed in spite of it.
         replaced: the GUIDs of the volumes of a guest that have nothing in common with its replicas, and those by name.
+        went_back: the sets (unix times) that the source lacks although they are proven on the target, by replica.
         other_target: the target is not the one that was remembered, and this is what may be claimed of it; what was
             found on the old one is forgotten. ``replaced``: nobody edited it, so a copy that is not there is lost.
         hooks: records what the guest's hooks do.
@@ -105,6 +139,7 @@ class RunRecorder:
     vanished: SeenVanished
     graces_ended: Callable[[Collection[str], Mapping[str, str], Collection[str]], Awaitable[None]]
     replaced: Callable[[Sequence[int], Sequence[str]], Awaitable[None]]
+    went_back: Callable[[Mapping[str, Sequence[int]]], Awaitable[None]]
     other_target: OtherTarget
     hooks: HookRecorder
 

@@ -11,19 +11,25 @@ from dataclasses import dataclass, replace
 
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, Vanished
+from replicator.replication.asides import Aside
 from replicator.replication.ownership import (
     Direction,
     continues_as,
     is_brought,
+    is_foreign_brought,
     is_made,
     is_marked,
+    is_replica_brought,
     is_unproven,
+    opened_mark,
     sets_of,
     writable,
     written_to,
 )
 from replicator.schedule.grace import Terms, end_of, is_announced_again, is_over
 from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.dataset_names import Holds
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot, pool_of
 from replicator.zfs.permits import (
     BookmarksPermit,
@@ -95,6 +101,17 @@ def decide_left_out(way: Direction, dataset: Dataset) -> SnapshotsPermit:
     return replace(decide_old_on_source(way, dataset, ()), why="the volume is left out, and its replica is gone")
 
 
+def decide_left_behind(way: Direction, dataset: Dataset, needed: Collection[str]) -> SnapshotsPermit:
+    """Permit all that this node took for the job of another guest, which had the volume before it moved.
+
+    A set with the volume is proven under its guest's own job now; what is ``needed`` for a new replica in the making
+    stays.
+    """
+    return replace(
+        decide_old_on_source(way, dataset, needed), why=f"the volume left job {way.job}, and is proven again"
+    )
+
+
 def decide_useless_sets_bookmarks(on_source: Inventory, name: str, pools: Iterable[str]) -> list[BookmarksPermit]:
     """Permit the bookmarks of a set that `decide_useless_set` permits: this run made them with it."""
     taken_in = set(pools)
@@ -154,39 +171,62 @@ def decide_unproven(way: Direction, target: Dataset | None, base: str) -> Snapsh
 
 
 def decide_superseded(
-    way: Direction, keep: RetentionPolicy, volumes: Sequence[tuple[Dataset, Dataset | None]], new: str, now: float
-) -> list[SnapshotsPermit]:
+    way: Direction, keep: RetentionPolicy, volumes: Sequence[tuple[Dataset, Dataset | None]], new: str, now: float,
+    partial: Collection[int] = (),
+) -> list[SnapshotsPermit]:  # fmt: skip
     """Permit the snapshots on replicas that are not needed any more once the set ``new`` is proven.
 
-    Restore points decide for this job's sets. What others took was sent along, and is stale when it is gone from the
-    source: other jobs' sets, and those of another tool that uses the job's name.
-    A snapshot that this node did not bring is another's, whatever its name. ``volumes`` are each volume's dataset on
-    the source with its replica as it is after the transfer; ages are measured at ``now`` (unix seconds).
+    Restore points decide for this job's sets, and on each replica for those of the job that had it before. What others
+    took was sent along, and is stale when it is gone from the source: other jobs' sets, and those of another tool that
+    uses the job's name. A snapshot that this node did not bring is another's, whatever its name. ``volumes`` are each
+    volume's dataset on the source with its replica as it is after the transfer; ages are measured at ``now`` (unix
+    seconds). ``partial`` are sets that were never whole on the target: they take no place among the restore points, and
+    go, also one that was the base of a volume.
     """
     brought = [
         (source, target, [s for s in target.snapshots if s.name == new or is_brought(way, source, s)])
         for source, target in volumes
         if target is not None
     ]
-    times = {s.set_time for _, _, some in brought for s in some if _is_own_set(way, s) and s.set_time is not None}
-    stale = keep.stale(sorted(times), now)
+    own = {s.set_time: s.name for _, _, some in brought for s in some if _is_own_set(way, s) and s.set_time is not None}
+    never = {at for at, name in own.items() if at in partial and name != new}
+    stale = keep.stale(sorted(own.keys() - never), now) | never
     why = "a newer set is proven, and keep does not want it"
-    return [
-        SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, tuple(
-            s for s in some if s.name != new and _is_superseded(way, stale, source, s)
-        ), way.fence)
-        for source, target, some in brought
-    ]  # fmt: skip
+    permits = []
+    for source, target, some in brought:
+        points = _old_points(way, keep, some, now)
+        gone = tuple(s for s in some if s.name != new and _is_superseded(way, stale, source, s, points))
+        permits.append(SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, gone, way.fence))
+    return permits
 
 
-def _is_superseded(way: Direction, stale: set[int], source: Dataset, snapshot: Snapshot) -> bool:
+def _is_superseded(
+    way: Direction, stale: set[int], source: Dataset, snapshot: Snapshot, stale_points: set[int]
+) -> bool:
     if _is_own_set(way, snapshot):
         return snapshot.set_time in stale
+    if snapshot.guid in way.known.inherited:
+        return snapshot.set_time in stale_points
     return source.by_guid(snapshot.guid) is None
 
 
 def _is_own_set(way: Direction, snapshot: Snapshot) -> bool:
     return snapshot.job == way.job and snapshot.guid not in way.known.carried
+
+
+def _old_points(way: Direction, keep: RetentionPolicy, brought: Iterable[Snapshot], now: float) -> set[int]:
+    """Return the times at which a replica's restore points are stale, counting those of the job that had it before."""
+    points = [s for s in brought if _is_own_set(way, s) or s.guid in way.known.inherited]
+    return keep.stale(sorted({s.set_time for s in points if s.set_time is not None}), now)
+
+
+def decide_gone(way: Direction, source: Dataset, target: Dataset, over: Collection[int]) -> SnapshotsPermit:
+    """Permit the snapshots of others that this node brought and the source lost, of those whose grace is ``over``."""
+    gone = tuple(
+        s for s in target.snapshots if s.guid in over and is_foreign_brought(way, s) and source.by_guid(s.guid) is None
+    )
+    why = "it travelled, is gone from the source, and its grace is over"
+    return SnapshotsPermit(Law.OTHERS, why, target.name, gone if is_marked(way, target) else (), way.fence)
 
 
 def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPermit | None:
@@ -199,7 +239,8 @@ def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPe
     if target.written or not ours or not is_marked(way, target):
         return None
     why = "all newer snapshots are of sets that were never whole on the target"
-    return RollbackPermit(Law.PROVEN_STAYS, why, target.name, to, newer, str(way.job), way.source, way.fence)
+    gone = SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, newer, way.fence)
+    return RollbackPermit(Law.PROVEN_STAYS, why, target.name, to, gone, str(way.job), way.source, way.fence)
 
 
 # --- datasets on the target
@@ -207,9 +248,10 @@ def decide_rollback(way: Direction, target: Dataset, to: Snapshot) -> RollbackPe
 
 @dataclass(frozen=True, slots=True)
 class KeepAside:
-    """Rename a replica instead of destroying it: ``snapshot`` was created on the target."""
+    """Rename a replica that passes the ``fence`` instead of destroying it: ``snapshot`` was created on the target."""
 
     snapshot: Snapshot
+    fence: Fence | None = None
 
 
 def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -> ReplicaPermit | KeepAside:
@@ -217,7 +259,7 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
 
     ``law`` says how: the job is removed with its replicas (`Law.ONLY_COPY`), or the replica's volume vanished and its
     destruction was ordered (`Law.VANISHED`). Replicated snapshots are older than the job's newest; one that is newer,
-    or tagged, was created on the target.
+    or tagged, was created on the target, be it by another zsr that replicates the replica further.
 
     Raises:
         TargetActiveError: it is writable or was written to since its newest snapshot.
@@ -228,8 +270,9 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
         raise written_to(way, replica, None)
     newest = max((s.createtxg for s in replica.snapshots if s.job == way.job), default=0)
     for snapshot in replica.snapshots:
-        if snapshot.job is None and (snapshot.made_here or snapshot.createtxg > newest):
-            return KeepAside(snapshot)
+        is_newer = snapshot.createtxg > newest and snapshot.guid not in way.known.sent
+        if snapshot.job != way.job and (snapshot.made_here or is_newer):
+            return KeepAside(snapshot, way.fence)
     why = "a person asked for it" if law is Law.VANISHED else "the job is removed with its replicas"
     return ReplicaPermit(
         law, why, replica.name, replica.guid, replica.snapshots, str(way.job), way.source, fence=way.fence
@@ -256,6 +299,7 @@ def decide_vanished(
     terms: Terms,
     on_source: Inventory | None,
     left_out: Collection[str] = (),
+    below: str | None = None,
 ) -> ReplicaPermit | KeepAside | Stays:
     """Permit the replica of a vanished volume when its grace is over and nothing on the source continues it.
 
@@ -266,12 +310,16 @@ def decide_vanished(
         terms: the job's.
         on_source: all datasets in the pools of the source's storages, with bookmarks; None: they were not read.
         left_out: datasets of the source that the settings leave out of the job, and that no other guest has.
+        below: another replica that lies below it, if any.
     """
     if record is None or record.guid != replica.guid:
         return Stays(Law.VANISHED, "its volume vanished from the source")
     if not is_over(record, terms):
         return Stays(Law.VANISHED, "its volume vanished from the source", end_of(record, terms))
-    if (stays := _stays(way, replica, on_source, left_out)) is not None:
+    stays = _stays(way, replica, on_source, left_out)
+    if stays is None and below is not None:
+        stays = Stays(Law.VANISHED, f"its grace is over, and '{below}' lies below it")
+    if stays is not None:
         return stays
     try:
         decision = decide_removal(way, replica, Law.VANISHED)
@@ -288,9 +336,49 @@ def _stays(way: Direction, replica: Dataset, on_source: Inventory | None, left_o
         return Stays(Law.UNKNOWN, "its grace is over, and the source was not read")
     if not is_marked(way, replica):
         return Stays(Law.OURS, "its grace is over, and its marks are not this job's")
+    if not is_replica_brought(way, replica):
+        return Stays(Law.OURS, f"its grace is over, and {way.source} does not know that it sent what is in it")
+    if replica.origin is not None:
+        return Stays(Law.OTHERS, f"its grace is over, and it is a clone of {replica.origin}")
     if others := continues_as(replica, on_source, left_out):
         return Stays(Law.VANISHED, f"it continues on {way.source} as {', '.join(others)}")
     return Stays(Law.IN_USE, "its grace is over, and it is mounted") if replica.mounted else None
+
+
+def decide_aside(
+    way: Direction, aside: Aside, grace: float, stale: Collection[int], now: float
+) -> SnapshotsPermit | ReplicaPermit | None:
+    """Permit what is not needed any more of a replica that was set aside; None: all of it stays.
+
+    Restore points that a rollback on the source made stale age by ``keep`` like the others, but are kept for the job's
+    grace at least. An aside goes when nothing is left in it. Whatever else it holds waits for a person.
+
+    Args:
+        way: the job, which has proven a newer set.
+        aside: the replica that was set aside, as this run found it.
+        grace: the job's, in seconds.
+        stale: the sets that ``keep`` does not want any more (unix times).
+        now: the unix time.
+    """
+    dataset = aside.dataset
+    over = now - aside.named.time >= grace
+    if not over or not is_marked(way, dataset) or dataset.mounted or dataset.readonly is not True:
+        return None
+    whole = ReplicaPermit(
+        Law.OURS, "nothing is left in it", dataset.name, dataset.guid, dataset.snapshots, str(way.job), way.source,
+        fence=way.fence,
+    )  # fmt: skip
+    if aside.holds is None:
+        return whole
+    if aside.holds is not Holds.POINTS or not all(each.guid in way.known.sent for each in aside.kept):
+        return None
+    unwanted = tuple(each for each in aside.kept if each.set_time in stale)
+    why = "a rollback on the source made it stale, and keep does not want it"
+    if unwanted == aside.kept:
+        return replace(whole, law=Law.PROVEN_STAYS, why=why)
+    if not unwanted or aside.late:  # what was taken of it since would hold the bytes of a set that goes
+        return None
+    return SnapshotsPermit(Law.PROVEN_STAYS, why, dataset.name, unwanted, way.fence)
 
 
 def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], job: JobId) -> ReplicaPermit:
@@ -298,6 +386,11 @@ def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], jo
     return ReplicaPermit(
         Law.ONLY_COPY, "a person asked for it", dataset, guid, snapshots, str(job), None, kept_aside=True
     )
+
+
+def decide_opened(dataset: str, guid: int, job: JobId) -> ReplicaPermit:
+    """Permit the clone of a job's restore point that a person closes; one with snapshots stays."""
+    return ReplicaPermit(Law.OURS, "a person closed it", dataset, guid, (), opened_mark(job), None, kept_aside=True)
 
 
 def decide_half_received(target: Dataset, token: str, why: str) -> HalfReceivedPermit:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
-from replicator.models import Guest, Job, Storage, Volume
+from replicator.models import Guest, Job, Storage, Vanished, Volume
+from replicator.replication.branches import branches_of, children, takes_children
+from replicator.replication.guest_rows import guest_rows, is_of_guest, remembered_names
 from replicator.replication.plan import VolumePair
 from replicator.replication.reseeding import reseed_name
-from replicator.zfs.channel_programs import Place
+from replicator.zfs.channel_programs import Branches, Place
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import owning_path
+from replicator.zfs.dataset_names import LEVELS, owning_path, parents, volume_prefixes
 from replicator.zfs.model import Dataset, Inventory, pool_of
-from replicator.zfs.snapshot_names import guest_prefix
-
-_KINDS = ("vm", "subvol", "base", "basevol")
-"""The kinds of volume names, ``<kind>-<guest>-...``, as the peer makes them."""
-
-DIVERGED_DEPTH = 3
-"""A replica that was set aside lies two levels below its storage, its snapshots three."""
+from replicator.zfs.snapshot_names import guest_prefix, room
 
 
 @dataclass(frozen=True, slots=True)
 class TargetInventory:
-    """The inventory of each storage on the target; an error where the target has no such storage."""
+    """The inventory of each storage on the target; an error where the target has no such storage.
+
+    ``guests_only``: only what is the guest's was listed with its snapshots, and of others not all that is there.
+    """
 
     inventories: Mapping[str, Inventory | StorageMissingError]
+    guests_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,44 @@ async def target_inventory(
     job: Job, guest: Guest, storages: Iterable[Storage], source: str, target: ZfsClient
 ) -> TargetInventory:
     """Return the inventory of each of the guest's storages on the target."""
+
+    def all_of(storage: Storage) -> Awaitable[Inventory]:
+        return target.inventory(storage.path_on(target.node), depth=LEVELS)
+
+    return TargetInventory(await _by_storage(guest, storages, source, target.node, all_of))
+
+
+async def guest_inventory(
+    guest: Guest,
+    storages: Iterable[Storage],
+    source: str,
+    target: ZfsClient,
+    remembered: tuple[Iterable[str], Iterable[Vanished]] | None,
+) -> TargetInventory:
+    """Return the guest's rows of each of its storages on the target, whatever else lies there.
+
+    ``remembered``: the volumes of the last proven set, and the records of vanished ones; None: look everywhere.
+    """
+
+    def rows_of(storage: Storage) -> Awaitable[Inventory]:
+        path = storage.path_on(target.node)
+        names = None if remembered is None else remembered_names(storage, path, guest, *remembered)
+        return guest_rows(target, path, is_of_guest(guest, storage, path), names=names)
+
+    return TargetInventory(await _by_storage(guest, storages, source, target.node, rows_of), guests_only=True)
+
+
+async def _by_storage(
+    guest: Guest, storages: Iterable[Storage], source: str, target: str, read: Callable[[Storage], Awaitable[Inventory]]
+) -> dict[str, Inventory | StorageMissingError]:
     found: dict[str, Inventory | StorageMissingError] = {}
     for storage in guest_storages(guest, storages, source):
-        if not storage.allowed_on(target.node):
-            continue
-        try:
-            depth = max(look_depth(guest, storage), DIVERGED_DEPTH)
-            found[storage.name] = await target.inventory(storage.path_on(target.node), depth=depth)
-        except StorageMissingError as error:  # matters only if the guest has volumes on it
-            found[storage.name] = error
-    return TargetInventory(found)
+        if storage.allowed_on(target):
+            try:
+                found[storage.name] = await read(storage)
+            except StorageMissingError as error:  # matters only if the guest has volumes on it
+                found[storage.name] = error
+    return found
 
 
 async def source_inventory(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
@@ -71,8 +99,7 @@ async def source_inventory(guest: Guest, storages: Iterable[Storage], source: Zf
     listings: list[tuple[str, Iterable[Dataset]]] = []
     for storage in guest_storages(guest, storages, source.node):
         path = storage.path_on(source.node)
-        depth = look_depth(guest, storage)
-        found = await source.inventory(path, depth=depth, bookmarks=True, marks_of=guest_prefix(guest.id))
+        found = await source.inventory(path, depth=LEVELS, bookmarks=True, marks_of=guest_prefix(guest.id))
         listings.append((path, found.datasets.values()))
     return Inventory(_as_owners_list(listings))
 
@@ -112,25 +139,21 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
         StorageMissingError, StorageRestrictedError: a storage with volumes cannot be used on the target.
     """
     source, target = nodes
-    wanted: dict[str, list[Volume]] = {}
-    by_name: dict[str, Storage] = {}
-    for volume, storage in guest_volumes(guest, storages, source, on_source, target=target):
-        wanted.setdefault(storage.name, []).append(volume)
-        by_name[storage.name] = storage
-    volumes: list[VolumePair] = []
-    for name, some in wanted.items():
-        theirs = on_target.inventories.get(name)
-        if theirs is None:
-            raise _restricted(guest, by_name[name], target, some)
-        if isinstance(theirs, StorageMissingError):
-            raise theirs
-        volumes += [_pair(volume, by_name[name], nodes, on_source, theirs) for volume in some]
+    wanted = guest_volumes(guest, storages, source, on_source, target=target)
+    volumes = [
+        _pair(job, volume, storage, nodes, on_source, theirs)
+        for storage, theirs, some in _usable(guest, wanted, target, on_target)
+        for volume in some
+    ]
     if not volumes:
         raise ConfigError(
             f"Guest {guest.id} ({guest.name}) has no volumes on node {source}.",
             advice="Check its storages and volumes in the cluster file; nothing was changed on the target.",
         )
     _refuse_doubles(volumes, target)
+    _refuse_too_long(job, volumes)
+    volumes.sort(key=lambda pair: pair.target_name.count("/"))  # a parent first: its replica has the child's below it
+    volumes = _with_above(volumes)
     names = {pair.target_name for pair in volumes}
     paths = {storage.name: storage.path_on(target) for storage in guest_storages(guest, storages, source)}
     found = [(paths[name], each) for name, each in on_target.inventories.items() if isinstance(each, Inventory)]
@@ -142,6 +165,22 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
     )
 
 
+def _usable(
+    guest: Guest, wanted: Iterable[tuple[Volume, Storage]], target: str, on_target: TargetInventory
+) -> Iterator[tuple[Storage, Inventory, list[Volume]]]:
+    """Yield each storage that has volumes, with its inventory on the target; raises where it has none."""
+    by_storage: dict[str, tuple[Storage, list[Volume]]] = {}
+    for volume, storage in wanted:
+        by_storage.setdefault(storage.name, (storage, []))[1].append(volume)
+    for name, (storage, some) in by_storage.items():
+        theirs = on_target.inventories.get(name)
+        if theirs is None:
+            raise _restricted(guest, storage, target, some)
+        if isinstance(theirs, StorageMissingError):
+            raise theirs
+        yield storage, theirs, some
+
+
 def _replicas(job: Job, found: Sequence[tuple[str, Inventory]]) -> list[Dataset]:
     """Return the marked datasets below the storages' paths; a storage itself is none."""
     marked = _as_owners_list((path, inventory.replicas_of(job.id)) for path, inventory in found)
@@ -149,15 +188,10 @@ def _replicas(job: Job, found: Sequence[tuple[str, Inventory]]) -> list[Dataset]
     return [replica for name, replica in sorted(marked.items()) if owning_path(name, paths) != name]
 
 
-def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
-    """Return the beginnings of the full names of a guest's volumes below a storage's path."""
-    return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
-
-
 def guest_volumes(
     guest: Guest, storages: Iterable[Storage], node: str, on_source: Inventory, *, target: str | None = None
 ) -> list[tuple[Volume, Storage]]:
-    """Return the guest's volumes on its node with their storages, each dataset once.
+    """Return the guest's volumes on its node with their storages, each dataset once; their children come after them.
 
     Several storages may have the same path: the first owns the volume, or the first that ``target`` may use.
     """
@@ -173,7 +207,26 @@ def guest_volumes(
             dataset = volume.dataset(storage, node)
             if dataset not in excluded:
                 found.setdefault(dataset, (volume, storage))
-    return list(found.values())
+    return list(_with_children(guest, everywhere, node, on_source, found).values())
+
+
+def _with_children(
+    guest: Guest,
+    storages: Sequence[Storage],
+    node: str,
+    on_source: Inventory,
+    found: Mapping[str, tuple[Volume, Storage]],
+) -> dict[str, tuple[Volume, Storage]]:
+    """Return the guest's volumes by dataset with their children, each of which is in the storage of its parent."""
+    by_name = {storage.name: storage for storage in storages}
+    left_out = {each.dataset(by_name[each.storage], node): (each, by_name[each.storage])
+                for each in guest.excluded if each.storage in by_name}  # fmt: skip
+    everything, parents = dict(found), {**left_out, **found}
+    for name in children(branches_of(guest, storages, node), found, on_source):
+        parent, storage = parents[name.rpartition("/")[0]]
+        parents[name] = Volume(parent.storage, f"{parent.name}/{name.rpartition('/')[2]}"), storage
+        everything.setdefault(name, parents[name])
+    return everything
 
 
 def guest_volumes_on(guest: Guest, storage: Storage, inventory: Inventory, path: str) -> list[Volume]:
@@ -205,6 +258,7 @@ class Selection:
     places: tuple[Place, ...]
     names: tuple[str, ...]
     excluded: frozenset[str]
+    branches: Branches
 
 
 def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str, Selection]:
@@ -212,7 +266,8 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
     places: dict[str, list[Place]] = {}
     names: dict[str, list[str]] = {}
     excluded = set()
-    for storage in guest_storages(guest, storages, node):
+    everywhere = tuple(storages)
+    for storage in guest_storages(guest, everywhere, node):
         path = storage.path_on(node)
         pool = pool_of(path)
         places.setdefault(pool, [])
@@ -223,27 +278,35 @@ def selections(guest: Guest, storages: Iterable[Storage], node: str) -> dict[str
             v.dataset(storage, node) for v in guest.volumes if v.storage == storage.name and v not in guest.excluded
         ]
         excluded |= {v.dataset(storage, node) for v in guest.excluded if v.storage == storage.name}
-    return {  # each once, also where storages have the same path
-        pool: Selection(tuple(dict.fromkeys(places[pool])), tuple(dict.fromkeys(names[pool])), frozenset(excluded))
+    branches = branches_of(guest, everywhere, node)
+    found = {  # each once, also where storages have the same path
+        pool: Selection(
+            tuple(dict.fromkeys(places[pool])), tuple(dict.fromkeys(names[pool])), frozenset(excluded),
+            branches.in_pool(pool),
+        )
         for pool in places
-        if places[pool] or names[pool]
-    }
+    }  # fmt: skip
+    return {pool: each for pool, each in found.items() if each.places or each.names or each.branches.roots}
 
 
 def guest_storages(guest: Guest, storages: Iterable[Storage], node: str) -> list[Storage]:
     """Return the storages on which a guest may have volumes, of those that a node may use."""
     by_name = {storage.name: storage for storage in storages}
-    names = guest.storages or tuple(dict.fromkeys(v.storage for v in guest.volumes)) or tuple(by_name)
+    mentioned = (*guest.volumes, *(each for each in sorted(guest.excluded) if takes_children(guest, each)))
+    listed = tuple(dict.fromkeys(each.storage for each in mentioned)) if guest.volumes else ()
+    names = guest.storages or listed or tuple(by_name)
     return [by_name[name] for name in names if by_name[name].allowed_on(node)]
 
 
-def look_depth(guest: Guest, storage: Storage) -> int:
-    """Return how many levels to list: a volume's snapshots are one level below it, and its name may have parts."""
-    return 2 + max((v.name.count("/") for v in guest.volumes if v.storage == storage.name), default=0)
+def _with_above(volumes: Iterable[VolumePair]) -> list[VolumePair]:
+    sources = {pair.target_name: pair.source for pair in volumes}
+    return [
+        replace(pair, above=next(filter(None, map(sources.get, parents(pair.target_name))), None)) for pair in volumes
+    ]
 
 
 def _pair(
-    volume: Volume, storage: Storage, nodes: tuple[str, str], on_source: Inventory, on_target: Inventory
+    job: Job, volume: Volume, storage: Storage, nodes: tuple[str, str], on_source: Inventory, on_target: Inventory
 ) -> VolumePair:
     source, target = nodes
     target_name = volume.dataset(storage, target)
@@ -251,17 +314,14 @@ def _pair(
     path = storage.path_on(target)
     reseed = on_target.get(reseed_name(path, volume))
     return VolumePair(
-        volume, path, dataset, target_name, on_target.get(target_name), _above(target_name, on_target), reseed
+        volume, path, dataset, target_name, on_target.get(target_name), _above(job, target_name, on_target), reseed
     )
 
 
-def _above(name: str, inventory: Inventory) -> Dataset | None:
-    """Return the nearest dataset above a name that is in the inventory."""
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        if (found := inventory.get(name)) is not None:
-            return found
-    return None
+def _above(job: Job, name: str, inventory: Inventory) -> Dataset | None:
+    """Return the nearest dataset above a name that is in the inventory, but no raw replica: none has its key."""
+    found = filter(None, map(inventory.get, parents(name)))
+    return next((each for each in found if not (each.job == str(job.id) and each.has_own_key)), None)
 
 
 def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:
@@ -274,6 +334,17 @@ def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:
                 f"on node {node}.",
                 advice="Give their storages different paths on that node in the cluster file; nothing was changed.",
             )
+
+
+def _refuse_too_long(job: Job, volumes: Iterable[VolumePair]) -> None:
+    for pair in volumes:
+        for dataset in (pair.source.name, pair.target_name):
+            if (over := -room(job.id, dataset)) > 0:
+                raise ConfigError(
+                    f"The name '{dataset}' of volume {pair.volume} is {over} characters too long for zsr's snapshots.",
+                    volume=str(pair.volume),
+                    advice="Rename the volume, or give the storage a shorter path; nothing was changed.",
+                )
 
 
 def _restricted(guest: Guest, storage: Storage, node: str, volumes: list[Volume]) -> StorageRestrictedError:

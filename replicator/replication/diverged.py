@@ -1,7 +1,7 @@
-"""Diverged replicas, which runs set aside because they differ from their source: list them, destroy one on request.
+"""Replicas that runs set aside because they no longer fit their source: list them, destroy one on request.
 
 They lie directly below ``<storage>/zsr-diverged`` and keep the ``zsr:job`` of the replica. Nothing else is listed here,
-and nothing else is ever destroyed.
+and nothing else is ever destroyed. What they hold is said by `replication.asides`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import JobId, Storage
+from replicator.replication.asides import aside_of
 from replicator.replication.destruction import decide_diverged
 from replicator.replication.ownership import sets_of
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import DIVERGED_DATASET
+from replicator.zfs.dataset_names import DIVERGED_DATASET, Holds, aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
@@ -31,6 +32,7 @@ class DivergedReplica:
         snapshots: its snapshots, oldest first.
         written: bytes written after the newest of them; None where this ZFS does not report them.
         clones: the clones of its snapshots that are in the inventory.
+        holds: what it holds: diverged data, restore points, snapshots of others; None: nothing is left in it.
         successor: the replica of the same volume with a set of the job, if the inventory has one.
     """
 
@@ -42,6 +44,7 @@ class DivergedReplica:
     snapshots: tuple[Snapshot, ...]
     written: int | None
     clones: tuple[str, ...]
+    holds: Holds | None = Holds.DIVERGED
     successor: str | None = None
 
 
@@ -57,6 +60,7 @@ def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[Diverg
             snapshots=dataset.snapshots,
             written=dataset.written,
             clones=tuple(sorted(_clones(dataset.name, inventory))),
+            holds=Holds.DIVERGED if (aside := aside_of(dataset)) is None else aside.holds,
             successor=_successor(dataset, job, path, inventory),
         )
         for dataset, job in diverged_below(path, inventory)
@@ -158,12 +162,13 @@ def _clones(name: str, inventory: Inventory) -> list[str]:
 
 def _successor(kept: Dataset, job: JobId, path: str, inventory: Inventory) -> str | None:
     """Return the replica of the volume that a diverged one is of; its name is that of the volume and a time."""
-    stem = kept.name.rpartition("/")[2].rpartition("-")[0]
+    named = parse_aside(kept.name)
+    stem = kept.name.rpartition("-")[0] if named is None else named.stem  # a new replica in the making has no time
     return next(
         (
             replica.name
             for replica in inventory.replicas_of(job)
-            if replica.name[len(path) + 1 :].replace("/", "_") == stem and sets_of(job, replica)
+            if aside_stem(path, replica.name[len(path) + 1 :]) == stem and sets_of(job, replica)
         ),
         None,
     )

@@ -9,20 +9,27 @@ from replicator.common.tasks import gather_two
 from replicator.errors import ZsrError
 from replicator.models import Synced, Volume
 from replicator.replication.adoption import KnownJobs, others_snapshots
+from replicator.replication.clones import described_clone
 from replicator.replication.context import RunContext, may_snapshot_first
 from replicator.replication.destruction import KeepAside, Stays, decide_vanished
 from replicator.replication.discovery import Discovered, TargetInventory, selections
+from replicator.replication.expected_bytes import estimated
+from replicator.replication.foreign_names import described_blocked, described_never
 from replicator.replication.foreseen import Facts, Foreseen, foresee
 from replicator.replication.foreseen_destruction import destructions
+from replicator.replication.former_jobs import left_behind
 from replicator.replication.grace_ends import left_out_as, source_pools
 from replicator.replication.inventories import Inventories
 from replicator.replication.keys import described_plain, has_new_key, is_raw, plain_below_encrypted
+from replicator.replication.legs import blocked_by_name, never_travels, route
+from replicator.replication.moved_volumes import with_taken, words
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental
 from replicator.replication.preview import Preview
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.replication.stamps import Stamps
-from replicator.replication.streams import needs_properties, send_argv
+from replicator.replication.streams import needs_properties, without_limits
+from replicator.replication.take_over import TakeOver
 from replicator.replication.target_place import (
     Sight,
     claim_on_other_target,
@@ -31,6 +38,7 @@ from replicator.replication.target_place import (
     place_of,
     seen_storages,
 )
+from replicator.replication.trees import first_below
 from replicator.replication.volume_previews import Asked, counted_bytes, volume_previews
 from replicator.schedule.grace import sight, terms_of
 from replicator.zfs.client import ZfsClient
@@ -52,10 +60,13 @@ async def dry_run(
     inventories = Inventories(context, source, target, clock)
     on_source, on_target = await gather_two(inventories.on_source(), inventories.on_target())
     discovered = inventories.pair(on_source, on_target)
-    facts = await _facts(context, discovered, on_target, source, target, clock())
-    stamps = Stamps(context.fence, context.storages, source, target, lambda level, text: None)
+    said: list[str] = []
+    take_over = TakeOver(context, source, target, lambda level, text: said.append(text), clock)
+    facts = await _facts(context, discovered, on_target, take_over)
+    stamps = Stamps(context.fence, context.storages, source, target, lambda level, text: None, context.others)
     facts = replace(facts, refusal=await stamps.refusal_of(facts.way, discovered, on_target))
     foreseen = foresee(facts)
+    facts = replace(facts, left_behind=await left_behind(context, facts.way, foreseen.done))
     asked = await _ask(facts, foreseen, source, target)
     return Preview(
         job=context.job.id,
@@ -65,18 +76,34 @@ async def dry_run(
         target=target.node,
         volumes=volume_previews(facts, foreseen, asked),
         destructions=destructions(facts, foreseen),
-        notes=(*_notes(facts, foreseen), *_renamed_by_adoption(facts, known_jobs)),
+        notes=(*said, *_notes(facts, foreseen, asked), *_renamed_by_adoption(facts, known_jobs)),
     )
 
 
-def _notes(facts: Facts, foreseen: Foreseen) -> Iterator[str]:
+def _notes(facts: Facts, foreseen: Foreseen, asked: Asked) -> Iterator[str]:
     """Yield what a reader has to know of the replicas."""
     for action in foreseen.plan.actions:
         raw = is_raw(facts.job, action)
         if (plain := plain_below_encrypted(action, raw=raw)) is not None:
             yield described_plain(facts.job, action.pair, plain)
+        counted = counted_bytes(action)
+        cost = asked.sizes.get(action.pair.volume) if counted is None else counted
+        if (clone := described_clone(action, cost)) is not None:
+            yield clone
+        yield from _staying_out(facts, action)
         if raw and has_new_key(action.pair):
             yield f"{action.pair.volume}: its key was changed; the stream brings the source's key along"
+
+
+def _staying_out(facts: Facts, action: Full | Incremental) -> Iterator[str]:
+    """Yield what is to be said of snapshots of others that do not travel."""
+    pair = action.pair
+    if isinstance(action, Incremental) and pair.target is not None:
+        never = never_travels(pair.source, pair.target, action.base, facts.job.snapshots)
+        if never:
+            yield described_never(pair, never, facts.job.id, facts.way.target)
+    if blocked := blocked_by_name(action, facts.job.snapshots):
+        yield described_blocked(pair, blocked, facts.way.target)
 
 
 def _renamed_by_adoption(facts: Facts, known_jobs: KnownJobs) -> Iterator[str]:
@@ -86,22 +113,20 @@ def _renamed_by_adoption(facts: Facts, known_jobs: KnownJobs) -> Iterator[str]:
             yield f"{what}; zsr adopt {facts.job.id} would rename it to @{each.new}."
 
 
-async def _facts(
-    context: RunContext,
-    discovered: Discovered,
-    on_target: TargetInventory,
-    source: ZfsClient,
-    target: ZfsClient,
-    now: float,
-) -> Facts:
-    job = context.job
+async def _facts(context: RunContext, discovered: Discovered, on_target: TargetInventory, take_over: TakeOver) -> Facts:
+    job, source, target, now = context.job, take_over.source, take_over.target, take_over.clock()
     late = not (await target.features()).receive_properties
     tokens: dict[Volume, int | ZsrError | None] = {}
     for pair in discovered.volumes:
         if pair.target is not None and pair.target.token is not None:
             tokens[pair.volume] = await _remaining(source, pair.target.token)
-    way = Direction(job.id, source.node, target.node, context.remembered.sets, late, context.fence)
+    sets = context.remembered.sets
+    way = Direction(job.id, source.node, target.node, sets, late, context.fence, job.snapshots)
     synced = _synced_there(context, way, discovered, on_target, now)
+    moved = await take_over.look(replace(way, known=synced.sets), discovered, on_target)
+    synced, discovered = await take_over.remembered(way, synced, moved), with_taken(way, discovered, moved)
+    for each in moved:
+        take_over.log("info", words(each, job.id))
     pools = selections(context.guest, context.storages, source.node)
     programs = (await source.features()).programs
     return Facts(
@@ -115,6 +140,7 @@ async def _facts(
         may_snapshot_first=may_snapshot_first(context, synced.last_set, pools, programs=programs),
         now=now,
         vanished=await _decide_vanished(context, replace(way, known=synced.sets), discovered, source, now),
+        former_keeps=context.former_keeps,
     )
 
 
@@ -130,8 +156,8 @@ async def _decide_vanished(
         here = None
     terms = terms_of(context.job, now)
     known = {each.dataset: each for each in context.vanished}
-    decided = {}
-    for replica in found.orphans:
+    decided: dict[str, ReplicaPermit | KeepAside | Stays] = {}
+    for replica in sorted(found.orphans, key=lambda each: -each.name.count("/")):  # children first, as in a run
         name = replica.name
         record = sight(known.get(name), name, replica.guid, terms, now)
         left_out = (
@@ -139,14 +165,16 @@ async def _decide_vanished(
             if here is None
             else left_out_as(name, way, context.storages, context.neighbours, found.volumes, here)
         )
-        decided[name] = decide_vanished(way, replica, record, terms, here, left_out)
+        others = [*(pair.target for pair in found.volumes), *found.orphans]
+        staying = (each for each in others if each is None or not isinstance(decided.get(each.name), ReplicaPermit))
+        decided[name] = decide_vanished(way, replica, record, terms, here, left_out, first_below(name, staying))
     return decided
 
 
 def _synced_there(
     context: RunContext, way: Direction, discovered: Discovered, on_target: TargetInventory, now: float
 ) -> Synced:
-    """Return what is remembered of the target that was found; of another one than before, only what ZFS shows."""
+    """Return the record of the target that was found; if it is not the one of the last sync, only what ZFS shows."""
     synced = context.remembered
     storages = {storage.name: storage for storage in context.storages}
     seen = seen_storages(on_target, context.storages, way.target)
@@ -177,7 +205,8 @@ async def _ask(facts: Facts, foreseen: Foreseen, source: ZfsClient, target: ZfsC
         if counted_bytes(action) is None:
             sizes[volume] = await _estimate(facts, asked, action, source)
         if needs_properties(dataset, raw=raw):
-            portable[volume] = await source.portable_properties(dataset.name)
+            found = await source.portable_properties(dataset.name)
+            portable[volume] = without_limits(found, is_volume=dataset.is_volume)
     return Asked(asked.source, asked.target, sizes, portable)
 
 
@@ -191,5 +220,6 @@ async def _estimate(facts: Facts, asked: Asked, action: Full | Incremental, sour
     base = action.base if isinstance(action, Incremental) else None
     if newest is None or (base is not None and newest.createtxg <= base.createtxg):
         return None
-    argv = send_argv(facts.job, asked.common, action, newest.name, raw=is_raw(facts.job, action))
-    return sum_if_known([await source.estimate(argv), dataset.written])
+    sent = route(action, newest.name, facts.job.snapshots)
+    until = await estimated(source, asked.common, action, sent, raw=is_raw(facts.job, action))
+    return sum_if_known([until, dataset.written])

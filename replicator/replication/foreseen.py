@@ -12,6 +12,8 @@ from replicator.errors import ZsrError
 from replicator.models import Job, KnownSets, Synced, Volume
 from replicator.replication.destruction import KeepAside, Stays
 from replicator.replication.discovery import Discovered
+from replicator.replication.foreign_names import giving_way
+from replicator.replication.former_jobs import LeftBehind
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine
 from replicator.replication.keys import check_keys
 from replicator.replication.ownership import Direction
@@ -55,8 +57,10 @@ class Facts:
         programs: the source runs channel programs, which list no bookmarks.
         may_snapshot_first: as `replicator.replication.context.may_snapshot_first` says.
         now: the unix time.
-        vanished: what is decided about each replica whose volume is gone, by name.
+        vanished: the decision about each replica whose volume is gone, by name.
         refusal: how owner and epoch on the volumes refuse the run, if they do.
+        left_behind: what the jobs of other guests left on volumes of the source, and may go after the proof.
+        former_keeps: as in `replicator.replication.context.RunContext`.
     """
 
     job: Job
@@ -70,6 +74,8 @@ class Facts:
     now: float
     vanished: Mapping[str, ReplicaPermit | KeepAside | Stays] = field(default_factory=dict)
     refusal: Refusal | None = None
+    left_behind: Sequence[LeftBehind] = ()
+    former_keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class Foreseen:
         resumes: what is done with the half-received states, by volume.
         before: the plan of a run that looks at everything first, with which it destroys what failed runs left; None for
             a run that takes its snapshot first.
-        known: what is remembered of the job's sets then; ``sets`` is what is remembered when the new one is proven.
+        known: the record of the job's sets then; ``sets`` is the record when the new one is proven.
         unchanged: nothing was written; no snapshot is taken and nothing is sent.
         plan: what is done with each volume.
         new: the name of the set that is proven at the end.
@@ -129,7 +135,7 @@ def _refused(facts: Facts, refusal: Refusal) -> Foreseen:
 
 
 def _look_first(facts: Facts) -> Foreseen:
-    """Foresee a run in doubt; what the target holds may change what is remembered, before it plans again."""
+    """Foresee a run in doubt; the content of the target may change the record, before the run plans again."""
     diverged = facts.discovered.diverged
     pairs, resumes, refused = _after_resumes(facts)
     plan = _plan(facts, facts.synced.sets, pairs, refused)
@@ -158,12 +164,13 @@ def _as_listed_then(facts: Facts, pairs: Sequence[VolumePair]) -> Sequence[Volum
 
 def _plan(facts: Facts, known: KnownSets, pairs: Sequence[VolumePair], refused: Sequence[Conflict]) -> Plan:
     found = facts.discovered
-    plan = make_plan(replace(facts.way, known=known), pairs, found.orphans, found.diverged)
+    way = replace(facts.way, known=known)
+    plan = giving_way(way, make_plan(way, pairs, found.orphans, found.diverged))
     return _with_refusals(facts.job, plan, refused)
 
 
 def _with_refusals(job: Job, plan: Plan, refused: Sequence[Conflict]) -> Plan:
-    """Return the plan with the conflicts that a run finds besides: of encryption, and of half-received states."""
+    """Return the plan with the conflicts that a run finds later: of encryption, and of half-received states."""
     conflicts = {conflict.pair.volume: conflict for conflict in (*plan.conflicts, *refused)}
     for action in plan.actions:
         try:

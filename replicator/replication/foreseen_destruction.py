@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from replicator.models import KnownSets
+from replicator.replication.aging_asides import aside_terms, decide_asides
+from replicator.replication.asides import aside_of
 from replicator.replication.destruction import (
     KeepAside,
     Stays,
@@ -19,11 +21,13 @@ from replicator.replication.destruction import (
     decide_useless_bookmarks,
 )
 from replicator.replication.foreseen import Facts, Foreseen
-from replicator.replication.ownership import Direction, is_made, is_marked, not_brought, sets_of
+from replicator.replication.gone_snapshots import mirrored
+from replicator.replication.ownership import Direction, is_made, is_marked, never_whole, not_brought, sets_of
 from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
 from replicator.replication.preview import Destruction, When
 from replicator.replication.reseeding import needed
 from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.dataset_names import Holds
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.permits import (
     BookmarksPermit,
@@ -45,7 +49,7 @@ def destructions(facts: Facts, foreseen: Foreseen) -> tuple[Destruction, ...]:
             found += _left_by_failed_runs(facts, foreseen.before, foreseen.known)
         found += _rolled_back(facts, foreseen)
         if foreseen.before is not None or not foreseen.unchanged:
-            found += [*_superseded(facts, foreseen), *_old_on_source(facts, foreseen)]
+            found += [*_superseded(facts, foreseen), *_old_on_source(facts, foreseen), *_aged(facts, foreseen)]
     found += [*_kept_replicas(facts, foreseen), *_kept_snapshots(facts, foreseen)]
     first: dict[tuple[str, str], Destruction] = {}
     for each in found:
@@ -99,9 +103,11 @@ def _rolled_back(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 def _superseded(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     sides = [(pair.source, pair.target) for pair in foreseen.done]
-    keep = RetentionPolicy.parse(facts.job.keep)
+    keep = RetentionPolicy.parse(facts.job.keep).with_former(facts.former_keeps)
     way = replace(facts.way, known=foreseen.sets)
-    for permit in decide_superseded(way, keep, sides, foreseen.new, facts.now):
+    gone = mirrored(way, facts.job, replace(facts.synced, sets=foreseen.sets), foreseen.done, facts.now)[1]
+    stale = decide_superseded(way, keep, sides, foreseen.new, facts.now, never_whole(foreseen.known))
+    for permit in (*stale, *gone):
         yield from _permitted(permit, facts.way.target, When.PROVEN)
 
 
@@ -115,6 +121,18 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
         wants = facts.bookmarks
         bookmarks = decide_old_bookmarks(job, source, foreseen.new) if wants else decide_all_bookmarks(job, source)
         yield from _permitted(bookmarks, node, When.PROVEN)
+    for each in facts.left_behind:
+        yield from _permitted(each.permit, node, When.PROVEN)
+
+
+def _aged(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
+    way, terms = replace(facts.way, known=foreseen.sets), aside_terms(facts.job, facts.former_keeps)
+    partial = never_whole(foreseen.known)
+    for permit in decide_asides(way, terms, foreseen.done, facts.discovered.diverged, facts.now, partial):
+        if isinstance(permit, ReplicaPermit):
+            yield Destruction(permit.dataset, facts.way.target, When.PROVEN, True, permit.law, permit.why)
+        else:
+            yield from _permitted(permit, facts.way.target, When.PROVEN)
 
 
 def _kept_replicas(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
@@ -128,7 +146,18 @@ def _kept_replicas(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
         if pair.reseed is not None:
             yield _left(pair.reseed.name, node, Law.ONLY_COPY, "a new replica in the making (zsr reseed)")
     for aside in facts.discovered.diverged:
-        yield _left(aside.name, node, Law.ONLY_COPY, "an earlier run kept it aside (zsr diverged)")
+        yield _left(aside.name, node, *_why_aside_stays(aside))
+
+
+def _why_aside_stays(dataset: Dataset) -> tuple[Law, str]:
+    holds = Holds.DIVERGED if (aside := aside_of(dataset)) is None else aside.holds
+    if holds is Holds.DIVERGED:
+        return Law.ONLY_COPY, "an earlier run kept it aside (zsr diverged)"
+    if holds is Holds.OTHERS:
+        return Law.OTHERS, "an earlier run kept it aside, with snapshots that were created on the target"
+    if holds is None:
+        return Law.PROVEN_STAYS, "an earlier run kept it aside; nothing is left in it, and it goes after the grace"
+    return Law.PROVEN_STAYS, "an earlier run kept it aside: restore points that a rollback made stale"
 
 
 def _vanished(facts: Facts, orphan: Dataset, *, ends: bool) -> Destruction:

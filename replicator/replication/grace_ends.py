@@ -22,22 +22,20 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.discovery import Discovered, discover, source_datasets
 from replicator.replication.ownership import Direction
-from replicator.replication.plan import Plan, VolumePair
+from replicator.replication.plan import VolumePair
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
-from replicator.replication.vanished import left_over, replaced_replicas
+from replicator.replication.trees import first_below
+from replicator.replication.vanished import left_over
 from replicator.replication.verification import attempt
 from replicator.schedule.grace import NEVER, Terms, left
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import owning_path
+from replicator.zfs.dataset_names import LEVELS, owning_path
 from replicator.zfs.model import Dataset, Inventory, pool_of
 from replicator.zfs.permits import ReplicaPermit
 
 AGAIN = "again"
 """Instead of the reason why a replica was kept: its last day begins again, see `schedule.grace.last_day`."""
-
-_ALL_LEVELS = 64
-"""Levels of a pool that are listed; ZFS' names are too short for more."""
 
 
 async def source_pools(storages: Iterable[Storage], source: ZfsClient) -> Inventory:
@@ -49,7 +47,7 @@ async def source_pools(storages: Iterable[Storage], source: ZfsClient) -> Invent
     pools = sorted({pool_of(each.path_on(source.node)) for each in storages if each.allowed_on(source.node)})
     found: dict[str, Dataset] = {}
     for pool in pools:
-        found |= (await source.inventory(pool, depth=_ALL_LEVELS, bookmarks=True)).datasets
+        found |= (await source.inventory(pool, depth=LEVELS, bookmarks=True)).datasets
     return Inventory(found)
 
 
@@ -79,16 +77,6 @@ def left_out_as(
     except ConfigError:  # a guest's volumes are not known
         return frozenset()
     return frozenset(own - others)
-
-
-async def report_replaced(way: Direction, plan: Plan, recorder: RunRecorder, log: Log) -> None:
-    """Report that all volumes of a guest were replaced, if a plan shows that."""
-    replicas = replaced_replicas(way, plan)
-    if replicas:
-        what = f"no volume of guest {way.job.guest} has anything in common with its replicas on {way.target}"
-        log("warning", f"{what}: all were replaced; the replicas stay")
-        volumes = [action.pair.source.guid for action in plan.actions]
-        await recorder.replaced(volumes, [each.name for each in replicas])
 
 
 @dataclass(slots=True)
@@ -152,7 +140,7 @@ class Graces:
         except ZsrError as error:
             ended.kept |= {name: self._kept(name, f"its grace is over, but: {error.what}") for name in records}
             return ended
-        for replica in left_over(self.way, found):
+        for replica in sorted(left_over(self.way, found), key=lambda each: -each.name.count("/")):  # children first
             if replica.name in records:
                 await self._end_one(replica, records[replica.name], found, here, ended)
         return ended
@@ -166,7 +154,9 @@ class Graces:
     ) -> None:
         context, name = self.context, replica.name
         left_out = left_out_as(name, self.way, context.storages, context.neighbours, found.volumes, here)
-        decision = decide_vanished(self.way, replica, record, self._terms, here, left_out)
+        others = [*(pair.target for pair in found.volumes), *found.orphans]
+        below = first_below(name, (each for each in others if each is None or each.name not in ended.destroyed))
+        decision = decide_vanished(self.way, replica, record, self._terms, here, left_out, below)
         if isinstance(decision, Stays):
             ended.kept[name] = AGAIN if decision.again else self._kept(name, decision.why)
             return

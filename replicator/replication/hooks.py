@@ -28,6 +28,9 @@ class HookRecorder(Protocol):
     async def thawed(self, guest: Guest) -> None:
         """Record that the guest is not frozen any more."""
 
+    async def froze(self, guest: Guest) -> None:
+        """Record that the freeze hook succeeded."""
+
     async def failed(self, guest: Guest, hook: Hook) -> None:
         """Count a hook that failed, which does not leave the guest frozen."""
 
@@ -46,13 +49,17 @@ async def frozen(guest: Guest, host: Host, log: Log, recorder: HookRecorder) -> 
             not any more; it is thawed once more then.
     """
     hooks = _Hooks(guest, host, log, recorder)
+    if guest.hooks and guest.hooks_refused:
+        await hooks.refuse()
+        yield
+        return
     await hooks.record()
     try:
         await hooks.freeze()
         yield
     finally:
         # A cancelled run must not leave a guest frozen.
-        await finish_despite_cancel(hooks.thaw())
+        await finish_despite_cancel(hooks.end())
 
 
 @dataclass(slots=True)
@@ -63,6 +70,7 @@ class _Hooks:
         was_frozen: whether an earlier thaw failed or never came.
         may_be_frozen: False after a freeze hook that itself reported that it failed, of a guest that was not frozen.
         freeze_failed: the freeze hook itself reported that it failed.
+        froze: the freeze hook succeeded.
     """
 
     guest: Guest
@@ -72,6 +80,19 @@ class _Hooks:
     was_frozen: bool = False
     may_be_frozen: bool = True
     freeze_failed: bool = False
+    froze: bool = False
+
+    async def refuse(self) -> None:
+        """Count the hooks as failed, without running any."""
+        error = HookError(
+            f"The hooks of guest {self.guest.id} are not run: {self.guest.hooks_refused}.",
+            advice="Let only root write that file and its folder: chmod go-w.",
+        )
+        for hook in self.guest.hooks:
+            await self._noted(self.recorder.failed(self.guest, hook))
+        if self.guest.on_freeze_failure is FreezeFailure.ERROR:
+            raise error
+        self.log("warning", f"{error} The snapshot is taken anyway.")
 
     async def record(self) -> None:
         """Record the guest as frozen, if it has both hooks; a cancel meanwhile takes that back."""
@@ -99,6 +120,16 @@ class _Hooks:
             if self.guest.on_freeze_failure is FreezeFailure.ERROR:
                 raise
             self.log("warning", f"{error.what} The snapshot is taken anyway.")
+        else:
+            self.froze = True
+
+    async def end(self) -> None:
+        """Thaw the guest. That its freeze succeeded is recorded after it: the guest waits for no disk of zsr's."""
+        try:
+            await self.thaw()
+        finally:
+            if self.froze:
+                await self._noted(self.recorder.froze(self.guest))
 
     async def thaw(self) -> None:
         if self.guest.thaw is None:
@@ -107,13 +138,13 @@ class _Hooks:
             await run_hook(Hook.THAW, self.guest.id, self.guest.thaw, self.guest.hook_timeout, self.host)
         except HookError as error:
             if self.may_be_frozen and self.freeze_failed:  # off since it was frozen, or frozen still: the record stays
-                self.log("error", f"{error.what} Its freeze hook failed too; it is still recorded as frozen.")
+                self.log("error", f"{error.what} The freeze hook failed too; the guest is still recorded as frozen.")
                 await self._noted(self.recorder.thaw_failed(self.guest, error.what))
                 return
             if self.may_be_frozen:
                 await self._stays_frozen(error, self.guest.thaw)
             # The agent of a guest that is off answers neither hook.
-            self.log("warning", f"{error.what} Its freeze hook failed too.")
+            self.log("warning", f"{error.what} The freeze hook failed too.")
             await self._noted(self.recorder.failed(self.guest, Hook.THAW))
         await self.recorder.thawed(self.guest)
 
@@ -124,11 +155,11 @@ class _Hooks:
         raise HookError(what, advice=f"Thaw it now: {command}", raw=error.raw) from error
 
     async def _noted(self, note: Awaitable[None]) -> None:
-        """A failure that cannot be recorded does not hide the failure itself."""
+        """What cannot be recorded neither hides a failure nor makes one."""
         try:
             await note
         except ZsrError as error:
-            self.log("error", f"Could not record that a hook failed: {error.what}")
+            self.log("error", f"Could not record how a hook ended: {error.what}")
 
 
 async def run_hook(hook: Hook, guest: int, command: str, limit: float, host: Host) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from replicator.errors import ConnectionLostError, StorageMissingError
+from replicator.errors import ConnectionLostError, DeadlineError, StorageMissingError
 from replicator.replication.context import RunContext
 from replicator.replication.discovery import (
-    DIVERGED_DEPTH,
     Discovered,
     TargetInventory,
+    guest_inventory,
     guest_storages,
-    look_depth,
     pair_volumes,
     selections,
     source_inventory,
@@ -53,20 +52,26 @@ class Inventories:
                 await self._source.sync(pool)
         return await source_inventory(guest, storages, self._source)
 
-    async def on_target(self) -> TargetInventory:
-        """Return the guest's storages on the target; a connection that was lost meanwhile is made again once."""
+    async def on_target(self, *, as_remembered: bool = False) -> TargetInventory:
+        """Return the guest's rows of its storages on the target; a lost connection is made again once.
+
+        ``as_remembered``: they are sought first where the last run left them, with one command less.
+        """
         try:
-            found = await self._read_target()
+            found = await self._read_target(as_remembered=as_remembered)
         except ConnectionLostError:  # it was open since the last run, and the node has been restarted
-            found = await self._read_target()
+            found = await self._read_target(as_remembered=as_remembered)
         paths = {storage.name: storage.path_on(self._target.node) for storage in self._context.storages}
         absent = [name for name, each in found.inventories.items() if isinstance(each, StorageMissingError)]
         self.unread = tuple(paths[name] for name in absent)
         return found
 
-    async def _read_target(self) -> TargetInventory:
+    async def _read_target(self, *, as_remembered: bool) -> TargetInventory:
         context, source = self._context, self._source.node
-        return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+        if not (await self._target.features()).list_parsable:
+            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+        remembered = (context.remembered.sets.volumes, context.vanished) if as_remembered else None
+        return await guest_inventory(context.guest, context.storages, source, self._target, remembered)
 
     async def datasets_on_target(self) -> dict[str, Dataset]:
         """Return all datasets of the target's storages by name."""
@@ -81,7 +86,16 @@ class Inventories:
         return pair_volumes(context.job, context.guest, context.storages, nodes, on_source, on_target)
 
     async def from_cache(self) -> CachedPairs | None:
-        """Return both sides from the cache that runs due together share; None where this run has to look itself."""
+        """Return both sides from the cache that runs due together share; None where this run has to look itself.
+
+        So it has where a whole storage cannot be listed in time, which its guest's rows may well be.
+        """
+        try:
+            return await self._from_cache()
+        except DeadlineError:
+            return None
+
+    async def _from_cache(self) -> CachedPairs | None:
         cache, due = self._context.inventory_cache, self._context.due
         if cache is None or self._context.last_run_failed or not (await self._source.features()).programs:
             return None
@@ -89,11 +103,13 @@ class Inventories:
         theirs: dict[str, Inventory | StorageMissingError] = {}
         at = self._clock()
         for storage in guest_storages(self._context.guest, self._context.storages, self._source.node):
-            depth = max(look_depth(self._context.guest, storage), DIVERGED_DEPTH)
-            here = await cache.read(self._source, storage.path_on(self._source.node), depth, since=due, sync=True)
+            paths = ((node, storage.path_on(node)) for node in (self._source.node, self._target.node))
+            if any(cache.is_too_slow(*place) for place in paths):
+                return None
+            here = await cache.read(self._source, storage.path_on(self._source.node), since=due, sync=True)
             if here.inventory is None or not storage.allowed_on(self._target.node):
                 return None
-            there = await cache.read(self._target, storage.path_on(self._target.node), depth, since=due, sync=False)
+            there = await cache.read(self._target, storage.path_on(self._target.node), since=due, sync=False)
             if there.inventory is None:
                 return None
             ours |= here.inventory.datasets

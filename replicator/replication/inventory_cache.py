@@ -12,9 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from replicator.errors import StorageMissingError
+from replicator.errors import DeadlineError, StorageMissingError
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import LEVELS
 from replicator.zfs.model import Inventory, pool_of
+
+SLOW_SECONDS = 3600.0
+"""Seconds for which a storage that could not be listed in time is not listed for this again."""
 
 CACHE_SECONDS = 30.0
 """Seconds for which an inventory is shared; a last sync concluded from it is at most so much older than its run."""
@@ -34,23 +38,23 @@ class InventoryCache:
     def __init__(self, clock: Callable[[], float], steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._steady = steady
-        self._cached: dict[tuple[str, str, int], tuple[float, CachedInventory]] = {}
-        self._locks: defaultdict[tuple[str, str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._cached: dict[tuple[str, str], tuple[float, CachedInventory]] = {}
+        self._slow: dict[tuple[str, str], float] = {}
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def read(self, client: ZfsClient, path: str, depth: int, *, since: float, sync: bool) -> CachedInventory:
+    async def read(self, client: ZfsClient, path: str, *, since: float, sync: bool) -> CachedInventory:
         """Return what is below a path on a node.
 
         Args:
             client: the node.
             path: a storage's path there.
-            depth: how many levels to list.
             since: an inventory from before this moment (unix seconds) is not used.
             sync: sync the pool first, so that written bytes are counted to the last one.
 
         Raises:
             ZsrError: the node could not be asked; nothing is cached then.
         """
-        key = (client.node, path, depth)
+        key = (client.node, path)
         async with self._locks[key]:
             read_at, cached = self._cached.get(key, (float("-inf"), CachedInventory(None, 0.0)))
             if cached.at < since or not 0 <= self._steady() - read_at < CACHE_SECONDS:
@@ -58,11 +62,23 @@ class InventoryCache:
                 if sync:
                     await client.sync(pool_of(path))
                 try:
-                    cached = CachedInventory(await client.inventory(path, depth=depth), at)
+                    cached = CachedInventory(await client.inventory(path, depth=LEVELS), at)
                 except StorageMissingError:
                     cached = CachedInventory(None, at)
+                except DeadlineError:
+                    self._slow[client.node, path] = self._steady()
+                    raise
                 self._cached[key] = (read_at, cached)
             return cached
+
+    def is_too_slow(self, node: str, path: str) -> bool:
+        """Return whether listing all of a storage took too long lately; a run lists its guest's rows then."""
+        return self._steady() - self._slow.get((node, path), float("-inf")) < SLOW_SECONDS
+
+    def forget(self, node: str) -> None:
+        """Forget the inventories of a node, where a run made a replica another job's: they would show it as it was."""
+        for key in [key for key in self._cached if key[0] == node]:
+            del self._cached[key]
 
     def has_fresh(self, node: str, since: float) -> bool:
         """Return whether the cache has an inventory of a node from after a moment (unix seconds)."""

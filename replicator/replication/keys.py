@@ -20,7 +20,7 @@ def is_raw(job: Job, action: Full | Incremental) -> bool:
 
 
 def _received_onto(action: Full | Incremental) -> Dataset | None:
-    """Return the dataset whose key what is received gets: the replica, or the aside of which it will be a clone."""
+    """Return the dataset whose key the received data get: the replica, or the aside of which it will be a clone."""
     if isinstance(action, Full):
         return None
     asides = [step.aside for step in action.preparations if isinstance(step, CloneFromDiverged)]
@@ -34,8 +34,28 @@ def check_keys(job: Job, action: Full | Incremental) -> bool:
         EncryptionError: the keys on either side do not allow the transfer; nothing was changed.
     """
     raw = is_raw(job, action)
+    if isinstance(action, Full) and not raw:
+        _refuse_plain_below_raw(job, action.pair)
     refuse_locked(job, action, raw=raw)
     return raw
+
+
+def _refuse_plain_below_raw(job: Job, pair: VolumePair) -> None:
+    """Raise EncryptionError if a raw replica would lie between an encrypted storage and a plain replica.
+
+    Such a replica could not have the storage's key, and would be the only one there that anybody can read.
+    """
+    is_raw_above = pair.above is not None and pair.above.encrypted and job.encryption is Encryption.RAW
+    if pair.above is None or not is_raw_above or not is_below_encrypted(pair):
+        return
+    raise EncryptionError(
+        f"Volume {pair.volume} is not encrypted, and its replica on node {job.target} would lie below the raw one of "
+        f"'{pair.above.name}': it could not have the key of the encrypted storage {pair.volume.storage}.",
+        node=job.target,
+        volume=str(pair.volume),
+        advice=f'Leave it out: {{ volume = "{pair.volume}", replicate = false }} in the volumes of guest '
+        f"{job.id.guest}. Or let the target read the others: zsr update {job.id} --encryption decrypted.",
+    )
 
 
 def is_raw_onto(job: Job, pair: VolumePair, target: Dataset | None) -> bool:
@@ -50,7 +70,7 @@ def is_raw_onto(job: Job, pair: VolumePair, target: Dataset | None) -> bool:
         return False
     if target is None or not target.snapshots:
         return job.encryption is Encryption.RAW
-    raw = _has_own_key(target)
+    raw = target.has_own_key
     if job.encryption is Encryption.RAW and not raw:
         raise _not_raw(job, pair, target)
     return raw
@@ -79,10 +99,6 @@ def _not_raw(job: Job, pair: VolumePair, target: Dataset) -> EncryptionError:
         advice=f"{advice} Or, if that node may read it, send it in the clear: zsr update {job.id} --encryption "
         "decrypted.",
     )
-
-
-def _has_own_key(replica: Dataset) -> bool:
-    return replica.encryption_root == replica.name
 
 
 def is_below_encrypted(pair: VolumePair) -> bool:
@@ -136,20 +152,20 @@ def has_new_key(pair: VolumePair, salt: int | None = None) -> bool:
     that are no passphrases all have the salt 0, so that a change from one to another is not seen.
     """
     replica, ours = pair.target, pair.source.salt if salt is None else salt
-    if replica is None or not pair.source.encrypted or not _has_own_key(replica):
+    if replica is None or not pair.source.encrypted or not replica.has_own_key:
         return False
     return ours is not None and replica.salt is not None and ours != replica.salt
 
 
 def with_unknown_salt(volumes: Sequence[VolumePair]) -> list[str]:
-    """Return the source's datasets with raw replicas of which only the target said the salt."""
+    """Return the encrypted datasets of the source whose salt was not listed, although that of their replica was."""
     return [
         pair.source.name
         for pair in volumes
         if pair.source.encrypted
         and pair.source.salt is None
         and pair.target is not None
-        and _has_own_key(pair.target)
+        and pair.target.has_own_key
         and pair.target.salt is not None
     ]
 

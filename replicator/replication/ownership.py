@@ -1,14 +1,18 @@
-"""Ownership of a dataset on the target: whose it is, whether it is in use, and the errors that refuse it. Pure."""
+"""Ownership of a dataset on the target: whose it is, whether it is in use, and the errors that refuse it. Pure.
+
+Which node owns a guest, by owner and epoch, is another question: see `replicator.zfs.fence`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets, Volume
 from replicator.zfs.fence import Fence
-from replicator.zfs.model import Dataset, Inventory, Snapshot, SnapshotLike
+from replicator.zfs.model import PLACEHOLDER, Dataset, Inventory, Snapshot, SnapshotLike
 from replicator.zfs.snapshot_names import is_adopted_name
 
 
@@ -22,6 +26,7 @@ class Direction:
         fence: owner and epoch of the guest, which a dataset's stamps must pass before it is destroyed.
         marks_late: the target's ZFS cannot set properties while it receives (before OpenZFS 0.7), so a run that died
             may have left a replica without its marks.
+        snapshots: which snapshots travel, as the job says.
     """
 
     job: JobId
@@ -30,11 +35,22 @@ class Direction:
     known: KnownSets = KnownSets()
     marks_late: bool = False
     fence: Fence | None = None
+    snapshots: str = Travelling.ALL
 
 
 def is_marked(way: Direction, target: Dataset) -> bool:
     """Return whether a dataset has the marks (``zsr:job``, ``zsr:source``) of this job's replicas from this node."""
     return target.job == str(way.job) and target.source == way.source
+
+
+def is_placeholder(way: Direction, target: Dataset) -> bool:
+    """Return whether a dataset was made by this job's node only because replicas lie below it; nothing is in it."""
+    return target.job == PLACEHOLDER and target.source == way.source and not target.snapshots
+
+
+def opened_mark(job: JobId) -> str:
+    """Return the ``zsr:job`` of a clone of a job's restore point; it is none of the job's replicas."""
+    return f"opened:{job}"
 
 
 def shares_set(job: JobId, target: Dataset, source: Dataset | None) -> bool:
@@ -66,12 +82,33 @@ def is_brought(way: Direction, source: Dataset, snapshot: Snapshot) -> bool:
     """Return whether this node brought a snapshot with a name of zsr's to the target, or a person adopted it there."""
     if snapshot.job is None:
         return is_adopted_name(snapshot.name) and snapshot.guid in way.known.sent
-    if way.known.by_name or snapshot.guid in way.known.sent:
+    if way.known.by_name or snapshot.guid in way.known.sent or snapshot.guid in way.known.inherited:
         return True
     origin = source.by_guid(snapshot.guid)
     if origin is not None:
         return is_made(way, source, origin)
     return snapshot.job == way.job and snapshot.set_time in way.known.taken
+
+
+def is_foreign_brought(way: Direction, snapshot: Snapshot) -> bool:
+    """Return whether this node brought a snapshot of others to the target: its GUID was recorded when it was sent."""
+    others = snapshot.job is None and not is_adopted_name(snapshot.name)
+    return others and not snapshot.made_here and snapshot.guid in way.known.sent
+
+
+def is_replica_brought(way: Direction, replica: Dataset) -> bool:
+    """Return whether this node brought the sets of a replica whose volume is gone from the source.
+
+    The marks do not say that: the replica may have been left behind when an earlier job of the same number was deleted,
+    or be of another cluster with the same numbers and names. So one of its snapshots at least must be known by its
+    GUID; a set that arrived last may be known by its time only. A replica without a snapshot has nothing to bring.
+    """
+    known = way.known
+    if known.by_name or not replica.snapshots:
+        return True
+    return any(each.guid in known.sent for each in replica.snapshots) and all(
+        each.guid in known.sent or each.set_time in known.taken for each in replica.snapshots if each.job == way.job
+    )
 
 
 def not_brought(way: Direction, source: Dataset, target: Dataset | None) -> list[Snapshot]:
@@ -102,8 +139,13 @@ def is_unproven(snapshot: SnapshotLike, known: KnownSets) -> bool:
     A set that this node does not remember taking may be another owner's, or a restore point. One that it took when the
     job had another target says nothing here: it may have been proven in an earlier time of this target.
     """
-    at = snapshot.set_time
-    return at in known.taken and all(at > other for other in (known.proven, known.elsewhere) if other is not None)
+    return snapshot.set_time in never_whole(known)
+
+
+def never_whole(known: KnownSets) -> frozenset[int]:
+    """Return the sets that this node took after the last proven one; see `is_unproven`."""
+    newest = max((at for at in (known.proven, known.elsewhere) if at is not None), default=None)
+    return frozenset(at for at in known.taken if newest is None or at > newest)
 
 
 def foreign(
@@ -113,7 +155,8 @@ def foreign(
 
     ``base`` is the newest snapshot that both have, if any.
     """
-    unmarked = target.job is None and not target.borrowed_marks
+    late_below = way.marks_late and "/" in volume.name  # until it has marks of its own, those above it show
+    unmarked = target.job is None and (not target.borrowed_marks or late_below)
     if is_marked(way, target) or (unmarked and _marks_were_late(way, source, target)):
         return None
     adopt = f" If it is a replica of this guest, adopt it: zsr adopt {way.job}." if base is not None else ""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from replicator.errors import TargetActiveError, ZsrError
 from replicator.models import Volume
+from replicator.replication.asides import reason
 from replicator.replication.destruction import decide_rollback
-from replicator.replication.ownership import Direction, foreign, is_marked, writable
-from replicator.zfs.dataset_names import DIVERGED_DATASET
-from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
+from replicator.replication.ownership import Direction, foreign, is_marked, is_placeholder, writable
+from replicator.replication.trees import BringBack, MoveAway, Rename, View, brought_back, in_order
+from replicator.zfs.dataset_names import Holds, aside_stem, is_diverged
+from replicator.zfs.model import Dataset, Snapshot, SnapshotLike, pool_of
 from replicator.zfs.permits import RollbackPermit
 
 
@@ -23,8 +26,9 @@ from replicator.zfs.permits import RollbackPermit
 class VolumePair:
     """One volume: its dataset on the source, and the storage path, name and dataset on the target.
 
-    ``place`` is the dataset on the target below which the replica lies or will lie; None if it was not listed.
-    ``reseed`` is the new replica in the making, if ``zsr reseed`` has begun one.
+    ``place`` is the dataset on the target below which the replica lies or will lie, other than a raw replica; None if
+    it was not listed. ``reseed`` is the new replica in the making, if ``zsr reseed`` has begun one. ``above`` is the
+    volume on the source below whose replica it lies, if there is one.
     """
 
     volume: Volume
@@ -34,6 +38,7 @@ class VolumePair:
     target: Dataset | None
     place: Dataset | None = None
     reseed: Dataset | None = None
+    above: Dataset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class SetAside:
     """Keep the replica under another name; a clone of its snapshot ``base`` becomes the new one (None: none does)."""
 
     base: Snapshot | None
+    holds: Holds = Holds.DIVERGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,44 +71,44 @@ class Promote:
 
 
 @dataclass(frozen=True, slots=True)
-class Rename:
-    """Rename the replica: the source's volume was renamed."""
-
-    old: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoveAway:
-    """Move the replica that has this volume's name out of the way: volumes swapped names, and it is renamed later."""
-
-    to: str
-
-
-@dataclass(frozen=True, slots=True)
 class TagForeignSnapshots:
     """Tag snapshots created on the replica itself, before they become indistinguishable from replicated ones."""
 
     names: tuple[str, ...]
 
 
-Preparation = Rollback | SetAside | CloneFromDiverged | Promote | Rename | MoveAway | TagForeignSnapshots
+@dataclass(frozen=True, slots=True)
+class Disown:
+    """Take the mark off a replica that a person renamed on the target: it is theirs, under the name that it has."""
+
+    name: str
+
+
+Preparation = (
+    Rollback | SetAside | CloneFromDiverged | Promote | Rename | MoveAway | TagForeignSnapshots | Disown | BringBack
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Send the whole volume."""
+    """Send the whole volume; ``alone``: without the older snapshots of others."""
 
     pair: VolumePair
     preparations: tuple[Preparation, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Incremental:
-    """Send what was written since the base, a snapshot on the target and a snapshot or bookmark on the source."""
+    """Send what was written since the base, a snapshot on the target and a snapshot or bookmark on the source.
+
+    Snapshots that travelled, and are ``outdated`` by others of their names, get other names before (`foreign_names`).
+    """
 
     pair: VolumePair
     base: SnapshotLike
     preparations: tuple[Preparation, ...] = ()
+    outdated: tuple[Snapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,10 @@ def make_plan(
         diverged: replicas of the job that were set aside.
     """
     kept = tuple(diverged)
+    stems = {aside_stem(pair.target_path, pair.volume.name): pair.target_name for pair in volumes}
+    view = brought_back(orphans, stems, {pair.target_name for pair in volumes if pair.target is not None})
+    volumes = [replace(pair, target=pair.target or view.replicas.get(pair.target_name)) for pair in volumes]
+    orphans = view.orphans(pair.target_name for pair in volumes)
     free = _free_replicas(way, volumes, orphans)
     planned: list[Action] = []
     renamed: set[str] = set()
@@ -156,39 +166,44 @@ def make_plan(
             action = moved if _renamed_by(moved) else action
         planned.append(action)
         renamed |= _renamed_by(action)
-    for index, action in enumerate(planned):  # a volume whose replica goes to another volume is sent in full
-        if action.pair.target is not None and action.pair.target_name in renamed and not _renamed_by(action):
-            planned[index] = Full(replace(action.pair, target=None))
+    for index, (pair, action) in enumerate(zip(volumes, planned, strict=True)):
+        if pair.target is not None and _renamed_by(action) and pair.target_name not in renamed:
+            planned[index] = _displacing(way, pair, pair.target, action)
+        elif action.pair.target is not None and pair.target_name in renamed and not _renamed_by(action):
+            planned[index] = _without_target(way, replace(action.pair, target=None), (), kept)
     return Plan(
-        actions=_in_order([action for action in planned if not isinstance(action, Conflict)]),
+        actions=in_order(
+            [_bringing(view, _marked_early(way, action)) for action in planned if not isinstance(action, Conflict)],
+            _prepared,
+        ),
         conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
-        orphans=tuple(orphan for orphan in orphans if orphan.name not in renamed),
+        orphans=tuple(orphan for orphan in orphans if orphan.name not in renamed | _disowned_by(planned)),
     )
 
 
-def _in_order(actions: Sequence[Full | Incremental]) -> tuple[Full | Incremental, ...]:
-    """Put renames first, freeing each name before it is used; in a cycle of names, one replica is moved away."""
-    waiting = [action for action in actions if _renamed_by(action)]
-    done: list[Full | Incremental] = []
-    while waiting:
-        olds = set().union(*(_renamed_by(action) for action in waiting))
-        at = next((i for i, action in enumerate(waiting) if action.pair.target_name not in olds), None)
-        if at is None:
-            at = 0
-            name = waiting[0].pair.target_name
-            parked = f"{waiting[0].pair.target_path}/{DIVERGED_DATASET}/{name.rpartition('/')[2]}-parked"
-            waiting = [_with_parked(action, name, parked) for action in waiting]
-        done.append(waiting.pop(at))
-    return (*done, *(action for action in actions if not _renamed_by(action)))
+def _marked_early(way: Direction, action: Full | Incremental) -> Full | Incremental:
+    """Send the job's own snapshot first where marks come late: without both, the replica would be nobody's."""
+    return replace(action, alone=True) if way.marks_late and isinstance(action, Full) else action
 
 
-def _with_parked(action: Full | Incremental, name: str, parked: str) -> Full | Incremental:
-    steps: tuple[Preparation, ...] = tuple(
-        Rename(parked) if step == Rename(name) else step for step in action.preparations
-    )
-    if action.pair.target_name == name:
-        steps = (MoveAway(parked), *steps)
+def _displacing(way: Direction, pair: VolumePair, old: Dataset, action: Action) -> Action:
+    """Set aside the replica that has the name, and that no volume continues, before the volume's own gets it."""
+    if isinstance(action, Conflict):
+        return action
+    if old.readonly is False:
+        return Conflict(pair, writable(way, old, pair.volume))
+    if old.mounted:
+        return Conflict(pair, _mounted(pair))
+    return replace(action, preparations=(SetAside(None), *action.preparations))
+
+
+def _prepared(action: Full | Incremental, steps: tuple[Any, ...]) -> Full | Incremental:
     return replace(action, preparations=steps)
+
+
+def _bringing(view: View, action: Full | Incremental) -> Full | Incremental:
+    back = view.back.get(action.pair.target_name, ())
+    return replace(action, preparations=(*action.preparations, *back)) if back else action
 
 
 def _free_replicas(way: Direction, volumes: Sequence[VolumePair], orphans: Iterable[Dataset]) -> list[Dataset]:
@@ -205,6 +220,11 @@ def _renamed_by(action: Action) -> set[str]:
     if isinstance(action, Conflict):
         return set()
     return {step.old for step in action.preparations if isinstance(step, Rename)}
+
+
+def _disowned_by(actions: Iterable[Action]) -> set[str]:
+    going = [action for action in actions if not isinstance(action, Conflict)]
+    return {step.name for action in going for step in action.preparations if isinstance(step, Disown)}
 
 
 def refuse_foreign(way: Direction, volumes: Iterable[VolumePair]) -> None:
@@ -245,8 +265,9 @@ def needs_bookmarks(pair: VolumePair) -> bool:
 
 def _plan_volume(way: Direction, pair: VolumePair, free: Sequence[Dataset], diverged: Sequence[Dataset]) -> Action:
     target = pair.target
-    if target is None:
-        return _without_target(way, pair, free, diverged)
+    if target is None or is_placeholder(way, target):
+        action = _without_target(way, pair, free, diverged)
+        return action if target is None or _renamed_by(action) else _displacing(way, pair, target, action)
     if (error := _foreign(way, pair, target)) is not None:
         return Conflict(pair, error)
     base = choose_base(pair.source, target) if target.is_volume == pair.source.is_volume else None
@@ -254,18 +275,34 @@ def _plan_volume(way: Direction, pair: VolumePair, free: Sequence[Dataset], dive
         return Conflict(pair, writable(way, target, pair.volume))
     if base is not None:
         return _onto_base(way, pair, target, base)
-    clone_of = None if target.snapshots else _unpromoted_base(pair.source, target, diverged)
-    if clone_of is not None:
-        return Incremental(pair, clone_of, (Promote(),))
+    origin = None if target.snapshots else _unpromoted(pair.source, target, (*diverged, *free))
+    if origin is not None:
+        kept, base = origin
+        return Incremental(pair, base, (Promote(), *(() if kept in diverged else (Disown(kept.name),))))
     return Conflict(pair, _mounted(pair)) if target.mounted else Full(pair, (SetAside(None),))
+
+
+def may_move(pair: VolumePair, replica: Dataset) -> bool:
+    """Return whether ZFS can rename a replica to a volume's place, without a change of what its key protects.
+
+    It must stay in its pool. One whose key is not its own must stay below the dataset whose key it has.
+    """
+    if replica.name.rpartition("/")[0] == pair.target_name.rpartition("/")[0]:
+        return True
+    root = None if pair.place is None else pair.place.encryption_root
+    same_pool = pool_of(replica.name) == pool_of(pair.target_name)
+    return same_pool and replica.encryption_root in (replica.name, root)
 
 
 def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], diverged: Sequence[Dataset]) -> Action:
     place = f"{pair.target_path}/"
     for orphan in free:
-        if not orphan.name.startswith(place) or orphan.token is not None:
+        if not may_move(pair, orphan) or orphan.token is not None:
             continue
-        if orphan.is_volume == pair.source.is_volume and choose_base(pair.source, orphan) is not None:
+        base = choose_base(pair.source, orphan)
+        if orphan.is_volume == pair.source.is_volume and base is not None:
+            if _was_renamed_there(way, pair, orphan):
+                return Incremental(pair, base, (*_clone_steps(orphan, base), Disown(orphan.name)))
             root = pair.target_name if orphan.encryption_root == orphan.name else orphan.encryption_root
             moved = replace(orphan, name=pair.target_name, encryption_root=root)  # what follows meets the new name
             renamed = _plan_volume(way, replace(pair, target=moved), (), ())
@@ -274,20 +311,35 @@ def _without_target(way: Direction, pair: VolumePair, free: Sequence[Dataset], d
             return replace(renamed, preparations=(Rename(orphan.name), *renamed.preparations))
     for kept in reversed(diverged):
         base = choose_base(pair.source, kept)
-        base_on_target = None if base is None else kept.by_guid(base.guid)
-        fits = kept.is_volume == pair.source.is_volume and kept.name.startswith(place)
-        if base is not None and base_on_target is not None and fits:
-            return Incremental(pair, base, (CloneFromDiverged(kept.name, base_on_target, kept), Promote()))
+        if base is not None and kept.is_volume == pair.source.is_volume and kept.name.startswith(place):
+            return Incremental(pair, base, _clone_steps(kept, base))
     return Full(pair)
 
 
-def _unpromoted_base(source: Dataset, target: Dataset, diverged: Sequence[Dataset]) -> SnapshotLike | None:
-    """Return the base in a diverged replica of which the target is a clone that was not promoted yet."""
-    for kept in diverged:
+def _was_renamed_there(way: Direction, pair: VolumePair, replica: Dataset) -> bool:
+    """Return whether a replica was renamed on the target, and not its volume on the source.
+
+    The volume had its name in the last proven set, and no volume had the name that the replica has now.
+    """
+    before = () if is_diverged(replica.name) else way.known.volumes
+    name = str(replace(pair.volume, name=replica.name.removeprefix(f"{pair.target_path}/")))
+    return str(pair.volume) in before and name not in before and replica.name.startswith(f"{pair.target_path}/")
+
+
+def _clone_steps(kept: Dataset, base: SnapshotLike) -> tuple[Preparation, ...]:
+    base_on_target = kept.by_guid(base.guid)
+    if base_on_target is None:
+        raise AssertionError("a base is on both sides")
+    return (CloneFromDiverged(kept.name, base_on_target, kept), Promote())
+
+
+def _unpromoted(source: Dataset, target: Dataset, kept_ones: Sequence[Dataset]) -> tuple[Dataset, SnapshotLike] | None:
+    """Return the replica of which the target is a clone that was not promoted yet, and the base in it."""
+    for kept in kept_ones:
         base = choose_base(source, kept)
         base_on_target = None if base is None else kept.by_guid(base.guid)
-        if base_on_target is not None and target.origin == f"{kept.name}@{base_on_target.name}":
-            return base
+        if base is not None and base_on_target is not None and target.origin == f"{kept.name}@{base_on_target.name}":
+            return kept, base
     return None
 
 
@@ -297,56 +349,26 @@ def _onto_base(way: Direction, pair: VolumePair, target: Dataset, base: Snapshot
     if base_on_target is None:
         raise AssertionError("a base is on both sides")
     newer = [snapshot for snapshot in target.snapshots if snapshot.createtxg > base_on_target.createtxg]
-    # Receive itself refuses a replica with writes after its newest snapshot, and accepts snapshots without writes.
-    if all(snapshot.job is None and snapshot.written == 0 for snapshot in newer):
-        unmarked = tuple(snapshot.name for snapshot in newer if not snapshot.made_here)
+    # Receive itself refuses a replica with writes after its newest snapshot, and accepts snapshots without writes,
+    # unless the stream is raw.
+    others = all(snapshot.job != way.job and snapshot.written == 0 for snapshot in newer)
+    if others and not (newer and target.has_own_key):
+        here = (snapshot for snapshot in newer if snapshot.guid not in way.known.sent)
+        unmarked = tuple(snapshot.name for snapshot in here if not snapshot.made_here)
         return Incremental(pair, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
     permit = decide_rollback(way, target, base_on_target)
-    return set_aside(pair, base) if permit is None else Incremental(pair, base, (Rollback(permit),))
+    if permit is None:
+        return set_aside(pair, base, reason(way, target, newer))
+    return Incremental(pair, base, (Rollback(permit),))
 
 
-def set_aside(pair: VolumePair, base: SnapshotLike) -> Action:
+def set_aside(pair: VolumePair, base: SnapshotLike, holds: Holds = Holds.DIVERGED) -> Action:
     """Set the replica aside, and continue from the base without a full copy."""
     if pair.target is None or (base_on_target := pair.target.by_guid(base.guid)) is None:
         raise AssertionError("a base is on both sides")
     if pair.target.mounted:
         return Conflict(pair, _mounted(pair))
-    return Incremental(pair, base, (SetAside(base_on_target), Promote()))
-
-
-def left_on_target(action: Full | Incremental) -> VolumePair:
-    """Return the volume as it will be after the action's preparations, which may destroy or move sets."""
-    pair = action.pair
-    if pair.target is None or all(isinstance(step, TagForeignSnapshots) for step in action.preparations):
-        return pair
-    if isinstance(action, Full):
-        return replace(pair, target=None)
-    base_on_target = pair.target.by_guid(action.base.guid)
-    kept = [s for s in pair.target.snapshots if base_on_target is not None and s.createtxg <= base_on_target.createtxg]
-    return replace(pair, target=replace(pair.target, snapshots=tuple(kept)))
-
-
-def held_on_target(action: Full | Incremental, diverged: Iterable[Dataset]) -> VolumePair:
-    """Return the volume with all its snapshots on the target, those in its diverged replicas included.
-
-    A set that a rollback on the source made stale is there; it is no less proven than before. So is one in a replica
-    that ``zsr reseed`` set aside before it could take the new one's set.
-    """
-    pair = action.pair
-    folder = f"{pair.target_path}/{DIVERGED_DATASET}/{pair.volume.name.replace('/', '_')}"
-    cloned = {step.diverged for step in action.preparations if isinstance(step, CloneFromDiverged)}
-    kept = [
-        each
-        for each in diverged
-        if each.name in cloned
-        or (each.origin is not None and each.origin.startswith(f"{pair.target_name}@"))
-        or (each.name.rpartition("-")[0] == folder and choose_base(pair.source, each) is not None)
-    ]
-    if not kept:
-        return pair
-    target = pair.target or replace(kept[0], name=pair.target_name, snapshots=())
-    snapshots = (*target.snapshots, *(snapshot for each in kept for snapshot in each.snapshots))
-    return replace(pair, target=replace(target, snapshots=tuple(sorted(snapshots, key=lambda each: each.createtxg))))
+    return Incremental(pair, base, (SetAside(base_on_target, holds), Promote()))
 
 
 def _mounted(pair: VolumePair) -> TargetActiveError:

@@ -89,7 +89,7 @@ class VolumePreview:
         base: the snapshot or bookmark to begin with, as ``@name`` or ``#name``; None for a full transfer.
         bytes: how many are expected; None where that is not known.
         flags: those of ``zfs send``.
-        properties: what receive sets on the replica, besides what the stream carries.
+        properties: those that receive sets on the replica, in addition to those of the stream.
         ignored: properties of the stream that receive leaves out.
         preparations: the steps on the target before the transfer, in their order.
         resume: the half-received state that is there, if any.

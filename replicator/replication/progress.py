@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 Log = Callable[[str, str], None]
-"""Writes one line of the run's log: level (info, warning, error, raw) and text."""
+"""Writes one line of the run's log: level (info, warning, error, raw, or `UNTIDY`) and text."""
+
+UNTIDY = "untidy"
+"""The level of a warning that something which is to go could not be destroyed; the next run does it again."""
 
 
 class Step(StrEnum):

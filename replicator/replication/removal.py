@@ -15,19 +15,15 @@ from replicator.replication.destruction import (
     decide_removal,
     decide_removed_jobs_snapshots,
 )
-from replicator.replication.discovery import volume_prefixes
 from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import is_diverged, owning_path
+from replicator.zfs.dataset_names import LEVELS, is_diverged, owning_path, volume_prefixes
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Inventory, pool_of
 from replicator.zfs.snapshot_names import job_prefix
-
-_DEPTH = 8
-"""Levels below a storage that are searched for replicas; volumes in the settings may have parts in their names."""
 
 
 async def remove(
@@ -114,14 +110,17 @@ def _may_hold(storage: Storage, known: KnownSets) -> bool:
 
 
 def _may_be_volume(way: Direction, path: str, name: str) -> bool:
-    """Return whether a dataset may be a volume of the job's guest: by its name, or as the last proven set says."""
-    proven = {volume.partition(":")[2] for volume in way.known.volumes}
-    return not proven or name[len(path) + 1 :] in proven or name.startswith(volume_prefixes(way.job.guest, path))
+    """Return whether a dataset may be a volume of the job's guest: by its name, or as the last proven set says.
+
+    So may one below it, which joined after that.
+    """
+    proven = tuple(f"{path}/{volume.partition(':')[2]}/" for volume in way.known.volumes)
+    return not proven or f"{name}/".startswith(proven) or name.startswith(volume_prefixes(way.job.guest, path))
 
 
 async def _inventory(client: ZfsClient, path: str, *, needed: bool, marks_of: str | None) -> Inventory:
     try:
-        return await client.inventory(path, depth=_DEPTH, bookmarks=True, marks_of=marks_of)
+        return await client.inventory(path, depth=LEVELS, bookmarks=True, marks_of=marks_of)
     except StorageMissingError:
         if needed:
             await _require_pool(client, pool_of(path))
@@ -150,6 +149,7 @@ async def _remove_replicas(
     """
     diverged = inventory.diverged_of(way.job)
     in_use: list[TargetActiveError] = []
+    left: list[str] = []
     for dataset in inventory.replicas_of(way.job):
         if owning_path(dataset.name, paths) != path or dataset.name == path:  # a storage itself is no replica
             continue
@@ -157,11 +157,15 @@ async def _remove_replicas(
             whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"
             log("warning", f"'{dataset.name}' on {target.node} is kept: {whose}")
             continue
+        if any(name.startswith(f"{dataset.name}/") for name in left):
+            log("warning", f"'{dataset.name}' on {target.node} is kept: a replica below it is in use")
+            continue
         try:
             await destroy_or_keep(decide_removal(way, dataset), dataset, path, diverged, target, now, log)
         except TargetActiveError as error:
             log("error", f"{error}")
             in_use.append(error)
+            left.append(dataset.name)
     for kept in diverged:
         log("warning", f"'{kept.name}' on {target.node} is kept: it holds data that no source has (zsr diverged list)")
     for new in inventory.reseeds_of(way.job):

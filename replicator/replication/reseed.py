@@ -18,7 +18,7 @@ from replicator.replication.context import RunContext, RunRecorder, RunResult
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.inventories import Inventories
 from replicator.replication.plan import Plan, VolumePair
-from replicator.replication.prepare_target import diverged_name, keep_aside
+from replicator.replication.prepare_target import bring_back, keep_aside
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.reseed_preview import folder_of, measured, refuse_swaps
 from replicator.replication.reseeding import choose_volumes, redirected
@@ -28,6 +28,7 @@ from replicator.replication.streams import replica_properties
 from replicator.replication.verification import TargetVerification
 from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import aside_name
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.snapshot_names import snapshot_name
 
@@ -66,6 +67,7 @@ class Reseed(Run):
         self._redirected = _Redirected(context, source, target, clock)
         self._inventories = self._redirected
         self._old: dict[Volume, VolumePair] = {}
+        self._take_over.is_done = True  # a new replica begins with nothing
 
     async def execute(self) -> RunResult:
         """Do the run; raises as `Run.execute`, and as `reseed_preview.look_at_reseed` where it is refused."""
@@ -111,41 +113,38 @@ class Reseed(Run):
         others = tuple(action for action in plan.actions if action.pair.volume not in self._redirected.chosen)
         await super()._destroy_unproven(replace(plan, actions=others))
 
-    async def _conclude(
-        self,
-        volumes: Sequence[VolumePair],
-        synced: Synced,
-        orphans: Sequence[Dataset],
-        received: Sequence[ReceivedReplica] = (),
-    ) -> RunResult:
+    async def _conclude(self, found: Discovered, synced: Synced, received: Sequence[ReceivedReplica] = ()) -> RunResult:
         """Prove the set where it is, swap, and conclude as `Run` does: prove it under the final names, then tidy."""
         await self.progress.begin(Step.PROVE)
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
         proof = TargetVerification(way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks)
-        await proof.verify(volumes, (), received, self._inventories.datasets_on_target)
+        await proof.verify(found.volumes, (), received, self._inventories.datasets_on_target)
         self._log("info", f"the new replicas are proven on {self._target.node}; they take the place of the old ones")
         on_target = await self._inventories.on_target()
         old = {pair.volume: pair for pair in _as_now(self._old.values(), on_target)}
         way = self._direction(marks_late=await self._marks_late())
         await self._stamps.refuse(way, Discovered(tuple(old.values()), (), ()), on_target)
         refuse_swaps(way, tuple(old.values()), on_target)
-        done = [await self._swap(old[pair.volume], pair) if pair.volume in old else pair for pair in volumes]
-        return await super()._conclude(done, synced, orphans)
+        done = [await self._swap(old[pair.volume], pair) if pair.volume in old else pair for pair in found.volumes]
+        return await super()._conclude(replace(found, volumes=tuple(done)), synced)
 
     async def _swap(self, old: VolumePair, new: VolumePair) -> VolumePair:
         """Set the old replica aside, and give its name to the new one."""
+        asides: list[str] = []
         if old.target is not None:
             await self.progress.begin(Step.ASIDE)
             if old.target.job is not None:
                 job, source = str(self._job.id), self._source.node
                 await self._target.refuse_in_use(old.target_name, job, source, self._context.fence)
-            kept = diverged_name(old, self._clock())
+            kept = aside_name(old.target_path, old.volume.name, self._clock())
             properties = replica_properties(self._job, self._source.node, old.source)
-            await keep_aside(old, kept, self._target, properties)
+            if await keep_aside(old, kept, self._target, properties):
+                asides.append(kept)
             self._log("warning", f"{old.volume}: the old replica is kept as '{kept}' (zsr diverged list)")
         await self.progress.begin(Step.SWAP)
         await self._target.rename(new.target_name, old.target_name)
+        await bring_back(asides, old.target_name, self._target, str(self._job.id), self._log)
         target = None if new.target is None else replace(new.target, name=old.target_name)
         return replace(new, target_name=old.target_name, target=target, reseed=None)
 

@@ -11,12 +11,13 @@ from replicator.common.tasks import gather_two
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.models import Guest, Job, Storage, Volume
 from replicator.replication.discovery import TargetInventory, pair_volumes, source_inventory, target_inventory
+from replicator.replication.expected_bytes import estimated
 from replicator.replication.keys import check_keys
+from replicator.replication.legs import route
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, VolumePair, choose_base
 from replicator.replication.reseeding import choose_volumes, redirected, refuse_swap, reseed_name
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
-from replicator.replication.streams import send_argv
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET
 from replicator.zfs.model import Dataset, Inventory, pool_of
@@ -168,10 +169,10 @@ async def _bytes_left(
     newest = max(dataset.snapshots, key=lambda each: each.createtxg, default=None)
     if newest is not None:
         features = (await source.features()).common(await target.features())
-        argv = send_argv(job, features, action, newest.name, raw=raw)
-        estimated = sum_if_known([await source.estimate(argv), dataset.written])
-        if estimated is not None:
-            return estimated
+        until = await estimated(source, features, action, route(action, newest.name, job.snapshots), raw=raw)
+        expected = sum_if_known([until, dataset.written])
+        if expected is not None:
+            return expected
     return dataset.used
 
 

@@ -6,7 +6,6 @@ that was set aside has. It has the job's marks. No run touches it; what the sour
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,14 +14,9 @@ from replicator.errors import ConfigError, EncryptionError, TargetActiveError, Z
 from replicator.models import JobId, Volume
 from replicator.replication.ownership import Direction, foreign, sets_of, writable
 from replicator.replication.plan import VolumePair, choose_base
-from replicator.zfs.dataset_names import DIVERGED_DATASET, RESEED_SUFFIX
-from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.dataset_names import DIVERGED_DATASET, RESEED_SUFFIX, Holds, aside_stem, parse_aside
+from replicator.zfs.model import PLACEHOLDER, Dataset, Inventory
 from replicator.zfs.resume_token import decode_token
-
-
-def aside_stem(path: str, volume: str) -> str:
-    """Return the name, without its ending, under which a volume's replicas lie in a path's folder of diverged ones."""
-    return f"{path}/{DIVERGED_DATASET}/{volume.replace('/', '_')}"
 
 
 def reseed_name(path: str, volume: Volume) -> str:
@@ -82,8 +76,9 @@ def choose_volumes(
 
 def _kept_since(pair: VolumePair, kept: Iterable[str], since: int) -> bool:
     """Return whether a replica of a volume was set aside at or after a moment (unix seconds)."""
-    pattern = re.compile(re.escape(aside_stem(pair.target_path, pair.volume.name)) + r"-(\d+)")
-    return any((match := pattern.fullmatch(name)) is not None and int(match[1]) >= since for name in kept)
+    stem = aside_stem(pair.target_path, pair.volume.name)
+    found = [named for name in kept if (named := parse_aside(name)) is not None]
+    return any(each.stem == stem and each.holds is Holds.DIVERGED and each.time >= since for each in found)
 
 
 def refuse_swap(way: Direction, pair: VolumePair, inventory: Inventory) -> None:
@@ -97,7 +92,7 @@ def refuse_swap(way: Direction, pair: VolumePair, inventory: Inventory) -> None:
     folder, storage = inventory.get(f"{pair.target_path}/{DIVERGED_DATASET}"), inventory.get(pair.target_path)
     if folder is not None and storage is not None and folder.encryption_root != storage.encryption_root:
         raise EncryptionError(
-            f"'{folder.name}' on node {way.target} does not have the key of '{storage.name}'. What is received there "
+            f"'{folder.name}' on node {way.target} does not have the key of '{storage.name}'. A replica received there "
             "cannot be moved.",
             node=way.target,
             volume=str(pair.volume),
@@ -117,7 +112,9 @@ def refuse_swap(way: Direction, pair: VolumePair, inventory: Inventory) -> None:
             volume=str(pair.volume),
             advice="Unmount it there (zfs unmount), then repeat the command.",
         )
-    below = sorted(name for name in inventory.datasets if name.startswith(f"{old.name}/"))
+    own = (str(way.job), PLACEHOLDER)  # they go back below the new one
+    found = (each for name, each in sorted(inventory.datasets.items()) if name.startswith(f"{old.name}/"))
+    below = [each.name for each in found if each.job not in own or each.readonly is False or each.mounted]
     if below:
         raise ConfigError(
             f"'{below[0]}' lies below the replica '{old.name}' on node {way.target}, and would be set aside with it.",

@@ -6,18 +6,19 @@ which set is whole (`replica_heads`); only a volume that never had a set is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage
-from replicator.replication.discovery import guest_storages, guest_volumes, look_depth, source_inventory
+from replicator.replication.asides import aside_of
+from replicator.replication.discovery import guest_storages, guest_volumes, source_inventory
 from replicator.replication.ownership import sets_of, shares_set
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import is_diverged
+from replicator.zfs.dataset_names import LEVELS, Holds, aside_stem, is_diverged, owning_path
 from replicator.zfs.model import Dataset
 from replicator.zfs.snapshot_names import snapshot_name
 
@@ -28,7 +29,7 @@ class RestorePoint:
 
     Attributes:
         job, time: the job, and the unix time in the name of the snapshots.
-        datasets: the replicas that have it.
+        datasets: the replicas that have it, and those that were set aside with it.
         volumes: how many of the guest's volumes have it.
         of: how many volumes the guest has now; when the source did not answer, how many replicas are current.
         written: bytes since the restore point before, of all replicas; None where this ZFS does not report them.
@@ -60,28 +61,31 @@ class Replicas:
         datasets: the job's replicas by name.
         wanted: the names that the replicas of the guest's present volumes have; None when the source did not answer.
         source_error: the reason why it did not.
+        asides: what was set aside with restore points, by the name of the replica that has taken its place.
     """
 
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     wanted: frozenset[str] | None = None
     source_error: ZsrError | None = None
+    asides: Mapping[str, tuple[Dataset, ...]] = field(default_factory=dict)
 
 
 def restore_points(job: JobId, replicas: Replicas) -> list[RestorePoint]:
     """Return the sets that the replicas have, newest first."""
-    sets: dict[int, list[tuple[str, int | None]]] = {}
+    sets: dict[int, list[tuple[str, str, int | None]]] = {}
     for name, dataset in sorted(replicas.datasets.items()):
-        for time, written in _written_by_set(job, dataset).items():
-            sets.setdefault(time, []).append((name, written))
+        for holder in (dataset, *replicas.asides.get(name, ())):
+            for time, written in _written_by_set(job, holder).items():
+                sets.setdefault(time, []).append((name, holder.name, written))
     wanted = heads(job, replicas).current if replicas.wanted is None else replicas.wanted
     return [
         RestorePoint(
             job=job,
             time=time,
-            datasets=tuple(name for name, _ in found),
-            volumes=sum(name in wanted for name, _ in found),
+            datasets=tuple(holder for _, holder, _ in found),
+            volumes=len({name for name, _, _ in found} & wanted),
             of=len(wanted),
-            written=sum_if_known(written for _, written in found),
+            written=sum_if_known(written for _, _, written in found),
         )
         for time, found in sorted(sets.items(), reverse=True)
     ]
@@ -102,14 +106,30 @@ async def read_replicas(
         ZsrError: the target cannot be listed.
     """
     everywhere = tuple(storages)
-    theirs, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
+    listed, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
+    theirs = {name: dataset for name, dataset in listed.items() if not is_diverged(name)}
+    paths = [each.path_on(target.node) for each in everywhere if each.allowed_on(target.node)]
     if not isinstance(ours, dict):
         marked = {name: dataset for name, dataset in theirs.items() if dataset.job == str(job.id)}
-        return Replicas(marked, None, ours)
+        return Replicas(marked, None, ours, _asides(job.id, listed, marked, paths))
     by_name = {storage.name: storage for storage in everywhere}
     names = {f"{by_name[name].path_on(target.node)}/{volume}": dataset for (name, volume), dataset in ours.items()}
     replicas = {name: dataset for name, dataset in theirs.items() if _is_replica(job.id, dataset, names.get(name))}
-    return Replicas(replicas, frozenset(names))
+    return Replicas(replicas, frozenset(names), None, _asides(job.id, listed, replicas, paths))
+
+
+def _asides(
+    job: JobId, listed: Mapping[str, Dataset], replicas: Iterable[str], paths: Sequence[str]
+) -> dict[str, tuple[Dataset, ...]]:
+    """Return the job's asides that hold restore points, by the replica that has taken their place."""
+    marked = [each for each in listed.values() if each.job == str(job)]
+    points = [aside for each in marked if (aside := aside_of(each)) is not None and aside.holds is Holds.POINTS]
+    found = {}
+    for replica in replicas:
+        path = owning_path(replica, paths) or ""
+        stem = aside_stem(path, replica[len(path) + 1 :])
+        found[replica] = tuple(aside.dataset for aside in points if aside.named.stem == stem)
+    return found
 
 
 def _is_replica(job: JobId, target: Dataset, source: Dataset | None) -> bool:
@@ -120,10 +140,10 @@ async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClien
     found: dict[str, Dataset] = {}
     for storage in guest_storages(guest, storages, target.node):
         try:
-            inventory = await target.inventory(storage.path_on(target.node), depth=look_depth(guest, storage))
+            inventory = await target.inventory(storage.path_on(target.node), depth=LEVELS)
         except StorageMissingError:
             continue
-        found |= {name: dataset for name, dataset in inventory.datasets.items() if not is_diverged(name)}
+        found |= inventory.datasets
     return found
 
 

@@ -59,7 +59,8 @@ class HalfReceived:
         if useless is not None:
             self.log("warning", f"{pair.volume}: the half-received state is dropped: {useless}")
             if not await self.target.abort_receive(decide_half_received(replica, text, useless)):
-                self.log("warning", f"{pair.volume}: there is none, although ZFS shows its token; the run goes on")
+                nothing = "ZFS shows a resume token, but finds no half-received state to drop; the run goes on"
+                self.log("warning", f"{pair.volume}: {nothing}")
 
     async def _attempt(self, pair: VolumePair, token: ResumeToken) -> str | None:
         """Resume one transfer; return why its state turned out to be useless, None if it is finished."""

@@ -11,25 +11,23 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import ConnectionLostError, SupersededError, ZsrError
-from replicator.hosts.stream import Limits
-from replicator.models import RATE_UNIT, Synced, TargetPlace
+from replicator.models import Synced, TargetPlace
+from replicator.replication.aging_asides import age_asides, aside_terms, decide_asides
 from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
 from replicator.replication.destruction import decide_superseded
 from replicator.replication.discovery import Discovered, TargetInventory
-from replicator.replication.grace_ends import Graces, report_replaced
+from replicator.replication.foreign_names import giving_way
+from replicator.replication.former_jobs import destroy_left_behind
+from replicator.replication.gone_snapshots import mirrored
+from replicator.replication.grace_ends import Graces
 from replicator.replication.inventories import CachedPairs, Inventories
 from replicator.replication.keys import any_new_key, check_keys, with_unknown_salt
 from replicator.replication.left_behind import destroy_unproven
-from replicator.replication.ownership import Direction, is_made
-from replicator.replication.plan import (
-    Plan,
-    VolumePair,
-    make_plan,
-    needs_bookmarks,
-    refuse_foreign,
-)
+from replicator.replication.ownership import Direction, never_whole
+from replicator.replication.plan import Plan, VolumePair, make_plan, needs_bookmarks, refuse_foreign
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
@@ -38,18 +36,19 @@ from replicator.replication.snapshot_sets import (
     described_unknown,
     is_as_remembered,
     is_unchanged,
+    noting_sent,
     proven_set,
     received_replica,
     sum_if_known,
-    travels,
     unreplicated_bytes,
-    with_sent,
     with_taken,
     without_sent,
     without_taken,
 )
 from replicator.replication.snapshotting import SnapshotResult, SnapshotTaker
+from replicator.replication.source_changes import report_source_changes
 from replicator.replication.stamps import Stamps
+from replicator.replication.take_over import TakeOver
 from replicator.replication.target_place import (
     Sight,
     at_place,
@@ -62,7 +61,6 @@ from replicator.replication.target_place import (
 )
 from replicator.replication.transfer import Transfers
 from replicator.replication.verification import TargetVerification
-from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
@@ -94,13 +92,13 @@ class Run:
         self._clock = clock
         self._inventories = Inventories(context, source, target, clock)
         self._place: TargetPlace | None = None
+        self._take_over = TakeOver(context, source, target, log, clock)
         self._snapshots = SnapshotTaker(
             self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken, recorder.hooks,
-            bookmarks=context.bookmarks, fence=context.fence,
+            bookmarks=context.bookmarks, fence=context.fence, travels=SnapshotPatterns.parse(self._job.snapshots),
         )  # fmt: skip
-        self._stamps = Stamps(context.fence, context.storages, source, target, log)
-        rate = None if self._job.rate is None else self._job.rate * RATE_UNIT
-        limits = Limits(rate, context.stall_timeout)
+        self._stamps = Stamps(context.fence, context.storages, source, target, log, context.others)
+        limits = context.limits
         self._transfers = Transfers(self._job, source, target, limits, self.progress, log, clock, fence=context.fence)
 
     async def execute(self) -> RunResult:
@@ -113,7 +111,8 @@ class Run:
         unchanged = await self._unchanged_in_cache()
         if unchanged is not None:
             return await self._conclude_unchanged(unchanged.at, unchanged.discovered)
-        if await self._may_snapshot_first():
+        programs = (await self._source.features()).programs
+        if may_snapshot_first(self._context, self._synced.last_set, self._snapshots.pools, programs=programs):
             return await self._snapshot_first()
         return await self._look_first(await self._inventories.on_target())
 
@@ -131,7 +130,7 @@ class Run:
         as_remembered = is_as_remembered(self._direction(), discovered.volumes, self._synced.last_set)
         if not (as_remembered and await self._is_same_target(discovered.volumes, on_target)):
             await self._snapshots.destroy(snapshot.name)
-            return await self._look_first(on_target)
+            return await self._look_first(await self._inventories.on_target())
         if not snapshot.taken:
             if await self._is_unchanged(discovered.volumes):
                 self._synced = without_taken(self._synced, snapshot.set_time)
@@ -146,7 +145,7 @@ class Run:
         if is_unchanged(self._direction(), discovered.volumes, self._synced.last_set):
             synced = proven_set(self._synced, at, self._synced.last_set or 0, discovered.volumes)
             self._log("info", f"nothing was written since the set {synced.last_set}")
-            return await self._conclude(discovered.volumes, synced, discovered.orphans)
+            return await self._conclude(discovered, synced)
         await self.progress.begin(Step.SNAPSHOT)
         snapshot = await self._snapshots.take(discovered.volumes, self._synced, if_changed=False)
         return await self._send(snapshot, on_target)
@@ -174,11 +173,6 @@ class Run:
             return False
         asked = with_unknown_salt(volumes)
         return not asked or not any_new_key(volumes, await self._source.salts(asked))
-
-    async def _may_snapshot_first(self) -> bool:
-        """Return whether the source's snapshot may be taken before the target was listed."""
-        programs = (await self._source.features()).programs
-        return may_snapshot_first(self._context, self._synced.last_set, self._snapshots.pools, programs=programs)
 
     def _is_edited(self) -> bool:
         storages = {storage.name: storage for storage in self._context.storages}
@@ -215,7 +209,7 @@ class Run:
 
     def _direction(self, *, marks_late: bool = False) -> Direction:
         return Direction(self._job.id, self._source.node, self._target.node, self._synced.sets, marks_late,
-                         self._context.fence)  # fmt: skip
+                         self._context.fence, self._job.snapshots)  # fmt: skip
 
     async def _marks_late(self) -> bool:
         return not (await self._target.features()).receive_properties
@@ -232,6 +226,7 @@ class Run:
             on_target = await self._inventories.on_target()
             discovered = await self._pair(on_source, on_target)
         self._log("info", f"volumes: {', '.join(str(pair.volume) for pair in discovered.volumes)}")
+        discovered, on_target = await self._continue_moved(discovered, on_source, on_target)
         if await self._waited_for_full_copies(discovered):
             on_source, on_target = await self._inventories.on_source(), await self._inventories.on_target()
             discovered = await self._pair(on_source, on_target)
@@ -249,7 +244,8 @@ class Run:
         await self._recorder.resume_pending(False)
         plan = await self._plan(discovered)
         await self._claim(plan, discovered.diverged)
-        self._name_unknown(discovered.volumes)
+        if unknown := described_unknown(self._direction(), discovered.volumes):
+            self._log("warning", unknown)
         await self._destroy_unproven(plan)
         return discovered, on_target
 
@@ -257,10 +253,10 @@ class Run:
         """Take the lane of full copies if there is one to make; return whether what was listed may be old after it."""
         way = self._direction(marks_late=await self._marks_late())
         plan = make_plan(way, discovered.volumes, discovered.orphans, discovered.diverged)
-        if not (plan.has_full_copy and await self._context.begin_full_copy()):
-            return False
-        self._log("info", "waited until the full copies of other jobs had ended")
-        return True
+        waited = plan.has_full_copy and await self._context.begin_full_copy()
+        if waited:
+            self._log("info", "waited until the full copies of other jobs had ended")
+        return waited
 
     async def _pair(self, on_source: Inventory, on_target: TargetInventory) -> Discovered:
         """Pair the volumes of both sides; raises if they cannot be, or if their owner or epoch refuse the run."""
@@ -268,10 +264,15 @@ class Run:
         await self._stamps.refuse(self._direction(marks_late=await self._marks_late()), discovered, on_target)
         return discovered
 
-    def _name_unknown(self, volumes: Sequence[VolumePair]) -> None:
-        """Log how many snapshots with the job's name are on the target that this node does not know: they stay."""
-        if words := described_unknown(self._direction(), volumes):
-            self._log("warning", words)
+    async def _continue_moved(
+        self, found: Discovered, on_source: Inventory, on_target: TargetInventory
+    ) -> tuple[Discovered, TargetInventory]:
+        """Let volumes that would be sent in full go on with replicas that lie elsewhere; return both sides then."""
+        way = self._direction(marks_late=await self._marks_late())
+        if await self._take_over.go_on(way, found, on_target, self._synced, self._remember):
+            on_target = await self._inventories.on_target()
+            found = await self._pair(on_source, on_target)
+        return found, on_target
 
     # --- snapshot
 
@@ -279,7 +280,7 @@ class Run:
         """List the target while the source is listed and its snapshot taken: neither needs the other."""
         await self.progress.begin(Step.SNAPSHOT)
         on_target, snapshot = await gather_two(
-            result_or_error(self._inventories.on_target()),
+            result_or_error(self._inventories.on_target(as_remembered=True)),
             result_or_error(self._snapshots.take((), self._synced, if_changed=True)),
         )
         if isinstance(snapshot, ZsrError):
@@ -304,14 +305,14 @@ class Run:
             raise plan.conflicts[0].error
         for action in plan.actions:
             check_keys(self._job, action)
-        return plan
+        return giving_way(direction, plan)
 
     async def _claim(self, plan: Plan, diverged: Sequence[Dataset]) -> None:
         """Lower last sync to what the target holds, and note what the source says about the replicas' snapshots."""
         claim = claim_of(self._direction(), self._synced, plan.actions, diverged, self._clock())
         if claim != self._synced:
             await self._remember(claim)
-        await report_replaced(self._direction(), plan, self._recorder, self._log)
+        await report_source_changes(self._direction(), plan, self._recorder, self._log)
 
     async def _destroy_unproven(self, plan: Plan) -> None:
         gone = await destroy_unproven(self._direction(), plan, self._source, self._target, self._log)
@@ -323,10 +324,11 @@ class Run:
         """Plan with the new snapshot, transfer every volume, and conclude."""
         await self.progress.begin(Step.PLAN)
         try:
-            discovered = await self._pair(snapshot.on_source, on_target)
+            discovered = await self._pair(on_source := snapshot.on_source, on_target)
             if any(needs_bookmarks(pair) for pair in discovered.volumes):
                 on_source = await self._inventories.on_source()
                 discovered = await self._pair(on_source, on_target)
+            discovered, on_target = await self._continue_moved(discovered, on_source, on_target)
             plan = await self._plan(discovered)
         except ZsrError:
             await self._snapshots.destroy(snapshot.name)
@@ -338,53 +340,48 @@ class Run:
         last_sync = min(float(snapshot.set_time), snapshot.at)
         synced = proven_set(self._synced, last_sync, snapshot.set_time, done)
         received = [received_replica(action, snapshot.name, self._job.snapshots) for action in plan.actions]
-        return await self._conclude(done, synced, plan.orphans, [each for each in received if each is not None])
+        found = replace(discovered, volumes=tuple(done), orphans=plan.orphans)
+        return await self._conclude(found, synced, [each for each in received if each is not None])
 
     async def _note_sent(self, plan: Plan, name: str) -> None:
-        """Note which snapshots with a name of zsr's are about to be sent.
-
-        The new set is known by its time already. Whatever else travels must be known before it arrives.
-        """
-        way = self._direction()
-        sent = [
-            (action.pair.source, snapshot)
-            for action in plan.actions
-            for snapshot in travels(action, name, self._job.snapshots)
-            if snapshot.job is not None
-        ]
-        carried = [s.guid for source, s in sent if s.job == way.job and not is_made(way, source, s)]
-        self._synced = with_sent(self._synced, (snapshot.guid for _, snapshot in sent), carried)
-        if any(snapshot.name != name for _, snapshot in sent):
+        """Note what is about to be sent; whatever travels along with the new set must be known before it arrives."""
+        self._synced, others = noting_sent(self._direction(), self._synced, plan.actions, name, self._job.snapshots)
+        if others:
             await self._remember(self._synced)
 
     # --- verify, remember, prune
 
-    async def _conclude(self, volumes: Sequence[VolumePair], synced: Synced, orphans: Sequence[Dataset],
-                        received: Sequence[ReceivedReplica] = ()) -> RunResult:  # fmt: skip
+    async def _conclude(self, found: Discovered, synced: Synced, received: Sequence[ReceivedReplica] = ()) -> RunResult:
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
+        volumes, terms = found.volumes, aside_terms(self._job, self._context.former_keeps)
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
         proof = TargetVerification(way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks)
         await self.progress.begin(Step.PROVE)
-        sides = [(pair.source, pair.target) for pair in volumes]
-        keep = RetentionPolicy.parse(self._job.keep)
-        stale = decide_superseded(way, keep, sides, name, self._clock())
-        pruned = await proof.verify(volumes, stale, received, self._inventories.datasets_on_target)
+        sides, partial = [(p.source, p.target) for p in volumes], never_whole(self._synced.sets) - {synced.last_set}
+        stale = decide_superseded(way, terms.keep, sides, name, self._clock(), partial)
+        synced, gone = mirrored(way, self._job, synced, volumes, self._clock())
+        pruned = await proof.verify(volumes, [*stale, *gone], received, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(without_sent(synced, pruned))
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
         await self.progress.begin(Step.TIDY)
         await proof.prune_source(volumes)
-        await self._report_vanished(volumes, orphans)
-        left = [unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes]
-        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, sum_if_known(left))
+        await destroy_left_behind(self._context, way, volumes, self._source, self._log)
+        aged = decide_asides(
+            replace(way, known=self._synced.sets), terms, volumes, found.diverged, self._clock(), partial
+        )
+        self._synced = without_sent(self._synced, await age_asides(aged, self._target, self._log))
+        await self._report_vanished(found)
+        left = sum_if_known(unreplicated_bytes(pair.source, pair.source.named(name)) for pair in volumes)
+        return RunResult(synced.last_sync or 0.0, self.progress.sent_bytes, left)
 
     async def _conclude_unchanged(self, at: float, found: Discovered) -> RunResult:
         """Remember that the target holds all that the source had ``at`` a moment."""
         await self.progress.begin(Step.REMEMBER)
         await self._stamps.keep_in_step(found.volumes)
         await self._remember(replace(self._synced, last_sync=at))
-        await self._report_vanished(found.volumes, found.orphans)
+        await self._report_vanished(found)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)
 
@@ -392,8 +389,8 @@ class Run:
         self._synced = at_place(synced, self._place)
         await self._recorder.synced(self._synced)
 
-    async def _report_vanished(self, volumes: Sequence[VolumePair], orphans: Sequence[Dataset]) -> None:
+    async def _report_vanished(self, found: Discovered) -> None:
         """Go on with the grace of the replicas whose volume is gone from the source."""
-        way = self._direction()
-        graces = Graces(self._context, way, self._source, self._target, self._recorder, self._log, self._clock)
-        await graces.go_on(orphans, volumes, self._inventories.unread)
+        graces = Graces(self._context, self._direction(), self._source, self._target, self._recorder, self._log,
+                        self._clock)  # fmt: skip
+        await graces.go_on(found.orphans, found.volumes, self._inventories.unread)

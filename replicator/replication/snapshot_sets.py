@@ -9,23 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from replicator.models import JobId, KnownSets, Synced, Travelling
+from replicator.models import JobId, KnownSets, Synced
+from replicator.replication.held_sets import held_on_target, left_on_target
 from replicator.replication.keys import has_new_key
-from replicator.replication.ownership import Direction, is_brought, is_marked, not_brought, sets_of
-from replicator.replication.plan import Full, Incremental, VolumePair, held_on_target, left_on_target
+from replicator.replication.legs import has_new_to_send, outdated_name, route
+from replicator.replication.ownership import Direction, is_brought, is_made, is_marked, not_brought, sets_of
+from replicator.replication.plan import Full, Incremental, VolumePair, choose_base
 from replicator.zfs.channel_programs import ReceivedReplica
-from replicator.zfs.model import Dataset, Snapshot, SnapshotLike
+from replicator.zfs.model import Dataset, SnapshotLike
+from replicator.zfs.snapshot_names import LATEST_SET, job_of, job_prefix
+
+CREDIBLE_SECONDS = 86400.0
+"""How far ahead of the clock the time in a snapshot's name may lie that only the target has; a later one is no set."""
 
 
-def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets) -> int | None:
+def newest_whole_set(job: JobId, volumes: Sequence[VolumePair], known: KnownSets, now: float) -> int | None:
     """Return the newest set of which the target has every volume; None if there is none.
 
     The GUID decides where the source still has the snapshot, else the name.
     """
-    times = {at for pair in volumes for at in sets_of(job, pair.target)}
+    times = {at for pair in volumes for at in _on_target(job, pair, known, now)}
     return next(
         (at for at in sorted(times, reverse=True) if all(_holds(job, pair, at, known) for pair in volumes)), None
     )
+
+
+def _on_target(job: JobId, pair: VolumePair, known: KnownSets, now: float) -> set[int]:
+    """Return the times of the sets on the target: who has the target can make a snapshot of any name there."""
+    ours = sets_of(job, pair.source)
+    return {at for at in sets_of(job, pair.target) if at <= now + CREDIBLE_SECONDS or at in ours or at in known.taken}
 
 
 def _holds(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
@@ -48,7 +60,16 @@ def _was_part(job: JobId, pair: VolumePair, at: int, known: KnownSets) -> bool:
     is_new = known.volumes and str(pair.volume) not in known.volumes
     if known.proven is not None and is_new and at <= known.proven and (oldest is None or oldest > known.proven):
         return False
+    if oldest is None and _continues_other_guests(job, pair):
+        return False
     return pair.source.creation <= at
+
+
+def _continues_other_guests(job: JobId, pair: VolumePair) -> bool:
+    """Return whether a volume goes on with the replica that it had as another guest's."""
+    if pair.target is None or choose_base(pair.source, pair.target) is None:
+        return False
+    return any(snapshot.job is not None and snapshot.job.guest != job.guest for snapshot in pair.target.snapshots)
 
 
 def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
@@ -74,7 +95,7 @@ def claim_of(
     What the source's snapshots say about the replicas' is noted as well: they may be destroyed before those.
     """
     volumes = [held_on_target(action, diverged) for action in actions]
-    claim = allowed_claim(remembered, newest_whole_set(way.job, volumes, remembered.sets), now)
+    claim = allowed_claim(remembered, newest_whole_set(way.job, volumes, remembered.sets, now), now)
     return with_sent(claim, brought(way, [action.pair for action in actions]))
 
 
@@ -102,7 +123,7 @@ def brought(way: Direction, volumes: Iterable[VolumePair]) -> set[int]:
         for pair in volumes
         if pair.target is not None
         for snapshot in pair.target.snapshots
-        if is_brought(way, pair.source, snapshot)
+        if is_brought(way, pair.source, snapshot) and snapshot.guid not in way.known.inherited
     }
 
 
@@ -130,7 +151,18 @@ def with_sent(synced: Synced, guids: Iterable[int], carried: Iterable[int] = ())
 def without_sent(synced: Synced, guids: Iterable[int]) -> Synced:
     """Return the state in which snapshots are gone from the target that this node had brought there."""
     gone, sets = frozenset(guids), synced.sets
-    return replace(synced, sets=replace(sets, sent=sets.sent - gone, carried=sets.carried - gone))
+    inherited = sets.inherited - gone
+    return replace(synced, sets=replace(sets, sent=sets.sent - gone, carried=sets.carried - gone, inherited=inherited))
+
+
+def noting_sent(
+    way: Direction, synced: Synced, actions: Iterable[Full | Incremental], name: str, snapshots: str
+) -> tuple[Synced, bool]:
+    """Return the state in which the set ``name`` is about to be sent, and whether anything travels along with it."""
+    sent = [(action.pair.source, snapshot) for action in actions for snapshot in route(action, name, snapshots).travels]
+    carried = [s.guid for source, s in sent if s.job == way.job and not is_made(way, source, s)]
+    others = any(snapshot.name != name for _, snapshot in sent)
+    return with_sent(synced, (snapshot.guid for _, snapshot in sent), carried), others
 
 
 def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Sequence[VolumePair]) -> Synced:
@@ -147,9 +179,12 @@ def proven_set(before: Synced, last_sync: float, set_time: int, volumes: Sequenc
 
 
 def new_set_time(job: JobId, volumes: Iterable[VolumePair], synced: Synced, now: float) -> int:
-    """Return a time for a new set that no set of the job has, also when the clock went backwards."""
-    used = {at for pair in volumes for dataset in (pair.source, pair.target) for at in sets_of(job, dataset)}
-    return max([int(now), (synced.last_set or 0) + 1, *(at + 1 for at in used)])
+    """Return a time for a new set that no set of the job has, also when the clock went backwards.
+
+    A snapshot with the latest time that a name can have is not one of zsr's: no name would be left after it.
+    """
+    used = {at for pair in volumes for at in (*sets_of(job, pair.source), *_on_target(job, pair, synced.sets, now))}
+    return max([int(now), (synced.last_set or 0) + 1, *(at + 1 for at in used if at < LATEST_SET - CREDIBLE_SECONDS)])
 
 
 def is_as_remembered(way: Direction, volumes: Iterable[VolumePair], last_set: int | None) -> bool:
@@ -164,8 +199,9 @@ def is_as_remembered(way: Direction, volumes: Iterable[VolumePair], last_set: in
 def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None) -> bool:
     """Return whether no byte was written to any volume since the set ``held``, which the target has, GUID by GUID.
 
-    A replica that is writable or was written to is never unchanged: the run has to report it. Nor is a raw one if the
-    source has a new key, which only a stream brings.
+    A snapshot of others that travels is a change, though no byte was written. A replica that is writable or was written
+    to is never unchanged: the run has to report it. Nor is a raw one if the source has a new key, which only a stream
+    brings.
     """
     for pair in volumes:
         ours = sets_of(way.job, pair.source).get(held or 0)
@@ -175,6 +211,8 @@ def is_unchanged(way: Direction, volumes: Sequence[VolumePair], held: int | None
             return False
         theirs = pair.target.by_guid(ours.guid)
         if theirs is None or theirs != max(pair.target.snapshots, key=lambda snapshot: snapshot.createtxg):
+            return False
+        if has_new_to_send(pair.source, ours, way.snapshots):
             return False
         if unreplicated_bytes(pair.source, ours) != 0 or pair.target.token is not None or has_new_key(pair):
             return False
@@ -197,15 +235,7 @@ def sum_if_known(parts: Iterable[int | None]) -> int | None:
     return total
 
 
-def travels(action: Full | Incremental, name: str, travelling: Travelling) -> list[Snapshot]:
-    """Return the source's snapshots that an action brings to the target, when the set ``name`` is sent."""
-    snapshots = action.pair.source.snapshots
-    if isinstance(action, Incremental) and isinstance(action.base, Snapshot) and travelling is Travelling.ALL:
-        return [s for s in snapshots if s.createtxg > action.base.createtxg]
-    return [s for s in snapshots if s.name == name]
-
-
-def received_replica(action: Full | Incremental, name: str, travelling: Travelling) -> ReceivedReplica | None:
+def received_replica(action: Full | Incremental, name: str, snapshots: str) -> ReceivedReplica | None:
     """Return the facts that separate snapshots created on a replica during the run from those that were sent.
 
     None for a replica that was cloned from one that is kept aside: its snapshots were not listed under its name.
@@ -214,20 +244,24 @@ def received_replica(action: Full | Incremental, name: str, travelling: Travelli
     listed = () if pair.target is None else pair.target.snapshots
     if isinstance(action, Incremental) and all(snapshot.guid != action.base.guid for snapshot in listed):
         return None
-    sent = frozenset(snapshot.guid for snapshot in travels(action, name, travelling))
-    return ReceivedReplica(pair.target_name, max((snapshot.createtxg for snapshot in listed), default=0), sent)
+    sent = frozenset(snapshot.guid for snapshot in route(action, name, snapshots).travels)
+    newest = max((snapshot.createtxg for snapshot in listed), default=0)
+    job = job_of(name)
+    return ReceivedReplica(pair.target_name, newest, sent, name if job is None else job_prefix(job))
 
 
 def made_meanwhile(replica: ReceivedReplica, found: Dataset | None) -> list[str]:
     """Return the full names of the snapshots that were created on a replica since it was listed."""
     snapshots = () if found is None else found.snapshots
     new = [each for each in snapshots if each.createtxg > replica.after and each.guid not in replica.sent]
-    return [f"{replica.dataset}@{each.name}" for each in new if each.job is None]
+    return [f"{replica.dataset}@{each.name}" for each in new if not each.name.startswith(replica.own)]
 
 
-def arrived(action: Full | Incremental, name: str, travelling: Travelling) -> VolumePair:
+def arrived(action: Full | Incremental, name: str, snapshots: str) -> VolumePair:
     """Return the volume as it is after the action: the sent snapshots are on the target too."""
     pair = left_on_target(action)
-    sent = travels(replace(action, pair=pair), name, travelling)
+    sent = route(replace(action, pair=pair), name, snapshots).travels
     before = pair.target or Dataset(pair.target_name, pair.source.is_volume, 0)
-    return replace(pair, target=replace(before, snapshots=(*before.snapshots, *sent)))
+    outdated = action.outdated if isinstance(action, Incremental) else ()
+    left = (replace(s, name=outdated_name(pair.target_name, s)) if s in outdated else s for s in before.snapshots)
+    return replace(pair, target=replace(before, snapshots=(*left, *sent)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from replicator.common.snapshot_patterns import NONE_TRAVEL, SnapshotPatterns
 from replicator.errors import ZsrError
 from replicator.models import Guest, JobId, Storage, Synced
 from replicator.replication.destruction import decide_useless_set, decide_useless_sets_bookmarks
@@ -44,7 +45,7 @@ class SnapshotTaker:
 
     ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
     ``hooks`` records what the guest's hooks do. With ``bookmarks`` each set is bookmarked. With the snapshot, the
-    volumes get the stamps of the ``fence``.
+    volumes get the stamps of the ``fence``. Snapshots of others that fit ``travels`` count as a change.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class SnapshotTaker:
         *,
         bookmarks: bool,
         fence: Fence | None = None,
+        travels: SnapshotPatterns = NONE_TRAVEL,
     ) -> None:
+        self._travels = travels
         self._fence = fence
         self._hooks = hooks
         self._before = before
@@ -133,20 +136,30 @@ class SnapshotTaker:
             since,
             self._bookmarks,
             self._fence,
+            selection.branches,
+            self._travels,
         )
         outcome = await self._source.snapshot_if_changed(pool, request)
-        if outcome is None:
-            await self._take_by_commands(pool, name)
         if outcome is None or outcome.taken:
             self._taken_in.add(pool)
+        if outcome is None:
+            await self._take_by_commands(pool, name)
         return {} if outcome is None else outcome.inventory.datasets
 
     async def _take_by_commands(self, pool: str, name: str) -> None:
+        """Take the snapshots in one pool by a command, unless a program took them before it met a limit.
+
+        A snapshot of that name that is not marked as taken here is in the way: the command fails.
+        """
         on_source = await source_inventory(self._guest, self._storages, self._source)
-        volumes = source_datasets(self._guest, self._storages, self._source.node, on_source)
-        names = [f"{volume}@{name}" for volume in volumes if pool_of(volume) == pool]
-        if names:
-            await self._source.snapshot(names)
+        datasets = source_datasets(self._guest, self._storages, self._source.node, on_source)
+        volumes = [on_source.datasets[dataset] for dataset in datasets if pool_of(dataset) == pool]
+        taken = [each for each in volumes if (s := each.named(name)) is not None and s.source == self._source.node]
+        if len(taken) == len(volumes):
+            return
+        if taken:  # at another moment than the others would be
+            await self.destroy(name)
+        await self._source.snapshot([f"{volume.name}@{name}" for volume in volumes])
 
 
 def _knows_bases(datasets: dict[str, Dataset], volumes: Iterable[VolumePair]) -> bool:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from replicator.errors import SupersededError, ZsrError
 from replicator.models import JobId, Storage
-from replicator.replication.discovery import Discovered, TargetInventory, volume_prefixes
+from replicator.replication.context import OtherJobs
+from replicator.replication.discovery import Discovered, TargetInventory
+from replicator.replication.moved_volumes import bears_others_stamps, job_of_replica
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair, make_plan
 from replicator.replication.progress import Log
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import is_diverged
+from replicator.zfs.dataset_names import is_diverged, volume_prefixes
 from replicator.zfs.fence import Fence, Guard, Stamped, Standing, is_stamped, refusal, standing
 from replicator.zfs.model import Dataset, Inventory, pool_of
 
@@ -39,8 +41,9 @@ def others_on_target(way: Direction, found: TargetInventory, storages: Iterable[
 
 
 def _is_of(job: JobId, dataset: Dataset, path: str) -> bool:
-    of_a_job = dataset.job is not None and dataset.job.partition("-")[0] == str(job.guest)
-    return of_a_job or dataset.name.startswith(volume_prefixes(job.guest, path))
+    if (theirs := job_of_replica(dataset)) is not None:
+        return theirs.guest == job.guest
+    return dataset.name.startswith(volume_prefixes(job.guest, path))
 
 
 def refusing(fence: Fence, datasets: Iterable[Stamped], *, later_only: bool = False) -> list[Stamped]:
@@ -82,8 +85,15 @@ class Stamps:
     """Compares and sets the stamps of one run's volumes on both sides."""
 
     def __init__(
-        self, fence: Fence, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient, log: Log
+        self,
+        fence: Fence,
+        storages: Iterable[Storage],
+        source: ZfsClient,
+        target: ZfsClient,
+        log: Log,
+        others: OtherJobs | None = None,
     ) -> None:
+        self._others = others
         self.fence = fence
         self._storages = tuple(storages)
         self._source = source
@@ -95,9 +105,15 @@ class Stamps:
         return not refusing(self.fence, (each.stamped for pair in volumes for each in _sides(pair)))
 
     async def refusal_of(self, way: Direction, discovered: Discovered, on_target: TargetInventory) -> Refusal | None:
-        """Return how the volumes on either side refuse the run; None if they let it pass. A later epoch comes first."""
-        here = [pair.source for pair in discovered.volumes]
-        there = [pair.target for pair in discovered.volumes if pair.target is not None]
+        """Return how the volumes on either side refuse the run; None if they let it pass. A later epoch comes first.
+
+        What bears the stamps of another guest does not count: a volume that moved here, or that guest's replica.
+        """
+        others, storages = self._others, self._storages
+        sources = (pair.source for pair in discovered.volumes)
+        here = [each for each in sources if not bears_others_stamps(way, others, storages, each)]
+        replicas = [pair.target for pair in discovered.volumes if pair.target is not None]
+        there = [each for each in replicas if (job := job_of_replica(each)) is None or job.guest == way.job.guest]
         names = {replica.name for replica in there}
         more = [each for each in others_on_target(way, on_target, self._storages) if each.name not in names]
         found = [

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from replicator.models import Job, Travelling
-from replicator.replication.keys import is_encrypted_there
+from replicator.models import Job
+from replicator.replication.legs import Leg
 from replicator.replication.plan import Full, Incremental
+from replicator.replication.stream_flags import flags_of
 from replicator.zfs import commands
 from replicator.zfs.features import Features
 from replicator.zfs.fence import Fence
-from replicator.zfs.model import Bookmark, Dataset
+from replicator.zfs.model import PLACEHOLDER, Bookmark, Dataset
 
 
-def send_argv(job: Job, features: Features, action: Full | Incremental, name: str, *, raw: bool) -> list[str]:
-    """Return the ``zfs send`` of an action, up to the snapshot ``name`` of its volume.
+def send_argv(features: Features, action: Full | Incremental, leg: Leg, *, raw: bool, large: bool = False) -> list[str]:
+    """Return the ``zfs send`` of a leg of an action.
 
-    ``features`` are those that both sides have; ``raw`` is what `keys.is_raw` says.
+    ``features`` are those that both sides have; ``raw`` is what `keys.is_raw` says; ``large``: the replica is known to
+    need -L.
     """
-    source = action.pair.source
-    base = action.base if isinstance(action, Incremental) else None
+    source, base = action.pair.source, leg.base
     return commands.send(
         features,
         source.name,
-        name,
+        leg.to,
         None if base is None else f"{'#' if isinstance(base, Bookmark) else '@'}{base.name}",
         raw=raw,
         properties=raw or not source.encrypted,
-        all_between=job.snapshots is Travelling.ALL,
-        embedded=not is_encrypted_there(action, raw=raw),
+        all_between=leg.between,
+        flags=flags_of(features, action, raw=raw, large=large),
     )
 
 
@@ -37,10 +38,21 @@ def needs_properties(source: Dataset, *, raw: bool) -> bool:
     return source.encrypted and not raw
 
 
+def without_limits(portable: Mapping[str, str], *, is_volume: bool) -> dict[str, str]:
+    """Return the properties that receive sets on a replica; of the source's limits it is to remember the values."""
+    limits = commands.VOLUME_LIMITS if is_volume else commands.LIMITS
+    return {f"{commands.REMEMBERED}{key}" if key in limits else key: value for key, value in portable.items()}
+
+
 def marks(job: Job, source: str) -> dict[str, str]:
     """Return the properties that say whose a replica is; ``source`` is the source's node."""
     # zsr:job is last: where properties are set one by one, a dataset that has it has the source too.
     return {"zsr:source": source, "zsr:job": str(job.id)}
+
+
+def placeholder_properties(source: str) -> dict[str, str]:
+    """Return the properties of a dataset that is made on a target only because replicas of a node lie below it."""
+    return commands.replica_properties(is_volume=False, extra={"zsr:source": source, "zsr:job": PLACEHOLDER})
 
 
 def replica_properties(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, Storage
-from replicator.replication.destruction import decide_removal
+from replicator.replication.destruction import KeepAside, decide_removal
 from replicator.replication.discovery import Discovered, discover, guest_storages
 from replicator.replication.ownership import Direction, is_marked, sets_of
 from replicator.replication.plan import Full, Plan, make_plan
@@ -81,11 +81,11 @@ def find_vanished(dataset: str, job: Job, replicas: Iterable[Dataset]) -> Datase
 async def destroy_vanished(
     dataset: str, job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient,
     now: float, log: Log,
-) -> None:  # fmt: skip
+) -> frozenset[int]:  # fmt: skip
     """Look again at both sides, then destroy the vanished replica of this name, or set it aside.
 
     It is set aside if it has snapshots created on the target; ``now`` (unix seconds) becomes part of its name then. The
-    caller holds the guest's lock.
+    caller holds the guest's lock. Returns the GUIDs of the snapshots that were destroyed with it.
 
     Raises:
         ConfigError: the dataset is none of the job's vanished replicas.
@@ -101,3 +101,4 @@ async def destroy_vanished(
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
     decision = decide_removal(way, replica, Law.VANISHED)
     await destroy_or_keep(decision, replica, path, found.diverged, target, now, log)
+    return frozenset(each.guid for each in ([] if isinstance(decision, KeepAside) else replica.snapshots))

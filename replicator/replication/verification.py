@@ -17,7 +17,7 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
-from replicator.replication.progress import Log
+from replicator.replication.progress import UNTIDY, Log
 from replicator.replication.reseeding import needed
 from replicator.replication.snapshot_sets import made_meanwhile
 from replicator.replication.stamps import refuse_superseded, unstamped
@@ -221,7 +221,7 @@ async def attempt(step: Awaitable[None], log: Log) -> bool:
     except SupersededError:
         raise
     except ZsrError as error:
-        log("warning", error.what)
+        log(UNTIDY, error.what)
         if error.raw:
             log("raw", error.raw)
         return False

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from replicator.common.snapshot_patterns import Travelling
 from replicator.models import Volume
 from replicator.replication.foreseen import Facts, Foreseen
 from replicator.replication.keys import is_below_encrypted, is_raw
+from replicator.replication.legs import Leg, outdated_name
 from replicator.replication.plan import (
     CloneFromDiverged,
     Conflict,
+    Disown,
     Full,
     Incremental,
-    MoveAway,
     Preparation,
     Promote,
-    Rename,
     Rollback,
     SetAside,
     TagForeignSnapshots,
     VolumePair,
 )
-from replicator.replication.prepare_target import diverged_name
 from replicator.replication.preview import Does, PreparationStep, VolumePreview
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.replication.streams import replica_properties, send_argv
-from replicator.zfs.commands import ENCRYPTION, IGNORED_PROPERTIES
+from replicator.replication.trees import BringBack, MoveAway, Rename
+from replicator.zfs.commands import ENCRYPTION, IGNORED_PROPERTIES, LIMITS, VOLUME_LIMITS
+from replicator.zfs.dataset_names import aside_name
 from replicator.zfs.features import Features
 from replicator.zfs.model import MADE_HERE, Bookmark, Snapshot
 
@@ -76,7 +78,7 @@ def _preview(
         return VolumePreview(*names, Does.UNCHANGED, base=f"@{foreseen.new}", bytes=0, resume=resume)
     job, source = facts.job, pair.source
     raw = is_raw(job, action)
-    argv = send_argv(job, asked.common, action, foreseen.new, raw=raw)
+    argv = send_argv(asked.common, action, _whole(action, foreseen.new, job.snapshots), raw=raw)
     counted = counted_bytes(action)
     return VolumePreview(
         *names,
@@ -92,15 +94,31 @@ def _preview(
             fence=facts.way.fence if isinstance(action, Full) else None,
         ),
         ignored=_ignored(action, raw=raw) if asked.target.receive_properties else (),
-        preparations=tuple(each for step in action.preparations for each in _steps(action.pair, step)),
+        preparations=(
+            *(each for step in action.preparations for each in _steps(action.pair, step)),
+            *_making_room(action),
+        ),
         resume=resume,
     )
+
+
+def _making_room(action: Full | Incremental) -> Iterator[PreparationStep]:
+    name = action.pair.target_name
+    for each in action.outdated if isinstance(action, Incremental) else ():
+        yield PreparationStep("rename", f"{name}@{each.name}", f"{name}@{outdated_name(name, each)}")
+
+
+def _whole(action: Full | Incremental, new: str, snapshots: str) -> Leg:
+    """Return the leg that stands for all of an action's."""
+    base = action.base if isinstance(action, Incremental) else None
+    return Leg(base, new, between=isinstance(base, Snapshot) and snapshots != Travelling.OWN)
 
 
 def _ignored(action: Full | Incremental, *, raw: bool) -> tuple[str, ...]:
     """Return the properties of the stream that receive leaves out."""
     encrypts = isinstance(action, Full) and not raw and is_below_encrypted(action.pair)
-    return (*(() if action.pair.source.is_volume else IGNORED_PROPERTIES), *((ENCRYPTION,) if encrypts else ()))
+    ours = VOLUME_LIMITS if action.pair.source.is_volume else (*IGNORED_PROPERTIES, *LIMITS)
+    return (*ours, *((ENCRYPTION,) if encrypts else ()))
 
 
 def _base(action: Full | Incremental) -> str | None:
@@ -118,14 +136,18 @@ def _steps(pair: VolumePair, step: Preparation) -> list[PreparationStep]:
             steps = [PreparationStep("rename", name, place)]
         case Rename(old):
             steps = [PreparationStep("rename", old, name)]
-        case SetAside(base):
-            aside = f"{diverged_name(pair, 0)[:-1]}TIME"
+        case SetAside(base, holds):
+            aside = aside_name(pair.target_path, pair.volume.name, None, holds)
             clone = [] if base is None else [PreparationStep("clone", f"{aside}@{base.name}", name)]
             steps = [PreparationStep("set-aside", name, aside), *clone]
         case CloneFromDiverged(diverged, base):
             steps = [PreparationStep("clone", f"{diverged}@{base.name}", name)]
         case TagForeignSnapshots(names):
             steps = [PreparationStep("tag", f"{name}@{each}", f"zsr:job={MADE_HERE}") for each in names]
+        case Disown(name=kept):
+            steps = [PreparationStep("tag", kept, f"zsr:job={MADE_HERE}")]
+        case BringBack(aside, parts):
+            steps = [PreparationStep("rename", part, f"{name}{part[len(aside) :]}") for part in parts]
         case Promote():
             steps = [PreparationStep("promote", name)]
     return steps

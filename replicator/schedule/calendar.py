@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from calendar import monthrange
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -46,6 +47,18 @@ class CalendarEvent:
         """
         return _parse(spec)
 
+    @property
+    def doubt(self) -> str | None:
+        """A sentence about an event that is valid and hardly meant, with what to write instead; None of all others."""
+        if not self.spec.removesuffix("UTC").strip():
+            return "An empty schedule fires daily at midnight: write 'daily' for that, or leave it out for the default."
+        if self._fields.no_hour:
+            return (
+                f"'{self.spec}' has no hour from 0 to 23, so it means a minute and a second of every hour: "
+                f"midnight is '0:00', and such a minute is written with '*:' before it."
+            )
+        return None
+
     def next(self, after: float, zone: tzinfo) -> int | None:
         """Return the first event strictly after a unix time, in unix seconds; None if it never fires again."""
         first = int(after // 1) + 1
@@ -60,17 +73,47 @@ class CalendarEvent:
         return None
 
     def count(self, after: float, until: float, zone: tzinfo) -> int:
-        """Return how many events lie after ``after`` and not after ``until``."""
-        step = self._fields.even_step if self.utc or _is_utc(zone) else None
+        """Return how many events lie after ``after`` and not after ``until``, in a time that hardly grows with both.
+
+        Where a zone's offset does not change, the wall seconds are counted by arithmetic; only around a change is one
+        event sought after the other.
+        """
+        begin, end = int(after // 1), int(until // 1)
+        if self.utc or _is_utc(zone):
+            return max(0, self._count_wall(begin, end))
         total = 0
-        following = self.next(after, zone)
-        while following is not None and following <= until:
-            if step:
-                return total + 1 + int((until - following) // step)
+        for low, high in _changes_of_offset(begin, end, zone):
+            shift = _wall(begin, zone) - begin
+            total += self._count_wall(begin + shift, low + shift) + self._step_through(low, high, zone)
+            begin = high
+        shift = _wall(begin, zone) - begin
+        return total + max(0, self._count_wall(begin + shift, end + shift))
+
+    def _step_through(self, begin: int, end: int, zone: tzinfo) -> int:
+        total = 0
+        following = self.next(begin, zone)
+        while following is not None and following <= end:
             total += 1
-            if until - following < 1:
-                break
             following = self.next(following, zone)
+        return total
+
+    def _count_wall(self, after: int, until: int) -> int:
+        """Return how many matching wall seconds lie after one and not after another."""
+        (first, begin), (last, end) = divmod(after, _DAY), divmod(until, _DAY)
+        if first > last or (first == last and begin >= end):
+            return 0
+        fields = self._fields
+        total = self._count_days(first, last) * fields.count_times(_DAY - 1)
+        total -= fields.count_times(begin) if self._next_day(first) == first else 0
+        return total + (fields.count_times(end) if self._next_day(last) == last else 0)
+
+    def _count_days(self, first: int, last: int) -> int:
+        """Return how many days match from one on, up to but without another (days since 1970)."""
+        first, last = max(first, _FIRST_DAY), min(last, _END_OF_TIME)
+        weeks = max(0, last - first) // 7 if self._fields.every_date else 0
+        total, day = weeks * len(self._fields.weekdays), first + 7 * weeks
+        while (found := self._next_day(day)) is not None and found < last:
+            total, day = total + 1, found + 1
         return total
 
     def longest_gap(self, after: float) -> float | None:
@@ -195,6 +238,25 @@ def _jump(before: int, after: int, zone: tzinfo) -> int:
         else:
             high = middle
     return high
+
+
+def _changes_of_offset(begin: int, end: int, zone: tzinfo) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of a span of unix time in which a change of a zone's offset may move events.
+
+    They are in order and do not overlap. Changes are sought a day apart: no zone takes one back sooner.
+    """
+    done, at = begin, begin - 2 * _DAY
+    offset = _wall(at, zone) - at
+    while at < end + 2 * _DAY:
+        following = at + _DAY
+        shifted = _wall(following, zone) - following
+        if shifted != offset:
+            jump, margin = _jump(at, following, zone), abs(shifted - offset) + 60
+            low, high = max(done, jump - margin), min(end, jump + margin)
+            if low < high:
+                yield low, high
+                done = high
+        at, offset = following, shifted
 
 
 def _hour_is_gone(wall: int, jump: int, zone: tzinfo) -> bool:

@@ -2,7 +2,8 @@
 
 The clock is not trusted with the only copy of a volume. Only the time between two runs that both saw the volume gone
 counts, and of a longer time between them only so much as the schedule explains. A clock that was set back starts the
-grace again. A grace of more than a day is announced, and ends at the earliest when another day has counted.
+grace again. A grace of more than a day is announced, and ends at the earliest when another day has counted. That is
+announced again after a time in which no run saw the volume gone: the node was off, or this record is of a backup.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
+from replicator.common.durations import words
 from replicator.models import Job, Vanished
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import rpo
@@ -39,6 +41,15 @@ class Terms:
     gap: float = 0.0
 
 
+def described_wait(job: Job, former: str, since: float, now: float) -> str:
+    """Return the sentence about a job's former ``keep``, which another replaced ``since`` (unix times)."""
+    rest = "" if job.grace == NEVER else f" for another {words(max(0.0, since + job.grace - now))}"
+    return (
+        f"keep was changed from '{former}' to '{job.keep}' in the cluster file: what '{former}' wants is kept{rest}; "
+        f"to destroy it at once: zsr update {job.id} --keep {job.keep}"
+    )
+
+
 def terms_of(job: Job, now: float) -> Terms:
     """Return a job's terms for vanished replicas, with the gap of its schedule from ``now`` on (unix time)."""
     return Terms(job.grace, rpo(CalendarEvent.parse(job.schedule), None, now))
@@ -62,13 +73,19 @@ def sight(known: Vanished | None, dataset: str, guid: int, terms: Terms, now: fl
         counted = replace(known, ending=False)
     else:
         counted = replace(known, seen=now, waited=known.waited + _counted(now - known.seen, terms), ending=False)
+        if terms.grace > DAY_SECONDS and now - known.seen > 2 * _most_counted(terms):
+            return last_day(counted, terms)  # the next run announces it
     if counted.kept and not is_over(counted, terms):  # the grace was made longer
         counted = replace(counted, kept="")
     return _announced(counted, terms)
 
 
 def _counted(passed: float, terms: Terms) -> float:
-    return min(max(passed, 0.0), max(DAY_SECONDS, terms.gap))
+    return min(max(passed, 0.0), _most_counted(terms))
+
+
+def _most_counted(terms: Terms) -> float:
+    return max(DAY_SECONDS, terms.gap)
 
 
 def _announced(seen: Vanished, terms: Terms) -> Vanished:

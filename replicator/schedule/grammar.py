@@ -7,7 +7,7 @@ hour:minute, or minute:second where ``a`` is no hour; a date is ``[year-]month-d
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,12 +65,12 @@ _SECOND = _Unit("second", 0, 60)
 class Fields:
     """The values at which an event fires, each sorted; ``years`` is None for every year.
 
-    ``even_step`` is the seconds between events that come evenly, day and night, every day; None for all others.
+    ``no_hour``: it has two numbers, and the first was read as a minute, since it is no hour.
     """
 
     __slots__ = (
-        "_next_hour", "_next_minute", "_next_second", "days", "even_step", "every_date", "every_day", "every_hour",
-        "first_time", "hours", "minutes", "months", "seconds", "weekdays", "years",
+        "_next_hour", "_next_minute", "_next_second", "days", "every_date", "every_day", "every_hour",
+        "first_time", "hours", "minutes", "months", "no_hour", "seconds", "weekdays", "years",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +82,10 @@ class Fields:
         hours: tuple[int, ...] | None,
         minutes: tuple[int, ...] | None,
         seconds: tuple[int, ...] | None,
+        *,
+        no_hour: bool = False,
     ) -> None:
+        self.no_hour = no_hour
         self.weekdays = weekdays
         self.every_date = years is None and months is None and days is None
         self.every_day = self.every_date and len(weekdays) == 7
@@ -97,7 +100,6 @@ class Fields:
         self._next_minute = _following(self.minutes, 60)
         self._next_second = _following(self.seconds, 60)
         self.first_time = self.hours[0] * 3600 + self.minutes[0] * 60 + self.seconds[0]
-        self.even_step = self._even_step() if self.every_day else None
 
     def next_time(self, second: int) -> int | None:
         """Return the first matching second of the day at or after one; None if the day has no more."""
@@ -116,6 +118,16 @@ class Fields:
             found = self._next_hour[hour + 1]
         return None if found is None else found * 3600 + self.minutes[0] * 60 + self.seconds[0]
 
+    def count_times(self, second: int) -> int:
+        """Return how many matching seconds of a day there are up to one, itself included."""
+        hour, minute, rest = second // 3600, second // 60 % 60, second % 60
+        hours, minutes = bisect_left(self.hours, hour), bisect_left(self.minutes, minute)
+        total = hours * len(self.minutes) * len(self.seconds)
+        if self._next_hour[hour] != hour:
+            return total
+        total += minutes * len(self.seconds)
+        return total + (bisect_right(self.seconds, rest) if self._next_minute[minute] == minute else 0)
+
     def years_from(self, year: int, last: int) -> Iterable[int]:
         """Return the matching years from one on."""
         if self.years is None:
@@ -132,14 +144,6 @@ class Fields:
         across = _gap(self.hours) * 3600 - span if len(self.hours) > 1 else 0
         last = self.hours[-1] * 3600 + self.minutes[-1] * 60 + self.seconds[-1]
         return max(in_hour, across), self.first_time, last
-
-    def _even_step(self) -> int | None:
-        """Return the seconds between events if they are evenly spaced over the whole day; None if they are not."""
-        gap, opening, closing = self.day_gaps()
-        number = len(self.hours) * len(self.minutes) * len(self.seconds)
-        step = 86400 // number
-        even = 86400 % number == 0 and 86400 - closing + opening == step and (number == 1 or gap == step)
-        return step if even else None
 
 
 def _gap(values: tuple[int, ...]) -> int:
@@ -171,6 +175,7 @@ class _Parser:
         self._text = body
         self._lead = lead
         self._at = 0
+        self._no_hour = False
 
     def parse(self) -> Fields:
         weekdays = self._weekdays()
@@ -181,7 +186,7 @@ class _Parser:
             hours, minutes, seconds = (0,), (0,), (0,)
         if self._at < len(self._text):
             raise self._wrong("the end, ' UTC' or another part")
-        return Fields(weekdays, years, months, days, hours, minutes, seconds)
+        return Fields(weekdays, years, months, days, hours, minutes, seconds, no_hour=self._no_hour)
 
     def _wrong(self, allowed: str, at: int | None = None) -> CalendarError:
         return CalendarError(self._spec, self._lead + (self._at if at is None else at), allowed)
@@ -246,7 +251,7 @@ class _Parser:
         except CalendarError:
             if colons > 1:
                 raise
-            self._at = begin
+            self._at, self._no_hour = begin, True
             minutes = self._list(_MINUTE)
             self._expect(":")
             return None, minutes, self._list(_SECOND)

@@ -9,8 +9,9 @@ again, and the spacing would be lost run by run.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from replicator.common.durations import compact, parse_duration
 
@@ -41,10 +42,14 @@ class RetentionRule:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Keeps the newest ``count`` points; or, where there are rules, what these say. See `RetentionPolicy.parse`."""
+    """Keeps the newest ``count`` points; or, where there are rules, what these say. See `RetentionPolicy.parse`.
+
+    What one of the ``former`` policies keeps stays as well.
+    """
 
     count: int = 1
     rules: tuple[RetentionRule, ...] = ()
+    former: tuple[RetentionPolicy, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> RetentionPolicy:
@@ -81,6 +86,14 @@ class RetentionPolicy:
             (rule.span - start) // rule.interval + 2 for start, rule in zip(starts, self.rules, strict=False)
         )
 
+    def with_former(self, texts: Iterable[str]) -> RetentionPolicy:
+        """Return the policy with those that it replaced lately; a text that is none any more keeps nothing."""
+        former: list[RetentionPolicy] = []
+        for text in texts:
+            with suppress(ValueError):
+                former.append(RetentionPolicy.parse(text))
+        return replace(self, former=tuple(former))
+
     def stale(self, times: Sequence[int], now: float | None = None) -> set[int]:
         """Return the points to destroy.
 
@@ -93,6 +106,12 @@ class RetentionPolicy:
         """
         if not times:
             return set()
+        stale = self._stale(times, now)
+        for policy in self.former:
+            stale &= policy.stale(times, now)
+        return stale
+
+    def _stale(self, times: Sequence[int], now: float | None) -> set[int]:
         past = [time for time in times if now is None or time <= now] or list(times)
         newest = max(past)
         if not self.rules:

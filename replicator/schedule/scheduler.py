@@ -9,7 +9,8 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from replicator.models import JobId
+from replicator.common.durations import words
+from replicator.models import Job, JobId
 from replicator.schedule.calendar import CalendarEvent
 
 PROBE_INTERVAL_SECONDS = 60.0
@@ -109,3 +110,16 @@ def rpo(event: CalendarEvent, own: float | None, at: float) -> float:
         return own
     gap = event.longest_gap(at)
     return RPO_WITHOUT_EVENTS_SECONDS if gap is None else 2 * gap
+
+
+WEAK_SECONDS = 7 * 86400.0
+"""A longer promise is hardly one: what breaks is noticed after so long a time."""
+
+
+def weakness(job: Job, at: float) -> str | None:
+    """Return a sentence about a job's promise if it is too weak to be one; ``at``: unix time."""
+    promise = rpo(CalendarEvent.parse(job.schedule), job.rpo, at)
+    if job.disabled or job.removal or promise <= WEAK_SECONDS:
+        return None
+    why = "its own rpo" if job.rpo is not None else f"the schedule {job.schedule}"
+    return f"Job {job.id} promises only a copy of at most {words(promise)} ({why}), and nothing warns before that."

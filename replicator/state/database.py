@@ -1,32 +1,63 @@
-"""The open file ``state.db``: one connection for all threads, its transactions, and its errors."""
+"""The open file ``state.db``: one connection for all threads, its transactions, and its errors.
+
+A file that breaks while it is open is moved aside and replaced at once. While the file cannot be written, since its
+disk is full, all goes on in memory, and returns to the file as soon as that can be written again.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from replicator.common.files import file_error
 from replicator.errors import NoSpaceError, ZsrError
-from replicator.state.schema import connect, connect_to_read, move_aside
+from replicator.state.connection import Connection
+from replicator.state.schema import connect, connect_to_read, continue_numbers, last_numbers, move_aside
+
+_log = logging.getLogger("zsr.state")
 
 _DAMAGED = "The daemon moves it aside when it starts (systemctl restart zsr); only history is lost."
+
+RETURN_INTERVAL_SECONDS = 5.0
+"""Seconds between two tries to write what is in memory into the file."""
+
+MEMORY_BYTES = 64 * 1024 * 1024
+"""What is kept in memory beyond what the file has: months of runs, but not the log of one that prints without end."""
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 class Database:
     """A connection that several threads share; other processes may have the file open too.
 
+    Args:
+        connection: the open file.
+        path: its path, where it may be replaced, or left for memory; None for readers.
+        moved_aside: the new name of a damaged file that was replaced; None if the file was sound.
+
     Attributes:
         lock: held by every use of the connection; taken again by the thread that holds it without waiting.
-        moved_aside: the new name of a damaged file that was replaced; None if the file was sound.
+        moved_aside: as above, also after a file broke while it was open.
+        unwritable_since: since when all goes on in memory (unix time); None: the file is written.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, moved_aside: Path | None) -> None:
+    def __init__(self, connection: Connection, *, path: Path | None = None, moved_aside: Path | None = None) -> None:
         self.lock = threading.RLock()
         self.moved_aside = moved_aside
+        self.unwritable_since: float | None = None
+        self._path = path
         self._connection = connection
+        self._file: Connection | None = None
+        self._generation = 0
+        self._return_at = 0.0
+        self._numbers = last_numbers(connection) if path is not None else {}
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> Database:
@@ -41,14 +72,14 @@ class Database:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                return cls(connect(path, search=repair), moved_aside=None)
+                return cls(connect(path, search=repair), path=path if repair else None)
             except sqlite3.OperationalError as error:
                 raise as_zsr_error(error, path) from error
             except sqlite3.DatabaseError as error:
                 if not repair:
                     raise ZsrError(f"'{path}' is damaged: {error}.", advice=_DAMAGED) from error
                 aside = move_aside(path)
-                return cls(connect(path), moved_aside=aside)
+                return cls(connect(path), path=path, moved_aside=aside)
         except OSError as error:
             raise file_error(error, f"open '{path}'") from error
 
@@ -60,7 +91,7 @@ class Database:
             ZsrError: the file cannot be opened, is of a newer zsr, or is damaged.
         """
         try:
-            return cls(connect_to_read(path), moved_aside=None)
+            return cls(connect_to_read(path))
         except sqlite3.OperationalError as error:
             raise as_zsr_error(error, path) from error
         except sqlite3.DatabaseError as error:
@@ -69,23 +100,115 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         with self.lock:
+            self.return_to_file(at_once=True)
             self._connection.close()
+            if self._file is not None:
+                self._file.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the body as one transaction: all of it or nothing."""
+        """Run the body as one transaction: all of it or nothing; in memory while the file cannot be written.
+
+        Raises:
+            ZsrError: it was not done. What broke is replaced then, or left for memory: the next one will be.
+        """
         with self.lock:
+            self.return_to_file()
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin()
+                self._connection.record()
                 try:
                     yield self._connection
-                    self._connection.execute("COMMIT")
+                    statements = self._connection.recorded()
+                    self._commit(statements)
                 except BaseException:
+                    self._connection.recorded()
                     if self._connection.in_transaction:  # SQLite has rolled back by itself where the disk is full
                         self._connection.execute("ROLLBACK")
                     raise
+                if self._path is not None and any(sql.startswith("INSERT INTO") for sql, _, _ in statements):
+                    self._numbers = last_numbers(self._connection)
             except sqlite3.Error as error:
+                self._recover(error)
                 raise as_zsr_error(error, None) from error
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not self._recover(error):
+                raise
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _commit(self, statements: Sequence[tuple[str, Any, bool]]) -> None:
+        """Commit; what cannot be written to the file is done in memory."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if not self._leave_for_memory(error):
+                raise
+            self._connection.repeat(statements)
+
+    def _recover(self, error: sqlite3.Error) -> bool:
+        """Replace a file that broke, or leave one that cannot be written; return whether all can go on now."""
+        return self._replace_damaged(error) or self._leave_for_memory(error)
+
+    def _replace_damaged(self, error: sqlite3.Error) -> bool:
+        if self._path is None or self._file is not None or _code(error) not in _DAMAGE:
+            return False
+        self._connection.close()
+        try:
+            with suppress(FileNotFoundError):
+                self.moved_aside = move_aside(self._path)
+            self._connection = connect(self._path)
+            continue_numbers(self._connection, self._numbers)
+        except (OSError, sqlite3.Error) as worse:
+            self._file, self._connection = self._connection, connect(":memory:")
+            self.unwritable_since = time.time()
+            _log.error("state.db broke (%s) and cannot be replaced, so all goes on in memory: %s", error, worse)
+            continue_numbers(self._connection, self._numbers)
+        else:
+            _log.error("state.db broke (%s); it was moved to %s and replaced.", error, self.moved_aside)
+        self._generation += 1
+        return True
+
+    def _leave_for_memory(self, error: sqlite3.Error) -> bool:
+        """Go on in memory with all that the file has; an open transaction is rolled back."""
+        if self._path is None or self._file is not None or _code(error) not in _UNWRITABLE:
+            return False
+        if self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+        memory = connect(":memory:", empty=True)
+        try:
+            self._connection.backup(memory)
+            pages, size = (memory.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+            memory.execute(f"PRAGMA max_page_count = {pages + MEMORY_BYTES // size}")
+        except sqlite3.Error:
+            memory.close()
+            return False
+        self._file, self._connection = self._connection, memory
+        self.unwritable_since, self._return_at = time.time(), time.monotonic() + RETURN_INTERVAL_SECONDS
+        self._generation += 1
+        _log.error("state.db cannot be written (%s); all goes on in memory, and nothing is destroyed.", error)
+        return True
+
+    def return_to_file(self, *, at_once: bool = False) -> None:
+        """Write what is in memory into the file if that can be written again; tried every few seconds."""
+        with self.lock:
+            if self._file is None or self._path is None or not (at_once or time.monotonic() >= self._return_at):
+                return
+            self._return_at = time.monotonic() + RETURN_INTERVAL_SECONDS
+            try:
+                file = self._file if self._path.exists() else connect(self._path)
+                self._connection.backup(file)
+                file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except (OSError, sqlite3.Error, ZsrError):
+                return
+            self._connection.close()
+            self._file, self._connection, self.unwritable_since = None, file, None
+            self._generation += 1
+            _log.warning("state.db can be written again; what was in memory is in it.")
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -97,16 +220,24 @@ class Database:
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
+            self._recover(error)
             raise as_zsr_error(error, None) from error
 
-    def version(self) -> tuple[int, int]:
+    def version(self) -> tuple[int, int, int]:
         """Return a value that differs after any write, by another connection or by this one."""
         with self.lock:
-            return int(self.rows("PRAGMA data_version")[0][0]), self._connection.total_changes
+            version = int(self.rows("PRAGMA data_version")[0][0])
+            return self._generation, version, self._connection.total_changes
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """Return SQLite's primary result code."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def as_zsr_error(error: sqlite3.Error, path: Path | None) -> ZsrError:
-    """Return an error of ours for one of SQLite."""
+    """Return the zsr error that stands for an error of SQLite."""
     where = f"'{path}'" if path else "state.db"
     if "full" in str(error):
         return NoSpaceError(f"Could not write {where}: the disk is full.", advice="Free space below state_dir.")

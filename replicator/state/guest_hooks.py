@@ -1,7 +1,8 @@
-"""What the hooks of guests did, in ``state.db``: who may be frozen and since when, and how often a hook failed.
+"""What the hooks of guests did, in ``state.db``: who may be frozen and since when, how often a hook failed, and how
+the last freezes ended.
 
 A guest is recorded before its freeze hook starts. The database syncs each transaction to the disk, so the record
-survives a kill and a power cut, and the next start thaws what is recorded.
+survives a kill and a power cut, and the next start thaws the guest.
 """
 
 from __future__ import annotations
@@ -18,11 +19,20 @@ from replicator.state.journal import record_event
 HookFailures = Mapping[int, Mapping[Hook, int]]
 """How often hooks failed, by guest; a hook that never failed is missing."""
 
+FREEZES_KEPT = 5
+"""How many freezes of a guest count: enough to tell a hook that is broken from one that failed by chance."""
+FREEZES_LAST = 30 * 86400.0
+"""Seconds that a freeze counts: a weekly job has four in them, and a guest that was switched off ends with them."""
+
 _FREEZE = """
 INSERT INTO frozen_guests (guest, since, thaw, time_limit, job, run, reported) VALUES (?, ?, ?, ?, ?, ?, 0)
 ON CONFLICT (guest) DO UPDATE SET thaw = excluded.thaw, time_limit = excluded.time_limit
 """
 _COUNT = "INSERT INTO hook_failures VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
+_DROP_FREEZES = """
+DELETE FROM freezes WHERE guest = ? AND number NOT IN (
+    SELECT number FROM freezes WHERE guest = ? ORDER BY number DESC LIMIT ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class FrozenGuest:
 
 @dataclass(frozen=True, slots=True)
 class GuestHooks:
-    """Records which guests may be frozen, and counts the failures of hooks."""
+    """Records which guests may be frozen, counts the failures of hooks, and keeps the last freezes."""
 
     database: Database
 
@@ -68,6 +78,11 @@ class GuestHooks:
             found.setdefault(row["guest"], {})[Hook(row["hook"])] = row["count"]
         return found
 
+    def failed_freezes(self, now: float) -> Mapping[int, int]:
+        """Return how many of each guest's last `FREEZES_KEPT` freezes failed in the last `FREEZES_LAST` seconds."""
+        query = "SELECT guest, sum(failed) AS failed FROM freezes WHERE time > ? GROUP BY guest"
+        return {row["guest"]: row["failed"] for row in self.database.rows(query, now - FREEZES_LAST)}
+
     def record_freeze(self, guest: Guest, thaw: str, *, job: JobId, run: int, now: float) -> bool:
         """Record that a guest may be frozen from now on; durable when this returns.
 
@@ -85,10 +100,17 @@ class GuestHooks:
             if row is not None and row["reported"]:
                 record_event(db, GuestThawed(now, JobId.from_text(row["job"]), row["run"], row["since"]))
 
-    def count_failure(self, guest: int, hook: Hook) -> None:
+    def count_failure(self, guest: int, hook: Hook, now: float) -> None:
         """Count a hook that failed."""
         with self.database.transaction() as db:
             db.execute(_COUNT, (guest, hook))
+            if hook is Hook.FREEZE:
+                _record_end(db, guest, failed=True, now=now)
+
+    def record_froze(self, guest: int, now: float) -> None:
+        """Record a freeze hook that succeeded."""
+        with self.database.transaction() as db:
+            _record_end(db, guest, failed=False, now=now)
 
     def record_failed_thaw(self, guest: int, message: str, now: float) -> None:
         """Count a thaw hook that failed while the guest may be frozen; the journal gets the first failure."""
@@ -100,6 +122,12 @@ class GuestHooks:
             db.execute("UPDATE frozen_guests SET reported = 1 WHERE guest = ?", (guest,))
             job = JobId.from_text(row["job"])
             record_event(db, GuestFrozen(now, job, row["run"], row["since"], message, row["thaw"]))
+
+
+def _record_end(db: sqlite3.Connection, guest: int, *, failed: bool, now: float) -> None:
+    """Record how a freeze hook ended; the order of the records counts, so that a clock that is set changes nothing."""
+    db.execute("INSERT INTO freezes (guest, time, failed) VALUES (?, ?, ?)", (guest, now, failed))
+    db.execute(_DROP_FREEZES, (guest, guest, FREEZES_KEPT))
 
 
 def _frozen_guest(row: sqlite3.Row) -> FrozenGuest:

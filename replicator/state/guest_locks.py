@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from replicator.common.files import file_error, lock_file
@@ -23,10 +24,28 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_file(path)
     except BlockingIOError:
-        raise BusyError(f"Guest {guest} is locked by another run, move, removal or thaw.") from None
+        raise BusyError(f"Guest {guest} is locked by another run, move, removal or thaw{_holder(path)}.") from None
     except OSError as error:
         raise file_error(error, f"create the lock '{path}'") from error
     try:
+        _sign(lock)
         yield
     finally:
         os.close(lock)
+
+
+def _sign(lock: int) -> None:
+    """Write into a lock's file who holds it; the lock itself does not depend on it, so a full disk does not matter."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()} {int(time.time())}".encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    """Return who holds a lock and since when, in words; empty where its file does not say so."""
+    try:
+        pid, since = map(int, path.read_bytes()[:64].split())
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+    except (OSError, ValueError, OverflowError):
+        return ""
+    return f", of process {pid} since {began}"

@@ -8,17 +8,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from replicator.errors import ErrorClass
-from replicator.events import GuestReplaced, JobRemoved, ReplicaLost
+from replicator.events import GuestReplaced, JobRemoved, ReplicaLost, SourceWentBack
 from replicator.models import Failure, JobId, JobState, KnownSets, Synced, Vanished
 from replicator.state.database import Database
+from replicator.state.former_keeps import STORE
+from replicator.state.job_marks import JobMark
 from replicator.state.journal import record_event
 from replicator.state.set_codec import place_from_text, place_to_text, sets_from_text, sets_to_text
 from replicator.state.vanished_replicas import vanished_from_row
 
 _BATCH_SIZE = 500
 
-_Cached = tuple[JobId, tuple[object, ...], JobState]
-"""A job, the values of its row, and the state made of them."""
+_MARKS = (JobMark.REPLACED, JobMark.WENT_BACK, JobMark.UNTIDY)
+_Times = Mapping[JobMark, float]
+
+_Cached = tuple[JobId, tuple[object, ...], _Times, JobState]
+"""A job, the values of its row, the times of its marks, and the state made of them."""
 
 
 class JobStates:
@@ -27,7 +32,7 @@ class JobStates:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: dict[str, _Cached] = {}
-        self._cache_version: tuple[int, int] | None = None
+        self._cache_version: tuple[int, int, int] | None = None
 
     def ensure(self, job: JobId, now: float) -> None:
         """Add a job that has no state yet; nothing changes if it has one."""
@@ -41,7 +46,7 @@ class JobStates:
             if version != self._cache_version:
                 self._cache = self._read()
                 self._cache_version = version
-            return {job: state for job, _, state in self._cache.values()}
+            return {job: state for job, _, _, state in self._cache.values()}
 
     def _read(self) -> dict[str, _Cached]:
         """Return the jobs by name, with the row of each; row by row, so that of thousands only changed ones are new."""
@@ -51,16 +56,26 @@ class JobStates:
         gone: dict[str, list[Vanished]] = {}
         for row in self._database.rows("SELECT * FROM vanished_replicas ORDER BY job, dataset"):
             gone.setdefault(row["job"], []).append(vanished_from_row(row))
+        marks = self._times_of_marks()
         read = {}
         for row in self._database.each_row("SELECT * FROM job_state"):
             name, facts = row["job"], tuple(row)
             counts = tuple(errors[name]) if name in errors else ()
             vanished = tuple(gone[name]) if name in gone else ()
+            times = marks.get(name, {})
             known = self._cache.get(name)
-            if known is None or known[1] != facts or known[2].errors != counts or known[2].vanished != vanished:
-                known = JobId.from_text(name), facts, _job_state(row, counts, vanished)
+            same = known is not None and known[1:3] == (facts, times)
+            if known is None or not same or known[3].errors != counts or known[3].vanished != vanished:
+                known = JobId.from_text(name), facts, times, _job_state(row, counts, vanished, times)
             read[name] = known
         return read
+
+    def _times_of_marks(self) -> dict[str, dict[JobMark, float]]:
+        found: dict[str, dict[JobMark, float]] = {}
+        query = "SELECT job, mark, time FROM job_marks WHERE mark IN (?, ?, ?)"
+        for row in self._database.rows(query, *_MARKS):
+            found.setdefault(row["job"], {})[JobMark(row["mark"])] = row["time"]
+        return found
 
     def get(self, job: JobId) -> JobState | None:
         """Return the state of one job, or None if it has none."""
@@ -68,7 +83,8 @@ class JobStates:
         counts = tuple((ErrorClass(row["class"]), row["count"]) for row in self._database.rows(query, str(job)))
         gone = self._database.rows("SELECT * FROM vanished_replicas WHERE job = ? ORDER BY dataset", str(job))
         rows = self._database.rows("SELECT * FROM job_state WHERE job = ?", str(job))
-        return _job_state(rows[0], counts, tuple(map(vanished_from_row, gone))) if rows else None
+        times = self._times_of_marks().get(str(job), {})
+        return _job_state(rows[0], counts, tuple(map(vanished_from_row, gone)), times) if rows else None
 
     def count_slots(self, wanted: Mapping[JobId, str | None], now: float) -> None:
         """Set the schedule whose passed slots count as missed, for each job; None: none, the job is disabled.
@@ -88,17 +104,25 @@ class JobStates:
                 [(of, job, now) for of, job in changes],
             )
 
+    def set_off_since(self, since: Mapping[JobId, tuple[float | None, float | None]]) -> None:
+        """Set since when jobs are disabled, and since when they are being removed; None: they are not."""
+        with self._database.transaction() as db:
+            db.executemany(
+                "UPDATE job_state SET disabled_since = ?, removal_since = ? WHERE job = ?",
+                [(disabled, removal, str(job)) for job, (disabled, removal) in since.items()],
+            )
+
     def schedule_now(self, job: JobId) -> None:
         """Make a job due at once: as if it had never been tried (failures stay counted)."""
         with self._database.transaction() as db:
             db.execute("UPDATE job_state SET last_try = 0 WHERE job = ?", (str(job),))
 
     def set_synced(self, job: JobId, synced: Synced, *, run: int, now: float) -> None:
-        """Set the content that a run proved to be on the target; durable when this returns.
+        """Record the content that a run proved to be on the target; durable when this returns.
 
-        ``synced.sets.sent`` replaces what is recorded; the states of `get` and `all` leave it out (`with_sent`).
+        ``synced.sets.sent`` replaces the recorded GUIDs; the states of `get` and `all` leave them out (`with_sent`).
 
-        Where there was a copy and there is none any more, the journal gets a `ReplicaLost` with it.
+        If there was a copy and there is none any more, the same transaction writes a `ReplicaLost` into the journal.
         """
         with self._database.transaction() as db:
             known = db.execute("SELECT last_sync FROM job_state WHERE job = ?", (str(job),)).fetchone()
@@ -164,7 +188,23 @@ class JobStates:
                 "UPDATE job_state SET replaced = ? WHERE job = ? AND replaced IS NOT ?", (text, str(job), text)
             )
             if done.rowcount:
+                _mark(db, job, JobMark.REPLACED, now)
                 record_event(db, GuestReplaced(now, job, run, tuple(sorted(replicas))))
+
+    def set_went_back(self, job: JobId, sets: Mapping[str, Sequence[int]], *, run: int, now: float) -> None:
+        """Record that the source lacks sets that are proven on the target; once for the same sets.
+
+        ``sets`` are their unix times, by the dataset of the replica.
+        """
+        text = json.dumps({name: sorted(times) for name, times in sets.items()}, sort_keys=True)
+        with self._database.transaction() as db:
+            done = db.execute(
+                "UPDATE job_state SET went_back = ? WHERE job = ? AND went_back IS NOT ?", (text, str(job), text)
+            )
+            if done.rowcount:
+                _mark(db, job, JobMark.WENT_BACK, now)
+                times = sorted(set().union(*sets.values()))
+                record_event(db, SourceWentBack(now, job, run, tuple(sorted(sets)), len(times), float(times[-1])))
 
     def set_resume_pending(self, job: JobId, pending: bool) -> None:
         """Set whether a half-received state waits on the target."""
@@ -190,12 +230,15 @@ class JobStates:
         """Delete a job with its history, and record in the journal that it is gone."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
-            for table in ("runs", "job_errors", "job_state", "sent_snapshots", "vanished_replicas"):
+            for table in ("runs", "job_errors", "job_state", "sent_snapshots", "vanished_replicas", "job_marks"):
                 db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
+            db.execute("DELETE FROM memory WHERE plugin = ? AND key = ?", (STORE, str(job)))
             record_event(db, JobRemoved(now, job))
 
 
-_NOT_PLAIN = ("job", "error_class", "message", "advice", "resume_pending", "slots_of", "sets", "place", "replaced")
+_NOT_PLAIN = (
+    "job", "error_class", "message", "advice", "resume_pending", "slots_of", "sets", "place", "replaced", "went_back",
+)  # fmt: skip
 
 
 def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
@@ -204,7 +247,13 @@ def _write_synced(db: sqlite3.Connection, job: JobId, synced: Synced) -> None:
     _write_sent(db, job, synced.sets)
 
 
-def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]], vanished: tuple[Vanished, ...]) -> JobState:
+def _mark(db: sqlite3.Connection, job: JobId, mark: JobMark, now: float) -> None:
+    db.execute("INSERT OR REPLACE INTO job_marks VALUES (?, ?, ?)", (str(job), mark, now))
+
+
+def _job_state(
+    row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]], vanished: tuple[Vanished, ...], times: _Times
+) -> JobState:
     failure = None
     if row["error_class"] is not None:
         failure = Failure(ErrorClass(row["error_class"]), row["message"], row["advice"])
@@ -221,6 +270,9 @@ def _job_state(row: sqlite3.Row, errors: Sequence[tuple[ErrorClass, int]], vanis
         sets=sets_from_text(row["sets"], row["last_set"]),
         vanished=vanished,
         place=place_from_text(row["place"]),
+        replaced_at=times.get(JobMark.REPLACED),
+        went_back_at=times.get(JobMark.WENT_BACK),
+        untidy_since=times.get(JobMark.UNTIDY),
     )
 
 

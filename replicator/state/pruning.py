@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from replicator.api.plugin import READ_TO
-from replicator.models import Retention
+from replicator.common.history import Retention
 
 JOURNAL_KEPT = 10_000
 """Events that are always kept, for people who look back."""

@@ -10,10 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from replicator.common.tasks import finish_despite_cancel
+from replicator.display import displayable, shortened
 from replicator.errors import ZsrError
 from replicator.state.database import Database
 
 _FLUSH_INTERVAL_SECONDS = 1.0
+LONGEST_LINE = 64 * 1024
+"""Characters of one line of a run's log: it may be all that a command printed."""
+MOST_LINES = 10_000
+"""Lines that one run may log: what another node shows may be behind each of them."""
 _log = logging.getLogger("zsr.state")
 
 
@@ -61,10 +66,16 @@ class RunLogWriter:
         self._listen = listen
         self._clock = clock
         self._lines: list[tuple[float, str, str]] = []
+        self._added = 0
 
     def add(self, level: str, text: str) -> None:
-        """Add one line; ``level`` is info, warning, error or raw."""
-        now = self._clock()
+        """Add one line; ``level`` is info, warning, error or raw. Only errors are added to a log that is full."""
+        self._added += 1
+        if self._added > MOST_LINES and level != "error":
+            if self._added > MOST_LINES + 1:
+                return
+            level, text = "warning", f"this log has {MOST_LINES} lines; all others but errors are left out"
+        now, text = self._clock(), shortened(displayable(text), LONGEST_LINE)
         self._lines.append((now, level, text))
         mark = "" if level == "info" else f"{level}: "
         self._listen(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))} {mark}{text}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from replicator.api.status import JobHistory
+from replicator.api.job_status import JobHistory
+from replicator.common.history import Retention
 from replicator.errors import ErrorClass
 from replicator.events import RunCancelled, RunFailed, RunStarted, RunSucceeded
-from replicator.models import JobId, Outcome, Retention
+from replicator.models import JobId, Outcome
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 from replicator.state.pruning import prune
@@ -74,7 +75,8 @@ class Runs:
         """
         job = str(event.job)
         with self.database.transaction() as db:
-            if db.execute("SELECT 1 FROM runs WHERE id = ? AND finish IS NULL", (event.run,)).fetchone() is None:
+            running = "SELECT 1 FROM runs WHERE id = ? AND job = ? AND finish IS NULL"
+            if db.execute(running, (event.run, job)).fetchone() is None:
                 return
             _update_job(db, event, unreplicated)
             db.execute(

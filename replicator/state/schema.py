@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
 from replicator.errors import ZsrError
+from replicator.state.connection import Connection
 
 _SCHEMA = """
 CREATE TABLE job_state (
@@ -36,7 +38,10 @@ CREATE TABLE job_state (
     slots_of TEXT,
     sets TEXT,
     place TEXT,
-    replaced TEXT
+    replaced TEXT,
+    went_back TEXT,
+    disabled_since REAL,
+    removal_since REAL
 );
 CREATE TABLE job_errors (job TEXT, class TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, class));
 CREATE TABLE runs (
@@ -65,6 +70,10 @@ CREATE TABLE frozen_guests (guest INTEGER PRIMARY KEY, since REAL NOT NULL, thaw
     time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL);
 CREATE TABLE hook_failures (guest INTEGER, hook TEXT, count INTEGER NOT NULL, PRIMARY KEY (guest, hook));
 """
+_FREEZES = """
+CREATE TABLE freezes (number INTEGER PRIMARY KEY AUTOINCREMENT, guest INTEGER NOT NULL, time REAL NOT NULL,
+    failed INTEGER NOT NULL);
+"""
 _VANISHED = """
 CREATE TABLE vanished_replicas (job TEXT NOT NULL, dataset TEXT NOT NULL, guid TEXT NOT NULL, since REAL NOT NULL,
     seen REAL NOT NULL, waited REAL NOT NULL, announced REAL, ending INTEGER NOT NULL, kept TEXT NOT NULL,
@@ -76,7 +85,17 @@ INSERT INTO vanished_replicas
 ALTER TABLE job_state DROP COLUMN vanished;
 ALTER TABLE job_state ADD COLUMN replaced TEXT
 """
-_VERSION = 8
+_MARKS = """
+CREATE TABLE IF NOT EXISTS job_marks (job TEXT NOT NULL, mark TEXT NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (job, mark)) WITHOUT ROWID
+"""
+CREATED = ("zsr.state", "created")
+"""The plugin, which is none, and the key under which `memory` has the unix time at which the file was made."""
+
+_VERSION = 12
+
+DAMAGED = ".damaged-"
+"""Is in the name of a damaged file that was moved aside, before the time."""
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
@@ -87,23 +106,33 @@ _UPGRADES = {
     5: "ALTER TABLE job_state ADD COLUMN place TEXT",
     6: _HOOKS,
     7: _VANISHED + _VANISHED_NAMES,
+    8: "ALTER TABLE job_state ADD COLUMN went_back TEXT",
+    9: _MARKS,
+    10: "ALTER TABLE job_state ADD COLUMN disabled_since REAL;\nALTER TABLE job_state ADD COLUMN removal_since REAL",
+    11: _FREEZES,
 }
 """The statements that bring a file of a version to the next one."""
 
 
-def connect(path: Path, *, search: bool = True) -> sqlite3.Connection:
+def connect(path: Path | str, *, search: bool = True, empty: bool = False) -> Connection:
     """Open or create the database with its tables; ``search`` the whole file for damage.
+
+    ``path`` may be SQLite's ``:memory:``; ``empty``: without any table, to copy another database into it.
 
     Raises:
         sqlite3.DatabaseError: the file is damaged (OperationalError: it cannot be used at all).
         ZsrError: it was written by a newer zsr.
     """
-    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False, factory=Connection)
     try:
-        path.chmod(0o600)
+        if isinstance(path, Path):
+            path.chmod(0o600)
         db.row_factory = sqlite3.Row
+        if empty:
+            return db
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_spill = OFF")  # a full disk is met by the commit, which can be repeated in memory
         if search:
             _check(db)
         _upgrade(db, path)
@@ -119,20 +148,25 @@ def _execute(db: sqlite3.Connection, statements: str) -> None:
         db.execute(statement)
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> Connection:
     """Open an existing database without changing it; one of an older format is copied to memory and upgraded there.
 
     Raises:
         sqlite3.DatabaseError, ZsrError: as `connect`.
     """
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        timeout=10,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Connection,
     )
     try:
         version = _version(db)
         _refuse_newer(path, version)
         if version != _VERSION:
-            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Connection)
             db.backup(copy)
             db.close()
             db = copy
@@ -144,18 +178,32 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+def last_numbers(db: sqlite3.Connection) -> dict[str, int]:
+    """Return the highest number that was given in each table that counts."""
+    return {str(row[0]): int(row[1]) for row in db.execute("SELECT name, seq FROM sqlite_sequence")}
+
+
+def continue_numbers(db: sqlite3.Connection, numbers: Mapping[str, int]) -> None:
+    """Let the tables of a new file count on: what refers to a number of the old one must not find another's."""
+    db.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", list(numbers.items()))
+
+
+def _upgrade(db: sqlite3.Connection, path: Path | str) -> None:
     """Bring the tables to the present format, in one transaction."""
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     _refuse_newer(path, version)
     if version == 0:
-        _execute(db, _SCHEMA + _HOOKS + _VANISHED)
+        _execute(db, _SCHEMA + _HOOKS + _FREEZES + _VANISHED + _MARKS)
     else:
         for earlier in range(version, _VERSION):
             _execute(db, _UPGRADES[earlier])
     if version != _VERSION:
         db.execute(f"PRAGMA user_version = {_VERSION}")
+    # A file of before this was recorded is as old as what it knows.
+    db.execute(
+        "INSERT OR IGNORE INTO memory SELECT ?, ?, coalesce(min(created), ?) FROM job_state", (*CREATED, time.time())
+    )
     db.execute("COMMIT")
 
 
@@ -168,7 +216,7 @@ def _check(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("quick_check failed")
 
 
-def _refuse_newer(path: Path, version: int) -> None:
+def _refuse_newer(path: Path | str, version: int) -> None:
     if version > _VERSION:
         raise ZsrError(
             f"'{path}' was written by a newer zsr (format {version}, this one knows {_VERSION}).",
@@ -178,7 +226,7 @@ def _refuse_newer(path: Path, version: int) -> None:
 
 def move_aside(path: Path) -> Path:
     """Rename a damaged file and its companions, so that an admin can examine them; nothing is overwritten."""
-    stem = f"{path.name}.damaged-{int(time.time())}"
+    stem = f"{path.name}{DAMAGED}{int(time.time())}"
     names = chain([stem], (f"{stem}-{number}" for number in count(1)))
     aside = next(place for place in map(path.with_name, names) if not place.exists())
     path.rename(aside)

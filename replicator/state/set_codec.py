@@ -8,9 +8,10 @@ from replicator.models import KnownSets, TargetPlace, TargetStorage
 
 
 def sets_to_text(sets: KnownSets) -> str:
-    """Return a job's known sets as JSON, without the GUIDs: those are rows of their own."""
+    """Return a job's known sets as JSON, without the GUIDs of what it sent: those are rows of their own."""
     values = {"proven": sets.proven, "volumes": sets.volumes, "taken": sets.taken, "elsewhere": sets.elsewhere}
-    return json.dumps({**values, "by_name": sets.by_name})
+    gone = [list(each) for each in sets.gone]
+    return json.dumps({**values, "by_name": sets.by_name, "inherited": sorted(sets.inherited), "gone": gone})
 
 
 def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
@@ -24,6 +25,8 @@ def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
         tuple(values["taken"]),
         by_name=values.get("by_name", True),
         elsewhere=values.get("elsewhere"),
+        inherited=frozenset(values.get("inherited", ())),
+        gone=tuple((guid, seen, waited) for guid, seen, waited in values.get("gone", ())),
     )
 
 

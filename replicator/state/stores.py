@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replicator.state.database import Database
+from replicator.state.former_keeps import FormerKeeps
 from replicator.state.guest_hooks import GuestHooks
+from replicator.state.job_marks import JobMarks
 from replicator.state.job_states import JobStates
 from replicator.state.journal import Journal
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.run_log import RunLogs
 from replicator.state.runs import Runs
+from replicator.state.schema import CREATED
 from replicator.state.vanished_replicas import VanishedReplicas
 
 
@@ -33,6 +36,8 @@ class State:
     journal: Journal
     hooks: GuestHooks
     vanished: VanishedReplicas
+    marks: JobMarks
+    keeps: FormerKeeps
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
@@ -54,11 +59,24 @@ class State:
             Journal(database),
             GuestHooks(database),
             VanishedReplicas(database),
+            JobMarks(database),
+            FormerKeeps(database),
         )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:
         """Return the durable values of a plugin."""
         return SqlitePluginStore(self.database, plugin)
+
+    @property
+    def created(self) -> float:
+        """Unix time at which the file was made: what was before it does not know."""
+        plugin, key = CREATED
+        return float(self.plugin_store(plugin).get(key) or 0.0)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether what is recorded now is durable; else it is in memory only, and nothing may be destroyed."""
+        return self.database.unwritable_since is None
 
     def close(self) -> None:
         """Close the file."""

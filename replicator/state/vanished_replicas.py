@@ -71,6 +71,11 @@ class VanishedReplicas:
             if ended := tuple(sorted(set(destroyed) & before.keys())):
                 record_event(db, GraceEnded(now, job, run, ended))
 
+    def continued(self, job: JobId, guid: int) -> None:
+        """Delete the record of a replica that another job continues; nothing is reported."""
+        with self.database.transaction() as db:
+            db.execute("DELETE FROM vanished_replicas WHERE job = ? AND guid = ?", (str(job), str(guid)))
+
 
 def _is_new(before: Vanished | None, after: Vanished) -> bool:
     """Return whether a replica was not known; an older zsr recorded names only."""

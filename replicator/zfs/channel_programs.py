@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
+from replicator.common.snapshot_patterns import NONE_TRAVEL, SnapshotPatterns, lua_pattern
 from replicator.errors import ZfsError
 from replicator.zfs.fence import EPOCH, OWNER, Fence, Guard, Stamped
 from replicator.zfs.marks import Known
-from replicator.zfs.model import MADE_HERE, Inventory
+from replicator.zfs.model import MADE_HERE, Inventory, pool_of
 from replicator.zfs.output import inventory_of
+from replicator.zfs.permits import ReplicaPermit
 from replicator.zfs.snapshot_names import PREFIX
 
 _COLUMNS = (
@@ -25,7 +27,7 @@ _COLUMNS = (
 )  # fmt: skip
 _TEXTS = {
     name: "".join(files(__package__).joinpath(f"{part}.lua").read_text() for part in ("fence", name))
-    for name in ("snapshot_if_changed", "verify_and_prune")
+    for name in ("change_marks", "snapshot_if_changed", "verify_and_prune", "destroy_replica", "open_datasets")
 }
 
 
@@ -38,11 +40,33 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotRequest:
-    """Take the snapshot ``name`` of all volumes in ``places`` and ``names`` on a node, unless nothing changed.
+class Branches:
+    """Where a guest's volumes on a node go on below them. All names are full.
 
-    Nothing changed if every volume has the snapshot ``since`` and not a byte was written to it after that; without a
-    ``since`` the snapshot is always taken. With ``bookmarks`` each snapshot is bookmarked. The volumes get the stamps
+    Attributes:
+        guest: its number.
+        by_name: whether all that is found by name takes its children along.
+        roots: the datasets named in the settings that do so.
+        closed: the datasets that are never taken along, nor what is below them.
+    """
+
+    guest: int
+    by_name: bool
+    roots: tuple[str, ...] = ()
+    closed: frozenset[str] = frozenset()
+
+    def in_pool(self, pool: str) -> Branches:
+        """Return the part that lies in one pool."""
+        return replace(self, roots=tuple(root for root in self.roots if pool_of(root) == pool))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Take the snapshot ``name`` of all volumes in ``places``, ``names`` and ``branches``, unless nothing changed.
+
+    Nothing changed if every volume has the snapshot ``since``, not a byte was written to it after that, and no snapshot
+    was taken of it that ``travels``; without a ``since`` the snapshot is always taken. With ``bookmarks`` each snapshot
+    is bookmarked. The volumes get the stamps
     of the ``fence``; if one of them refuses it, nothing is done.
     """
 
@@ -54,6 +78,8 @@ class SnapshotRequest:
     since: str = ""
     bookmarks: bool = True
     fence: Fence | None = None
+    branches: Branches = Branches(0, by_name=False)
+    travels: SnapshotPatterns = NONE_TRAVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +108,13 @@ class ReceivedReplica:
     """A replica that a run received into, since it was listed.
 
     ``after`` is the createtxg of its newest snapshot then, 0 without one; ``sent`` are the GUIDs of what the run sent.
+    ``own`` begins the names of the job's snapshots.
     """
 
     dataset: str
     after: int
     sent: frozenset[int]
+    own: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +150,14 @@ def snapshot_if_changed(request: SnapshotRequest) -> str:
         "places": [{"path": place.path, "prefixes": list(place.prefixes)} for place in request.places],
         "names": list(request.names),
         "excluded": dict.fromkeys(request.excluded, True),
+        "guest": str(request.branches.guest),
+        "by_name": request.branches.by_name,
+        "roots": list(request.branches.roots),
+        "closed": dict.fromkeys(request.branches.closed, True),
         "since": request.since,
         "bookmarks": request.bookmarks,
+        "wanted": [lua_pattern(each) for each in request.travels.wanted],
+        "unwanted": [lua_pattern(each) for each in request.travels.unwanted],
         **_fenced(request.fence),
     }
     return _program("snapshot_if_changed", table)
@@ -151,14 +185,94 @@ def verify_and_prune(
         "compared": [] if guard is None else list(guard.compared),
         "stamped": [] if guard is None else list(guard.stamped),
         **_fenced(None if guard is None else guard.fence),
-        "prefix": PREFIX,
         "made_here": MADE_HERE,
-        "received": [
-            {"dataset": each.dataset, "after": each.after, "sent": {str(_signed(guid)): True for guid in each.sent}}
-            for each in received
-        ],
+        "received": [_received(each) for each in received],
     }
     return _program("verify_and_prune", table)
+
+
+def destroy_replica(permit: ReplicaPermit) -> str:
+    """Return the program that destroys a replica with its snapshots, unless it is open or not the permit's any more."""
+    table: dict[str, object] = {
+        "dataset": permit.dataset,
+        "guid": str(_signed(permit.guid)),
+        "snapshots": {str(_signed(each.guid)): True for each in permit.snapshots},
+        "kept_aside": permit.kept_aside,
+        **_fenced(permit.fence),
+    }
+    return _program("destroy_replica", table)
+
+
+def open_datasets(names: Sequence[str]) -> str:
+    """Return the program that lists those of some datasets of a pool, with snapshots, that are open."""
+    return _program("open_datasets", {"datasets": list(names)})
+
+
+def opened(text: str) -> list[str]:
+    """Return the result of `open_datasets`."""
+    return _list(_returned(text).get("opened"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaEnd:
+    """What `destroy_replica` did: all, if nothing is set.
+
+    Attributes:
+        changed: the dataset or snapshot that is not as it was permitted; nothing was destroyed.
+        is_open: the replica is open; nothing was destroyed.
+        needed: the snapshot that is held, or has a clone; nothing was destroyed.
+        left: the snapshots are gone, and the dataset could not be destroyed.
+    """
+
+    changed: str | None = None
+    is_open: bool = False
+    needed: str | None = None
+    left: bool = False
+
+
+def replica_end(text: str) -> ReplicaEnd | Stamped:
+    """Return the result of `destroy_replica`; a dataset that refused the fence: nothing was done then."""
+    found = _returned(text)
+    if "fenced" in found:
+        return _stamped(found)
+    changed, needed = found.get("changed"), found.get("needed")
+    return ReplicaEnd(
+        None if changed is None else str(changed),
+        "open" in found,
+        None if needed is None else str(needed),
+        bool(found.get("left", not found)),
+    )
+
+
+def _received(each: ReceivedReplica) -> dict[str, object]:
+    sent = {str(_signed(guid)): True for guid in each.sent}
+    return {"dataset": each.dataset, "after": each.after, "sent": sent, "own": each.own}
+
+
+def change_marks(dataset: str, guid: int, marks: Mapping[str, str], values: Mapping[str, str], fence: Fence) -> str:
+    """Return the program that sets properties of a replica that still has a GUID, its own ``marks`` and no writes.
+
+    Its stamps must pass the ``fence``.
+    """
+    table: dict[str, object] = {
+        "dataset": dataset,
+        "guid": str(_signed(guid)),
+        "marks": dict(marks),
+        "values": [{"key": key, "value": value} for key, value in values.items()],
+        **_fenced(fence),
+    }
+    return _program("change_marks", table)
+
+
+def changed_marks(text: str) -> Stamped | str | bool:
+    """Return the result of `change_marks`: a dataset that refused the fence, or what has changed, or whether it did.
+
+    False means that this ZFS sets no properties in a program. Nothing was done, except where it is true.
+    """
+    found = _returned(text)
+    if "fenced" in found:
+        return _stamped(found)
+    return str(found["changed"]) if "changed" in found else "done" in found
 
 
 def _fenced(fence: Fence | None) -> dict[str, object]:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from replicator.errors import DivergedError, StorageMissingError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
-from replicator.zfs import channel_programs, commands, marks, output, replica_checks, stale_receives
-from replicator.zfs.errors import classify, is_absent, is_nothing_to_abort
+from replicator.zfs import channel_programs, commands, errors, marks, output, replica_checks, stale_receives
 from replicator.zfs.features import Features, features_from_usage, version_from_output
 from replicator.zfs.fence import Fence, Guard, Stamped, refusal
 from replicator.zfs.model import Dataset, Inventory, pool_of
-from replicator.zfs.permits import (
-    BookmarksPermit,
-    HalfReceivedPermit,
-    ReplicaPermit,
-    RollbackPermit,
-    SnapshotsPermit,
-)
+from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, ReplicaPermit, RollbackPermit, SnapshotsPermit
+from replicator.zfs.pruning import PORTION, prune_rest
 from replicator.zfs.resume_token import is_same_state
 
 LARGE_OUTPUT_BYTES = 256 * 1024
@@ -29,10 +23,15 @@ LARGE_OUTPUT_BYTES = 256 * 1024
 
 
 class ZfsClient:
-    """ZFS on one host. ``limit`` is the seconds that any command but a transfer may take."""
+    """ZFS on one host. ``limit`` is the seconds that any command but a transfer may take; ``clock`` returns unix time.
 
-    def __init__(self, host: Host, *, limit: float) -> None:
+    ``inventoried`` is when something here was last listed (unix time); None: not yet.
+    """
+
+    def __init__(self, host: Host, *, limit: float, clock: Callable[[], float] = time.time) -> None:
         self.host = host
+        self.inventoried: float | None = None
+        self._clock = clock
         self._limit = limit
         self._features: Features | None = None
         self._runs_programs = True
@@ -46,47 +45,41 @@ class ZfsClient:
     async def features(self) -> Features:
         """Return the features of this host's ZFS; read once."""
         if self._features is None:
-            usage = await self.host.run(commands.usage(), limit=self._limit)
-            text = usage.stdout + usage.stderr
+            text = (usage := await self.host.run(commands.usage(), limit=self._limit)).stdout + usage.stderr
             if "snapshot" not in text:
-                raise classify("read the features of its zfs", text, node=self.node)
+                raise errors.classify("read the features of its zfs", text, node=self.node)
             version = await self.host.run(commands.version(), limit=self._limit)
             self._features = features_from_usage(text, version_from_output(version.stdout))
         return self._features
 
-    async def inventory(
-        self, path: str, *, depth: int = 2, bookmarks: bool = False, marks_of: str | None = None
-    ) -> Inventory:
+    async def inventory(self, path: str, *, depth: int = 2, bookmarks: bool = False, marks_of: str | None = None,
+                        snapshots: bool = True, also: Sequence[str] = ()) -> Inventory:  # fmt: skip
         """Return the datasets below a path with their snapshots, and with their bookmarks if wanted.
 
-        Of marks only a dataset's own count (`replicator.zfs.marks`): those that this client has not seen yet cost one
-        command more. Those of snapshots whose names begin with ``marks_of`` are looked at as well.
+        Only a dataset's own marks count (`replicator.zfs.marks`): those that this client has not seen yet cost another
+        command, as do those of snapshots whose names begin with ``marks_of``. Names in ``also`` need not exist.
 
         Raises:
             StorageMissingError: the path does not exist on this node.
         """
         features = await self.features()
-        argv = commands.inventory(features, path, depth, bookmarks=bookmarks)
+        argv = commands.inventory(features, path, depth, bookmarks=bookmarks, snapshots=snapshots, also=also)
         done = await self.host.run(argv, limit=self._limit)
-        if not done.ok:
-            if is_absent(done.stderr):
-                raise StorageMissingError(
-                    f"'{path}' does not exist on node {self.node}.", node=self.node, raw=done.stderr
-                )
-            raise classify(f"list '{path}'", done.stderr, node=self.node)
+        if not done.ok and (error := errors.listing_error(path, also, done.stderr, self.node)) is not None:
+            raise error
         parse = output.inventory_from_list if features.list_parsable else output.inventory_from_get
         read = partial(parse, done.stdout, marks_of=marks_of)
         found = read() if len(done.stdout) < LARGE_OUTPUT_BYTES else await asyncio.to_thread(read)
+        self.inventoried = self._clock()
         return await self._settled(found)
 
     async def _settled(self, found: Inventory) -> Inventory:
         """Return an inventory without marks that were received or inherited."""
-        asked = marks.doubtful(found, self._own_marks)
         own: dict[str, marks.Marks] = {}
-        for argv in commands.local_marks(asked):
+        for argv in commands.local_marks(asked := marks.doubtful(found, self._own_marks)):
             done = await self.host.run(argv, limit=self._limit)
-            if not done.ok and not is_absent(done.stderr):  # what is gone meanwhile has no marks
-                raise classify("read whose its datasets are", done.stderr, node=self.node)
+            if not done.ok and not errors.is_absent(done.stderr):  # what is gone meanwhile has no marks
+                raise errors.classify("read whose its datasets are", done.stderr, node=self.node)
             own |= output.local_marks(done.stdout)
         settled = marks.settled(found, asked, own)
         if asked:
@@ -102,7 +95,7 @@ class ZfsClient:
         done = await self.host.run(commands.space(pools), limit=self._limit)
         found = output.space(done.stdout)
         if not found and not done.ok:
-            raise classify(f"read the space of {', '.join(pools)}", done.stderr, node=self.node)
+            raise errors.classify(f"read the space of {', '.join(pools)}", done.stderr, node=self.node)
         return found
 
     async def sync(self, pool: str) -> None:
@@ -120,34 +113,28 @@ class ZfsClient:
             SupersededError: a volume refuses the request's fence; nothing was done.
             ZsrError: a volume is gone, or the snapshots could not be taken; none was.
         """
-        done = await self._program(pool, channel_programs.snapshot_if_changed(request))
+        done = await self.program(pool, channel_programs.snapshot_if_changed(request))
         if done is None:
             return None
         found = channel_programs.snapshot_outcome(done)
         if isinstance(found, Stamped):
-            self._refuse(request.fence, found)
+            self.refuse(request.fence, found)
             return None
         if isinstance(found, channel_programs.Refused):
-            raise classify(f"take the snapshot {request.name}", f"{found.name}: {found.words}", node=self.node)
+            raise errors.classify(f"take the snapshot {request.name}", f"{found.name}: {found.words}", node=self.node)
         return found
 
-    async def verify_and_prune(
-        self,
-        pool: str,
-        *,
-        expected: Iterable[tuple[str, int]] = (),
-        stale: Sequence[SnapshotsPermit] = (),
-        bookmarks: Iterable[tuple[str, str]] = (),
-        bookmarks_of: Sequence[str] = (),
-        received: Iterable[channel_programs.ReceivedReplica] = (),
-        guard: Guard | None = None,
-    ) -> channel_programs.PruneResult | str | None:
+    async def verify_and_prune(self, pool: str, *, expected: Iterable[tuple[str, int]] = (),
+                               stale: Sequence[SnapshotsPermit] = (), bookmarks: Iterable[tuple[str, str]] = (),
+                               bookmarks_of: Sequence[str] = (), guard: Guard | None = None,
+                               received: Iterable[channel_programs.ReceivedReplica] = (),
+                               ) -> channel_programs.PruneResult | str | None:  # fmt: skip
         """Verify snapshots by GUID and, only if all are there, destroy stale ones and make bookmarks; one transaction.
 
         Args:
             pool: all names lie in it.
             expected: snapshots (``dataset@name``) with the GUIDs that they must have.
-            stale: snapshots to destroy.
+            stale: snapshots to destroy; more than one transaction should destroy go in further ones.
             bookmarks: snapshots and the bookmarks to make of them.
             bookmarks_of: datasets whose bookmarks are wanted in the result.
             received: replicas on which snapshots that were created meanwhile are tagged.
@@ -160,44 +147,49 @@ class ZfsClient:
             SupersededError: a dataset refuses the guard's fence; nothing was done.
         """
         old = [(f"{permit.dataset}@{each.name}", each.guid) for permit in stale for each in permit.snapshots]
-        text = channel_programs.verify_and_prune(expected, old, bookmarks, bookmarks_of, received, guard)
-        done = await self._program(pool, text)
+        text = channel_programs.verify_and_prune(expected, old[:PORTION], bookmarks, bookmarks_of, received, guard)
+        done = await self.program(pool, text)
         found = None if done is None else channel_programs.prune_result(done)
         if isinstance(found, Stamped):
-            self._refuse(None if guard is None else guard.fence, found)
+            self.refuse(None if guard is None else guard.fence, found)
             return None
         if isinstance(found, channel_programs.PruneResult):
             self._own_marks |= found.marks
+            return await prune_rest(found, old[PORTION:], guard, partial(self.program, pool), self.refuse)
         return found
 
-    def _refuse(self, fence: Fence | None, seen: Stamped) -> None:
-        if fence is not None and (error := refusal(fence, self.node, seen)) is not None:
+    def refuse(self, fence: Fence | None, seen: object) -> None:
+        """Raise SupersededError if what was found is a dataset of this node whose stamps refuse a fence."""
+        if fence is not None and isinstance(seen, Stamped) and (error := refusal(fence, self.node, seen)) is not None:
             raise error
 
     async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
         """Return those of some datasets that have stamps themselves: received and inherited ones do not count."""
-        done = await self._execute(commands.local_stamps(datasets), f"read owner and epoch of '{datasets[0]}'")
-        return output.local_stamps(done.stdout)
+        asked, doing = commands.local_stamps(datasets), f"read owner and epoch of '{datasets[0]}'"
+        return output.local_stamps("".join([(await self._execute(argv, doing)).stdout for argv in asked]))
 
     async def stamp(self, fence: Fence, datasets: Sequence[str]) -> None:
         """Set the fence's owner and epoch on datasets by a command, where no program did it."""
-        for argv in commands.stamp(await self.features(), datasets, fence.stamps) if datasets else ():
-            await self._execute(argv, f"stamp '{datasets[0]}'")
+        await self.set_together(datasets, fence.stamps)
 
-    async def _program(self, pool: str, text: str) -> str | None:
+    async def set_together(self, datasets: Sequence[str], values: Mapping[str, str]) -> None:
+        """Set properties of datasets by one command, where this ZFS can."""
+        for argv in commands.stamp(await self.features(), datasets, values) if datasets else ():
+            await self._execute(argv, f"set properties of '{datasets[0]}'")
+
+    async def program(self, pool: str, text: str) -> str | None:
+        """Run a channel program; return its output, None where it cannot run, or met a limit, maybe half-way."""
         if not self._runs_programs or not (await self.features()).programs:
             return None
         done = await self.host.run(commands.program(pool), limit=self._limit, stdin=text)
         if done.ok:
             return done.stdout
-        if is_absent(done.stderr):
-            raise classify("run a channel program", done.stderr, node=self.node)
-        if re.search(r"ermission denied|nsupported|not supported|too new|too old", done.stderr):
+        if errors.is_over_limit(done.stderr):
+            return None
+        if not errors.is_absent(done.stderr) and errors.runs_no_programs(done.stderr):
             self._runs_programs = False
             return None
-        if re.search(r"memory limit|timed out|out of memory", done.stderr):
-            return None
-        raise classify("run a channel program", done.stderr, node=self.node)
+        raise errors.classify("run a channel program", done.stderr, node=self.node)
 
     async def snapshot(self, names: Sequence[str]) -> None:
         """Take snapshots (``dataset@name``) of datasets of one pool, atomically where this ZFS can.
@@ -232,8 +224,8 @@ class ZfsClient:
         if found is None or found.token is None or not is_same_state(found.token, permit.token):
             return False
         done = await self.host.run(commands.abort_receive(permit.dataset), limit=self._limit)
-        if not done.ok and not is_nothing_to_abort(done.stderr):
-            raise classify(f"drop the half-received state of '{permit.dataset}'", done.stderr, node=self.node)
+        if not done.ok and not errors.is_nothing_to_abort(done.stderr):
+            raise errors.classify(f"drop the half-received state of '{permit.dataset}'", done.stderr, node=self.node)
         return done.ok
 
     async def end_stale_receives(self, job: JobId, source: str) -> bool:
@@ -246,11 +238,11 @@ class ZfsClient:
         return done.ok
 
     async def rollback(self, permit: RollbackPermit) -> None:
-        """Roll a replica back, after checking again that nothing but the permit's snapshots is newer.
+        """Roll a replica back, after destroying the permit's snapshots by GUID; ZFS refuses it if others are newer.
 
         Raises:
             DivergedError: it was written to, or has another newer snapshot; nothing was done.
-            ZfsError, TargetActiveError: as `refuse_in_use`.
+            ZfsError, TargetActiveError: as `refuse_in_use`; or a snapshot was taken meanwhile.
         """
         name, to = permit.dataset, permit.to
         await self.refuse_in_use(name, permit.job, permit.source, permit.fence)
@@ -265,6 +257,7 @@ class ZfsClient:
                 node=self.node,
                 advice="The next run looks at it again.",
             )
+        await self.destroy_snapshots(permit.newer)
         await self._execute(commands.rollback(name, to.name), f"roll '{name}' back to {to.name}")
 
     async def destroy_snapshots(self, permit: SnapshotsPermit) -> None:
@@ -278,18 +271,20 @@ class ZfsClient:
         guard = None if permit.fence is None else Guard(permit.fence, (permit.dataset,))
         done = await self.verify_and_prune(pool_of(permit.dataset), stale=[permit], guard=guard)
         left = permit.only(done.left) if isinstance(done, channel_programs.PruneResult) else permit
-        found = await self._listed(permit.dataset) if left.snapshots else None
-        if found is None:
+        if not left.snapshots or (found := await self._listed(permit.dataset)) is None:
             return
         if permit.fence is not None and refusal(permit.fence, self.node, found.stamped) is not None:
             for seen in await self.local_stamps([permit.dataset]):
-                self._refuse(permit.fence, seen)
+                self.refuse(permit.fence, seen)
         there = {(snapshot.name, snapshot.guid) for snapshot in found.snapshots}
         stale = [snapshot for snapshot in left.snapshots if (snapshot.name, snapshot.guid) in there]
+        failed = ""
         for argv in commands.destroy_snapshots(await self.features(), permit.dataset, stale):
             again = await self.host.run(argv, limit=self._limit)
-            if not again.ok and not is_absent(again.stderr):
-                raise classify(f"destroy old snapshots of '{permit.dataset}'", again.stderr, node=self.node)
+            if not again.ok and not errors.is_absent(again.stderr):  # one with a clone keeps no other
+                failed = failed or again.stderr
+        if failed:
+            raise errors.classify(f"destroy old snapshots of '{permit.dataset}'", failed, node=self.node)
 
     async def bookmark(self, dataset: str, snapshot: str) -> None:
         """Make a bookmark of a snapshot, with its name."""
@@ -303,31 +298,23 @@ class ZfsClient:
             if (bookmark.name, bookmark.guid) not in there:
                 continue
             done = await self.host.run(commands.destroy_bookmark(permit.dataset, bookmark.name), limit=self._limit)
-            if not done.ok and not is_absent(done.stderr):
-                doing = f"destroy the bookmark '{permit.dataset}#{bookmark.name}'"
-                raise classify(doing, done.stderr, node=self.node)
+            if not done.ok and not errors.is_absent(done.stderr):
+                raise errors.classify(f"destroy '{permit.dataset}#{bookmark.name}'", done.stderr, node=self.node)
 
     async def portable_properties(self, dataset: str) -> dict[str, str]:
         """Return the properties that a replica needs, for a stream that cannot carry properties."""
         done = await self._execute(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
         found = output.properties(done.stdout)
-        return {
-            key: value
-            for key, value in found.items()
-            if key in commands.PORTABLE or (":" in key and not key.startswith(("zsr:", "com.sun:auto-snapshot")))
-        }
+        return {key: value for key, value in found.items() if commands.is_portable(key)}
 
     async def salts(self, datasets: Sequence[str]) -> dict[str, int]:
         """Return the salt of each dataset's key; a new passphrase has another one, a raw key has 0."""
-        return output.salts((await self._execute(commands.salts(datasets), "read the salts of keys")).stdout)
+        asked = commands.salts(datasets)
+        return output.salts("".join([(await self._execute(argv, "read the salts of keys")).stdout for argv in asked]))
 
-    async def rename(self, dataset: str, name: str) -> None:
-        """Rename a dataset within its pool."""
-        await self._execute(commands.rename(dataset, name), f"rename '{dataset}' to '{name}'")
-
-    async def rename_snapshot(self, dataset: str, name: str, new: str) -> None:
-        """Rename a snapshot; its GUID stays, so it remains a base."""
-        await self._execute(commands.rename(f"{dataset}@{name}", f"{dataset}@{new}"), f"rename '{dataset}@{name}'")
+    async def rename(self, old: str, name: str) -> None:
+        """Rename a dataset within its pool, or a snapshot (``dataset@name``), which keeps its GUID."""
+        await self._execute(commands.rename(old, name), f"rename '{old}' to '{name}'")
 
     async def clone(self, snapshot: str, dataset: str, properties: Mapping[str, str]) -> None:
         """Make ``dataset`` out of a snapshot (``dataset@name``)."""
@@ -344,12 +331,18 @@ class ZfsClient:
         Raises:
             SupersededError: it refuses the permit's fence.
             ZfsError: its own (not inherited) marks, its GUID or a snapshot are not the permit's, or something is below.
-            TargetActiveError: it is writable or was written to, and was not set aside.
+            TargetActiveError: it is open; or it is writable or was written to, and was not set aside.
         """
-        has = await self._ownership(permit.dataset, permit.fence)
-        replica_checks.refuse_not_permitted(permit, self.node, has)
-        replica_checks.refuse_changed(permit, self.node, await self.inventory(permit.dataset, depth=2))
-        await self._execute(commands.destroy_replica(permit.dataset), f"destroy the replica '{permit.dataset}'")
+        name = permit.dataset
+        replica_checks.refuse_not_permitted(permit, self.node, await self._ownership(name, permit.fence))
+        family = await self.inventory(name, depth=2)
+        replica_checks.refuse_changed(permit, self.node, family)
+        if family.datasets[name].mounted:
+            unmounted = await self.host.run(commands.unmount(name), limit=self._limit)
+            replica_checks.refuse_open(permit, self.node, is_open=not unmounted.ok)
+        done = await self.program(pool_of(name), channel_programs.destroy_replica(permit))
+        if done is None or not replica_checks.is_destroyed(permit, self.node, channel_programs.replica_end(done)):
+            await self._execute(commands.destroy_replica(name), f"destroy the replica '{name}'")
 
     async def refuse_in_use(self, dataset: str, job: str, source: str, fence: Fence | None = None) -> None:
         """Raise unless a dataset still is a read-only replica of a job from a source node.
@@ -365,7 +358,7 @@ class ZfsClient:
         asked = commands.ownership(await self.features(), dataset)
         done = await self._execute(asked, f"check whose replica '{dataset}' is")
         found = output.sourced_properties(done.stdout)
-        self._refuse(fence, output.own_stamps(dataset, found))
+        self.refuse(fence, output.own_stamps(dataset, found))
         return found
 
     async def _listed(self, dataset: str, *, bookmarks: bool = False) -> Dataset | None:
@@ -380,14 +373,15 @@ class ZfsClient:
         for key, value in properties.items():
             await self._execute(commands.set_property(dataset, key, value), f"set {key} of '{dataset}'")
 
-    async def create_parents(self, path: str, name: str) -> None:
+    async def create_parents(self, path: str, name: str, properties: Mapping[str, str] | None = None) -> None:
         """Create the missing parents of ``path/name``; does nothing for a direct child."""
-        parent = name.rpartition("/")[0]
-        if parent:
-            await self._execute(commands.create_parents(f"{path}/{parent}"), f"create '{path}/{parent}'")
+        for argv in commands.create_parents(path, name, properties or {"canmount": "off"}):
+            done = await self.host.run(argv, limit=self._limit)
+            if not done.ok and not errors.is_existing(done.stderr):
+                raise errors.classify(f"create '{argv[-1]}'", done.stderr, node=self.node)
 
     async def _execute(self, argv: Sequence[str], doing: str) -> Completed:
         done = await self.host.run(argv, limit=self._limit)
         if not done.ok:
-            raise classify(doing, done.stderr, node=self.node)
+            raise errors.classify(doing, done.stderr, node=self.node)
         return done

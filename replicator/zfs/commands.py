@@ -5,7 +5,7 @@ Dataset names are always the last arguments; none can begin with a hyphen, since
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from replicator.zfs.features import Features
 from replicator.zfs.fence import EPOCH, OWNER
@@ -33,6 +33,7 @@ LISTED = [
     "zsr:source",
     OWNER,
     EPOCH,
+    "zsr:stream",
 ]
 """The columns of an inventory, in order."""
 
@@ -42,8 +43,17 @@ LISTED_OLD = [
 ]  # fmt: skip
 """The properties that are read with ``get -p`` from a ZFS without ``list -p``."""
 
-PORTABLE = ["recordsize", "compression", "refquota", "refreservation", "checksum", "copies", "acltype", "xattr", "sync"]
+PORTABLE = [
+    "recordsize", "compression", "quota", "refquota", "reservation", "refreservation", "checksum", "copies", "acltype",
+    "xattr", "sync",
+]  # fmt: skip
 """The properties that zsr copies where the stream cannot carry them (a decrypted send of zfs(8))."""
+
+
+def is_portable(key: str) -> bool:
+    """Return whether zsr copies a property where the stream cannot carry it: users' own ones as well."""
+    return key in PORTABLE or (":" in key and not key.startswith(("zsr:", "com.sun:auto-snapshot")))
+
 
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}
 """The properties of every replica (contract: One run); a filesystem is kept unmounted as well."""
@@ -54,8 +64,21 @@ FILESYSTEM_PROPERTIES: Mapping[str, str] = {"canmount": "noauto"}
 IGNORED_PROPERTIES = ("mountpoint", "sharenfs", "sharesmb")
 """The properties of a source's filesystem that never take effect on its replica."""
 
+LIMITS = ("quota", "reservation", "refreservation")
+"""A source's limits that must not stop its replica, which has other snapshots. A replica has none of its own.
+
+ZFS keeps the values that come with a stream: ``zfs inherit -S quota`` brings them back where the replica becomes the
+guest. A zvol has no quota, and its replica reserves what the zvol does: else the guest might not run there.
+"""
+
+VOLUME_LIMITS = ("reservation",)
+
+REMEMBERED = "zsr:"
+"""Before the name of a limit: the property of a replica that remembers it where the stream carries none."""
+
 ENCRYPTION = "encryption"
 """The property that a plain stream says is off; left out, a new dataset gets what the dataset above it has."""
+
 _LONGEST = 64 * 1024
 """Bytes of names in one command: a remote shell gets it as one argument, of which Linux allows 128 KiB."""
 
@@ -70,25 +93,37 @@ def version() -> Argv:
     return ["zfs", "version"]
 
 
-def inventory(features: Features, path: str, depth: int, *, bookmarks: bool) -> Argv:
-    """List datasets and snapshots below a path; ``depth`` counts a snapshot as one level below its dataset."""
+def inventory(
+    features: Features, path: str, depth: int, *, bookmarks: bool, snapshots: bool = True, also: Sequence[str] = ()
+) -> Argv:
+    """List datasets and snapshots below a path; ``depth`` counts a snapshot as one level below its dataset.
+
+    Further names are listed like the path; ZFS prints what exists and complains of the rest.
+    """
     if features.list_parsable:
-        kinds = "filesystem,volume,snapshot" + (",bookmark" if bookmarks and features.bookmarks else "")
-        return ["zfs", "list", "-Hp", "-t", kinds, "-d", str(depth), "-o", ",".join(LISTED), path]
+        kinds = "filesystem,volume" + (",snapshot" if snapshots else "")
+        kinds += ",bookmark" if bookmarks and features.bookmarks else ""
+        return ["zfs", "list", "-Hp", "-t", kinds, "-d", str(depth), "-o", ",".join(LISTED), path, *also]
     return ["zfs", "get", "-Hp", "-r", "-d", str(depth), "-o", "name,property,value", ",".join(LISTED_OLD), path]
+
+
+def in_parts(names: Iterable[str], separator: int = 3) -> list[list[str]]:
+    """Split names into as many parts as commands are needed; ``separator``: bytes between two, quotes included."""
+    parts: list[list[str]] = []
+    length = _LONGEST
+    for name in names:
+        length += len(name.encode()) + separator
+        if length > _LONGEST:
+            parts.append([])
+            length = len(name.encode())
+        parts[-1].append(name)
+    return parts
 
 
 def local_marks(names: Sequence[str]) -> list[Argv]:
     """Print the marks that were set on these very datasets and snapshots; several commands where one is too long."""
-    parts: list[list[str]] = []
-    length = _LONGEST
-    for name in names:
-        length += len(name) + 3  # a space, and quotes for a remote shell
-        if length > _LONGEST:
-            parts.append([])
-            length = len(name)
-        parts[-1].append(name)
-    return [["zfs", "get", "-H", "-s", "local", "-o", "name,property,value", "zsr:job,zsr:source", *p] for p in parts]
+    columns = "name,property,value"
+    return [["zfs", "get", "-H", "-s", "local", "-o", columns, "zsr:job,zsr:source", *some] for some in in_parts(names)]
 
 
 def space(pools: Sequence[str]) -> Argv:
@@ -121,9 +156,15 @@ def portable_properties(dataset: str) -> Argv:
     return ["zfs", "get", "-Hp", "-s", "local,received", "-o", "property,value", "all", dataset]
 
 
-def salts(datasets: Sequence[str]) -> Argv:
+def block_sizes(datasets: Sequence[str]) -> list[Argv]:
+    """Print the size of new blocks of datasets; a filesystem has one property of it, a zvol the other."""
+    asked = "recordsize,volblocksize"
+    return [["zfs", "get", "-Hp", "-o", "name,property,value", asked, *some] for some in in_parts(datasets)]
+
+
+def salts(datasets: Sequence[str]) -> list[Argv]:
     """Print the salt of each dataset's key, which a new passphrase changes."""
-    return ["zfs", "get", "-Hp", "-o", "name,property,value", "pbkdf2salt", *datasets]
+    return [["zfs", "get", "-Hp", "-o", "name,property,value", "pbkdf2salt", *some] for some in in_parts(datasets)]
 
 
 def rename(dataset: str, name: str) -> Argv:
@@ -159,32 +200,28 @@ def send(
     raw: bool,
     properties: bool,
     all_between: bool,
-    embedded: bool = True,
+    flags: str = "Lce",
 ) -> Argv:
     """Send ``dataset@new``, in full or since ``base`` (``@snapshot`` or ``#bookmark``).
 
     Where receive cannot refuse single properties, none are sent: a source's mountpoint must never take effect.
     ``all_between`` takes the snapshots between base and new one along; a bookmark cannot begin such a stream.
-    Without ``embedded`` there are no embedded blocks, which an encrypted dataset cannot receive.
+    ``flags`` are the letters of the encoding (`replication.stream_flags`), of which those of the ``features`` are used.
     """
     argv = ["zfs", "send"]
     if properties and features.receive_properties:
         argv.append("-p")
-    argv += _encoding(features, raw=raw, embedded=embedded)
+    argv += _encoding(features, raw=raw, flags=flags)
     if base is not None:
         argv += ["-I" if all_between and base.startswith("@") else "-i", base]
     return [*argv, f"{dataset}@{new}"]
 
 
-def _encoding(features: Features, *, raw: bool, embedded: bool) -> Argv:
+def _encoding(features: Features, *, raw: bool, flags: str) -> Argv:
     if raw:
         return ["-w"]
-    flags = (
-        ("-L", features.send_large_blocks),
-        ("-c", features.send_compressed),
-        ("-e", features.send_embedded and embedded),
-    )
-    return [flag for flag, known in flags if known]
+    known = {"L": features.send_large_blocks, "c": features.send_compressed, "e": features.send_embedded}
+    return [f"-{flag}" for flag, is_known in known.items() if is_known and flag in flags]
 
 
 def send_resume(token: str) -> Argv:
@@ -209,7 +246,8 @@ def receive(
     if features.resume:
         argv.append("-s")
     if features.receive_properties:
-        for key, value in replica_properties(is_volume=is_volume, extra=properties).items():
+        unlimited = dict.fromkeys(VOLUME_LIMITS if is_volume else LIMITS, "none")
+        for key, value in {**replica_properties(is_volume=is_volume, extra=properties), **unlimited}.items():
             argv += ["-o", f"{key}={value}"]
         if not is_volume:
             argv += [word for key in IGNORED_PROPERTIES for word in ("-x", key)]
@@ -229,14 +267,16 @@ def set_property(dataset: str, key: str, value: str) -> Argv:
 
 
 def stamp(features: Features, datasets: Sequence[str], stamps: Mapping[str, str]) -> list[Argv]:
-    """Set owner and epoch of datasets: one command, or one for each property where ZFS cannot do better."""
+    """Set owner and epoch of datasets: as few commands as ZFS and the length of one allow."""
     values = [f"{key}={value}" for key, value in stamps.items()]
-    return [["zfs", "set", *values, *datasets]] if features.set_many else [["zfs", "set", v, *datasets] for v in values]
+    together = [values] if features.set_many else [[value] for value in values]
+    return [["zfs", "set", *some, *names] for some in together for names in in_parts(datasets)]
 
 
-def local_stamps(datasets: Sequence[str]) -> Argv:
+def local_stamps(datasets: Sequence[str]) -> list[Argv]:
     """Print the owner and epoch that datasets have themselves; received and inherited ones are left out."""
-    return ["zfs", "get", "-Hp", "-s", "local", "-o", "name,property,value", f"{OWNER},{EPOCH}", *datasets]
+    asked = ["zfs", "get", "-Hp", "-s", "local", "-o", "name,property,value", f"{OWNER},{EPOCH}"]
+    return [[*asked, *some] for some in in_parts(datasets)]
 
 
 def ownership(features: Features, dataset: str) -> Argv:
@@ -251,8 +291,8 @@ def abort_receive(dataset: str) -> Argv:
 
 
 def rollback(dataset: str, snapshot_name: str) -> Argv:
-    """Roll back to a snapshot, destroying newer ones; the plan allows it only when those are all zsr's."""
-    return ["zfs", "rollback", "-r", f"{dataset}@{snapshot_name}"]
+    """Roll back to the newest snapshot; ZFS refuses it if there is a newer one."""
+    return ["zfs", "rollback", f"{dataset}@{snapshot_name}"]
 
 
 def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snapshot]) -> list[Argv]:
@@ -261,11 +301,14 @@ def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snap
     Always with ``@`` in the argument, so that no dataset can be meant.
     """
     names = [snapshot.name for snapshot in snapshots]
-    if not names:
-        return []
     if features.destroy_many:
-        return [["zfs", "destroy", "-d", f"{dataset}@{','.join(names)}"]]
+        return [["zfs", "destroy", "-d", f"{dataset}@{','.join(some)}"] for some in in_parts(names, 1)]
     return [["zfs", "destroy", f"{dataset}@{name}"] for name in names]
+
+
+def unmount(dataset: str) -> Argv:
+    """Unmount a filesystem, unless it is in use."""
+    return ["zfs", "unmount", dataset]
 
 
 def destroy_replica(dataset: str) -> Argv:
@@ -273,6 +316,8 @@ def destroy_replica(dataset: str) -> Argv:
     return ["zfs", "destroy", "-r", dataset]
 
 
-def create_parents(dataset: str) -> Argv:
-    """Create the missing parents of a replica below its storage."""
-    return ["zfs", "create", "-p", "-o", "canmount=off", dataset]
+def create_parents(path: str, name: str, properties: Mapping[str, str]) -> list[Argv]:
+    """Create the parents of ``path/name``, each with these properties; that of one that exists fails."""
+    options = [word for key, value in properties.items() for word in ("-o", f"{key}={value}")]
+    parts = name.split("/")
+    return [["zfs", "create", *options, "/".join((path, *parts[:count]))] for count in range(1, len(parts))]

@@ -6,6 +6,7 @@ Source: the message texts of OpenZFS 0.8 to 2.3 (libzfs_sendrecv.c, libzfs_datas
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import Enum
 
 from replicator.errors import (
@@ -102,9 +103,55 @@ def is_absent(stderr: str) -> bool:
     return re.search(r"does not exist|could not find any snapshots to destroy|no such pool", stderr) is not None
 
 
+def absent_names(stderr: str) -> frozenset[str] | None:
+    """Return the names that a listing of several did not find; None if it failed for another reason as well."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    found = [re.fullmatch(r"cannot open '(.*)': dataset does not exist", line.strip()) for line in lines]
+    return None if not all(found) else frozenset(each[1] for each in found if each is not None)
+
+
+def listing_error(path: str, also: Collection[str], stderr: str, node: str) -> ZsrError | None:
+    """Return the error of a listing of a path that failed; None if only names in ``also`` do not exist."""
+    if also and (absent_names(stderr) or {path}) <= set(also):
+        return None
+    if is_absent(stderr):
+        return StorageMissingError(f"'{path}' does not exist on node {node}.", node=node, raw=stderr)
+    return classify(f"list '{path}'", stderr, node=node)
+
+
+def is_over_limit(stderr: str) -> bool:
+    """Return whether a channel program ran into a limit of ZFS or of its Lua: too many rows, too many instructions.
+
+    Source: the words of zfs_main.c (``zfs_do_program``) and of zcp.c, whose case differs from each other.
+    """
+    return _LIMIT.search(stderr) is not None
+
+
+_LIMIT = re.compile(
+    r"memory limit|return value too large|timed out|instruction limit|out of memory|not enough memory"
+    r"|(?:table|stack|string) (?:overflow|too large)|string length overflow|argument list too long",
+    re.IGNORECASE,
+)
+
+
+def runs_no_programs(stderr: str) -> bool:
+    """Return whether ZFS, or the user, cannot run channel programs at all."""
+    return re.search(r"permission denied|not supported|unsupported|too (?:new|old)", stderr, re.IGNORECASE) is not None
+
+
+def is_existing(stderr: str) -> bool:
+    """Return whether a dataset could not be created because there is one of its name."""
+    return "dataset already exists" in stderr
+
+
 def is_nothing_to_abort(stderr: str) -> bool:
     """Return whether a half-received state could not be dropped because there is none."""
     return "does not have any resumable receive state to abort" in stderr
+
+
+def is_name_taken(stderr: str) -> bool:
+    """Return whether a receive was refused because the replica has another snapshot with the name of one it brings."""
+    return re.search(r"cannot restore to [^@]+@.*: destination already exists", " ".join(stderr.split())) is not None
 
 
 def is_base_gone(stderr: str) -> bool:

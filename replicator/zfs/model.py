@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from replicator.models import JobId
-from replicator.zfs.dataset_names import is_diverged, is_reseed
+from replicator.zfs.dataset_names import carried_below, is_diverged, is_reseed
 from replicator.zfs.fence import Stamped
 from replicator.zfs.snapshot_names import job_of, parse_snapshot_name
 
 MADE_HERE = "nobody"
 """The ``zsr:job`` of a snapshot that was created on the replica itself, set when a run first sees it."""
+
+PLACEHOLDER = "placeholder"
+"""The ``zsr:job`` of an empty dataset on a target below which replicas lie, and whose own volume is not replicated."""
 
 
 def pool_of(name: str) -> str:
@@ -67,9 +70,9 @@ class Dataset:
     ``zsr:job`` and ``zsr:source`` say; ``borrowed_marks`` means that it received or inherited such a mark, which does
     not count (`replicator.zfs.marks`). ``owner`` and ``epoch`` are what ``zsr:owner`` and ``zsr:epoch`` say (a program
     shows them only if they are local, a listing in any case). ``origin`` is the snapshot (dataset@name) of which it is
-    a clone;
-    ``encryption_root`` is None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes, snapshots
-    included) are None where this ZFS was not asked.
+    a clone; ``encryption_root`` is None where it was not asked for. ``readonly``, ``mounted`` and ``used`` (bytes,
+    snapshots included) are None where this ZFS was not asked. ``stream`` is its ``zsr:stream``
+    (`replication.stream_flags`).
     """
 
     name: str
@@ -93,6 +96,7 @@ class Dataset:
     owner: str | None = None
     epoch: str | None = None
     borrowed_marks: bool = False
+    stream: str | None = None
 
     @property
     def stamped(self) -> Stamped:
@@ -103,6 +107,11 @@ class Dataset:
     def may_be_replica(self) -> bool:
         """Whether it has marks, be they borrowed: sets that it holds may be restore points that it received."""
         return self.job is not None or self.source is not None or self.borrowed_marks
+
+    @property
+    def has_own_key(self) -> bool:
+        """Whether it is its own encryption root, as a raw replica is."""
+        return self.encryption_root == self.name
 
     def by_guid(self, guid: int) -> Snapshot | None:
         """Return the snapshot with this GUID, or None."""
@@ -124,13 +133,16 @@ class Inventory:
         return self.datasets.get(name)
 
     def replicas_of(self, job: JobId) -> list[Dataset]:
-        """Return the datasets whose own ``zsr:job`` names a job, children before parents, without diverged replicas."""
-        marked = [d for name, d in self.datasets.items() if d.job == str(job) and not is_diverged(name)]
+        """Return the datasets whose own ``zsr:job`` names a job, children before parents, without diverged replicas.
+
+        What moved along with one that was set aside is still a replica.
+        """
+        marked = [d for name, d in self.datasets.items() if d.job == str(job) and not _is_kept_aside(name)]
         return sorted(marked, key=lambda each: (-each.name.count("/"), each.name))
 
     def diverged_of(self, job: JobId) -> list[Dataset]:
         """Return the diverged replicas of a job, which were set aside."""
-        marked = [d for name, d in sorted(self.datasets.items()) if is_diverged(name) and d.job == str(job)]
+        marked = [d for name, d in sorted(self.datasets.items()) if _is_kept_aside(name) and d.job == str(job)]
         return [dataset for dataset in marked if not is_reseed(dataset.name)]
 
     def reseeds_of(self, job: JobId) -> list[Dataset]:
@@ -145,3 +157,7 @@ class Inventory:
             for name, dataset in self.datasets.items()
             if name.startswith(prefix) and "/" not in name[len(prefix) :]
         )
+
+
+def _is_kept_aside(name: str) -> bool:
+    return is_diverged(name) and carried_below(name) is None

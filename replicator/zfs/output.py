@@ -111,6 +111,7 @@ def _dataset(
         salt=_number(values.get("pbkdf2salt", "")),
         owner=_set(values.get(OWNER)),
         epoch=_set(values.get(EPOCH)),
+        stream=_set(values.get("zsr:stream")),
         borrowed_marks=values.get("borrowed") == "yes",
     )
 
@@ -145,6 +146,12 @@ def salts(text: str) -> dict[str, int]:
     """Read ``zfs get`` of the salts of keys, by dataset."""
     found = ((name, values.get("pbkdf2salt", "")) for name, values in _values_by_name(text).items())
     return {name: int(salt) for name, salt in found if salt.isdigit()}
+
+
+def block_sizes(text: str) -> dict[str, int]:
+    """Read ``zfs get`` of the block sizes of datasets, of which each has one."""
+    found = _values_by_name(text)
+    return {name: int(size) for name, values in found.items() for size in values.values() if size.isdigit()}
 
 
 def estimated_size(text: str) -> int | None:

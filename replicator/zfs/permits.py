@@ -65,7 +65,7 @@ class BookmarksPermit:
 
 @dataclass(frozen=True, slots=True)
 class RollbackPermit:
-    """Roll a replica back to a snapshot; ``destroyed`` are the newer snapshots that may go with it.
+    """Roll a replica back to a snapshot; ``newer`` are the snapshots that may be destroyed for it.
 
     ``job`` and ``source`` are the marks that the replica must have itself; a ``fence`` is what its stamps must pass.
     """
@@ -74,10 +74,15 @@ class RollbackPermit:
     why: str
     dataset: str
     to: Snapshot
-    destroyed: tuple[Snapshot, ...]
+    newer: SnapshotsPermit
     job: str
     source: str
     fence: Fence | None = None
+
+    @property
+    def destroyed(self) -> tuple[Snapshot, ...]:
+        """The snapshots that may be destroyed for it."""
+        return self.newer.snapshots
 
 
 @dataclass(frozen=True, slots=True)

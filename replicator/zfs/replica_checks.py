@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from replicator.errors import TargetActiveError, ZfsError
+from replicator.zfs.channel_programs import ReplicaEnd
+from replicator.zfs.fence import Stamped, refusal
 from replicator.zfs.model import Inventory
 from replicator.zfs.permits import ReplicaPermit
 
@@ -36,18 +38,54 @@ def refuse_changed(permit: ReplicaPermit, node: str, family: Inventory) -> None:
     children = sorted(set(family.datasets) - {permit.dataset})
     if children:
         raise ZfsError(
-            f"The replica '{permit.dataset}' on node {node} has datasets below it that are not zsr's: {children[0]}.",
-            advice="Move or destroy them; the replica can be destroyed then.",
+            f"The replica '{permit.dataset}' on node {node} has datasets below it: {children[0]}.",
+            advice="Move them, or destroy them first; the replica can be destroyed then.",
         )
     found = family.datasets[permit.dataset]
     permitted = {snapshot.guid for snapshot in permit.snapshots}
     new = [snapshot.name for snapshot in found.snapshots if snapshot.guid not in permitted]
     if found.guid != permit.guid or new:
-        what = f"has a new snapshot ({new[0]})" if new else "is another dataset now"
-        raise ZfsError(
-            f"'{permit.dataset}' on node {node} {what}; it was not destroyed.",
-            advice="Look at it again, then repeat the command.",
+        raise _changed(permit, node, f"has a new snapshot ({new[0]})" if new else "is another dataset now")
+
+
+def _changed(permit: ReplicaPermit, node: str, what: str) -> ZfsError:
+    return ZfsError(
+        f"'{permit.dataset}' on node {node} {what}; it was not destroyed.",
+        advice="Look at it again, then repeat the command.",
+    )
+
+
+def refuse_open(permit: ReplicaPermit, node: str, *, is_open: bool) -> None:
+    """Raise TargetActiveError if a replica is open: nothing of it was destroyed."""
+    if is_open:
+        raise TargetActiveError(
+            f"The replica '{permit.dataset}' on node {node} is open there; it was not destroyed.",
+            node=node,
+            advice="See who has it open (fuser, lsof), and let go of it; it is destroyed then.",
         )
+
+
+def is_destroyed(permit: ReplicaPermit, node: str, end: ReplicaEnd | Stamped) -> bool:
+    """Return whether a program destroyed a replica; False if only its snapshots are gone.
+
+    Raises:
+        SupersededError: its stamps refuse the permit's fence.
+        TargetActiveError: it is open.
+        ZfsError: it is not as it was permitted any more, or one of its snapshots is needed.
+    """
+    if isinstance(end, Stamped):
+        error = None if permit.fence is None else refusal(permit.fence, node, end)
+        raise error or _changed(permit, node, "has the stamps of another owner")
+    refuse_open(permit, node, is_open=end.is_open)
+    if end.changed is not None:
+        raise _changed(permit, node, f"was changed meanwhile ({end.changed})")
+    if end.needed is not None:
+        raise ZfsError(
+            f"'{permit.dataset}' on node {node} was not destroyed: '{end.needed}' is held, or has a clone.",
+            node=node,
+            advice="See zfs holds and zfs get clones; it is destroyed when nothing needs it.",
+        )
+    return not end.left
 
 
 def refuse_in_use(dataset: str, node: str, job: str, source: str, has: Sourced) -> None:

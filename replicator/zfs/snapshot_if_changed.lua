@@ -1,4 +1,5 @@
 -- List a guest's volumes and take their snapshots, unless nothing changed. channel_programs.py puts `request` first.
+-- What may meet a limit comes first: what a program has done before it fails is not taken back.
 local rows, volumes, out = {}, {}, {}
 local function starts(name, prefixes)
   for _, prefix in ipairs(prefixes) do
@@ -44,30 +45,78 @@ local function row(name, isdataset)
   end
   rows[#rows + 1] = line
 end
-local function facts(dataset)
-  row(dataset, true)
-  for snapshot in zfs.list.snapshots(dataset) do row(snapshot, false) end
-end
 
+local seen = {}
+local function take(name)
+  if not seen[name] then
+    seen[name] = true
+    volumes[#volumes + 1] = name
+  end
+end
 for _, place in ipairs(request.places) do
   if zfs.exists(place.path) then
     for child in zfs.list.children(place.path) do
-      if starts(child, place.prefixes) and not request.excluded[child] then volumes[#volumes + 1] = child end
+      if starts(child, place.prefixes) and not request.excluded[child] then take(child) end
     end
   else
     return {absent = place.path}
   end
 end
+-- What lies below them, at any depth, parents first: the same rule as in replication/branches.py.
+local open, at = {}, 1
+local function others(name)
+  local job = mark(name, "zsr:job")
+  local guest = job and string.match(job, "^(%d+)%-%d+$")
+  return guest ~= nil and guest ~= request.guest
+end
+for _, name in ipairs(request.by_name and volumes or {}) do
+  if not request.closed[name] then open[#open + 1] = name end
+end
 for _, name in ipairs(request.names) do
   if not zfs.exists(name) then return {absent = name} end
-  volumes[#volumes + 1] = name
+  take(name)
+end
+for _, name in ipairs(request.roots) do
+  if zfs.exists(name) then open[#open + 1] = name end
+end
+while at <= #open do
+  for child in zfs.list.children(open[at]) do
+    local folder = string.find(child .. "/", "/zsr-diverged/", 1, true)
+    if not request.closed[child] and not folder and not others(child) then
+      take(child)
+      open[#open + 1] = child
+    end
+  end
+  at = at + 1
 end
 local fenced = refused(volumes)
 if fenced then return fenced end
+local function fits(name, patterns)
+  for _, pattern in ipairs(patterns) do
+    if string.find(name, pattern) then return true end
+  end
+  return false
+end
+-- The same rule as legs.has_new_to_send: others took a snapshot that travels since the set, without a byte in it.
+local function hasnew(volume)
+  if #request.wanted == 0 then return false end
+  local since = zfs.get_prop(volume .. "@" .. request.since, "createtxg")
+  for snapshot in zfs.list.snapshots(volume) do
+    local name = string.sub(snapshot, #volume + 2)
+    if string.sub(name, 1, #request.prefix) ~= request.prefix and zfs.get_prop(snapshot, "createtxg") > since
+        and fits(name, request.wanted) and not fits(name, request.unwanted) then
+      return true
+    end
+  end
+  return false
+end
 local unchanged = #volumes > 0 and request.since ~= ""
 for _, volume in ipairs(volumes) do
   unchanged = unchanged and zfs.exists(volume .. "@" .. request.since)
-      and zfs.get_prop(volume, "written@" .. request.since) == 0
+      and zfs.get_prop(volume, "written@" .. request.since) == 0 and not hasnew(volume)
+end
+for _, volume in ipairs(volumes) do
+  for snapshot in zfs.list.snapshots(volume) do row(snapshot, false) end
 end
 if not unchanged then
   for _, check in ipairs({true, false}) do
@@ -91,6 +140,7 @@ if not unchanged and request.bookmarks and zfs.sync.bookmark then
 end
 for _, volume in ipairs(volumes) do
   stamp(volume)
-  facts(volume)
+  row(volume, true)
+  if not unchanged then row(volume .. "@" .. request.name, false) end
 end
 return {rows = rows, taken = not unchanged}

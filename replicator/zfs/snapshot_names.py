@@ -40,6 +40,18 @@ def guest_prefix(guest: int) -> str:
     return f"{PREFIX}{guest}-"
 
 
+LONGEST_NAME = 255
+"""Characters of a name of ZFS, that of the dataset included (ZFS_MAX_DATASET_NAME_LEN)."""
+
+LATEST_SET = 10**12 - 1
+"""The latest time that a name can have."""
+
+
+def room(job: JobId, dataset: str) -> int:
+    """Return how many characters more a dataset's name could have, for its snapshots of a job; below 0: too long."""
+    return LONGEST_NAME - len(dataset) - len(f"@{snapshot_name(job, 9_999_999_999)}")
+
+
 def parse_snapshot_name(name: str) -> SnapshotName | None:
     """Return the parts of a snapshot's or bookmark's name; None if neither zsr nor its peer gave it."""
     match = _NAME.fullmatch(name)

@@ -15,7 +15,7 @@ for _, expected in ipairs(request.expected) do
   marks[#marks + 1] = guid .. "\t" .. (own(dataset, "zsr:job") or "") .. "\t" .. (own(dataset, "zsr:source") or "")
 end
 for _, replica in ipairs(request.received) do
-  local first = replica.dataset .. "@" .. request.prefix
+  local first = replica.dataset .. "@" .. replica.own
   for snapshot in zfs.list.snapshots(replica.dataset) do
     if zfs.get_prop(snapshot, "createtxg") > replica.after and string.sub(snapshot, 1, #first) ~= first
         and not replica.sent[tostring(zfs.get_prop(snapshot, "guid"))] then

@@ -123,6 +123,20 @@ class Holdings(Scenario):
         self.zsr("adopt", "100-0", "--yes", check=False)
 
 
+def remove_pvesrs_job(node: Node, job: str) -> list[str]:
+    """What ``pvesr delete`` does on the target: snapshots with the job's name go, and each volume that had one."""
+    listing = node.out("zfs list -Ho name -t filesystem,volume -d 1 tank/data").split()
+    gone = []
+    for volume in listing[1:]:
+        theirs = node.out(f"zfs list -Ho name -t snapshot {volume} | grep '@__replicate_{job}_' || true").split()
+        for snapshot in theirs:
+            node.run(["zfs", "destroy", snapshot])
+        if theirs:
+            node.run(["zfs", "destroy", "-r", volume])
+            gone.append(volume)
+    return gone
+
+
 def _renamed(node: Node, file: str, words: dict[str, str]) -> str:
     text = node.read(f"/etc/zsr/{file}")
     return re.sub("|".join(map(re.escape, words)), lambda found: words[found[0]], text)

@@ -126,7 +126,7 @@ class TestTogether:
         daemon = bare.daemon()
         bare.until(lambda: (bare.metric("zsr_job_transfer_bytes") or 0) > 3e6, "the transfer is under way")
         bare.zsr("cancel", "100-0")
-        bare.until(lambda: bare.runs("cancelled") == 1, "it is cancelled")
+        bare.until(lambda: bare.runs("cancelled") >= 1, "it is cancelled")
         assert bare.runs("failure") == 0
         assert bare.metric("zsr_job_resume_pending") == 1
         daemon.kill("TERM")

@@ -33,11 +33,10 @@ class Budget:
             node.run("rm -f /run/lab/commands")
 
     def spent(self, node: Node) -> list[str]:
-        """The commands of runs; without the daemon's own look at its node, which it takes once a minute."""
+        """The commands of runs; without the daemon's own look at its node, bookmarks included, once a minute."""
         lines = node.out("cat /run/lab/commands 2>/dev/null || true").splitlines()
-        return [
-            line for line in lines if not (line.startswith("zfs list") and " -d 2 " in line) and " used," not in line
-        ]
+        own = ("zfs list -Hp -t filesystem,volume,snapshot,bookmark -d ", "zfs get -Hp -o name,property,value used,")
+        return [line for line in lines if not line.startswith(own)]
 
     def remove(self) -> None:
         """Take the counting scripts away."""
@@ -83,7 +82,7 @@ def test_an_increment_costs_two_commands_a_side_and_one_more_for_each_volume(
         duo.filesystem(f"subvol-100-disk-{number}", 1)
     duo.job("--schedule", "*:0")
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run, which is due at once, succeeded")
     duo.write("subvol-100-disk-0", 1)
     _next_run(duo, budget)
     here, there = budget.spent(duo.source), budget.spent(duo.target)
@@ -100,7 +99,7 @@ def test_nothing_changed_costs_one_command_a_side_and_moves_last_sync(
         duo.filesystem(f"subvol-100-disk-{number}", 1)
     duo.job("--schedule", "*:0")
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run, which is due at once, succeeded")
     if vanished:  # and waits for the end of its grace
         duo.source.run("zfs destroy -r tank/data/subvol-100-disk-3")
         _next_run(duo, budget)
@@ -119,7 +118,7 @@ def test_the_first_run_after_an_upgrade_costs_at_most_one_command_more_for_its_s
     duo.filesystem("subvol-100-disk-0", 1)
     duo.job("--schedule", "*:0")
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run, which is due at once, succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run, which is due at once, succeeded")
     for node in (duo.source, duo.target):
         node.run("zfs inherit zsr:owner tank/data/subvol-100-disk-0; zfs inherit zsr:epoch tank/data/subvol-100-disk-0")
     if not idle:

@@ -29,8 +29,10 @@ PAGES = {"ZsrRpoBreached", "ZsrTargetRpoBreached"}
 
 @pytest.fixture
 def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """A guest of one small volume, replicated each minute."""
+    """A guest of one small volume, replicated each minute to a node that runs no zsr."""
     duo = TwoNodeCluster(lab, node1, node2)
+    cluster = node1.read("/etc/zsr/cluster.toml")
+    node1.write("/etc/zsr/cluster.toml", cluster.replace("[nodes.node2]\n", "[nodes.node2]\nzsr = false\n"))
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "*/1", "--rpo", f"{PROMISE}s")
     return duo

@@ -40,12 +40,13 @@ def test_a_dead_target_is_reported_retried_on_the_ladder_and_reported_recovered(
 ) -> None:
     duo.zvol("vm-100-disk-0", 8)
     duo.job("--schedule", "*/1")
+    duo.start_a_minute()
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded")
     duo.target.crash()
 
     duo.source.set_clock((duo.source.clock() // 60 + 1) * 60 + 1)
-    duo.until(lambda: duo.runs("failure") == 1, "the run against the dead target failed")
+    duo.until(lambda: duo.runs("failure") >= 1, "the run against the dead target failed")
     first = duo.status()
     assert (first["state"], first["error_class"], first["fail_count"]) == ("error", "network", 1)
     assert first["next_sync"] == pytest.approx(first["last_try"] + 300, abs=0.01)
@@ -58,14 +59,15 @@ def test_a_dead_target_is_reported_retried_on_the_ladder_and_reported_recovered(
     duo.until(lambda: duo.status()["next_sync"] == first["next_sync"], "the retry is not brought forward")
     assert duo.runs("failure") == 1
     duo.source.set_clock(first["next_sync"] + 1)
-    duo.until(lambda: duo.runs("failure") == 2, "the retry after five minutes failed too")
+    duo.until(lambda: duo.runs("failure") >= 2, "the retry after five minutes failed too")
     second = duo.status()
     assert second["next_sync"] == pytest.approx(second["last_try"] + 600, abs=0.01)
     duo.until(lambda: len(mail.received) == 2, "the second mail arrived")
 
+    succeeded = duo.runs("success")
     duo.target.start()
     duo.source.set_clock(second["next_sync"] + 1)
-    duo.until(lambda: duo.runs("success") == 2, "the next try succeeded", timeout=120)
+    duo.until(lambda: duo.runs("success") > succeeded, "the next try succeeded", timeout=120)
     duo.until(lambda: len(mail.received) == 3, "the all-clear arrived")
     assert "recovered" in mail.received[2].message["Subject"] + mail.received[2].text
     assert duo.status()["state"] == "ok"
@@ -80,9 +82,9 @@ def test_a_target_that_answers_again_is_served_within_a_minute_not_after_the_lad
     duo.job("--schedule", "daily")
     duo.target.crash()
     duo.daemon()
-    duo.until(lambda: duo.runs("failure") == 1, "the run against the dead target failed")
+    duo.until(lambda: duo.runs("failure") >= 1, "the run against the dead target failed")
     duo.target.start()
-    duo.until(lambda: duo.runs("success") == 1, "the probe found the target and its job ran", timeout=100)
+    duo.until(lambda: duo.runs("success") >= 1, "the probe found the target and its job ran", timeout=100)
     assert duo.status()["fail_count"] == 0
 
 
@@ -92,11 +94,11 @@ def test_a_cut_network_ends_the_transfer_and_the_next_run_goes_on_from_there(duo
     duo.daemon()
     duo.until(lambda: (duo.metric("zsr_job_transfer_bytes") or 0) > 12e6, "the transfer is under way")
     duo.source.cut_from(duo.target)
-    duo.until(lambda: duo.runs("failure") == 1, "the run failed", timeout=90)
+    duo.until(lambda: duo.runs("failure") >= 1, "the run failed", timeout=90)
     assert duo.status()["error_class"] == "network"
     duo.target.run("pgrep -x zfs")  # it waits for more, since it does not know that there is none
     duo.source.restore_network()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")
-    duo.until(lambda: duo.runs("success") == 1, "the next run succeeded", timeout=120)
+    duo.until(lambda: duo.runs("success") >= 1, "the next run succeeded", timeout=120)
     assert duo.same_on_both()

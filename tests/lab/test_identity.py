@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.lab.lab import Lab, Node
+from tests.lab.losses import remove_pvesrs_job
 from tests.lab.scenario import FS, Scenario
 
 pytestmark = pytest.mark.sampled(6)
@@ -79,20 +80,6 @@ def test_a_snapshot_that_is_made_on_the_replica_between_the_look_and_the_receive
         scene.write(FS, 1)
         scene.well()
     assert "meanwhile" in scene.snapshots(scene.target, FS)
-
-
-def remove_pvesrs_job(node: Node, job: str) -> list[str]:
-    """What ``pvesr delete`` does on the target: snapshots with the job's name go, and each volume that had one."""
-    listing = node.out("zfs list -Ho name -t filesystem,volume -d 1 tank/data").split()
-    gone = []
-    for volume in listing[1:]:
-        theirs = node.out(f"zfs list -Ho name -t snapshot {volume} | grep '@__replicate_{job}_' || true").split()
-        for snapshot in theirs:
-            node.run(["zfs", "destroy", snapshot])
-        if theirs:
-            node.run(["zfs", "destroy", "-r", volume])
-            gone.append(volume)
-    return gone
 
 
 def test_an_adopted_replica_survives_the_removal_of_the_job_of_proxmox_ve(scene: Scenario) -> None:

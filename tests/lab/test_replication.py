@@ -21,8 +21,9 @@ def test_every_volume_is_equal_after_every_run_and_only_changes_travel(duo: TwoN
     duo.zvol("vm-100-disk-1", 16)
     duo.filesystem("subvol-100-disk-2")
     duo.job("--schedule", "*/1")
+    duo.start_a_minute()
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run succeeded at once")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded at once")
     duo.run_on_schedule()
     assert duo.same_on_both()
     for changed in ("vm-100-disk-0", "subvol-100-disk-2"):
@@ -82,10 +83,10 @@ def test_a_killed_daemon_goes_on_where_the_transfer_was_cut(lab: Lab, node1: Nod
     daemon.kill()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.daemon()
-    duo.until(lambda: duo.runs("failure") == 1, "the run that was cut off is recorded")
+    duo.until(lambda: duo.runs("failure") >= 1, "the run that was cut off is recorded")
     assert duo.status()["error_class"] in ("internal", None)
     duo.zsr("schedule-now", "100-0")
-    duo.until(lambda: duo.runs("success") == 1, "the next run succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the next run succeeded")
     assert duo.same_on_both()
     assert "resuming the interrupted transfer" in duo.zsr("log", "100-0")
     assert (duo.metric("zsr_job_last_sent_bytes") or 0) < 28e6
@@ -97,12 +98,12 @@ def test_a_target_that_loses_power_in_mid_transfer_is_gone_on_with_when_it_is_ba
     duo.daemon()
     duo.until(lambda: (duo.metric("zsr_job_transfer_bytes") or 0) > 15e6, "the transfer is under way")
     duo.target.crash()
-    duo.until(lambda: duo.runs("failure") == 1, "the run failed")
+    duo.until(lambda: duo.runs("failure") >= 1, "the run failed")
     assert duo.status()["error_class"] in ("network", "timeout")
     duo.target.start()
     duo.zsr("update", "100-0", "--delete", "rate")
     duo.zsr("schedule-now", "100-0")
-    duo.until(lambda: duo.runs("success") == 1, "the next run succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the next run succeeded")
     assert duo.same_on_both()
 
 
@@ -138,7 +139,7 @@ def test_removal_leaves_nothing_of_the_job_on_either_node(duo: TwoNodeCluster) -
     duo.source.run("zfs snapshot tank/data/vm-100-disk-0@mine")
     duo.job()
     duo.daemon()
-    duo.until(lambda: duo.runs("success") == 1, "the first run succeeded")
+    duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded")
     duo.zsr("delete", "100-0")
     duo.until(lambda: '"100-0"' not in duo.get("/metrics"), "the job and its series are gone")
     assert duo.target.out("zfs list -Ho name -t all -r tank/data") == "tank/data"

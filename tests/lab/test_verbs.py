@@ -174,7 +174,9 @@ class TestDiverged:
         assert kept["dataset"].startswith(f"tank/data/zsr-diverged/{ZVOL}-")
         assert (kept["node"], kept["job"], kept["guest"], kept["guest_name"]) == ("node2", "100-0", 100, "web")
         assert kept["size"] < 1 << 20
-        assert re.search(rf"^node2  {kept['dataset']}  100-0  100 web  \S+ K?i?B$", duo.zsr("diverged", "list"), re.M)
+        assert re.search(
+            rf"^node2  {kept['dataset']}  100-0  100 web  \S+ K?i?B  diverged$", duo.zsr("diverged", "list"), re.M
+        )
         asked = duo.source.run(["zsr", "diverged", "destroy", "node2", kept["dataset"]], check=False)
         assert (asked.returncode, "Destroy " in asked.stderr) == (2, True)
         duo.zsr("diverged", "destroy", "node2", kept["dataset"], "--yes")

@@ -146,13 +146,21 @@ class TwoNodeCluster:
         """How many runs of the job have ended so."""
         return int(self.metric("zsr_job_runs_total", outcome=outcome) or 0)
 
+    def start_a_minute(self) -> None:
+        """Let the node's clock jump to the first second of the next minute.
+
+        A job on ``*/1`` is due at once and again at the next minute. Near the end of one, its second run
+        follows the first before a test could see that there was one.
+        """
+        self.source.set_clock((self.source.clock() // 60 + 1) * 60 + 1)
+
     def run_on_schedule(self) -> None:
         """Let the node's clock jump into the next minute, and wait until the run that is due then succeeded.
 
         After it, nearly a minute is left until the next one.
         """
         before = self.runs("success")
-        self.source.set_clock((self.source.clock() // 60 + 1) * 60 + 1)
+        self.start_a_minute()
         self.until(lambda: self.runs("success") > before, "a run succeeded on schedule")
 
     def until(self, holds: Callable[[], bool], what: str, *, timeout: float = 120.0) -> None:

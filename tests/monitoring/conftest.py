@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporting import running_exporter
+from tests.support.notify_clock import TestClock
 from tests.support.prometheus import Prometheus, binary, prometheus
 from tests.support.statuses import FakeCore
 from tests.support.webhookserver import WebhookServer, webhook_server
@@ -17,6 +18,12 @@ from tests.support.webhookserver import WebhookServer, webhook_server
 def core() -> FakeCore:
     """A core without jobs; script it with ``set_status``."""
     return FakeCore()
+
+
+@pytest.fixture
+def clock(core: FakeCore) -> TestClock:
+    """The clock of the notifications, which moves the time of ``core``."""
+    return TestClock(core)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession
 
 from alerts.channels.alertmanager import ALERT_LIFETIME_SECONDS, ActiveAlerts, AlertmanagerChannel, AlertmanagerSettings
-from alerts.notice import Notice, NoticeKind
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.samples import sample
 from alerts.secrets import Secret
@@ -78,6 +78,27 @@ async def test_a_failing_job_is_an_alert_as_the_rules_would_raise_it(manager: Al
     }
     assert alert["annotations"]["summary"] == "Guest 100 web: replication failed (network), to beta"
     assert "If alpha died now" in alert["annotations"]["description"]
+
+
+async def test_a_warning_that_becomes_critical_is_one_alert_and_the_all_clear_ends_it(
+    manager: Alertmanager, clock: Clock
+) -> None:
+    notices = channel(manager.url, clock)
+    warning = incident(clock, NoticeKind.FAILED)
+    for severity in (Severity.WARNING, Severity.CRITICAL, Severity.CRITICAL):
+        await notices.send(replace(warning, severity=severity))
+        (alert,) = await alerts(manager)
+        assert alert["labels"]["severity"] == severity
+    assert (await notices.send(replace(incident(clock, NoticeKind.RECOVERED), closes=False))).ok
+    assert await alerts(manager) == []
+
+
+async def test_a_silent_node_with_broken_promises_is_critical(manager: Alertmanager, clock: Clock) -> None:
+    notices = channel(manager.url, clock)
+    await notices.send(replace(incident(clock, NoticeKind.TARGET_UNREACHABLE, jobs=2), severity=Severity.CRITICAL))
+    assert [alert["labels"]["severity"] for alert in await alerts(manager)] == ["critical"]
+    await notices.send(incident(clock, NoticeKind.TARGET_BACK, jobs=2))
+    assert await alerts(manager) == []
 
 
 async def test_the_all_clear_ends_it(manager: Alertmanager, clock: Clock) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 
+from alerts.plugin import AlertsPlugin
 from replicator.errors import ErrorClass
 from tests.support import statuses
 from tests.support.notify import (
@@ -18,6 +20,7 @@ from tests.support.notify import (
     running,
     settled,
     target,
+    written,
 )
 from tests.support.notify_clock import TestClock
 from tests.support.webhookserver import WebhookServer
@@ -26,11 +29,6 @@ from tests.support.webhookserver import WebhookServer
 @pytest.fixture
 def core() -> statuses.FakeCore:
     return failing_core()
-
-
-@pytest.fixture
-def clock(core: statuses.FakeCore) -> TestClock:
-    return TestClock(core)
 
 
 async def test_a_failure_reaches_a_webhook_with_title_text_and_kind(
@@ -174,3 +172,39 @@ async def test_events_that_were_lost_unread_are_said(
     async with running(core, clock, target(hooks.port)):
         await settled(core)
     assert "events in between were pruned before they could be delivered" in caplog.text
+    assert counts(core)["hook"]["undelivered"] == 1
+
+
+async def test_a_damaged_state_of_a_target_counts_as_a_message_that_was_lost(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    core.memory("notify").put("target/hook", "{")
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    async with running(core, clock, target(hooks.port)):
+        await settled(core)
+    assert counts(core)["hook"]["undelivered"] == 1
+
+
+async def test_which_targets_are_used_is_noted(core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer) -> None:
+    plugin = AlertsPlugin(sleep=clock.sleep, channels=lambda target, context: None)
+    sections = {"notify": [target(hooks.port), {"name": "phone", "url_file": "/nowhere/url"}]}
+    work = asyncio.create_task(plugin.run(core, sections))
+    await written(core, lambda: core.memory("notify").get("usable") is not None)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    used = json.loads(core.memory("notify").get("usable") or "")
+    assert used["hook"] is False
+    assert [name for name in used if name.startswith("notify")], "the key of the setting that is wrong"
+
+
+async def test_a_worker_that_ends_unexpectedly_counts_as_a_failure_of_its_target(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: object) -> None:
+        raise LookupError("unexpected")
+
+    monkeypatch.setattr("alerts.delivery.target_worker.TargetWorker.run", broken)
+    async with running(core, clock, target(hooks.port)):
+        await written(core, lambda: counts(core).get("hook", {}).get("failure", 0) > 0)

@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from alerts.cli import notify
 from alerts.delivery.outbox import Entry
 from alerts.delivery.store import RESEND, DeliveryStatus, TargetState, key_of, record_writes, state_json
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
+from alerts.subject import Subject
 from replicator.errors import ConfigError
 from replicator.models import JobId
 from replicator.state.plugin_store import SqlitePluginStore
@@ -163,7 +164,7 @@ class TestLogResendAndExplain:
         said = self.zsr(
             settings, "explain", "--event", "failed", "--job", "100-0", "--target", "beta", "--format", "json"
         )
-        assert {each["target"]: each["told"] for each in json.loads(said.output)} == {
+        assert {each["target"]: each["sent"] for each in json.loads(said.output)} == {
             "hook": "yes",
             "web": "no",
             "off": "no",
@@ -172,14 +173,22 @@ class TestLogResendAndExplain:
 
     def test_explain_says_until_when_quiet_hours_hold_it(self, settings: Path) -> None:
         asked = ["explain", "--event", "failed", "--job", "101-0", "--target", "beta", "--format", "json"]
-        told = {each["target"]: each["told"] for each in json.loads(self.zsr(settings, *asked).output)}
-        assert told["web"] == "later"
+        sent = {each["target"]: each["sent"] for each in json.loads(self.zsr(settings, *asked).output)}
+        assert sent["web"] == "later"
         critical = json.loads(self.zsr(settings, *asked, "--severity", "critical").output)
-        assert {each["target"]: each["told"] for each in critical}["web"] == "yes"
+        assert {each["target"]: each["sent"] for each in critical}["web"] == "yes"
+
+    def test_explain_says_that_the_short_form_of_quiet_hours_holds_pages_too(self, settings: Path) -> None:
+        with settings.open("a") as file:
+            file.write("[[notify]]\n" + hook(9, "short", 'quiet = "00:00-24:00"') + "\n")
+        said = self.zsr(settings, "explain", "--event", "rpo-breached", "--format", "json")
+        (verdict,) = (each for each in json.loads(said.output) if each["target"] == "short")
+        assert verdict["sent"] == "later"
+        assert verdict["why"].endswith('which hold critical messages too; below = "critical" lets them through')
 
     def test_explain_says_that_a_target_of_pings_gets_no_messages(self, settings: Path) -> None:
         with settings.open("a") as file:
             file.write('[[notify]]\nname = "hc"\nping = "https://hc.example.org/{job}"\n')
         said = self.zsr(settings, "explain", "--event", "digest", "--format", "json")
         (verdict,) = (each for each in json.loads(said.output) if each["target"] == "hc")
-        assert (verdict["told"], verdict["why"]) == ("no", "it is pinged for each run and gets no messages")
+        assert (verdict["sent"], verdict["why"]) == ("no", "it is pinged for each run and gets no messages")

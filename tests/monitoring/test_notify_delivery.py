@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -32,11 +33,6 @@ SECRETS = ("hunter-one", "p4ssw0rd!", "t0ken-in-path", "t0ken-in-query", "t0ken-
 @pytest.fixture
 def core() -> statuses.FakeCore:
     return failing_core()
-
-
-@pytest.fixture
-def clock(core: statuses.FakeCore) -> TestClock:
-    return TestClock(core)
 
 
 async def test_a_failed_delivery_is_tried_again_by_the_ladder_and_arrives_once(
@@ -68,6 +64,23 @@ async def test_a_message_undelivered_for_a_day_is_given_up_loudly_and_the_other_
     assert "Messages to 'broken' do not arrive, from alpha" in titles
     assert titles[-1] == "Messages to 'broken' arrive again, from alpha"
     assert titles.count(titles[-1]) == 1
+
+
+async def test_a_page_that_was_given_up_is_made_again_while_its_promise_is_broken(
+    core: statuses.FakeCore, clock: TestClock, hooks: WebhookServer
+) -> None:
+    hooks.statuses = [500]
+    async with running(core, clock, {**target(hooks.port), "match": {"event": "rpo-breached"}}):
+        await core.publish(failed(1))
+        await settled(core)
+        core.picture = replace(core.picture, time=core.picture.time + 200)
+        await core.publish(failed(2, core.picture.time))
+        await written(core, lambda: counts(core)["hook"]["undelivered"] == 1)
+        hooks.statuses = [200]
+        await core.publish(failed(3, core.picture.time))  # it looks each minute, or when something happens
+        await written(core, lambda: counts(core)["hook"]["success"] == 1)
+        await settled(core)
+    assert "promise broken" in hooks.accepted[0].json["title"]
 
 
 async def test_a_late_message_says_when_it_happened(

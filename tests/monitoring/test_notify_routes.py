@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from alerts.delivery.store import load_log
-from replicator.api.status import JobHistory
+from replicator.api.job_status import JobHistory
 from replicator.errors import ErrorClass
 from replicator.models import JobId
 from tests.support import statuses
@@ -28,11 +28,6 @@ GUESTS = range(100, 300)
 @pytest.fixture
 def core() -> statuses.FakeCore:
     return failing_core()
-
-
-@pytest.fixture
-def clock(core: statuses.FakeCore) -> TestClock:
-    return TestClock(core)
 
 
 def job(guest: int) -> JobId:

@@ -19,7 +19,7 @@ from alerts.channels.webhook import WebhookChannel
 from alerts.delivery.store import load_log
 from alerts.plugin import AlertsPlugin
 from demo.servers import free_port
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunStarted, RunSucceeded
 from replicator.models import JobId
@@ -27,6 +27,7 @@ from tests.support import statuses
 from tests.support.alertmanager_posts import alert, post
 from tests.support.exporting import running_exporter
 from tests.support.mailserver import Behaviour, MailServer, hanging_server, mail_server
+from tests.support.notify import HURRIED
 from tests.support.notify_clock import WatchedMemory
 from tests.support.webhookserver import WebhookServer
 
@@ -68,7 +69,12 @@ async def running(
     core: statuses.FakeCore, *targets: Mapping[str, object], limit: float = 10.0, **further: object
 ) -> AsyncIterator[None]:
     plugin = AlertsPlugin(
-        sleep=a_moment, clock=lambda: core.picture.time, send_limit=limit, gather=0.0, zone=ZoneInfo("UTC")
+        sleep=a_moment,
+        clock=lambda: core.picture.time,
+        send_limit=limit,
+        waits=HURRIED,
+        gather=0.0,
+        zone=ZoneInfo("UTC"),
     )
     sections: dict[str, object] = {"notify": list(map(dict, targets)), **further}
     assert plugin.check(sections) == []

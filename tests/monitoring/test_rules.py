@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ RULE_FILES = sorted(RULES.glob("*.yml"))
 STORY_FILES = sorted((RULES / "tests").glob("*.yml"))
 TIMEOUT = 600
 """Seconds for a file of stories; the longest takes ten on an idle machine."""
+
+
+def _names(paths: set[Path]) -> str:
+    return "+".join(sorted(path.stem for path in paths))
 
 
 def test_rules_lint_without_a_remark() -> None:
@@ -33,5 +39,22 @@ def test_rules_lint_without_a_remark() -> None:
 def test_every_alert_passes_its_story(stories: Path) -> None:
     done = subprocess.run(
         [binary("promtool"), "test", "rules", stories], capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("loaded", [set(each) for n in (1, 2, 3) for each in combinations(RULE_FILES, n)], ids=_names)
+def test_files_that_are_not_loaded_are_named_by_each_that_is(loaded: set[Path], tmp_path: Path) -> None:
+    missing = sorted(path.name for path in set(RULE_FILES) - loaded)
+    expression = 'count by (file) (ALERTS{alertname="ZsrRulesMissing",alertstate="firing"}) > bool 0'
+    samples = [{"labels": f'{{file="{name}"}}', "value": 1} for name in missing]
+    moments = [
+        {"eval_time": time, "expr": expression, "exp_samples": found} for time, found in [("14m", []), ("16m", samples)]
+    ]
+    story = tmp_path / "story.json"
+    files = [str(path) for path in sorted(loaded)]
+    story.write_text(json.dumps({"rule_files": files, "tests": [{"interval": "1m", "promql_expr_test": moments}]}))
+    done = subprocess.run(
+        [binary("promtool"), "test", "rules", story], capture_output=True, text=True, check=False, timeout=TIMEOUT
     )
     assert done.returncode == 0, done.stdout + done.stderr

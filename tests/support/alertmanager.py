@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +33,19 @@ class Alertmanager:
         """Post alerts, each given by its labels, in one request, as Prometheus does after an evaluation."""
         body = [{"labels": dict(labels), "annotations": {}} for labels in alerts]
         async with self._session.post(f"{self.url}/api/v2/alerts", json=body) as response:
+            assert response.status == 200, await response.text()
+
+    async def silence(self, **labels: str) -> None:
+        """Silence all alerts with these labels for an hour, as ``amtool silence add`` does."""
+        now = datetime.now(UTC)
+        body = {
+            "matchers": [{"name": name, "value": value, "isRegex": False} for name, value in labels.items()],
+            "startsAt": now.isoformat(),
+            "endsAt": (now + timedelta(hours=1)).isoformat(),
+            "createdBy": "a test",
+            "comment": "a repair",
+        }
+        async with self._session.post(f"{self.url}/api/v2/silences", json=body) as response:
             assert response.status == 200, await response.text()
 
     async def states(self) -> dict[str, dict[str, int]]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-BUDGET_SECONDS: Mapping[str, int] = {"tests/lab": 2700, "tests/monitoring": 400, "tests/unit": 300, "tests/zfs": 200}
+BUDGET_SECONDS: Mapping[str, int] = {
+    "tests/lab": 2700,
+    "tests/model": 60,
+    "tests/monitoring": 400,
+    "tests/unit": 300,
+    "tests/zfs": 260,
+}
 """Seconds of all tests of a folder, one after the other, on a machine that does nothing else.
 
-Shared by two processors this is 30 minutes; the lab's kernel, built meanwhile where it is missing, takes 5 more.
+Shared by two processors this is 31 minutes; the lab's kernel, built meanwhile where it is missing, takes 5 more.
 """
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings, load_settings

@@ -95,9 +95,18 @@ async def answer(
         return response.status
 
 
+async def body(server: Server, path: str = "/metrics", *, tls: ssl.SSLContext) -> str:
+    """The text of an answer over a connection of its own."""
+    async with (
+        ClientSession(connector=TCPConnector(ssl=tls)) as session,
+        session.get(f"https://{server.addresses[0]}{path}") as response,
+    ):
+        return await response.text()
+
+
 async def until_answered(server: Server, status: int, *, tls: ssl.SSLContext | None, auth: str | None = None) -> None:
     """Wait until a new connection is answered with this status."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             with suppress(ClientError, ConnectionError):
                 if await answer(server, tls=tls, auth=auth) == status:
@@ -107,6 +116,6 @@ async def until_answered(server: Server, status: int, *, tls: ssl.SSLContext | N
 
 async def logged(log: pytest.LogCaptureFixture, words: str) -> None:
     """Wait until these words are in the log."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while words not in log.text:  # noqa: ASYNC110 - a log notifies no waiter
             await asyncio.sleep(0.02)

@@ -13,12 +13,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replicator.api.status import HeldReplica, JobStatus, Status
+from replicator.api.job_status import JobStatus
+from replicator.api.status import Status
 from replicator.errors import ErrorClass
 from tests.support.dashboards import substituted
 from tests.support.exporting import running_exporter
 from tests.support.prometheus import Found, Prometheus, prometheus
-from tests.support.statuses import FakeCore, every_state, failing, healthy, histogram, status
+from tests.support.statuses import (
+    LOOK,
+    FakeCore,
+    covered,
+    every_state,
+    failing,
+    healthy,
+    held_replica,
+    histogram,
+    status,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,8 @@ class Fleet:
 
 
 def _alpha(now: float, jobs: tuple[JobStatus, ...]) -> Status:
-    return status(*jobs, now=now, reachable={"beta": True, "gamma": False}, queue_length=2, scheduler_lag=70.0)
+    found = status(*jobs, now=now, reachable={"beta": True, "gamma": False}, queue_length=2, scheduler_lag=70.0)
+    return replace(found, coverage=covered(*jobs), targets={"delta": LOOK})
 
 
 def _beta(now: float) -> Status:
@@ -44,7 +56,7 @@ def _beta(now: float) -> Status:
     return replace(
         status(now=now, reachable={"alpha": True}),
         node="beta",
-        replicas=tuple(HeldReplica(guest, "alpha", "local-zfs", taken, 5 << 30) for guest, taken in held),
+        replicas=tuple(held_replica(guest, "alpha", taken) for guest, taken in held),
         diverged={100: 0, 102: 1},
     )
 
@@ -95,8 +107,8 @@ async def calm(directory: Path) -> AsyncIterator[Fleet]:
     """A fleet in which all is well and nothing happens just now: two jobs from alpha to beta, no notifications set."""
     now = time.time()
     jobs = (healthy("100-0", now=now), healthy("101-0", now=now))
-    held = tuple(HeldReplica(guest, "alpha", "local-zfs", now - 300, 5 << 30) for guest in (100, 101))
-    source = replace(status(*jobs, now=now), replicas=(), diverged={})
+    held = tuple(held_replica(guest, "alpha", now - 300) for guest in (100, 101))
+    source = replace(status(*jobs, now=now), replicas=(), diverged={}, coverage=covered(*jobs))
     target = replace(status(now=now, reachable={"alpha": True}), node="beta", replicas=held, diverged={100: 0, 101: 0})
     async with (
         running_exporter(FakeCore(source)) as alpha,

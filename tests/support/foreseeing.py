@@ -28,6 +28,7 @@ REPLICA = "pool/vm-100-disk-0"
 
 def replica(*snapshots: Snapshot, **more: Any) -> Dataset:
     """The replica of that volume, as alpha's job made it."""
+    more.setdefault("stream", f"Lce:{REPLICA}")
     return dataset(*snapshots, name=REPLICA, job=str(JOB), readonly=True, **more)
 
 

@@ -31,6 +31,10 @@ class HookNotes:
         self._note("forgotten")
         self.frozen.discard(guest.id)
 
+    async def froze(self, guest: Guest) -> None:
+        """See `HookRecorder.froze`."""
+        self._note("froze")
+
     async def failed(self, guest: Guest, hook: Hook) -> None:
         """See `HookRecorder.failed`."""
         self._note(f"{hook} failed")

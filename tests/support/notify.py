@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerts.channels.smtp import Waits
 from alerts.plugin import AlertsPlugin
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
@@ -22,6 +23,8 @@ JOB = JobId(100, 0)
 
 
 HALF_HOUR = 1800.0
+HURRIED = Waits(*[2.0] * 7)
+"""Seconds that a mail server gets for each step."""
 
 
 def failed(consecutive: int, time: float = statuses.NOW, job: JobId = JOB) -> RunFailed:
@@ -79,6 +82,7 @@ async def running(
         sleep=clock.sleep,
         clock=lambda: core.picture.time,
         send_limit=send_limit,
+        waits=HURRIED,
         gather=gather,
         zone=ZoneInfo("UTC"),
     )

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,10 @@ import aiohttp
 from alerts.channels.base import SendStatus, Sent
 from alerts.notice import Notice
 from alerts.plugin import AlertsPlugin
+from replicator.api.certificate import Certificate
+from replicator.api.job_status import JobHistory
 from replicator.api.plugin import PluginStore
-from replicator.api.status import JobHistory, Status
+from replicator.api.status import Status
 from replicator.events import Event
 from replicator.models import JobId
 from replicator.state.stores import State
@@ -76,6 +78,12 @@ class DiskCore:
 
     async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
         return self.state.runs.histories(begin, end)
+
+    def show_certificates(self, certificates: Sequence[Certificate]) -> None:
+        """Nobody looks."""
+
+    def show_unreported(self, jobs: Collection[JobId] | None) -> None:
+        """Nobody looks."""
 
     def memory(self, plugin: str) -> PluginStore:
         return PrintingMemory(self.state.plugin_store(plugin))

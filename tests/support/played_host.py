@@ -24,13 +24,19 @@ OURS: Marks = {
 
 
 class PlayedHost:
-    """A host with a current ZFS that may run no channel programs; ``orders`` are the commands that change something."""
+    """A host with a current ZFS that may run no channel programs; ``orders`` are the commands that change something.
+
+    ``fails``: the words with which it refuses to say which marks are a dataset's own; ``of_programs``: those with which
+    it refuses channel programs.
+    """
 
     name = "beta"
 
     def __init__(self, *shown: Dataset, **marks: tuple[str, str]) -> None:
         self.orders: list[str] = []
         self.asked_for_marks = 0
+        self.fails = ""
+        self.of_programs = "permission denied"
         self._shown = shown
         self._marks = OURS | {key.replace("_", ":"): value for key, value in marks.items()}
 
@@ -48,12 +54,14 @@ class PlayedHost:
             case ["version"]:
                 done = (0, "zfs-2.3.2-1", "")
             case ["program", *_]:
-                done = (1, "", "permission denied")
+                done = (1, "", self.of_programs)
             case ["list", *words]:
                 done = (0, self._list(words[-1], int(words[words.index("-d") + 1])), "")
             case ["get", "-Hp", "-s", "local", *_]:
                 own = [(k, v) for k, (v, source) in self._marks.items() if source == "local" and k.startswith("zsr:")]
                 done = (0, "\n".join("\t".join((argv[-1], *each)) for each in own), "")
+            case ["get", "-H", "-s", "local", *words] if self.fails:
+                done = (1, "", self.fails)
             case ["get", "-H", "-s", "local", *words]:
                 done = (0, self._own_marks(words[words.index("zsr:job,zsr:source") + 1 :]), "")
             case ["get", *_]:
@@ -77,11 +85,18 @@ class PlayedHost:
             if each.name == path or (each.name.startswith(f"{path}/") and level <= depth):
                 marks = {"zsr:job": each.job or "-", "zsr:source": each.source or "-"}
                 marks |= {key: value for key, (value, _) in self._marks.items() if key in ("zsr:owner", "zsr:epoch")}
-                rows.append({"name": each.name, "guid": each.guid, "written": each.written, **marks})
+                mounted = {True: "yes", False: "no", None: "-"}[each.mounted]
+                row = {"name": each.name, "guid": each.guid, "written": each.written, "mounted": mounted, **marks}
+                rows.append(row)
                 below = each.snapshots if level < depth else ()
+                marks_there = each.bookmarks if level < depth else ()
                 rows += [
                     {"name": f"{each.name}@{s.name}", "guid": s.guid, "createtxg": s.createtxg, "creation": s.creation}
                     for s in below
+                ]
+                rows += [
+                    {"name": f"{each.name}#{b.name}", "guid": b.guid, "createtxg": b.createtxg, "creation": b.creation}
+                    for b in marks_there
                 ]
         return "\n".join("\t".join(str(row.get(key, "-")) for key in LISTED) for row in rows)
 

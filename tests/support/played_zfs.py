@@ -18,7 +18,7 @@ case "$1 $2" in
 " ") cat {usage} >&2; exit 2 ;;
 "version ") echo zfs-2.3.2-1; exit 0 ;;
 "send -nvP") . {folder}/estimate ;;
-"send -t") . {folder}/send ;;
+"send "*) . {folder}/send ;;
 "receive -A") . {folder}/abort ;;
 "list -Hp") . {folder}/list ;;
 "receive "*) . {folder}/receive ;;

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from replicator.errors import NoSpaceError
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult, at_once
@@ -39,6 +40,23 @@ class MortalProgress(Progress):
         await super().begin(step)
 
 
+class Meddled(Progress):
+    """A progress during which somebody else does something, when a step begins for the nth time."""
+
+    def __init__(self, step: Step, meddle: Callable[[], object], nth: int = 1) -> None:
+        super().__init__()
+        self._step = step
+        self._meddle = meddle
+        self._left = nth
+
+    async def begin(self, step: Step) -> None:
+        if step is self._step:
+            self._left -= 1
+            if self._left == 0:
+                self._meddle()
+        await super().begin(step)
+
+
 class ReplicationEnv:
     """Two pools that play the nodes alpha and beta, a guest with two volumes, and a job between them."""
 
@@ -53,6 +71,7 @@ class ReplicationEnv:
         self.now = time.time()
         self.synced = Synced()
         self.remembered: list[Synced] = []
+        self.memory_fails = False
         self.vanished: list[str] = []
         self.last_run_failed = True
         self.begin_full_copy = at_once
@@ -67,13 +86,17 @@ class ReplicationEnv:
         self.pools.sandbox.fill(f"{self.source}/{name}", size, seed=number)
         return name
 
-    async def run(self, *, stop_before: Step | None = None, nth: int = 1) -> RunResult:
+    async def run(
+        self, *, stop_before: Step | None = None, nth: int = 1, progress: Progress | None = None
+    ) -> RunResult:
         """One run, a second after the last; it dies as by a kill when ``stop_before`` begins for the nth time."""
-        return await self._execute(Run, MortalProgress(stop_before, nth) if stop_before else Progress())
+        return await self._execute(Run, progress or (MortalProgress(stop_before, nth) if stop_before else Progress()))
 
-    async def reseed(self, *volumes: str, stop_before: Step | None = None, nth: int = 1) -> RunResult:
+    async def reseed(
+        self, *volumes: str, stop_before: Step | None = None, nth: int = 1, progress: Progress | None = None
+    ) -> RunResult:
         """One reseed of these volumes, or of all; it dies as `run` does."""
-        progress = MortalProgress(stop_before, nth) if stop_before else Progress()
+        progress = progress or (MortalProgress(stop_before, nth) if stop_before else Progress())
         return await self._execute(partial(Reseed, volumes=volumes), progress)
 
     async def _execute(self, kind: Callable[..., Run], progress: Progress) -> RunResult:
@@ -103,6 +126,8 @@ class ReplicationEnv:
         return [name[len(self.target) + 1 :] for name in names[1:]]
 
     async def _remember(self, synced: Synced, *, replaced: bool = False) -> None:
+        if self.memory_fails:
+            raise NoSpaceError("Could not write state.db: the disk is full.")
         self.synced = synced
         self.remembered.append(synced)
 
@@ -114,7 +139,7 @@ class ReplicationEnv:
 
     def _recorder(self) -> RunRecorder:
         no = self._nothing
-        return RunRecorder(self._remember, no, self._note_vanished, no, no, self._remember, HookNotes())
+        return RunRecorder(self._remember, no, self._note_vanished, no, no, no, self._remember, HookNotes())
 
     def snapshots(self, dataset: str) -> list[str]:
         """The names of a dataset's snapshots, oldest first."""

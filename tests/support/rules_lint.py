@@ -20,6 +20,7 @@ import yaml
 
 from exporter.catalogue import CATALOGUE
 from exporter.metric import Kind
+from replicator.api.counters import OUTCOMES
 from replicator.common.durations import parse_duration
 from replicator.errors import ErrorClass
 from replicator.models import JobCondition, Outcome
@@ -39,10 +40,10 @@ COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 
 VALUES: Mapping[str, frozenset[str]] = {
     "state": frozenset(JobCondition),
-    "outcome": frozenset(Outcome),
+    "outcome": frozenset({*Outcome, *OUTCOMES}),
     "class": frozenset(ErrorClass),
     "role": frozenset({"source", "target", "both"}),
-    "collector": frozenset({"daemon", "jobs", "nodes", "replicas", "scheduler", "notifications"}),
+    "collector": frozenset({"daemon", "jobs", "nodes", "replicas", "guests", "scheduler", "notifications"}),
 }
 """Labels whose values are a closed list."""
 
@@ -72,7 +73,7 @@ class Known:
         metrics = {metric.name: metric for metric in CATALOGUE}
         labels = {name: frozenset(metric.labels) | TARGET_LABELS for name, metric in metrics.items()}
         counters = frozenset(name for name, metric in metrics.items() if metric.kind is Kind.COUNTER)
-        return cls(labels | {"up": TARGET_LABELS}, counters)
+        return cls(labels | dict.fromkeys(("up", "process_start_time_seconds"), TARGET_LABELS), counters)
 
 
 def lint(documents: Sequence[Mapping[str, Any]], known: Known | None = None) -> list[Remark]:
@@ -108,7 +109,7 @@ def _of_rule(rule: Mapping[str, Any], group: Mapping[str, Any], known: Known) ->
         yield Remark(where, error.check, str(error))
         return
     if "record" in rule:
-        known.labels[name] = labels - NOT_YET
+        known.labels[name] = (labels - NOT_YET) | rule.get("labels", {}).keys()
         if not re.fullmatch(r"[a-z_]+:[a-z0-9_]+:[a-z_0-9]+", name):
             yield Remark(where, "rule/name", "a recorded series is named level:metric:operation")
         return
@@ -118,7 +119,7 @@ def _of_rule(rule: Mapping[str, Any], group: Mapping[str, Any], known: Known) ->
 def _of_alert(rule: Mapping[str, Any], expression: promql.Expr, labels: frozenset[str]) -> Iterator[tuple[str, str]]:
     calls = [node.func.name for node in nodes_of(expression) if isinstance(node, promql.Call)]
     compared = any(isinstance(node, promql.BinaryExpr) and str(node.op) in COMPARISONS for node in nodes_of(expression))
-    if not compared and "absent" not in calls:
+    if not compared and "absent" not in calls and rule["labels"].get("severity") != "none":
         yield "alerts/comparison", "it has no condition, so it fires as long as the series exists"
     if "absent" in calls and parse_duration(rule.get("for", "0s")) < SHORTEST_WINDOW:
         yield "alerts/absent", "absent() without a `for` fires at every restart of Prometheus"

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from replicator.common.history import Retention
 from replicator.daemon.run_records import RunRecords
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
-from replicator.models import JobId, JobState, Retention, Vanished
+from replicator.models import JobId, JobState, Vanished
 from replicator.schedule.grace import NEVER, Terms
 from replicator.state.stores import State
 
@@ -60,7 +61,7 @@ def fail(state: State, at: float, consecutive: int = 1, *, since: float | None =
     return run
 
 
-NEWEST = 8
+NEWEST = 12
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
@@ -70,6 +71,10 @@ ADDED = {
     7: "DROP TABLE frozen_guests; DROP TABLE hook_failures",
     8: "DROP TABLE vanished_replicas; ALTER TABLE job_state DROP COLUMN replaced; "
     "ALTER TABLE job_state ADD COLUMN vanished TEXT",
+    9: "ALTER TABLE job_state DROP COLUMN went_back",
+    10: "DROP TABLE job_marks",
+    11: "ALTER TABLE job_state DROP COLUMN disabled_since; ALTER TABLE job_state DROP COLUMN removal_since",
+    12: "DROP TABLE freezes",
 }
 """How to take back what each format added."""
 

@@ -7,25 +7,20 @@ Every builder takes ``now`` (unix seconds, default the fixed ``NOW``); pass the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from replicator import __version__
+from replicator.api.certificate import Certificate
+from replicator.api.coverage import GuestCoverage
+from replicator.api.disagreement import ClusterView
+from replicator.api.held import AsideKind, HeldReplica, KeptAside, PoolRole, PoolSpace, StorageSpace, TargetLook
+from replicator.api.job_status import JobHistory, JobStatus, Transfer
 from replicator.api.plugin import PluginStore
-from replicator.api.status import (
-    ConfigStatus,
-    GuestOwner,
-    HeldReplica,
-    JobHistory,
-    JobStatus,
-    PoolRole,
-    PoolSpace,
-    RunHistogram,
-    Status,
-    Transfer,
-)
+from replicator.api.status import ConfigStatus, GuestOwner, RunHistogram, Status
 from replicator.errors import ErrorClass
 from replicator.events import Event
-from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, Node, Removal, TargetPlace
+from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, KnownSets, Node, Removal, TargetPlace
 
 NOW = 1_800_000_000.0
 """The fixed time of statuses that are not compared with a real clock."""
@@ -35,9 +30,16 @@ DAY = 86_400.0
 BOUNDS = (1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, float("inf"))
 
 
+LOOK = TargetLook(
+    (HeldReplica(100, "alpha", "tank", NOW - 60),), {100: 1}, (PoolSpace("tank", PoolRole.TARGET, 100, 70),)
+)
+"""What alpha saw on a target that runs no zsr."""
+
+
 def healthy(job_id: str = "100-0", *, now: float = NOW, target: str = "beta", guest_name: str = "") -> JobStatus:
     """A job of a week that last synced five minutes ago and runs again in ten."""
     parsed = JobId.from_text(job_id)
+    volume = f"local-zfs:vm-{parsed.guest}-disk-0"
     sync = now - 300
     return JobStatus(
         job=Job(id=parsed, target=target),
@@ -54,6 +56,7 @@ def healthy(job_id: str = "100-0", *, now: float = NOW, target: str = "beta", gu
             runs_succeeded=672,
             sent_bytes_total=30_000_000_000,
             unreplicated_bytes=8_000_000,
+            sets=KnownSets(proven=int(sync), volumes=(volume,)),
         ),
         condition=JobCondition.OK,
         next_run=now + 600,
@@ -140,6 +143,13 @@ def lost(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     return replace(sending, state=replace(sending.state, last_sync=None))
 
 
+def forgotten(job_id: str = "100-0", *, now: float = NOW, age: float = 600.0) -> JobStatus:
+    """A job of which nothing is known since ``state.db`` was made ``age`` seconds ago, and whose runs fail."""
+    failed = failing(job_id, now=now, ever_synced=False)
+    state = replace(failed.state, created=now - age, failing_since=now - age, missed_runs=0)
+    return replace(failed, state=state, forgotten=True, missed_runs=0)
+
+
 def unconfirmed(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     """A job that is well, and whose target was edited since its last run."""
     return replace(healthy(job_id, now=now), unconfirmed=True)
@@ -158,17 +168,26 @@ def disabled(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     return replace(
         well,
         job=replace(well.job, disabled=True),
-        state=replace(well.state, last_try=stop, last_start=stop, last_sync=stop),
+        state=replace(well.state, last_try=stop, last_start=stop, last_sync=stop, disabled_since=stop),
         condition=JobCondition.DISABLED,
         next_run=None,
     )
+
+
+def untidy(job: JobStatus, since: float) -> JobStatus:
+    """The job, whose runs have not been able to destroy old snapshots since a time."""
+    return replace(job, state=replace(job.state, untidy_since=since))
 
 
 def removing(job_id: str = "100-0", *, now: float = NOW) -> JobStatus:
     """A job that is marked for removal with its replicas."""
     well = healthy(job_id, now=now)
     return replace(
-        well, job=replace(well.job, removal=Removal.FULL), condition=JobCondition.REMOVING, next_run=now + 600
+        well,
+        job=replace(well.job, removal=Removal.FULL),
+        state=replace(well.state, removal_since=now - 60),
+        condition=JobCondition.REMOVING,
+        next_run=now + 600,
     )
 
 
@@ -180,10 +199,12 @@ def many(count: int, *, now: float = NOW) -> tuple[JobStatus, ...]:
 def every_state(*, now: float = NOW) -> tuple[JobStatus, ...]:
     """One job in each condition, in the order ok, syncing, error, pending, disabled, removing; 100-0 to 105-0.
 
-    The first one keeps a replica whose grace ends in six days.
+    The first one keeps a replica whose grace ends in six days; its guest was replaced, and went back, two days ago.
     """
+    first = healthy("100-0", now=now)
+    changed = replace(first.state, replaced_at=now - 2 * DAY, went_back_at=now - 2 * DAY)
     return (
-        replace(healthy("100-0", now=now), grace_end=now + 6 * DAY),
+        replace(first, state=changed, grace_end=now + 6 * DAY),
         syncing("101-0", now=now),
         failing("102-0", now=now),
         never_ran("103-0", now=now),
@@ -212,10 +233,10 @@ def status(
     scheduler_lag: float = 0.0,
 ) -> Status:
     """The whole core with these jobs, on node alpha, started a week ago."""
-    return Status(
+    found = Status(
         time=now,
         node="alpha",
-        version="0.1.0",
+        version=__version__,
         zfs_version="2.3.2",
         started=now - 7 * DAY,
         ready=ready,
@@ -226,18 +247,47 @@ def status(
         event_loop_lag=0.001,
         config=config or ConfigStatus(ok=True, last_success=now - 7 * DAY),
         durations={"success": histogram((2.0, 12.5, 45.0)), "failure": histogram(), "cancelled": histogram()},
-        replicas=(HeldReplica(guest=300, source="gamma", storage="local-zfs", last_sync=now - 100.0, used=3 << 30),),
-        diverged={300: 0, 301: 2},
         not_ready=() if ready else ("The ZFS of this node has not answered yet.",),
         nodes=(Node("alpha", "10.0.0.1"), Node("beta", "10.0.0.2")),
+        clock_skew={"beta": -0.25},
+        source_snapshots={job.job.id: 3 for job in jobs},
+        foreign_snapshots={job.job.id: 12 for job in jobs},
+        owners={job.job.id.guest: GuestOwner(job.source, 1) for job in jobs},
+    )
+    return _with_storage(found, now)
+
+
+def _with_storage(found: Status, now: float) -> Status:
+    """A status with what its node's own ZFS says."""
+    return replace(
+        found,
+        replicas=(held_replica(300, "gamma", now - 100.0, used=3 << 30),),
+        diverged={300: 0, 301: 2},
+        asides=(KeptAside(301, AsideKind.DIVERGED, 2, now - DAY, 1 << 30),),
         pools=(
             PoolSpace("rpool", PoolRole.SOURCE, 10**12, 4 * 10**11),
             PoolSpace("tank", PoolRole.BOTH, 10**13, 10**12),
         ),
-        clock_skew={"beta": -0.25},
-        source_snapshots={job.job.id: 3 for job in jobs},
-        owners={job.job.id.guest: GuestOwner(job.source, 1) for job in jobs},
+        storages=(
+            StorageSpace("local-zfs", "rpool", PoolRole.SOURCE, 10**12, 4 * 10**11),
+            StorageSpace("big", "tank", PoolRole.BOTH, 10**13, 10**12),
+        ),
+        zfs_readable=found.ready,
+        looked_at={"alpha": now - 30, "beta": now - 300},
+        view=ClusterView("0123456789abcdef", "file", "boot-of-alpha"),
+        state_created=now - 30 * DAY,
     )
+
+
+def held_replica(guest: int, source: str, last_sync: float, *, used: int = 5 << 30) -> HeldReplica:
+    """What a node holds of a guest: one volume with two restore points, a day apart."""
+    oldest = last_sync - DAY
+    return HeldReplica(guest, source, "local-zfs", last_sync, used, points=2, oldest_point=oldest, points_missing=0)
+
+
+def covered(*jobs: JobStatus) -> dict[int, GuestCoverage]:
+    """The guests of these jobs, with no volume that is left out."""
+    return {job.job.id.guest: GuestCoverage(job.guest.name if job.guest else "", (job.job.id,)) for job in jobs}
 
 
 @dataclass
@@ -275,6 +325,8 @@ class FakeCore:
         self.journal: list[Event] = []
         self.memories: dict[str, FakeMemory] = {}
         self.histories: dict[JobId, JobHistory] = {}
+        self.certificates: tuple[Certificate, ...] = ()
+        self.unreported: tuple[JobId, ...] | None = None
         self._published = asyncio.Condition()
 
     def set_status(self, *jobs: JobStatus, now: float = NOW) -> None:
@@ -303,6 +355,12 @@ class FakeCore:
 
     async def history(self, begin: float, end: float) -> Mapping[JobId, JobHistory]:
         return self.histories
+
+    def show_certificates(self, certificates: Sequence[Certificate]) -> None:
+        self.certificates = tuple(certificates)
+
+    def show_unreported(self, jobs: Collection[JobId] | None) -> None:
+        self.unreported = None if jobs is None else tuple(sorted(jobs))
 
     def memory(self, plugin: str) -> PluginStore:
         return self.memories.setdefault(plugin, FakeMemory())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from replicator.models import JobId, Volume
@@ -43,3 +45,18 @@ def bookmark(guid: int) -> Bookmark:
 def pair(source: Dataset, target: Dataset | None) -> VolumePair:
     """One volume as found on both sides."""
     return VolumePair(Volume("data", "vm-100-disk-0"), "pool", source, "pool/vm-100-disk-0", target)
+
+
+def promoted(datasets: Mapping[str, Dataset], name: str) -> dict[str, Dataset]:
+    """A clone and its origin after ``zfs promote``: the clone has the snapshots up to the shared one."""
+    clone = datasets[name]
+    of, _, short = (clone.origin or "").partition("@")
+    parent = datasets[of]
+    shared = parent.named(short)
+    assert shared is not None
+    moved = tuple(s for s in parent.snapshots if s.createtxg <= shared.createtxg)
+    left = tuple(s for s in parent.snapshots if s.createtxg > shared.createtxg)
+    return {
+        name: replace(clone, snapshots=moved + clone.snapshots, origin=None),
+        of: replace(parent, snapshots=left, origin=f"{name}@{short}"),
+    }

@@ -18,6 +18,7 @@ DECIDES = "replicator/replication/destruction.py"
 COMMANDS = "replicator/zfs/commands.py"
 CLIENT = "replicator/zfs/client.py"
 PROGRAM = "replicator/zfs/verify_and_prune.lua"
+WHOLE = "replicator/zfs/destroy_replica.lua"
 
 PERMITS = {name for name, _ in inspect.getmembers(permits, inspect.isclass) if name.endswith("Permit")}
 DESTROYING_WORDS = {"destroy", "rollback", "-A"}
@@ -74,18 +75,27 @@ def test_only_the_known_commands_destroy() -> None:
     assert found == {(COMMANDS, name) for name in DESTROYING_COMMANDS}
 
 
-def test_only_one_channel_program_destroys() -> None:
+def test_only_two_channel_programs_destroy() -> None:
     programs = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "replicator").rglob("*.lua")
         if re.search(r"zfs\.sync\.(destroy|rollback)", path.read_text())
     }
-    assert programs == {PROGRAM}
+    assert programs == {PROGRAM, WHOLE}
     destroyed = [line for line in (ROOT / PROGRAM).read_text().splitlines() if "zfs.sync.destroy" in line]
     compared = re.search(r'get_prop\(snapshot, "guid"\)\) == stale\.guid then\n[^\n]*zfs\.sync\.destroy',
                          (ROOT / PROGRAM).read_text())  # fmt: skip
     assert len(destroyed) == 1
     assert compared is not None
+
+
+def test_the_program_that_destroys_a_replica_asks_everything_first() -> None:
+    text = (ROOT / WHOLE).read_text()
+    asked, _, done = text.partition("zfs.sync.destroy")
+    assert "zfs.sync" not in asked
+    assert "return" not in done.replace("return {left = zfs.sync.destroy(name)}", "")
+    for question in ("refused({name})", "request.guid", "request.snapshots", "zfs.check.rollback", "zfs.check.destroy"):
+        assert question in asked
 
 
 def test_the_destroying_commands_are_given_only_by_calls_that_take_a_permit() -> None:

@@ -20,7 +20,7 @@ SHOWN_AS_WRONG = {
 }
 """Commands with which a page shows an error: status 2."""
 
-NEEDS_A_RECEIVER = ("notify", "test")
+NEEDS_A_RECEIVER = {("notify", "test"), ("notify", "verify")}
 """No mail server runs here: the command says so with status 1."""
 
 NOTIFY = (
@@ -64,7 +64,7 @@ def statuses(command: tuple[str, ...]) -> set[int]:
     """The exit statuses with which a command may end."""
     if command in SHOWN_AS_WRONG or command[:2] == ("notify", "resend"):  # there is no such message here
         return {2}
-    if command[:2] == NEEDS_A_RECEIVER:
+    if command[:2] in NEEDS_A_RECEIVER:
         return {1}
     return {2} if command[0] == "check" else {0}  # critical: no daemon is running here
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.engine import run_patiently
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.verbs_env import NAME, VerbsEnv
@@ -46,7 +47,7 @@ class Site(VerbsEnv):
         """Rename a volume of the source."""
         if self.property(f"{self.source}/{old}", "mounted").startswith("yes"):
             self.zfs("unmount", f"{self.source}/{old}")
-        self.zfs("rename", f"{self.source}/{old}", f"{self.source}/{new}")
+        run_patiently("zfs", "rename", f"{self.source}/{old}", f"{self.source}/{new}")
 
     def is_there(self) -> bool:
         return self.gone in self.names(self.target)

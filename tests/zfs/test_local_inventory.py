@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.api.status import PoolRole
+from replicator.api.held import PoolRole
 from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import take_inventory
 from replicator.hosts.local import LocalHost
@@ -55,3 +55,18 @@ async def test_a_pool_that_does_not_exist_is_left_out(cluster: Cluster, pools: P
 
     assert [space.pool for space in found.pools] == [pools.source.name]
     assert found.problems == ()
+
+
+async def test_a_quota_leaves_a_storage_less_than_its_pool_has_free(cluster: Cluster, pools: Pools) -> None:
+    path = f"{pools.target.name}/data"
+    node = ZfsClient(LocalHost("beta"), limit=60)
+    (before,) = (await take_inventory(cluster, [], node)).storages
+    pools.sandbox.zfs("set", "quota=8M", path)
+
+    found = await take_inventory(cluster, [], node)
+
+    (space,), (pool,) = found.storages, found.pools
+    assert (space.storage, space.pool, space.role) == ("data", pools.target.name, PoolRole.TARGET)
+    assert 0 < space.free < 8 << 20 < before.free
+    assert space.size == 8 << 20
+    assert pool.free > space.free

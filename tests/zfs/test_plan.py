@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from demo.engine import run_patiently
 from replicator.models import JobId, Synced
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
@@ -181,7 +182,7 @@ def test_a_replica_whose_volume_vanished_is_kept(site: PlanEnv) -> None:
 def test_a_renamed_volume_renames_its_replica(site: PlanEnv) -> None:
     site.run()
     site.zfs("unmount", f"{site.source}/{NAME}")
-    site.zfs("rename", f"{site.source}/{NAME}", f"{site.source}/subvol-100-disk-5")
+    run_patiently("zfs", "rename", f"{site.source}/{NAME}", f"{site.source}/subvol-100-disk-5")
     site.zfs("mount", f"{site.source}/subvol-100-disk-5")
     site.change_in("subvol-100-disk-5")
 

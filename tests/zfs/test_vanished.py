@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,27 @@ def test_it_is_destroyed_on_order_and_the_guests_other_replica_stays(site: Verbs
     assert f"{site.target}/{GONE}" not in site.names(site.target)
     assert f"{site.target}/{NAME}" in site.names(site.target)
     assert len(site.zsr.well("vanished", "list").rows) == 1
+
+
+def sent(site: VerbsEnv) -> set[str]:
+    """The GUIDs of what the job is known to have brought to its target."""
+    [state] = site.zsr.cluster_path.parent.rglob("state.db")
+    with closing(sqlite3.connect(state)) as db:
+        return {guid for (guid,) in db.execute("SELECT guid FROM sent_snapshots")}
+
+
+@pytest.mark.parametrize("mine", [False, True], ids=["destroyed", "kept aside"])
+def test_what_was_destroyed_is_forgotten_and_nothing_else(site: VerbsEnv, mine: bool) -> None:
+    site.change()
+    site.zsr.well("run", "--id", "100-0")
+    gone = set(site.zfs("get", "-Hp", "-r", "-o", "value", "guid", f"{site.target}/{GONE}").split()) & sent(site)
+    assert gone
+    if mine:
+        site.zfs("snapshot", f"{site.target}/{GONE}@somebodys")
+    before = sent(site)
+    site.zsr.well("vanished", "destroy", "100-0", f"{site.target}/{GONE}", "--yes")
+
+    assert sent(site) == (before if mine else before - gone)
 
 
 def test_nothing_else_is_destroyed(site: VerbsEnv) -> None:

@@ -149,7 +149,7 @@ class TestDiverged:
         kept = site.diverge()
 
         header, row = site.zsr.well("diverged", "list").rows
-        assert header == ["Node", "Dataset", "Job", "Guest", "Size"]
+        assert header == ["Node", "Dataset", "Job", "Guest", "Size", "Holds"]
         assert row[:5] == ["beta", kept, "100-0", "100", "web"]
 
         said = site.zsr.well("diverged", "destroy", "beta", kept, "--yes")

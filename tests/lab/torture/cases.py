@@ -21,6 +21,7 @@ class Kind(StrEnum):
     INCREMENTAL = "incremental"
     RESUME = "resume"
     ASIDE = "put aside"
+    TREE = "put aside with a child"
     REMOVAL = "removal"
 
 

@@ -15,7 +15,7 @@ from tests.lab.lab import Lab, Node, NodeProcess
 from tests.lab.torture.cases import Kind
 from tests.lab.torture.child import PORT
 from tests.lab.torture.faults import SSH_PORT, START_SSHD, STATE_DIR
-from tests.lab.torture.promises import FILES, VOLUMES, ZVOL, BrokenError
+from tests.lab.torture.promises import CHILD, FILES, VOLUMES, ZVOL, BrokenError
 from tests.lab.two_nodes import CLUSTER
 
 RATE = 1
@@ -56,15 +56,16 @@ class TortureEnv:
     # --- set-up
 
     def begin(self) -> None:
-        """Both nodes as if never used, with a guest of two volumes, and things of the user's on both."""
+        """Both nodes as if never used, with a guest of three volumes, and things of the user's on both."""
         for node in self.lab.nodes:
             node.fresh()
             node.run("zfs create tank/data && zfs create tank/data/precious && zfs snapshot tank/data/precious@mine")
         self.here.fresh_pool("keep", disk=2)
         self.here.run(
-            f"zfs create -V 8M {ZVOL} && zfs create {FILES} && udevadm settle && "
+            f"zfs create -V 8M {ZVOL} && zfs create {FILES} && zfs create {CHILD} && udevadm settle && "
             f"dd if=/dev/urandom of=/dev/zvol/{ZVOL} bs=1M count=2 conv=fsync status=none && "
-            f"dd if=/dev/urandom of=/{FILES}/file bs=1M count=1 status=none && zfs snapshot {ZVOL}@user {FILES}@user"
+            f"for d in {FILES} {CHILD}; do dd if=/dev/urandom of=/$d/file bs=1M count=1 status=none; done && "
+            f"zfs snapshot {ZVOL}@user {FILES}@user {CHILD}@user"
         )
         self.there.run(START_SSHD)
         self.configure()
@@ -137,6 +138,7 @@ class TortureEnv:
         self.here.run(
             f"dd if=/dev/urandom of=/dev/zvol/{ZVOL} bs=1K count={sizes[0]} seek={dice.randint(0, 4096)} "
             f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{FILES}/file bs=1K count={sizes[1]} "
+            f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{CHILD}/file bs=1K count={sizes[2]} "
             "conv=notrunc,fsync status=none"
         )
 
@@ -160,6 +162,13 @@ class TortureEnv:
                 f"zfs set readonly=off {ZVOL} && udevadm settle && echo mine | "
                 f"dd of=/dev/zvol/{ZVOL} conv=notrunc,fsync,sync status=none && "
                 f"zfs snapshot {ZVOL}@theirs{dice.randint(0, 10**9)} && zfs set readonly=on {ZVOL}"
+            )
+
+        if kind is Kind.TREE:
+            self.there.run(
+                f"zfs set readonly=off {FILES} && zfs mount {FILES} && echo mine >/{FILES}/mine && "
+                f"zfs unmount {FILES} && zfs snapshot {FILES}@theirs{dice.randint(0, 10**9)} && "
+                f"zfs set readonly=on {FILES}"
             )
 
     def _reset(self) -> None:

@@ -13,13 +13,15 @@ from replicator.replication.destruction import BOOKMARKS_KEPT
 from replicator.zfs.snapshot_names import PREFIX
 
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
-VOLUMES = (ZVOL, FILES)
+CHILD = f"{FILES}/child"
+VOLUMES = (ZVOL, FILES, CHILD)
 
 LIST = "zfs list -Hp -t all -o name,guid,receive_resume_token,zsr:job,origin -r tank/data"
 """The command whose output `Holding.read` reads."""
 
 _OURS = re.compile(f"[@#]{PREFIX}")
 _ASIDE = "/zsr-diverged"
+_CHILD_ASIDE = re.compile(r"_child\.[0-9a-f]{8}$")
 
 
 class BrokenError(AssertionError):
@@ -44,8 +46,9 @@ class Entry:
     @property
     def volume(self) -> str:
         """The volume that it belongs to on the source, also where its replica is kept aside."""
-        aside = re.match(rf"tank/data{_ASIDE}/(.+)-\d+$", self.dataset)
-        return f"tank/data/{aside[1]}" if aside else self.dataset
+        aside = re.match(rf"tank/data{_ASIDE}/([^/]+)-\d+(/.+)?$", self.dataset)
+        name = f"{aside[1]}{aside[2] or ''}" if aside else ""
+        return f"tank/data/{_CHILD_ASIDE.sub('/child', name)}" if aside else self.dataset
 
     @property
     def is_ours(self) -> bool:
@@ -191,4 +194,4 @@ def avoidable(fulls: Fulls, *, first: bool, had: Iterable[str], had_after: Itera
 
 
 def _count(lines: Iterable[str], volume: str) -> int:
-    return sum(f":{volume.rpartition('/')[2]}: full" in line for line in lines)
+    return sum(f":{volume.removeprefix('tank/data/')}: full" in line for line in lines)

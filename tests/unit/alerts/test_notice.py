@@ -55,6 +55,9 @@ def test_the_all_clears_are_these() -> None:
         NoticeKind.GUEST_THAWED,
         NoticeKind.TARGET_BACK,
         NoticeKind.SETTINGS_ACCEPTED,
+        NoticeKind.STATE_WRITABLE,
+        NoticeKind.NODES_AGREE,
+        NoticeKind.FILES_ALIKE,
     }
 
 

@@ -181,3 +181,13 @@ def test_a_service_neither_follows_redirects_nor_is_optional_whatever_its_url_sa
     service = make_service(f"{URL}?redirect=yes&optional=yes")
     assert service is not None
     assert (service.redirects, service.optional) == (False, False)
+
+
+def test_only_alertmanager_gets_broken_promises_that_another_message_implies() -> None:
+    tables = [
+        {"name": "am", "alertmanager": "http://127.0.0.1:9093"},
+        {"name": "hook", "webhook": "https://tickets.example.org/zsr"},
+    ]
+    targets, problems = read_targets(tables, {})
+    assert problems == ()
+    assert {target.name: target.route.every_promise for target in targets} == {"am": True, "hook": False}

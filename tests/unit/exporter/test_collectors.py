@@ -5,29 +5,33 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalogue import CATALOGUE
 from exporter.collectors import ScrapeInput, collect, collectors, scrape_input
 from exporter.exposition import Format, render
 from exporter.job_series import JobLines
 from exporter.metric import Kind
+from replicator.api.certificate import Certificate
+from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
+from replicator.api.job_status import JobStatus
 from replicator.api.plugin import PluginStore
 from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
-from replicator.api.status import GuestOwner, JobStatus, Status
+from replicator.api.status import GuestOwner, PluginEnds, Unmeasured
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId
+from tests.support.scraped import Series, of_job, scrape, value
 from tests.support.state_records import gone
 from tests.support.statuses import (
+    LOOK,
     NOW,
     FakeCore,
     disabled,
     every_state,
     failing,
+    forgotten,
     healthy,
     histogram,
     many,
@@ -35,38 +39,28 @@ from tests.support.statuses import (
     status,
     syncing,
     unconfirmed,
+    untidy,
     without_first_copy_on_new_target,
 )
 
 LABEL_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 METRIC_NAME = re.compile(r"zsr_[a-z][a-z0-9_]*")
-Series = tuple[str, frozenset[tuple[str, str]]]
-
-
-def scrape(picture: Status, counters: str | None = None) -> dict[Series, float]:
-    """All series of a scrape, read back by prometheus_client's parser."""
-    body = render(collect(ScrapeInput(picture, counters)), Format.TEXT).decode()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(body)
-        for sample in family.samples
-    }
-
-
-def value(found: dict[Series, float], name: str, **labels: str) -> float | None:
-    return found.get((name, frozenset(labels.items())))
-
-
-def of_job(found: Iterable[Series], job: str) -> list[Series]:
-    return [series for series in found if ("zsr_job", job) in series[1]]
 
 
 @pytest.fixture
 def everything() -> dict[Series, float]:
-    picture = status(*every_state(), reachable={"beta": True, "gamma": False})
+    picture = status(
+        *every_state(), forgotten("106-0"), untidy(healthy("107-0"), NOW - 60), reachable={"beta": True, "gamma": False}
+    )
     picture = replace(picture, frozen_since={100: NOW - 5}, hook_failures={100: {Hook.FREEZE: 0}})
-    picture = replace(picture, owners={100: GuestOwner("alpha", 1)})
-    return scrape(picture, '{"mail": {"success": 2, "failure": 1}}')
+    picture = replace(picture, failed_freezes={100: 0})
+    left = (UncoveredVolume("t/vm-100-disk-1", Gap.STORAGE),)
+    picture = replace(picture, owners={100: GuestOwner("alpha", 1)}, coverage={100: GuestCoverage("web", (), left)})
+    picture = replace(picture, vanished_jobs={JobId(999, 0): NOW - 60}, unmeasured={JobId(103, 0): Unmeasured.ZFS})
+    picture = replace(picture, same_machine={"gamma": "beta"}, unknown_guests=())
+    picture = replace(picture, targets={"delta": LOOK}, unreported=(), certificates=(Certificate("node.crt", 0, NOW),))
+    picture = replace(picture, plugins={"notify": PluginEnds(2, NOW, "")})
+    return scrape(picture, '{"mail": {"success": 2, "failure": 1}}', '{"mail": true}')
 
 
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
@@ -105,10 +99,20 @@ def test_a_job_is_in_exactly_one_state(job: JobStatus) -> None:
     assert sum(states.values()) == 1
 
 
-def test_a_job_has_exactly_45_series_at_most() -> None:
+def test_a_job_has_exactly_49_series_at_most() -> None:
     busiest = syncing("100-0")
     busiest = replace(busiest, state=replace(busiest.state, resume_pending=True, consecutive_failures=2))
-    assert len(of_job(scrape(status(replace(busiest, grace_end=NOW + 60))), "100-0")) == 45
+    busiest = replace(busiest, state=replace(busiest.state, replaced_at=NOW - 5, went_back_at=NOW - 5))
+    assert len(of_job(scrape(status(replace(busiest, grace_end=NOW + 60))), "100-0")) == 49
+
+
+def test_since_when_a_job_is_disabled_or_being_removed_is_there_only_while_it_is() -> None:
+    found = scrape(status(*every_state()))
+    for name, job, since in (("disabled", "104-0", NOW - 86_400), ("removal", "105-0", NOW - 60)):
+        metric = f"zsr_job_{name}_since_timestamp_seconds"
+        assert [(dict(labels)["zsr_job"], time) for (of, labels), time in found.items() if of == metric] == [
+            (job, since)
+        ]
 
 
 def test_vanished_volumes_are_counted_from_zero() -> None:
@@ -273,12 +277,35 @@ def test_a_guest_that_is_not_frozen_has_no_series_of_a_time_and_counts_each_hook
     assert counts == {("100", "freeze"): 0, ("100", "thaw"): 0, ("101", "thaw"): 4}
 
 
+def test_the_freezes_that_failed_are_counted_by_guest() -> None:
+    found = scrape(replace(status(), failed_freezes={100: 0, 101: 3}))
+    counts = [value(found, "zsr_guest_failed_freezes", guest=guest) for guest in ("100", "101", "102")]
+    assert counts == [0, 3, None]
+
+
 def test_a_guests_owner_and_epoch_are_those_of_the_cluster_file() -> None:
     found = scrape(replace(status(), owners={100: GuestOwner("alpha", 1), 101: GuestOwner("beta", 4)}))
     assert value(found, "zsr_guest_owner", guest="101", node="beta") == 1
     assert value(found, "zsr_guest_owner", guest="101", node="alpha") is None
     assert value(found, "zsr_guest_epoch", guest="100") == 1
     assert value(found, "zsr_guest_epoch", guest="101") == 4
+
+
+def test_what_no_job_replicates_is_counted_by_guest_and_reason() -> None:
+    left = tuple(UncoveredVolume(f"t/{number}", Gap.CHILD) for number in range(2))
+    known = {100: GuestCoverage("web", (JobId(100, 0),), (*left, UncoveredVolume("t/x", Gap.EXCLUDED)))}
+    found = scrape(replace(status(), coverage=known | {101: GuestCoverage("mail", ())}))
+    name = "zsr_guest_uncovered_volumes"
+    assert value(found, name, guest="100", reason="child") == 2
+    assert value(found, name, guest="100", reason="excluded") == 1
+    assert value(found, name, guest="100", reason="storage") is None
+    assert [value(found, "zsr_guest_jobs", guest=guest) for guest in ("100", "101", "102")] == [1, 0, None]
+
+
+def test_a_job_that_vanished_has_nothing_but_the_time_since_when() -> None:
+    found = scrape(replace(status(), vanished_jobs={JobId(100, 0): NOW - 60}))
+    assert value(found, "zsr_job_vanished_since_timestamp_seconds", zsr_job="100-0", guest="100") == NOW - 60
+    assert len(of_job(found, "100-0")) == 1
 
 
 def test_a_histogram_ends_with_everything() -> None:
@@ -352,7 +379,7 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
     names = set(collectors(JobLines()))
-    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "guests", "scheduler", "notifications"}
+    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "guests", "scheduler", "notifications", "targets"}
     for name in names:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None

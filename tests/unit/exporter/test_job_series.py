@@ -13,7 +13,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.collectors import ScrapeInput, collect
 from exporter.exposition import Format, render
 from exporter.job_series import METRICS, JobLines
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from tests.support.statuses import disabled, every_state, failing, healthy, many, never_ran, removing, status, syncing
 
 NAMES = ("100-0", "100-1", "101-0")
@@ -59,7 +59,11 @@ def test_a_job_that_is_gone_is_forgotten() -> None:
 
 
 def test_every_metric_with_a_job_alone_is_written_here() -> None:
-    elsewhere = {"zsr_source_snapshots", "zsr_job_foreign_tool_conflict"}
+    elsewhere = {
+        "zsr_source_snapshots", "zsr_source_foreign_snapshots", "zsr_job_foreign_tool_conflict",
+        "zsr_job_vanished_since_timestamp_seconds", "zsr_job_unreplicated_unknown",
+        "zsr_job_promise_unknown_since_timestamp_seconds", "zsr_job_tidying_failing_since_timestamp_seconds",
+    }  # fmt: skip
     of_jobs = {metric for metric in CATALOGUE if "zsr_job" in metric.labels and metric.name not in elsewhere}
     assert set(METRICS) == of_jobs
 

@@ -9,9 +9,20 @@ from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnect
 
 from exporter import server as server_module
 from exporter.plugin import ExporterPlugin
+from exporter.server import Server
 from exporter.settings import Settings
 from replicator.errors import ConfigError
-from tests.support.exporter_server import ALICE, LOOPBACK, Certificates, answer, hashed, logged, running, until_answered
+from tests.support.exporter_server import (
+    ALICE,
+    LOOPBACK,
+    Certificates,
+    answer,
+    body,
+    hashed,
+    logged,
+    running,
+    until_answered,
+)
 from tests.support.statuses import FakeCore
 
 
@@ -138,6 +149,14 @@ async def test_a_connection_that_is_kept_is_asked_for_the_new_password(core: Fak
             assert response.status == 401
 
 
+async def shown(server: Server, files: Certificates, value: str) -> None:
+    """Wait until the metric about the web configuration has a value."""
+    line = f"\nzsr_web_config_last_reload_successful {value}\n"
+    async with asyncio.timeout(30):
+        while line not in await body(server, tls=files.client()):  # noqa: ASYNC110 - another process would poll too
+            await asyncio.sleep(0.02)
+
+
 async def test_a_wrong_file_leaves_the_last_good_one_active_and_is_logged_once(
     core: FakeCore, files: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,6 +166,9 @@ async def test_a_wrong_file_leaves_the_last_good_one_active_and_is_logged_once(
         await logged(caplog, "stays active")
         await asyncio.sleep(0.1)
         assert await answer(server, tls=files.client()) == 200
+        await shown(server, files, "0")
+        files.write("# as it was\n")
+        await shown(server, files, "1")
     assert caplog.text.count("did you mean 'basic_auth_users'") == 1
 
 

@@ -22,6 +22,12 @@ def test_each_node_is_a_target_by_name() -> None:
     assert targets("{address}:9847") == ["alpha.example.org:9847", "10.0.0.2:9847", "[fd00::3]:9847", "[::1]:9847"]
 
 
+def test_a_node_that_runs_no_zsr_is_none() -> None:
+    nodes = (Node("alpha", "a"), Node("beta", "b", zsr=False))
+    groups = target_groups(nodes, "{address}:1", scheme="http", asked="x")
+    assert [group["targets"] for group in groups] == [["a:1"]]
+
+
 def test_a_pattern_may_lead_to_another_network() -> None:
     assert targets("{node}.mon.example.org:443")[0] == "alpha.mon.example.org:443"
 

@@ -31,4 +31,4 @@ def test_every_folder_of_tests_has_a_budget() -> None:
 
 def test_all_budgets_together_leave_room_for_the_build_of_the_lab() -> None:
     minutes_on_two_processors = sum(BUDGET_SECONDS.values()) / 2 / 60
-    assert minutes_on_two_processors + 5 <= 35
+    assert minutes_on_two_processors + 5 <= 36

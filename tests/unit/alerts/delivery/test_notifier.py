@@ -15,7 +15,8 @@ from alerts.channels.base import SendStatus, Sent
 from alerts.delivery.context import DeliveryContext
 from alerts.delivery.notifier import Notifier
 from alerts.delivery.store import Counters
-from alerts.notice import Foreign, Notice, NoticeKind, Severity
+from alerts.foreign import Foreign
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match, Route
 from replicator.api.plugin import READ_TO
 from replicator.api.status import Status

@@ -43,6 +43,24 @@ def test_quiet_hours_hold_one_until_they_are_over() -> None:
     assert next_entry([held], NOW + 3600) == held
 
 
+def test_what_may_go_passes_what_quiet_hours_hold_in_its_thread() -> None:
+    held, page = entry(1, "t", not_before=NOW + 3600), entry(2, "t")
+    assert next_entry([held, page], NOW) == page
+    assert next_due([held], NOW) == NOW + 3600
+    assert next_entry([held, page], NOW + 3600) == held
+
+
+def test_an_all_clear_passes_nothing() -> None:
+    held, clear = entry(1, "t", not_before=NOW + 3600), entry(2, "t")
+    for end in (replace(clear.notice, closes=True), replace(clear.notice, kind=NoticeKind.RECOVERED)):
+        assert next_entry([held, replace(clear, notice=end)], NOW) is None
+
+
+def test_a_message_that_is_tried_again_is_not_held_and_keeps_its_place() -> None:
+    tried, page = entry(1, "t", attempts=1, tried=NOW, not_before=NOW + 60), entry(2, "t")
+    assert next_entry([tried, page], NOW) is None
+
+
 def test_the_pauses_grow_to_an_hour() -> None:
     tried = [entry(1, attempts=attempts, tried=NOW).due(NOW) - NOW for attempts in range(1, 8)]
     assert tried == [*BACKOFF_SECONDS, BACKOFF_SECONDS[-1], BACKOFF_SECONDS[-1]]

@@ -11,7 +11,7 @@ from alerts.grouping.conditions import REPEAT_INTERVAL_SECONDS, REPORT_AFTER_SEC
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
 from alerts.routing.routes import Match, Quiet, Route
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.events import Event, GuestFrozen, GuestThawed, ReplicaLost, RunSucceeded, VolumesVanished
 from replicator.models import JobId
 from tests.support import statuses

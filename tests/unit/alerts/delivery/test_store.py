@@ -25,8 +25,9 @@ from alerts.delivery.store import (
 from alerts.grouping.conditions import Condition
 from alerts.grouping.flapping import Flap
 from alerts.grouping.grouping import Held, Incident, IncidentState
-from alerts.notice import Notice, NoticeKind, Severity, Subject
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.settings import SECTION
+from alerts.subject import Subject
 from replicator.api import counters
 from replicator.events import RunSucceeded
 from replicator.models import JobId

@@ -8,12 +8,21 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.grouping.conditions import REPEAT_INTERVAL_SECONDS, REPORT_AFTER_SECONDS, Condition, evaluate_conditions
+from alerts.grouping.conditions import (
+    REPEAT_INTERVAL_SECONDS,
+    REPORT_AFTER_SECONDS,
+    Condition,
+    evaluate_conditions,
+    mention,
+    revert_reported,
+)
 from alerts.grouping.grouping import Incident
-from alerts.grouping.notices import NoticeSource
+from alerts.grouping.notices import NoticeSource, subject_now
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
-from replicator.api.status import ConfigStatus, JobStatus
+from replicator.api.disagreement import Disagreement, Dispute
+from replicator.api.job_status import JobStatus
+from replicator.api.status import ConfigStatus
 from tests.support import statuses
 
 NOW, DAY = statuses.NOW, statuses.DAY
@@ -27,20 +36,27 @@ class Watcher:
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     match: Match = field(default_factory=Match)
     answered: set[str] = field(default_factory=set)
+    every_promise: bool = False
     reported: list[Notice] = field(default_factory=list)
 
     def look(
-        self, now: float, *jobs: JobStatus, reachable: bool = True, problems: tuple[str, ...] = ()
+        self,
+        now: float,
+        *jobs: JobStatus,
+        reachable: bool = True,
+        problems: tuple[str, ...] = (),
+        disagreements: tuple[Disagreement, ...] = (),
     ) -> list[NoticeKind]:
         config = ConfigStatus(ok=not problems, last_success=NOW, problems=problems)
         status = statuses.status(*jobs, now=now, reachable={"beta": reachable}, config=config)
         notices, self.conditions = evaluate_conditions(
-            status,
+            replace(status, disagreements=disagreements),
             self.conditions,
             self.incidents,
             self.match,
             NoticeSource("alpha", "mail", len(self.reported)),
             self.answered,
+            every_promise=self.every_promise,
         )
         self.reported += notices
         return [notice.kind for notice in notices]
@@ -103,20 +119,51 @@ class TestAPromise:
             NoticeKind.RPO_BREACHED
         ]
 
-    def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_not_reported(self) -> None:
-        watcher = Watcher(incidents={"101-0": Incident(reported=NOW, node="beta")})
-        watcher.look(NOW, late())
-        assert watcher.look(NOW + 5000, late()) == []
+    def test_of_a_job_to_a_node_that_is_known_to_be_silent_is_reported_and_says_so(self) -> None:
+        watcher = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")})
+        watcher.look(NOW, late(), reachable=False)
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late(), reachable=False) == [NoticeKind.RPO_BREACHED]
+        assert watcher.reported[0].text == "Node beta does not answer alpha."
 
-    def test_that_a_message_about_failures_has_called_broken_is_not_reported_again(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(reported=NOW)})
-        watcher.look(NOW, late())
-        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == []
+    def test_that_a_critical_message_about_failures_has_named_is_not_reported_again_and_a_warning_counts_for_nothing(
+        self,
+    ) -> None:
+        for severity, reported in ((Severity.CRITICAL, []), (Severity.WARNING, [NoticeKind.RPO_BREACHED])):
+            watcher = Watcher()
+            watcher.look(NOW, late())
+            failure = Notice("k", NoticeKind.FAILED, severity, NOW, "alpha", "t", subjects=(subject_now(late()),))
+            watcher.conditions = mention(failure, watcher.conditions, NOW)
+            assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == reported
 
-    def test_that_breaks_after_the_last_message_about_failures_is_reported(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(reported=NOW - 5000)})
+    def test_that_was_named_by_a_message_that_was_given_up_is_reported(self) -> None:
+        watcher = Watcher()
         watcher.look(NOW, late())
+        failure = Notice("k", NoticeKind.FAILED, Severity.CRITICAL, NOW, "alpha", "t", subjects=(subject_now(late()),))
+        watcher.conditions = revert_reported(failure, mention(failure, watcher.conditions, NOW))
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, late()) == [NoticeKind.RPO_BREACHED]
+
+    def test_whose_message_was_given_up_is_reported_again(self) -> None:
+        watcher = Watcher()
+        watcher.look(NOW, late())
+        watcher.look(NOW + REPORT_AFTER_SECONDS, late())
+        watcher.conditions = revert_reported(watcher.reported[0], watcher.conditions)
+        assert watcher.look(NOW + DAY, late()) == [NoticeKind.RPO_BREACHED]
+
+    def test_that_another_message_names_of_each_is_reported_where_the_receiver_sorts_them_out(self) -> None:
+        watcher = Watcher(every_promise=True)
+        watcher.look(NOW, late())
+        failure = Notice("k", NoticeKind.FAILED, Severity.CRITICAL, NOW, "alpha", "t", subjects=(subject_now(late()),))
+        watcher.conditions = mention(failure, watcher.conditions, NOW)
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late(), late("101-0")) == [NoticeKind.RPO_BREACHED]
+        jobs = (late(), late("101-0"), late("102-0"))
+        watcher.look(NOW + REPORT_AFTER_SECONDS + 60, *jobs)
+        assert watcher.look(NOW + 2 * REPORT_AFTER_SECONDS + 60, *jobs) == [NoticeKind.RPO_BREACHED]
+
+    def test_that_broke_since_the_last_look_began_then_and_not_now(self) -> None:
+        watcher, job = Watcher(), statuses.healthy()
+        job = replace(job, state=replace(job.state, last_sync=NOW - job.rpo - 59))
+        watcher.look(NOW, job)
+        assert watcher.look(NOW - 59 + REPORT_AFTER_SECONDS, job) == [NoticeKind.RPO_BREACHED]
 
     def test_is_not_given_by_a_job_that_is_off_or_is_sent_for_the_first_time(self) -> None:
         first = statuses.first_copy(age=DAY)
@@ -137,7 +184,7 @@ class TestAPromise:
 
 class TestASilentNode:
     def test_is_reported_once_and_once_when_it_is_back(self) -> None:
-        watcher, job = Watcher(), statuses.healthy(now=NOW + 6000)
+        watcher, job = Watcher(), replace(statuses.healthy(now=NOW), rpo=6000.0)
         assert watcher.look(NOW, job, reachable=False) == []
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
         assert watcher.look(NOW + 600, job, reachable=False) == []
@@ -145,9 +192,9 @@ class TestASilentNode:
         assert watcher.reported[0].thread == watcher.reported[1].thread
 
     def test_whose_jobs_failures_were_reported_is_not_reported_again(self) -> None:
-        watcher = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")})
-        watcher.look(NOW, late(), reachable=False)
-        assert watcher.look(NOW + REPORT_AFTER_SECONDS, late(), reachable=False) == []
+        watcher, job = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")}), statuses.healthy()
+        watcher.look(NOW, job, reachable=False)
+        assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == []
 
     def test_to_which_nothing_is_replicated_is_not_reported(self) -> None:
         watcher = Watcher()
@@ -162,6 +209,26 @@ class TestSettings:
         assert watcher.look(NOW + REPORT_AFTER_SECONDS, problems=("node: wrong",)) == [NoticeKind.SETTINGS_REJECTED]
         assert watcher.look(NOW + 900) == [NoticeKind.SETTINGS_ACCEPTED]
         assert watcher.reported[0].text == "node: wrong"
+
+
+class TestNodesThatDisagree:
+    def test_are_reported_at_once_where_no_edit_explains_it_and_again_when_they_agree(self) -> None:
+        watcher, since = Watcher(), NOW - 300
+        owned = Disagreement("beta", Dispute.OWNER, "guest 100 is owned twice", since)
+        assert watcher.look(NOW - 60, disagreements=(owned,)) == []
+        assert watcher.look(NOW, disagreements=(owned,)) == [NoticeKind.NODES_DISAGREE]
+        assert watcher.look(NOW + 60, disagreements=(owned,)) == []
+        assert watcher.look(NOW + 120) == [NoticeKind.NODES_AGREE]
+        first, last = watcher.reported
+        assert (first.about, first.text, first.severity) == ("beta", "Guest 100 is owned twice.", Severity.CRITICAL)
+        assert (last.thread, last.closes) == (first.thread, True)
+
+    def test_only_on_other_facts_are_a_warning_after_a_quarter_of_an_hour(self) -> None:
+        watcher, differ = Watcher(), Disagreement("beta", Dispute.FACTS, "the files differ", NOW)
+        assert watcher.look(NOW + 899, disagreements=(differ,)) == []
+        assert watcher.look(NOW + 900, disagreements=(differ,)) == [NoticeKind.FILES_DIFFER]
+        assert watcher.look(NOW + 960) == [NoticeKind.FILES_ALIKE]
+        assert watcher.reported[0].severity is Severity.WARNING
 
 
 STEPS = st.lists(

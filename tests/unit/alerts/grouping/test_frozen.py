@@ -11,7 +11,7 @@ from alerts.grouping.grouping import first_failure_time
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.events import Event, GuestFrozen, GuestThawed
 from replicator.models import JobId
 from tests.support import statuses

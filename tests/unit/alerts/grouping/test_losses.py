@@ -21,7 +21,7 @@ from alerts.grouping.losses import LISTED, record_losses, vanished_notices
 from alerts.grouping.notices import NoticeSource
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.routes import Match
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.events import (
     Event,
     GraceEnded,
@@ -29,6 +29,7 @@ from replicator.events import (
     GuestReplaced,
     ReplicaLost,
     RunSucceeded,
+    SourceWentBack,
     VolumesVanished,
 )
 from replicator.models import JobId
@@ -229,6 +230,7 @@ class TestVanishedVolumes:
             GraceEnding(NOW, job, 7, ("tank/a", "tank/b"), NOW + 86400),
             GraceEnded(NOW, job, 7, ("tank/c",)),
             GuestReplaced(NOW, job, 7, ("tank/d",)),
+            SourceWentBack(NOW, job, 7, ("tank/f",), 3, NOW - 720),
             gone("tank/e"),
         ]
         found = vanished_notices(numbered(events), status, Match(), NoticeSource("alpha", "mail"))
@@ -237,12 +239,14 @@ class TestVanishedVolumes:
             (NoticeKind.GRACE_ENDING, Severity.WARNING),
             (NoticeKind.GRACE_ENDED, Severity.INFO),
             (NoticeKind.GUEST_REPLACED, Severity.CRITICAL),
+            (NoticeKind.SOURCE_WENT_BACK, Severity.CRITICAL),
         ]
         assert found[1].text.splitlines() == [
             "Job 100-0, on beta: tank/a, destroyed in 1 day",
             "Job 100-0, on beta: tank/b, destroyed in 1 day",
         ]
-        assert len({notice.key for notice in found}) == 4
+        assert found[4].text == "Job 100-0, on beta: tank/f, 3 sets newer than the source, the newest 12 minutes old"
+        assert len({notice.key for notice in found}) == 5
 
     def test_of_jobs_that_are_not_wanted_or_not_there_are_not_reported(self) -> None:
         assert self.notice(gone("a"), match=Match(guest=frozenset({101}))) is None

@@ -12,7 +12,7 @@ from alerts.grouping.notices import NoticeSource, group_notice, subject_now
 from alerts.notice import Severity
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
 from replicator.models import JobId, Removal
@@ -96,7 +96,7 @@ def test_the_all_clear_says_how_long_it_lasted_and_how_old_the_oldest_replica_wa
     }
 
 
-@pytest.mark.parametrize("age", [0.0, 1800.0, 1801.0, 1e6])
+@pytest.mark.parametrize("age", [0.0, 1800.0, 1801.0, 1e6, -300.0, -301.0])
 @pytest.mark.parametrize("job", [statuses.healthy(), statuses.syncing(), statuses.lost(), statuses.removing()])
 def test_a_notice_and_the_status_agree_on_whether_a_promise_is_broken(job: JobStatus, age: float) -> None:
     if job.state.last_sync is not None:

@@ -53,6 +53,14 @@ def test_an_all_clear_closes_the_thread_of_its_group() -> None:
     assert resolved.foreign.title == "Resolved: DiskFull on host1"
 
 
+def test_the_alert_that_always_fires_is_no_news() -> None:
+    assert notice_of_post(post(alert("ZsrWatchdog", severity="none")), "alpha", NOW) is None
+    made = notice(alert("ZsrWatchdog", severity="none"), alert(severity="critical"))
+    assert made.severity is Severity.CRITICAL
+    assert made.foreign is not None
+    assert "ZsrWatchdog" not in made.foreign.text
+
+
 def test_a_long_list_ends() -> None:
     made = notice(*(alert(f"A{number}") for number in range(200)), truncatedAlerts=5)
     assert made.foreign is not None

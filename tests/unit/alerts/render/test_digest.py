@@ -15,7 +15,7 @@ from alerts.grouping.notices import NoticeSource
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext, Row
 from alerts.routing.routes import Match
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from replicator.models import JobCondition
 from tests.support import statuses
 
@@ -88,22 +88,41 @@ def test_a_job_is_not_well(build: Callable[[], JobStatus], words: str) -> None:
     assert content.rows[0].what.startswith(words)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        statuses.healthy,
-        statuses.syncing,
-        statuses.never_ran,
-        statuses.first_copy,
-        disabled_and_old,
-        statuses.removing,
-        removed_and_lost,
-    ],
-)
-def test_a_job_is_well_or_promises_nothing(build: Callable[[], JobStatus]) -> None:
+@pytest.mark.parametrize("build", [statuses.healthy, statuses.syncing])
+def test_a_job_with_a_copy_as_fresh_as_promised_is_well(build: Callable[[], JobStatus]) -> None:
     content = content_of(build())
     assert content.title == "The one job is well on alpha"
     assert (content.tone, content.rows[0].bad) == (Level.GOOD, False)
+    assert content.lead.endswith("1 of 1 jobs are well.")
+
+
+@pytest.mark.parametrize(
+    ("build", "title", "words"),
+    [
+        (statuses.never_ran, "1 has no proven copy yet", "pending, never replicated"),
+        (statuses.first_copy, "1 has no proven copy yet", "syncing, never replicated"),
+        (statuses.unconfirmed, "1 has no proven copy yet", "unconfirmed, 5 minutes old"),
+        (disabled_and_old, "1 is disabled or being removed", "disabled, 1 day"),
+        (statuses.removing, "1 is disabled or being removed", "removing, 5 minutes old"),
+        (removed_and_lost, "1 is disabled or being removed", "removing, the replica is lost"),
+    ],
+)
+def test_a_job_without_a_proven_copy_or_a_promise_is_not_called_well(
+    build: Callable[[], JobStatus], title: str, words: str
+) -> None:
+    content = content_of(build(), statuses.healthy("101-0"))
+    assert content.title == f"1 of 2 jobs are well on alpha; {title}"
+    assert content.lead.endswith("1 of 2 jobs are well.")
+    assert content.tone is Level.PLAIN
+    (its_row,) = [each for each in content.rows if each.who.startswith("100")]
+    assert its_row.what.startswith(words)
+    assert not its_row.bad
+
+
+def test_every_condition_of_a_job_is_in_a_test_above() -> None:
+    shown = {job.condition for job in statuses.every_state()}
+    assert shown == set(JobCondition)
+    assert content_of(*statuses.every_state()).title.startswith("1 of 6 jobs not well on alpha: guest 102")
 
 
 ANY = st.builds(
@@ -126,7 +145,12 @@ def _aged(job: JobStatus, age: float, synced: bool, lag: float | None) -> JobSta
 @given(ANY)
 def test_no_title_says_that_all_is_well_above_a_row_that_is_not(job: JobStatus) -> None:
     content = content_of(job)
-    assert ("well" in content.title and "not well" not in content.title) is (not content.rows[0].bad)
+    all_well = content.title == "The one job is well on alpha"
+    assert ("not well" in content.title) is content.rows[0].bad
+    assert (content.tone is Level.GOOD) is all_well
+    if all_well:
+        assert job.state.last_sync is not None
+        assert job.is_promised
     promises = job.condition not in (JobCondition.DISABLED, JobCondition.REMOVING)
     lag = NOW - (job.state.created if job.state.last_sync is None else job.state.last_sync)
     if promises and lag > job.rpo:

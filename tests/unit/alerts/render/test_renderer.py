@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.notice import Notice, NoticeKind, Subject
+from alerts.notice import Notice, NoticeKind
 from alerts.render.content import RenderContext
 from alerts.render.links import GUEST, REPLICATION
 from alerts.render.renderer import Form, Renderer
 from alerts.render.samples import sample, sample_subject
+from alerts.subject import Subject
 from alerts.text import TITLE_SEEN
 from grafana import layout
 
@@ -163,6 +164,9 @@ def test_200_jobs_are_a_list_that_ends() -> None:
         (NoticeKind.TARGET_UNREACHABLE, 200, "Node beta is unreachable: guests 100, 101 and 198 more"),
         (NoticeKind.TARGET_BACK, 0, "Node beta is back, seen from alpha"),
         (NoticeKind.SETTINGS_REJECTED, 0, "Settings of alpha are rejected: zsr.toml"),
+        (NoticeKind.NODES_DISAGREE, 0, "alpha and beta disagree on who owns what"),
+        (NoticeKind.FILES_DIFFER, 0, "The cluster files of alpha and beta differ"),
+        (NoticeKind.FILES_ALIKE, 0, "alpha has the cluster file of the other nodes again"),
         (NoticeKind.UNDELIVERED, 0, "Messages to 'phone' do not arrive, from alpha"),
         (NoticeKind.RECOVERED, 0, "Messages to '' arrive again, from alpha"),
         (NoticeKind.DIGEST, 12, "1 of 12 jobs not well on alpha: guest 100 web"),

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.notice import Foreign, Notice, NoticeKind, Severity, Subject
+from alerts.foreign import Foreign
+from alerts.notice import Notice, NoticeKind, Severity
 from alerts.routing.quiet_hours import Window
 from alerts.routing.routes import Match, Quiet, Repeat, Route, held_until, read_route, reasons_against
+from alerts.subject import Subject
 from replicator.models import JobId
 
 VIENNA = ZoneInfo("Europe/Vienna")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.api.status import JobStatus
+from replicator.api.job_status import JobStatus
 from tests.support import statuses
 
 NOW = statuses.NOW

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.api.status import ConfigStatus, JobStatus
+from replicator.api.job_status import JobStatus
+from replicator.api.status import ConfigStatus
 from replicator.daemon.health_check import HealthLevel, job_health
 from replicator.daemon.status_json import job_json, status_json
 from replicator.models import JobId, Synced
@@ -46,12 +46,9 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 @pytest.fixture
-def daemon(zsr: Zsr) -> Iterator[FakeDaemon]:
-    daemon = FakeDaemon(zsr.folder / "run" / "c.sock")
+def daemon(daemon: FakeDaemon) -> FakeDaemon:
     daemon.answers["status"] = status_json(status(healthy()))
-    daemon.start()
-    yield daemon
-    daemon.stop()
+    return daemon
 
 
 def aged(job_id: str, lag: float) -> JobStatus:
@@ -197,7 +194,7 @@ class TestTheVerdict:
 
         said = zsr("check", "--rpo")
 
-        assert said.exit == WARNING
+        assert said.exit == CRITICAL
         assert "check this node's clock" in headline(said)
 
     def test_warns_from_the_part_of_the_promise_that_is_asked_for(self, zsr: Zsr, daemon: FakeDaemon) -> None:
@@ -266,7 +263,7 @@ class TestWhatIsPrinted:
 
         assert zsr("check", "-v").out.splitlines()[1:] == [
             "[OK] job 100-0 (guest-100) to beta: the last copy is 5 min old, promised are at most 30 min",
-            "[OK] job 102-0 (guest-102) to beta: disabled, so nothing is promised",
+            "[OK] job 102-0 (guest-102) to beta: disabled for 1 d, so nothing is promised; zsr enable 102-0",
         ]
 
     def test_has_numbers_with_units_and_the_thresholds_of_each_jobs_own_promise(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +20,6 @@ OK, WARNING = 0, 1
 @pytest.fixture
 def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
     return Zsr.with_job(tmp_path, capsys, monkeypatch)
-
-
-@pytest.fixture
-def daemon(zsr: Zsr) -> Iterator[FakeDaemon]:
-    daemon = FakeDaemon(zsr.folder / "run" / "c.sock")
-    daemon.start()
-    yield daemon
-    daemon.stop()
 
 
 class TestAnOldJobOfProxmoxVE:

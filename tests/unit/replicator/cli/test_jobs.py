@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,12 @@ import pytest
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
-from replicator.models import Encryption, Job, JobId, Removal, Travelling
+from replicator.common.snapshot_patterns import Travelling
+from replicator.models import Encryption, Foreign, Job, JobId, Removal
+from replicator.state.job_marks import JobMark
+from replicator.state.stores import State
 from tests.support.command_line import Zsr
+from tests.support.fake_daemon import FakeDaemon
 
 JOB = JobId(100, 0)
 
@@ -24,7 +30,7 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 WEEK = 7 * 86400
-MADE = Job(JOB, "beta", rate=10, comment="off site", grace=WEEK)
+MADE = Job(JOB, "beta", rate=10, comment="off site", grace=WEEK, foreign=Foreign.MIRROR)
 """The job of `with_job`."""
 
 
@@ -73,13 +79,24 @@ class TestCreate:
         said = zsr("create-local-job", "100-0", "beta")
 
         assert (said.exit, said.out, said.err) == (0, "", "")
-        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK)}
+        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR)}
 
     def test_takes_every_option(self, zsr: Zsr) -> None:
         zsr.well(
             *("create-local-job", "100-0", "beta", "--schedule", "*/5", "--rate", "2.5", "--comment", "a b"),
             *("--disable", "--rpo", "1h", "--timezone", "Europe/Vienna"),
-            *("--keep", "6h:15m, 1w:60m", "--snapshots", "own", "--encryption", "decrypted", "--grace", "36h"),
+            *(
+                "--keep",
+                "6h:15m, 1w:60m",
+                "--snapshots",
+                "own",
+                "--encryption",
+                "decrypted",
+                "--grace",
+                "36h",
+                "--foreign",
+                "keep",
+            ),
         )
 
         assert zsr.cluster.jobs[JOB] == Job(
@@ -108,12 +125,15 @@ class TestCreate:
             (["100-0", "beta", "--rate", "0.9"], "at least 1 (MB per second)"),
             (["100-0", "beta", "--rate", "inf"], "at least 1 (MB per second)"),
             (["100-0", "beta", "--schedule", "2020-1-1"], "never fires"),
+            (["100-0", "beta", "--schedule", ""], "An empty schedule fires daily at midnight"),
+            (["100-0", "beta", "--schedule", "24:00"], "no hour from 0 to 23"),
+            (["100-0", "beta", "--schedule", "mon..fri 25:00"], "midnight is '0:00'"),
             (["100-0", "beta", "--schedule", "25:70:1"], "jobs.100-0.schedule"),
             (["100-0", "beta", "--timezone", "Mars"], "'Mars' is no time zone"),
             (["100-0", "beta", "--rpo", "0"], "more than 0 seconds"),
             (["100-0", "beta", "--keep", "0"], "how many restore points the target has, 1 to 10000, or a grid"),
             (["100-0", "beta", "--keep", "7d:1h,6h:15m"], "spans must grow, and 6h:15m stands after 7d:1h"),
-            (["100-0", "beta", "--snapshots", "none"], "'none' is not one of 'all', 'own'"),
+            (["100-0", "beta", "--snapshots", "none"], "'none' is wrong: 'all', 'own', or patterns of names"),
             (
                 ["100-0", "beta", "--grace", "soon"],
                 "at most 100 years; or 'never'",
@@ -165,7 +185,9 @@ class TestList:
         assert job == {
             "comment": "off site",
             "disable": False,
+            "disabled_until": None,
             "encryption": "raw",
+            "foreign": "mirror",
             "grace": 604800.0,
             "guest": 100,
             "id": "100-0",
@@ -206,7 +228,7 @@ class TestUpdate:
     def test_puts_deleted_keys_back_to_their_defaults(self, with_job: Zsr, keys: str) -> None:
         with_job.well("update", "100-0", "--delete", keys)
 
-        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", grace=WEEK)
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR)
 
     def test_changes_what_travels_and_what_is_kept_and_puts_it_back(self, with_job: Zsr) -> None:
         before = with_job.cluster.jobs[JOB]
@@ -234,6 +256,19 @@ class TestUpdate:
 
         assert said.exit == 2
         assert f"'{key}' cannot be deleted. Known: schedule, rate," in said.err
+
+    @pytest.mark.parametrize(
+        ("arguments", "waits"), [(["--keep", "1"], False), (["--delete", "keep"], False), (["--rate", "5"], True)]
+    )
+    def test_of_keep_by_a_person_does_not_wait_for_the_grace(
+        self, with_job: Zsr, arguments: list[str], *, waits: bool
+    ) -> None:
+        job = with_job.cluster.jobs[JOB]
+        with closing(State.open(with_job.folder / "state" / "state.db")) as state:
+            state.keeps.note(JOB, "7d:1d", inf, 1000.0)
+            with_job.well("update", "100-0", *arguments)
+            assert bool(state.keeps.known(JOB, "1", inf, 2000.0)) == waits
+        assert job.keep == "1"
 
     def test_refuses_an_old_digest(self, with_job: Zsr) -> None:
         old = with_job.cluster.digest
@@ -299,6 +334,19 @@ class TestDelete:
 
         assert with_job.cluster.jobs == {}
         assert state.jobs.get(JOB) is None
+        state.close()
+
+    def test_by_force_lets_a_running_daemon_forget_it_and_take_it_for_removed(
+        self, with_job: Zsr, daemon: FakeDaemon
+    ) -> None:
+        daemon.answers["reload"] = {}
+        state = with_job.state()
+        state.jobs.ensure(JOB, 1.0)
+
+        with_job.well("delete", "100-0", "--force")
+
+        assert state.jobs.get(JOB) is not None
+        assert JOB in state.marks.all()[JobMark.DELETED]
         state.close()
 
     def test_by_force_succeeds_when_it_is_gone_already(self, zsr: Zsr) -> None:

@@ -115,6 +115,34 @@ class TestConfigCheck:
     def test_says_ok(self, zsr: Zsr) -> None:
         assert zsr("config", "check").out == "ok\n"
 
+    def test_notes_a_guest_on_a_node_that_runs_no_zsr(self, zsr: Zsr) -> None:
+        text = zsr.cluster_path.read_text().replace('"10.0.0.12"', '"10.0.0.12"\nzsr = false')
+        zsr.cluster_path.write_text(text)
+        said = zsr("config", "check")
+        assert (said.exit, said.out) == (0, "ok\n")
+        note = "Note: Guest 200 is on node beta, which runs no zsr (zsr = false): nothing replicates it."
+        assert note in said.err.splitlines()
+
+    def test_notes_what_is_valid_and_hardly_meant_of_this_nodes_jobs(self, zsr: Zsr) -> None:
+        zsr.well("create-local-job", "100-0", "beta")
+        zsr.well("create-local-job", "200-0", "gamma")
+        assert zsr("config", "check").err == "Note: No [[notify]] target is enabled, so zsr itself sends no messages.\n"
+
+        target = '[[notify]]\nname = "hook"\nwebhook = "https://x.example.org/"\nmatch = { severity = "warning" }\n'
+        zsr.settings_path.write_text(zsr.settings_path.read_text() + target)
+
+        said = zsr("config", "check")
+
+        silent = "Note: No [[notify]] target gets a message when a promise is broken, of jobs 100-0.\n"
+        assert (said.exit, said.out, said.err) == (0, "ok\n", silent)
+
+    def test_notes_a_schedule_of_the_file_that_is_hardly_meant_as_it_is_written(self, zsr: Zsr) -> None:
+        text = zsr.cluster_path.read_text() + '[jobs.100-0]\ntarget = "beta"\nschedule = "24:00"\n'
+        zsr.cluster_path.write_text(text)
+        said = zsr("config", "check")
+        assert (said.exit, said.out) == (0, "ok\n")
+        assert "Note: Job 100-0: '24:00' has no hour from 0 to 23, so it means a minute" in said.err
+
     def test_reports_all_problems_of_settings_and_cluster_alike(self, zsr: Zsr) -> None:
         zsr.settings_path.write_text(zsr.settings_path.read_text() + '[exporter]\nlisten = "x"\n[[notfy]]\n')
         zsr.cluster_path.write_text(zsr.cluster_path.read_text() + '[jobs.100-0]\ntarget = "alpha"\n')

@@ -45,9 +45,7 @@ Shows = Callable[[Preview], None]
 
 @pytest.fixture
 def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
-    zsr = Zsr.on_alpha(tmp_path, capsys, monkeypatch)
-    zsr.well("create-local-job", "100-0", "beta")
-    return zsr
+    return Zsr.with_job(tmp_path, capsys, monkeypatch)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +36,7 @@ class Looks:
 
 @pytest.fixture
 def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
-    zsr = Zsr.on_alpha(tmp_path, capsys, monkeypatch)
-    zsr.well("create-local-job", "100-0", "beta")
-    return zsr
+    return Zsr.with_job(tmp_path, capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -50,12 +47,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 
 
 @pytest.fixture
-def daemon(zsr: Zsr) -> Iterator[FakeDaemon]:
-    daemon = FakeDaemon(zsr.folder / "run" / "c.sock")
+def daemon(daemon: FakeDaemon) -> FakeDaemon:
     daemon.answers["reseed"] = Outcome.SUCCESS
-    daemon.start()
-    yield daemon
-    daemon.stop()
+    return daemon
 
 
 def test_it_shows_bytes_and_space_and_the_daemon_does_it(zsr: Zsr, looks: Looks, daemon: FakeDaemon) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -42,14 +41,6 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     for job, target in (("100-0", "beta"), ("101-0", "beta"), ("200-0", "gamma")):
         zsr.well("create-local-job", job, target)
     return zsr
-
-
-@pytest.fixture
-def daemon(zsr: Zsr) -> Iterator[FakeDaemon]:
-    daemon = FakeDaemon(zsr.folder / "run" / "c.sock")
-    daemon.start()
-    yield daemon
-    daemon.stop()
 
 
 @pytest.fixture
@@ -124,7 +115,7 @@ class TestStatusThroughTheDaemon:
         rows = zsr.well("status").rows[1:]
         jobs = zsr.well("status", "--format", "json").json
 
-        assert " ".join(rows[0][9:]) == "yes OK (last sync unconfirmed)"
+        assert " ".join(rows[0][9:]) == "- OK (last sync unconfirmed)"
         assert " ".join(rows[1][9:]) == "yes OK"
         assert [(job["unconfirmed"], job["lost"], job["rpo_kept"]) for job in jobs] == [
             (True, False, True),

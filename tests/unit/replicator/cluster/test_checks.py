@@ -11,7 +11,8 @@ from replicator.api.problem import Problem
 from replicator.cluster.checks import is_dataset_path, is_volume_name
 from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
-from replicator.models import Encryption, FreezeFailure, JobId, Removal, Storage, Travelling, Volume
+from replicator.common.snapshot_patterns import Travelling
+from replicator.models import Encryption, FreezeFailure, JobId, Removal, Storage, Volume
 
 BASE = """
 [nodes.alpha]
@@ -22,6 +23,7 @@ port = 2222
 user = "zsr"
 stream = "openssh"
 compression = "zstd"
+zsr = false
 [storages.local-zfs]
 path = "rpool/data"
 nodes = ["alpha", "beta"]
@@ -71,6 +73,7 @@ def test_every_key_is_read() -> None:
     beta = cluster.nodes["beta"]
     assert (beta.address, beta.port, beta.user, beta.stream) == ("10.0.0.12", 2222, "zsr", "openssh")
     assert (beta.compression, cluster.nodes["alpha"].compression) == ("zstd", "none")
+    assert (beta.zsr, cluster.nodes["alpha"].zsr) == (False, True)
     storage = cluster.storages["local-zfs"]
     assert storage == Storage("local-zfs", "rpool/data", frozenset({"alpha", "beta"}), (("beta", "tank/replica"),))
     guest = cluster.guests[100]

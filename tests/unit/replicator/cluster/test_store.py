@@ -64,6 +64,25 @@ class TestARefusal:
 
         assert path.read_text() == HAND_WRITTEN
 
+    @pytest.mark.parametrize(
+        ("length", "sentence"),
+        [(225, "has 1 characters too many"), (194, "as which it is kept if it diverges, has")],
+    )
+    def test_meets_names_that_would_grow_too_long(
+        self, store: ClusterStore, path: Path, length: int, sentence: str
+    ) -> None:
+        listed = f'node = "alpha"\nvolumes = ["local-zfs:{"x" * (length - len("rpool/data/"))}"]'
+        path.write_text(HAND_WRITTEN.replace('node = "alpha"', listed))
+        before = path.read_text()
+        with pytest.raises(ConfigError, match=re.escape(sentence)):
+            store.create_job(Job(JobId(100, 1), "gamma"))
+        assert path.read_text() == before
+
+    def test_does_not_meet_names_that_just_fit(self, store: ClusterStore, path: Path) -> None:
+        listed = f'node = "alpha"\nvolumes = ["local-zfs:{"x" * (193 - len("rpool/data/"))}"]'
+        path.write_text(HAND_WRITTEN.replace('node = "alpha"', listed))
+        store.create_job(Job(JobId(100, 1), "gamma"))
+
     def test_does_not_meet_a_schedule_that_fired_last_long_ago(self, store: ClusterStore, path: Path) -> None:
         path.write_text(HAND_WRITTEN + 'schedule = "2020-1-1"\n')
 

@@ -63,6 +63,7 @@ async def test_a_good_change_is_taken_over(files: Files) -> None:
     assert not await reading.read_again()
     files.now = 2000.0
     files.write(files.cluster, CLUSTER + '[guests.101]\nnode = "alpha"\n')
+    assert not await reading.read_again()  # it may still be written
     assert await reading.read_again()
     assert sorted(reading.cluster.guests) == [100, 101]
     assert (reading.status.ok, reading.status.last_success) == (True, 2000.0)
@@ -73,13 +74,40 @@ async def test_a_bad_cluster_leaves_the_last_good_one_in_use_until_it_is_fixed(f
     await reading.read()
     files.now = 2000.0
     files.write(files.cluster, "[nodes.")
-    assert not await reading.read_again()
+    for _ in range(2):
+        assert not await reading.read_again()
     assert sorted(reading.cluster.guests) == [100]
     assert (reading.status.ok, reading.status.last_success) == (False, 1000.0)
     assert "TOML" in reading.status.problems[0]
     files.write(files.cluster, CLUSTER)
+    assert not await reading.read_again()
     assert await reading.read_again()
     assert reading.status.ok
+
+
+async def test_no_beginning_of_a_file_that_is_still_written_is_taken_though_it_is_valid(files: Files) -> None:
+    text = CLUSTER + "".join(f'[guests.{number}]\nnode = "alpha"\n' for number in range(101, 110))
+    reading = files.reading()
+    await reading.read()
+    for end in range(len(CLUSTER), len(text), 7):  # a writer that opens the file for each piece
+        files.write(files.cluster, text[:end])
+        assert not await reading.read_again()
+        assert sorted(reading.cluster.guests) == [100]
+        assert reading.status.ok
+    files.write(files.cluster, text)
+    await reading.read_again()
+    assert await reading.read_again()
+    assert len(reading.cluster.guests) == 10
+
+
+async def test_a_file_that_was_put_in_place_by_a_rename_is_taken_at_once(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    fresh = files.cluster.with_name("fresh")
+    fresh.write_text(CLUSTER + '[guests.102]\nnode = "alpha"\n')
+    fresh.replace(files.cluster)
+    assert await reading.read_again()
+    assert sorted(reading.cluster.guests) == [100, 102]
 
 
 async def test_settings_with_which_the_daemon_would_not_start_again_are_reported(files: Files) -> None:
@@ -107,3 +135,15 @@ async def test_a_cluster_without_this_node_is_refused(files: Files) -> None:
     files.write(files.settings, files.settings.read_text().replace("alpha", "gamma"))
     with pytest.raises(ConfigError, match="gamma"):
         await files.reading().read()
+
+
+async def test_settings_that_take_effect_at_the_next_start_are_shown_by_their_keys(files: Files) -> None:
+    reading = files.reading()
+    await reading.read()
+    good = files.settings.read_text()
+    files.write(files.settings, f"max_parallel = 2\n{good}[ssh]\nagent = false\n[exporter]\nenabled = false\n")
+    await reading.read_again()
+    assert (reading.status.ok, reading.status.pending) == (True, ("max_parallel", "ssh", "exporter"))
+    files.write(files.settings, f"# as it was\n{good}")
+    await reading.read_again()
+    assert reading.status.pending == ()

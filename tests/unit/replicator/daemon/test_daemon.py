@@ -11,6 +11,7 @@ import pytest
 from replicator.api.plugin import Core
 from replicator.api.problem import Problem
 from replicator.daemon.daemon import Daemon
+from replicator.daemon.peer_views import FILE
 from replicator.errors import (
     BusyError,
     ConfigError,
@@ -102,9 +103,11 @@ class TestWhatMayGoWrong:
 
         monkeypatch.setattr("replicator.daemon.daemon.load_plugins", lambda: {"crashing": Crashing()})
         with caplog.at_level(logging.ERROR):
-            async with stage.running():
+            async with stage.running() as daemon:
                 await at_rest(stage, 1)
+                (ends,) = daemon.status().plugins.values()
         assert any("Plugin crashing" in record.message for record in caplog.records)
+        assert (ends.count, ends.last, ends.reason) == (1, stage.clock.now, "Unexpected LookupError.")
 
     async def test_a_second_daemon_is_refused(self, stage: DaemonEnv) -> None:
         async with stage.running():
@@ -113,6 +116,14 @@ class TestWhatMayGoWrong:
 
 
 class TestStatus:
+    async def test_its_view_of_the_cluster_is_shown_and_written_for_other_nodes(self, stage: DaemonEnv) -> None:
+        async with stage.running() as daemon:
+            await until((stage.folder / FILE).exists)
+            before = daemon.status().view
+            assert (before.store, len(before.digest)) == ("file", 16)
+            stage.write(CLUSTER + JOB_100 + JOB_101)
+            await until(lambda: daemon.status().view.digest != before.digest)
+
     async def test_a_run_that_goes_on_is_shown(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [until_cancelled]
         async with stage.running():

@@ -146,9 +146,19 @@ async def test_a_run_in_the_foreground_thaws_first_too_and_a_failure_does_not_ke
 async def test_each_hook_of_this_nodes_guests_counts_its_failures_from_zero(stage: DaemonEnv) -> None:
     stage.write(with_thaw("true").replace('[guests.101]\nnode = "alpha"', '[guests.101]\nnode = "beta"\nthaw = "x"'))
     leave_frozen(stage, 777, thaw="false")
-    stage.state.hooks.count_failure(101, Hook.THAW)
+    stage.state.hooks.count_failure(101, Hook.THAW, NOW)
     async with stage.running() as daemon:
         await until(lambda: daemon.status().hook_failures.get(777, {}).get(Hook.THAW))
         found = daemon.status().hook_failures
     assert found.keys() == {100, 777}
     assert found[100] == {Hook.THAW: 0}
+
+
+async def test_each_guest_of_this_node_with_a_freeze_hook_counts_its_failed_freezes_from_zero(stage: DaemonEnv) -> None:
+    text = with_thaw("true").replace('thaw = "true"', 'freeze = "true"\nthaw = "true"')
+    stage.write(text.replace('[guests.101]\nnode = "alpha"', '[guests.101]\nnode = "beta"\nfreeze = "x"'))
+    stage.state.hooks.count_failure(101, Hook.FREEZE, NOW)
+    async with stage.running() as daemon:
+        assert daemon.status().failed_freezes == {100: 0}
+        stage.state.hooks.count_failure(100, Hook.FREEZE, NOW)
+        await until(lambda: daemon.status().failed_freezes == {100: 1})

@@ -40,3 +40,9 @@ async def test_a_guest_that_is_off_is_counted_and_not_frozen(stage: DaemonEnv) -
     await hold(stage, freeze="false", thaw="false")
     assert stage.state.hooks.frozen() == []
     assert stage.state.hooks.failures() == {100: {Hook.FREEZE: 1, Hook.THAW: 1}}
+
+
+async def test_of_the_last_five_freezes_those_that_failed_are_known(stage: DaemonEnv) -> None:
+    for freeze in ("true", "false", "false", "true", "false", "true"):
+        await hold(stage, freeze=freeze, thaw="true")
+    assert stage.state.hooks.failed_freezes(NOW) == {100: 3}

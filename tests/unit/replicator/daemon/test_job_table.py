@@ -20,6 +20,7 @@ from replicator.models import (
     Job,
     JobId,
     JobState,
+    KnownSets,
     Node,
     Removal,
     Storage,
@@ -168,3 +169,20 @@ def test_a_job_is_unconfirmed_from_the_edit_of_its_target_s_address_or_path_unti
     back = shown("10.0.0.12", "tank", moved)
 
     assert [each[JOB].idle_status.unconfirmed for each in (first, edited, moved, back)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "state", "due"),
+    [
+        (("alpha", "beta", "gamma"), JobState(NOW), None),
+        (("alpha", "beta", "gamma"), JobState(NOW, runs_succeeded=1), 0.0),
+        (("alpha", "beta", "gamma"), JobState(NOW, sets=KnownSets(taken=(1700000000,))), 0.0),
+        (("alpha", "beta"), JobState(NOW), 0.0),
+    ],
+)
+def test_the_removal_of_a_job_without_a_guest_is_left_to_the_node_that_ran_it(
+    nodes: tuple[str, ...], state: JobState, due: float | None
+) -> None:
+    job = Job(JOB, "beta", removal=Removal.FULL)
+    gone = Cluster(nodes={name: Node(name, name) for name in nodes}, jobs={JOB: job})
+    assert plan(gone, state, NOW)[JOB].due == due

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from replicator.api.status import PoolRole, PoolSpace
+from replicator.api.held import PoolRole, PoolSpace, StorageSpace
 from replicator.cluster.model import Cluster
-from replicator.daemon.pool_usage import pool_roles, pool_spaces
+from replicator.daemon.pool_usage import asked_for, pool_roles, pool_spaces, storage_roles, storage_spaces
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.zfs.output import space
 
@@ -17,7 +17,8 @@ STORAGES = {
 def roles(node: str, *guests: Guest, targets: tuple[str, ...] = ("beta",)) -> dict[str, PoolRole]:
     """The pools of a node, where each guest has a job to each target."""
     jobs = [Job(JobId(guest.id, number), target) for guest in guests for number, target in enumerate(targets)]
-    return pool_roles(Cluster({}, STORAGES, {guest.id: guest for guest in guests}, {job.id: job for job in jobs}), node)
+    cluster = Cluster({}, STORAGES, {guest.id: guest for guest in guests}, {job.id: job for job in jobs})
+    return pool_roles(storage_roles(cluster, node), STORAGES, node)
 
 
 def test_a_pool_is_the_source_of_the_guests_of_its_node() -> None:
@@ -46,7 +47,7 @@ def test_a_pool_without_jobs_has_no_role() -> None:
 
 
 def test_a_guest_that_is_gone_gives_no_role() -> None:
-    assert pool_roles(Cluster(storages=STORAGES, jobs={JobId(100, 0): Job(JobId(100, 0), "beta")}), "beta") == {}
+    assert storage_roles(Cluster(storages=STORAGES, jobs={JobId(100, 0): Job(JobId(100, 0), "beta")}), "beta") == {}
 
 
 def test_a_pool_holds_what_is_used_and_what_is_free() -> None:
@@ -54,3 +55,21 @@ def test_a_pool_holds_what_is_used_and_what_is_free() -> None:
     wanted = {"tank": PoolRole.TARGET, "rpool": PoolRole.SOURCE}
 
     assert pool_spaces(wanted, found) == (PoolSpace("tank", PoolRole.TARGET, size=100, free=70),)
+
+
+def test_a_pool_of_which_one_storage_is_a_source_and_another_a_target_is_both() -> None:
+    two = {"one": Storage("one", "tank/one"), "two": Storage("two", "tank/two")}
+    known = {"one": PoolRole.SOURCE, "two": PoolRole.TARGET}
+
+    assert pool_roles(known, two, "beta") == {"tank": PoolRole.BOTH}
+
+
+def test_the_space_of_pools_and_storages_is_asked_for_by_their_paths_on_the_node() -> None:
+    assert asked_for({"tank": PoolRole.TARGET}, STORAGES, "beta") == ["backup", "backup/guests"]
+
+
+def test_a_storage_has_what_its_path_may_still_take_and_one_that_is_not_there_is_left_out() -> None:
+    known = {"local": PoolRole.SOURCE, "tank": PoolRole.TARGET}
+    found = storage_spaces(known, STORAGES, "beta", {"backup": (50, 50), "backup/guests": (30, 10)})
+
+    assert found == (StorageSpace("tank", "backup", PoolRole.TARGET, size=40, free=10),)

@@ -13,7 +13,7 @@ from replicator.errors import (
     BusyError,
     ConfigError,
 )
-from replicator.events import JobRemoved
+from replicator.events import JobRemoved, JobVanished
 from replicator.models import Job, JobCondition, JobId, Outcome, Removal
 from replicator.state.runs import Runs
 from tests.support.daemon_env import CLUSTER, JOB_100, NOW, DaemonEnv, shown, until, until_cancelled
@@ -120,12 +120,17 @@ class TestJobsThatComeAndGo:
             assert shown(daemon).condition is JobCondition.REMOVING
             assert shown(daemon).next_run == NOW + 5 * MINUTE
 
-    async def test_a_job_taken_out_of_the_file_is_forgotten(self, stage: DaemonEnv) -> None:
+    async def test_a_job_taken_out_of_the_file_is_reported_and_goes_on_when_it_is_back(self, stage: DaemonEnv) -> None:
         async with stage.running() as daemon:
             await at_rest(stage, 1)
+            before = stage.state.jobs.all()[JOB]
             stage.write(CLUSTER)
             await until(lambda: not daemon.status().jobs)
-            await until(lambda: not stage.state.jobs.all())
+            await until(lambda: JOB in daemon.status().vanished_jobs)
+            stage.write(CLUSTER + JOB_100)
+            await until(lambda: daemon.status().jobs and not daemon.status().vanished_jobs)
+            assert stage.state.jobs.all()[JOB].runs_succeeded == before.runs_succeeded == 1
+        assert [type(event) for _, event in stage.state.journal.events(0)].count(JobVanished) == 1
 
     async def test_jobs_of_other_nodes_are_left_to_them(self, stage: DaemonEnv) -> None:
         stage.write(CLUSTER.replace('[guests.100]\nnode = "alpha"', '[guests.100]\nnode = "gamma"') + JOB_100)

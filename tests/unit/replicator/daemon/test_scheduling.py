@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from replicator.errors import BusyError, StorageMissingError, ZsrError
+from replicator.api.job_status import Disablement
+from replicator.errors import BusyError, ErrorClass, StorageMissingError, ZsrError
 from replicator.events import RunFailed
 from replicator.models import JobCondition, JobId
 from replicator.replication.context import RunResult
@@ -77,6 +80,76 @@ class TestWhen:
             stage.write(CLUSTER + JOB_100)
             await at_rest(stage, 1)
 
+    async def test_since_when_it_is_disabled_survives_a_restart_and_ends_when_it_is_enabled(
+        self, stage: DaemonEnv
+    ) -> None:
+        stage.write(CLUSTER + JOB_100 + "disabled = true\n")
+        begin = stage.clock.now
+        for _ in range(2):
+            async with stage.running() as daemon:
+                await stage.ask("reload")
+                await stage.ask("reload")
+                assert shown(daemon).state.disabled_since == begin
+            stage.clock.now += 3600
+        stage.write(CLUSTER + JOB_100)
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            assert shown(daemon).state.disabled_since is None
+
+    async def test_a_job_that_is_disabled_for_a_while_runs_at_once_when_the_time_is_over(
+        self, stage: DaemonEnv
+    ) -> None:
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            begin = stage.clock.now
+            end = datetime.fromtimestamp(begin + 2 * 3600, UTC).isoformat()
+            stage.write(CLUSTER + JOB_100 + f"disabled_until = {end}\n")
+            await stage.ask("reload")
+            stage.clock.now = begin + 2 * 3600 - 1
+            await stage.ask("reload")
+            assert shown(daemon).condition is JobCondition.DISABLED
+            assert shown(daemon).disablement == Disablement(begin + 2 * 3600)
+            assert not shown(daemon).is_promised
+            stage.clock.now = begin + 2 * 3600
+            await at_rest(stage, 2)
+            assert (shown(daemon).condition, shown(daemon).missed_runs) == (JobCondition.OK, 0)
+
+    async def test_the_time_may_be_over_while_the_daemon_is_down(self, stage: DaemonEnv) -> None:
+        end = datetime.fromtimestamp(stage.clock.now + 3600, UTC).isoformat()
+        stage.write(CLUSTER + JOB_100 + f"disabled_until = {end}\n")
+        async with stage.running():
+            await at_rest(stage, 0)
+        stage.clock.now += 3600
+        async with stage.running():
+            await at_rest(stage, 1)
+
+    async def test_no_job_to_a_disabled_node_runs(self, stage: DaemonEnv) -> None:
+        enabled = CLUSTER + JOB_100
+        stage.write(enabled.replace("[nodes.beta]\n", "[nodes.beta]\ndisabled = true\n"))
+        async with stage.running() as daemon:
+            await at_rest(stage, 0)
+            assert shown(daemon).disablement == Disablement(node="beta")
+            stage.write(enabled)
+            await at_rest(stage, 1)
+
+    async def test_a_disabled_time_in_the_future_was_a_clock_that_was_ahead(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + "disabled = true\n")
+        async with stage.running() as daemon:
+            await stage.ask("reload")
+            stage.clock.now -= 3600
+            await stage.ask("reload")
+            await stage.ask("reload")
+            assert shown(daemon).state.disabled_since == stage.clock.now
+
+    async def test_since_when_a_removal_waits_for_a_disabled_job(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + 'disabled = true\nremoval = "full"\n')
+        begin = stage.clock.now
+        async with stage.running() as daemon:
+            stage.clock.now += 60
+            await stage.ask("reload")
+            await stage.ask("reload")
+            assert shown(daemon).state.removal_since == begin
+
     async def test_slots_of_a_time_when_it_was_disabled_are_not_missed(self, stage: DaemonEnv) -> None:
         async with stage.running() as daemon:
             await at_rest(stage, 1)
@@ -112,11 +185,15 @@ class TestWhen:
             await stage.ask("cancel", "100-0")
             await at_rest(stage, 2)
 
-    async def test_a_locked_guest_is_put_off_and_does_not_block_the_next(self, stage: DaemonEnv) -> None:
+    async def test_a_locked_guest_is_put_off_and_does_not_block_the_next(
+        self, stage: DaemonEnv, caplog: pytest.LogCaptureFixture
+    ) -> None:
         stage.write(CLUSTER + JOB_100 + JOB_101)
         with guest_lock(stage.settings.state_dir / "locks", 100):
-            async with stage.running():
+            async with stage.running() as daemon:
                 await at_rest(stage, 1)
+                await until(lambda: daemon.status().start_failures.get(ErrorClass.BUSY, 0) >= 1)
+                assert f"of process {os.getpid()} since" in caplog.text
                 assert stage.script.starts == [("101-0", 0.0)]
                 assert stage.state.runs.newest(JOB) == []
                 stage.clock.now += 11
@@ -164,8 +241,7 @@ class TestFullCopies:
         async with stage.running():
             await until(lambda: len(stage.script.starts) == 2)
             stage.clock.now += 15 * MINUTE
-            await until(lambda: len(stage.script.starts) == 3)
-            assert stage.script.going == [JOB]
+            await until(lambda: len(stage.script.starts) == 3 and stage.script.going == [JOB])
         assert [job for job, _ in stage.script.starts] == ["100-0", "101-0", "101-0"]
 
     async def test_another_run_takes_its_turn_until_it_is_known_to_be_one(self, stage: DaemonEnv) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import asyncssh
 import pytest
 
 from replicator.config.ssh import SshSettings
-from replicator.errors import ConfigError, DeadlineError, ErrorClass, NetworkError, ZsrError
+from replicator.errors import ConfigError, DeadlineError, ErrorClass, NetworkError, ZfsError, ZsrError
 from replicator.hosts import ssh
+from replicator.hosts.host import STDERR_KEPT
 from replicator.hosts.pump import sized_pipe
 from replicator.hosts.ssh import SshHost
 from replicator.hosts.ssh_errors import connect_error, openssh_error
@@ -28,11 +30,13 @@ from replicator.models import Node
 class Server:
     """Counts the commands that run; refuses new sessions on request.
 
-    They never end by themselves, unless a ``status`` is given with which they end at once.
+    They never end by themselves, unless a ``status`` is given with which they end at once. Those that are ``endless``
+    print without end, to stdout or stderr.
     """
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.endless: str | None = None
         self.going = 0
         self.begun = 0
         self.refuse = False
@@ -43,8 +47,10 @@ class Server:
         """The server's side of a connection."""
         return _Door(self)
 
-    async def hang(self, stdin: Any, _stdout: Any, _stderr: Any) -> None:
+    async def hang(self, stdin: Any, stdout: Any, stderr: Any) -> None:
         """What every command does: nothing, until its channel is closed."""
+        if self.endless is not None:
+            await self._print({"stdout": stdout, "stderr": stderr}[self.endless])
         if self.status is not None:
             stdin.channel.exit(self.status)
         self._count(1)
@@ -52,6 +58,12 @@ class Server:
             await stdin.channel.wait_closed()
         finally:
             self._count(-1)
+
+    async def _print(self, to: Any) -> None:
+        with suppress(OSError, asyncssh.Error):  # nobody reads it any more
+            for _ in range(200 if self.status is not None else 10**9):
+                to.write(b"x" * 65536)
+                await to.drain()
 
     async def until(self, going: int) -> None:
         """Wait until so many commands run."""
@@ -111,12 +123,25 @@ def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-async def test_commands_that_do_not_end_in_time_leave_no_session_behind(host: SshHost, server: Server) -> None:
+async def test_commands_that_do_not_end_in_time_leave_one_session_until_it_ends(host: SshHost, server: Server) -> None:
     for _ in range(3):
         with pytest.raises(DeadlineError):
             await host.run(["zfs", "list"], limit=0.3)
-    assert server.begun == 3
+    assert server.begun == 1
+    await host.close()
     await server.until(0)
+
+
+async def test_what_a_command_prints_without_end_does_not_fill_the_memory(
+    host: SshHost, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replicator.hosts.host.STDOUT_LIMIT", 2**20)
+    server.endless = "stdout"
+    with pytest.raises(ZfsError, match=r"'zfs list -H' on beta printed more than 1 MiB\."):
+        await host.run(["zfs", "list", "-H"], limit=20)
+    server.endless, server.status = "stderr", 1
+    done = await host.run(["zfs", "list"], limit=20)
+    assert (done.status, done.stdout, len(done.stderr)) == (1, "", STDERR_KEPT)
 
 
 async def test_a_host_is_reached_by_the_open_connection_or_a_new_one_or_fails(host: SshHost, server: Server) -> None:

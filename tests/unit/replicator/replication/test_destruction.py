@@ -28,8 +28,9 @@ from replicator.replication.destruction import (
     decide_useless_set,
 )
 from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory, Snapshot
-from replicator.zfs.permits import RollbackPermit, SnapshotsPermit
+from replicator.zfs.permits import ReplicaPermit, RollbackPermit, SnapshotsPermit
 from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.volumes import JOB, WAY, bookmark, dataset, snap
 
@@ -52,6 +53,52 @@ def replica(*snapshots: Snapshot, **more: object) -> Dataset:
 
 
 # --- each decision
+
+
+def test_every_permit_for_the_target_has_the_fence() -> None:
+    fence = Fence(JOB, "alpha", 2)
+    way = replace(WAY, known=PROVEN, fence=fence)
+    target = replica(snap(1), snap(2), snap(3), snap(4))
+    removal, rollback = decide_removal(way, target), decide_rollback(way, target, snap(2))
+    assert isinstance(removal, ReplicaPermit)
+    assert rollback is not None
+    [superseded] = decide_superseded(way, ONE, [(dataset(snap(4)), target)], snap(4).name, NOW)
+    unproven = decide_unproven(way, target, "")
+    assert {removal.fence, rollback.fence, unproven.fence, superseded.fence} == {fence}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [replica(snap(2), snap(3), written=512), replica(snap(2), snap(3), source="gamma"), replica(snap(1), snap(2))],
+    ids=["written to", "another node's", "a proven set is newer"],
+)
+def test_no_rollback_takes_what_was_written_nor_what_is_proven_nor_what_is_not_ours(target: Dataset) -> None:
+    assert decide_rollback(replace(WAY, known=PROVEN), target, target.snapshots[0]) is None
+
+
+def test_a_set_that_was_just_proven_stays_though_a_clock_that_was_set_back_says_that_it_is_of_the_future() -> None:
+    way = replace(WAY, known=PROVEN)
+    [permit] = decide_superseded(way, ONE, [(dataset(snap(4)), replica(snap(2), snap(4)))], snap(4).name, 1003.0)
+    assert guids(permit) == []
+
+
+def test_a_rollback_takes_no_set_of_another_job_of_the_same_second() -> None:
+    others = snap(3, snapshot_name(OTHER_JOB, 1003))
+    assert decide_rollback(replace(WAY, known=PROVEN), replica(snap(2), others), snap(2)) is None
+
+
+def test_what_others_took_is_superseded_by_its_guid_and_not_by_its_name() -> None:
+    name = snapshot_name(OTHER_JOB, 5)
+    way = replace(WAY, known=replace(PROVEN, sent=frozenset({5, 9})))
+    [permit] = decide_superseded(
+        way, ONE, [(dataset(snap(6, name), snap(9)), replica(snap(5, name), snap(9)))], snap(9).name, NOW
+    )
+    assert guids(permit) == [5]
+
+
+def test_a_snapshot_that_another_nodes_zsr_took_is_not_ours_without_memory() -> None:
+    source = dataset(replace(snap(1), source="gamma"), replace(snap(2), source="alpha"), snap(3))
+    assert guids(decide_old_on_source(WAY, source, ())) == [2]
 
 
 def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them() -> None:
@@ -200,9 +247,19 @@ def test_the_replica_of_a_removed_job_goes_with_the_snapshots_that_it_has_now() 
     assert (permit.job, permit.source, permit.kept_aside) == (str(JOB), "alpha", False)
 
 
-@pytest.mark.parametrize("made", [snap(4, "theirs"), replace(snap(2, "theirs"), made_here=True)])
-def test_a_replica_with_a_snapshot_created_on_the_target_is_kept_aside(made: Snapshot) -> None:
-    assert decide_removal(WAY, replica(snap(1), snap(3), made)) == KeepAside(made)
+CHAIN = "__replicate_900-0_1700000000__"
+"""The name of a snapshot that another zsr takes of a replica, to replicate it further."""
+
+
+@pytest.mark.parametrize("name", ["theirs", CHAIN])
+def test_a_replica_with_a_snapshot_created_on_the_target_is_kept_aside(name: str) -> None:
+    for made in (snap(4, name), replace(snap(2, name), made_here=True)):
+        assert decide_removal(WAY, replica(snap(1), snap(3), made)) == KeepAside(made)
+
+
+def test_a_snapshot_of_another_job_that_travelled_without_a_set_after_it_keeps_no_replica() -> None:
+    way = replace(WAY, known=KnownSets(sent=frozenset({1, 4})))
+    assert not isinstance(decide_removal(way, replica(snap(1), snap(4, CHAIN))), KeepAside)
 
 
 def test_an_unfinished_first_transfer_is_not_in_use_though_bytes_were_written() -> None:

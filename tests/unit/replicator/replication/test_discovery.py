@@ -12,18 +12,16 @@ import pytest
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
 from replicator.models import Guest, Job, Storage, Volume
 from replicator.replication.discovery import (
-    Selection,
     TargetInventory,
     guest_volumes_on,
-    look_depth,
     pair_volumes,
     selections,
     source_datasets,
     source_inventory,
-    volume_prefixes,
 )
 from replicator.zfs.channel_programs import Place
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import volume_prefixes
 from replicator.zfs.model import Dataset, Inventory
 from tests.support.volumes import JOB, dataset, snap
 
@@ -42,7 +40,7 @@ def inventory(*names: str, job: str | None = None, source: str = "alpha") -> Inv
 
 
 HERE = inventory("tank/data", "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1", "tank/data/vm-1000-disk-0",
-                 "tank/data/vm-100-disk-0/child", "tank/data/vm-101-disk-0", "slow")  # fmt: skip
+                 "tank/data/vm-101-disk-0", "slow")  # fmt: skip
 
 
 def names_on(guest: Guest, here: Inventory = HERE) -> list[str]:
@@ -86,12 +84,12 @@ def test_a_selection_looks_by_name_in_every_storage_of_a_pool() -> None:
     places = tuple(Place(path, volume_prefixes(100, path)) for path in ("tank/data", "tank/fast"))
     excluded = frozenset({"tank/data/vm-100-disk-0"})
     assert set(found) == {"tank", "slow"}
-    assert found["tank"] == Selection(places, (), excluded)
+    assert (found["tank"].places, found["tank"].names, found["tank"].excluded) == (places, (), excluded)
 
 
 def test_a_selection_by_hand_names_datasets_and_pools_without_any_are_left_out() -> None:
     found = selections(replace(LISTED, excluded=frozenset({DISK})), STORAGES, "alpha")
-    assert found == {"slow": Selection((), ("slow/a b/root",), frozenset({"tank/data/vm-100-disk-0"}))}
+    assert {pool: each.names for pool, each in found.items()} == {"slow": ("slow/a b/root",)}
 
 
 def test_a_storage_that_the_node_may_not_use_is_not_looked_at() -> None:
@@ -103,10 +101,6 @@ def test_datasets_of_a_guest_on_its_own_node() -> None:
         "tank/data/subvol-100-disk-1",
         "tank/data/vm-100-disk-0",
     ]
-
-
-def test_names_with_parts_are_looked_for_deeper() -> None:
-    assert [look_depth(LISTED, storage) for storage in STORAGES] == [2, 3]
 
 
 def test_both_sides_are_paired_by_the_paths_of_their_nodes() -> None:
@@ -174,6 +168,12 @@ def test_what_a_volume_holds_comes_from_the_look() -> None:
 def test_a_replica_from_another_source_is_no_orphan() -> None:
     theirs = inventory("pool/data/vm-100-disk-7", job=str(JOB), source="omega")
     assert pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, TargetInventory({"ssd": theirs})).orphans == ()
+
+
+def test_a_storage_that_has_the_marks_itself_is_no_orphan() -> None:
+    """Whoever set them there meant what lies below; all of it would go."""
+    there = TargetInventory({"ssd": inventory("pool/data", job=str(JOB))})
+    assert pair_volumes(THE_JOB, BY_NAME, (SSD,), NODES, HERE, there).orphans == ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,3 +258,12 @@ class TestStoragesThatOverlap:
         there = TargetInventory({"ssd": inventory("backup"), "hdd": inventory("backup")})
         with pytest.raises(ConfigError, match=r"ssd:vm-100-disk-0 and hdd:vm-100-disk-0 .*'backup/vm-100-disk-0'"):
             pair_volumes(THE_JOB, BY_NAME, self.ONE_PLACE, NODES, here, there)
+
+
+def test_a_volume_whose_snapshots_would_have_too_long_a_name_is_refused_before_anything_is_done() -> None:
+    name = f"tank/data/vm-100-{'x' * 208}"
+    assert len(name) == 225
+    here = inventory("tank/data", name)
+    there = TargetInventory({"ssd": inventory("pool/data"), "hdd": inventory("slow")})
+    with pytest.raises(ConfigError, match="is 1 characters too long for zsr's snapshots"):
+        pair_volumes(THE_JOB, BY_NAME, STORAGES, NODES, here, there)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from replicator.errors import ConfigError
-from replicator.models import JobId
+from replicator.errors import ConfigError, ZfsError
+from replicator.models import JobId, Storage
 from replicator.replication.diverged import (
     DivergedReplica,
+    destroy_diverged,
     diverged_replicas,
+    read_diverged,
     refuse_needed,
     refuse_only_copy,
 )
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import aside_stem
 from replicator.zfs.model import Dataset, Inventory, Snapshot
+from replicator.zfs.permits import ReplicaPermit
 from replicator.zfs.snapshot_names import snapshot_name
 
 PATH = "tank/data"
@@ -119,3 +125,77 @@ def test_a_diverged_replica_is_the_only_copy_beside(others: list[Dataset]) -> No
     found = next(each for each in kept(dataset(f"{ASIDE}/vm-100-disk-0-7", 1), *others) if each.dataset.endswith("-7"))
     with pytest.raises(ConfigError, match="only copy of its volume"):
         refuse_only_copy(found)
+
+
+@pytest.mark.parametrize(("mine", "other"), [("a/b", "a_b"), ("a_b", "a/b"), ("a/b_c", "a_b/c")])
+def test_the_replica_of_a_volume_with_a_similar_name_takes_no_ones_place(mine: str, other: str) -> None:
+    aside = dataset(f"{aside_stem(PATH, mine)}-7", 1)
+    [found] = kept(aside, replica(f"{PATH}/{other}", SET))
+    with pytest.raises(ConfigError, match="only copy of its volume"):
+        refuse_only_copy(found)
+    [found] = kept(aside, replica(f"{PATH}/{mine}", SET))
+    assert found.successor == f"{PATH}/{mine}"
+
+
+class Beta:
+    """The node on which they are; notes what is destroyed."""
+
+    node = "beta"
+
+    def __init__(self, *found: Dataset) -> None:
+        self.found = found
+        self.destroyed: list[tuple[str, int, tuple[int, ...]]] = []
+        self.fails = False
+
+    async def inventory(self, path: str, *, depth: int) -> Inventory:
+        if self.fails:
+            raise ZfsError("no")
+        return Inventory({each.name: each for each in self.found if f"{each.name}/".startswith(f"{path}/")})
+
+    async def destroy_replica(self, permit: ReplicaPermit) -> None:
+        self.destroyed.append((permit.dataset, permit.guid, tuple(each.guid for each in permit.snapshots)))
+
+
+KEPT = dataset(f"{ASIDE}/vm-100-disk-0-7", 1)
+STORAGES = [Storage("data", PATH)]
+
+
+async def destroy(beta: Beta, name: str = KEPT.name, *, only_copy: bool = False) -> None:
+    """Let a person destroy what is kept aside."""
+    await destroy_diverged(name, STORAGES, cast(ZfsClient, beta), only_copy=only_copy)
+
+
+class TestAPersonsOrder:
+    async def test_destroys_what_another_replica_has_replaced_with_the_snapshots_that_it_has_now(self) -> None:
+        beta = Beta(KEPT, replica(f"{PATH}/vm-100-disk-0", SET))
+        await destroy(beta)
+        assert beta.destroyed == [(KEPT.name, 1, (1,))]
+
+    async def test_looks_again_whether_it_is_the_only_copy(self) -> None:
+        """The replica that had taken its place may be gone since the question."""
+        beta = Beta(KEPT)
+        with pytest.raises(ConfigError, match="only copy"):
+            await destroy(beta)
+        assert beta.destroyed == []
+        await destroy(beta, only_copy=True)
+        assert beta.destroyed == [(KEPT.name, 1, (1,))]
+
+    async def test_looks_again_whether_a_clone_needs_it(self) -> None:
+        beta = Beta(KEPT, replace(replica(f"{PATH}/vm-100-disk-0", SET), origin=f"{KEPT.name}@s1"))
+        with pytest.raises(ConfigError, match="is needed by its clones"):
+            await destroy(beta, only_copy=True)
+        assert beta.destroyed == []
+
+    async def test_is_refused_in_a_folder_of_that_name_outside_the_storages(self) -> None:
+        others = dataset("tank/other/zsr-diverged/a-7", 1)
+        beta = Beta(others)
+        with pytest.raises(ConfigError, match="not directly below"):
+            await destroy(beta, others.name, only_copy=True)
+        assert beta.destroyed == []
+
+
+async def test_a_node_that_cannot_be_listed_is_not_one_without_any() -> None:
+    beta = Beta(KEPT)
+    beta.fails = True
+    with pytest.raises(ZfsError):
+        await read_diverged(STORAGES, cast(ZfsClient, beta))

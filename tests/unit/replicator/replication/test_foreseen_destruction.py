@@ -212,3 +212,16 @@ def test_each_thing_is_destroyed_once() -> None:
     found = all_destructions(facts(both, synced=remembered(1, 1, 2)))
 
     assert len({(each.node, each.what) for each in found}) == len(found)
+
+
+def test_stale_restore_points_that_were_kept_aside_go_with_the_proof_or_are_left() -> None:
+    both = pair(dataset(snap(5), written=1), replica(snap(5)))
+    known = replace(remembered(5, 5), sets=replace(remembered(5, 5).sets, sent=frozenset({3, 4, 5})))
+    aside = replace(
+        replica(snap(3), snap(4), origin=f"{REPLICA}@base"), name="pool/zsr-diverged/vm-100-disk-0-1004-points"
+    )
+
+    assert doomed(facts(both, synced=known, diverged=[aside], grace=0.0))[aside.name] == (When.PROVEN, Law.PROVEN_STAYS)
+    kept = facts(both, synced=known, diverged=[aside], grace=0.0, keep="3")
+    assert doomed(kept).keys() >= named(aside.name, snap(3))
+    assert left(facts(both, synced=known, diverged=[aside], grace=1e9))[aside.name] == Law.PROVEN_STAYS

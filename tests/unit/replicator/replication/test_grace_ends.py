@@ -16,10 +16,12 @@ from replicator.replication.vanished import replaced_replicas
 from replicator.schedule.grace import NEVER, Terms, is_over
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.permits import Law, ReplicaPermit
-from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
+from tests.support.volumes import JOB, bookmark, dataset, pair, snap
+from tests.support.volumes import WAY as FORGETFUL
 
 NAME = "pool/vm-100-disk-1"
 NOW, DAY = 1_800_000_000.0, 86400.0
+WAY = replace(FORGETFUL, known=KnownSets(sent=frozenset({1, 3})))
 WEEK = Terms(7 * DAY)
 OVER = Vanished(NAME, 1, NOW, NOW + 8 * DAY, waited=8 * DAY, announced=6 * DAY)
 NOTHING = Inventory()
@@ -93,6 +95,19 @@ class TestTheReplicaOfAVanishedVolume:
         found = decided(found=replica(**marks))
         assert isinstance(found, Stays)
         assert found.law is Law.OURS
+
+    @pytest.mark.parametrize(
+        "known", [KnownSets(), KnownSets(taken=(1001, 1003)), KnownSets(taken=(1001,), sent=frozenset({1}))]
+    )
+    def test_stays_where_this_node_does_not_know_that_it_sent_its_sets(self, known: KnownSets) -> None:
+        found = decide_vanished(replace(WAY, known=known), replica(), OVER, WEEK, NOTHING)
+        assert isinstance(found, Stays)
+        assert found.law is Law.OURS
+        assert "does not know" in found.why
+
+    @pytest.mark.parametrize("known", [KnownSets(by_name=True), KnownSets(taken=(1003,), sent=frozenset({1}))])
+    def test_goes_where_its_sets_are_known_by_name_or_the_last_one_by_its_time(self, known: KnownSets) -> None:
+        assert isinstance(decide_vanished(replace(WAY, known=known), replica(), OVER, WEEK, NOTHING), ReplicaPermit)
 
     def test_is_kept_aside_with_a_snapshot_created_on_the_target(self) -> None:
         found = replace(replica(), snapshots=(*replica().snapshots, snap(4, "mine")))

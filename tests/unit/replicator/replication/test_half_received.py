@@ -8,7 +8,7 @@ import pytest
 
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.host import Completed
-from replicator.models import Encryption, Job
+from replicator.models import Encryption, Job, JobId
 from replicator.replication.half_received import (
     REFUSALS,
     base_is_gone,
@@ -21,6 +21,7 @@ from replicator.replication.half_received import (
 from replicator.replication.plan import VolumePair
 from replicator.replication.stream_faults import Side, StreamFault
 from replicator.zfs.resume_token import ResumeToken
+from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.resume_tokens import make_token
 from tests.support.volumes import JOB, bookmark, dataset, pair, snap
 
@@ -91,6 +92,17 @@ class TestAState:
         assert is_ours(TOKEN, unmarked, JOB)
         assert is_ours(replace(TOKEN, to_name="tank/a@syncoid"), REPLICA, JOB)
         assert not is_ours(replace(TOKEN, to_name="tank/a@syncoid"), unmarked, JOB)
+        assert not is_ours(replace(TOKEN, to_name=f"tank/a@{snapshot_name(JobId(100, 2), 1002)}"), unmarked, JOB)
+
+    @pytest.mark.parametrize("name", ["syncoid", snapshot_name(JobId(100, 2), 1002), snap(9).name])
+    def test_on_an_unmarked_dataset_is_another_tools_unless_it_is_the_jobs_and_of_use(self, name: str) -> None:
+        """One that is useless would be dropped, and nothing says that the job began it."""
+        begun = dataset(name=REPLICA.name, token=make_token(f"tank/a@{name}", 7))
+        volume = dataset(snap(2), snap(7, name if name != snap(9).name else "other"))
+        with pytest.raises(TargetActiveError, match="another tool"):
+            examine(Job(JOB, "beta"), pair(volume, begun), "beta")
+        mine = replace(begun, token=make_token(f"tank/a@{snap(2).name}", 2))
+        assert examine(Job(JOB, "beta"), pair(volume, mine), "beta")[1] is None
 
 
 class TestATokenThatCannotBeRead:

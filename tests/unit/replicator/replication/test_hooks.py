@@ -114,13 +114,52 @@ async def test_a_guest_that_is_off_and_answers_neither_hook_is_replicated_all_th
     assert [level for level, _ in hooks.log] == ["warning", "warning"]
 
 
+class TestHowAFreezeEnded:
+    """Each freeze hook that came to an end is recorded, when the guest runs again."""
+
+    @pytest.mark.parametrize("guest", [GUEST, replace(GUEST, thaw=None)], ids=["both hooks", "freeze alone"])
+    async def test_a_success_is_recorded_after_the_thaw(self, guest: Guest) -> None:
+        hooks = Hooks()
+        await hooks.hold(guest)
+        assert (hooks.done[-1], "freeze failed" in hooks.done) == ("froze", False)
+
+    @pytest.mark.parametrize("then", list(FreezeFailure))
+    async def test_a_failure_is_recorded_and_no_success(self, then: FreezeFailure) -> None:
+        hooks = Hooks("freeze-it")
+        with pytest.raises(HookError) if then is FreezeFailure.ERROR else nullcontext():
+            await hooks.hold(replace(GUEST, on_freeze_failure=then))
+        assert (hooks.done.count("freeze failed"), "froze" in hooks.done) == (1, False)
+
+    async def test_a_freeze_that_was_cut_off_is_a_failure(self) -> None:
+        hooks = Hooks(endless="freeze-it")
+        await hooks.hold()
+        assert ("freeze failed" in hooks.done, "froze" in hooks.done) == (True, False)
+
+    async def test_a_success_is_recorded_though_the_snapshot_or_the_thaw_fails(self) -> None:
+        for hooks, body in ((Hooks(), ZfsError("The snapshot failed.")), (Hooks("thaw-it"), None)):
+            with pytest.raises((ZfsError, HookError)):
+                await hooks.hold(body=body)
+            assert hooks.done[-1] == "froze"
+
+    async def test_a_guest_without_a_freeze_hook_has_none(self) -> None:
+        hooks = Hooks()
+        await hooks.hold(replace(GUEST, freeze=None))
+        assert "froze" not in hooks.done
+
+    async def test_a_success_that_cannot_be_written_fails_no_run(self) -> None:
+        hooks = Hooks()
+        hooks.notes.refuses["froze"] = NoSpaceError("Could not write state.db: the disk is full.")
+        await hooks.hold()
+        assert any("the disk is full" in text for _, text in hooks.log)
+
+
 class TestTheRecord:
     """A guest is recorded as frozen from before its freeze hook until it is known not to be."""
 
     async def test_begins_before_the_freeze_and_ends_after_the_thaw(self) -> None:
         hooks = Hooks()
         await hooks.hold()
-        assert hooks.done == ["recorded", "freeze-it", "snapshot", "thaw-it", "forgotten"]
+        assert hooks.done == ["recorded", "freeze-it", "snapshot", "thaw-it", "forgotten", "froze"]
 
     async def test_is_not_made_for_a_guest_that_lacks_one_of_the_hooks(self) -> None:
         for guest in (replace(GUEST, thaw=None), replace(GUEST, freeze=None)):
@@ -139,7 +178,7 @@ class TestTheRecord:
         hooks = Hooks("thaw-it")
         with pytest.raises(HookError):
             await hooks.hold()
-        assert hooks.done[-1] == "thaw failed, frozen"
+        assert "thaw failed, frozen" in hooks.done
         assert hooks.notes.frozen == {100}
 
     @pytest.mark.parametrize("failing", [("freeze-it",), ("freeze-it", "thaw-it")], ids=["thawed", "off"])
@@ -196,3 +235,15 @@ class TestTheRecord:
         with pytest.raises(HookError, match="may still be frozen"):
             await hooks.hold()
         assert any("the disk is full" in text for _, text in hooks.log)
+
+
+@pytest.mark.parametrize("policy", FreezeFailure)
+async def test_hooks_that_others_may_have_written_are_counted_as_failed_and_never_run(policy: FreezeFailure) -> None:
+    hooks = Hooks()
+    guest = replace(GUEST, hooks_refused="'/etc/zsr/cluster.toml' may be written by others", on_freeze_failure=policy)
+    refusal = pytest.raises(HookError, match="are not run") if policy is FreezeFailure.ERROR else nullcontext()
+    with refusal:
+        async with frozen(guest, cast(Host, hooks), lambda level, text: hooks.log.append((level, text)), hooks.notes):
+            hooks.done.append("snapshot")
+    assert hooks.commands == ([] if policy is FreezeFailure.ERROR else ["snapshot"])
+    assert hooks.done[:2] == ["freeze failed", "thaw failed"]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from replicator.errors import DeadlineError
 from replicator.hosts.host import Completed
 from replicator.hosts.local import LocalHost
-from replicator.replication.inventory_cache import CACHE_SECONDS, InventoryCache
+from replicator.replication.inventory_cache import CACHE_SECONDS, SLOW_SECONDS, InventoryCache
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.features import Features
@@ -65,7 +66,7 @@ def inventory_cache(clocks: Clocks) -> InventoryCache:
 
 async def read_at(inventory_cache: InventoryCache, host: PlayedHost, since: float) -> float:
     """Return the moment of the inventory that a run gets which is due since a moment."""
-    return (await inventory_cache.read(PlayedClient(host, limit=5), "tank/data", 3, since=since, sync=True)).at
+    return (await inventory_cache.read(PlayedClient(host, limit=5), "tank/data", since=since, sync=True)).at
 
 
 async def test_runs_that_are_due_together_share_one_inventory(
@@ -111,3 +112,30 @@ async def test_the_pool_is_synced_before_the_inventory_whose_moment_is_before_bo
     slow = Slow()
     assert await read_at(inventory_cache, slow, 0.0) == 1000.0
     assert slow.asked == ["zpool sync", "zfs list"]
+
+
+async def test_a_node_that_is_forgotten_is_listed_again(inventory_cache: InventoryCache, host: PlayedHost) -> None:
+    client = PlayedClient(host, limit=10)
+    for node, asked in (("beta", 1), ("alpha", 2)):
+        await inventory_cache.read(client, "tank/data", since=0.0, sync=False)
+        inventory_cache.forget(node)
+        await inventory_cache.read(client, "tank/data", since=0.0, sync=False)
+        assert host.asked.count("zfs list") == asked
+
+
+async def test_a_storage_that_cannot_be_listed_in_time_is_left_to_the_runs_for_an_hour(
+    inventory_cache: InventoryCache, clocks: Clocks
+) -> None:
+    class Slow(PlayedHost):
+        async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+            if argv[1] == "list":
+                raise DeadlineError("'zfs list' did not end within 60 s.")
+            return await super().run(argv, limit=limit, stdin=stdin)
+
+    assert not inventory_cache.is_too_slow("alpha", "tank/data")
+    with pytest.raises(DeadlineError):
+        await read_at(inventory_cache, Slow(), 1000.0)
+    assert inventory_cache.is_too_slow("alpha", "tank/data")
+    assert not inventory_cache.is_too_slow("alpha", "tank/other")
+    clocks.steady += SLOW_SECONDS
+    assert not inventory_cache.is_too_slow("alpha", "tank/data")

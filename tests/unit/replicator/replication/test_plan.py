@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from replicator.errors import TargetActiveError
 from replicator.models import KnownSets, Volume
+from replicator.replication.held_sets import held_on_target, left_on_target
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Action,
@@ -18,19 +19,17 @@ from replicator.replication.plan import (
     Conflict,
     Full,
     Incremental,
-    MoveAway,
     Promote,
-    Rename,
     Rollback,
     SetAside,
     TagForeignSnapshots,
     VolumePair,
     choose_base,
-    held_on_target,
-    left_on_target,
     make_plan,
     needs_bookmarks,
+    refuse_foreign,
 )
+from replicator.replication.trees import MoveAway, Rename
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
@@ -173,11 +172,18 @@ def test_a_replica_with_another_tools_newer_snapshot_is_kept_aside() -> None:
     assert action.preparations == (SetAside(snap(1)), Promote())
 
 
-def test_another_tools_snapshot_that_holds_nothing_new_stays_where_it_is() -> None:
-    """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken."""
-    action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), snap(3, "mine", written=0), job="100-1")))
-    assert action == Incremental(action.pair, snap(1), (TagForeignSnapshots(("mine",)),))
-    marked = replace(snap(3, "mine", written=0), made_here=True)
+@pytest.mark.parametrize("name", ["mine", "__replicate_900-0_1700000000__"])
+def test_another_tools_snapshot_that_holds_nothing_new_stays_where_it_is(name: str) -> None:
+    """ZFS receives an increment onto an unchanged dataset, whatever snapshots of it were taken.
+
+    Another zsr that replicates the replica further is such a tool.
+    """
+    action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), snap(3, name, written=0), job="100-1")))
+    assert action == Incremental(action.pair, snap(1), (TagForeignSnapshots((name,)),))
+    sent = replace(WAY, known=KnownSets(sent=frozenset({3})))
+    action = plan_volume(sent, pair(dataset(snap(1)), dataset(snap(1), snap(3, name, written=0), job="100-1")))
+    assert action == Incremental(action.pair, snap(1)), "it travelled"
+    marked = replace(snap(3, name, written=0), made_here=True)
     action = plan_volume(WAY, pair(dataset(snap(1)), dataset(snap(1), marked, job="100-1")))
     assert action == Incremental(action.pair, snap(1))
 
@@ -285,6 +291,11 @@ def test_volumes_that_swapped_their_names_keep_their_replicas() -> None:
     parked = "pool/zsr-diverged/vm-100-disk-0-parked"
     assert first.preparations == (MoveAway(parked), Rename(names[1]))
     assert second.preparations == (Rename(parked),)
+    killed = [replace(swapped[0], target=None), swapped[1]]  # after the first rename
+    aside = replace(replicas[0], name=parked)
+    first, second = make_plan(WAY, killed, (), [aside]).actions
+    assert first.preparations == (Rename(names[1]),)
+    assert second.preparations == (CloneFromDiverged(parked, snap(1)), Promote())
 
 
 # What a run that died between rename, clone and promote left is gone on with.
@@ -364,3 +375,23 @@ def test_an_incremental_never_costs_the_target_a_proven_set_or_what_this_node_di
             newer = [s for s in target.snapshots if s.createtxg > step.permit.to.createtxg]
             assert all(s.job == JOB and s.guid in taken and s.guid > proven for s in newer)
             assert not written
+
+
+HALF = "1-a-b-c"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        dataset(name="pool/vm-100-disk-0", token=HALF, borrowed_marks=True),
+        dataset(snap(1), name="pool/vm-100-disk-0", token=HALF),
+    ],
+    ids=["a copy of a replica", "with snapshots"],
+)
+def test_an_unmarked_dataset_that_is_half_received_is_no_replica_that_lacks_its_marks(there: Dataset) -> None:
+    with pytest.raises(TargetActiveError):
+        refuse_foreign(WAY, [pair(dataset(snap(1), snap(2)), there)])
+
+
+def test_one_that_is_half_received_and_nothing_else_is_the_beginning_of_a_replica() -> None:
+    refuse_foreign(WAY, [pair(dataset(snap(1)), dataset(name="pool/vm-100-disk-0", token=HALF))])

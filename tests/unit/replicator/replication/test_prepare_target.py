@@ -11,13 +11,14 @@ from typing import cast
 import pytest
 
 from replicator.errors import TargetActiveError
-from replicator.replication.plan import Full, Incremental, make_plan
-from replicator.replication.prepare_target import prepare
+from replicator.replication.destruction import KeepAside
+from replicator.replication.plan import Full, Incremental, make_plan, set_aside
+from replicator.replication.prepare_target import destroy_or_keep, prepare
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory
 from tests.support.played_host import PlayedHost
-from tests.support.volumes import JOB, WAY, dataset, pair, snap
+from tests.support.volumes import JOB, WAY, dataset, pair, promoted, snap
 
 REPLICA = "pool/vm-100-disk-0"
 OTHER = "pool/vm-100-disk-1"
@@ -34,6 +35,8 @@ class Killed(BaseException):
 class World:
     """A target of which a run's orders change the datasets, until the run is killed after ``orders`` of them."""
 
+    node = "beta"
+
     def __init__(self, *found: Dataset) -> None:
         self.datasets = {each.name: each for each in found}
         self.orders = 0
@@ -46,6 +49,9 @@ class World:
     async def refuse_in_use(self, name: str, job: str, source: str, fence: Fence | None) -> None:
         found = self.datasets[name]
         assert (found.job, found.source, found.readonly) == (job, source, True)
+
+    async def inventory(self, path: str, *, depth: int) -> Inventory:
+        return Inventory({name: each for name, each in self.datasets.items() if f"{name}/".startswith(f"{path}/")})
 
     async def create_parents(self, path: str, name: str) -> None:
         self._order()
@@ -77,15 +83,7 @@ class World:
 
     async def promote(self, name: str) -> None:
         self._order()
-        clone = self.datasets[name]
-        of, _, short = (clone.origin or "").partition("@")
-        parent = self.datasets[of]
-        shared = parent.named(short)
-        assert shared is not None
-        moved = tuple(s for s in parent.snapshots if s.createtxg <= shared.createtxg)
-        left = tuple(s for s in parent.snapshots if s.createtxg > shared.createtxg)
-        self.datasets[name] = replace(clone, snapshots=moved + clone.snapshots, origin=None)
-        self.datasets[of] = replace(parent, snapshots=left, origin=f"{name}@{short}")
+        self.datasets |= promoted(self.datasets, name)
 
     def contents(self) -> list[tuple[set[int], str | None]]:
         """What matters in the end, whatever what is aside is called."""
@@ -162,3 +160,50 @@ async def test_a_replica_that_was_made_writable_since_the_plan_is_not_put_aside(
     with pytest.raises(TargetActiveError):
         await prepare(action, host.client, properties, 10.0, lambda *_: None)
     assert host.orders == []
+
+
+class TestWhatLiesBelowAReplica:
+    """A rename would take it along; what is there may be another volume's replica, or a person's."""
+
+    PROPERTIES: Mapping[str, str] = {"readonly": "on", "zsr:source": "alpha", "zsr:job": str(JOB)}
+
+    async def prepared(self, found: Dataset, below: Dataset) -> list[str]:
+        orphans = [] if found.name == REPLICA else [found]
+        (action,) = make_plan(WAY, [pair(SOURCE, found if not orphans else None)], orphans).actions
+        host = PlayedHost(found, below)
+        with suppress(TargetActiveError):
+            await prepare(action, host.client, self.PROPERTIES, 10.0, lambda *_: None)
+        return host.orders
+
+    @pytest.mark.parametrize("job", [None, "100-7"])
+    async def test_keeps_it_from_being_put_aside(self, job: str | None) -> None:
+        assert await self.prepared(DIVERGED, dataset(name=f"{REPLICA}/b", job=job)) == []
+
+    async def test_keeps_it_from_being_renamed(self) -> None:
+        found = replace(DIVERGED, name=OTHER, snapshots=(snap(1), snap(2)))
+        assert await self.prepared(found, dataset(name=f"{OTHER}/b")) == []
+        assert await self.prepared(found, dataset(name=f"{OTHER}/b", job="100-7")) == []
+
+    async def test_moves_with_it_where_it_is_of_the_job_too_as_on_the_source(self) -> None:
+        found = replace(DIVERGED, name=OTHER, snapshots=(snap(1), snap(2)))
+        assert len(await self.prepared(found, dataset(name=f"{OTHER}/b", job=str(JOB)))) == 1
+
+    async def test_keeps_it_where_it_is_when_its_volume_vanished(self) -> None:
+        host = PlayedHost(DIVERGED, dataset(name=f"{REPLICA}/b"))
+        with pytest.raises(TargetActiveError, match="move along"):
+            await destroy_or_keep(KeepAside(snap(5, "mine")), DIVERGED, "pool", (), host.client, 10.0, lambda *_: None)
+        assert host.orders == []
+
+
+async def test_a_replica_that_has_no_marks_yet_gets_them_when_it_is_put_aside() -> None:
+    """Without them nothing would list it, and nobody would know that it is there."""
+    unmarked = replace(DIVERGED, job=None, source=None)
+    action = set_aside(pair(SOURCE, unmarked), snap(2))
+    assert isinstance(action, Incremental)
+    host = PlayedHost(unmarked)
+    properties = {"readonly": "on", "zsr:source": "alpha", "zsr:job": str(JOB)}
+    await prepare(action, host.client, properties, 10.0, lambda *_: None)
+    aside = "pool/zsr-diverged/vm-100-disk-0-10"
+    assert host.orders[1:4] == [
+        f"rename {REPLICA} {aside}", f"set zsr:source=alpha {aside}", f"set zsr:job={JOB} {aside}",
+    ]  # fmt: skip

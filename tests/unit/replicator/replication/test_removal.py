@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from replicator.errors import StorageMissingError
+from replicator.errors import StorageMissingError, SupersededError, TargetActiveError
 from replicator.models import Job, KnownSets, Removal, Storage
 from replicator.replication.progress import Progress
 from replicator.replication.removal import remove
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence, Stamped
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, ReplicaPermit, SnapshotsPermit
 from tests.support.volumes import JOB, dataset, snap
@@ -25,11 +27,18 @@ class Node:
     def __init__(self, node: str, *found: Dataset, has_state: bool = True) -> None:
         self.node = node
         self.orders: list[str] = []
+        self.stamped: Sequence[Stamped] = ()
         self._found = Inventory({each.name: each for each in found})
         self._has_state = has_state
 
     async def inventory(self, path: str, *, depth: int, bookmarks: bool, marks_of: str | None = None) -> Inventory:
         return self._found
+
+    async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
+        return [each for each in self.stamped if each.dataset in datasets]
+
+    async def promote(self, dataset: str) -> None:
+        self.orders.append(f"promote {dataset}")
 
     async def abort_receive(self, permit: HalfReceivedPermit) -> bool:
         self.orders.append(f"drop {permit.dataset}")
@@ -92,11 +101,67 @@ async def test_only_the_guests_volumes_lose_the_jobs_snapshots() -> None:
     assert source.orders == [f"destroy pool/{name}@{snap(1).name}" for name in ("mail", "vm-100-disk-5")]
 
 
-async def remove_on(target: Node, known: KnownSets, vanished: Sequence[str] = ()) -> None:
+async def test_all_volumes_lose_the_jobs_snapshots_where_its_volumes_are_not_remembered() -> None:
+    source = Node("alpha", dataset(replace(snap(1), source="alpha"), name="pool/mail"))
+    await remove_on(Node("beta"), KnownSets(), source=source, storage="pool")
+    assert source.orders == [f"destroy pool/mail@{snap(1).name}"]
+
+
+async def remove_on(
+    target: Node,
+    known: KnownSets,
+    vanished: Sequence[str] = (),
+    *,
+    source: Node | None = None,
+    storage: str = "pool/data",
+    fence: Fence | None = None,
+) -> None:
     """Remove the job from a target; the storage lies below the pool, and the source has nothing."""
-    job, storages = Job(JOB, "beta", removal=Removal.FULL), [Storage("data", "pool/data")]
-    alpha, beta = cast(ZfsClient, Node("alpha")), cast(ZfsClient, target)
-    await remove(job, storages, alpha, beta, known, vanished, Progress(), lambda level, text: None, now=0.0)
+    job, storages = Job(JOB, "beta", removal=Removal.FULL), [Storage("data", storage)]
+    alpha, beta = cast(ZfsClient, source or Node("alpha")), cast(ZfsClient, target)
+    await remove(
+        job, storages, alpha, beta, known, vanished, Progress(), lambda level, text: None, now=0.0, fence=fence
+    )
+
+
+def replica(number: int, **more: Any) -> Dataset:
+    """One of the job's replicas."""
+    return dataset(snap(1), name=f"pool/vm-100-disk-{number}", **{"job": str(JOB), "readonly": True, **more})
+
+
+class TestAReplicaThatStays:
+    @pytest.mark.parametrize("use", [{"readonly": False}, {"written": 512}], ids=["writable", "written to"])
+    async def test_because_it_is_in_use_keeps_the_job_and_the_sources_snapshots(self, use: dict[str, object]) -> None:
+        """Else nothing would know of it any more."""
+        target, source = Node("beta", replica(0, **use), replica(1)), Node("alpha", dataset(snap(1), name=NAME))
+        with pytest.raises(TargetActiveError, match="disk-0"):
+            await remove_on(target, KnownSets(taken=(1001,)), source=source, storage="pool")
+        assert (target.orders, source.orders) == (["destroy pool/vm-100-disk-1"], [])
+
+    async def test_because_it_is_another_nodes_keeps_nothing_else(self) -> None:
+        target = Node("beta", replica(0, source="gamma"), replica(1))
+        await remove_on(target, KnownSets(), storage="pool")
+        assert target.orders == ["destroy pool/vm-100-disk-1"]
+
+    async def test_because_another_node_owns_the_guest_keeps_all_others(self) -> None:
+        target = Node("beta", replica(0), replica(1, owner="gamma", epoch="3"))
+        target.stamped = [Stamped("pool/vm-100-disk-1", "gamma", "3")]
+        with pytest.raises(SupersededError, match="disk-1"):
+            await remove_on(target, KnownSets(), storage="pool", fence=Fence(JOB, "alpha", 2))
+        assert target.orders == []
+
+    async def test_because_it_is_a_storage_itself_keeps_nothing_else(self) -> None:
+        target = Node("beta", dataset(name="pool/data", job=str(JOB), readonly=True))
+        await remove_on(target, KnownSets())
+        assert target.orders == []
+
+
+async def test_what_is_kept_aside_gets_the_snapshots_of_the_replica_of_which_it_is_a_clone() -> None:
+    aside = dataset(name="pool/zsr-diverged/vm-100-disk-0-7", job=str(JOB), origin=f"{NAME}@{snap(1).name}")
+    other = replace(aside, name="pool/zsr-diverged/vm-100-disk-1-7", origin="pool/vm-100-disk-1@x")
+    target = Node("beta", replica(0), aside, other)
+    await remove_on(target, KnownSets(), storage="pool")
+    assert target.orders == [f"promote {aside.name}", f"destroy {NAME}"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def inventory(*datasets: Dataset) -> Inventory:
 class TestANewReplica:
     def test_lies_in_the_folder_of_asides_and_is_none_of_them(self) -> None:
         assert reseed_name("pool", Volume("data", "vm-100-disk-0")) == NEW
-        assert reseed_name("pool", Volume("data", "a/b")) == "pool/zsr-diverged/a_b-reseed"
+        assert reseed_name("pool", Volume("data", "a/b")) == "pool/zsr-diverged/a_b.07f4401c-reseed"
         aside = dataset(name="pool/zsr-diverged/vm-100-disk-0-7", job=str(JOB))
         found = inventory(OLD, made(2), aside)
         assert found.replicas_of(JOB) == [OLD]

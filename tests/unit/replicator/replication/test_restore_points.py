@@ -75,3 +75,14 @@ def test_written_that_one_volume_does_not_report_is_not_known() -> None:
 
 def test_snapshots_of_other_jobs_and_of_people_are_no_points() -> None:
     assert points(replica(A, snap(100, name="__replicate_100-1_100__"), snap(200, name="daily"))) == []
+
+
+def test_a_set_that_was_set_aside_with_a_replica_is_a_point_of_its_volume() -> None:
+    stale = replica("tank/zsr-diverged/vm-100-disk-0-7-points", snap(200))
+    replicas = {each.name: each for each in (replica(A, snap(100), snap(300)), replica(B, snap(200), snap(300)))}
+
+    new, stale_point, old = restore_points(JOB, Replicas(replicas, frozenset({A, B}), None, {A: (stale,)}))
+
+    assert (stale_point.time, stale_point.volumes, stale_point.complete) == (200, 2, True)
+    assert stale_point.datasets == (stale.name, B)
+    assert (new.complete, old.complete) == (True, False)

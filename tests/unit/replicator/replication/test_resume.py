@@ -16,6 +16,7 @@ from replicator.replication.progress import Progress
 from replicator.replication.resume import HalfReceived
 from replicator.replication.transfer import Transfers
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from tests.support.played_zfs import PlayedZfs
 from tests.support.resume_tokens import make_token
@@ -75,6 +76,23 @@ async def test_a_cut_transfer_is_resumed_by_its_token(site: Site) -> None:
     await site.resume(volume(token))
     assert f"send -t {token}" in site.zfs.calls
     assert site.zfs.dropped() == []
+
+
+@pytest.mark.parametrize("began", [True, False], ids=["a first transfer", "an existing replica"])
+async def test_a_receive_sets_stamps_only_where_there_is_no_replica_yet(site: Site, began: bool) -> None:
+    """One that begins late would undo those that a later owner set since."""
+    alpha, beta = (ZfsClient(LocalHost(name), limit=20) for name in ("alpha", "beta"))
+    fence = Fence(JOB, "alpha", 3)
+    log = site.log
+    transfers = Transfers(
+        Job(JOB, "beta"), alpha, beta, Limits(None, 20), Progress(), lambda level, text: log.append(text), lambda: 0.0,
+        fence=fence,
+    )  # fmt: skip
+    found = pair(SOURCE, None if began else replica("1-x"))
+    assert await transfers.attempt(found, ["zfs", "send", "-t", "1-x"], None) is None
+    [receive] = [call for call in site.zfs.calls if call.startswith("receive")]
+    assert ("zsr:owner=alpha" in receive, "zsr:epoch=3" in receive) == (began, began)
+    assert "zsr:job=100-1" in receive
 
 
 FAILS = "echo '{}' >&2; exit 1"
@@ -193,7 +211,7 @@ async def test_a_readable_state_of_a_job_that_sends_readable_is_resumed(site: Si
 async def test_a_token_without_a_state_does_not_stop_the_run(site: Site) -> None:
     site.zfs.play(abort=NOTHING)
     await site.resume(volume(source=dataset(snap(1))))
-    assert any("although ZFS shows its token" in text for text in site.log)
+    assert any("no half-received state to drop" in text for text in site.log)
 
 
 async def test_a_state_that_cannot_be_dropped_stops_the_run(site: Site) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.models import JobId, KnownSets, Synced, Travelling, Volume
+from replicator.common.snapshot_patterns import Travelling
+from replicator.models import JobId, KnownSets, Synced, Volume
 from replicator.replication.destruction import decide_unproven
 from replicator.replication.plan import Full, Incremental, SetAside
 from replicator.replication.snapshot_sets import (
@@ -18,10 +19,10 @@ from replicator.replication.snapshot_sets import (
     brought,
     is_unchanged,
     made_meanwhile,
+    new_set_time,
     newest_whole_set,
     proven_set,
     received_replica,
-    travels,
     unreplicated_bytes,
     with_sent,
     with_taken,
@@ -29,8 +30,9 @@ from replicator.replication.snapshot_sets import (
     without_taken,
 )
 from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.model import Dataset, Snapshot
-from replicator.zfs.snapshot_names import snapshot_name
+from replicator.zfs.snapshot_names import job_prefix, snapshot_name
 from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
 NOW = 5000.0
@@ -41,33 +43,51 @@ UNKNOWN = KnownSets()
 def test_the_newest_set_is_the_one_that_every_volume_has_on_the_target() -> None:
     first = pair(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2), snap(3)))
     second = pair(dataset(snap(1), snap(2), snap(3)), dataset(snap(1), snap(2)))
-    assert newest_whole_set(JOB, [first, second], UNKNOWN) == 1002
+    assert newest_whole_set(JOB, [first, second], UNKNOWN, NOW) == 1002
 
 
 def test_a_set_of_which_a_replica_is_gone_is_not_whole() -> None:
     """Silence about it would be the one unforgivable thing."""
     whole = pair(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, pair(dataset(snap(1)), None)], UNKNOWN) is None
+    assert newest_whole_set(JOB, [whole, pair(dataset(snap(1)), None)], UNKNOWN, NOW) is None
 
 
 def test_a_snapshot_of_the_same_name_with_another_guid_does_not_count() -> None:
     name = snapshot_name(JOB, 1001)
-    assert newest_whole_set(JOB, [pair(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN) is None
+    assert newest_whole_set(JOB, [pair(dataset(snap(1, name)), dataset(snap(2, name)))], UNKNOWN, NOW) is None
+
+
+@pytest.mark.parametrize("ahead", [86399, 86401])
+def test_a_time_far_ahead_that_only_the_target_shows_is_no_set(ahead: int) -> None:
+    """It would claim a copy that nobody sent, and give the source's snapshots times that no parser knows."""
+    at = int(NOW) + ahead
+    shown = pair(dataset(snap(1)), dataset(snap(1), snap(9, snapshot_name(JOB, at))))
+    assert newest_whole_set(JOB, [shown], UNKNOWN, NOW) == (at if ahead < 86400 else 1001)
+    assert new_set_time(JOB, [shown], Synced(), NOW) == (at + 1 if ahead < 86400 else int(NOW))
+
+
+def test_a_time_far_ahead_that_this_node_took_is_one() -> None:
+    """Its clock was ahead."""
+    at = int(NOW) + 10**6
+    there = dataset(snap(1), snap(9, snapshot_name(JOB, at)))
+    for shown, known in ((pair(there, there), UNKNOWN), (pair(dataset(snap(1)), there), KnownSets(taken=(at,)))):
+        assert newest_whole_set(JOB, [shown], known, NOW) == at
+        assert new_set_time(JOB, [shown], Synced(sets=known), NOW) == at + 1
 
 
 def test_a_volume_that_is_newer_than_a_set_does_not_take_it_back() -> None:
     whole = pair(dataset(snap(1)), dataset(snap(1)))
     new = pair(dataset(snap(5), creation=1004), None)
-    assert newest_whole_set(JOB, [whole, new], UNKNOWN) == 1001
+    assert newest_whole_set(JOB, [whole, new], UNKNOWN, NOW) == 1001
 
 
 def test_a_volume_that_was_there_before_the_set_does() -> None:
     whole = pair(dataset(snap(1)), dataset(snap(1)))
-    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], UNKNOWN) is None
+    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], UNKNOWN, NOW) is None
 
 
 def test_a_target_that_lost_all_is_not_believed_also_when_the_source_has_no_snapshot_left() -> None:
-    assert newest_whole_set(JOB, [pair(dataset(snap(5, "user")), None)], UNKNOWN) is None
+    assert newest_whole_set(JOB, [pair(dataset(snap(5, "user")), None)], UNKNOWN, NOW) is None
 
 
 def test_a_claim_falls_with_its_set() -> None:
@@ -145,11 +165,11 @@ def test_snapshots_between_base_and_new_one_arrive_or_not_as_the_job_says() -> N
     assert names == {Travelling.ALL: [1, 2, 3], Travelling.OWN: [1, 3]}
 
 
-def test_after_a_full_send_only_the_new_one_is_there() -> None:
-    action = Full(pair(dataset(snap(1), snap(3)), dataset(snap(9), job="100-1")), (SetAside(None),))
+def test_after_a_full_send_only_what_it_brought_is_there() -> None:
+    action = Full(pair(dataset(snap(1), snap(2, "user"), snap(3)), dataset(snap(9), job="100-1")), (SetAside(None),))
     target = arrived(action, snap(3).name, Travelling.ALL).target
     assert target is not None
-    assert [s.guid for s in target.snapshots] == [3]
+    assert [s.guid for s in target.snapshots] == [2, 3]
 
 
 PROVEN = KnownSets(proven=1002, volumes=("data:vm-100-disk-0",), taken=(1001, 1002, 1003, 1004))
@@ -159,20 +179,20 @@ def test_a_volume_that_joined_the_guest_after_the_proven_set_was_no_part_of_it()
     """A disk that was another guest's: its creation is older than the set."""
     whole = pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
     joined = replace(pair(dataset(creation=900), None), volume=Volume("data", "vm-100-disk-5"))
-    assert newest_whole_set(JOB, [whole, joined], PROVEN) == 1002
-    assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN) == 1002
+    assert newest_whole_set(JOB, [whole, joined], PROVEN, NOW) == 1002
+    assert newest_whole_set(JOB, [whole, replace(joined, source=dataset(snap(3), creation=900))], PROVEN, NOW) == 1002
 
 
 @pytest.mark.parametrize("lost", [dataset(snap(2), creation=900), dataset(creation=900, bookmarks=(bookmark(1),))])
 def test_a_volume_with_a_mark_of_the_job_from_that_time_was_part_of_it(lost: Dataset) -> None:
     whole = pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2)))
     volume = replace(pair(lost, None), volume=Volume("data", "vm-100-disk-5"))
-    assert newest_whole_set(JOB, [whole, volume], PROVEN) is None
+    assert newest_whole_set(JOB, [whole, volume], PROVEN, NOW) is None
 
 
 def test_a_volume_that_was_in_the_proven_set_was_part_of_it_also_when_it_has_no_mark_left() -> None:
     whole = replace(pair(dataset(snap(1), snap(2)), dataset(snap(1), snap(2))), volume=Volume("data", "vm-100-disk-5"))
-    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], PROVEN) is None
+    assert newest_whole_set(JOB, [whole, pair(dataset(creation=900), None)], PROVEN, NOW) is None
 
 
 def test_what_is_known_of_sets_grows_with_each_that_is_taken_and_with_each_that_is_proven() -> None:
@@ -219,13 +239,6 @@ def test_what_only_the_source_says_about_the_targets_snapshots_is_known_before_i
     assert brought(replace(WAY, known=KnownSets(sent=frozenset({3}))), [pair(source, replica)]) == {1, 3}
 
 
-def test_everything_after_the_base_travels_or_only_the_new_set() -> None:
-    action = Incremental(pair(dataset(snap(1), snap(2, "user"), snap(3)), dataset(snap(1))), snap(1))
-    assert [s.guid for s in travels(action, snap(3).name, Travelling.ALL)] == [2, 3]
-    assert [s.guid for s in travels(action, snap(3).name, Travelling.OWN)] == [3]
-    assert [s.guid for s in travels(Full(action.pair), snap(3).name, Travelling.ALL)] == [3]
-
-
 def test_a_whole_set_on_the_target_counts_as_proven_though_the_run_that_sent_it_died() -> None:
     """Else the next run would take it for one that never became whole, and destroy it."""
     died = Synced(1001.0, 1001, KnownSets(1001, ("data:vm-100-disk-0",), (1001, 1002)))
@@ -251,7 +264,13 @@ class TestWhatWasCreatedOnAReplicaDuringARun:
         found = dataset(snap(1), *(replace(snap(guid), createtxg=10 + guid) for guid in (2, 3)), *new)
         assert made_meanwhile(replica, found) == [f"{replica.dataset}@theirs", f"{replica.dataset}@hers"]
 
-    def test_is_not_what_has_a_name_of_zsrs_nor_what_was_listed(self) -> None:
+    def test_is_also_what_another_zsr_took_of_it(self) -> None:
+        replica = received_replica(self.action(snap(1)), snap(3).name, Travelling.ALL)
+        assert replica is not None
+        theirs = "__replicate_900-0_1700000000__"
+        assert made_meanwhile(replica, dataset(snap(1), snap(9, theirs))) == [f"{replica.dataset}@{theirs}"]
+
+    def test_is_not_what_has_a_name_of_the_jobs_nor_what_was_listed(self) -> None:
         replica = received_replica(self.action(snap(1), snap(5, "listed")), snap(3).name, Travelling.OWN)
         assert replica is not None
         assert (replica.after, set(replica.sent)) == (5, {3})
@@ -267,3 +286,16 @@ class TestWhatWasCreatedOnAReplicaDuringARun:
         cloned = replace(self.action(snap(1)), pair=pair(dataset(snap(1), snap(3)), None))
         assert received_replica(cloned, snap(3).name, Travelling.ALL) is None
         assert received_replica(self.action(), snap(3).name, Travelling.ALL) is None
+
+
+def test_what_was_sent_was_not_made_on_the_replica() -> None:
+    replica = ReceivedReplica("pool/a", 1, frozenset({2}), job_prefix(JOB))
+    found = dataset(snap(1, "old"), snap(2, "sent"), snap(3, "made"), name="pool/a")
+    assert made_meanwhile(replica, found) == ["pool/a@made"]
+
+
+def test_a_volume_without_a_replica_was_part_of_the_set_where_its_volumes_are_not_remembered() -> None:
+    """Who does not know which volumes a set had cannot say that one joined the guest later."""
+    whole, lost = pair(dataset(snap(1)), dataset(snap(1))), pair(dataset(creation=900), None)
+    assert newest_whole_set(JOB, [whole, lost], KnownSets(proven=1001), NOW) is None
+    assert newest_whole_set(JOB, [whole, lost], KnownSets(proven=1001, volumes=("data:another",)), NOW) == 1001

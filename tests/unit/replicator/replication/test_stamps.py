@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from replicator.errors import StorageMissingError, SupersededError, TargetActiveError, ZfsError
+from replicator.errors import StorageMissingError, SupersededError, TargetActiveError, ZfsError, ZsrError
 from replicator.models import Storage
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.stamps import Stamps
@@ -32,7 +32,7 @@ class Node:
         self.programs = programs
         self.asked: list[str] = []
         self.stamped: list[str] = []
-        self.fails = False
+        self.fails: ZsrError | None = None
 
     async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
         self.asked += datasets
@@ -40,7 +40,7 @@ class Node:
 
     async def verify_and_prune(self, pool: str, *, guard: Guard) -> PruneResult | None:
         if self.fails:
-            raise ZfsError("no")
+            raise self.fails
         if not self.programs:
             return None
         self.stamped += guard.stamped
@@ -158,6 +158,13 @@ class TestStampsThatLag:
 
     async def test_do_not_fail_a_run_if_they_cannot_be_set(self) -> None:
         alpha, beta = Node("alpha"), Node("beta")
-        beta.fails = True
+        beta.fails = ZfsError("no")
         await stamps(alpha, beta).keep_in_step([pair(*self.OLD)])
         assert alpha.stamped == ["tank/a"]
+
+    async def test_fail_the_run_where_a_volume_refuses_them(self) -> None:
+        """Another node took the guest over since the look: what the run would claim next is not its own any more."""
+        beta = Node("beta")
+        beta.fails = SupersededError("no")
+        with pytest.raises(SupersededError):
+            await stamps(Node("alpha"), beta).keep_in_step([pair(*self.OLD)])

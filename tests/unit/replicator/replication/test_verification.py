@@ -8,17 +8,19 @@ from typing import cast
 
 import pytest
 
-from replicator.errors import ZfsError
-from replicator.models import Volume
+from replicator.errors import SupersededError, ZfsError, ZsrError
+from replicator.models import KnownSets, Volume
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.snapshot_sets import made_meanwhile
-from replicator.replication.verification import TargetVerification
+from replicator.replication.verification import TargetVerification, attempt
 from replicator.zfs.channel_programs import PruneResult, ReceivedReplica
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.fence import Guard
+from replicator.zfs.fence import Fence, Guard, Stamped
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import Law, SnapshotsPermit
-from tests.support.volumes import WAY, dataset, snap
+from replicator.zfs.snapshot_names import job_prefix
+from tests.support.volumes import JOB, WAY, dataset, pair, snap
 
 NEW = snap(2)
 
@@ -34,16 +36,26 @@ class Target:
         self._programs = programs
         self.tagged: list[str] = []
         self.cannot_tag = False
+        self.guards: list[Guard | None] = []
+
+    async def local_stamps(self, datasets: Sequence[str]) -> list[Stamped]:
+        return [self.datasets[name].stamped for name in datasets]
+
+    async def stamp(self, fence: Fence, datasets: Sequence[str]) -> None:
+        self.tagged += [f"{name} stamped" for name in datasets]
 
     async def verify_and_prune(
         self,
         pool: str,
         *,
-        expected: Iterable[tuple[str, int]],
+        expected: Iterable[tuple[str, int]] = (),
         stale: Sequence[SnapshotsPermit],
-        received: Iterable[ReceivedReplica],
+        received: Iterable[ReceivedReplica] = (),
         guard: Guard | None,
+        bookmarks: Iterable[tuple[str, str]] = (),
+        bookmarks_of: Sequence[str] = (),
     ) -> PruneResult | str | None:
+        self.guards.append(guard)
         if not self._programs:
             return None
         for name, guid in expected:
@@ -60,7 +72,7 @@ class Target:
         self.destroyed += permit.names
 
 
-async def verify(target: Target, *received: ReceivedReplica) -> None:
+async def verify(target: Target, *received: ReceivedReplica, way: Direction = WAY) -> None:
     """Verify the new set of all volumes on the target, where the older one is stale."""
     volumes = [
         VolumePair(Volume(name.partition("/")[0], "a"), "", dataset(snap(1), NEW), name, found)
@@ -72,7 +84,7 @@ async def verify(target: Target, *received: ReceivedReplica) -> None:
     async def listed() -> dict[str, Dataset]:
         return target.datasets
 
-    verification = TargetVerification(WAY, NEW.name, beta, beta, lambda level, text: None, bookmarks=True)
+    verification = TargetVerification(way, NEW.name, beta, beta, lambda level, text: None, bookmarks=True)
     await verification.verify(volumes, stale, received, listed)
 
 
@@ -117,7 +129,7 @@ MEANWHILE = replace(snap(3, "somebodys"), createtxg=9)
 async def test_what_was_created_on_a_replica_meanwhile_is_tagged_once(programs: bool, cannot_tag: bool) -> None:
     target = Target(dataset(snap(1), snap(2), MEANWHILE, name="pool/a"), programs=programs)
     target.cannot_tag = cannot_tag
-    await verify(target, ReceivedReplica("pool/a", 1, frozenset({2})))
+    await verify(target, ReceivedReplica("pool/a", 1, frozenset({2}), job_prefix(JOB)))
     assert target.tagged == ([] if programs and not cannot_tag else ["pool/a@somebodys zsr:job=nobody"])
 
 
@@ -125,5 +137,46 @@ async def test_what_was_created_on_a_replica_meanwhile_is_tagged_once(programs: 
 async def test_nothing_is_tagged_while_the_set_is_not_proven(programs: bool) -> None:
     target = Target(dataset(snap(1), MEANWHILE, name="pool/a"), programs=programs)
     with pytest.raises(ZfsError, match="is not on node beta"):
-        await verify(target, ReceivedReplica("pool/a", 1, frozenset({2})))
+        await verify(target, ReceivedReplica("pool/a", 1, frozenset({2}), job_prefix(JOB)))
     assert target.tagged == []
+
+
+FENCED = replace(WAY, fence=Fence(JOB, "alpha", 2))
+
+
+class TestTheFence:
+    async def test_is_compared_by_each_program_and_stamps_with_the_last(self) -> None:
+        target = Target(replica("pool/a", 2), replica("pond/a", 2), programs=True)
+        await verify(target, way=FENCED)
+        compared = [None if guard is None else (guard.fence, guard.compared, guard.stamped) for guard in target.guards]
+        one, two = ("pond/a",), ("pool/a",)
+        fence = FENCED.fence
+        assert compared == [(fence, one, ()), (fence, two, ()), (fence, one, one), (fence, two, two)]
+
+    async def test_that_a_replica_refuses_lets_nothing_go_by_commands_either(self) -> None:
+        target = Target(replace(replica("pool/a", 2), owner="gamma", epoch="3"), programs=False)
+        with pytest.raises(SupersededError, match="epoch 3"):
+            await verify(target, way=FENCED)
+        assert (target.destroyed, target.tagged) == ([], [])
+
+    async def test_that_refuses_is_no_failure_that_the_next_step_may_follow(self) -> None:
+        async def fail(error: ZsrError) -> None:
+            raise error
+
+        said: list[str] = []
+        assert not await attempt(fail(ZfsError("It is busy.")), lambda level, text: said.append(text))
+        with pytest.raises(SupersededError):
+            await attempt(fail(SupersededError("no")), lambda level, text: said.append(text))
+        assert said == ["It is busy."]
+
+
+async def test_what_a_reseed_in_the_making_needs_stays_on_the_source() -> None:
+    source = Target(programs=True)
+    volume = dataset(snap(1), NEW, replace(snap(3), createtxg=3))
+    making = dataset(snap(1), name="pool/zsr-diverged/vm-100-disk-0-reseed", job=str(JOB))
+    way = replace(WAY, known=KnownSets(taken=(1001, 1002, 1003)))
+    alpha = cast(ZfsClient, source)
+    proof = TargetVerification(way, snap(3).name, alpha, alpha, lambda level, text: None, bookmarks=True)
+    source.datasets = {volume.name: volume}
+    await proof.prune_source([replace(pair(volume, None), reseed=making)])
+    assert source.destroyed == [f"tank/a@{NEW.name}"]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import EncryptionError, SupersededError, TargetActiveError, ZfsError
-from replicator.models import Encryption, Travelling, Volume
+from replicator.models import Encryption, Volume
 from replicator.replication.preview import Does, PreparationStep, Resume
 from replicator.replication.stamps import Refusal
 from replicator.zfs.fence import Fence
@@ -69,7 +70,10 @@ def test_a_readable_replica_of_a_raw_job_is_refused() -> None:
     assert isinstance(volume.error, EncryptionError)
 
 
-@pytest.mark.parametrize(("is_volume", "ignored"), [(True, ()), (False, ("mountpoint", "sharenfs", "sharesmb"))])
+LEFT_OUT = ("mountpoint", "sharenfs", "sharesmb", "quota", "reservation", "refreservation")
+
+
+@pytest.mark.parametrize(("is_volume", "ignored"), [(True, ("reservation",)), (False, LEFT_OUT)])
 def test_the_properties_are_those_of_a_replica(is_volume: bool, ignored: tuple[str, ...]) -> None:
     [volume] = previews(facts(pair(dataset(is_volume=is_volume), None)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,18 @@ def test_a_clock_that_was_set_back_starts_the_grace_again() -> None:
     assert seen([NOW + 100, NOW + 70]).since == NOW + 100, "a small correction is none"
 
 
+def test_a_record_from_a_backup_ends_no_grace_before_that_is_announced_again() -> None:
+    """The volume was back since then, and is gone again."""
+    restored = seen(every(900, 6.9 * DAY))
+    assert restored.announced is not None
+    later = seen([NOW + 40 * DAY], known=restored)
+    assert (is_over(later, WEEK), later.announced, end_of(later, WEEK)) == (False, None, NOW + 41 * DAY)
+    announced = seen([NOW + 40 * DAY + 900], known=later)
+    assert announced.announced == announced.waited == 6 * DAY
+    assert not is_over(seen([NOW + 40.9 * DAY], known=announced), WEEK)
+    assert is_over(seen([NOW + 41 * DAY + 900], known=announced), WEEK)
+
+
 def test_a_node_that_was_off_for_a_month_has_not_waited_for_it() -> None:
     assert seen([NOW, NOW + HOUR, NOW + 30 * DAY]).waited == DAY + HOUR
 
@@ -140,7 +153,7 @@ def test_whatever_the_clock_does_a_grace_needs_its_days_and_is_announced_a_count
         known = sight(known, NAME, 1, terms, now)
         gained = known.waited - (before.waited if before else 0.0)
         assert gained <= DAY
-        counted = counted + gained if gained >= 0 else 0.0
+        counted = counted + gained if gained >= 0 else known.waited  # it began again, or has a last day again
         since_announced = since_announced + gained if announced and gained >= 0 else 0.0
         announced = known.announced is not None
         if is_over(known, terms):
@@ -162,3 +175,9 @@ def test_a_last_day_that_begins_again_lasts_a_counted_day(steps: list[float]) ->
             assert known.waited >= 7 * DAY
             assert known.announced is not None
             assert known.waited - known.announced >= DAY
+
+
+def test_a_replica_that_stayed_in_spite_of_its_end_waits_again_when_the_grace_is_made_longer() -> None:
+    stayed = replace(seen(every(DAY, 8 * DAY)), kept="it is mounted")
+    assert seen([NOW + 8 * DAY + HOUR], WEEK, stayed).kept == "it is mounted"
+    assert seen([NOW + 8 * DAY + HOUR], Terms(30 * DAY), stayed).kept == ""

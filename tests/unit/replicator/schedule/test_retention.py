@@ -230,3 +230,15 @@ def test_a_number_stays_the_number_for_sixty_days() -> None:
 def test_the_most_is_what_can_be() -> None:
     assert RetentionPolicy.parse("7").most == 7
     assert RetentionPolicy.parse(str(MAX_POINTS)).most == MAX_POINTS
+
+
+@given(st.lists(st.integers(0, 10_000_000), max_size=60), st.sampled_from(["1", "3", "6h:15m", "7d:1d"]))
+def test_what_a_former_policy_keeps_is_not_stale(times: list[int], former: str) -> None:
+    for text in ("1", "2", "30d:1d"):
+        own = RetentionPolicy.parse(text)
+        found = own.with_former([former]).stale(times)
+        assert found == own.stale(times) & RetentionPolicy.parse(former).stale(times)
+
+
+def test_a_former_policy_that_is_no_text_of_today_keeps_nothing() -> None:
+    assert RetentionPolicy.parse("1").with_former(["of 1999"]).stale([1, 2]) == {1}

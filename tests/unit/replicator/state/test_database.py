@@ -52,6 +52,25 @@ class TestTheFile:
             assert state.jobs.all() == {}
             succeed(state, NOW)
 
+    def test_it_knows_since_when_it_is_there_and_one_that_replaces_it_is_younger(self, path: Path) -> None:
+        begin = time.time()
+        with closing(State.open(path)) as state:
+            made = state.created
+        assert begin <= made <= time.time()
+        with closing(State.open(path)) as state:
+            assert state.created == made
+        path.write_bytes(b"no database at all " * 99)
+        with closing(State.open(path)) as state:
+            assert state.created > made
+
+    def test_one_of_before_that_was_recorded_is_as_old_as_what_it_knows(self, path: Path) -> None:
+        with closing(State.open(path)) as state:
+            state.jobs.ensure(JOB, 1_700_000_000.0)
+            with state.database.transaction() as db:
+                db.execute("DELETE FROM memory")
+        with closing(State.open(path)) as state:
+            assert state.created == 1_700_000_000.0
+
     def test_damaged_twice_in_a_second_overwrites_nothing(self, path: Path) -> None:
         path.parent.mkdir()
         found = []
@@ -166,7 +185,7 @@ class TestTheFile:
                 assert state.database.moved_aside is None
         with closing(State.open(path)) as state:
             state.hooks.record_freeze(Guest(100, "web", "alpha"), "thaw-web", job=JOB, run=1, now=NOW)
-            state.hooks.count_failure(100, Hook.FREEZE)
+            state.hooks.count_failure(100, Hook.FREEZE, NOW)
             assert [each.thaw for each in state.hooks.frozen()] == ["thaw-web"]
         with closing(sqlite3.connect(path)) as now:
             assert now.execute("PRAGMA user_version").fetchone()[0] == NEWEST
@@ -248,7 +267,7 @@ import sys
 from pathlib import Path
 from replicator.events import RunSucceeded
 from replicator.models import JobId
-from replicator.state.pruning import Retention
+from replicator.common.history import Retention
 from replicator.state.stores import State
 state = State.open(Path(sys.argv[1]))
 print("ready", flush=True)

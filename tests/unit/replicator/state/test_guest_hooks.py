@@ -12,7 +12,8 @@ from replicator.events import Event, GuestFrozen, GuestThawed
 from replicator.models import Guest, Hook, JobId
 from replicator.state.guest_hooks import FrozenGuest
 from replicator.state.stores import State
-from tests.support.state_records import JOB, NOW
+from tests.support.state_records import JOB, NOW, make_older
+from tests.support.statuses import DAY
 
 WEB = Guest(100, "web", "alpha", freeze="freeze-web", thaw="thaw-web", hook_timeout=20.0)
 MAIL = Guest(101, "mail", "alpha", freeze="freeze-mail", thaw="thaw-mail")
@@ -90,8 +91,8 @@ class TestFailures:
         with closing(State.open(path)) as state:
             freeze(state)
             for _ in range(3):
-                state.hooks.count_failure(100, Hook.FREEZE)
-            state.hooks.count_failure(101, Hook.THAW)
+                state.hooks.count_failure(100, Hook.FREEZE, NOW)
+            state.hooks.count_failure(101, Hook.THAW, NOW)
             state.hooks.record_failed_thaw(100, "no agent", NOW)
         with closing(State.open(path)) as state:
             assert state.hooks.failures() == {100: {Hook.FREEZE: 3, Hook.THAW: 1}, 101: {Hook.THAW: 1}}
@@ -100,3 +101,53 @@ class TestFailures:
         state.hooks.record_failed_thaw(100, "no agent", NOW)
         assert state.hooks.failures() == {100: {Hook.THAW: 1}}
         assert journal(state) == []
+
+
+class TestFailedFreezes:
+    def test_are_those_of_a_guests_last_five_and_survive_a_restart(self, path: Path) -> None:
+        with closing(State.open(path)) as state:
+            for _ in range(9):
+                state.hooks.count_failure(100, Hook.FREEZE, NOW)
+            state.hooks.record_froze(101, NOW)
+            state.hooks.count_failure(101, Hook.FREEZE, NOW)
+        with closing(State.open(path)) as state:
+            assert state.hooks.failed_freezes(NOW) == {100: 5, 101: 1}
+
+    def test_go_with_as_many_that_succeed(self, state: State) -> None:
+        for _ in range(5):
+            state.hooks.count_failure(100, Hook.FREEZE, NOW)
+        left = []
+        for _ in range(5):
+            state.hooks.record_froze(100, NOW)
+            left.append(state.hooks.failed_freezes(NOW)[100])
+        assert left == [4, 3, 2, 1, 0]
+
+    def test_are_forgotten_after_thirty_days(self, state: State) -> None:
+        for day in range(3):
+            state.hooks.count_failure(100, Hook.FREEZE, NOW + day * DAY)
+        counts = [state.hooks.failed_freezes(NOW + day * DAY).get(100, 0) for day in (2, 29, 30, 31, 32)]
+        assert counts == [3, 3, 2, 1, 0]
+
+    def test_are_the_last_ones_whatever_the_clock_said(self, state: State) -> None:
+        for _ in range(5):
+            state.hooks.count_failure(100, Hook.FREEZE, NOW + 365 * DAY)
+        for _ in range(5):
+            state.hooks.record_froze(100, NOW)
+        assert state.hooks.failed_freezes(NOW) == {100: 0}
+
+    def test_count_from_the_upgrade_on_in_a_file_of_format_11(self, path: Path) -> None:
+        with closing(State.open(path)) as state:
+            state.hooks.count_failure(100, Hook.FREEZE, NOW)
+        make_older(path, 11)
+        for expected in ({}, {100: 1}):
+            with closing(State.open(path)) as state:
+                assert state.database.moved_aside is None
+                assert state.hooks.failed_freezes(NOW) == expected
+                state.hooks.count_failure(100, Hook.FREEZE, NOW)
+        with closing(State.open(path)) as state:
+            assert state.hooks.failures() == {100: {Hook.FREEZE: 3}}
+
+    def test_are_not_those_of_the_thaw_hook(self, state: State) -> None:
+        state.hooks.count_failure(100, Hook.THAW, NOW)
+        state.hooks.record_failed_thaw(100, "no agent", NOW)
+        assert state.hooks.failed_freezes(NOW) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,20 @@ def test_held_by_another_process_until_it_dies(folder: Path) -> None:
         holder.kill()
     with guest_lock(folder, 100):
         pass
+
+
+def test_the_refusal_names_the_holder_and_since_when(folder: Path) -> None:
+    words = rf"of process {os.getpid()} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\."
+    with guest_lock(folder, 100), pytest.raises(BusyError, match=words), guest_lock(folder, 100):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "12", "a b", "1 99999999999999999999", "\xff"])
+def test_a_file_that_does_not_name_the_holder_is_no_harm(folder: Path, text: str) -> None:
+    with guest_lock(folder, 100):
+        (folder / "guest-100.lock").write_text(text)
+        with pytest.raises(BusyError, match=r"removal or thaw\. "), guest_lock(folder, 100):
+            pass
 
 
 def test_not_inherited_by_a_command_that_outlives_its_holder(folder: Path) -> None:

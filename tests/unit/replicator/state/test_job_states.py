@@ -142,9 +142,12 @@ def sent(state: State, job: JobId) -> frozenset[int]:
 
 def test_of_what_was_sent_the_snapshots_of_another_tool_are_known(state: State) -> None:
     state.jobs.ensure(JOB, NOW)
-    known = KnownSets(sent=frozenset({1, 2, 3}), carried=frozenset({2}))
+    gone = ((BIG, 5.0, 60.0),)
+    known = KnownSets(sent=frozenset({1, 2, 3}), carried=frozenset({2}), inherited=frozenset({4, BIG}), gone=gone)
     state.jobs.set_synced(JOB, Synced(sets=known), run=1, now=NOW)
-    assert state.jobs.with_sent(JOB, KnownSets()) == known
+    found = state.jobs.get(JOB)
+    assert found is not None
+    assert state.jobs.with_sent(JOB, found.sets) == known
 
     state.jobs.take_over(JOB, (), {2}, NOW)
     assert state.jobs.with_sent(JOB, KnownSets()).carried == frozenset()

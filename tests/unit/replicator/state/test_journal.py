@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from replicator.api.plugin import READ_TO
+from replicator.common.history import Retention
 from replicator.events import RunFailed, RunStarted, RunSucceeded
-from replicator.models import Retention
 from replicator.state.pruning import JOURNAL_KEPT, JOURNAL_MOST
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW, fail, succeed

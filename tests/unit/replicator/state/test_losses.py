@@ -19,11 +19,6 @@ ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
 def state(path: Path) -> Iterator[State]:
     with opened_state(path) as opened:
         yield opened

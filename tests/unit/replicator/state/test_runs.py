@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from replicator.api.status import JobHistory
+from replicator.api.job_status import JobHistory
+from replicator.common.history import Retention
 from replicator.common.process_identity import this_process
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.errors import ErrorClass
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunStarted
-from replicator.models import Failure, JobId, Outcome, Retention, Synced
+from replicator.models import Failure, JobId, Outcome, Synced
 from replicator.state.stores import State
 from tests.support.state_records import DAY, JOB, NOW, fail, succeed
 

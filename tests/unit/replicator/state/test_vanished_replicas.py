@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from replicator.errors import ZsrError
-from replicator.events import Event, GraceEnded, GraceEnding, GuestReplaced, VolumesVanished
+from replicator.events import Event, GraceEnded, GraceEnding, GuestReplaced, SourceWentBack, VolumesVanished
 from replicator.models import JobId, Vanished
 from replicator.replication.grace_ends import AGAIN
 from replicator.schedule.grace import Terms
@@ -21,12 +21,7 @@ from tests.support.state_records import DAY, JOB, NOW, gone, opened_state, recor
 ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 WEEK = Terms(7 * DAY)
 AT_ONCE = Terms(0.0)
-KINDS = VolumesVanished | GraceEnding | GraceEnded | GuestReplaced
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
+KINDS = VolumesVanished | GraceEnding | GraceEnded | GuestReplaced | SourceWentBack
 
 
 @pytest.fixture
@@ -195,6 +190,15 @@ class TestTheEndOfAGrace:
         assert not seen.ending
         assert happened(state)[-1] == GraceEnding(NOW + 99 * DAY + 60, JOB, 7, (ONE,), NOW + 100 * DAY)
 
+    async def test_is_not_begun_on_a_storage_that_cannot_be_read(self, state: State) -> None:
+        """Nothing is known of what is there, and so nothing of it may be reported as destroyed later."""
+        await days_pass(state, 8)
+        await records_of_run(state, terms=WEEK).note_graces_ended([], {})
+        [seen] = await see(state, {}, NOW + 9 * DAY, WEEK, unread=["tank"])
+        assert not seen.ending
+        await see(state, {}, NOW + 10 * DAY, WEEK)
+        assert not any(isinstance(event, GraceEnded) for event in happened(state))
+
     async def test_of_a_job_that_was_forgotten_meanwhile_is_not_recorded(self, state: State) -> None:
         run = records_of_run(state, terms=AT_ONCE)
         await run.note_vanished({ONE: 1, TWO: 2})
@@ -212,6 +216,21 @@ class TestAGuestThatWasReplaced:
 
         assert happened(state) == [GuestReplaced(NOW, JOB, 7, (ONE, TWO))] * 2
 
+    async def test_has_the_time_at_which_a_run_last_found_it(self, state: State) -> None:
+        assert [state.jobs.all()[JOB].replaced_at, state.jobs.all()[JOB].went_back_at] == [None, None]
+        for volumes, at in ([1], NOW), ([1], NOW + 60), ([2], NOW + 120):
+            await records_of_run(state, at=at).note_replaced(volumes, [ONE])
+        await records_of_run(state, at=NOW + 180).note_went_back({ONE: (5,)})
+        for known in (state.jobs.all()[JOB], state.jobs.get(JOB)):
+            assert known is not None
+            assert [known.replaced_at, known.went_back_at] == [NOW + 120, NOW + 180]
+
+    async def test_is_forgotten_with_its_job(self, state: State) -> None:
+        await records_of_run(state).note_replaced([1], [ONE])
+        state.jobs.forget(JOB, NOW)
+        state.jobs.ensure(JOB, NOW)
+        assert state.jobs.all()[JOB].replaced_at is None
+
     async def test_of_an_unknown_job_is_not(self, state: State) -> None:
         state.jobs.set_replaced(JobId(999, 0), [1], [ONE], run=7, now=NOW)
 
@@ -225,3 +244,25 @@ def test_a_state_that_did_not_change_is_the_same_object(state: State) -> None:
     assert state.jobs.all()[JOB] is first
     state.vanished.set(JOB, [replace(gone(ONE)[0], waited=5.0)], ends={}, run=7, now=NOW)
     assert state.jobs.all()[JOB] is not first
+
+
+class TestASourceThatWentBack:
+    async def test_is_in_the_journal_once_for_the_same_sets(self, state: State) -> None:
+        for sets in ({ONE: (5, 7), TWO: (7,)}, {TWO: (7,), ONE: (5, 7)}, {ONE: (9,)}):
+            await records_of_run(state).note_went_back(sets)
+
+        assert happened(state) == [
+            SourceWentBack(NOW, JOB, 7, (ONE, TWO), 2, 7.0),
+            SourceWentBack(NOW, JOB, 7, (ONE,), 1, 9.0),
+        ]
+
+
+def test_a_replica_that_another_job_continues_is_forgotten_without_a_word(state: State) -> None:
+    for job in (JOB, JobId(200, 0)):
+        state.jobs.ensure(job, NOW)
+        state.vanished.set(job, gone("tank/a", "tank/b"), ends={}, run=7, now=NOW)
+    before = happened(state)
+    state.vanished.continued(JOB, 1)
+    left = {job: [each.dataset for each in found.vanished] for job, found in state.jobs.all().items()}
+    assert left == {JOB: ["tank/b"], JobId(200, 0): ["tank/a", "tank/b"]}
+    assert happened(state) == before

@@ -135,8 +135,8 @@ def test_marks_that_are_a_datasets_own_and_what_was_made_on_it_are_read() -> Non
 
 
 def test_what_a_run_sent_is_asked_for_by_guid() -> None:
-    line = request_of(verify_and_prune(received=[ReceivedReplica("p/a", 7, frozenset({2**63}))]))
-    assert f'["after"] = 7, ["sent"] = {{["\\045{2**63}"] = true}}' in line
+    line = request_of(verify_and_prune(received=[ReceivedReplica("p/a", 7, frozenset({2**63}), "__replicate_100-0_")]))
+    assert f'["after"] = 7, ["sent"] = {{["\\045{2**63}"] = true}}, ["own"] = "' in line
 
 
 def test_a_snapshot_that_is_not_proven_is_named() -> None:

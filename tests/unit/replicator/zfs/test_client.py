@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.errors import DivergedError, SupersededError, TargetActiveError, ZfsError
+from replicator.errors import DivergedError, StorageMissingError, SupersededError, TargetActiveError, ZfsError
 from replicator.models import KnownSets
-from replicator.replication.destruction import decide_removal, decide_rollback, decide_unproven
+from replicator.replication.destruction import decide_all_bookmarks, decide_removal, decide_rollback, decide_unproven
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.permits import ReplicaPermit, RollbackPermit
 from tests.support.played_host import PlayedHost
-from tests.support.volumes import JOB, WAY, dataset, snap
+from tests.support.volumes import JOB, WAY, bookmark, dataset, snap
 
 NAME = "pool/vm-100-disk-0"
 REPLICA = dataset(snap(1), snap(2), name=NAME, job=str(JOB), readonly=True)
@@ -80,6 +80,12 @@ class TestAReplicaIsNotDestroyed:
             await host.client.destroy_replica(removal())
         assert host.orders == []
 
+    async def test_that_has_a_new_snapshot_by_the_name_of_an_old_one(self) -> None:
+        host = PlayedHost(replace(REPLICA, snapshots=(snap(1), replace(snap(2), guid=9))))
+        with pytest.raises(ZfsError, match="new snapshot"):
+            await host.client.destroy_replica(removal())
+        assert host.orders == []
+
     async def test_that_has_a_dataset_below_it(self) -> None:
         host = PlayedHost(REPLICA, dataset(name=f"{NAME}/theirs"))
         with pytest.raises(ZfsError, match="below it"):
@@ -91,7 +97,7 @@ class TestAReplicaIsRolledBack:
     async def test_where_only_the_permits_snapshots_are_newer(self) -> None:
         host = PlayedHost(REPLICA)
         await host.client.rollback(rollback())
-        assert host.orders == [f"rollback -r {NAME}@{snap(1).name}"]
+        assert host.orders == [f"destroy -d {NAME}@{snap(2).name}", f"rollback {NAME}@{snap(1).name}"]
 
 
 class TestAReplicaIsNotRolledBack:
@@ -124,6 +130,27 @@ async def test_a_snapshot_that_was_replaced_by_another_one_of_its_name_stays() -
     host = PlayedHost(replace(REPLICA, snapshots=(replace(snap(1), guid=9), snap(2))))
     await host.client.destroy_snapshots(decide_unproven(SENT, REPLICA, ""))
     assert host.orders == [f"destroy -d {NAME}@{snap(2).name}"]
+
+
+async def test_a_bookmark_that_was_replaced_by_another_one_of_its_name_stays() -> None:
+    volume = dataset(name="tank/a", bookmarks=(bookmark(1), bookmark(2)))
+    host = PlayedHost(replace(volume, bookmarks=(replace(bookmark(1), guid=9), bookmark(2))))
+    await host.client.destroy_bookmarks(decide_all_bookmarks(JOB, volume))
+    assert host.orders == [f"destroy tank/a#{bookmark(2).name}"]
+
+
+async def test_a_pool_that_is_gone_is_not_taken_for_a_zfs_without_programs() -> None:
+    host = PlayedHost(REPLICA)
+    host.of_programs = "cannot open 'pool': no such pool"
+    with pytest.raises(StorageMissingError):
+        await host.client.verify_and_prune("pool", expected=[(f"{NAME}@s", 1)])
+
+
+async def test_marks_that_cannot_be_read_are_not_taken_for_none() -> None:
+    host = PlayedHost(REPLICA)
+    host.fails = "cannot open 'pool': pool I/O is currently suspended"
+    with pytest.raises(ZfsError, match="whose its datasets are"):
+        await host.client.inventory("pool")
 
 
 class TestAnotherNodeHasTakenTheGuestOver:

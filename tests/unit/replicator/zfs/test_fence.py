@@ -103,6 +103,11 @@ def test_missing_older_and_own_stamps_pass(epoch: int | None) -> None:
     assert refusal(fence(), "beta", seen("alpha", epoch)) is None
 
 
+def test_an_owner_without_an_epoch_refuses_nothing() -> None:
+    """Where properties are set one by one, a stamping that died leaves it; the programs see it in the same way."""
+    assert standing(Fence(JOB, "alpha", 2), Stamped("tank/a", "beta", None)) is Standing.PASSES
+
+
 def test_an_epoch_without_an_owner_disputes_nothing() -> None:
     assert standing(fence(), seen(None, 2)) is Standing.PASSES
     assert standing(fence(), seen(None, 3)) is Standing.SUPERSEDED

@@ -29,6 +29,11 @@ class TestWhatIsAskedFor:
         known = known_marks(listed(REPLICA))
         assert doubtful(listed(replace(REPLICA, name="pool/renamed")), known) == []
 
+    def test_is_another_dataset_with_the_same_marks(self) -> None:
+        """A copy that received them all, as every copy of a replica does."""
+        known = known_marks(listed(REPLICA))
+        assert doubtful(listed(REPLICA, replace(REPLICA, name="pool/copy", guid=2)), known) == ["pool/copy"]
+
     def test_is_a_known_dataset_whose_marks_changed(self) -> None:
         known = known_marks(listed(REPLICA))
         assert doubtful(listed(replace(REPLICA, source="omega")), known) == ["pool/a"]

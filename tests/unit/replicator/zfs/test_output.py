@@ -49,7 +49,7 @@ COLUMNS = {
     "type": "filesystem", "createtxg": "1", "creation": "100", "written": "512", "receive_resume_token": "-",
     "encryption": "off", "encryptionroot": "-", "keystatus": "-", "pbkdf2salt": "-",
     "readonly": "off", "mounted": "no", "origin": "-", "used": "8192",
-    "zsr:job": "-", "zsr:source": "-", "zsr:owner": "-", "zsr:epoch": "-",
+    "zsr:job": "-", "zsr:source": "-", "zsr:owner": "-", "zsr:epoch": "-", "zsr:stream": "-",
 }  # fmt: skip
 
 
@@ -143,6 +143,15 @@ def test_a_sources_mountpoint_never_takes_effect_on_a_replica() -> None:
     assert "-p" not in commands.send(OLD, "tank/a", "s", None, raw=False, properties=True, all_between=True)
     receive = commands.receive(MODERN, "tank/a", is_volume=False, properties={})
     assert ("-x", "mountpoint") in set(pairwise(receive))
+
+
+def test_a_sources_limits_never_stop_its_replica() -> None:
+    """The replica has other snapshots, and a quota counts those as well."""
+    filesystem = set(commands.receive(MODERN, "tank/a", is_volume=False, properties={}))
+    zvol = set(commands.receive(MODERN, "tank/a", is_volume=True, properties={"refreservation": "5"}))
+    assert {"quota=none", "reservation=none", "refreservation=none"} <= filesystem
+    assert {"reservation=none", "refreservation=5"} <= zvol
+    assert not {"quota=none", "refreservation=none"} & zvol
 
 
 def test_a_dry_run_asks_for_the_very_same_stream() -> None:

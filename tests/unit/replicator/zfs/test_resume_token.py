@@ -131,6 +131,12 @@ def test_a_token_without_one_of_its_values_is_refused(missing: str) -> None:
         decode_token(token_of(packed_list(*packed({k: v for k, v in REQUIRED.items() if k != missing}))))
 
 
+@pytest.mark.parametrize("flag", list(REQUIRED))
+def test_a_flag_is_no_value(flag: str) -> None:
+    with pytest.raises(ZfsError, match="cannot be read"):
+        decode_token(token_of(packed_list(*packed(REQUIRED | {flag: True}))))
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -181,6 +187,17 @@ def test_a_line_feed_in_a_name_pretends_nothing() -> None:
 def test_an_unknown_form_is_refused(text: str) -> None:
     with pytest.raises(ZfsError, match="cannot be read"):
         decode_token(text)
+
+
+def test_bytes_after_the_list_are_refused_though_the_checksum_leaves_them_out() -> None:
+    """Another reader might take them for something."""
+    tokens = [make_token(f"tank/a@{'s' * length}") for length in range(1, 30)]
+    whole_words = [token for token in tokens if len(token.rpartition("-")[2]) % 8 == 0]
+    assert whole_words
+    for token in whole_words:
+        decode_token(token)
+        with pytest.raises(ZfsError, match="its length is wrong"):
+            decode_token(f"{token}00")
 
 
 def test_a_token_that_would_unpack_to_much_more_than_it_says_is_refused() -> None:

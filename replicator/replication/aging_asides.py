@@ -1,0 +1,62 @@
+"""Destroys what is not needed any more of replicas that were set aside, after a run has proven a newer set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from replicator.models import Job
+from replicator.replication.asides import aside_of
+from replicator.replication.destruction import decide_aside
+from replicator.replication.ownership import Direction, sets_of
+from replicator.replication.plan import VolumePair
+from replicator.replication.progress import Log
+from replicator.replication.verification import attempt
+from replicator.schedule.retention import RetentionPolicy
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import Holds, aside_stem
+from replicator.zfs.model import Dataset
+from replicator.zfs.permits import ReplicaPermit, SnapshotsPermit
+
+
+@dataclass(frozen=True, slots=True)
+class AsideTerms:
+    """A job's terms for replicas that were set aside: its ``keep`` and its ``grace`` (seconds)."""
+
+    keep: RetentionPolicy
+    grace: float
+
+
+def aside_terms(job: Job, former_keeps: Iterable[str] = ()) -> AsideTerms:
+    """Return a job's terms for replicas that were set aside; ``former_keeps``: what its ``keep`` was until lately."""
+    return AsideTerms(RetentionPolicy.parse(job.keep).with_former(former_keeps), job.grace)
+
+
+def decide_asides(
+    way: Direction, terms: AsideTerms, volumes: Sequence[VolumePair], diverged: Iterable[Dataset], now: float,
+    partial: Collection[int] = (),
+) -> list[SnapshotsPermit | ReplicaPermit]:  # fmt: skip
+    """Return the permits for the asides of these volumes, all of which have the newest set on the target. Pure.
+
+    ``partial`` are sets that were never whole: they are no restore points.
+    """
+    stems = {aside_stem(pair.target_path, pair.volume.name) for pair in volumes}
+    found = [aside for each in diverged if (aside := aside_of(each)) is not None and aside.named.stem in stems]
+    holders = [pair.target for pair in volumes] + [each.dataset for each in found if each.holds is Holds.POINTS]
+    times = {at for each in holders for at in sets_of(way.job, each) if at not in partial}
+    stale = terms.keep.stale(sorted(times), now) | set(partial)
+    decided = (decide_aside(way, aside, terms.grace, stale, now) for aside in found)
+    return [permit for permit in decided if permit is not None]
+
+
+async def age_asides(permits: Iterable[SnapshotsPermit | ReplicaPermit], target: ZfsClient, log: Log) -> frozenset[int]:
+    """Destroy what the permits name, and return the GUIDs of the snapshots; what fails is logged and tried again."""
+    gone: set[int] = set()
+    for permit in permits:
+        whole = isinstance(permit, ReplicaPermit)
+        step = target.destroy_replica(permit) if isinstance(permit, ReplicaPermit) else target.destroy_snapshots(permit)
+        if await attempt(step, log):
+            what = "destroyed" if whole else f"{len(permit.snapshots)} restore points destroyed"
+            log("info", f"'{permit.dataset}', which was kept aside: {what}: {permit.why}")
+            gone |= {snapshot.guid for snapshot in permit.snapshots}
+    return frozenset(gone)
