@@ -1,0 +1,1 @@
+"""An explicit-state model of the protocol by which guests move between nodes."""

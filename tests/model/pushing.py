@@ -1,0 +1,118 @@
+"""A push: the sending of a set to a target, by a run or as the last one of a move."""
+
+from __future__ import annotations
+
+from tests.model.advance import Rules, Steps, ends, goes_on, next_volume
+from tests.model.rules import Rule
+from tests.model.world import Content, Disk, Receive, Task, World
+
+
+def _refuses(disk: Disk, epoch: int, sender: int, rules: Rules) -> bool:
+    if disk.claim and Rule.CLAIM in rules:
+        return True
+    return disk.fence > epoch or (disk.epoch == epoch and disk.owner != sender)
+
+
+def _fenced(world: World, node: int, task: Task, rules: Rules) -> bool:
+    there = world.disks[task.target]
+    return any(_refuses(each, task.expects.epoch, node, rules) for each in there)
+
+
+def snapshot(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    sent = tuple(each.content for each in world.disks[node])
+    after = world
+    for volume, each in enumerate(world.disks[node]):
+        after = after.with_disk(node, volume, snapshots=each.snapshots | {each.content})
+    yield "snapshot", goes_on(after, node, task._replace(sent=sent), "fence" if Rule.RAISE_FIRST in rules else "begin")
+
+
+def raise_fence(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    """Stamp the target's volumes before anything is sent, so that no older order comes in between."""
+    if not world.nodes[task.target].up:
+        return
+    if _fenced(world, node, task, rules):
+        yield "refused", ends(world, node)
+        return
+    stamped = world.with_disk(task.target, task.volume, owner=node, epoch=task.expects.epoch)
+    yield "raise the fence", next_volume(stamped, node, task, "fence", "end receives")
+
+
+def end_older_receives(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    if not world.nodes[task.target].up:
+        return
+    after = world
+    for volume, disk in enumerate(world.disks[task.target]):
+        older = disk.receive is not None and disk.receive.epoch < task.expects.epoch
+        if older and Rule.END_RECEIVES in rules:
+            after = after.with_disk(task.target, volume, receive=None)
+    yield "end older receives", goes_on(after, node, task, "begin")
+
+
+def begin_receive(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    if not world.nodes[task.target].up:
+        return
+    if _fenced(world, node, task, rules):
+        yield "refused", ends(world, node)
+        return
+    there = world.disks[task.target][task.volume]
+    content = task.sent[task.volume]
+    if there.content == content:
+        yield "nothing to send", _after_receive(world, node, task)
+        return
+    mine = world.disks[node][task.volume].snapshots
+    if there.content not in mine:
+        if there.writable or world.nodes[task.target].running:
+            yield "in use", ends(world, node)
+        else:
+            yield "put aside", put_aside(world, task.target, task.volume, mine)
+        return
+    if there.writable:
+        yield "in use", ends(world, node)
+        return
+    receive = Receive(task.expects.epoch, there.content, content)
+    yield (
+        "receive begins",
+        goes_on(world.with_disk(task.target, task.volume, receive=receive), node, task, "wait", task.volume),
+    )
+
+
+def put_aside(world: World, node: int, volume: int, common: frozenset[Content]) -> World:
+    """Return the world with what a volume has beyond its newest common snapshot kept aside."""
+    disk = world.disks[node][volume]
+    shared = sorted((each for each in disk.snapshots & common), key=len)
+    if not shared:
+        return world
+    base = shared[-1]
+    newer = {each for each in (*disk.snapshots, disk.content) if base[: len(each)] != each}
+    return world.with_disk(
+        node, volume, content=base, snapshots=disk.snapshots - newer, kept=disk.kept | newer, receive=None
+    )
+
+
+def _after_receive(world: World, node: int, task: Task) -> World:
+    return next_volume(world, node, task, "begin", "prove")
+
+
+def wait(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    there = world.disks[task.target][task.volume]
+    if there.receive is not None:
+        return
+    if task.sent[task.volume] in there.snapshots:
+        yield "received", _after_receive(world, node, task)
+    else:
+        yield "cut off", ends(world, node)
+
+
+def prove(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    if not world.nodes[task.target].up:
+        return
+    there = world.disks[task.target]
+    whole = all(content in disk.snapshots for content, disk in zip(task.sent, there, strict=True))
+    if not whole or _fenced(world, node, task, rules):
+        yield "not proven", ends(world, node)
+        return
+    proven = tuple(task.sent if index == task.target else each for index, each in enumerate(world.proven))
+    after = world._replace(proven=proven)
+    for volume in range(len(there)):
+        after = after.with_disk(task.target, volume, owner=node, epoch=task.expects.epoch)
+    yield "prove", goes_on(after, node, task, "read-only") if task.kind == "move" else ends(after, node)
