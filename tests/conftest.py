@@ -17,8 +17,11 @@ from tests.support.sample import in_sample
 settings.register_profile("zsr", deadline=None, derandomize=False)
 settings.load_profile("zsr")
 
-SLOW_FIRST = ("tests/lab", "tests/monitoring", "tests/zfs", "tests/unit")
-"""The order of the folders: short tests at the end fill the gaps between the processes of pytest-xdist."""
+ORDER = ("tests/monitoring", "tests/lab", "tests/zfs", "tests/unit")
+"""The order of the folders: slow tests first, so that short ones fill the gaps between the processes at the end.
+
+Those in the lab begin when its kernel, built meanwhile where it is missing, is probably there.
+"""
 
 EXAMPLES_TIMES = int(os.environ.get("ZSR_EXAMPLES_TIMES") or "1")
 """By how much `make proof` multiplies the examples of each property test."""
@@ -50,7 +53,7 @@ def _take_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def _place(item: pytest.Item) -> int:
     folder = _folder(item.nodeid)
-    return SLOW_FIRST.index(folder) if folder in SLOW_FIRST else len(SLOW_FIRST)
+    return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
 def _folder(nodeid: str) -> str:

@@ -84,7 +84,7 @@ def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
     node = settings()
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
-    before = time.time() if at is None else _moment(at, node.timezone)
+    before = None if at is None else _moment(at, node.timezone)
     with guest_lock(node.state_dir / "locks", job.id.guest):
         point, opened = asyncio.run(_open(node, cluster, job, before, volume))
     click.echo(f"Open on {job.target}, read-only, as of {local_time(point.time, node.timezone)}:")
@@ -117,14 +117,16 @@ def _moment(text: str, zone: tzinfo) -> float:
 
 
 async def _open(
-    node: Settings, cluster: Cluster, job: Job, before: float, volume: str | None
+    node: Settings, cluster: Cluster, job: Job, before: float | None, volume: str | None
 ) -> tuple[RestorePoint, list[Opened]]:
     async with connected(node, cluster.nodes.values()) as nodes:
         found = restore_points(job.id, await _read(cluster, job, nodes))
-        point = next((each for each in found if each.time <= before), None)
+        # The newest may be some seconds ahead of the clock: runs within a second count up the time in the name.
+        point = next((each for each in found if before is None or each.time <= before), None)
         if point is None:
+            until = "" if before is None else f" of {local_time(before, node.timezone)} or before"
             raise ConfigError(
-                f"Job {job.id} has no restore point of {local_time(before, node.timezone)} or before.",
+                f"Job {job.id} has no restore point{until}.",
                 advice=f"See: zsr restore-points {job.id}.",
             )
         return point, await open_point(job, point, cluster.storages.values(), nodes.client(job.target), volume)

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import MIB, A, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 DISK = f"tank/data/{A}"
 

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import A, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 def test_without_bookmarks_a_rollback_without_r_works_and_replication_goes_on(

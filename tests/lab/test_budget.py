@@ -13,6 +13,8 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.two_nodes import TwoNodeCluster
 
+pytestmark = pytest.mark.sampled(3)
+
 _COUNTING = '#!/bin/sh\necho "$(basename $0) $*" >>/run/lab/commands\nexec /usr/sbin/$(basename $0) "$@"\n'
 GUESTS = 20
 

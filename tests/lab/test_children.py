@@ -7,7 +7,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import FS, MIB, A, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 CHILD, DEEP, ZVOL = f"{FS}/var", f"{FS}/var/lib", f"{FS}/swap"
 KEY = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"

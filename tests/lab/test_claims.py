@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.scenario import MIB, A, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 PATH = 'path = "tank/data"\n'
 OTHER_PATH = 'path = "tank/data"\npaths = { node2 = "tank/other" }\n'

@@ -18,7 +18,7 @@ from tests.lab.mailbox import mailbox
 from tests.lab.two_nodes import TwoNodeCluster
 from tests.lab.watch import Watch, watching
 
-pytestmark = [pytest.mark.prometheus]
+pytestmark = [pytest.mark.prometheus, pytest.mark.sampled(2)]
 
 PROMISE = 80
 """Seconds: above a schedule of one minute and a run on a busy machine."""

@@ -7,6 +7,8 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.two_nodes import TwoNodeCluster
 
+pytestmark = pytest.mark.sampled(2)
+
 
 @pytest.fixture
 def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:

@@ -10,7 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
 from tests.lab.scenario import FS, A
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 class Fenced(Holdings):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.scenario import A, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 def test_a_job_keeps_its_schedule_while_another_guest_is_sent_in_full(bare: Scenario) -> None:

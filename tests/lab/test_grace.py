@@ -14,7 +14,7 @@ from tests.lab.scenario import A, B
 DAY = 86400
 ELSEWHERE = "vm-200-disk-0"
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 class Waiting(Holdings):

@@ -10,7 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import remove_pvesrs_job
 from tests.lab.scenario import FS, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.lab import CommandFailedError, Lab, Node
 from tests.lab.node import ZSR_FORKED
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

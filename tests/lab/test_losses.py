@@ -14,7 +14,7 @@ from tests.lab.scenario import FS, MIB, A, B
 
 JOINED = "vm-100-disk-5"
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings, remove_pvesrs_job
 from tests.lab.scenario import FS, MIB, A
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 PVESR = "__replicate_100-0_1700000000__"
 """A snapshot that pvesr took for its own job of the same number."""

@@ -12,7 +12,7 @@ from tests.lab.scenario import A, B
 DAY = 86400
 PLAIN = 'path = "tank/data"\n'
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

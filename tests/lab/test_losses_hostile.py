@@ -10,7 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import A
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 ENDLESS = """\
 #!/bin/sh

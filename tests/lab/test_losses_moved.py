@@ -11,7 +11,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import FS, MIB, A
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.lab.scenario import A
 
 KEY = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

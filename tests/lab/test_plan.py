@@ -10,7 +10,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.two_nodes import TwoNodeCluster
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
 

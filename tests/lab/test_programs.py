@@ -22,6 +22,8 @@ from replicator.zfs.permits import Law, SnapshotsPermit
 from replicator.zfs.snapshot_names import job_prefix, snapshot_name
 from tests.lab.lab import Node
 
+pytestmark = pytest.mark.sampled(4)
+
 JOB = JobId(100, 0)
 NAME = "tank/data/vm-100-disk-0"
 OLD, NEW, NEXT = (snapshot_name(JOB, at) for at in (1, 2, 3))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.scenario import FS, MIB, A, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 
 class TestRemoval:

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import FS, A, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.scenario import FS, MIB, OURS, A, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 
 class TestOthersSnapshots:

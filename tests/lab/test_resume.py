@@ -10,7 +10,7 @@ from replicator.zfs.resume_token import decode_token
 from tests.lab.lab import Lab, Node
 from tests.lab.two_nodes import TwoNodeCluster
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 NAME = "vm-100-disk-0"
 ZVOL = f"tank/data/{NAME}"

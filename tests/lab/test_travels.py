@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.scenario import FS, MIB, A, Scenario
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(9)
 
 DAY = 86400
 

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.two_nodes import TwoNodeCluster
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
 
@@ -204,5 +204,5 @@ class TestDiverged:
         said = duo.source.zsr("diverged", "list", check=False)
 
         assert said.returncode == 1
-        assert said.stdout.split() == ["Node", "Dataset", "Job", "Guest", "Size"]
+        assert said.stdout.split() == ["Node", "Dataset", "Job", "Guest", "Size", "Holds"]
         assert "node2" in said.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.scenario import FS, MIB, A, B, Scenario
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(9)
 
 
 class TestFirstRun:

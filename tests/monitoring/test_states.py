@@ -37,7 +37,7 @@ def test_no_two_states_are_the_same_row() -> None:
 
 
 @pytest.mark.prometheus
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(8)
 @with_each
 def test_is_reported_by_the_rules_and_ends(state: State, tmp_path: Path) -> None:
     if not state.alerts:

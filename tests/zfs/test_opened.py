@@ -76,3 +76,11 @@ def test_what_does_not_exist_is_refused(site: VerbsEnv) -> None:
     assert "has no restore point" in said.err
     assert site.zsr("restore-points", "open", "100-0", "--volume", "data:other").exit == 2
     assert site.zsr("restore-points", "open", "100-0", "--at", "soon").exit == 2
+
+
+def test_the_newest_is_opened_also_when_the_clock_is_behind_its_name(
+    site: VerbsEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [newest] = json.loads(site.zsr.well("restore-points", "100-0", "--format", "json").out)
+    monkeypatch.setattr("time.time", lambda: newest["time"] - 1.0)
+    assert "Open on beta" in site.zsr.well("restore-points", "open", "100-0").out

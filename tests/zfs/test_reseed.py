@@ -79,6 +79,7 @@ async def test_afterwards_runs_go_on_incrementally_and_the_old_replica_stays(sit
     assert [site.snapshots(f"{path}/{A}") for path in (site.source, site.target)] == [[name], [name]]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("step", "nth"), STEPS, ids=str)
 async def test_one_that_was_killed_is_finished_by_the_same_command(site: Site, step: Step, nth: int) -> None:
     old = site.replicas()
@@ -95,6 +96,7 @@ async def test_one_that_was_killed_is_finished_by_the_same_command(site: Site, s
     assert site.synced.last_sync == result.last_sync
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("step", "nth"), STEPS, ids=str)
 async def test_one_that_was_killed_does_no_harm_to_the_runs_after_it(site: Site, step: Step, nth: int) -> None:
     proven = site.synced.last_sync

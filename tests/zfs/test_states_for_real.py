@@ -31,6 +31,8 @@ class Sites:
     def take(self) -> RealSite:
         """The site; it has to be given back."""
         found, self.site = self.site or RealSite(self.sandbox), None
+        if found.value("zsr_last_inventory_timestamp_seconds", node="beta") is None:
+            found.run()  # its daemon was started again by the state before
         return found
 
     def give_back(self, site: RealSite) -> None:
