@@ -72,11 +72,11 @@ def _continues_other_guests(job: JobId, pair: VolumePair) -> bool:
     return any(snapshot.job is not None and snapshot.job.guest != job.guest for snapshot in pair.target.snapshots)
 
 
-def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
+def allowed_claim(remembered: Synced, held: int | None) -> Synced:
     """Return what may be claimed, given the newest whole set on the target.
 
-    Last sync may be later than its set, when a run found nothing changed; it is lost with its set. It is never in the
-    future, even if a wrong clock gave the set its name.
+    Last sync may be later than its set, when a run found nothing changed; it is lost with its set. Where a wrong clock
+    gave the set a name in the future it stays there, and is reported (ZsrLastSyncInFuture): nobody proved the present.
     """
     if held is None:
         return replace(remembered, last_sync=None, last_set=None)
@@ -84,7 +84,7 @@ def allowed_claim(remembered: Synced, held: int | None, now: float) -> Synced:
     sets = remembered.sets
     if sets.proven is None or held > sets.proven:  # an earlier run sent it, and died before it remembered that
         sets = replace(sets, proven=held, volumes=())
-    return replace(remembered, last_sync=min(float(held) if claim is None else claim, now), last_set=held, sets=sets)
+    return replace(remembered, last_sync=float(held) if claim is None else claim, last_set=held, sets=sets)
 
 
 def claim_of(
@@ -95,7 +95,7 @@ def claim_of(
     What the source's snapshots say about the replicas' is noted as well: they may be destroyed before those.
     """
     volumes = [held_on_target(action, diverged) for action in actions]
-    claim = allowed_claim(remembered, newest_whole_set(way.job, volumes, remembered.sets, now), now)
+    claim = allowed_claim(remembered, newest_whole_set(way.job, volumes, remembered.sets, now))
     return with_sent(claim, brought(way, [action.pair for action in actions]))
 
 

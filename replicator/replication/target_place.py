@@ -102,7 +102,7 @@ def claim_on_other_target(
     fresh = Synced(sets=sets, place=replace(place, held=was_held))
     ours = all(pair.target is not None and is_marked(way, pair.target) for pair in volumes)
     held = newest_whole_set(way.job, volumes, fresh.sets, now) if ours else None
-    return at_place(allowed_claim(fresh, held, now), place)
+    return at_place(allowed_claim(fresh, held), place)
 
 
 def at_place(synced: Synced, place: TargetPlace | None) -> Synced:

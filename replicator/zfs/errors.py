@@ -32,6 +32,10 @@ _MIXED = (
 )
 _UPGRADE = "That node's ZFS or pool is older than the source's: upgrade it (zpool upgrade), or send from an older one."
 _HOLDS = "A clone or a hold needs it (zfs list -o name,origin; zfs holds). It is destroyed when that is gone."
+_OPEN = (
+    "A program on that node has it open: a mount, or LVM, md or multipath a zvol (dmsetup ls --tree; global_filter in "
+    "lvm.conf keeps LVM off). zsr retries by itself."
+)
 _AGAIN = "The stream was cut or damaged in transit; the next run resumes from what arrived."
 
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
@@ -47,7 +51,7 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"key must be loaded|key not loaded|key is not loaded|encryption key|is encrypted", EncryptionError, _LOAD),
     (r"contains partially-complete state", BusyError, ""),
     (r"dependent clones|it's being held", BusyError, _HOLDS),
-    (r"dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy", BusyError, ""),
+    (r"dataset is busy|pool or dataset is busy|is mounted|target is busy|resource busy", BusyError, _OPEN),
     (r"[Pp]ermission denied|must be run as root", ZfsError, _RIGHTS),
     (r"must be upgraded|unsupported feature|[Ii]ncompatible .*stream feature|Unsupported flag", ZfsError, _UPGRADE),
     (r"checksum mismatch|incomplete stream|failed to read from stream|bad magic number", ZfsError, _AGAIN),

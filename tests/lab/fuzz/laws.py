@@ -5,13 +5,14 @@ Each takes what happened and the ledger as it was before, and says what does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.lab.fuzz.ledger import Ledger, Line, Moment, Ran, Written, seconds_of
+from tests.lab.fuzz.ledger import Ledger, Line, Moment, Point, Ran, Written, seconds_of
 from tests.lab.fuzz.listing import ASIDE, Entry
 
 OURS = "__replicate_"
+ADOPTED = "zsr-adopted_"
 KNOWS = ("transfer", "prove")
 """The steps at which a run has lowered last sync to what the target has."""
 
@@ -43,7 +44,11 @@ def ours(ran: Ran, ledger: Ledger) -> Iterator[str]:
 
 
 def snapshots_of_others(ran: Ran, ledger: Ledger) -> Iterator[str]:
-    """A snapshot of others that travelled stays on its replica as long as the source has it."""
+    """A snapshot of others that travelled stays on its replica as long as the source has it.
+
+    With ``foreign = "keep"`` it stays after that too, but for sets of other jobs and adopted ones, which go as those of
+    this job do.
+    """
     for entry in ran.gone:
         others = entry.short.startswith(f"{OURS}{ran.job.guest}-") or not entry.short.startswith(OURS)
         if entry.kind != "snapshot" or entry.place != ran.job.target or not others:
@@ -51,9 +56,11 @@ def snapshots_of_others(ran: Ran, ledger: Ledger) -> Iterator[str]:
         if entry.short.startswith(f"{OURS}{ran.job.id}_"):
             continue
         dataset = ran.before.names[entry.dataset]
-        if dataset.identity in ran.after.identities and ran.after.has(ran.node, entry.guid):
+        if dataset.identity not in ran.after.identities:
+            continue
+        if ran.after.has(ran.node, entry.guid):
             yield f"{entry.name} is gone, and {ran.node} still has it"
-        elif ran.job.foreign == "keep" and dataset.identity in ran.after.identities:
+        elif ran.job.foreign == "keep" and not entry.short.startswith((OURS, ADOPTED)):
             yield f"{entry.name} is gone, and the job keeps snapshots of others"
 
 
@@ -72,7 +79,12 @@ def proven_stays(ran: Ran, ledger: Ledger) -> Iterator[str]:
                 yield f"{_name_of(ran, place, point)} was proven on {place} for {node}, and is gone"
         source = ran.after.identities.get((node, "", volume))
         needed = bool(proven) and ran.after.has(place, proven[-1]) and not excused
-        if needed and source is not None and _had_base(ran, line, proven[-1]):
+        if (
+            needed
+            and source is not None
+            and _had_base(ran, line, proven[-1])
+            and not _left_for(ran, source, line, points)
+        ):
             parts = {part.guid for part in ran.after.parts.get(source.name, [])}
             if parts.isdisjoint(point.guid for point in points):
                 yield f"{source.name} has nothing in common any more with what was proven on {place}"
@@ -81,6 +93,16 @@ def proven_stays(ran: Ran, ledger: Ledger) -> Iterator[str]:
 def _had_base(ran: Ran, line: Line, point: str) -> bool:
     """Whether the source had the newest proven snapshot, or a bookmark of it, before."""
     return any(entry.guid == point and entry.place == line[0] for entry in ran.before.entries)
+
+
+def _left_for(ran: Ran, source: Entry, line: Line, points: Sequence[Point]) -> bool:
+    """Whether the run's guest has the volume now, and no job with that target; another guest's job proved it there."""
+    node, place, _ = line
+    mine = {pair.source.guid for pair in ran.pairs()}
+    names = [ran.before.identities[place, "", each.guid].short for each in points if ran.before.has(place, each.guid)]
+    others = [name for name in names if not name.startswith(f"{OURS}{ran.job.guest}-")]
+    goes_on = any(job.guest == ran.job.guest and job.target == place for job in ran.configuration.of(node)[1])
+    return ran.well and source.guid in mine and others == names and not goes_on
 
 
 def _name_of(ran: Ran, place: str, guid: str) -> str:
@@ -156,8 +178,8 @@ def success_is_true(ran: Ran, ledger: Ledger, read: Read) -> Iterator[str]:
 def last_sync_is_true(ran: Ran, ledger: Ledger) -> Iterator[str]:
     """The target has what the volumes held at the moment that is claimed as last sync."""
     claimed = ran.said.last_sync
-    if claimed is None or ran.order not in ("run", "die"):
-        return
+    if claimed is None or ran.order not in ("run", "die") or ran.key in ledger.removing:
+        return  # a job that is being removed promises nothing
     if (
         not ran.well
         and ledger.losses[ran.job.target] != ledger.known_losses.get(ran.key, 0)

@@ -128,6 +128,7 @@ class Ledger:
         gone_since: when a successful run of a job first saw that the volume of a replica was gone, by job and GUID.
         aside_since: when a dataset was first seen kept aside, by node and GUID.
         losses: how often others destroyed something on a node; ``known_losses``: at the last success of a job.
+        removing: the jobs whose removal was ordered and is not done.
     """
 
     theirs: dict[Identity, str] = field(default_factory=dict)
@@ -142,6 +143,7 @@ class Ledger:
     aside_since: dict[tuple[str, str], float] = field(default_factory=dict)
     losses: Counter[str] = field(default_factory=Counter)
     known_losses: dict[str, int] = field(default_factory=dict)
+    removing: set[str] = field(default_factory=set)
 
     def others_did(self, before: World, after: World) -> None:
         """Note what others made and destroyed."""
@@ -162,6 +164,8 @@ class Ledger:
                 self.aside_since.setdefault((entry.place, entry.guid), ran.said.began)
         if ran.order == "adopt" and ran.well:
             self._adopted(ran)
+        if ran.order == "delete":
+            (self.removing.discard if ran.well else self.removing.add)(ran.key)
         if ran.order in ("run", "die"):
             found = ran.pairs()
             self.moments.append(Moment.of(ran, self.live))

@@ -191,7 +191,7 @@ class TestAPoolThatWasReplaced:
 
 
 def test_a_claim_that_falls_keeps_its_place_so_that_the_loss_is_one_of_this_target() -> None:
-    assert allowed_claim(PROVEN, None, NOW).place == PLACE
+    assert allowed_claim(PROVEN, None).place == PLACE
 
 
 def test_a_proof_moves_to_the_place_where_it_was_made() -> None:
