@@ -75,7 +75,9 @@ def proven_stays(ran: Ran, ledger: Ledger) -> Iterator[str]:
         proven = [point.guid for point in (points[-keep:] if mine else points) if point.proven]
         excused = ran.order == "delete" and mine
         for point in proven:
-            if not excused and not ran.after.has(place, point) and not _was_graced(ran, ledger, place, point):
+            if excused or ran.after.has(place, point) or (mine and _is_of_the_future(ran, place, point, proven[-1])):
+                continue
+            if not _was_graced(ran, ledger, place, point):
                 yield f"{_name_of(ran, place, point)} was proven on {place} for {node}, and is gone"
         source = ran.after.identities.get((node, "", volume))
         needed = bool(proven) and ran.after.has(place, proven[-1]) and not excused
@@ -88,6 +90,13 @@ def proven_stays(ran: Ran, ledger: Ledger) -> Iterator[str]:
             parts = {part.guid for part in ran.after.parts.get(source.name, [])}
             if parts.isdisjoint(point.guid for point in points):
                 yield f"{source.name} has nothing in common any more with what was proven on {place}"
+
+
+def _is_of_the_future(ran: Ran, place: str, point: str, newest: str) -> bool:
+    """Whether a wrong clock named a point that is not the newest: of several, that one goes first."""
+    entry = ran.before.identities.get((place, "", point))
+    named = entry.short.strip("_").rpartition("_")[2] if entry is not None else ""
+    return point != newest and named.isdecimal() and int(named) > ran.said.began
 
 
 def _had_base(ran: Ran, line: Line, point: str) -> bool:
@@ -176,7 +185,7 @@ def success_is_true(ran: Ran, ledger: Ledger, read: Read) -> Iterator[str]:
 
 
 def last_sync_is_true(ran: Ran, ledger: Ledger) -> Iterator[str]:
-    """The target has what the volumes held at the moment that is claimed as last sync."""
+    """The target has what the volumes held at the moment that is claimed as last sync, or later."""
     claimed = ran.said.last_sync
     if claimed is None or ran.order not in ("run", "die") or ran.key in ledger.removing:
         return  # a job that is being removed promises nothing
@@ -189,9 +198,9 @@ def last_sync_is_true(ran: Ran, ledger: Ledger) -> Iterator[str]:
     if claimed > ran.said.ended + 1:
         return  # the clock was set back since
     held = {ledger.contents.get(entry.guid) for entry in ran.after.entries if entry.place == ran.job.target}
-    now = Moment.of(ran, ledger.live)
-    moments = [each for each in (*ledger.moments, now) if each.key == ran.key and each.began <= claimed <= each.ended]
-    if moments and not any(moment.digests <= held for moment in moments):
+    moments = [each for each in (*ledger.moments, Moment.of(ran, ledger.live)) if each.key == ran.key]
+    first = next((at for at, each in enumerate(moments) if each.began <= claimed <= each.ended), None)
+    if first is not None and not any(moment.digests <= held for moment in moments[first:]):
         yield f"{ran.key} claims {claimed:.0f} as last sync, and {ran.job.target} has not what was there then"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.lab.fuzz.configuration import FOLDER_NAME
 from tests.lab.fuzz.listing import FIELDS, World
@@ -197,11 +199,23 @@ def _destroy_patiently(dataset: str) -> None:
     raise ActFailedError(f"{dataset} stays busy")
 
 
+def _opened(zvol: Path) -> BinaryIO:
+    """Open a zvol for writing; one that was made writable lets that be seen once udev has closed it."""
+    for _ in range(100):
+        try:
+            return zvol.open("r+b")
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EBUSY):
+                raise
+            time.sleep(0.05)
+    raise ActFailedError(f"{zvol} stays read-only")
+
+
 def write(dataset: str, kind: str, seed: int) -> None:
     """Write other bytes into a dataset that is in use; those of a filesystem are not on the disk yet."""
     text = hashlib.sha256(str(seed).encode()).digest() * (512 + seed % 7 * 256)
     if kind == "volume":
-        with device(dataset).open("r+b") as disk:
+        with _opened(device(dataset)) as disk:
             disk.write(text)
             disk.flush()
             os.fsync(disk.fileno())
