@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from replicator.common.tasks import gather_two
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
@@ -313,15 +314,17 @@ def _pair(
     dataset = on_source.datasets[volume.dataset(storage, source)]
     path = storage.path_on(target)
     reseed = on_target.get(reseed_name(path, volume))
+    place, is_below_raw = _above(job, target_name, on_target)
     return VolumePair(
-        volume, path, dataset, target_name, on_target.get(target_name), _above(job, target_name, on_target), reseed
+        volume, path, dataset, target_name, on_target.get(target_name), place, reseed, is_below_raw=is_below_raw
     )
 
 
-def _above(job: Job, name: str, inventory: Inventory) -> Dataset | None:
-    """Return the nearest dataset above a name that is in the inventory, but no raw replica: none has its key."""
-    found = filter(None, map(inventory.get, parents(name)))
-    return next((each for each in found if not (each.job == str(job.id) and each.has_own_key)), None)
+def _above(job: Job, name: str, inventory: Inventory) -> tuple[Dataset | None, bool]:
+    """Return the nearest dataset above a name that is no raw replica of the job, and whether such a one is nearer."""
+    above = [each for each in map(inventory.get, parents(name)) if each is not None]
+    raw = list(takewhile(lambda each: each.job == str(job.id) and each.has_own_key, above))
+    return next(iter(above[len(raw) :]), None), bool(raw)
 
 
 def _refuse_doubles(volumes: Iterable[VolumePair], node: str) -> None:

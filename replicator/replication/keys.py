@@ -61,7 +61,8 @@ def _refuse_plain_below_raw(job: Job, pair: VolumePair) -> None:
 def is_raw_onto(job: Job, pair: VolumePair, target: Dataset | None) -> bool:
     """Return whether a volume is sent raw: an encrypted one always is when the job says so.
 
-    No property of the target's replica ever makes a raw job send in the clear.
+    It is as well where its replica lies below a raw one, whose key the target does not have. No property of the
+    target's replica ever makes a raw job send in the clear.
 
     Raises:
         EncryptionError: the job says raw, and the replica is not.
@@ -69,7 +70,7 @@ def is_raw_onto(job: Job, pair: VolumePair, target: Dataset | None) -> bool:
     if not pair.source.encrypted:
         return False
     if target is None or not target.snapshots:
-        return job.encryption is Encryption.RAW
+        return job.encryption is Encryption.RAW or pair.is_below_raw
     raw = target.has_own_key
     if job.encryption is Encryption.RAW and not raw:
         raise _not_raw(job, pair, target)

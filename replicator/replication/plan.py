@@ -28,7 +28,7 @@ class VolumePair:
 
     ``place`` is the dataset on the target below which the replica lies or will lie, other than a raw replica; None if
     it was not listed. ``reseed`` is the new replica in the making, if ``zsr reseed`` has begun one. ``above`` is the
-    volume on the source below whose replica it lies, if there is one.
+    volume on the source below whose replica it lies, if there is one; ``is_below_raw``: the replica there is raw.
     """
 
     volume: Volume
@@ -39,6 +39,7 @@ class VolumePair:
     place: Dataset | None = None
     reseed: Dataset | None = None
     above: Dataset | None = None
+    is_below_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ class Transfers:
         base = action.base if isinstance(action, Incremental) else None
         raw = is_raw(self._job, action)
         if raw and self._job.encryption is Encryption.DECRYPTED:
-            self._log("warning", f"{pair.volume}: the replica was begun raw and stays raw")
+            why = "the one above it is" if isinstance(action, Full) else "it was begun so and stays so"
+            self._log("warning", f"{pair.volume}: its replica is raw, since {why}")
         if (plain := plain_below_encrypted(action, raw=raw)) is not None:
             self._log("warning", described_plain(self._job, pair, plain))
         common = (await self._source.features()).common(await self._target.features())

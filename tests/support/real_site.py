@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from demo.engine import run_patiently
+from demo.engine import SandboxError, run_patiently
 from demo.prometheus import (
     alertmanager_command,
     alertmanager_settings,
@@ -67,6 +67,18 @@ def _span(text: str) -> str:
     return f"{max(SHORTEST, parse_duration(text) / RANGE) * 1000:.0f}ms"
 
 
+def holders(folder: str) -> str:
+    """The processes that see a mount below a folder in a namespace of their own, or have an argument below it."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            apart = (place / "ns" / "mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
+            if folder in words or "zfs" in words or (apart and folder in (place / "mountinfo").read_text()):
+                found.append(f"{place.name} {'in a namespace of its own: ' if apart else ''}{words[:200]}")
+    return "\n".join(found)
+
+
 class RealSite:
     """The site. It begins with all well: the first run has succeeded, and both nodes are watched."""
 
@@ -79,8 +91,11 @@ class RealSite:
         self.job = job
         try:
             self._begin()
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            try:
+                self.close()
+            except SandboxError as also:
+                error.add_note(f"Its end failed too: {also}")
             raise
 
     def _begin(self) -> None:
@@ -111,7 +126,11 @@ class RealSite:
         """End all of it."""
         for node in self.nodes.values():
             node.close()
-        self._stack.close()
+        try:
+            self._stack.close()
+        except SandboxError as error:
+            error.add_note(holders(str(self.sandbox.directory)))
+            raise
         for name in self.nodes:
             subprocess.run(["rm", "-rf", str(self.nodes[name].folder)], check=True)
 

@@ -172,10 +172,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "last sync is true",
-        "what is there is claimed as of now",
+        "what is there is claimed as of a minute later",
         _SETS,
-        "last_sync=min(float(held) if claim is None else claim, now)",
-        "last_sync=now",
+        "last_sync=float(held) if claim is None else claim, last_set",
+        "last_sync=60.0 + held, last_set",
     ),
     Mutant(
         "last sync is true",

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from replicator.errors import ConfigError, StorageMissingError, StorageRestrictedError
-from replicator.models import Guest, Job, Storage, Volume
+from replicator.models import Guest, Job, JobId, Storage, Volume
 from replicator.replication.discovery import (
     TargetInventory,
     guest_volumes_on,
@@ -111,6 +111,23 @@ def test_both_sides_are_paired_by_the_paths_of_their_nodes() -> None:
         ("tank/data/vm-100-disk-0", "pool/data/vm-100-disk-0", True),
     ]
     assert {s.target_path for s in found.volumes} == {"pool/data"}
+
+
+def test_the_place_of_a_child_is_no_raw_replica_of_the_job() -> None:
+    """Nor has a raw one's key: a new replica there has to be raw as well."""
+    rows = {
+        "pool/data": dataset(name="pool/data", job=None),
+        "pool/data/vm-100-disk-0": dataset(
+            name="pool/data/vm-100-disk-0", job=str(JOB), encrypted=True, encryption_root="pool/data/vm-100-disk-0"
+        ),
+    }
+    here = inventory("tank/data/vm-100-disk-0", "tank/data/vm-100-disk-0/child")
+    for job, raw in ((THE_JOB, True), (replace(THE_JOB, id=JobId(100, 7)), False)):
+        found = pair_volumes(job, BY_NAME, (SSD,), NODES, here, TargetInventory({"ssd": Inventory(rows)}))
+        child = next(each for each in found.volumes if each.target_name.endswith("/child"))
+        assert child.is_below_raw is raw
+        assert child.place is not None
+        assert child.place.name == ("pool/data" if raw else "pool/data/vm-100-disk-0")
 
 
 def test_a_replica_without_a_volume_is_an_orphan_and_neither_a_volumes_replica_nor_what_is_aside_is() -> None:

@@ -76,6 +76,14 @@ class TestARawJob:
         assert check_keys(RAW, onto(replica(NAME, key_loaded=False)))
 
 
+class TestADecryptedJob:
+    def test_sends_raw_what_is_new_below_a_raw_replica(self) -> None:
+        """The target could not encrypt it: nobody has loaded the key there."""
+        assert check_keys(DECRYPTED, Full(replace(pair(SECRET, None), is_below_raw=True)))
+        assert not check_keys(DECRYPTED, Full(pair(SECRET, None)))
+        assert not check_keys(DECRYPTED, Full(replace(pair(PLAIN, None), is_below_raw=True)))
+
+
 class TestAnEncryptedTarget:
     @pytest.mark.parametrize("volume", [pair(PLAIN, None), pair(SECRET, None)], ids=["plain", "decrypted"])
     def test_encrypts_what_is_sent_readable(self, volume: VolumePair) -> None:
