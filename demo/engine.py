@@ -21,6 +21,7 @@ COMMAND_TIMEOUT = 60.0
 _KERNEL_ZFS = Path("/dev/zfs")
 _FUSE = Path("/dev/fuse")
 _START_TIMEOUT = 20.0
+_PATIENT_TRIES = 4
 _ZFS_FUSE_FOLDERS = (Path("/var/lock"), Path("/var/run"))
 
 
@@ -116,8 +117,10 @@ def start(records: Records) -> None:
         run("zpool", "list", "-H")  # fails again, this time with its words
         return
     stale = records.engine()
-    if stale is not None:  # it runs and does not answer: a daemon in that state never does again
-        stale.end()
+    if stale is not None:
+        if stale.alive() and records.all() and _answers_later():
+            return
+        stale.end()  # it runs and does not answer: a daemon in that state never does again
     for folder in _ZFS_FUSE_FOLDERS:  # links into /run, which may be bare in a container; zfs-fuse makes no parents
         folder.resolve().mkdir(parents=True, exist_ok=True)
     log = records.directory / "zfs-fuse.log"
@@ -133,12 +136,20 @@ def start(records: Records) -> None:
         time.sleep(0.02)
 
 
+def _answers_later() -> bool:
+    """Whether a ZFS that others use, and that did not answer, does so with patience: the machine may be very busy."""
+    return any(answers() for _ in range(_PATIENT_TRIES))
+
+
 def _spawn_zfs_fuse(log: Path) -> int:
-    """Start the daemon in a session of its own (Ctrl-C is for the one in front, not for the file system below it)."""
+    """Start the daemon in a session of its own (Ctrl-C is for the one in front, not for the file system below it).
+
+    It serves all sandboxes, so it does not inherit a low priority from the one that starts it.
+    """
     append = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     return os.posix_spawnp(
-        "zfs-fuse",
-        ["zfs-fuse", "-n", "--no-kstat-mount"],
+        "nice",
+        ["nice", "-n", str(-os.nice(0)), "zfs-fuse", "-n", "--no-kstat-mount"],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -34,6 +34,7 @@ _COMMANDS = {
         "Replicas that differed from their source.",
     ),
     "enable": ("replicator.cli.disable:enable", "Let a job run again, or all jobs of a node."),
+    "guest": ("replicator.cli.guest:guest", "Show the guests of the cluster, and on which nodes replicas of them are."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
     "log": ("replicator.cli.log:log", "Print the log of a run."),
     "plan": ("replicator.cli.plan:plan", "Show what a run of a job would do, and change nothing."),

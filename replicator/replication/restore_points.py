@@ -106,14 +106,29 @@ async def read_replicas(
         ZsrError: the target cannot be listed.
     """
     everywhere = tuple(storages)
-    listed, ours = await gather_two(_on_target(guest, everywhere, target), _on_source(guest, everywhere, source))
+    there = guest_storages(guest, everywhere, target.node)
+    listed, ours = await gather_two(datasets_on(there, target), _on_source(guest, everywhere, source))
+    return replicas_of(job, everywhere, listed, ours)
+
+
+def replicas_of(
+    job: Job,
+    storages: Iterable[Storage],
+    listed: Mapping[str, Dataset],
+    ours: Mapping[tuple[str, str], Dataset] | ZsrError | None,
+) -> Replicas:
+    """Return the replicas of a job among what is ``listed`` on its target.
+
+    ``ours`` are the guest's volumes on the source, by storage and name, or why they are not known.
+    """
+    everywhere = tuple(storages)
     theirs = {name: dataset for name, dataset in listed.items() if not is_diverged(name)}
-    paths = [each.path_on(target.node) for each in everywhere if each.allowed_on(target.node)]
-    if not isinstance(ours, dict):
+    paths = [each.path_on(job.target) for each in everywhere if each.allowed_on(job.target)]
+    if ours is None or isinstance(ours, ZsrError):
         marked = {name: dataset for name, dataset in theirs.items() if dataset.job == str(job.id)}
         return Replicas(marked, None, ours, _asides(job.id, listed, marked, paths))
     by_name = {storage.name: storage for storage in everywhere}
-    names = {f"{by_name[name].path_on(target.node)}/{volume}": dataset for (name, volume), dataset in ours.items()}
+    names = {f"{by_name[name].path_on(job.target)}/{volume}": dataset for (name, volume), dataset in ours.items()}
     replicas = {name: dataset for name, dataset in theirs.items() if _is_replica(job.id, dataset, names.get(name))}
     return Replicas(replicas, frozenset(names), None, _asides(job.id, listed, replicas, paths))
 
@@ -136,11 +151,12 @@ def _is_replica(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     return shares_set(job, target, source) if target.job is None else target.job == str(job)
 
 
-async def _on_target(guest: Guest, storages: Iterable[Storage], target: ZfsClient) -> dict[str, Dataset]:
+async def datasets_on(storages: Iterable[Storage], node: ZfsClient) -> dict[str, Dataset]:
+    """Return what lies on storages of a node, by name; of storages inside each other the inner one lists its own."""
     found: dict[str, Dataset] = {}
-    for storage in guest_storages(guest, storages, target.node):
+    for path in sorted({storage.path_on(node.node) for storage in storages}):
         try:
-            inventory = await target.inventory(storage.path_on(target.node), depth=LEVELS)
+            inventory = await node.inventory(path, depth=LEVELS)
         except StorageMissingError:
             continue
         found |= inventory.datasets

@@ -1,0 +1,141 @@
+"""``zsr guest``: the guests of the cluster, on which nodes replicas of them are, and what would be lost with each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+
+import click
+
+from replicator.cli.context import config_option, settings, store
+from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
+from replicator.cluster.model import Cluster
+from replicator.common.durations import compact
+from replicator.common.sizes import size
+from replicator.config.settings import Settings
+from replicator.errors import ConfigError
+from replicator.models import Guest
+from replicator.replication.guest_replicas import Answers, GuestReplica, ask_nodes, guest_replicas, nodes_of
+from replicator.zfs.node_clients import connected
+
+LIST_COLUMNS = ("Guest", "Name", "Owner", "Jobs", "Newest on", "As of", "Would be lost")
+COLUMNS = ("Node", "Job", "As of", "Volumes", "Would be lost")
+UNKNOWN = "?"
+
+
+@click.group()
+def guest() -> None:
+    """The guests of the cluster, and the replicas of them."""
+
+
+@guest.command("list")
+@format_option
+@config_option
+def list_guests(form: str) -> None:
+    """List all guests with their most recent replica; asks the nodes. Runs on any node."""
+    node = settings()
+    cluster = store(node).read()
+    chosen = [each for _, each in sorted(cluster.guests.items())]
+    answers, now = asyncio.run(_ask(node, cluster, chosen)), time.time()
+    found = {each.id: guest_replicas(cluster, each, answers) for each in chosen}
+    if form == "json":
+        print_json([_json(each, found[each.id], now) for each in chosen])
+    else:
+        print_table(LIST_COLUMNS, [_list_row(each, found[each.id], now, node.timezone) for each in chosen])
+    name_failures(answers.values())
+
+
+@guest.command()
+@click.argument("guest_id", metavar="ID", type=int)
+@format_option
+@config_option
+def replicas(guest_id: int, form: str) -> None:
+    """Show what each node holds of guest ID, the most recent first, and what would be lost with it.
+
+    Asks each node; runs on any node, also while the guest's own node is dead. Exit status: 1 if a node does not answer.
+    """
+    node = settings()
+    cluster = store(node).read()
+    if (chosen := cluster.guests.get(guest_id)) is None:
+        known = ", ".join(map(str, sorted(cluster.guests))) or "none"
+        raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
+    answers, now = asyncio.run(_ask(node, cluster, [chosen])), time.time()
+    found = guest_replicas(cluster, chosen, answers)
+    if form == "json":
+        print_json(_json(chosen, found, now))
+    else:
+        click.echo(f"Guest {chosen.id} ({chosen.name}) is on {chosen.node}, epoch {chosen.epoch}.")
+        print_table(COLUMNS, [_row(each, now, node.timezone) for each in found])
+        for each in found:
+            click.echo("".join(_differences(each, node.timezone)), nl=False)
+    name_failures(answers.values())
+
+
+async def _ask(node: Settings, cluster: Cluster, guests: Iterable[Guest]) -> Answers:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        return await ask_nodes(cluster, {name for each in guests for name in nodes_of(cluster, each)}, nodes)
+
+
+def _list_row(each: Guest, found: list[GuestReplica], now: float, zone: tzinfo) -> tuple[str, ...]:
+    jobs = ", ".join(str(replica.job) for replica in sorted(found, key=lambda replica: replica.job)) or "-"
+    if not found or found[0].as_of is None:
+        lost = UNKNOWN if any(replica.error for replica in found) else "all"
+        return (str(each.id), each.name, each.node, jobs, "-", "-", lost)
+    newest = found[0]
+    return (
+        str(each.id), each.name, each.node, jobs, newest.node, local_time(newest.as_of, zone), _loss(newest, now),
+    )  # fmt: skip
+
+
+def _row(replica: GuestReplica, now: float, zone: tzinfo) -> tuple[str, ...]:
+    if replica.error is not None:
+        return (replica.node, str(replica.job), UNKNOWN, UNKNOWN, UNKNOWN)
+    there = sum(at is not None for at in replica.newest.values())
+    return (
+        replica.node,
+        str(replica.job),
+        local_time(replica.as_of, zone),
+        f"{there} of {len(replica.newest)}",
+        _loss(replica, now),
+    )
+
+
+def _loss(replica: GuestReplica, now: float) -> str:
+    """What was written after the replica's newest whole set, in time and bytes."""
+    if replica.as_of is None:
+        return "all"
+    if replica.lost == 0:
+        return "nothing"
+    return f"{compact(max(0.0, now - replica.as_of))}, {UNKNOWN if replica.lost is None else size(replica.lost)}"
+
+
+def _differences(replica: GuestReplica, zone: tzinfo) -> Iterable[str]:
+    """The volumes that have another newest set than the whole one."""
+    for volume, at in replica.newest.items():
+        if at is None:
+            yield f"{replica.node} has no set of {volume}.\n"
+        elif at != replica.as_of:
+            yield f"{replica.node} has {volume} as of {local_time(at, zone)}.\n"
+
+
+def _json(each: Guest, found: list[GuestReplica], now: float) -> Mapping[str, object]:
+    return {
+        "guest": each.id,
+        "name": each.name,
+        "owner": each.node,
+        "epoch": each.epoch,
+        "replicas": [
+            {
+                "node": replica.node,
+                "job": str(replica.job),
+                "as_of": replica.as_of,
+                "age": None if replica.as_of is None else now - replica.as_of,
+                "volumes": replica.newest,
+                "lost_bytes": replica.lost,
+                "error": None if replica.error is None else str(replica.error),
+            }
+            for replica in found
+        ],
+    }

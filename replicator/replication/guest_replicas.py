@@ -1,0 +1,110 @@
+"""What each node holds of a guest, and what would be lost if the guest were started from it now.
+
+The nodes themselves are asked, so the answer needs neither the owner nor a daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from replicator.cluster.model import Cluster
+from replicator.common.tasks import result_or_error
+from replicator.errors import ZsrError
+from replicator.models import Guest, Job, JobId, Storage, Volume
+from replicator.replication.discovery import guest_volumes
+from replicator.replication.ownership import sets_of
+from replicator.replication.restore_points import datasets_on, heads, replicas_of
+from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
+from replicator.zfs.dataset_names import owning_path
+from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.node_clients import Nodes
+from replicator.zfs.snapshot_names import snapshot_name
+
+Volumes = Mapping[tuple[str, str], Dataset]
+"""A guest's volumes on its node, by storage and name."""
+Answers = Mapping[str, Mapping[str, Dataset] | ZsrError]
+"""What lies on the storages of each node, by name, or why the node did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReplica:
+    """What the target of a job holds of its guest.
+
+    Attributes:
+        as_of: the unix time of the newest set that is there of every volume; None if there is none.
+        newest: each volume (``storage:name``) and the newest set of it, None where there is none.
+        lost: the bytes that were written on the owner since ``as_of``; None if they are not known.
+        error: why the node did not answer; nothing else is known then.
+    """
+
+    job: JobId
+    node: str
+    as_of: int | None = None
+    newest: Mapping[str, int | None] = field(default_factory=dict)
+    lost: int | None = None
+    error: ZsrError | None = None
+
+
+async def ask_nodes(cluster: Cluster, names: Iterable[str], nodes: Nodes) -> Answers:
+    """Return what lies on the storages of these nodes; all are asked at the same time."""
+    asked = sorted(set(names))
+    storages = cluster.storages.values()
+    work = [
+        result_or_error(datasets_on([each for each in storages if each.allowed_on(name)], nodes.client(name)))
+        for name in asked
+    ]
+    return dict(zip(asked, await asyncio.gather(*work), strict=True))
+
+
+def nodes_of(cluster: Cluster, guest: Guest) -> set[str]:
+    """Return the nodes that may hold a guest: its owner, and the targets of its jobs."""
+    return {guest.node, *(job.target for job in cluster.jobs.values() if job.id.guest == guest.id)}
+
+
+def guest_replicas(cluster: Cluster, guest: Guest, answers: Answers) -> list[GuestReplica]:
+    """Return what the targets of a guest's jobs hold of it, the most recent first."""
+    ours = _volumes(cluster, guest, answers[guest.node])
+    jobs = [job for job_id, job in sorted(cluster.jobs.items()) if job_id.guest == guest.id]
+    found = [_on_target(cluster, job, answers[job.target], ours) for job in jobs]
+    return sorted(found, key=lambda each: -(each.as_of or 0))
+
+
+def _volumes(cluster: Cluster, guest: Guest, answer: Mapping[str, Dataset] | ZsrError) -> Volumes | ZsrError:
+    if isinstance(answer, ZsrError):
+        return answer
+    try:
+        listed = guest_volumes(guest, cluster.storages.values(), guest.node, Inventory(dict(answer)))
+    except ZsrError as error:
+        return error
+    return {(volume.storage, volume.name): answer[volume.dataset(storage, guest.node)] for volume, storage in listed}
+
+
+def _on_target(
+    cluster: Cluster, job: Job, answer: Mapping[str, Dataset] | ZsrError, ours: Volumes | ZsrError
+) -> GuestReplica:
+    if isinstance(answer, ZsrError):
+        return GuestReplica(job.id, job.target, error=answer)
+    storages = tuple(cluster.storages.values())
+    replicas = replicas_of(job, storages, answer, ours)
+    found = heads(job.id, replicas)
+    newest = {
+        _volume(storages, job.target, name): max(sets_of(job.id, replicas.datasets.get(name)), default=None)
+        for name in sorted(found.current)
+    }
+    return GuestReplica(job.id, job.target, found.whole, newest, _lost(job.id, ours, found.whole))
+
+
+def _volume(storages: Iterable[Storage], node: str, dataset: str) -> str:
+    paths = {each.path_on(node): each.name for each in storages if each.allowed_on(node)}
+    path = owning_path(dataset, paths) or ""
+    return str(Volume(paths.get(path, "?"), dataset[len(path) + 1 :]))
+
+
+def _lost(job: JobId, ours: Volumes | ZsrError, as_of: int | None) -> int | None:
+    if isinstance(ours, ZsrError) or as_of is None:
+        return None
+    name = snapshot_name(job, as_of)
+    bases = [(each, each.named(name)) for each in ours.values()]
+    return sum_if_known(None if base is None else unreplicated_bytes(each, base) for each, base in bases)
