@@ -25,9 +25,10 @@ from replicator.models import JobId
 
 REPORT_AFTER_SECONDS = 120.0
 """Seconds that a condition lasts before it is reported; the end of a run ends a lag of some seconds."""
+SILENT_AFTER_SECONDS = 420.0
+"""Seconds for which a node is silent before that is reported: longer than a reboot and the next probe."""
 REPEAT_INTERVAL_SECONDS = 900.0
 """Seconds between two messages about promises to one node, so that jobs that break theirs one by one make no flood."""
-
 LOOK_SECONDS = 60.0
 """The longest that a target waits before it looks at the core's status, in seconds."""
 
@@ -207,8 +208,12 @@ def revert_reported(notice: Notice, conditions: Conditions) -> dict[str, Conditi
 
 def next_report(conditions: Conditions) -> float | None:
     """When the first condition that was not reported has lasted long enough, unix time; None without one."""
-    waiting = (each for each in conditions.values() if each.reported is None and each.mentioned is None)
-    return min((each.since + REPORT_AFTER_SECONDS for each in waiting), default=None)
+    waiting = ((name, each) for name, each in conditions.items() if each.reported is None and each.mentioned is None)
+    return min((each.since + _patience(name) for name, each in waiting), default=None)
+
+
+def _patience(name: str) -> float:
+    return SILENT_AFTER_SECONDS if name.startswith(f"{NODE}/") else REPORT_AFTER_SECONDS
 
 
 def _with_silence(notice: Notice, status: Status) -> Notice:
@@ -322,7 +327,7 @@ def _nodes(
             notice = _notice(NoticeKind.TARGET_BACK, now, name, source, condition.thread)
             notices.append(replace(notice, about=node, opens=False, closes=True, text=_lasted(condition)))
             del known[name]
-        elif condition.reported is None and node not in reported and now - condition.since >= REPORT_AFTER_SECONDS:
+        elif condition.reported is None and node not in reported and now - condition.since >= _patience(name):
             notice = _notice(NoticeKind.TARGET_UNREACHABLE, now, name, source, None)
             notices.append(replace(notice, about=node))
             _note(known, [name], now, notice.thread)

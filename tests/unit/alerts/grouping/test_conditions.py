@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from alerts.grouping.conditions import (
     REPEAT_INTERVAL_SECONDS,
     REPORT_AFTER_SECONDS,
+    SILENT_AFTER_SECONDS,
     Condition,
     evaluate_conditions,
     mention,
@@ -186,20 +187,26 @@ class TestASilentNode:
     def test_is_reported_once_and_once_when_it_is_back(self) -> None:
         watcher, job = Watcher(), replace(statuses.healthy(now=NOW), rpo=6000.0)
         assert watcher.look(NOW, job, reachable=False) == []
-        assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
-        assert watcher.look(NOW + 600, job, reachable=False) == []
-        assert watcher.look(NOW + 900, job) == [NoticeKind.TARGET_BACK]
+        assert watcher.look(NOW + SILENT_AFTER_SECONDS, job, reachable=False) == [NoticeKind.TARGET_UNREACHABLE]
+        assert watcher.look(NOW + 900, job, reachable=False) == []
+        assert watcher.look(NOW + 960, job) == [NoticeKind.TARGET_BACK]
         assert watcher.reported[0].thread == watcher.reported[1].thread
+
+    def test_that_reboots_is_not_reported(self) -> None:
+        watcher, job = Watcher(), replace(statuses.healthy(now=NOW), rpo=6000.0)
+        watcher.look(NOW, job, reachable=False)
+        assert watcher.look(NOW + 300, job, reachable=False) == []
+        assert watcher.look(NOW + 360, job) == []
 
     def test_whose_jobs_failures_were_reported_is_not_reported_again(self) -> None:
         watcher, job = Watcher(incidents={"100-0": Incident(reported=NOW, node="beta")}), statuses.healthy()
         watcher.look(NOW, job, reachable=False)
-        assert watcher.look(NOW + REPORT_AFTER_SECONDS, job, reachable=False) == []
+        assert watcher.look(NOW + SILENT_AFTER_SECONDS, job, reachable=False) == []
 
     def test_to_which_nothing_is_replicated_is_not_reported(self) -> None:
         watcher = Watcher()
         watcher.look(NOW, reachable=False)
-        assert watcher.look(NOW + REPORT_AFTER_SECONDS, reachable=False) == []
+        assert watcher.look(NOW + SILENT_AFTER_SECONDS, reachable=False) == []
 
 
 class TestSettings:
