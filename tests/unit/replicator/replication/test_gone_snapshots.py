@@ -64,6 +64,16 @@ def test_one_that_is_still_on_the_source_stays_also_under_another_name() -> None
     assert after(0, volume=renamed)[0] == []
 
 
+def test_one_that_a_copy_of_the_volume_lost_stays_on_the_replica_of_the_other() -> None:
+    """A volume that was copied with its snapshots has theirs, GUID by GUID."""
+    whole = replace(BOTH, source=dataset(snap(1), HOURLY, snap(9)))
+    sets = KnownSets(sent=frozenset({2}), gone=(Gone(2, 0.0, 0.0),))
+    job = Job(JOB, "beta", grace=0, foreign=Foreign.MIRROR)
+    _, permits = mirrored(replace(WAY, known=sets), job, Synced(sets=sets), [BOTH, whole], DAY)
+
+    assert [[each.guid for each in permit.snapshots] for permit in permits] == [[2], []]
+
+
 def test_a_dataset_without_the_jobs_marks_is_left_alone() -> None:
     assert BOTH.target is not None
     assert after(0, volume=replace(BOTH, target=replace(BOTH.target, source="gamma")))[0] == []

@@ -113,6 +113,10 @@ class TestTheReplicaOfAVanishedVolume:
         found = replace(replica(), snapshots=(*replica().snapshots, snap(4, "mine")))
         assert decide_vanished(WAY, found, OVER, WEEK, NOTHING) == KeepAside(snap(4, "mine"))
 
+    def test_stays_while_another_replica_lies_below_it(self) -> None:
+        found = decide_vanished(WAY, replica(), OVER, WEEK, NOTHING, below=f"{NAME}/var")
+        assert found == Stays(Law.VANISHED, f"its grace is over, and '{NAME}/var' lies below it")
+
     def test_has_its_last_day_again_when_what_kept_it_is_over(self) -> None:
         found = decided(replace(OVER, kept="it is mounted"))
         assert isinstance(found, Stays)

@@ -63,12 +63,13 @@ class Notes:
 
     records: Sequence[Vanished]
     back: Collection[str] = ()
+    unread: Collection[str] = ()
     ended: list[tuple[list[str], dict[str, str], set[str]]] = field(default_factory=list)
 
     async def vanished(
         self, found: Mapping[str, int], back: Collection[str], unread: Collection[str], /
     ) -> Sequence[Vanished]:
-        self.back = back
+        self.back, self.unread = back, unread
         return self.records
 
     async def graces_ended(self, gone: Collection[str], kept: Mapping[str, str], unsure: Collection[str]) -> None:
@@ -85,7 +86,7 @@ async def end(notes: Notes, source: Node, target: Node, back: Sequence[Dataset] 
     here, there = cast(ZfsClient, source), cast(ZfsClient, target)
     way = replace(WAY, known=KnownSets(sent=frozenset(each.guid for each in REPLICA.snapshots)))
     graces = Graces(context, way, here, there, recorder, lambda level, text: None, lambda: NOW)
-    await graces.go_on([REPLICA], [pair(VOLUME, each) for each in back], ())
+    await graces.go_on([REPLICA], [pair(VOLUME, each) for each in back], ["slow/data"])
 
 
 async def test_the_replica_is_destroyed_and_that_is_recorded() -> None:
@@ -144,3 +145,9 @@ async def test_replicas_that_have_a_volume_are_named_as_such() -> None:
     notes = Notes([])
     await end(notes, Node("alpha"), Node("beta"), back=[REPLICA])
     assert list(notes.back) == ["pool/vm-100-disk-0"]
+
+
+async def test_what_could_not_be_read_is_named_so_that_nothing_there_is_forgotten() -> None:
+    notes = Notes([])
+    await end(notes, Node("alpha"), Node("beta"))
+    assert list(notes.unread) == ["slow/data"]

@@ -138,6 +138,14 @@ class TestAReplicaThatStays:
             await remove_on(target, KnownSets(taken=(1001,)), source=source, storage="pool")
         assert (target.orders, source.orders) == (["destroy pool/vm-100-disk-1"], [])
 
+    async def test_because_it_is_in_use_keeps_the_one_above_it(self) -> None:
+        """A parent cannot be destroyed or set aside without it."""
+        above, below = replica(0), dataset(snap(1), name="pool/vm-100-disk-0/var", job=str(JOB), readonly=False)
+        target = Node("beta", below, above, replica(1))
+        with pytest.raises(TargetActiveError, match="disk-0/var"):
+            await remove_on(target, KnownSets(), storage="pool")
+        assert target.orders == ["destroy pool/vm-100-disk-1"]
+
     async def test_because_it_is_another_nodes_keeps_nothing_else(self) -> None:
         target = Node("beta", replica(0, source="gamma"), replica(1))
         await remove_on(target, KnownSets(), storage="pool")
