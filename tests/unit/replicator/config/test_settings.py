@@ -228,3 +228,19 @@ def test_the_clusters_file_is_found_in_spite_of_other_errors(file: Path) -> None
     file.write_text('max_parallel = 0\n[cluster]\npath = "/srv/c.toml"')
 
     assert cluster_settings(file) == ClusterSettings("file", Path("/srv/c.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "proxmox", "bookmarks"),
+    [("", False, True), ("", True, False), ('bookmarks = "auto"\n', True, False), ("bookmarks = true\n", True, True),
+     ("bookmarks = false\n", False, False)],
+)  # fmt: skip
+def test_a_node_of_proxmox_ve_makes_no_bookmarks_unless_it_is_told_to(
+    file: Path, monkeypatch: pytest.MonkeyPatch, text: str, proxmox: bool, bookmarks: bool
+) -> None:
+    """There the guest's own rollback would be refused for them."""
+    place = file.parent / "pve"
+    monkeypatch.setattr("replicator.config.settings.PROXMOX_CONFIG", place)
+    if proxmox:
+        place.mkdir()
+    assert load(file, f'node = "alpha"\n[zfs]\n{text}').bookmarks is bookmarks

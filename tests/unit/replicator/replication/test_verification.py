@@ -17,10 +17,10 @@ from replicator.replication.verification import TargetVerification, attempt
 from replicator.zfs.channel_programs import PruneResult, ReceivedReplica
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence, Guard, Stamped
-from replicator.zfs.model import Dataset
-from replicator.zfs.permits import Law, SnapshotsPermit
+from replicator.zfs.model import Bookmark, Dataset, Inventory
+from replicator.zfs.permits import BookmarksPermit, Law, SnapshotsPermit
 from replicator.zfs.snapshot_names import job_prefix
-from tests.support.volumes import JOB, WAY, dataset, pair, snap
+from tests.support.volumes import JOB, WAY, bookmark, dataset, pair, snap
 
 NEW = snap(2)
 
@@ -180,3 +180,29 @@ async def test_what_a_reseed_in_the_making_needs_stays_on_the_source() -> None:
     source.datasets = {volume.name: volume}
     await proof.prune_source([replace(pair(volume, None), reseed=making)])
     assert source.destroyed == [f"tank/a@{NEW.name}"]
+
+
+class Bookmarked(Target):
+    """A source whose volume has bookmarks."""
+
+    async def verify_and_prune(self, pool: str, **_: object) -> PruneResult:
+        names = [f"{each.name}#{mark.name}" for each in self.datasets.values() for mark in each.bookmarks]
+        return PruneResult({}, tuple(names), can_bookmark=True)
+
+    async def inventory(self, path: str, *, depth: int, bookmarks: bool) -> Inventory:
+        return Inventory(self.datasets)
+
+    async def destroy_bookmarks(self, permit: BookmarksPermit) -> None:
+        self.destroyed += [f"#{each.guid}" for each in permit.bookmarks]
+
+
+@pytest.mark.parametrize("bookmarks", [True, False])
+async def test_a_node_that_wants_no_bookmarks_destroys_those_of_the_job(bookmarks: bool) -> None:
+    """Else those of the time before would still forbid the guest's own rollback."""
+    theirs = Bookmark("theirs", 7, 7, 7)
+    volume = dataset(snap(1), NEW, bookmarks=(bookmark(1), bookmark(2), theirs))
+    source = Bookmarked(volume, programs=True)
+    alpha = cast(ZfsClient, source)
+    proof = TargetVerification(WAY, NEW.name, alpha, alpha, lambda level, text: None, bookmarks=bookmarks)
+    await proof.prune_source([pair(volume, None)])
+    assert source.destroyed == ([] if bookmarks else ["#1", "#2"])

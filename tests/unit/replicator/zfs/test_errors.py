@@ -119,6 +119,16 @@ def test_every_error_says_where_and_what_to_do_and_keeps_the_raw_words(stderr: s
     assert error.raw == stderr
 
 
+@pytest.mark.parametrize(
+    "stderr", ["cannot destroy 'tank/a': dataset is busy", "cannot rename 'tank/a': target is busy"]
+)
+def test_what_is_open_on_the_target_is_told_how_to_find_who_has_it_open(stderr: str) -> None:
+    """LVM, md or multipath there take the disks of a guest for their own; nothing else says so."""
+    error = classify("destroy the replica", stderr, node="beta")
+    assert error.error_class is ErrorClass.BUSY
+    assert all(word in error.advice for word in ("LVM", "dmsetup ls --tree", "global_filter"))
+
+
 def test_the_line_that_says_most_comes_first() -> None:
     assert first_line("warning: cannot send 'a@b': Broken pipe\ncannot send: I/O error\n") == "cannot send: I/O error"
 
