@@ -231,6 +231,17 @@ class TestDiverged:
 
         assert site.names(site.target) == before
 
+    def test_destroys_nothing_of_a_guest_with_which_a_run_works(self, site: VerbsEnv) -> None:
+        """Between rename and clone what is kept aside is the replica."""
+        site.zsr.well("run", "--id", "100-0")
+        kept = site.diverge()
+
+        with guest_lock(site.zsr.folder / "state" / "locks", 100):
+            said = site.zsr("diverged", "destroy", "beta", kept, "--yes")
+
+        assert (said.exit, "Guest 100 is locked" in said.err) == (1, True)
+        assert kept in site.names(site.target)
+
     def test_asks_no_question_without_a_terminal(self, site: VerbsEnv) -> None:
         site.zsr.well("run", "--id", "100-0")
         kept = site.diverge()
