@@ -57,7 +57,7 @@ STORAGE_SIZE = Metric(
     "zsr_storage_size_bytes",
     Kind.GAUGE,
     ("storage", "pool", "role"),
-    "What is used below the path of a storage of this node, and what it may still take, read once a minute.",
+    "Bytes used below the path of a storage of this node, plus those that it may still take, read once a minute.",
     "zsr_storage_available_bytes / zsr_storage_size_bytes < 0.1",
     "until the first look, and for a storage that cannot be read",
 )

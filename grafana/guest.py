@@ -53,8 +53,8 @@ def _against_promise(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Lag against promise",
-            "Age of each job's last proven copy (without one: since the job was made), and as a dashed line what was "
-            "promised. Good: saw teeth that stay below the dashed line.",
+            "Age of each job's last proven copy (without one: since the job was made), and the promise as a "
+            "dashed line. Good: saw teeth that stay below the dashed line.",
             *place,
             unit="s",
             empty="no promise",

@@ -1,7 +1,7 @@
 """One SMTP session: it waits for each step as long as RFC 5321 asks for, and says who it is by a name servers accept.
 
-A server may take minutes for a step: it delays its greeting against spam, looks up senders, scans the message. Whoever
-hangs up earlier may have sent a message that he believes lost, and sends it again.
+A server may take minutes for a step: it delays its greeting against spam, looks up senders, scans the message. A client
+that hangs up earlier may have sent a message that it believes lost, and sends it again.
 """
 
 from __future__ import annotations

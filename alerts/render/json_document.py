@@ -1,7 +1,7 @@
 """A notice as JSON for machines: documented and versioned in docs/notification.schema.json. Pure.
 
 Version 1 may grow fields; none changes its meaning or goes away without another version. Times are RFC 3339 in UTC,
-lengths seconds, sizes bytes; what is not known is null.
+lengths seconds, sizes bytes; unknown values are null.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def template_problems(folder: Path, key: str = "templates") -> list[Problem]:
 
 def _names_allowed() -> str:
     kinds = ", ".join([FOR_ALL, *NoticeKind])
-    return f"EVENT.FORMAT, of {kinds} and {', '.join(Form)}; what is only included begins with '_'"
+    return f"EVENT.FORMAT, of {kinds} and {', '.join(Form)}; a file that others only include begins with '_'"
 
 
 def _breaks(renderer: Renderer, kind: str, form: Form, file: str) -> str:

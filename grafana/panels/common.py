@@ -202,7 +202,7 @@ def held_over_time(number: int, place: Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
-            "Age of what is held as a target",
+            "Age of replicas held as a target",
             "Age of the replicas according to the node that holds them, the 15 oldest. Good: saw teeth; a line "
             "that only climbs is a replica that no job updates.",
             *place,
@@ -244,9 +244,9 @@ def uncovered(number: int, place: Place) -> timeseries.Panel:
     return graph(
         Panel(
             number,
-            "What is not protected",
+            "Not protected",
             "Volumes that no job replicates, by guest and reason, the 15 highest, guests without a job, and jobs that "
-            "are gone from the cluster file though nobody removed them. Good: none but what is excluded on purpose. "
+            "are gone from the cluster file though nobody removed them. Good: none but those excluded on purpose. "
             "Name them with 'zsr coverage' and 'zsr check'.",
             *place,
             unit="none",

@@ -89,7 +89,7 @@ def checks(number: int, place: Place) -> table.Panel:
         (each.well, f"({'sum' if each.sums else 'count'}({each.exceptions}) or 0 * {_KNOWN})") for each in _checks()
     )
     columns = [
-        Column("What is checked", label="check"),
+        Column("Check", label="check"),
         Column("Exceptions", _union(exceptions), unit="none", decimals=0, width=110, steps=ZERO_IS_GOOD),
         Column("Facts are at most", _union((each.well, each.age) for each in _checks()), unit="s", width=150),
     ]

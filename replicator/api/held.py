@@ -1,4 +1,4 @@
-"""What a node holds: replicas of other nodes, what is kept aside, and the space for it."""
+"""What a node holds: replicas of other nodes, replicas that were kept aside, and the space for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Destroys what is not needed any more of replicas that were set aside, after a run has proven a newer set."""
+"""Destroys the parts of set-aside replicas that are not needed any more, after a run has proven a newer set."""
 
 from __future__ import annotations
 

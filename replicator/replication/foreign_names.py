@@ -1,6 +1,6 @@
 """Names that the source and a replica both have, for different snapshots: whose stays, and what is said of it. Pure.
 
-A snapshot that was made on the target keeps its name for ever, and the source's one of that name stays out. One that
+A snapshot that was made on the target keeps its name forever, and the source's one of that name stays out. One that
 zsr brought, and that the source has no more, gives its name up: it gets another one before the transfer.
 """
 

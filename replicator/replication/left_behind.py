@@ -1,4 +1,4 @@
-"""The sets that failed runs left on both sides: destroy what was never proven, before it piles up."""
+"""The sets that failed runs left on both sides: destroy those never proven, before they pile up."""
 
 from __future__ import annotations
 

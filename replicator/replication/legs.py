@@ -148,7 +148,7 @@ def never_travels(source: Dataset, target: Dataset, base: SnapshotLike, snapshot
 def has_new_to_send(source: Dataset, since: SnapshotLike, snapshots: str) -> bool:
     """Return whether a snapshot of others was taken since a set: it travels, though it may hold no new byte.
 
-    Sets of other jobs are none: two jobs of one guest would wake each other for ever.
+    Sets of other jobs are none: two jobs of one guest would wake each other forever.
     """
     fits = SnapshotPatterns.parse(snapshots).fits
     return any(s.createtxg > since.createtxg and s.job is None and fits(s.name) for s in source.snapshots)

@@ -1,8 +1,8 @@
-"""The place of a job's target: whether what was proven holds for the target that the job has now. Pure.
+"""The place of a job's target: whether earlier proofs hold for the target that the job has now. Pure.
 
 A target is identified by the GUIDs of its storages' datasets. After the job's target, an address or a path was edited
-the claim is unconfirmed until a run has looked: it then stands, or it is dropped. What was proven on one target never
-lets anything be destroyed on another (contract: What was proven where).
+the claim is unconfirmed until a run has looked: it then stands, or it is dropped. A proof on one target never
+lets anything be destroyed on another (contract: Where a set was proven).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def described(sight: Sight, before: TargetPlace | None, place: TargetPlace) -> s
     """Return the sentence of a run's log about another target."""
     if sight is Sight.ANOTHER:
         was = "" if before is None else f" (it was {_words(before)})"
-        return f"the job's target is {_words(place)} now{was}: what was proven on the old one counts no more"
+        return f"the job's target is {_words(place)} now{was}: proofs on the old one count no more"
     known = {each.storage: each.guid for each in before.storages} if before is not None else {}
     other = [each for each in place.storages if known.get(each.storage, each.guid) != each.guid]
     paths = ", ".join(f"'{each.path}'" for each in other)

@@ -20,7 +20,7 @@ HookFailures = Mapping[int, Mapping[Hook, int]]
 """How often hooks failed, by guest; a hook that never failed is missing."""
 
 FREEZES_KEPT = 5
-"""How many freezes of a guest count: enough to tell a hook that is broken from one that failed by chance."""
+"""How many freezes of a guest count: enough to distinguish a broken hook from one that failed by chance."""
 FREEZES_LAST = 30 * 86400.0
 """Seconds that a freeze counts: a weekly job has four in them, and a guest that was switched off ends with them."""
 

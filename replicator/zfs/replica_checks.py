@@ -1,4 +1,4 @@
-"""The last look at a replica before it is destroyed or renamed: is it still what was decided about? Pure."""
+"""The last look at a replica before it is destroyed or renamed: is it unchanged since the decision? Pure."""
 
 from __future__ import annotations
 

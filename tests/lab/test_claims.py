@@ -1,4 +1,4 @@
-"""What was proven where: a target, an address or a path is edited in the cluster file, or the target's pool is new."""
+"""The place of a proof: a target, an address or a path is edited in the cluster file, or the target's pool is new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must never leave readable does not, and what was frozen is thawed."""
+"""Secret content never leaves readable, and a frozen guest is thawed."""
 
 from __future__ import annotations
 

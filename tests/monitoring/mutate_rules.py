@@ -3,7 +3,7 @@
 Each alert and recorded series is deleted once, each comparison and each ``and`` or ``unless`` is turned round, each
 ``for`` is made very long, and each metric that a rule reads is dropped. A test of promtool or a state must fail, or the
 mutant survives. Only the rules that have to do with the mutant are evaluated, and a test counts only if it holds for
-them as they are. What was found out is kept in build/mutants.json; only what a change of rules or tests touches is
+them as they are. The results are kept in build/mutants.json; only mutants that a change of rules or tests touches are
 tried again.
 """
 

@@ -1,4 +1,4 @@
-"""Webhooks before a real server: what arrives, how it is signed, what each answer means, and what is never shown."""
+"""Webhooks before a real server: what arrives, its signature, what each answer means, and that no secret is shown."""
 
 from __future__ import annotations
 

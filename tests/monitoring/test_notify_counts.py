@@ -1,4 +1,4 @@
-"""What was sent and what arrived, counted: failures and their all-clears through servers that misbehave for a while.
+"""Sent and arrived messages, counted: failures and their all-clears through servers that misbehave for a while.
 
 The whole plugin, a real SMTP server with STARTTLS and log-in, and a real webhook server. Waits end at once.
 """

@@ -1,4 +1,4 @@
-"""A recorder of hooks that keeps what it is told, for tests without a ``state.db``."""
+"""A recorder of hooks that keeps its calls, for tests without a ``state.db``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A night in which node beta does not answer, reported to one target: its jobs, failing runs, and what is delivered.
+"""A night in which node beta does not answer, reported to one target: its jobs, failing runs, and messages.
 
 The pipeline is the real one; the clock, the scheduler's retries and the channel, which accepts everything, are played.
 """

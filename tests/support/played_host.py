@@ -1,4 +1,4 @@
-"""A played host: its ``zfs`` shows a test's datasets, and notes what it is told to change."""
+"""A played host: its ``zfs`` shows a test's datasets, and notes the changes that are asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States of `tests.monitoring.states` that one machine produces with real parts, and what is compared of them."""
+"""States of `tests.monitoring.states` that one machine produces with real parts, and how they are compared."""
 
 from __future__ import annotations
 

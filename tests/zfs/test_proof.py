@@ -72,7 +72,7 @@ async def test_a_volume_that_could_not_be_sent_fails_the_run_with_its_own_reason
 
 
 async def test_others_sets_are_remembered_as_brought_before_they_arrive(site: Site) -> None:
-    """Else a run that dies would leave them there as somebody's, for ever."""
+    """Else a run that dies would leave them there as somebody's, forever."""
     others = f"{site.source}/{A}@__replicate_101-0_1000__"
     site.zfs("snapshot", others)
     with pytest.raises(Killed):

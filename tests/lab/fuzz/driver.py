@@ -1,7 +1,7 @@
 """``python3 -m tests.lab.fuzz.driver``, in a node: plays the cases that standard input names, a JSON object a line.
 
 ``{"seed": 1, "steps": 20}`` draws one; ``{"configuration": "...", "steps": [...]}`` plays that one. Each is answered
-with a line: what was played, and which laws were broken. With ``--model`` they are played in memory, anywhere.
+with a line: the moves that it made, and which laws were broken. With ``--model`` they are played in memory, anywhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fuzz's own bookkeeping: who made what, by node and GUID, what was written where, and what was proven. No I/O.
+"""The fuzz's own bookkeeping: who made what, by node and GUID, where data were written, which sets are proven. No I/O.
 
 Nothing here asks zsr. What appears while others act is theirs; what appears while zsr runs is zsr's; what a guest's
 volume holds is known by its checksum from when it was written.
@@ -23,7 +23,7 @@ _GRACES = {"0": 0.0, "1h": HOURS, "7d": 7 * 24 * HOURS}
 
 
 def seconds_of(grace: str) -> float:
-    """A job's grace in seconds; without one it is for ever."""
+    """A job's grace in seconds; without one it is forever."""
     return _GRACES.get(grace, float("inf"))
 
 

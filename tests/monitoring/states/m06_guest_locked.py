@@ -1,4 +1,4 @@
-"""A guest's lock is held for ever."""
+"""A guest's lock is held forever."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def _fleet(since: int) -> Fleet:
 
 STATE = State(
     key="monitoring 6",
-    title="a guest's lock is held for ever",
+    title="a guest's lock is held forever",
     produced="SIGSTOP for a `zsr run` in the foreground, of a guest on a node with a nightly job",
     fleet=_fleet,
     lasts=90,

@@ -9,6 +9,6 @@ STATE = State(
     produced="zfs create below subvol-100-disk-0, with children = false",
     fleet=uncovered("rpool/data/subvol-100-disk-0/home", Gap.CHILD),
     outside="without that setting the child is a volume of the guest, and is replicated. With it zsr cannot know that "
-    "this one is missed: each digest, zsr coverage, zsr_guest_uncovered_volumes with reason=child and the panel 'What "
-    "is not protected' name it.",
+    "this one is missed: each digest, zsr coverage, zsr_guest_uncovered_volumes with reason=child and the panel 'Not "
+    "protected' name it.",
 )

@@ -9,5 +9,5 @@ STATE = State(
     produced="replicate = false at a volume",
     fleet=uncovered("rpool/data/vm-100-disk-9", Gap.EXCLUDED),
     outside="zsr cannot know that it was forgotten: each digest, zsr coverage, zsr_guest_uncovered_volumes with "
-    "reason=excluded and the panel 'What is not protected' name it, for a person to read once in a while.",
+    "reason=excluded and the panel 'Not protected' name it, for a person to read once in a while.",
 )

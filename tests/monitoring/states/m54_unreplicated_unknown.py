@@ -18,7 +18,7 @@ def _fleet(since: int) -> Fleet:
 STATE = State(
     key="monitoring 54",
     title="it is not known how many bytes of a job wait, so nobody sees that the next run does not fit",
-    produced="the ZFS of alpha does not report what was written since a snapshot",
+    produced="the ZFS of alpha does not report the bytes written since a snapshot",
     fleet=_fleet,
     lasts=420,
     alerts=(Alert("ZsrUnreplicatedUnknown", Severity.INFO, 367, {"reason": "zfs"}),),

@@ -1,4 +1,4 @@
-"""A source with a broken promise dies, and takes its series with it: what was red must not turn green."""
+"""A source with a broken promise dies, and takes its series with it: red must not turn green."""
 
 from alerts.notice import NoticeKind, Severity
 from replicator.errors import ErrorClass

@@ -17,7 +17,7 @@ def _fleet(since: int) -> Fleet:
 
 STATE = State(
     key="asides 1",
-    title="nobody has decided for a week about what is kept aside",
+    title="replicas have been kept aside for a week, and nobody has decided about them",
     produced="a replica is written to, the next run sets it aside; a week goes by",
     fleet=_fleet,
     lasts=120,

@@ -21,6 +21,6 @@ STATE = State(
     lasts=1500,
     alerts=(Alert("ZsrVersionsDiffer", Severity.INFO, 1446),),
     check=Line(HealthLevel.WARNING, "the daemon still runs zsr 0.0.9"),
-    why_silent="a daemon does not know what is installed since it started.",
+    why_silent="a daemon does not know of versions installed since it started.",
     step=3,
 )

@@ -16,7 +16,7 @@ def _fleet(since: int) -> Fleet:
 
 STATE = State(
     key="invented 13",
-    title="a schedule of one date has fired for the last time, so the copy gets older for ever",
+    title="a schedule of one date has fired for the last time, so the copy gets older forever",
     produced='zsr update 100-0 --schedule "2026-12-24 22:00" before a move, and not changed back after it',
     fleet=_fleet,
     lasts=60,

@@ -1,4 +1,4 @@
-"""Why a delivery failed, in words, from what was muttered."""
+"""Why a delivery failed, in one sentence, from the log records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept aside on a node, of which kind, since when, and how much it holds."""
+"""Replicas that are kept aside on a node: of which kind, since when, and how much they hold."""
 
 from __future__ import annotations
 

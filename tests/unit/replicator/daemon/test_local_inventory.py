@@ -1,4 +1,4 @@
-"""What a node's own ZFS says of the replicas that it holds for others, and of what was kept aside."""
+"""What a node's own ZFS says of the replicas that it holds for others, and of those kept aside."""
 
 from __future__ import annotations
 

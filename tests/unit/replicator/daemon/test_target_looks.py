@@ -1,4 +1,4 @@
-"""What a source sees of its targets that run no zsr: replicas, what is kept aside, and pools; or nothing at all."""
+"""What a source sees of its targets that run no zsr: replicas, those kept aside, and pools; or nothing at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept aside, as a storage's inventory shows it; nothing else may ever look like it."""
+"""Replicas that are kept aside, as a storage's inventory shows them; nothing else may ever look like one."""
 
 from __future__ import annotations
 

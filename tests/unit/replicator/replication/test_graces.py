@@ -1,4 +1,4 @@
-"""The end of a grace in a run: what is looked at once more, what is destroyed then, and what of it is recorded."""
+"""The end of a grace in a run: one more look, then the destruction, and the record of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys on both sides: what is sent raw, what the target encrypts, and the errors that refuse a transfer."""
+"""Keys on both sides: which volumes are sent raw, which the target encrypts, and the errors that refuse a transfer."""
 
 from __future__ import annotations
 

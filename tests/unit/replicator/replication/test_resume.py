@@ -1,4 +1,4 @@
-"""Half-received states on the target: finished, dropped if useless, kept whoever else is at fault."""
+"""Half-received states on the target: finished, dropped if useless, kept if the fault is elsewhere."""
 
 from __future__ import annotations
 

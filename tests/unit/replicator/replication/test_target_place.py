@@ -164,7 +164,7 @@ class TestOnAnotherTarget:
         new = TargetPlace("gamma", "10.0.0.13", (TargetStorage("data", "pool", 22),))
         assert described(Sight.ANOTHER, PLACE, new) == (
             "the job's target is pool on gamma (10.0.0.13) now (it was pool on beta (10.0.0.12)): "
-            "what was proven on the old one counts no more"
+            "proofs on the old one count no more"
         )
 
 

@@ -1,4 +1,4 @@
-"""Rates by weekday and hour: what they mean, and what is refused."""
+"""Rates by weekday and hour: their meaning, and which are refused."""
 
 from __future__ import annotations
 

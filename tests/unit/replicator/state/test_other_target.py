@@ -1,4 +1,4 @@
-"""Another target than before: what is forgotten with the old one, and since when the promise counts then."""
+"""Another target than before: which facts go with the old one, and since when the promise counts then."""
 
 from __future__ import annotations
 

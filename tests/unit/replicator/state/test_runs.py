@@ -1,4 +1,4 @@
-"""The history of runs: what a run's end changes, what is kept, and what is cut off."""
+"""The history of runs: the effects of a run's end, and which runs are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replica changes its job only if it is what was decided about, in one step."""
+"""A replica changes its job only if it is unchanged since the decision, in one step."""
 
 from __future__ import annotations
 
