@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol
 
 from tests.lab.lab import Lab, Node, missing
 from tests.lab.scenario import FS, A, Scenario
-from tests.lab.two_nodes import TwoNodeCluster
+from tests.lab.two_nodes import FILESYSTEM, ZVOL, TwoNodeCluster
 
 _HERE = Path(__file__).parent
 _LAB = pytest.StashKey[Lab]()
@@ -121,6 +121,16 @@ def node1(fresh_nodes: list[Node]) -> Node:
 def node2(fresh_nodes: list[Node]) -> Node:
     """The other node as if never used; its pool is ``tank``."""
     return fresh_nodes[1]
+
+
+@pytest.fixture
+def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
+    """The two nodes, a guest with a filesystem and a zvol, and a job that nothing runs by itself."""
+    duo = TwoNodeCluster(lab, node1, node2)
+    duo.filesystem(FILESYSTEM)
+    duo.zvol(ZVOL, 16)
+    duo.job()
+    return duo
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ KEEP = ("--keep", "10")
 class Holdings(Scenario):
     """A `Scenario` that compares what is left by GUID: a dataset that was set aside or renamed is not lost."""
 
+    def with_zvol(self) -> Self:
+        """Give the guest a zvol with 4 MiB of content, and a job that keeps ten restore points; nothing runs it."""
+        self.zvol(A, 8)
+        self.job(*KEEP)
+        return self
+
     def replicated_once(self) -> Self:
         """Give the guest a zvol and a filesystem, and a job that keeps ten restore points; run it once."""
         self.zvol(A, 8)

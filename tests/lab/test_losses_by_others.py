@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.losses import KEEP, Holdings, remove_pvesrs_job
+from tests.lab.losses import Holdings, remove_pvesrs_job
 from tests.lab.scenario import FS, MIB, A
 
 pytestmark = pytest.mark.sampled(9)
@@ -19,10 +19,7 @@ PVESR = "__replicate_100-0_1700000000__"
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
-    guest = Holdings(lab, node1, node2)
-    guest.zvol(A, 8)
-    guest.job(*KEEP)
-    return guest
+    return Holdings(lab, node1, node2).with_zvol()
 
 
 @pytest.fixture

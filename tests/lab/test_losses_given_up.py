@@ -18,10 +18,7 @@ pytestmark = pytest.mark.sampled(9)
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
-    guest = Holdings(lab, node1, node2)
-    guest.zvol(A, 8)
-    guest.job(*KEEP)
-    return guest
+    return Holdings(lab, node1, node2).with_zvol()
 
 
 class TestRemoval:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.losses import KEEP, Holdings
+from tests.lab.losses import Holdings
 from tests.lab.scenario import A
 
 pytestmark = pytest.mark.sampled(9)
@@ -23,9 +23,7 @@ exit 1
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points; one run."""
-    guest = Holdings(lab, node1, node2)
-    guest.zvol(A, 8)
-    guest.job(*KEEP)
+    guest = Holdings(lab, node1, node2).with_zvol()
     guest.well()
     return guest
 

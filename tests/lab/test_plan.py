@@ -7,22 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.lab.lab import Lab, Node
-from tests.lab.two_nodes import TwoNodeCluster
+from tests.lab.lab import Node
+from tests.lab.two_nodes import ZVOL, TwoNodeCluster
 
 pytestmark = pytest.mark.sampled(9)
-
-FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
-
-
-@pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """The two nodes, a guest with a filesystem and a zvol, and a job that nothing runs by itself."""
-    duo = TwoNodeCluster(lab, node1, node2)
-    duo.filesystem(FILESYSTEM)
-    duo.zvol(ZVOL, 16)
-    duo.job()
-    return duo
 
 
 def everything(node: Node) -> list[str]:

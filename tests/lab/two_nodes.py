@@ -30,6 +30,8 @@ path = "tank/data"
 name = "web"
 node = "node1"
 """
+FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
+"""The volumes of the fixture `duo`."""
 
 
 class TwoNodeCluster:

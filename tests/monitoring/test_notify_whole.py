@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.support import statuses
 from tests.support.alertmanager_posts import alert, post
 from tests.support.exporting import running_exporter
 from tests.support.mailserver import Behaviour, MailServer, hanging_server, mail_server
-from tests.support.notify import HURRIED
+from tests.support.notify import HURRIED, written
 from tests.support.notify_clock import WatchedMemory
 from tests.support.webhookserver import WebhookServer
 
@@ -87,16 +87,6 @@ async def running(
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def until(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
-    """Wait until something holds, looking whenever notes are written."""
-    memory = core.memories["notify"]
-    assert isinstance(memory, WatchedMemory)
-    async with asyncio.timeout(30):
-        while not holds():
-            memory.written.clear()
-            await memory.written.wait()
-
-
 def counts(core: statuses.FakeCore, name: str) -> dict[str, int]:
     loaded: dict[str, dict[str, int]] = json.loads(core.memory("notify").get("counters") or "{}")
     return loaded[name]
@@ -109,7 +99,7 @@ def hook(port: int, name: str = "hook", **more: object) -> dict[str, object]:
 async def test_a_webhook_is_sent_the_document(core: statuses.FakeCore, hooks: WebhookServer) -> None:
     async with running(core, hook(hooks.port, secret="k3y")):
         await core.publish(failed())
-        await until(core, lambda: counts(core, "hook")["success"] == 1)
+        await written(core, lambda: counts(core, "hook")["success"] == 1)
     (seen,) = hooks.seen
     assert (seen.json["version"], seen.json["event"], seen.json["jobs"][0]["job"]) == (1, "failed", "100-0")
     assert "webhook-signature" in seen.headers
@@ -128,9 +118,9 @@ async def test_a_message_that_meets_a_bug_delays_no_other_and_is_tried_again(
     monkeypatch.setattr(WebhookChannel, "request", broken)
     async with running(core, hook(hooks.port)):
         await core.publish(failed(), replace(failed(), job=JobId(101, 0), error_class=ErrorClass.HOOK))
-        await until(core, lambda: counts(core, "hook")["success"] == 1)
+        await written(core, lambda: counts(core, "hook")["success"] == 1)
         core.picture = replace(core.picture, time=NOW + 3600)
-        await until(core, lambda: counts(core, "hook")["success"] == 2)
+        await written(core, lambda: counts(core, "hook")["success"] == 2)
     assert counts(core, "hook")["failure"] == 1
     assert "failed inside zsr (RuntimeError)" in caplog.text
 
@@ -149,7 +139,7 @@ async def test_a_bug_in_a_task_is_logged_without_a_secret_and_the_task_is_restar
     async with running(core, {"name": "hc", "ping": f"http://127.0.0.1:{hooks.port}/p1ng-key/{{job}}"}):
         await asyncio.sleep(0.2)  # the pause after the bug
         await core.publish(RunStarted(NOW, JOB, 7))
-        await until(core, lambda: counts(core, "hc")["success"] == 1)
+        await written(core, lambda: counts(core, "hc")["success"] == 1)
     assert "failed unexpectedly; restarting in 60 s." in caplog.text
     assert "p1ng-key" not in caplog.text
 
@@ -158,7 +148,7 @@ async def test_each_run_is_pinged_and_counted(core: statuses.FakeCore, hooks: We
     table = {"name": "hc", "ping": f"http://127.0.0.1:{hooks.port}/{{job}}", "match": {"guest": 100}}
     async with running(core, table):
         await core.publish(RunStarted(NOW, JOB, 7), RunStarted(NOW, JobId(101, 0), 1), failed())
-        await until(core, lambda: counts(core, "hc")["success"] == 2)
+        await written(core, lambda: counts(core, "hc")["success"] == 2)
     assert [seen.path.partition("?")[0] for seen in hooks.seen] == ["/100-0/start", "/100-0/fail"]
 
 
@@ -171,7 +161,7 @@ async def test_an_alert_lasts_until_the_all_clear(core: statuses.FakeCore, hooks
         await hooks.wait_for(3)  # it is raised and renewed
         core.set_status(statuses.healthy(now=NOW + 60), now=NOW + 60)
         await core.publish(recovered())
-        await until(core, lambda: counts(core, "am")["success"] == 2)
+        await written(core, lambda: counts(core, "am")["success"] == 2)
     assert {seen.path for seen in hooks.seen} == {"/api/v2/alerts"}
     assert ends()[0] == "2027-01-15T09:00:00.000Z"
     assert ends()[-1] == "2027-01-15T08:01:00.000Z"
@@ -188,7 +178,7 @@ async def test_the_mails_of_one_failure_are_one_thread_and_the_kept_promise_is_i
         core.set_status(job, now=now)
         async with running(core, table):
             await core.publish(*events)
-            await until(core, lambda: counts(core, "mail")["success"] >= messages)
+            await written(core, lambda: counts(core, "mail")["success"] >= messages)
 
     still = replace(late, state=replace(late.state, last_sync=NOW - 5400))
     await look(NOW, still, 1, failed())
@@ -222,7 +212,7 @@ class TestTheReceiver:
         async with running(core, storage, quiet, notify_receiver=receiver):
             assert [await self.post(receiver, firing) for _ in range(2)] == [200, 200]
             assert await self.post(receiver, resolved) == 200
-            await until(core, lambda: counts(core, "storage")["success"] == 2)
+            await written(core, lambda: counts(core, "storage")["success"] == 2)
         assert [(seen.path, seen.json["title"]) for seen in hooks.seen] == [
             ("/storage", "Firing: DiskFull on host1"),
             ("/storage", "Resolved: DiskFull on host1"),
@@ -237,7 +227,7 @@ class TestTheReceiver:
         hooks.statuses = [200]
         core.set_status(now=NOW + 7200)
         async with running(core, hook(hooks.port)):
-            await until(core, lambda: counts(core, "hook")["success"] == 1)
+            await written(core, lambda: counts(core, "hook")["success"] == 1)
         assert hooks.accepted[0].json["event"] == "alertmanager"
 
     async def test_a_post_that_cannot_be_stored_is_not_sent_and_is_requested_again(
@@ -253,7 +243,7 @@ class TestTheReceiver:
             assert await self.post(receiver, post(alert())) == 503
             full.undo()
             assert await self.post(receiver, post(alert())) == 200
-            await until(core, lambda: counts(core, "hook")["success"] == 1)
+            await written(core, lambda: counts(core, "hook")["success"] == 1)
         assert len(hooks.seen) == 1
 
 
@@ -325,7 +315,7 @@ async def test_no_secret_of_any_target_is_logged_shown_kept_or_in_a_traceback(
         async with running(core, *tables, limit=1.5, notify_receiver=receiver), running_exporter(core) as exporter:
             await core.publish(RunStarted(NOW, JOB, 7), failed())
             names = [str(table["name"]) for table in tables]
-            await until(core, lambda: all(counts(core, name)["failure"] > 0 for name in names))
+            await written(core, lambda: all(counts(core, name)["failure"] > 0 for name in names))
             assert await TestTheReceiver.post(receiver, post(alert()), "wrong") == 401
             assert await TestTheReceiver.post(receiver, {"version": "3"}) == 400
             async with ClientSession() as session:

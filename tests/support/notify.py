@@ -63,7 +63,7 @@ async def written(core: statuses.FakeCore, holds: Callable[[], bool]) -> None:
     """Wait until something holds; it is checked after each write to the plugin store."""
     memory = core.memories["notify"]
     assert isinstance(memory, WatchedMemory)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not holds():
             memory.written.clear()
             await memory.written.wait()
