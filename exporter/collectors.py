@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-from exporter import catalogue, guest_metrics, node_metrics, replica_metrics, target_metrics
+from exporter import catalogue, guest_metrics, job_metrics, node_metrics, replica_metrics, target_metrics
 from exporter.families import AnyFamily, Family, HistogramFamily, LineFamily, Sample, known_time
 from exporter.job_series import JobLines
 from exporter.metric import Metric
@@ -107,8 +107,8 @@ def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
     known = scrape.status.jobs
     yield from kept.families(known)
     for metric, marks in (
-        (catalogue.SOURCE_SNAPSHOTS, scrape.status.source_snapshots),
-        (catalogue.SOURCE_FOREIGN, scrape.status.foreign_snapshots),
+        (job_metrics.SOURCE_SNAPSHOTS, scrape.status.source_snapshots),
+        (job_metrics.SOURCE_FOREIGN, scrape.status.foreign_snapshots),
     ):
         counts = ((job.job.id, marks.get(job.job.id)) for job in known)
         lines = [f'{metric.name}{{zsr_job="{job}"}} {count}\n' for job, count in counts if count is not None]
@@ -124,10 +124,10 @@ def jobs(scrape: ScrapeInput, kept: JobLines) -> Iterator[AnyFamily]:
 
 def _conflicts(status: Status) -> LineFamily:
     """Whether Proxmox VE replicates the guests of jobs too; without those of which that is not known."""
-    name = catalogue.JOB_CONFLICT.name
+    name = job_metrics.JOB_CONFLICT.name
     found = ((job.job.id, status.pvesr.is_in_conflict(job.job.id, job.job.target)) for job in status.jobs)
     lines = [f'{name}{{zsr_job="{job}"}} {int(conflict)}\n' for job, conflict in found if conflict is not None]
-    return LineFamily(catalogue.JOB_CONFLICT, lines)
+    return LineFamily(job_metrics.JOB_CONFLICT, lines)
 
 
 def nodes(scrape: ScrapeInput) -> Iterator[Family]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter import catalogue, job_metrics
+from exporter import job_metrics
 from exporter.exposition import escaped, number
 from exporter.families import LineFamily, known_time
 from exporter.metric import Metric
@@ -70,7 +70,7 @@ def _errors(name: str, job: JobStatus) -> str:
 
 
 def _error_line(name: str, error_class: str, count: int) -> str:
-    return f'{catalogue.JOB_ERRORS.name}{{zsr_job="{name}",class="{error_class}"}} {count}\n'
+    return f'{job_metrics.JOB_ERRORS.name}{{zsr_job="{name}",class="{error_class}"}} {count}\n'
 
 
 def _next_run(job: JobStatus) -> float | None:
@@ -95,53 +95,53 @@ def _expected(job: JobStatus) -> float | None:
 
 
 _READ: Sequence[tuple[Metric, Callable[[JobStatus], float | None]]] = (
-    (catalogue.JOB_LAST_SYNC, lambda job: known_time(job.state.last_sync)),
-    (catalogue.JOB_LAST_SET, lambda job: known_time(job.state.last_set)),
-    (catalogue.JOB_LAST_TRY, lambda job: known_time(job.state.last_start)),
-    (catalogue.JOB_NEXT_RUN, _next_run),
-    (catalogue.JOB_RPO, lambda job: job.rpo),
-    (catalogue.JOB_CREATED, _created),
-    (catalogue.JOB_RUN_START, lambda job: job.transfer.start if job.transfer else None),
-    (catalogue.JOB_LAST_DURATION, lambda job: job.state.last_duration),
-    (catalogue.JOB_LAST_SENT, lambda job: job.state.last_sent_bytes),
-    (catalogue.JOB_FAILURES, lambda job: job.state.consecutive_failures),
-    (catalogue.JOB_SENT, lambda job: job.sent_bytes_total),
-    (catalogue.JOB_MISSED, lambda job: job.missed_runs),
-    (catalogue.JOB_TRANSFER, _transferred),
-    (catalogue.JOB_TRANSFER_EXPECTED, _expected),
-    (catalogue.JOB_UNREPLICATED, lambda job: job.state.unreplicated_bytes),
-    (catalogue.JOB_RESUME, lambda job: int(job.state.resume_pending)),
-    (catalogue.JOB_VANISHED, lambda job: len(job.state.vanished)),
-    (catalogue.JOB_GRACE_END, lambda job: known_time(job.grace_end)),
-    (catalogue.JOB_VOLUMES, lambda job: len(job.state.sets.volumes) or None),
-    (catalogue.JOB_REPLACED, lambda job: known_time(job.state.replaced_at)),
-    (catalogue.JOB_WENT_BACK, lambda job: known_time(job.state.went_back_at)),
+    (job_metrics.JOB_LAST_SYNC, lambda job: known_time(job.state.last_sync)),
+    (job_metrics.JOB_LAST_SET, lambda job: known_time(job.state.last_set)),
+    (job_metrics.JOB_LAST_TRY, lambda job: known_time(job.state.last_start)),
+    (job_metrics.JOB_NEXT_RUN, _next_run),
+    (job_metrics.JOB_RPO, lambda job: job.rpo),
+    (job_metrics.JOB_CREATED, _created),
+    (job_metrics.JOB_RUN_START, lambda job: job.transfer.start if job.transfer else None),
+    (job_metrics.JOB_LAST_DURATION, lambda job: job.state.last_duration),
+    (job_metrics.JOB_LAST_SENT, lambda job: job.state.last_sent_bytes),
+    (job_metrics.JOB_FAILURES, lambda job: job.state.consecutive_failures),
+    (job_metrics.JOB_SENT, lambda job: job.sent_bytes_total),
+    (job_metrics.JOB_MISSED, lambda job: job.missed_runs),
+    (job_metrics.JOB_TRANSFER, _transferred),
+    (job_metrics.JOB_TRANSFER_EXPECTED, _expected),
+    (job_metrics.JOB_UNREPLICATED, lambda job: job.state.unreplicated_bytes),
+    (job_metrics.JOB_RESUME, lambda job: int(job.state.resume_pending)),
+    (job_metrics.JOB_VANISHED, lambda job: len(job.state.vanished)),
+    (job_metrics.JOB_GRACE_END, lambda job: known_time(job.grace_end)),
+    (job_metrics.JOB_VOLUMES, lambda job: len(job.state.sets.volumes) or None),
+    (job_metrics.JOB_REPLACED, lambda job: known_time(job.state.replaced_at)),
+    (job_metrics.JOB_WENT_BACK, lambda job: known_time(job.state.went_back_at)),
     (job_metrics.DISABLED_SINCE, lambda job: known_time(job.state.disabled_since)),
     (job_metrics.REMOVAL_SINCE, lambda job: known_time(job.state.removal_since)),
-    (catalogue.JOB_CLAIM_CONFIRMED, lambda job: int(job.is_claim_confirmed)),
+    (job_metrics.JOB_CLAIM_CONFIRMED, lambda job: int(job.is_claim_confirmed)),
 )
 METRICS = (
-    catalogue.JOB_INFO,
-    catalogue.JOB_STATE,
+    job_metrics.JOB_INFO,
+    job_metrics.JOB_STATE,
     *(metric for metric, _ in _READ),
-    catalogue.JOB_RUNS,
-    catalogue.JOB_ERRORS,
+    job_metrics.JOB_RUNS,
+    job_metrics.JOB_ERRORS,
 )
 """The metrics of a job, in the order of its lines."""
 
-_PAIRS = ",".join(f'{label}="%s"' for label in catalogue.JOB_INFO.labels)
-_INFO = f"{catalogue.JOB_INFO.name}{{{_PAIRS}}} 1\n"
+_PAIRS = ",".join(f'{label}="%s"' for label in job_metrics.JOB_INFO.labels)
+_INFO = f"{job_metrics.JOB_INFO.name}{{{_PAIRS}}} 1\n"
 _END = '"} '
 _VALUES = tuple((f'{metric.name}{{zsr_job="', read) for metric, read in _READ)
 _STATES = {
     condition: "".join(
-        f'{catalogue.JOB_STATE.name}{{zsr_job="{_NAME}",state="{word.value}"}} {int(word is condition)}\n'
+        f'{job_metrics.JOB_STATE.name}{{zsr_job="{_NAME}",state="{word.value}"}} {int(word is condition)}\n'
         for word in JobCondition
     )
     for condition in JobCondition
 }
 _RUNS = "".join(
-    f'{catalogue.JOB_RUNS.name}{{zsr_job="{_NAME}",outcome="{outcome.value}"}} %d\n'
+    f'{job_metrics.JOB_RUNS.name}{{zsr_job="{_NAME}",outcome="{outcome.value}"}} %d\n'
     for outcome in (Outcome.SUCCESS, Outcome.FAILURE, Outcome.CANCELLED)
 )
 _NO_ERRORS = "".join(_error_line(_NAME, error_class.value, 0) for error_class in ErrorClass)
