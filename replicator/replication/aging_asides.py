@@ -12,6 +12,7 @@ from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
 from replicator.replication.verification import attempt
+from replicator.schedule.grace import DAY_SECONDS, terms_of
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import Holds, aside_stem
@@ -27,9 +28,15 @@ class AsideTerms:
     grace: float
 
 
-def aside_terms(job: Job, former_keeps: Iterable[str] = ()) -> AsideTerms:
-    """Return a job's terms for replicas that were set aside; ``former_keeps``: what its ``keep`` was until lately."""
-    return AsideTerms(RetentionPolicy.parse(job.keep).with_former(former_keeps), job.grace)
+def keep_of(job: Job, former_keeps: Iterable[str], now: float) -> RetentionPolicy:
+    """Return a job's retention ``now`` (unix time); ``former_keeps``: what its ``keep`` was until lately."""
+    gap = max(DAY_SECONDS, terms_of(job, now).gap)
+    return RetentionPolicy.parse(job.keep).with_former(former_keeps).counting_at_most(gap)
+
+
+def aside_terms(job: Job, former_keeps: Iterable[str], now: float) -> AsideTerms:
+    """Return a job's terms ``now`` for replicas that were set aside; as `keep_of`."""
+    return AsideTerms(keep_of(job, former_keeps, now), job.grace)
 
 
 def decide_asides(

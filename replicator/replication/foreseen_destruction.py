@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from replicator.models import KnownSets
-from replicator.replication.aging_asides import aside_terms, decide_asides
+from replicator.replication.aging_asides import aside_terms, decide_asides, keep_of
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import (
     KeepAside,
@@ -26,7 +26,6 @@ from replicator.replication.ownership import Direction, is_made, is_marked, neve
 from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
 from replicator.replication.preview import Destruction, When
 from replicator.replication.reseeding import needed
-from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.dataset_names import Holds
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.permits import (
@@ -103,7 +102,7 @@ def _rolled_back(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 def _superseded(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
     sides = [(pair.source, pair.target) for pair in foreseen.done]
-    keep = RetentionPolicy.parse(facts.job.keep).with_former(facts.former_keeps)
+    keep = keep_of(facts.job, facts.former_keeps, facts.now)
     way = replace(facts.way, known=foreseen.sets)
     gone = mirrored(way, facts.job, replace(facts.synced, sets=foreseen.sets), foreseen.done, facts.now)[1]
     stale = decide_superseded(way, keep, sides, foreseen.new, facts.now, never_whole(foreseen.known))
@@ -126,7 +125,7 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 
 def _aged(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
-    way, terms = replace(facts.way, known=foreseen.sets), aside_terms(facts.job, facts.former_keeps)
+    way, terms = replace(facts.way, known=foreseen.sets), aside_terms(facts.job, facts.former_keeps, facts.now)
     partial = never_whole(foreseen.known)
     for permit in decide_asides(way, terms, foreseen.done, facts.discovered.diverged, facts.now, partial):
         if isinstance(permit, ReplicaPermit):

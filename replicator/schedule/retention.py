@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf
 
 from replicator.common.durations import compact, parse_duration
 
@@ -44,12 +46,14 @@ class RetentionRule:
 class RetentionPolicy:
     """Keeps the newest ``count`` points; or, where there are rules, what these say. See `RetentionPolicy.parse`.
 
-    What one of the ``former`` policies keeps stays as well.
+    What one of the ``former`` policies keeps stays as well. Of the time between two neighbouring points at most
+    ``longest_gap`` seconds count, see `counting_at_most`.
     """
 
     count: int = 1
     rules: tuple[RetentionRule, ...] = ()
     former: tuple[RetentionPolicy, ...] = ()
+    longest_gap: float = inf
 
     @classmethod
     def parse(cls, text: str) -> RetentionPolicy:
@@ -94,6 +98,16 @@ class RetentionPolicy:
                 former.append(RetentionPolicy.parse(text))
         return replace(self, former=tuple(former))
 
+    def counting_at_most(self, gap: float) -> RetentionPolicy:
+        """Return the policy by which no clock that jumped ahead makes all points of a grid look old.
+
+        Of the time between two neighbouring points at most ``gap`` seconds count, which the schedule explains, or two
+        of the widest intervals, which thinning explains. A time in which the node was off makes nothing older either.
+        """
+        former = tuple(each.counting_at_most(gap) for each in self.former)
+        widest = max((rule.interval for rule in self.rules), default=0)
+        return replace(self, former=former, longest_gap=max(gap, 2.0 * widest))
+
     def stale(self, times: Sequence[int], now: float | None = None) -> set[int]:
         """Return the points to destroy.
 
@@ -117,13 +131,21 @@ class RetentionPolicy:
         if not self.rules:
             order = sorted(set(times), key=lambda time: (time <= newest, time))
             return set(order[: -self.count])
+        ages = self._ages(times, newest)
         oldest: dict[tuple[RetentionRule, int], int] = {}
         for time in times:
-            rule = next((rule for rule in self.rules if newest - time <= rule.span), None)
+            rule = next((rule for rule in self.rules if ages[time] <= rule.span), None)
             if rule is not None:
                 bucket = (rule, time // rule.interval)
                 oldest[bucket] = min(time, oldest.get(bucket, time))
         return set(times) - set(oldest.values()) - {newest}
+
+    def _ages(self, times: Sequence[int], newest: int) -> dict[int, float]:
+        """Return the age of each point, in seconds before the newest one; those of the future are young."""
+        ages: dict[int, float] = {time: newest - time for time in times if time >= newest}
+        for later, time in pairwise(sorted({newest, *(time for time in times if time < newest)}, reverse=True)):
+            ages[time] = ages[later] + min(later - time, self.longest_gap)
+        return ages
 
 
 def _rule(text: str) -> RetentionRule:

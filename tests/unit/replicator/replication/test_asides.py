@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.models import KnownSets
-from replicator.replication.aging_asides import AsideTerms, decide_asides
+from replicator.models import Job, KnownSets
+from replicator.replication.aging_asides import AsideTerms, decide_asides, keep_of
 from replicator.replication.asides import LATE_SECONDS, aside_of, is_diverged_data, reason
 from replicator.replication.destruction import decide_aside
 from replicator.replication.plan import Incremental, Promote, SetAside, make_plan
@@ -250,3 +250,13 @@ def test_nothing_goes_that_may_be_somebodys(found: Dataset, stale: set[int], gra
         )
         empty = snapshot.job is None and snapshot.written == 0 and snapshot.creation > SET_ASIDE + DAY
         assert sent or empty
+
+
+@pytest.mark.parametrize(("schedule", "counted"), [("*/15", DAY), ("mon 03:00", 14 * DAY)])
+def test_what_keep_wants_does_not_go_at_once_where_the_clock_jumped_ahead(schedule: str, counted: int) -> None:
+    """Of the time between two sets no more counts than the schedule explains."""
+    job, ahead = Job(JOB, "beta", keep="6h:15m,7d:1h", schedule=schedule), 1000 + 365 * DAY
+    keep = keep_of(job, ["30d:1h"], float(ahead))
+
+    assert keep.stale([1000, ahead], ahead) == set()
+    assert keep.longest_gap == keep.former[0].longest_gap == counted

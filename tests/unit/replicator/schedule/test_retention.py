@@ -132,6 +132,55 @@ class TestAPointOfTheFuture:
         assert RetentionPolicy.parse(GRID).stale([NOW + DAY], NOW) == set()
 
 
+class TestAClockThatJumpsAhead:
+    """It names the point of this run, and says that this is the present."""
+
+    KEEP = RetentionPolicy.parse(GRID).counting_at_most(DAY)
+    HISTORY = (NOW - 20 * DAY, NOW - 2 * DAY, NOW - DAY, NOW)
+
+    @pytest.mark.parametrize("ahead", [40 * DAY, 365 * DAY])
+    def test_makes_no_point_old_by_more_than_is_explained(self, ahead: int) -> None:
+        assert self.KEEP.stale([*self.HISTORY, NOW + ahead], NOW + ahead) == set()
+
+    def test_nor_in_the_runs_after_it_while_it_is_wrong(self) -> None:
+        wrong = [NOW + 365 * DAY + number * 15 * MINUTE for number in range(8)]
+
+        assert self.KEEP.stale([*self.HISTORY, *wrong], wrong[-1]) == set()
+
+    def test_also_where_a_former_policy_counts(self) -> None:
+        keep = RetentionPolicy.parse("1").with_former([GRID]).counting_at_most(DAY)
+
+        assert keep.stale([*self.HISTORY, NOW + 365 * DAY], NOW + 365 * DAY) == set()
+
+    def test_lets_old_points_go_when_so_much_time_has_passed_by_runs(self) -> None:
+        points = [*self.HISTORY, *(NOW + number * DAY for number in range(1, 40))]
+
+        assert set(self.HISTORY) <= self.KEEP.stale(points, points[-1])
+
+
+caps = st.integers(min_value=DAY, max_value=60 * DAY)
+
+
+@given(grids(), times, caps)
+def test_where_no_gap_is_longer_than_what_counts_nothing_is_different(
+    keep: RetentionPolicy, points: list[int], gap: int
+) -> None:
+    counted = keep.counting_at_most(gap)
+
+    if all(later - earlier <= counted.longest_gap for earlier, later in pairwise(sorted(points))):
+        assert counted.stale(points) == keep.stale(points)
+
+
+@given(keeps, times, caps)
+def test_what_is_kept_is_bounded_and_settled(keep: RetentionPolicy, points: list[int], gap: int) -> None:
+    counted = keep.counting_at_most(gap)
+
+    kept = set(points) - counted.stale(points)
+    assert len(kept) <= keep.most
+    assert counted.stale(sorted(kept)) == set()
+    assert max(points, default=None) in {*kept, None}
+
+
 @given(keeps, times, st.integers(min_value=NOW - 90 * DAY, max_value=NOW))
 def test_with_a_clock_too_nothing_more_is_stale_when_the_stale_are_gone(
     keep: RetentionPolicy, points: list[int], now: int
