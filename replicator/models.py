@@ -240,7 +240,7 @@ class KnownSets:
         by_name: the job is older than this memory of GUIDs, so that the names of its snapshots still count.
         elsewhere: the newest set of the time when the job had another target; those up to it may be proven here or not.
         inherited: the GUIDs of another job's sets on replicas that this job took over: restore points like its own.
-        gone: snapshots of others that are gone from the source (`replication.gone_snapshots`).
+        gone, asides: how long gone snapshots of others (`replication.gone_snapshots`) and what is aside have waited.
     """
 
     proven: int | None = None
@@ -252,6 +252,7 @@ class KnownSets:
     elsewhere: int | None = None
     inherited: frozenset[int] = frozenset()
     gone: tuple[tuple[int, float, float], ...] = ()
+    asides: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

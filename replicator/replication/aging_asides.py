@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from replicator.models import Job
+from replicator.models import Job, Synced
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import decide_aside
+from replicator.replication.gone_snapshots import Gone, counted
 from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
@@ -39,12 +40,25 @@ def aside_terms(job: Job, former_keeps: Iterable[str], now: float) -> AsideTerms
     return AsideTerms(keep_of(job, former_keeps, now), job.grace)
 
 
+def waiting(synced: Synced, diverged: Iterable[Dataset], job: Job, now: float) -> Synced:
+    """Return the state in which a run has seen replicas that were set aside ``now`` (unix time).
+
+    What counts of their time is what counts of a grace: the clock is trusted neither now nor when they got their names.
+    """
+    there = {each.guid for each in diverged}
+    if not there and not synced.sets.asides:
+        return synced
+    known = counted((Gone(*each) for each in synced.sets.asides), there, terms_of(job, now), now)
+    return replace(synced, sets=replace(synced.sets, asides=known))
+
+
 def decide_asides(
     way: Direction, terms: AsideTerms, volumes: Sequence[VolumePair], diverged: Iterable[Dataset], now: float,
     partial: Collection[int] = (),
 ) -> list[SnapshotsPermit | ReplicaPermit]:  # fmt: skip
     """Return the permits for the asides of these volumes, all of which have the newest set on the target. Pure.
 
+    ``way.known`` says how long each has waited (`waiting`).
     ``partial`` are sets that were never whole: they are no restore points.
     """
     stems = {aside_stem(pair.target_path, pair.volume.name) for pair in volumes}
@@ -52,7 +66,8 @@ def decide_asides(
     holders = [pair.target for pair in volumes] + [each.dataset for each in found if each.holds is Holds.POINTS]
     times = {at for each in holders for at in sets_of(way.job, each) if at not in partial}
     stale = terms.keep.stale(sorted(times), now) | set(partial)
-    decided = (decide_aside(way, aside, terms.grace, stale, now) for aside in found)
+    waited = {guid: seconds for guid, _, seconds in way.known.asides}
+    decided = (decide_aside(way, each, terms.grace, stale, waited.get(each.dataset.guid)) for each in found)
     return [permit for permit in decided if permit is not None]
 
 

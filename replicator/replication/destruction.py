@@ -346,7 +346,7 @@ def _stays(way: Direction, replica: Dataset, on_source: Inventory | None, left_o
 
 
 def decide_aside(
-    way: Direction, aside: Aside, grace: float, stale: Collection[int], now: float
+    way: Direction, aside: Aside, grace: float, stale: Collection[int], waited: float | None
 ) -> SnapshotsPermit | ReplicaPermit | None:
     """Permit what is not needed any more of a replica that was set aside; None: all of it stays.
 
@@ -358,10 +358,10 @@ def decide_aside(
         aside: the replica that was set aside, as this run found it.
         grace: the job's, in seconds.
         stale: the sets that ``keep`` does not want any more (unix times).
-        now: the unix time.
+        waited: the seconds that it has waited, as runs counted them; None: no run has seen it before.
     """
     dataset = aside.dataset
-    over = now - aside.named.time >= grace
+    over = waited is not None and waited >= grace
     if not over or not is_marked(way, dataset) or dataset.mounted or dataset.readonly is not True:
         return None
     whole = ReplicaPermit(

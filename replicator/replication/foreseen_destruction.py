@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from replicator.models import KnownSets
-from replicator.replication.aging_asides import aside_terms, decide_asides, keep_of
+from replicator.replication.aging_asides import aside_terms, decide_asides, keep_of, waiting
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import (
     KeepAside,
@@ -125,9 +125,10 @@ def _old_on_source(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
 
 
 def _aged(facts: Facts, foreseen: Foreseen) -> Iterator[Destruction]:
-    way, terms = replace(facts.way, known=foreseen.sets), aside_terms(facts.job, facts.former_keeps, facts.now)
-    partial = never_whole(foreseen.known)
-    for permit in decide_asides(way, terms, foreseen.done, facts.discovered.diverged, facts.now, partial):
+    diverged, now = facts.discovered.diverged, facts.now
+    sets = waiting(replace(facts.synced, sets=foreseen.sets), diverged, facts.job, now).sets
+    way, terms = replace(facts.way, known=sets), aside_terms(facts.job, facts.former_keeps, now)
+    for permit in decide_asides(way, terms, foreseen.done, diverged, now, never_whole(foreseen.known)):
         if isinstance(permit, ReplicaPermit):
             yield Destruction(permit.dataset, facts.way.target, When.PROVEN, True, permit.law, permit.why)
         else:

@@ -15,7 +15,7 @@ from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import ConnectionLostError, SupersededError, ZsrError
 from replicator.models import Synced, TargetPlace
-from replicator.replication.aging_asides import age_asides, aside_terms, decide_asides
+from replicator.replication.aging_asides import age_asides, aside_terms, decide_asides, waiting
 from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
 from replicator.replication.destruction import decide_superseded
 from replicator.replication.discovery import Discovered, TargetInventory
@@ -361,6 +361,7 @@ class Run:
         sides, partial = [(p.source, p.target) for p in volumes], never_whole(self._synced.sets) - {synced.last_set}
         stale = decide_superseded(way, terms.keep, sides, name, self._clock(), partial)
         synced, gone = mirrored(way, self._job, synced, volumes, self._clock())
+        synced = waiting(synced, found.diverged, self._job, self._clock())
         pruned = await proof.verify(volumes, [*stale, *gone], received, self._inventories.datasets_on_target)
         await self.progress.begin(Step.REMEMBER)
         await self._remember(without_sent(synced, pruned))
@@ -380,7 +381,7 @@ class Run:
         """Remember that the target holds all that the source had ``at`` a moment."""
         await self.progress.begin(Step.REMEMBER)
         await self._stamps.keep_in_step(found.volumes)
-        await self._remember(replace(self._synced, last_sync=at))
+        await self._remember(waiting(replace(self._synced, last_sync=at), found.diverged, self._job, self._clock()))
         await self._report_vanished(found)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)

@@ -10,8 +10,8 @@ from replicator.models import KnownSets, TargetPlace, TargetStorage
 def sets_to_text(sets: KnownSets) -> str:
     """Return a job's known sets as JSON, without the GUIDs of what it sent: those are rows of their own."""
     values = {"proven": sets.proven, "volumes": sets.volumes, "taken": sets.taken, "elsewhere": sets.elsewhere}
-    gone = [list(each) for each in sets.gone]
-    return json.dumps({**values, "by_name": sets.by_name, "inherited": sorted(sets.inherited), "gone": gone})
+    waiting = {"gone": [list(each) for each in sets.gone], "asides": [list(each) for each in sets.asides]}
+    return json.dumps({**values, "by_name": sets.by_name, "inherited": sorted(sets.inherited), **waiting})
 
 
 def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
@@ -27,6 +27,7 @@ def sets_from_text(text: str | None, last_set: float | None) -> KnownSets:
         elsewhere=values.get("elsewhere"),
         inherited=frozenset(values.get("inherited", ())),
         gone=tuple((guid, seen, waited) for guid, seen, waited in values.get("gone", ())),
+        asides=tuple((guid, seen, waited) for guid, seen, waited in values.get("asides", ())),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.models import Job, KnownSets
-from replicator.replication.aging_asides import AsideTerms, decide_asides, keep_of
+from replicator.models import Job, KnownSets, Synced
+from replicator.replication.aging_asides import AsideTerms, decide_asides, keep_of, waiting
 from replicator.replication.asides import LATE_SECONDS, aside_of, is_diverged_data, reason
 from replicator.replication.destruction import decide_aside
 from replicator.replication.plan import Incremental, Promote, SetAside, make_plan
@@ -50,7 +50,7 @@ def decided(found: Dataset, *stale: int, grace: float = DAY, now: float = LONG_A
     """The snapshots that may go, "all of it", or None."""
     parts = aside_of(found)
     assert parts is not None
-    permit = decide_aside(SENT, parts, grace, {1000 + each for each in stale}, now)
+    permit = decide_aside(SENT, parts, grace, {1000 + each for each in stale}, now - SET_ASIDE)
     if isinstance(permit, SnapshotsPermit):
         return [str(snapshot.guid) for snapshot in permit.snapshots]
     return None if permit is None else "all of it"
@@ -193,11 +193,12 @@ class TestWhatElseIsKeptAside:
 
 
 class TestThePermitsOfARun:
-    TERMS = AsideTerms(RetentionPolicy.parse("2"), 0)
+    TERMS = AsideTerms(RetentionPolicy.parse("2"), DAY)
+    SEEN = replace(SENT, known=replace(SENT.known, asides=((1, 0.0, float(DAY)),)))
 
     def test_count_the_sets_of_the_replicas_and_of_the_asides_together(self) -> None:
         both = pair(dataset(snap(9)), dataset(snap(7), snap(9), name="pool/vm-100-disk-0"))
-        [permit] = decide_asides(SENT, self.TERMS, [both], [aside(snap(6), snap(8))], LONG_AFTER)
+        [permit] = decide_asides(self.SEEN, self.TERMS, [both], [aside(snap(6), snap(8))], LONG_AFTER)
         assert isinstance(permit, SnapshotsPermit)
         assert [each.guid for each in permit.snapshots] == [6]
         assert permit.law is Law.PROVEN_STAYS
@@ -205,14 +206,48 @@ class TestThePermitsOfARun:
     def test_leave_the_asides_of_volumes_that_are_not_of_this_run(self) -> None:
         other = replace(aside(), name=aside_name("pool", "vm-100-disk-7", SET_ASIDE, Holds.POINTS))
         both = pair(dataset(snap(9)), dataset(snap(9)))
-        assert decide_asides(SENT, self.TERMS, [both], [other], LONG_AFTER) == []
+        assert decide_asides(self.SEEN, self.TERMS, [both], [other], LONG_AFTER) == []
 
     def test_name_the_dataset_with_its_guid_its_snapshots_and_the_marks_that_it_must_have(self) -> None:
         both = pair(dataset(snap(9)), dataset(snap(8), snap(9)))
-        [permit] = decide_asides(SENT, self.TERMS, [both], [aside(snap(1))], LONG_AFTER)
+        [permit] = decide_asides(self.SEEN, self.TERMS, [both], [aside(snap(1))], LONG_AFTER)
         assert isinstance(permit, ReplicaPermit)
         assert (permit.guid, permit.snapshots, permit.job, permit.source) == (1, (snap(1),), str(JOB), "alpha")
         assert not permit.kept_aside
+
+
+class TestHowLongAnAsideHasWaited:
+    """The clock may be wrong now, and may have been when the aside got its name."""
+
+    JOB = Job(JOB, "beta", grace=7.0 * DAY)
+    NOW = float(SET_ASIDE + 365 * DAY)
+
+    def waited(self, *moments: float) -> list[float]:
+        """The seconds after runs at these times."""
+        synced = Synced()
+        for moment in moments:
+            synced = waiting(synced, [aside(snap(1))], self.JOB, moment)
+        return [seconds for _, _, seconds in synced.sets.asides]
+
+    def test_begins_with_the_run_that_first_sees_it_whatever_its_name_says(self) -> None:
+        assert self.waited(self.NOW) == [0.0]
+
+    def test_counts_the_time_between_runs_and_a_day_at_most_of_each(self) -> None:
+        assert self.waited(self.NOW, self.NOW + 900, self.NOW + 1800) == [1800.0]
+        assert self.waited(self.NOW, self.NOW + 900, self.NOW + 900 + 365 * DAY) == [900.0 + DAY]
+
+    def test_begins_again_where_the_clock_was_set_back(self) -> None:
+        assert self.waited(self.NOW, self.NOW + 900, self.NOW - 3600) == [0.0]
+
+    def test_is_forgotten_with_the_aside(self) -> None:
+        seen = waiting(Synced(), [aside(snap(1))], self.JOB, self.NOW)
+        assert waiting(seen, [], self.JOB, self.NOW) == Synced()
+
+    def test_is_what_counts(self) -> None:
+        both = pair(dataset(snap(9)), dataset(snap(9), name="pool/vm-100-disk-0"))
+        terms = AsideTerms(RetentionPolicy.parse("1"), self.JOB.grace)
+
+        assert decide_asides(SENT, terms, [both], [aside(snap(1))], self.NOW) == []
 
 
 @st.composite
@@ -239,7 +274,7 @@ def anything_aside(draw: st.DrawFn) -> Dataset:
 def test_nothing_goes_that_may_be_somebodys(found: Dataset, stale: set[int], grace: float) -> None:
     parts = aside_of(found)
     assert parts is not None
-    permit = decide_aside(SENT, parts, grace, {1000 + each for each in stale}, LONG_AFTER)
+    permit = decide_aside(SENT, parts, grace, {1000 + each for each in stale}, 30.0 * DAY)
     if permit is None:
         return
     assert grace == 0

@@ -143,7 +143,9 @@ def sent(state: State, job: JobId) -> frozenset[int]:
 def test_of_what_was_sent_the_snapshots_of_another_tool_are_known(state: State) -> None:
     state.jobs.ensure(JOB, NOW)
     gone = ((BIG, 5.0, 60.0),)
-    known = KnownSets(sent=frozenset({1, 2, 3}), carried=frozenset({2}), inherited=frozenset({4, BIG}), gone=gone)
+    known = KnownSets(
+        sent=frozenset({1, 2, 3}), carried=frozenset({2}), inherited=frozenset({4, BIG}), gone=gone, asides=gone
+    )
     state.jobs.set_synced(JOB, Synced(sets=known), run=1, now=NOW)
     found = state.jobs.get(JOB)
     assert found is not None
