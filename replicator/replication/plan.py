@@ -354,13 +354,28 @@ def _onto_base(way: Direction, pair: VolumePair, target: Dataset, base: Snapshot
     # unless the stream is raw.
     others = all(snapshot.job != way.job and snapshot.written == 0 for snapshot in newer)
     if others and not (newer and target.has_own_key):
-        here = (snapshot for snapshot in newer if snapshot.guid not in way.known.sent)
-        unmarked = tuple(snapshot.name for snapshot in here if not snapshot.made_here)
+        unmarked = _made_there(way, newer)
         return Incremental(pair, base, (TagForeignSnapshots(unmarked),) if unmarked else ())
     permit = decide_rollback(way, target, base_on_target)
     if permit is None:
         return set_aside(pair, base, reason(way, target, newer))
     return Incremental(pair, base, (Rollback(permit),))
+
+
+def made_there(way: Direction, pair: VolumePair) -> tuple[str, ...]:
+    """Return the snapshots after the base that were created on the replica itself and are not marked, by name.
+
+    When something newer has arrived they look like those that travelled.
+    """
+    base = None if pair.target is None else choose_base(pair.source, pair.target)
+    if pair.target is None or base is None or (common := pair.target.by_guid(base.guid)) is None:
+        return ()
+    return _made_there(way, (each for each in pair.target.snapshots if each.createtxg > common.createtxg))
+
+
+def _made_there(way: Direction, newer: Iterable[Snapshot]) -> tuple[str, ...]:
+    others = (each for each in newer if each.job != way.job and each.guid not in way.known.sent)
+    return tuple(each.name for each in others if not each.made_here)
 
 
 def set_aside(pair: VolumePair, base: SnapshotLike, holds: Holds = Holds.DIVERGED) -> Action:

@@ -9,12 +9,13 @@ from replicator.errors import ZsrError
 from replicator.models import Job
 from replicator.replication.destruction import decide_half_received
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine, judged
-from replicator.replication.plan import VolumePair
+from replicator.replication.ownership import Direction, is_marked
+from replicator.replication.plan import VolumePair, made_there
 from replicator.replication.progress import Log
 from replicator.replication.transfer import NODE_FAILED, Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset
+from replicator.zfs.model import MADE_HERE, Dataset
 from replicator.zfs.resume_token import ResumeToken
 
 
@@ -22,10 +23,12 @@ from replicator.zfs.resume_token import ResumeToken
 class HalfReceived:
     """Finishes what earlier runs of a job began.
 
-    ``failures``: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
+    ``way`` is the job's, with what this node remembers of it. ``failures``: the sentences with which the job's last
+    runs failed, newest first, up to the last one that did not.
     """
 
     job: Job
+    way: Direction
     transfers: Transfers
     source: ZfsClient
     target: ZfsClient
@@ -55,12 +58,19 @@ class HalfReceived:
 
     async def _resume(self, pair: VolumePair, replica: Dataset, text: str) -> None:
         token, useless = examine(self.job, pair, self.target.node)
+        await self._mark_made_there(pair, replica)
         useless = useless or await self._attempt(pair, token)
         if useless is not None:
             self.log("warning", f"{pair.volume}: the half-received state is dropped: {useless}")
             if not await self.target.abort_receive(decide_half_received(replica, text, useless)):
                 nothing = "ZFS shows a resume token, but finds no half-received state to drop; the run goes on"
                 self.log("warning", f"{pair.volume}: {nothing}")
+
+    async def _mark_made_there(self, pair: VolumePair, replica: Dataset) -> None:
+        """Mark what was created on the replica after the run that was cut had listed it; no later run can tell."""
+        for name in made_there(self.way, pair) if is_marked(self.way, replica) else ():
+            self.log("info", f"{pair.volume}: the snapshot {name} was created on the replica itself; it is kept")
+            await self.target.set_properties(f"{replica.name}@{name}", {"zsr:job": MADE_HERE})
 
     async def _attempt(self, pair: VolumePair, token: ResumeToken) -> str | None:
         """Resume one transfer; return why its state turned out to be useless, None if it is finished."""

@@ -237,7 +237,8 @@ class Run:
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
             failures = self._context.failures
-            half = HalfReceived(self._job, self._transfers, self._source, self._target, failures, self._log)
+            way = self._direction()
+            half = HalfReceived(self._job, way, self._transfers, self._source, self._target, failures, self._log)
             await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
             discovered = await self._pair(on_source, on_target)

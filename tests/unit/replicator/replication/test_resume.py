@@ -10,7 +10,8 @@ import pytest
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits
-from replicator.models import Encryption, Job, Volume
+from replicator.models import Encryption, Job, KnownSets, Volume
+from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Progress
 from replicator.replication.resume import HalfReceived
@@ -20,7 +21,7 @@ from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from tests.support.played_zfs import PlayedZfs
 from tests.support.resume_tokens import make_token
-from tests.support.volumes import JOB, dataset, pair, snap
+from tests.support.volumes import JOB, WAY, dataset, pair, snap
 
 SOURCE = dataset(snap(1), snap(2))
 NAME = f"tank/a@{snap(2).name}"
@@ -42,6 +43,7 @@ class Site:
     """Both nodes with a played ZFS, and a run's log."""
 
     zfs: PlayedZfs
+    way: Direction = WAY
     failures: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Site:
         self.zfs.show({each.name: each.token for each in replicas if each.token is not None})
         job = Job(JOB, "beta", encryption=encryption)
         transfers = Transfers(job, alpha, beta, Limits(None, 20), Progress(), log, lambda: 0.0)
-        await HalfReceived(job, transfers, alpha, beta, self.failures, log).resume_all(volumes)
+        await HalfReceived(job, self.way, transfers, alpha, beta, self.failures, log).resume_all(volumes)
 
     async def failure(self, *volumes: VolumePair) -> ZsrError:
         """The error with which it fails."""
@@ -76,6 +78,23 @@ async def test_a_cut_transfer_is_resumed_by_its_token(site: Site) -> None:
     await site.resume(volume(token))
     assert f"send -t {token}" in site.zfs.calls
     assert site.zfs.dropped() == []
+
+
+async def test_what_was_created_on_the_replica_since_the_cut_run_listed_it_is_marked_before_more_arrives(
+    site: Site,
+) -> None:
+    """ZFS goes on with a state that was begun on such a snapshot; after that it would look like one that travelled."""
+    token = make_token(NAME, 2, from_guid=1)
+    travelled, theirs = snap(7, "daily"), snap(8, "theirs", written=0)
+    site.way = replace(WAY, known=KnownSets(sent=frozenset({7})))
+    found = volume(token)
+    assert found.target is not None
+    target = replace(found.target, snapshots=(snap(1), travelled, theirs), source=WAY.source)
+
+    await site.resume(replace(found, target=target))
+
+    orders = [call for call in site.zfs.calls if call.startswith(("set", "send -t"))]
+    assert orders == ["set zsr:job=nobody pool/vm-100-disk-0@theirs", f"send -t {token}"]
 
 
 @pytest.mark.parametrize("began", [True, False], ids=["a first transfer", "an existing replica"])
