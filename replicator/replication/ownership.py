@@ -111,6 +111,21 @@ def is_replica_brought(way: Direction, replica: Dataset) -> bool:
     )
 
 
+def is_others_by_memory(way: Direction, replica: Dataset) -> bool:
+    """Return whether this node remembers what it brought, and nothing of a replica is of that, whatever its marks say.
+
+    It was left behind by an earlier job of the same number (``zsr delete --keep``), or is of another cluster with the
+    same numbers and names.
+    """
+    known = way.known
+    brought = known.sent | known.inherited
+    if known.by_name or not brought or not replica.snapshots:
+        return False
+    return not any(
+        each.guid in brought or (each.job == way.job and each.set_time in known.taken) for each in replica.snapshots
+    )
+
+
 def not_brought(way: Direction, source: Dataset, target: Dataset | None) -> list[Snapshot]:
     """Return the snapshots on the target with a name of zsr's that this node does not know to have sent."""
     found = () if target is None else target.snapshots

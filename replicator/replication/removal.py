@@ -15,7 +15,7 @@ from replicator.replication.destruction import (
     decide_removal,
     decide_removed_jobs_snapshots,
 )
-from replicator.replication.ownership import Direction, sets_of
+from replicator.replication.ownership import Direction, is_others_by_memory, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.stamps import refuse_superseded
@@ -157,8 +157,12 @@ async def _remove_replicas(
             whose = f"it is a replica from node {dataset.source or '(none)'}, not from {way.source}"
             log("warning", f"'{dataset.name}' on {target.node} is kept: {whose}")
             continue
+        if is_others_by_memory(way, dataset):
+            log("warning", f"'{dataset.name}' on {target.node} is kept: {way.source} sent nothing of what is in it")
+            left.append(dataset.name)
+            continue
         if any(name.startswith(f"{dataset.name}/") for name in left):
-            log("warning", f"'{dataset.name}' on {target.node} is kept: a replica below it is in use")
+            log("warning", f"'{dataset.name}' on {target.node} is kept: a replica below it stays")
             continue
         try:
             await destroy_or_keep(decide_removal(way, dataset), dataset, path, diverged, target, now, log)

@@ -164,6 +164,39 @@ class TestAReplicaThatStays:
         assert target.orders == []
 
 
+class TestAReplicaThatAnEarlierJobOfTheNumberLeftBehind:
+    """Or one of another cluster with the same numbers and names: its marks are the job's."""
+
+    KNOWN = KnownSets(1009, ("data:vm-100-disk-0",), (1009,), frozenset({9}))
+
+    async def test_stays_where_this_node_remembers_what_it_sent(self) -> None:
+        ours = replace(replica(0), snapshots=(snap(9),))
+        target = Node("beta", ours, replica(1), replica(2, token="1-a-b-c"))
+        await remove_on(target, self.KNOWN, storage="pool")
+        assert target.orders == [f"destroy {NAME}"]
+
+    async def test_keeps_the_one_above_it(self) -> None:
+        ours, below = replace(replica(0), snapshots=(snap(9),)), replace(replica(1), name=f"{NAME}/child")
+        target = Node("beta", ours, below)
+        await remove_on(target, self.KNOWN, storage="pool")
+        assert target.orders == []
+
+    @pytest.mark.parametrize(
+        "known",
+        [
+            KnownSets(),
+            replace(KNOWN, taken=(1001,)),
+            replace(KNOWN, inherited=frozenset({1})),
+            replace(KNOWN, by_name=True),
+        ],
+        ids=["the memory is lost", "its set was taken here", "taken over", "older than the memory"],
+    )
+    async def test_is_not_distinguished_else(self, known: KnownSets) -> None:
+        target = Node("beta", replica(0))
+        await remove_on(target, known, storage="pool")
+        assert target.orders == [f"destroy {NAME}"]
+
+
 async def test_what_is_kept_aside_gets_the_snapshots_of_the_replica_of_which_it_is_a_clone() -> None:
     aside = dataset(name="pool/zsr-diverged/vm-100-disk-0-7", job=str(JOB), origin=f"{NAME}@{snap(1).name}")
     other = replace(aside, name="pool/zsr-diverged/vm-100-disk-1-7", origin="pool/vm-100-disk-1@x")
