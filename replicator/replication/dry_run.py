@@ -18,7 +18,7 @@ from replicator.replication.foreign_names import described_blocked, described_ne
 from replicator.replication.foreseen import Facts, Foreseen, foresee
 from replicator.replication.foreseen_destruction import destructions
 from replicator.replication.former_jobs import left_behind
-from replicator.replication.grace_ends import left_out_as, source_pools
+from replicator.replication.grace_ends import left_out_as, read_for, source_pools
 from replicator.replication.inventories import Inventories
 from replicator.replication.keys import described_plain, has_new_key, is_raw, plain_below_encrypted
 from replicator.replication.legs import blocked_by_name, never_travels, route
@@ -167,7 +167,8 @@ async def _decide_vanished(
         )
         others = [*(pair.target for pair in found.volumes), *found.orphans]
         staying = (each for each in others if each is None or not isinstance(decided.get(each.name), ReplicaPermit))
-        decided[name] = decide_vanished(way, replica, record, terms, here, left_out, first_below(name, staying))
+        read = None if here is None else read_for(name, way, context.storages, here)
+        decided[name] = decide_vanished(way, replica, record, terms, read, left_out, first_below(name, staying))
     return decided
 
 

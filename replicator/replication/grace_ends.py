@@ -51,6 +51,17 @@ async def source_pools(storages: Iterable[Storage], source: ZfsClient) -> Invent
     return Inventory(found)
 
 
+def read_for(replica: str, way: Direction, storages: Iterable[Storage], on_source: Inventory) -> Inventory | None:
+    """Return what was read of the source where a replica's volume would be seen; None where nobody looked.
+
+    That is so in a storage that only other nodes may use, and that lies on the target inside one that was read. Pure.
+    """
+    there = [each for each in storages if each.allowed_on(way.target)]
+    path = owning_path(replica, {each.path_on(way.target) for each in there})
+    inside = [each for each in there if each.path_on(way.target) == path]
+    return on_source if not inside or any(each.allowed_on(way.source) for each in inside) else None
+
+
 def left_out_as(
     replica: str,
     way: Direction,
@@ -156,7 +167,8 @@ class Graces:
         left_out = left_out_as(name, self.way, context.storages, context.neighbours, found.volumes, here)
         others = [*(pair.target for pair in found.volumes), *found.orphans]
         below = first_below(name, (each for each in others if each is None or each.name not in ended.destroyed))
-        decision = decide_vanished(self.way, replica, record, self._terms, here, left_out, below)
+        read = read_for(name, self.way, context.storages, here)
+        decision = decide_vanished(self.way, replica, record, self._terms, read, left_out, below)
         if isinstance(decision, Stays):
             ended.kept[name] = AGAIN if decision.again else self._kept(name, decision.why)
             return

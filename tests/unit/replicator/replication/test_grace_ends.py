@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from replicator.models import Guest, KnownSets, Storage, Vanished, Volume
 from replicator.replication.destruction import KeepAside, Stays, decide_left_out, decide_vanished
-from replicator.replication.grace_ends import left_out_as
+from replicator.replication.grace_ends import left_out_as, read_for
 from replicator.replication.plan import Full, Incremental, Plan, SetAside
 from replicator.replication.vanished import replaced_replicas
 from replicator.schedule.grace import NEVER, Terms, is_over
@@ -65,6 +65,17 @@ class TestTheReplicaOfAVanishedVolume:
         found = decide_vanished(WAY, replica(), OVER, WEEK, None)
         assert isinstance(found, Stays)
         assert found.law is Law.UNKNOWN
+
+    def test_stays_where_its_volume_would_not_be_seen_on_the_source(self) -> None:
+        """Its storage is other nodes', and lies there inside one that is read."""
+        outer, inner = Storage("outer", "pool"), Storage("inner", "fast", paths=(("beta", "pool/fast"),))
+        others = replace(inner, nodes=frozenset({"beta"}))
+
+        assert read_for("pool/fast/a", WAY, (outer, others), NOTHING) is None
+        assert read_for("pool/fast/a", WAY, (outer, inner), NOTHING) is NOTHING
+        assert read_for("pool/fast/a", WAY, (outer, others, replace(inner, name="again")), NOTHING) is NOTHING
+        assert read_for("pool/a", WAY, (outer, others), NOTHING) is NOTHING
+        assert read_for("elsewhere/a", WAY, (outer, others), NOTHING) is NOTHING
 
     @pytest.mark.parametrize(
         "live",

@@ -76,9 +76,14 @@ class Notes:
         self.ended.append((list(gone), dict(kept), set(unsure)))
 
 
-async def end(notes: Notes, source: Node, target: Node, back: Sequence[Dataset] = ()) -> None:
+DATA = Storage("data", "tank/data", paths=(("beta", "pool"),))
+
+
+async def end(
+    notes: Notes, source: Node, target: Node, back: Sequence[Dataset] = (), *,
+    storages: tuple[Storage, ...] = (DATA,), gone: Dataset = REPLICA,
+) -> None:  # fmt: skip
     """Let a run go on with the grace of the replica, which it saw without a volume."""
-    storages = (Storage("data", "tank/data", paths=(("beta", "pool"),)),)
     job = Job(JOB, "beta", grace=7 * DAY)
     context = RunContext(job, Guest(100, "web", "alpha"), storages, 60.0, Synced(), last_run_failed=False)
     nothing: Any = None
@@ -86,7 +91,7 @@ async def end(notes: Notes, source: Node, target: Node, back: Sequence[Dataset] 
     here, there = cast(ZfsClient, source), cast(ZfsClient, target)
     way = replace(WAY, known=KnownSets(sent=frozenset(each.guid for each in REPLICA.snapshots)))
     graces = Graces(context, way, here, there, recorder, lambda level, text: None, lambda: NOW)
-    await graces.go_on([REPLICA], [pair(VOLUME, each) for each in back], ["slow/data"])
+    await graces.go_on([gone], [pair(VOLUME, each) for each in back], ["slow/data"])
 
 
 async def test_the_replica_is_destroyed_and_that_is_recorded() -> None:
@@ -124,6 +129,19 @@ async def test_a_volume_that_was_renamed_since_the_look_goes_on_with_it() -> Non
     await end(notes, Node("alpha", VOLUME, renamed), target)
     assert target.destroyed == []
     assert notes.ended == [([], {}, set())]
+
+
+async def test_a_storage_that_only_other_nodes_may_use_is_not_read_on_the_source() -> None:
+    """On the target it lies inside one that is read; on the source the volume is in a pool of its own."""
+    inner = Storage("fast", "fast", frozenset({"beta"}), paths=(("beta", "pool/fast"),))
+    gone = replace(REPLICA, name="pool/fast/vm-100-disk-1")
+    live = volume("fast/vm-100-disk-1", *gone.snapshots)
+    notes, source, target = Notes([replace(OVER, dataset=gone.name)]), Node("alpha", VOLUME, live), Node("beta", gone)
+
+    await end(notes, source, target, storages=(DATA, inner), gone=gone)
+
+    assert target.destroyed == []
+    assert notes.ended == [([], {gone.name: "its grace is over, and the source was not read"}, set())]
 
 
 async def test_a_source_that_cannot_be_read_keeps_it_and_says_why() -> None:
