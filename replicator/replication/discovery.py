@@ -51,25 +51,22 @@ class Discovered:
         return any(pair.target is not None and pair.target.token for pair in self.volumes)
 
 
-async def target_inventory(
-    job: Job, guest: Guest, storages: Iterable[Storage], source: str, target: ZfsClient
-) -> TargetInventory:
-    """Return the inventory of each of the guest's storages on the target."""
+async def target_inventory(storages: Iterable[Storage], target: ZfsClient) -> TargetInventory:
+    """Return the inventory of each of these storages on the target."""
 
     def all_of(storage: Storage) -> Awaitable[Inventory]:
         return target.inventory(storage.path_on(target.node), depth=LEVELS)
 
-    return TargetInventory(await _by_storage(guest, storages, source, target.node, all_of))
+    return TargetInventory(await _by_storage(storages, all_of))
 
 
 async def guest_inventory(
     guest: Guest,
     storages: Iterable[Storage],
-    source: str,
     target: ZfsClient,
     remembered: tuple[Iterable[str], Iterable[Vanished]] | None,
 ) -> TargetInventory:
-    """Return the guest's rows of each of its storages on the target, whatever else lies there.
+    """Return the guest's rows of each of these storages on the target, whatever else lies there.
 
     ``remembered``: the volumes of the last proven set, and the records of vanished ones; None: look everywhere.
     """
@@ -79,20 +76,45 @@ async def guest_inventory(
         names = None if remembered is None else remembered_names(storage, path, guest, *remembered)
         return guest_rows(target, path, is_of_guest(guest, storage, path), names=names)
 
-    return TargetInventory(await _by_storage(guest, storages, source, target.node, rows_of), guests_only=True)
+    return TargetInventory(await _by_storage(storages, rows_of), guests_only=True)
 
 
 async def _by_storage(
-    guest: Guest, storages: Iterable[Storage], source: str, target: str, read: Callable[[Storage], Awaitable[Inventory]]
+    storages: Iterable[Storage], read: Callable[[Storage], Awaitable[Inventory]]
 ) -> dict[str, Inventory | StorageMissingError]:
     found: dict[str, Inventory | StorageMissingError] = {}
-    for storage in guest_storages(guest, storages, source):
-        if storage.allowed_on(target):
-            try:
-                found[storage.name] = await read(storage)
-            except StorageMissingError as error:  # matters only if the guest has volumes on it
-                found[storage.name] = error
+    for storage in storages:
+        try:
+            found[storage.name] = await read(storage)
+        except StorageMissingError as error:  # matters only if the guest has volumes on it
+            found[storage.name] = error
     return found
+
+
+def target_storages(
+    guest: Guest, storages: Iterable[Storage], nodes: tuple[str, str], volumes: Iterable[str],
+    vanished: Iterable[Vanished],
+) -> list[Storage]:  # fmt: skip
+    """Return the storages on which the target may have replicas of a guest: its own, and those that it had before.
+
+    The settings may have narrowed the guest's storages since. Its replicas on the others are those of vanished volumes.
+
+    Args:
+        guest: the guest.
+        storages: all storages.
+        nodes: the source and the target.
+        volumes: those of the last proven set, ``storage:name``.
+        vanished: the records of replicas whose volumes are gone.
+    """
+    source, target = nodes
+    usable = [each for each in storages if each.allowed_on(target)]
+    own = [each for each in guest_storages(guest, tuple(storages), source) if each.allowed_on(target)]
+    paths = {each.path_on(target) for each in usable}
+    names = {each.partition(":")[0] for each in volumes}
+    places = {owning_path(each.dataset, paths) for each in vanished}
+    places |= {each.path_on(target) for each in usable if each.name in names}
+    left = {each.path_on(target): each for each in usable if each.path_on(target) in places}
+    return [*own, *(each for path, each in left.items() if path not in {one.path_on(target) for one in own})]
 
 
 async def source_inventory(guest: Guest, storages: Iterable[Storage], source: ZfsClient) -> Inventory:
@@ -122,10 +144,14 @@ def _as_owners_list(listings: Iterable[tuple[str, Iterable[Dataset]]]) -> dict[s
 async def discover(
     job: Job, guest: Guest, storages: Iterable[Storage], source: ZfsClient, target: ZfsClient
 ) -> Discovered:
-    """List both sides at the same time, and pair the guest's volumes; raises as `pair_volumes`."""
+    """List both sides at the same time, and pair the guest's volumes; raises as `pair_volumes`.
+
+    On the target all storages are listed: it may have replicas where the guest has no volumes any more.
+    """
     everywhere = tuple(storages)
+    there = (each for each in everywhere if each.allowed_on(target.node))
     on_source, on_target = await gather_two(
-        source_inventory(guest, everywhere, source), target_inventory(job, guest, everywhere, source.node, target)
+        source_inventory(guest, everywhere, source), target_inventory(there, target)
     )
     return pair_volumes(job, guest, everywhere, (source.node, target.node), on_source, on_target)
 
@@ -139,8 +165,8 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
             replica.
         StorageMissingError, StorageRestrictedError: a storage with volumes cannot be used on the target.
     """
-    source, target = nodes
-    wanted = guest_volumes(guest, storages, source, on_source, target=target)
+    (source, target), everywhere = nodes, tuple(storages)
+    wanted = guest_volumes(guest, everywhere, source, on_source, target=target)
     volumes = [
         _pair(job, volume, storage, nodes, on_source, theirs)
         for storage, theirs, some in _usable(guest, wanted, target, on_target)
@@ -156,7 +182,7 @@ def pair_volumes(job: Job, guest: Guest, storages: Iterable[Storage], nodes: tup
     volumes.sort(key=lambda pair: pair.target_name.count("/"))  # a parent first: its replica has the child's below it
     volumes = _with_above(volumes)
     names = {pair.target_name for pair in volumes}
-    paths = {storage.name: storage.path_on(target) for storage in guest_storages(guest, storages, source)}
+    paths = {storage.name: storage.path_on(target) for storage in everywhere}
     found = [(paths[name], each) for name, each in on_target.inventories.items() if isinstance(each, Inventory)]
     diverged = _as_owners_list((path, inventory.diverged_of(job.id)) for path, inventory in found)
     return Discovered(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replicator.errors import ConnectionLostError, DeadlineError, StorageMissingError
+from replicator.models import Storage
 from replicator.replication.context import RunContext
 from replicator.replication.discovery import (
     Discovered,
@@ -16,6 +17,7 @@ from replicator.replication.discovery import (
     selections,
     source_inventory,
     target_inventory,
+    target_storages,
 )
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory
@@ -67,11 +69,17 @@ class Inventories:
         return found
 
     async def _read_target(self, *, as_remembered: bool) -> TargetInventory:
-        context, source = self._context, self._source.node
+        context, storages = self._context, self._target_storages()
         if not (await self._target.features()).list_parsable:
-            return await target_inventory(context.job, context.guest, context.storages, source, self._target)
+            return await target_inventory(storages, self._target)
         remembered = (context.remembered.sets.volumes, context.vanished) if as_remembered else None
-        return await guest_inventory(context.guest, context.storages, source, self._target, remembered)
+        return await guest_inventory(context.guest, storages, self._target, remembered)
+
+    def _target_storages(self) -> list[Storage]:
+        context, nodes = self._context, (self._source.node, self._target.node)
+        return target_storages(
+            context.guest, context.storages, nodes, context.remembered.sets.volumes, context.vanished
+        )
 
     async def datasets_on_target(self) -> dict[str, Dataset]:
         """Return all datasets of the target's storages by name."""
@@ -99,21 +107,25 @@ class Inventories:
         cache, due = self._context.inventory_cache, self._context.due
         if cache is None or self._context.last_run_failed or not (await self._source.features()).programs:
             return None
+        here, there = self._source.node, self._target.node
+        own = guest_storages(self._context.guest, self._context.storages, here)
+        left = self._target_storages()
+        places = [*((here, each.path_on(here)) for each in own), *((there, each.path_on(there)) for each in left)]
+        if not all(each.allowed_on(there) for each in own) or any(cache.is_too_slow(*place) for place in places):
+            return None
         ours: dict[str, Dataset] = {}
         theirs: dict[str, Inventory | StorageMissingError] = {}
         at = self._clock()
-        for storage in guest_storages(self._context.guest, self._context.storages, self._source.node):
-            paths = ((node, storage.path_on(node)) for node in (self._source.node, self._target.node))
-            if any(cache.is_too_slow(*place) for place in paths):
+        for storage in own:
+            listed = await cache.read(self._source, storage.path_on(here), since=due, sync=True)
+            if listed.inventory is None:
                 return None
-            here = await cache.read(self._source, storage.path_on(self._source.node), since=due, sync=True)
-            if here.inventory is None or not storage.allowed_on(self._target.node):
+            ours |= listed.inventory.datasets
+            at = min(at, listed.at)
+        for storage in left:
+            listed = await cache.read(self._target, storage.path_on(there), since=due, sync=False)
+            if listed.inventory is None:
                 return None
-            there = await cache.read(self._target, storage.path_on(self._target.node), since=due, sync=False)
-            if there.inventory is None:
-                return None
-            ours |= here.inventory.datasets
-            theirs[storage.name] = there.inventory
-            at = min(at, here.at)
+            theirs[storage.name] = listed.inventory
         on_target = TargetInventory(theirs)
         return CachedPairs(self.pair(Inventory(ours), on_target), on_target, at)

@@ -10,7 +10,13 @@ from replicator.common.sizes import size
 from replicator.common.tasks import gather_two
 from replicator.errors import NoSpaceError, ZsrError
 from replicator.models import Guest, Job, Storage, Volume
-from replicator.replication.discovery import TargetInventory, pair_volumes, source_inventory, target_inventory
+from replicator.replication.discovery import (
+    TargetInventory,
+    guest_storages,
+    pair_volumes,
+    source_inventory,
+    target_inventory,
+)
 from replicator.replication.expected_bytes import estimated
 from replicator.replication.keys import check_keys
 from replicator.replication.legs import route
@@ -68,9 +74,8 @@ async def look_at_reseed(
         NoSpaceError: the target has no room for the new replicas.
         ZsrError: a side cannot be listed.
     """
-    on_source, on_target = await gather_two(
-        source_inventory(guest, storages, source), target_inventory(job, guest, storages, source.node, target)
-    )
+    own = [each for each in guest_storages(guest, storages, source.node) if each.allowed_on(target.node)]
+    on_source, on_target = await gather_two(source_inventory(guest, storages, source), target_inventory(own, target))
     found = pair_volumes(job, guest, storages, (source.node, target.node), on_source, on_target)
     chosen = choose_volumes(job.id, found.volumes, found.diverged, wanted)
     late = not (await target.features()).receive_properties

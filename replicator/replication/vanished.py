@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, Storage
 from replicator.replication.destruction import KeepAside, decide_removal
-from replicator.replication.discovery import Discovered, discover, guest_storages
+from replicator.replication.discovery import Discovered, discover
 from replicator.replication.ownership import Direction, is_marked, sets_of
 from replicator.replication.plan import Full, Plan, make_plan
 from replicator.replication.prepare_target import destroy_or_keep
@@ -97,7 +97,7 @@ async def destroy_vanished(
     found = await discover(job, guest, everywhere, source, target)
     way = Direction(job.id, source.node, target.node, fence=Fence(job.id, guest.node, guest.epoch))
     replica = find_vanished(dataset, job, left_over(way, found))
-    paths = [each.path_on(target.node) for each in guest_storages(guest, everywhere, source.node)]
+    paths = [each.path_on(target.node) for each in everywhere if each.allowed_on(target.node)]
     path = owning_path(dataset, paths) or dataset.rpartition("/")[0]
     decision = decide_removal(way, replica, Law.VANISHED)
     await destroy_or_keep(decision, replica, path, found.diverged, target, now, log)

@@ -182,6 +182,31 @@ def test_a_volume_that_is_left_out_is_cleaned_when_its_replica_is_gone(site: Sit
     assert site.snapshots(f"{site.source}/{GONE}") == ["mine"]
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_volume_on_a_storage_that_the_guest_has_no_more_is_one_that_vanished(site: Site, *, ends: bool) -> None:
+    """Else its replica, and the job's snapshot on the source, would stay for ever without a word."""
+    here, there = (f"{path.rpartition('/')[0]}/more" for path in site.paths)
+    for path in (here, there, f"{here}/subvol-100-disk-7"):
+        site.zfs("create", path)
+    cluster = f'{site.zsr.cluster_path.read_text()}[storages.more]\npath = "{here}"\npaths = {{ beta = "{there}" }}\n'
+    site.zsr.cluster_path.write_text(cluster)
+    site.grace("2d")
+    site.run()
+    cluster = site.zsr.cluster_path.read_text()
+    site.zsr.cluster_path.write_text(cluster.replace('name = "web"\n', 'name = "web"\nstorages = ["data"]\n'))
+    for _ in range(2):
+        site.run()
+        assert site.listed()["dataset"] == f"{there}/subvol-100-disk-7"
+        site.days_pass(1)
+    if not ends:
+        site.zsr.cluster_path.write_text(cluster)
+    site.run()
+
+    assert (f"{there}/subvol-100-disk-7" in site.names(there)) is not ends
+    assert (site.snapshots(f"{here}/subvol-100-disk-7") != []) is not ends
+    assert site.zsr.well("vanished", "list", "--format", "json").json == []
+
+
 def test_a_clone_of_it_keeps_it_and_the_run_succeeds(site: Site) -> None:
     site.grace("0")
     [snapshot] = site.snapshots(site.gone)
