@@ -176,6 +176,7 @@ def make_plan(
         actions=in_order(
             [_bringing(view, _marked_early(way, action)) for action in planned if not isinstance(action, Conflict)],
             _prepared,
+            {each.name for each in kept},
         ),
         conflicts=tuple(action for action in planned if isinstance(action, Conflict)),
         orphans=tuple(orphan for orphan in orphans if orphan.name not in renamed | _disowned_by(planned)),

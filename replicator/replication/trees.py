@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Protocol, TypeVar
 
 from replicator.models import Volume
@@ -110,10 +111,13 @@ class _Action(Protocol):
 A = TypeVar("A", bound=_Action)
 
 
-def in_order(actions: Iterable[A], prepared: Callable[[A, tuple[object, ...]], A]) -> tuple[A, ...]:
+def in_order(
+    actions: Iterable[A], prepared: Callable[[A, tuple[object, ...]], A], taken: Collection[str] = ()
+) -> tuple[A, ...]:
     """Return a plan's actions in the order in which they can be done, each as it is after those before it.
 
-    In a cycle of names, one replica is moved away. ``prepared`` returns an action with other preparations.
+    In a cycle of names, one replica is moved away, to a name that is not ``taken``. ``prepared`` returns an action with
+    other preparations.
     """
     waiting, done = list(actions), []
     while waiting:
@@ -122,7 +126,9 @@ def in_order(actions: Iterable[A], prepared: Callable[[A, tuple[object, ...]], A
             olds = set().union(*(_olds(action) for action in waiting))
             at = next((i for i, action in enumerate(waiting) if action.pair.target_name in olds), 0)
             name = waiting[at].pair.target_name
-            parked = f"{aside_stem(waiting[at].pair.target_path, waiting[at].pair.volume.name)}-parked"
+            stem = aside_stem(waiting[at].pair.target_path, waiting[at].pair.volume.name)
+            names = (f"{stem}-parked{number or ''}" for number in count())
+            parked = next(each for each in names if each not in taken)  # a run that died may have left one there
             waiting[at] = prepared(waiting[at], (MoveAway(parked), *waiting[at].preparations))
             waiting = [_moved_along(action, (name, parked), prepared) for action in waiting]
         done.append(waiting.pop(at))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from replicator.errors import DivergedError, StorageMissingError
+from replicator.errors import DeadlineError, DivergedError, StorageMissingError
 from replicator.hosts.host import Completed, Host
 from replicator.models import JobId
 from replicator.zfs import channel_programs, commands, errors, marks, output, replica_checks, stale_receives
@@ -200,10 +200,16 @@ class ZfsClient:
             await self._execute(argv, f"take the snapshot {names[0].partition('@')[2]}")
 
     async def estimate(self, argv: Sequence[str]) -> int | None:
-        """Return the bytes that a send will take; None where this ZFS has no estimate."""
+        """Return the bytes that a send will take; None where this ZFS has no estimate, or none in time.
+
+        From a bookmark it reads all that was written since. That it takes long is no reason not to send.
+        """
         if not (await self.features()).estimate:
             return None
-        done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
+        try:
+            done = await self.host.run(commands.estimate(list(argv)), limit=self._limit)
+        except DeadlineError:
+            return None
         return output.estimated_size(done.stdout + done.stderr) if done.ok else None
 
     async def remaining(self, token: str) -> int | None:

@@ -226,6 +226,19 @@ async def test_trees_that_swap_their_names(first: int) -> None:
     assert guids(to) == {"pool": [], TOP: [3, NEW], CHILD: [4, NEW], "pool/d": [1, NEW], "pool/d/b": [2, NEW]}
 
 
+async def test_names_that_are_swapped_again_need_none_that_a_run_that_died_left_taken() -> None:
+    """ZFS renames onto no dataset, so each run would fail."""
+    folder = "pool/zsr-diverged"
+    left = (dataset(name=folder), replica(f"{folder}/a-parked", 7), replica(f"{folder}/a-parked1", 8))
+    to = target(replica("pool/a", 1), replica("pool/b", 2), *left)
+    await run(to, sources(a=(2, NEW), b=(1, NEW)))
+    assert [[each.guid for each in to.datasets[name].snapshots] for name in ("pool/a", "pool/b")] == [
+        [2, NEW],
+        [1, NEW],
+    ]
+    assert to.full == []
+
+
 @pytest.mark.parametrize("first", range(7))
 async def test_a_child_that_stays_when_its_parent_is_renamed_and_another_takes_its_name(first: int) -> None:
     to = target(replica(TOP, 1), replica(CHILD, 2))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.errors import SupersededError, ZfsError
+from replicator.errors import DeadlineError, SupersededError, ZfsError
 from replicator.hosts.host import Completed
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.commands import destroy_snapshots, in_parts, local_stamps, salts, stamp
@@ -131,3 +131,13 @@ class TestACommandLine:
         ]
         assert all(len(" ".join(argv)) + 3 * len(argv) < ARGUMENT_LIMIT for argv in orders)
         assert sum(argv[-1].count(",") + 1 for argv in orders if argv[1] == "destroy") == 20_000
+
+
+async def test_an_estimate_that_does_not_come_in_time_is_none_and_fails_no_run() -> None:
+    class Slow(PlayedHost):
+        async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
+            if "-nvP" in argv:
+                raise DeadlineError(f"It did not end within {limit:.0f} s.")
+            return await super().run(argv, limit=limit, stdin=stdin)
+
+    assert await Slow().client.estimate(["zfs", "send", "tank/a@s"]) is None
