@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 
+from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.common.durations import compact, parse_duration
 
 MAX_POINTS = 10_000
@@ -115,8 +116,8 @@ class RetentionPolicy:
 
         Args:
             times: the unix times of the points, in any order.
-            now: the unix time, if it is known. A wrong clock named a point of the future, so it must not make all
-                others look old; by number it is destroyed first, in a grid it counts as young.
+            now: the unix time, if it is known. A wrong clock named a point more than a minute ahead of it, so it must
+                not make all others look old; by number it is destroyed first, in a grid it counts as young.
         """
         if not times:
             return set()
@@ -126,7 +127,7 @@ class RetentionPolicy:
         return stale
 
     def _stale(self, times: Sequence[int], now: float | None) -> set[int]:
-        past = [time for time in times if now is None or time <= now] or list(times)
+        past = [time for time in times if now is None or time <= now + CLOCK_SLACK_SECONDS] or list(times)
         newest = max(past)
         if not self.rules:
             order = sorted(set(times), key=lambda time: (time <= newest, time))

@@ -118,7 +118,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "only copy",
         "asides with restore points go at once",
         _DECISIONS,
-        "    over = now - aside.named.time >= grace\n",
+        "    over = waited is not None and waited >= grace\n",
         "    over = True\n",
     ),
     Mutant(

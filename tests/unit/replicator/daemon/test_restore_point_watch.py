@@ -49,6 +49,12 @@ def test_one_that_keep_does_not_want_any_more_went_by_right() -> None:
     assert missing_after(sight(old), sight(new)) == []
 
 
+def test_the_senders_clock_may_be_some_seconds_ahead() -> None:
+    """Its newest set is then of the future here, and the one before it went by right all the same."""
+    before, new = NOW - 900, NOW + 72
+    assert missing_after(sight(before, keep="1"), sight(new, keep="1")) == []
+
+
 def test_one_of_a_number_is_missing_although_no_time_is_promised() -> None:
     assert missing_after(sight(NOW - 30, NOW - 20, keep="2"), sight(NOW - 20, keep="2")) == [NOW - 30]
 

@@ -138,6 +138,11 @@ class TestAClockThatJumpsAhead:
     KEEP = RetentionPolicy.parse(GRID).counting_at_most(DAY)
     HISTORY = (NOW - 20 * DAY, NOW - 2 * DAY, NOW - DAY, NOW)
 
+    def test_by_seconds_names_no_point_of_the_future(self) -> None:
+        keep, before = RetentionPolicy.parse("2"), [NOW - 200, NOW - 100]
+        assert keep.stale([*before, NOW + 60], NOW) == {NOW - 200}
+        assert keep.stale([*before, NOW + 61], NOW) == {NOW + 61}
+
     @pytest.mark.parametrize("ahead", [40 * DAY, 365 * DAY])
     def test_makes_no_point_old_by_more_than_is_explained(self, ahead: int) -> None:
         assert self.KEEP.stale([*self.HISTORY, NOW + ahead], NOW + ahead) == set()
