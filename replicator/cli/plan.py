@@ -29,6 +29,7 @@ from replicator.replication.context import RunContext
 from replicator.replication.dry_run import dry_run
 from replicator.replication.preview import Destruction, PreparationStep, Preview, VolumePreview
 from replicator.replication.target_place import address_of
+from replicator.schedule.grace import terms_of
 from replicator.state.stores import State
 from replicator.zfs.node_clients import connected
 
@@ -87,8 +88,12 @@ def _context(node: Settings, cluster: Cluster, job: Job, state: State | None) ->
         vanished=() if known is None else known.vanished,
         neighbours=cluster.neighbours(guest),
         others=other_jobs(cluster, state, node.state_dir / "locks"),
-        former_keeps=() if state is None else tuple(state.keeps.known(job.id, job.keep, job.grace, time.time())),
+        former_keeps=() if state is None else _former_keeps(job, state, time.time()),
     )
+
+
+def _former_keeps(job: Job, state: State, now: float) -> tuple[str, ...]:
+    return tuple(state.keeps.known(job.id, job.keep, job.grace, now, gap=terms_of(job, now).gap))
 
 
 def _notes(node: Settings, job: Job, state: State | None, off: Disablement | None) -> Iterator[str]:

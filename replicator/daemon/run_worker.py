@@ -39,7 +39,7 @@ from replicator.replication.reseed import Reseed
 from replicator.replication.run import Run
 from replicator.replication.target_place import address_of
 from replicator.schedule.calendar import CalendarEvent
-from replicator.schedule.grace import described_wait
+from replicator.schedule.grace import described_wait, terms_of
 from replicator.schedule.scheduler import missed_runs
 from replicator.state.guest_locks import guest_lock
 from replicator.state.run_log import RunLogWriter
@@ -168,7 +168,7 @@ class Worker:
         failures = tuple(run.message or "" for run in takewhile(lambda run: run.outcome is Outcome.FAILURE, runs))
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
         number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
-        keeps = self._state.keeps.note(job.id, job.keep, job.grace, now)
+        keeps = self._state.keeps.note(job.id, job.keep, job.grace, now, gap=terms_of(job, now).gap)
         return _Before(before, last_run_failed, failures, keeps), number
 
     @staticmethod

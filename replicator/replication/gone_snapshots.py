@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.models import Foreign, Job, Synced
 from replicator.replication.destruction import decide_gone
 from replicator.replication.ownership import Direction, is_foreign_brought
 from replicator.replication.plan import VolumePair
-from replicator.schedule.grace import DAY_SECONDS, Terms, terms_of
+from replicator.schedule.grace import Terms, terms_of, waited_on
 from replicator.zfs.permits import SnapshotsPermit
 
 
@@ -62,7 +61,4 @@ def counted(before: Iterable[Gone], gone: Collection[int], terms: Terms, now: fl
 
 
 def _again(known: Gone | None, guid: int, terms: Terms, now: float) -> Gone:
-    if known is None or now < known.seen - CLOCK_SLACK_SECONDS:
-        return Gone(guid, now)
-    passed = min(max(now - known.seen, 0.0), max(DAY_SECONDS, terms.gap))
-    return Gone(guid, max(now, known.seen), known.waited + passed)
+    return Gone(guid, now) if known is None else Gone(guid, *waited_on(known.seen, known.waited, terms, now))

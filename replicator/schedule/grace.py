@@ -80,6 +80,16 @@ def sight(known: Vanished | None, dataset: str, guid: int, terms: Terms, now: fl
     return _announced(counted, terms)
 
 
+def waited_on(seen: float, waited: float, terms: Terms, now: float) -> tuple[float, float]:
+    """Return when something was last seen to wait, and how long it has waited (seconds), if a run sees it ``now``.
+
+    ``seen`` and ``waited`` are the same as of the run before. A clock that was set back begins the wait again.
+    """
+    if now < seen - CLOCK_SLACK_SECONDS:
+        return now, 0.0
+    return max(now, seen), waited + _counted(now - seen, terms)
+
+
 def _counted(passed: float, terms: Terms) -> float:
     return min(max(passed, 0.0), _most_counted(terms))
 

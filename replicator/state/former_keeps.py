@@ -10,11 +10,15 @@ import json
 from dataclasses import dataclass
 
 from replicator.models import JobId
+from replicator.schedule.grace import Terms, waited_on
 from replicator.state.database import Database
 from replicator.state.plugin_store import SqlitePluginStore
 
 STORE = "zsr.keeps"
 """The name under which `memory` has them; no plugin has it."""
+
+_Wait = tuple[float, float]
+"""When a former value was last seen to wait (unix time), and the seconds that it has waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +27,49 @@ class FormerKeeps:
 
     database: Database
 
-    def note(self, job: JobId, keep: str, grace: float, now: float) -> dict[str, float]:
+    def note(self, job: JobId, keep: str, grace: float, now: float, *, gap: float = 0.0) -> dict[str, float]:
         """Note the ``keep`` that a job has now; return those that it had in its ``grace`` (seconds), with their ends.
 
-        A clock that was set back begins the wait again.
+        The clock is not trusted: what counts of the wait is what counts of a grace (`schedule.grace`), and the ends are
+        as if that were all the time since. ``gap``: the seconds that may lie between two runs, by the schedule.
         """
-        current, ended = self._read(job)
-        if current not in (None, keep):
-            ended[current or ""] = now
-        left = {text: min(at, now) for text, at in ended.items() if text != keep and now - min(at, now) < grace}
+        left = self._left(job, keep, Terms(grace, gap), now)
         self._write(job, keep, left)
-        return left
+        return _ends(left, now)
 
-    def known(self, job: JobId, keep: str, grace: float, now: float) -> dict[str, float]:
+    def known(self, job: JobId, keep: str, grace: float, now: float, *, gap: float = 0.0) -> dict[str, float]:
         """Return the same as `note`, without writing anything."""
+        return _ends(self._left(job, keep, Terms(grace, gap), now), now)
+
+    def _left(self, job: JobId, keep: str, terms: Terms, now: float) -> dict[str, _Wait]:
         current, ended = self._read(job)
+        waits = {text: waited_on(seen, waited, terms, now) for text, (seen, waited) in ended.items()}
         if current not in (None, keep):
-            ended[current or ""] = now
-        return {text: at for text, at in ended.items() if text != keep and now - at < grace}
+            waits[current or ""] = now, 0.0
+        return {text: wait for text, wait in waits.items() if text != keep and wait[1] < terms.grace}
 
     def confirm(self, job: JobId, keep: str) -> None:
         """Note that a person wants this ``keep``, and nothing that an earlier one wanted."""
         self._write(job, keep, {})
 
-    def _read(self, job: JobId) -> tuple[str | None, dict[str, float]]:
+    def _read(self, job: JobId) -> tuple[str | None, dict[str, _Wait]]:
         text = SqlitePluginStore(self.database, STORE).get(str(job))
         if text is None:
             return None, {}
         found = json.loads(text)
-        return str(found["keep"]), {str(each): float(at) for each, at in found["ended"].items()}
+        return str(found["keep"]), {str(each): _wait(at) for each, at in found["ended"].items()}
 
-    def _write(self, job: JobId, keep: str, ended: dict[str, float]) -> None:
+    def _write(self, job: JobId, keep: str, ended: dict[str, _Wait]) -> None:
         text = json.dumps({"keep": keep, "ended": ended}, sort_keys=True)
         store = SqlitePluginStore(self.database, STORE)
         if store.get(str(job)) != text:
             store.put(str(job), text)
+
+
+def _wait(value: float | list[float]) -> _Wait:
+    """Return a wait as it is stored; an older zsr stored only when it had begun."""
+    return (value[0], value[1]) if isinstance(value, list) else (float(value), 0.0)
+
+
+def _ends(waits: dict[str, _Wait], now: float) -> dict[str, float]:
+    return {text: now - waited for text, (_, waited) in waits.items()}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from math import inf
 
 from replicator.models import JobId
+from replicator.state.former_keeps import STORE
 from replicator.state.stores import State
 from tests.support.state_records import JOB, NOW
 
@@ -20,8 +22,30 @@ def test_the_first_keep_of_a_job_replaces_none(state: State) -> None:
 def test_a_former_keep_waits_for_the_grace_and_no_longer(state: State) -> None:
     state.keeps.note(JOB, "7d:1d", WEEK, NOW)
     assert state.keeps.note(JOB, "1", WEEK, NOW + DAY) == {"7d:1d": NOW + DAY}
-    assert state.keeps.note(JOB, "1", WEEK, NOW + DAY + WEEK - 1) == {"7d:1d": NOW + DAY}
-    assert state.keeps.note(JOB, "1", WEEK, NOW + DAY + WEEK) == {}
+    for number in range(2, 8):
+        assert state.keeps.note(JOB, "1", WEEK, NOW + number * DAY) == {"7d:1d": NOW + DAY}
+    assert state.keeps.note(JOB, "1", WEEK, NOW + 8 * DAY) == {}
+
+
+def test_a_clock_that_jumps_ahead_or_was_behind_shortens_the_wait_by_a_day_at_most(state: State) -> None:
+    state.keeps.note(JOB, "7d:1d", WEEK, NOW)
+    state.keeps.note(JOB, "1", WEEK, NOW + 60)
+    jumped = NOW + 365 * DAY
+    assert state.keeps.known(JOB, "1", WEEK, jumped) == {"7d:1d": jumped - DAY}
+    assert state.keeps.note(JOB, "1", WEEK, jumped) == {"7d:1d": jumped - DAY}
+    assert state.keeps.note(JOB, "1", WEEK, jumped + 60) == {"7d:1d": jumped - DAY}
+
+
+def test_of_a_rare_schedule_its_gap_counts(state: State) -> None:
+    state.keeps.note(JOB, "7d:1d", WEEK, NOW)
+    state.keeps.note(JOB, "1", WEEK, NOW)
+    assert state.keeps.note(JOB, "1", WEEK, NOW + 7 * DAY, gap=14 * DAY) == {}
+
+
+def test_what_an_older_zsr_noted_waits_from_then_on(state: State) -> None:
+    text = json.dumps({"keep": "1", "ended": {"7d:1d": NOW}})
+    state.plugin_store(STORE).put(str(JOB), text)
+    assert state.keeps.note(JOB, "1", WEEK, NOW + DAY / 2) == {"7d:1d": NOW}
 
 
 def test_of_several_changes_each_former_keep_waits(state: State) -> None:
