@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from replicator.errors import LONGEST_SENTENCE, ErrorClass, ZfsError, ZsrError
+from replicator.errors import LONGEST_SENTENCE, DeadlineError, ErrorClass, ZfsError, ZsrError
 from replicator.hosts.host import STDERR_KEPT
 from replicator.hosts.local import LocalHost
 
@@ -51,3 +51,10 @@ async def test_what_cannot_be_started_is_a_sentence_with_a_class(argv: list[str]
     assert caught.value.error_class is kind
     with pytest.raises(ZsrError, match=words):
         await host.start_source(argv, os.open(os.devnull, os.O_WRONLY))
+
+
+async def test_a_command_has_ended_when_its_output_is_closed() -> None:
+    """As docs/replication.md says of hooks: what stays in the background must not keep it open."""
+    with pytest.raises(DeadlineError):
+        await HOST.run(["sh", "-c", "sleep 3 & echo done"], limit=0.5)
+    assert (await HOST.run(["sh", "-c", "sleep 3 >/dev/null 2>&1 & echo done"], limit=10)).stdout == "done\n"
