@@ -34,6 +34,22 @@ async def test_the_right_password_is_let_in(door: Guard, name: str, password: st
     assert await door.admits(basic(name, password))
 
 
+async def test_so_many_right_passwords_are_remembered_and_not_hashed_again(
+    door: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bytes] = []
+
+    def counted(password: bytes, wanted: str) -> bool:
+        hashed.append(password)
+        return is_password(password, wanted)
+
+    monkeypatch.setattr("exporter.auth.is_password", counted)
+    monkeypatch.setattr("exporter.auth.REMEMBERED", 2)
+    for name, password in (("alice", "wonderland"), ("bob", "grün:1"), ("alice", "wonderland")):
+        assert await door.admits(basic(name, password))
+    assert hashed == [b"wonderland", "grün:1".encode()]
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -95,6 +95,13 @@ def test_it_is_given_up_when_it_is_a_day_old_and_was_really_tried(attempts: int,
     assert entry(1, attempts=attempts).is_hopeless(NOW + age) is hopeless
 
 
+def test_the_day_begins_when_quiet_hours_let_it_go() -> None:
+    end = NOW + 9 * 3600
+    tried = entry(1, attempts=20, not_before=end)
+    assert not tried.is_hopeless(end + GIVE_UP_AFTER_SECONDS - 1)
+    assert tried.is_hopeless(end + GIVE_UP_AFTER_SECONDS)
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=30))
 def test_whatever_fails_each_message_arrives_once_and_in_the_order_of_its_thread(steps: list[tuple[int, bool]]) -> None:
     outbox = [entry(number, f"t{thread}") for number, (thread, _) in enumerate(steps, start=1)]

@@ -109,6 +109,13 @@ def test_after_it_has_settled_it_is_reported_like_any_other() -> None:
     assert route.take(failed(last + SETTLED_SECONDS + 60), now=last + SETTLED_SECONDS + 60) == ["failed"]
 
 
+def test_one_that_failed_again_has_no_earlier_all_clear_to_come() -> None:
+    route = Route()
+    last = route.flap(0.0)
+    route.take(failed(last + 600), now=last + 600)
+    assert route.take(now=last + 600 + SETTLED_SECONDS) == []
+
+
 def test_one_that_does_not_recover_any_more_is_reported_by_the_ladder() -> None:
     route = Route()
     last = route.flap(0.0)

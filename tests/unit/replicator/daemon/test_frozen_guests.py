@@ -104,6 +104,16 @@ async def test_the_thaw_command_of_today_is_taken_rather_than_the_recorded_one(s
     assert not mark.exists()
 
 
+async def test_a_thaw_command_that_others_may_have_written_is_not_run_but_the_recorded_one(stage: DaemonEnv) -> None:
+    mark = leave_frozen(stage)
+    stage.write(with_thaw(f"touch {stage.folder}/today"))
+    stage.cluster.chmod(0o666)
+    async with stage.running():
+        await until(lambda: not recorded(stage))
+    assert mark.exists()
+    assert not (stage.folder / "today").exists()
+
+
 async def test_a_guest_that_is_removed_is_thawed_by_the_recorded_command(stage: DaemonEnv) -> None:
     mark = leave_frozen(stage, 777)
     async with stage.running():

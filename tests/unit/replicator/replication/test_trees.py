@@ -266,6 +266,12 @@ async def test_a_parent_that_joins_later_takes_the_place_of_the_placeholder(firs
     assert guids(to) == {"pool": [], TOP: [NEW], CHILD: [1, 2, NEW]}
 
 
+def test_a_placeholder_with_a_snapshot_is_somebodys_and_refuses_the_run() -> None:
+    to = target(replace(replica(TOP, 7), job=PLACEHOLDER), replica(CHILD, 1, 2))
+    plan = planned(to, sources(a=(2, NEW), a__b=(1, 2, NEW)))
+    assert [each.pair.target_name for each in plan.conflicts] == [TOP]
+
+
 async def test_a_vanished_childs_replica_comes_back_to_its_place_as_well() -> None:
     to = target(replica(TOP, 1, 2), replica(CHILD, 1, 2))
     to.datasets[TOP] = replace(to.datasets[TOP], snapshots=(snap(1), snap(2), snap(5, "mine", written=7)))

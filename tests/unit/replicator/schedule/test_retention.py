@@ -100,6 +100,12 @@ def test_points_beyond_the_last_span_are_stale() -> None:
     }
 
 
+def test_a_point_as_old_as_the_last_span_is_kept_and_one_a_second_older_is_stale() -> None:
+    oldest = NOW - 6 * HOUR
+
+    assert RetentionPolicy.parse("6h:15m").stale([NOW, oldest, oldest - 1]) == {oldest - 1}
+
+
 def test_ages_are_measured_from_the_newest_point_so_that_none_is_stale_without_a_new_one() -> None:
     last_year = [NOW - 365 * DAY, NOW - 366 * DAY]
 
