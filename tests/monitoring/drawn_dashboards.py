@@ -210,7 +210,7 @@ async def test_who_cannot_be_reached_is_said_in_words_and_in_red(replication: Dr
 async def test_graphs_name_the_jobs_and_not_their_labels(replication: Drawing) -> None:
     for title in ("Promise used up (broken above 100 %)", "What a dead node would lose, in time", "Sending, by job"):
         assert set(replication.panels[title]["names"]) == JOBS
-    assert set(replication.panels["Runs"]["names"]) == {"success", "failure", "cancelled", "missed"}
+    assert set(replication.panels["Runs"]["names"]) == {"success", "failure", "cancelled", "missed", "could not begin"}
 
 
 async def test_the_guest_s_dashboard_is_of_that_guest_only(guest: Drawing) -> None:
