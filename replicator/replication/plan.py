@@ -157,8 +157,7 @@ def make_plan(
     volumes = [replace(pair, target=pair.target or view.replicas.get(pair.target_name)) for pair in volumes]
     orphans = view.orphans(pair.target_name for pair in volumes)
     free = _free_replicas(way, volumes, orphans)
-    planned: list[Action] = []
-    renamed: set[str] = set()
+    planned, renamed = list[Action](), set[str]()
     for pair in volumes:
         left = [replica for replica in free if replica.name not in renamed and replica is not pair.target]
         action = _plan_volume(way, pair, left, kept)
