@@ -226,6 +226,11 @@ def test_no_more_than_the_rate_is_ever_granted(rate: float, steps: list[tuple[fl
         assert spent <= rate * now + 1
 
 
+def test_a_stream_that_paused_may_catch_up_a_tenth_of_a_second_and_no_more() -> None:
+    bucket = TokenBucket(1e6, 0.0)
+    assert bucket.grant(1 << 30, 3600.0) == 100_000
+
+
 @given(st.floats(1e6, 1e9))
 def test_a_busy_stream_gets_its_whole_rate(rate: float) -> None:
     bucket, now, spent = TokenBucket(rate, 0.0), 0.0, 0
