@@ -192,22 +192,23 @@ def decide_superseded(
     never = {at for at, name in own.items() if at in partial and name != new}
     stale = keep.stale(sorted(own.keys() - never), now) | never
     why = "a newer set is proven, and keep does not want it"
+    here = {each.guid for source, _ in volumes for each in source.snapshots}  # a promoted clone has them too
     permits = []
-    for source, target, some in brought:
+    for _, target, some in brought:
         points = _old_points(way, keep, some, now)
-        gone = tuple(s for s in some if s.name != new and _is_superseded(way, stale, source, s, points))
+        gone = tuple(s for s in some if s.name != new and _is_superseded(way, stale, here, s, points))
         permits.append(SnapshotsPermit(Law.PROVEN_STAYS, why, target.name, gone, way.fence))
     return permits
 
 
 def _is_superseded(
-    way: Direction, stale: set[int], source: Dataset, snapshot: Snapshot, stale_points: set[int]
+    way: Direction, stale: set[int], here: Collection[int], snapshot: Snapshot, stale_points: set[int]
 ) -> bool:
     if _is_own_set(way, snapshot):
         return snapshot.set_time in stale
     if snapshot.guid in way.known.inherited:
         return snapshot.set_time in stale_points
-    return source.by_guid(snapshot.guid) is None
+    return snapshot.guid not in here
 
 
 def _is_own_set(way: Direction, snapshot: Snapshot) -> bool:

@@ -44,13 +44,18 @@ def mirrored(
 
 
 def _gone(way: Direction, volumes: Iterable[VolumePair]) -> set[int]:
-    """Return the GUIDs of the snapshots that this node brought, and that the source has no more."""
+    """Return the GUIDs of the snapshots that this node brought, and that no volume has any more.
+
+    Where a clone was promoted on the source, it has those of the volume of which it was.
+    """
+    pairs = list(volumes)
+    here = {each.guid for pair in pairs for each in pair.source.snapshots}
     return {
         each.guid
-        for pair in volumes
+        for pair in pairs
         if pair.target is not None
         for each in pair.target.snapshots
-        if is_foreign_brought(way, each) and pair.source.by_guid(each.guid) is None
+        if is_foreign_brought(way, each) and each.guid not in here
     }
 
 

@@ -76,7 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "snapshots of others",
         "what travelled is stale at once",
         _DECISIONS,
-        "    return source.by_guid(snapshot.guid) is None\n",
+        "    return snapshot.guid not in here\n",
         "    return snapshot.name.startswith('__') or True\n",
     ),
     Mutant(

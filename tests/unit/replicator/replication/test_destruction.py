@@ -110,6 +110,16 @@ def test_other_jobs_snapshots_stay_on_the_target_as_long_as_the_source_has_them(
     assert permit.names == [f"pool/a@{snapshot_name(OTHER_JOB, 4)}"]
 
 
+def test_a_set_of_another_job_stays_while_a_promoted_clone_on_the_source_has_it() -> None:
+    theirs = snap(4, snapshot_name(OTHER_JOB, 4))
+    way = replace(WAY, known=KnownSets(proven=1009, taken=(1009,), sent=frozenset({4, 9})))
+    both = (dataset(snap(9)), replica(theirs, snap(9)))
+    (permit,) = decide_superseded(way, ONE, [both], snap(9).name, NOW)
+    assert guids(permit) == [4]
+    (permit,) = decide_superseded(way, ONE, [both, (dataset(theirs, snap(9), name="tank/b"), None)], snap(9).name, NOW)
+    assert guids(permit) == []
+
+
 def test_sets_that_this_node_sent_and_that_never_became_whole_may_go() -> None:
     target = replica(snap(1), snap(2), snap(3), snap(4), snap(9, "theirs"))
     way = replace(WAY, known=PROVEN)

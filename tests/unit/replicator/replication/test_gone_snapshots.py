@@ -24,12 +24,12 @@ BOTH = pair(dataset(snap(1), snap(9)), dataset(snap(1), HOURLY, MADE_THERE, snap
 
 def after(
     grace: float, *, waited: float = 0.0, sent: tuple[int, ...] = (2, 3), foreign: Foreign = Foreign.MIRROR,
-    volume: VolumePair = BOTH,
+    volume: VolumePair = BOTH, others: tuple[VolumePair, ...] = (),
 ) -> tuple[list[int], Synced]:  # fmt: skip
     """The GUIDs that a run destroys which sees the snapshot gone again, a day after the last one, and its memory."""
     sets = KnownSets(sent=frozenset(sent), gone=(Gone(2, 0.0, waited),))
     job = Job(JOB, "beta", grace=grace, foreign=foreign)
-    synced, permits = mirrored(replace(WAY, known=sets), job, Synced(sets=sets), [volume], DAY)
+    synced, permits = mirrored(replace(WAY, known=sets), job, Synced(sets=sets), [volume, *others], DAY)
     return [each.guid for permit in permits for each in permit.snapshots], synced
 
 
@@ -64,14 +64,21 @@ def test_one_that_is_still_on_the_source_stays_also_under_another_name() -> None
     assert after(0, volume=renamed)[0] == []
 
 
-def test_one_that_a_copy_of_the_volume_lost_stays_on_the_replica_of_the_other() -> None:
+def test_one_that_a_copy_of_the_volume_still_has_stays_on_both_replicas() -> None:
     """A volume that was copied with its snapshots has theirs, GUID by GUID."""
     whole = replace(BOTH, source=dataset(snap(1), HOURLY, snap(9)))
     sets = KnownSets(sent=frozenset({2}), gone=(Gone(2, 0.0, 0.0),))
     job = Job(JOB, "beta", grace=0, foreign=Foreign.MIRROR)
     _, permits = mirrored(replace(WAY, known=sets), job, Synced(sets=sets), [BOTH, whole], DAY)
 
-    assert [[each.guid for each in permit.snapshots] for permit in permits] == [[2], []]
+    assert [[each.guid for each in permit.snapshots] for permit in permits] == [[], []]
+
+
+def test_one_that_went_to_a_promoted_clone_on_the_source_stays() -> None:
+    """It may be too old to travel with the clone, so the old replica is the only one that has it."""
+    clone = replace(pair(dataset(HOURLY, snap(9), name="tank/b"), None), target_name="pool/b")
+
+    assert after(0, others=(clone,))[0] == []
 
 
 def test_a_dataset_without_the_jobs_marks_is_left_alone() -> None:
