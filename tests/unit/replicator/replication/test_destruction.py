@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, KnownSets
 from replicator.replication.destruction import (
-    BOOKMARKS_KEPT,
     KeepAside,
     decide_all_bookmarks,
     decide_diverged,
     decide_half_received,
-    decide_old_bookmarks,
     decide_old_on_source,
     decide_removal,
     decide_removed_jobs_snapshots,
@@ -24,7 +22,6 @@ from replicator.replication.destruction import (
     decide_superseded,
     decide_unproven,
     decide_unproven_on_source,
-    decide_useless_bookmarks,
     decide_useless_set,
 )
 from replicator.schedule.retention import RetentionPolicy
@@ -210,23 +207,6 @@ def test_a_set_that_cannot_be_sent_goes_only_where_this_run_took_it() -> None:
     found = Inventory({name: dataset(snap(7), snap(1), name=name) for name in ("tank/a", "pond/a")})
     (permit,) = decide_useless_set(found, name, ["tank"])
     assert permit.names == [f"tank/a@{name}"]
-
-
-def test_bookmarks_go_only_when_there_are_too_many_and_the_base_never() -> None:
-    some = tuple(bookmark(number) for number in range(1, BOOKMARKS_KEPT + 1))
-    assert decide_old_bookmarks(JOB, dataset(bookmarks=some[1:]), "").bookmarks == ()
-    assert decide_old_bookmarks(JOB, dataset(bookmarks=some), some[0].name).bookmarks == ()
-    more = (*some, bookmark(90))
-    assert decide_old_bookmarks(JOB, dataset(bookmarks=more), more[-1].name).bookmarks == some
-
-
-def test_many_bookmarks_of_failed_runs_go_and_those_of_proven_sets_stay() -> None:
-    """Another target may still have a proven set: one that the job had before it was edited."""
-    some = tuple(bookmark(number) for number in range(1, BOOKMARKS_KEPT + 4))
-    way = replace(WAY, known=KnownSets(1002, (), tuple(1000 + each.guid for each in some)))
-    assert decide_useless_bookmarks(way, dataset(bookmarks=some[1:-1]), replica(), snap(3).name).bookmarks == ()
-    useless = decide_useless_bookmarks(way, dataset(bookmarks=some), replica(), "")
-    assert {each.guid for each in useless.bookmarks} == set(range(3, 20))
 
 
 def test_a_proven_set_stays_on_the_source_until_a_newer_one_is_proven() -> None:
