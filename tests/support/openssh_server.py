@@ -93,6 +93,7 @@ def _config(folder: Path, port: int) -> list[str]:
         "KbdInteractiveAuthentication no",
         "PermitRootLogin yes",
         "LogLevel VERBOSE",
+        f"SetEnv HOME={folder}",  # the files that a login shell reads are not this machine's user's
     ]
 
 

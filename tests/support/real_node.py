@@ -38,6 +38,7 @@ PasswordAuthentication no
 PermitRootLogin yes
 StrictModes no
 UsePAM no
+SetEnv HOME={folder}
 """
 _DATE = """\
 #!/bin/sh
