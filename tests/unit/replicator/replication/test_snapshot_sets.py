@@ -121,6 +121,7 @@ def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -
         replace(IDLE, source=dataset(HELD, written=1)),
         replace(IDLE, source=dataset(HELD, written=None)),
         replace(IDLE, source=dataset(HELD, snap(6, "user", written=9))),
+        replace(IDLE, source=dataset(HELD, snap(6, "before-upgrade", written=0))),
         replace(IDLE, source=dataset(OLD)),
         replace(IDLE, target=None),
         replace(IDLE, target=dataset(OLD, job="100-1")),
@@ -132,7 +133,8 @@ def test_nothing_changed_when_no_byte_was_written_and_the_target_has_the_set() -
         replace(IDLE, target=dataset(replace(HELD, guid=99), job="100-1")),
         replace(IDLE, target=dataset(HELD, job="100-1", token="1-a")),
     ],
-    ids=["written", "unknown", "in-a-snapshot", "gone-here", "no-replica", "gone-there", "unmarked", "another-source",
+    ids=["written", "unknown", "in-a-snapshot", "a-snapshot-of-others", "gone-here", "no-replica", "gone-there",
+         "unmarked", "another-source",
          "writable", "written-there", "theirs", "guid",
          "half-received"],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,18 @@ async def test_a_first_copy_brings_the_oldest_snapshot_and_then_the_others(site:
     receives = [call for call in site.zfs.calls if call.startswith("receive ")]
     assert all(f"zsr:stream=Lce:{NAME}" in call for call in receives)
     assert site.progress.done_bytes == site.progress.sent_bytes > 0, "the legs are counted together"
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_a_plain_volume_is_encrypted_where_its_place_on_the_target_is(site: Site, encrypted: bool) -> None:
+    """Else the properties in the stream would say: not encrypted."""
+    place = dataset(name="pool", encrypted=encrypted, encryption_root="pool" if encrypted else None)
+    volume = pair(dataset(snap(1, "s1"), NEW), None)
+    await site.transfer(Full(replace(volume, place=place)))
+
+    first, second = (call for call in site.zfs.calls if call.startswith("receive "))
+    assert ("-x encryption" in first) is encrypted
+    assert "-x encryption" not in second, "an increment has no say in it"
 
 
 async def test_a_replica_that_was_begun_with_large_blocks_gets_them_when_zfs_says_so(site: Site) -> None:
