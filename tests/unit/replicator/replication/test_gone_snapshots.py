@@ -8,6 +8,7 @@ from math import inf
 import pytest
 
 from replicator.models import Foreign, Job, KnownSets, Synced
+from replicator.replication.destruction import decide_gone
 from replicator.replication.foreign_names import giving_way
 from replicator.replication.gone_snapshots import Gone, counted, mirrored
 from replicator.replication.legs import outdated_name, route
@@ -72,6 +73,15 @@ def test_one_that_a_copy_of_the_volume_still_has_stays_on_both_replicas() -> Non
     _, permits = mirrored(replace(WAY, known=sets), job, Synced(sets=sets), [BOTH, whole], DAY)
 
     assert [[each.guid for each in permit.snapshots] for permit in permits] == [[], []]
+
+
+def test_the_decision_itself_lets_none_go_that_the_volume_still_has() -> None:
+    """Whatever it is told of what is over."""
+    target = BOTH.target
+    assert target is not None
+    way = replace(WAY, known=KnownSets(sent=frozenset({2})))
+    assert decide_gone(way, dataset(HOURLY), target, {2}).snapshots == ()
+    assert decide_gone(way, dataset(), target, {2}).snapshots == (HOURLY,)
 
 
 def test_one_that_went_to_a_promoted_clone_on_the_source_stays() -> None:
