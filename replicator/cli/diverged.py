@@ -11,6 +11,7 @@ from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
+from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
 from replicator.replication.diverged import (
@@ -108,15 +109,12 @@ def _known(name: str, cluster: Cluster) -> str:
 async def _ask(node: Settings, cluster: Cluster, names: Iterable[str]) -> dict[str, list[DivergedReplica] | ZsrError]:
     """Return the replicas of each node, or the error that it answered with; all nodes at once."""
     async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
-        asked = {name: group.create_task(_ask_one(name, cluster, nodes)) for name in names}
+        asked = {name: group.create_task(result_or_error(_ask_one(name, cluster, nodes))) for name in names}
     return {name: task.result() for name, task in asked.items()}
 
 
-async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[DivergedReplica] | ZsrError:
-    try:
-        return await read_diverged(cluster.storages.values(), nodes.client(name))
-    except ZsrError as error:
-        return error
+async def _ask_one(name: str, cluster: Cluster, nodes: Nodes) -> list[DivergedReplica]:
+    return await read_diverged(cluster.storages.values(), nodes.client(name))
 
 
 async def _find(node: Settings, cluster: Cluster, where: str, dataset: str) -> DivergedReplica:

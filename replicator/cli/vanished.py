@@ -12,6 +12,7 @@ from replicator.cli.context import config_option, open_state, own_guest, setting
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.sizes import size
+from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ZsrError
 from replicator.models import Job, JobId, JobState, Vanished
@@ -87,16 +88,13 @@ def _is_here(node: Settings, cluster: Cluster, job: Job) -> bool:
 
 async def _ask(node: Settings, cluster: Cluster, jobs: Iterable[Job]) -> list[list[VanishedReplica] | ZsrError]:
     async with connected(node, cluster.nodes.values()) as nodes, asyncio.TaskGroup() as group:
-        asked = [group.create_task(_ask_one(node, cluster, nodes, job)) for job in jobs]
+        asked = [group.create_task(result_or_error(_ask_one(node, cluster, nodes, job))) for job in jobs]
     return [task.result() for task in asked]
 
 
-async def _ask_one(node: Settings, cluster: Cluster, nodes: Nodes, job: Job) -> list[VanishedReplica] | ZsrError:
+async def _ask_one(node: Settings, cluster: Cluster, nodes: Nodes, job: Job) -> list[VanishedReplica]:
     source, target = nodes.client(node.node), nodes.client(job.target)
-    try:
-        return await read_vanished(job, own_guest(node, cluster, job), cluster.storages.values(), source, target)
-    except ZsrError as error:
-        return error
+    return await read_vanished(job, own_guest(node, cluster, job), cluster.storages.values(), source, target)
 
 
 async def _destroy(node: Settings, cluster: Cluster, job: Job, dataset: str) -> None:

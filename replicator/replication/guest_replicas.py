@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from replicator.cluster.model import Cluster
 from replicator.common.tasks import result_or_error
 from replicator.errors import ZsrError
-from replicator.models import Guest, Job, JobId, Storage, Volume
-from replicator.replication.discovery import guest_volumes
+from replicator.models import Guest, Job, JobId, Volume
 from replicator.replication.ownership import sets_of
-from replicator.replication.restore_points import datasets_on, heads, replicas_of
+from replicator.replication.restore_points import datasets_on, heads, replicas_of, volumes_by_name
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
 from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.model import Dataset, Inventory
@@ -49,13 +48,15 @@ class GuestReplica:
 
 async def ask_nodes(cluster: Cluster, names: Iterable[str], nodes: Nodes) -> Answers:
     """Return what lies on the storages of these nodes; all are asked at the same time."""
-    asked = sorted(set(names))
     storages = cluster.storages.values()
-    work = [
-        result_or_error(datasets_on([each for each in storages if each.allowed_on(name)], nodes.client(name)))
-        for name in asked
-    ]
-    return dict(zip(asked, await asyncio.gather(*work), strict=True))
+    async with asyncio.TaskGroup() as group:
+        asked = {
+            name: group.create_task(
+                result_or_error(datasets_on([each for each in storages if each.allowed_on(name)], nodes.client(name)))
+            )
+            for name in sorted(set(names))
+        }
+    return {name: task.result() for name, task in asked.items()}
 
 
 def nodes_of(cluster: Cluster, guest: Guest) -> set[str]:
@@ -75,10 +76,9 @@ def _volumes(cluster: Cluster, guest: Guest, answer: Mapping[str, Dataset] | Zsr
     if isinstance(answer, ZsrError):
         return answer
     try:
-        listed = guest_volumes(guest, cluster.storages.values(), guest.node, Inventory(dict(answer)))
+        return volumes_by_name(guest, cluster.storages.values(), guest.node, Inventory(dict(answer)))
     except ZsrError as error:
         return error
-    return {(volume.storage, volume.name): answer[volume.dataset(storage, guest.node)] for volume, storage in listed}
 
 
 def _on_target(
@@ -89,17 +89,18 @@ def _on_target(
     storages = tuple(cluster.storages.values())
     replicas = replicas_of(job, storages, answer, ours)
     found = heads(job.id, replicas)
+    paths = {each.path_on(job.target): each.name for each in storages if each.allowed_on(job.target)}
     newest = {
-        _volume(storages, job.target, name): max(sets_of(job.id, replicas.datasets.get(name)), default=None)
+        _volume(paths, name): max(sets_of(job.id, replicas.datasets.get(name)), default=None)
         for name in sorted(found.current)
     }
     return GuestReplica(job.id, job.target, found.whole, newest, _lost(job.id, ours, found.whole))
 
 
-def _volume(storages: Iterable[Storage], node: str, dataset: str) -> str:
-    paths = {each.path_on(node): each.name for each in storages if each.allowed_on(node)}
-    path = owning_path(dataset, paths) or ""
-    return str(Volume(paths.get(path, "?"), dataset[len(path) + 1 :]))
+def _volume(storages: Mapping[str, str], dataset: str) -> str:
+    """Return a replica's volume; ``storages`` are their names by path."""
+    path = owning_path(dataset, storages) or ""
+    return str(Volume(storages.get(path, "?"), dataset[len(path) + 1 :]))
 
 
 def _lost(job: JobId, ours: Volumes | ZsrError, as_of: int | None) -> int | None:

@@ -19,7 +19,7 @@ from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import LEVELS, Holds, aside_stem, is_diverged, owning_path
-from replicator.zfs.model import Dataset
+from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.snapshot_names import snapshot_name
 
 
@@ -171,13 +171,19 @@ async def _on_source(
         return None
     everywhere = tuple(storages)
     try:
-        on_source = await source_inventory(guest, everywhere, source)
-        return {
-            (volume.storage, volume.name): on_source.datasets[volume.dataset(storage, source.node)]
-            for volume, storage in guest_volumes(guest, everywhere, source.node, on_source)
-        }
+        return volumes_by_name(guest, everywhere, source.node, await source_inventory(guest, everywhere, source))
     except ZsrError as error:
         return error
+
+
+def volumes_by_name(
+    guest: Guest, storages: Iterable[Storage], node: str, inventory: Inventory
+) -> dict[tuple[str, str], Dataset]:
+    """Return a guest's volumes on its node by storage and name; raises ConfigError if a listed one does not exist."""
+    return {
+        (volume.storage, volume.name): inventory.datasets[volume.dataset(storage, node)]
+        for volume, storage in guest_volumes(guest, storages, node, inventory)
+    }
 
 
 def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:

@@ -164,8 +164,10 @@ class Ledger:
                 self.aside_since.setdefault((entry.place, entry.guid), ran.said.began)
         if ran.order == "adopt" and ran.well:
             self._adopted(ran)
-        if ran.order == "delete":
-            (self.removing.discard if ran.well else self.removing.add)(ran.key)
+        if ran.order == "delete" and not ran.well:
+            self.removing.add(ran.key)
+        elif ran.order == "delete":
+            self.removing.discard(ran.key)
         if ran.order in ("run", "die"):
             found = ran.pairs()
             self.moments.append(Moment.of(ran, self.live))
