@@ -1,19 +1,24 @@
 """The real ZFS of this machine: the kernel's where /dev/zfs is, otherwise Debian's zfs-fuse, started and ended here.
 
 zfs-fuse listens on one socket for the whole machine, so all sandboxes share one. One that another program started is
-used and left running; ours is ended by the last sandbox that leaves.
+used and left running; ours is ended by the last sandbox that leaves. No two sandboxes mount at the same moment: then
+zfs-fuse mixes the two mounts up and serves no file system any more.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from demo.processes import Process
-from demo.records import Records
+from demo.records import RUN_DIRECTORY, Records
+from replicator.common.files import lock_file
 
 COMMAND_TIMEOUT = 60.0
 """Seconds after which a zfs or zpool command counts as hung."""
@@ -29,6 +34,9 @@ class SandboxError(Exception):
     """A command of the sandbox failed, or no real ZFS can be had; the message says which and why."""
 
 
+_MOUNTING = frozenset({"create", "import", "mount", "set", "rename", "clone", "promote", "rollback", "receive"})
+"""The subcommands of zpool and zfs that may mount a filesystem."""
+
 _BUSY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the tries of a destroy: zfs-fuse calls a dataset busy for a moment after it was looked at."""
 
@@ -43,7 +51,22 @@ def run(*argv: str, stdin: bytes | None = None) -> str:
                 if "busy" not in str(error):
                     raise
             time.sleep(pause)
-    return _run_once(argv, stdin)
+    with _alone(argv):
+        return _run_once(argv, stdin)
+
+
+@contextmanager
+def _alone(argv: Sequence[str]) -> Iterator[None]:
+    """Hold the machine's lock for mounts in zfs-fuse while the command runs, if it may mount something."""
+    if _KERNEL_ZFS.exists() or not _MOUNTING.intersection(argv[1:2]):
+        yield
+        return
+    RUN_DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = lock_file(RUN_DIRECTORY / "mounting", timeout_seconds=math.inf)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _run_once(argv: tuple[str, ...], stdin: bytes | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_each_test_gets_empty_pools(pools: Pools) -> None:
     listed = pools.sandbox.zfs("list", "-H", "-o", "name", "-r", pools.source.name, pools.target.name).split()
 
     assert listed == [pools.source.name, pools.target.name]
+
+
+def test_filesystems_made_at_the_same_moment_in_two_pools_can_all_be_written(pools: Pools) -> None:
+    def make_some(pool: str) -> None:
+        for number in range(20):
+            pools.sandbox.zfs("create", f"{pool}/{number}")
+            (pools.sandbox.mountpoint(f"{pool}/{number}") / "file").write_bytes(b"content")
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(make_some, pool.name) for pool in (pools.source, pools.target)]:
+            done.result()
 
 
 def test_a_command_that_fails_is_reported_with_its_message(pools: Pools) -> None:
