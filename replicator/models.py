@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
+from replicator.choices import Encryption, Foreign, FreezeFailure, Removal
 from replicator.errors import ConfigError, ErrorClass
 
 DEFAULT_SCHEDULE = "*/15"
@@ -133,13 +134,6 @@ class Hook(StrEnum):
     THAW = "thaw"
 
 
-class FreezeFailure(StrEnum):
-    """The effect of a failing freeze hook on the run."""
-
-    WARNING = "warning"
-    ERROR = "error"
-
-
 @dataclass(frozen=True, slots=True)
 class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
@@ -171,27 +165,6 @@ class Guest:
         """The hooks that it has, and their commands."""
         both = ((Hook.FREEZE, self.freeze), (Hook.THAW, self.thaw))
         return {hook: command for hook, command in both if command is not None}
-
-
-class Removal(StrEnum):
-    """A job marked for removal: with its replicas (full) or leaving the target's volumes alone (local)."""
-
-    FULL = "full"
-    LOCAL = "local"
-
-
-class Foreign(StrEnum):
-    """What becomes of snapshots of others on the target that are gone from the source: the same, or they stay."""
-
-    MIRROR = "mirror"
-    KEEP = "keep"
-
-
-class Encryption(StrEnum):
-    """How an encrypted volume is sent: raw, or decrypted."""
-
-    RAW = "raw"
-    DECRYPTED = "decrypted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from replicator.models import Foreign, Job, Synced
+from replicator.choices import Foreign
+from replicator.models import Job, Synced
 from replicator.replication.destruction import decide_gone
 from replicator.replication.ownership import Direction, is_foreign_brought
 from replicator.replication.plan import VolumePair

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from replicator.choices import Removal
 from replicator.errors import StorageMissingError, TargetActiveError
-from replicator.models import Job, KnownSets, Removal, Storage
+from replicator.models import Job, KnownSets, Storage
 from replicator.replication.destruction import (
     decide_all_bookmarks,
     decide_removal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from replicator.choices import Encryption
 from replicator.common.sizes import size
 from replicator.errors import (
     DivergedError,
@@ -13,7 +14,7 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.hosts.stream import Limits, StreamEnd, stream
-from replicator.models import Encryption, Job
+from replicator.models import Job
 from replicator.replication.clones import described_clone
 from replicator.replication.expected_bytes import estimated
 from replicator.replication.foreign_names import described_blocked

@@ -18,9 +18,10 @@ from replicator.api.held import AsideKind, HeldReplica, KeptAside, PoolRole, Poo
 from replicator.api.job_status import JobHistory, JobStatus, Transfer
 from replicator.api.plugin import PluginStore
 from replicator.api.status import ConfigStatus, GuestOwner, RunHistogram, Status
+from replicator.choices import Removal
 from replicator.errors import ErrorClass
 from replicator.events import Event
-from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, KnownSets, Node, Removal, TargetPlace
+from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, KnownSets, Node, TargetPlace
 
 NOW = 1_800_000_000.0
 """The fixed time of statuses that are not compared with a real clock."""

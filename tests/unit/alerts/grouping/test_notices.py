@@ -13,9 +13,10 @@ from alerts.notice import Severity
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext
 from replicator.api.job_status import JobStatus
+from replicator.choices import Removal
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
-from replicator.models import JobId, Removal
+from replicator.models import JobId
 from tests.support import statuses
 
 NOW = statuses.NOW  # 2027-01-15 08:00:00 UTC

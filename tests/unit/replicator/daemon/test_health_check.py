@@ -9,6 +9,7 @@ import pytest
 from replicator.api.job_status import Disablement, JobStatus
 from replicator.api.promise import promise_of
 from replicator.api.status import Status
+from replicator.choices import Removal
 from replicator.daemon.health_check import (
     HealthFinding,
     HealthLevel,
@@ -18,7 +19,7 @@ from replicator.daemon.health_check import (
     job_health,
 )
 from replicator.daemon.status_json import job_json, status_json
-from replicator.models import JobCondition, Removal
+from replicator.models import JobCondition
 from tests.support.statuses import (
     NOW,
     disabled,

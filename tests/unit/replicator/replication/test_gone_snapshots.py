@@ -7,7 +7,8 @@ from math import inf
 
 import pytest
 
-from replicator.models import Foreign, Job, KnownSets, Synced
+from replicator.choices import Foreign
+from replicator.models import Job, KnownSets, Synced
 from replicator.replication.destruction import decide_gone
 from replicator.replication.foreign_names import giving_way
 from replicator.replication.gone_snapshots import Gone, counted, mirrored

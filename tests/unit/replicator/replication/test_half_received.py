@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.host import Completed
-from replicator.models import Encryption, Job, JobId
+from replicator.models import Job, JobId
 from replicator.replication.half_received import (
     REFUSALS,
     base_is_gone,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass
-from replicator.models import Encryption, Job
+from replicator.models import Job
 from replicator.replication.keys import (
     any_new_key,
     check_keys,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits
-from replicator.models import Encryption, Job, KnownSets, Volume
+from replicator.models import Job, KnownSets, Volume
 from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Progress
