@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from replicator.cli.jobs import create_local_job, job_options, update
+from replicator.cli.jobs import DELETABLE, create_local_job, job_options, update
 from replicator.cluster.job_fields import FIELDS, JobField, json_values, stored_values
 from replicator.cluster.toml_schema import job_model, job_of
 from replicator.models import Job, JobId
@@ -80,6 +80,13 @@ def test_every_field_is_in_the_docs(field: JobField) -> None:
     assert f"`jobs.ID.{field.name}`" in (DOCS / "settings.md").read_text()
     if field.help is not None:
         assert re.search(rf"`--{field.key}\b", (DOCS / "commands.md").read_text())
+
+
+@pytest.mark.parametrize("key", DELETABLE)
+def test_every_key_that_can_be_set_back_to_its_default_is_in_the_docs(key: str) -> None:
+    [listed] = re.findall(r"sets keys back to their\s+default \(([^)]*)\)", (DOCS / "commands.md").read_text())
+
+    assert f"`{key}`" in listed
 
 
 @pytest.mark.parametrize("command", [create_local_job, update], ids=["create-local-job", "update"])
