@@ -12,7 +12,7 @@ import click
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.choices import Foreign, Removal
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
-from replicator.cli.output import format_option, print_json, print_table
+from replicator.cli.output import confirmed, format_option, print_json, print_table
 from replicator.cluster.disabling import disablement, how_to_enable
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_values
 from replicator.cluster.model import ChangedError, Cluster
@@ -184,9 +184,13 @@ def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job
 @click.argument("job_id", metavar="ID")
 @click.option("--keep", is_flag=True, help="Leave the target's volumes.")
 @click.option("--force", is_flag=True, help="Delete the job at once; snapshots and replicas are left as they are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
-def delete(job_id: str, keep: bool, force: bool) -> None:
-    """Remove job ID with its replicas, at the next possible time."""
+def delete(job_id: str, keep: bool, force: bool, yes: bool) -> None:
+    """Remove job ID with its replicas, at the next possible time.
+
+    Asks first if a replica may be the only copy: its volume, or the whole guest, is gone here.
+    """
     if keep and force:
         raise ConfigError("--force cleans up nothing, so --keep has no effect.", advice="Give one of them.")
     node = settings()
@@ -195,12 +199,30 @@ def delete(job_id: str, keep: bool, force: bool) -> None:
         _delete_at_once(node, where, JobId.parse(job_id))
         return
     removal = Removal.LOCAL if keep else Removal.FULL
+    if removal is Removal.FULL and not yes and not _may_lose_copies(node, where.read(), JobId.parse(job_id)):
+        click.echo("Nothing was changed.", err=True)
+        click.get_current_context().exit(1)
     job = change_job(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
     notify_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
     click.echo(f"Job {job.id} is marked for removal; {what} are destroyed in the background.", err=True)
     if (off := disablement(where.read(), job, time.time())) is not None:
         click.echo(f"It is disabled, and is removed only after: {how_to_enable(job.id, off)}", err=True)
+
+
+def _may_lose_copies(node: Settings, cluster: Cluster, job_id: JobId) -> bool:
+    """Return whether the only copies that a removal would destroy, as far as they are known, may go; ask if any."""
+    job = cluster.job(job_id)
+    with open_state(node) as state:
+        known = state.jobs.get(job_id)
+    gone = [] if known is None else sorted(each.dataset for each in known.vanished)
+    if gone:
+        what = f"The volumes of {', '.join(gone)} on {job.target} are gone from their source"
+    elif cluster.source(job) is None:
+        what = f"Guest {job_id.guest} is gone from the cluster"
+    else:
+        return True
+    return confirmed(f"{what}: these replicas may be the only copies, and are destroyed with job {job_id}. Remove it?")
 
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:

@@ -18,6 +18,8 @@ from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, ReplicaP
 from replicator.zfs.pruning import PORTION, prune_rest
 from replicator.zfs.resume_token import is_same_state
 
+FEATURES_VALID_SECONDS = 3600.0
+"""Seconds after which the features of a host's ZFS are read again: it may have been upgraded meanwhile."""
 LARGE_OUTPUT_BYTES = 256 * 1024
 """Length from which on an inventory is parsed in a thread: thousands of volumes must not block the event loop."""
 
@@ -33,7 +35,7 @@ class ZfsClient:
         self.inventoried: float | None = None
         self._clock = clock
         self._limit = limit
-        self._features: Features | None = None
+        self._features: tuple[float, Features] | None = None
         self._runs_programs = True
         self._own_marks: set[marks.Known] = set()
 
@@ -43,14 +45,16 @@ class ZfsClient:
         return self.host.name
 
     async def features(self) -> Features:
-        """Return the features of this host's ZFS; read once."""
-        if self._features is None:
-            text = (usage := await self.host.run(commands.usage(), limit=self._limit)).stdout + usage.stderr
-            if "snapshot" not in text:
-                raise errors.classify("read the features of its zfs", text, node=self.node)
-            version = await self.host.run(commands.version(), limit=self._limit)
-            self._features = features_from_usage(text, version_from_output(version.stdout))
-        return self._features
+        """Return the features of this host's ZFS, as they were read within the last hour."""
+        if self._features is not None and 0 <= self._clock() - self._features[0] < FEATURES_VALID_SECONDS:
+            return self._features[1]
+        text = (usage := await self.host.run(commands.usage(), limit=self._limit)).stdout + usage.stderr
+        if "snapshot" not in text:
+            raise errors.classify("read the features of its zfs", text, node=self.node)
+        version = await self.host.run(commands.version(), limit=self._limit)
+        found = features_from_usage(text, version_from_output(version.stdout))
+        self._features, self._runs_programs = (self._clock(), found), True
+        return found
 
     async def inventory(self, path: str, *, depth: int = 2, bookmarks: bool = False, marks_of: str | None = None,
                         snapshots: bool = True, also: Sequence[str] = ()) -> Inventory:  # fmt: skip
@@ -179,7 +183,7 @@ class ZfsClient:
 
     async def program(self, pool: str, text: str) -> str | None:
         """Run a channel program; return its output, None where it cannot run, or met a limit, maybe half-way."""
-        if not self._runs_programs or not (await self.features()).programs:
+        if not (await self.features()).programs or not self._runs_programs:
             return None
         done = await self.host.run(commands.program(pool), limit=self._limit, stdin=text)
         if done.ok:

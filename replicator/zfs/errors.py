@@ -38,6 +38,12 @@ _OPEN = (
 )
 _AGAIN = "The stream was cut or damaged in transit; the next run resumes from what arrived."
 
+_ODD = r"Unknown error \d+|[Ii]nvalid argument|[Ii]nappropriate ioctl"
+_TOOLS = (
+    "If ZFS was upgraded there lately, its tools may be newer than the module that is loaded: compare the two lines of "
+    "'zfs version', and reboot that node if they differ."
+)
+
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"zstd: (?:command )?not found|zstd: No such file", ConfigError, _NO_ZSTD),
     (r"out of space|no space left|disk quota exceeded|exceeds .*quota|quota exceeded", NoSpaceError, ""),
@@ -58,6 +64,7 @@ _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
     (r"Unable to open /dev/zfs|kernel module|modules are not loaded|zfs-fuse daemon", ZfsError, _NOT_RUNNING),
     (r"connect: (?:No such file|Connection refused)|initialize the libzfs library", ZfsError, _NOT_RUNNING),
     (r"no such pool|does not exist|no longer exists", StorageMissingError, ""),
+    (_ODD, ZfsError, _TOOLS),
     (r"(?:zfs|env)[:'’‘ ].*(?:not found|No such file)", ZfsError, "Install ZFS there (zfsutils-linux)."),
 )
 """Patterns over a command's whole stderr (its lines joined), their class, and what to do; the first match counts."""
@@ -80,6 +87,7 @@ _REFUSED = (
 _ANY_EINVAL = (
     r"kernel modules must be upgraded to receive this stream"
     r"|incompatible embedded data stream feature with encrypted receive"
+    rf"|{_ODD}"
 )
 
 _SILENT = "no message on stderr"

@@ -11,16 +11,14 @@ from typing import Any
 
 import pytest
 
-from replicator.choices import Encryption, Foreign, Removal
+from replicator.choices import Encryption, Foreign
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.common.snapshot_patterns import Travelling
 from replicator.models import Job, JobId
-from replicator.state.job_marks import JobMark
 from replicator.state.stores import State
 from tests.support.command_line import Zsr
-from tests.support.fake_daemon import FakeDaemon
 
 JOB = JobId(100, 0)
 
@@ -303,62 +301,6 @@ class TestUpdate:
 
         assert with_job.well("enable", "100-0").out == ""
         assert not with_job.cluster.jobs[JOB].disabled
-
-
-class TestDelete:
-    @pytest.mark.parametrize(("flags", "removal"), [([], Removal.FULL), (["--keep"], Removal.LOCAL)])
-    def test_marks_the_job_and_says_that_the_rest_comes_later(
-        self, with_job: Zsr, flags: list[str], removal: Removal
-    ) -> None:
-        said = with_job.well("delete", "100-0", *flags)
-
-        assert with_job.cluster.jobs[JOB].removal is removal
-        assert said.out == ""
-        assert "in the background" in said.err
-
-    def test_says_that_a_disabled_job_waits(self, with_job: Zsr) -> None:
-        with_job.well("disable", "100-0")
-
-        assert "removed only after: zsr enable 100-0" in with_job.well("delete", "100-0").err
-
-    def test_can_be_taken_back(self, with_job: Zsr) -> None:
-        with_job.well("delete", "100-0")
-        with_job.well("update", "100-0", "--delete", "removal")
-
-        assert with_job.cluster.jobs[JOB].removal is None
-
-    def test_by_force_takes_the_job_out_at_once_and_forgets_it(self, with_job: Zsr) -> None:
-        state = with_job.state()
-        state.jobs.ensure(JOB, 1.0)
-
-        with_job.well("delete", "100-0", "--force")
-
-        assert with_job.cluster.jobs == {}
-        assert state.jobs.get(JOB) is None
-        state.close()
-
-    def test_by_force_lets_a_running_daemon_forget_it_and_take_it_for_removed(
-        self, with_job: Zsr, daemon: FakeDaemon
-    ) -> None:
-        daemon.answers["reload"] = {}
-        state = with_job.state()
-        state.jobs.ensure(JOB, 1.0)
-
-        with_job.well("delete", "100-0", "--force")
-
-        assert state.jobs.get(JOB) is not None
-        assert JOB in state.marks.all()[JobMark.DELETED]
-        state.close()
-
-    def test_by_force_succeeds_when_it_is_gone_already(self, zsr: Zsr) -> None:
-        assert zsr("delete", "100-0", "--force").exit == 0
-
-    def test_by_force_cannot_keep(self, with_job: Zsr) -> None:
-        assert with_job("delete", "100-0", "--force", "--keep").exit == 2
-        assert JOB in with_job.cluster.jobs
-
-    def test_of_a_job_that_is_not_there_is_refused(self, zsr: Zsr) -> None:
-        assert zsr("delete", "100-0").exit == 2
 
 
 def test_many_jobs_are_made_one_after_the_other(zsr: Zsr) -> None:

@@ -92,6 +92,8 @@ SEEN = [
     ("cannot unmount '/tank/a': pool or dataset is busy", ErrorClass.BUSY),
     ("cannot open 'tank': pool I/O is currently suspended", ErrorClass.ZFS),
     ("The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs' as root to load them.", ErrorClass.ZFS),
+    ("Channel program execution failed:\nInvalid argument", ErrorClass.ZFS),
+    ("internal error: cannot receive incremental stream: Unknown error 1030", ErrorClass.ZFS),
     ("sh: 1: zstd: not found\ncannot receive: failed to read from stream", ErrorClass.CONFIG),
 ]
 
@@ -104,6 +106,12 @@ def test_each_known_message_comes_with_advice_of_its_own(stderr: str) -> None:
     """No known message has the advice to read the log."""
     error = classify("receive", stderr, node="beta")
     assert error.advice != ZfsError.default_advice
+
+
+def test_an_odd_answer_may_come_from_tools_newer_than_the_module() -> None:
+    error = classify("run a channel program", "Invalid argument", node="beta")
+
+    assert "compare the two lines of 'zfs version'" in error.advice
 
 
 @pytest.mark.parametrize(("stderr", "error_class"), SEEN)
