@@ -10,6 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.torture.attempt import try_case
 from tests.lab.torture.cases import Place, draw, forgotten, places
 from tests.lab.torture.env import TortureEnv
+from tests.lab.torture.ground import Ground
 from tests.lab.torture.steps import passed_steps
 
 CASES = 8
@@ -23,9 +24,9 @@ def first(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def env(lab: Lab) -> Iterator[TortureEnv]:
-    """The session's nodes with the guest and the job of the crash matrix."""
-    env = TortureEnv(lab)
+def env(lab: Lab, first: int) -> Iterator[TortureEnv]:
+    """The session's nodes with the guest and the job of the crash matrix, in the configuration of the first case."""
+    env = TortureEnv(lab, Ground.of_case(first))
     env.begin()
     yield env
     for node in lab.nodes:

@@ -13,15 +13,14 @@ from typing import Any
 from tests.lab.torture.cases import Case, Fault, Kind
 from tests.lab.torture.env import TortureEnv
 from tests.lab.torture.faults import MUST_FAIL, Faults
+from tests.lab.torture.ground import FROZEN, Ground
 from tests.lab.torture.promises import (
     FILES,
-    LIST,
     VOLUMES,
     ZVOL,
     Both,
     BrokenError,
     Fulls,
-    Holding,
     Users,
     avoidable,
     bases,
@@ -43,7 +42,6 @@ sum() {
   n=0; until zfs destroy tank/look 2>/dev/null; do n=$((n+1)); [ $n -lt 20 ] || break; sleep 0.1; done
 }
 """
-_SUM_LIVE = f"{_SUM}\nudevadm settle; sha256sum </dev/zvol/{ZVOL}; files /{FILES}"
 
 
 class MissedError(Exception):
@@ -65,10 +63,14 @@ class Result:
 
 
 def try_case(env: TortureEnv, case: Case) -> Result:
-    """Try one fault; report a broken promise, and begin again with fresh nodes."""
+    """Try one fault in the configuration of its seed; report a broken promise, and begin again with fresh nodes."""
     began = time.monotonic()
-    env.words = [str(case)]
+    ground = Ground.of_case(case.seed)
+    env.words = [str(case), str(ground)]
     try:
+        if env.ground != ground:
+            env.ground = ground
+            env.begin()
         _Attempt(env, case).run()
     except MissedError as missed:
         env.begin()
@@ -85,7 +87,8 @@ def _evidence(env: TortureEnv) -> str:
     parts = [*env.words, json.dumps(env.status(), indent=1)]
     for node in env.lab.nodes:
         with contextlib.suppress(Exception):
-            parts += [node.name, node.out(f"date; {LIST}; ps ax | grep -v '\\[' | tail -30"), node.logs(80)]
+            listing = env.ground.listing(there=node is env.there)
+            parts += [node.name, node.out(f"date; {listing}; ps ax | grep -v '\\[' | tail -30"), node.logs(80)]
     return "\n".join(parts)
 
 
@@ -98,13 +101,16 @@ class _Attempt:
         self._dice = random.Random(case.seed + 1)
         self._removal = case.place.kind is Kind.REMOVAL
         self._kept: list[str] = []
-        self._faults = Faults(env.here, env.there, self._dice, lambda: env.ask("die"))
+        self._faults = Faults(env.here, env.there, env.ground, self._dice, lambda: env.ask("die"))
+        self._sum_live = (
+            f"{_SUM}\nudevadm settle; sha256sum </dev/zvol/{ZVOL}; files /{env.ground.name(FILES, there=False)}"
+        )
 
     def run(self) -> None:
         """Prepare, let the fault happen in a run, undo it, and check all promises."""
         env, case, dice = self._env, self._case, self._dice
         env.prepare(case.place.kind, dice, least=512 if case.place.at_byte else 64)
-        live = env.here.out(_SUM_LIVE)
+        live = env.here.out(self._sum_live)
         env.configure(rate=case.place.at_byte, removal=self._removal, stream=dice.choice(["asyncssh", "openssh"]))
         self._faults.prepare(case.fault)
         before = env.status()
@@ -201,33 +207,41 @@ class _Attempt:
 
     # --- what must hold
 
-    def _both(self, command: str) -> tuple[str, str]:
+    def _both(self, here: str, there: str) -> tuple[str, str]:
+        """What two commands write, one on each node, at the same time."""
         with ThreadPoolExecutor(2) as threads:
-            here, there = threads.map(lambda node: node.out(command), self._env.lab.nodes)
-        return here, there
+            one, two = threads.map(lambda node, line: node.out(line), self._env.lab.nodes, (here, there))
+        return one, two
 
     def _holdings(self) -> Both:
-        here, there = self._both(LIST)
-        return Holding.read(here), Holding.read(there)
+        ground = self._env.ground
+        here, there = self._both(ground.listing(there=False), ground.listing(there=True))
+        return ground.holding(here, there=False), ground.holding(there, there=True)
 
     def _check(self, mine: Users, live: str) -> None:
         both = self._holdings()
         if gone := lost(mine, both):
             raise BrokenError(f"lost: the user's {', '.join(gone)}")
-        if self._env.here.out(_SUM_LIVE) != live:
+        if self._env.here.out(self._sum_live) != live:
             raise BrokenError("lost: the guest's own content on the source has changed")
+        if self._env.here.out(f"cat {FROZEN} 2>&1 || true") == "":
+            raise BrokenError("stuck: the guest is left frozen")
         if self._removal:
-            if left := left_after_removal(both, self._kept):
+            kept = [self._env.ground.volume(each, there=True) for each in self._kept]
+            if left := left_after_removal(both, kept):
                 raise BrokenError(f"left over after the removal: {left}")
             return
-        name = whole_set(both)
-        command = _SUM + "".join(f"sum {volume} {name};" for volume in VOLUMES)
-        command += " pgrep -x zfs >/dev/null && echo a zfs process is left; true"
-        one, two = self._both(command)
+        name = whole_set(both, self._env.ground.most)
+        one, two = self._both(self._sums(name, there=False), self._sums(name, there=True))
         if "a zfs process" in one + two:
             raise BrokenError(f"left over: {one[-40:]!r} {two[-40:]!r}")
         if one != two or len(one.splitlines()) != len(VOLUMES):
             raise BrokenError(f"lost: contents differ: {one!r} {two!r}")
+
+    def _sums(self, name: str, *, there: bool) -> str:
+        """The command that writes the checksums of a set on a node, and whether a zfs process is left there."""
+        sums = "".join(f"sum {dataset} {name};" for dataset in self._env.ground.names(there=there))
+        return f"{_SUM}{sums} pgrep -x zfs >/dev/null && echo a zfs process is left; true"
 
     def _check_fulls(self, before: int, had: set[str], had_after: set[str]) -> None:
         """No volume that had a base was sent in full; ``before`` is the last run before the fault."""

@@ -15,8 +15,8 @@ from tests.lab.lab import Lab, Node, NodeProcess
 from tests.lab.torture.cases import Kind
 from tests.lab.torture.child import PORT
 from tests.lab.torture.faults import SSH_PORT, START_SSHD, STATE_DIR
-from tests.lab.torture.promises import CHILD, FILES, VOLUMES, ZVOL, BrokenError
-from tests.lab.two_nodes import CLUSTER
+from tests.lab.torture.ground import Ground
+from tests.lab.torture.promises import CHILD, FILES, ZVOL, BrokenError
 
 RATE = 1
 """MB per second while a fault at a byte is awaited."""
@@ -30,9 +30,9 @@ keepalive = "2s"
 known_hosts = "/etc/zsr/known_hosts"
 [zfs]
 stall_timeout = "20s"
+bookmarks = {{bookmarks}}
 """
-_CLUSTER = CLUSTER.replace('address = "node2"\n', 'address = "node2"\nport = {port}\n')
-_JOB = '[jobs.100-0]\ntarget = "node2"\nschedule = "2099-1-1"\n'
+_SCHEDULE = 'schedule = "2099-1-1"'
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class TortureEnv:
     """A lab of its own, with the guest on node1. ``words`` collects what happened, for the evidence."""
 
     lab: Lab
+    ground: Ground = field(default_factory=Ground)
     daemon: NodeProcess | None = None
     words: list[str] = field(default_factory=list)
 
@@ -53,19 +54,32 @@ class TortureEnv:
         """The target."""
         return self.lab.node(2)
 
+    @property
+    def _files(self) -> str:
+        """The guest's filesystem on the source."""
+        return self.ground.name(FILES, there=False)
+
+    @property
+    def _asides(self) -> list[str]:
+        """What holds the datasets on the target that are kept aside."""
+        return [f"{path}/zsr-diverged" for path in self.ground.paths(there=True)]
+
     # --- set-up
 
     def begin(self) -> None:
         """Both nodes as if never used, with a guest of three volumes, and things of the user's on both."""
         for node in self.lab.nodes:
             node.fresh()
-            node.run("zfs create tank/data && zfs create tank/data/precious && zfs snapshot tank/data/precious@mine")
+            paths = self.ground.paths(there=node is self.there)
+            make = " && ".join(f"zfs create {path}" for path in paths)
+            node.run(f"{make} && zfs create tank/data/precious && zfs snapshot tank/data/precious@mine")
         self.here.fresh_pool("keep", disk=2)
+        files, child = self._files, self.ground.name(CHILD, there=False)
         self.here.run(
-            f"zfs create -V 8M {ZVOL} && zfs create {FILES} && zfs create {CHILD} && udevadm settle && "
+            f"zfs create -V 8M {ZVOL} && zfs create {files} && zfs create {child} && udevadm settle && "
             f"dd if=/dev/urandom of=/dev/zvol/{ZVOL} bs=1M count=2 conv=fsync status=none && "
-            f"for d in {FILES} {CHILD}; do dd if=/dev/urandom of=/$d/file bs=1M count=1 status=none; done && "
-            f"zfs snapshot {ZVOL}@user {FILES}@user {CHILD}@user"
+            f"for d in {files} {child}; do dd if=/dev/urandom of=/$d/file bs=1M count=1 status=none; done && "
+            f"zfs snapshot {ZVOL}@user {files}@user {child}@user"
         )
         self.there.run(START_SSHD)
         self.configure()
@@ -74,13 +88,13 @@ class TortureEnv:
 
     def configure(self, *, rate: bool = False, removal: bool = False, stream: str = "auto", job: bool = True) -> None:
         """Write settings and cluster file; all of /etc is lost with the power."""
-        text = _CLUSTER.format(port=SSH_PORT, stream=stream)
-        if job:
-            text += _JOB + (f"rate = {RATE}\n" if rate else "") + ('removal = "full"\n' if removal else "")
+        lines = [_SCHEDULE, *([f"rate = {RATE}"] if rate else []), *(['removal = "full"'] if removal else [])]
+        text = self.ground.cluster(SSH_PORT, stream, lines if job else ())
+        settings = _SETTINGS.format(bookmarks=str(self.ground.bookmarks).lower())
         known = f'awk \'{{ print "[node2]:{SSH_PORT} " $2 " " $3 }}\' /root/.ssh/known_hosts'
         self.here.run(
             f"mkdir -p /etc/zsr && cat >/etc/zsr/new.toml && {known} "
-            f">/etc/zsr/known_hosts; printf '%s' '{_SETTINGS}' >/etc/zsr/zsr.toml && "
+            f">/etc/zsr/known_hosts; printf '%s' '{settings}' >/etc/zsr/zsr.toml && "
             "mv /etc/zsr/new.toml /etc/zsr/cluster.toml",
             stdin=text,
         )
@@ -134,11 +148,11 @@ class TortureEnv:
 
     def _write(self, dice: random.Random, *, least: int = 64) -> None:
         """Change some KiB of each volume, at least so many."""
-        sizes = [dice.randint(least, least + 960) for _ in VOLUMES]
+        sizes = [dice.randint(least, least + 960) for _ in range(3)]
         self.here.run(
             f"dd if=/dev/urandom of=/dev/zvol/{ZVOL} bs=1K count={sizes[0]} seek={dice.randint(0, 4096)} "
-            f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{FILES}/file bs=1K count={sizes[1]} "
-            f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{CHILD}/file bs=1K count={sizes[2]} "
+            f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{self._files}/file bs=1K count={sizes[1]} "
+            f"conv=notrunc,fsync status=none; dd if=/dev/urandom of=/{self._files}/child/file bs=1K count={sizes[2]} "
             "conv=notrunc,fsync status=none"
         )
 
@@ -163,19 +177,20 @@ class TortureEnv:
                 f"dd of=/dev/zvol/{ZVOL} conv=notrunc,fsync,sync status=none && "
                 f"zfs snapshot {ZVOL}@theirs{dice.randint(0, 10**9)} && zfs set readonly=on {ZVOL}"
             )
-
         if kind is Kind.TREE:
+            files = self.ground.name(FILES, there=True)
             self.there.run(
-                f"zfs set readonly=off {FILES} && zfs mount {FILES} && echo mine >/{FILES}/mine && "
-                f"zfs unmount {FILES} && zfs snapshot {FILES}@theirs{dice.randint(0, 10**9)} && "
-                f"zfs set readonly=on {FILES}"
+                f"zfs set readonly=off {files} && zfs mount {files} && echo mine >/{files}/mine && "
+                f"zfs unmount {files} && zfs snapshot {files}@theirs{dice.randint(0, 10**9)} && "
+                f"zfs set readonly=on {files}"
             )
 
     def _reset(self) -> None:
         """Nothing of the job on either side."""
-        self.there.run(f"for d in tank/data/zsr-diverged {ZVOL} {FILES}; do zfs destroy -R $d 2>/dev/null; done; true")
+        replicas = " ".join((*self._asides, ZVOL, self.ground.name(FILES, there=True)))
+        self.there.run(f"for d in {replicas}; do zfs destroy -R $d 2>/dev/null; done; true")
         self.here.run(
-            "for s in $(zfs list -Ho name -t snapshot,bookmark -r tank/data | grep '[@#]__replicate_'); do "
+            "for s in $(zfs list -Ho name -t snapshot,bookmark -r tank | grep '[@#]__replicate_'); do "
             "zfs destroy $s; done"
         )
 
@@ -209,13 +224,14 @@ class TortureEnv:
         """Keep the replicas that a removal refuses to destroy, as its message says: without zsr's mark. Their names."""
         if self.status().get("error_class") != "target_active":
             return []
+        replicas = " ".join(self.ground.names(there=True))
         kept = self.there.out(
-            f"for d in {' '.join(VOLUMES)}; do written=$(zfs get -Hpo value written $d 2>/dev/null) || continue; "
+            f"for d in {replicas}; do written=$(zfs get -Hpo value written $d 2>/dev/null) || continue; "
             "[ $written = 0 ] || { zfs inherit zsr:job $d; echo $d; }; done"
         )
         return kept.split()
 
     def clear_target(self, kept: Iterable[str] = ()) -> None:
         """Destroy what runs kept aside on the target, and the replicas that a removal left."""
-        for dataset in ("tank/data/zsr-diverged", *kept):
+        for dataset in (*self._asides, *kept):
             self.there.run(f"zfs destroy -R {dataset} 2>/dev/null; true")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.lab.lab import Node
 from tests.lab.torture.cases import Fault
+from tests.lab.torture.ground import Ground
 from tests.lab.torture.promises import VOLUMES
 
 SSH_PORT = 2222
@@ -27,9 +28,10 @@ MUST_FAIL = frozenset({Fault.TARGET_FULL, Fault.TARGET_QUOTA, Fault.SOURCE_FULL}
 class Faults:
     """Faults for two nodes, with the random numbers of one case; ``die`` kills the daemon."""
 
-    def __init__(self, here: Node, there: Node, dice: random.Random, die: Callable[[], object]) -> None:
+    def __init__(self, here: Node, there: Node, ground: Ground, dice: random.Random, die: Callable[[], object]) -> None:
         self._here = here
         self._there = there
+        self._ground = ground
         self._dice = dice
         self._die = die
 
@@ -70,11 +72,13 @@ class Faults:
 
     def _meddle(self, fault: Fault) -> None:
         """Do by hand what an admin might."""
-        here, there, volume = self._here, self._there, self._dice.choice(VOLUMES)
+        here, there, chosen = self._here, self._there, self._dice.choice(VOLUMES)
+        volume = self._ground.name(chosen, there=fault in (Fault.FOREIGN_THERE, Fault.OURS_GONE_THERE))
         snapshot = f"{volume}@foreign{self._dice.randint(0, 10**9)}"
         match fault:
             case Fault.ABORTED:
-                there.run(f"for d in {' '.join(VOLUMES)}; do zfs receive -A $d 2>/dev/null; done; true")
+                replicas = " ".join(self._ground.names(there=True))
+                there.run(f"for d in {replicas}; do zfs receive -A $d 2>/dev/null; done; true")
             case Fault.FOREIGN_HERE:
                 here.run(f"zfs snapshot {snapshot}")
             case Fault.FOREIGN_THERE:

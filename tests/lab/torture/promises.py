@@ -15,9 +15,7 @@ from replicator.zfs.snapshot_names import PREFIX
 ZVOL, FILES = "tank/data/vm-100-disk-0", "tank/data/subvol-100-disk-1"
 CHILD = f"{FILES}/child"
 VOLUMES = (ZVOL, FILES, CHILD)
-
-LIST = "zfs list -Hp -t all -o name,guid,receive_resume_token,zsr:job,origin -r tank/data"
-"""The command whose output `Holding.read` reads."""
+"""The guest's volumes, as they are called where all storages are one (`tests.lab.torture.ground.Ground`)."""
 
 _OURS = re.compile(f"[@#]{PREFIX}")
 _ASIDE = "/zsr-diverged"
@@ -69,7 +67,7 @@ class Holding:
 
     @classmethod
     def read(cls, text: str) -> Holding:
-        """What `LIST` wrote."""
+        """What ``zfs list -Hp -t all`` wrote; `tests.lab.torture.ground` has its columns."""
         return cls(tuple(Entry(*line.split("\t")) for line in text.splitlines()))
 
     def of(self, prefix: str) -> list[Entry]:
@@ -132,8 +130,8 @@ def left_after_removal(both: Both, kept: Iterable[str] = ()) -> list[str]:
     ]
 
 
-def whole_set(both: Both) -> str:
-    """The name of the one set that every volume has on both sides, and nothing else of zsr's.
+def whole_set(both: Both, most: int = 1) -> str:
+    """The name of the newest set, which every volume has on both sides; the target has at most so many.
 
     Raises:
         BrokenError: it is not so.
@@ -146,7 +144,7 @@ def whole_set(both: Both) -> str:
         marks = here.of(f"{volume}#{PREFIX}")
         if len(ours) != 1 or len(marks) > BOOKMARKS_KEPT + 1:
             raise BrokenError(f"left over on the source: {ours} {len(marks)} bookmarks")
-        if not theirs or (len(theirs) != 1 and volume not in kept_alive):
+        if not theirs or (len(theirs) > most and volume not in kept_alive):
             raise BrokenError(f"left over on the target: {theirs}")
         if (theirs[-1].name, theirs[-1].guid) != (ours[0].name, ours[0].guid):
             raise BrokenError(f"lost: {theirs[-1]} on the target is not {ours[0]}")

@@ -138,6 +138,14 @@ def test_a_set_that_is_not_whole_and_alone_is_broken(both: Both, spoil: object) 
         whole_set(spoil(*both))
 
 
+def test_the_target_may_have_as_many_sets_as_are_kept_and_no_more(both: Both) -> None:
+    here, there = both
+    older = Holding((entry(f"{ZVOL}@{OTHER}"), *there.entries))
+    assert whole_set((here, older), most=2) == SET
+    with pytest.raises(BrokenError, match="left over on the target"):
+        whole_set((here, Holding((entry(f"{ZVOL}@__replicate_100-0_1795426000__"), *older.entries))), most=2)
+
+
 def test_a_base_is_a_snapshot_that_the_source_knows_if_only_by_a_bookmark(both: Both) -> None:
     here, there = both
     assert bases(both) == set(VOLUMES)
