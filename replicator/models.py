@@ -172,6 +172,7 @@ class Job:
     """Replicate one guest to one target node, on a schedule; ``keep`` and ``grace``: see `schedule`.
 
     ``rate`` is in MB/s; ``rpo`` in seconds, None: twice the schedule's longest gap; ``disabled_until``: unix time.
+    ``source``: the node for which it was made (`cluster.followed_guests`); None where an older zsr made it.
     """
 
     id: JobId
@@ -189,6 +190,7 @@ class Job:
     encryption: Encryption = Encryption.RAW
     grace: float = inf
     removal: Removal | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

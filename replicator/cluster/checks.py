@@ -97,7 +97,7 @@ def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
     if job.target not in cluster.nodes:
         yield Problem(f"{key}.target", repr(job.target), _one_of("node", cluster.nodes))
     elif guest is not None and guest.node == job.target:
-        yield Problem(f"{key}.target", repr(job.target), f"the target is guest {guest.id}'s own node; choose another")
+        yield Problem(f"{key}.target", repr(job.target), _own_node(job))
     elif guest is not None:
         yield from _into_itself(cluster, guest, job)
     if job.rate is not None and not 1 <= job.rate < float("inf"):
@@ -110,6 +110,12 @@ def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
         CalendarEvent.parse(job.schedule)
     except CalendarError as error:
         yield Problem(f"{key}.schedule", repr(job.schedule), error.what)
+
+
+def _own_node(job: Job) -> str:
+    moved = 'or, if the guest was moved there, add its former node (source = "..."), and the job follows'
+    own = f"the target is guest {job.id.guest}'s own node; choose another"
+    return own if job.source is not None else f"{own}; {moved}"
 
 
 def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:

@@ -184,7 +184,7 @@ FIELDS: tuple[JobField, ...] = (
     ),
     _choice("removal", Removal, None, optional=True),
 )
-"""All settings of a job but its id and its target, which a job always has."""
+"""All settings of a job but its id, its target, and its source, which zsr writes by itself."""
 
 
 def default_of(field: JobField, kind: type[Job] = Job) -> Any:
@@ -194,7 +194,7 @@ def default_of(field: JobField, kind: type[Job] = Job) -> Any:
 
 def stored_values(job: Job, fields: Sequence[JobField] = FIELDS) -> Mapping[str, object]:
     """Return a job as the cluster's file has it; None for a value at its default, which is left out."""
-    values: dict[str, object] = {"target": job.target}
+    values: dict[str, object] = {"target": job.target, "source": job.source}
     for field in fields:
         value = getattr(job, field.name)
         values[field.name] = None if value == default_of(field, type(job)) else field.stored(value)

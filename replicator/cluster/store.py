@@ -60,7 +60,8 @@ class ClusterStore:
             refuse_without_guest(cluster, job)
             refuse_long_names(cluster, job)
             self._refuse_dead(job)
-            return replace(cluster, jobs={**cluster.jobs, job.id: job})
+            made = replace(job, source=cluster.source(job))
+            return replace(cluster, jobs={**cluster.jobs, job.id: made})
 
         self._change(create, f"Job {job.id} cannot be created")
 
@@ -73,7 +74,7 @@ class ClusterStore:
                 refuse_long_names(cluster, job)
             if (before.schedule, before.timezone) != (job.schedule, job.timezone):
                 self._refuse_dead(job)
-            return replace(cluster, jobs={**cluster.jobs, job.id: job})
+            return replace(cluster, jobs={**cluster.jobs, job.id: replace(job, source=before.source)})
 
         self._change(update, f"Job {job.id} cannot be changed like this", digest)
 

@@ -20,6 +20,7 @@ from pydantic import (
 from replicator.api.problem import Problem
 from replicator.choices import FreezeFailure
 from replicator.cluster.checks import cluster_problems
+from replicator.cluster.followed_guests import followed
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
 from replicator.cluster.model import Cluster
 from replicator.cluster.nesting import with_others
@@ -107,7 +108,7 @@ class _Guest(_Entry):
 def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
     """Return the model of a job's table in the cluster's file."""
     settings: dict[str, Any] = {field.name: (field.annotation, default_of(field, kind)) for field in fields}
-    return create_model("_Job", __base__=_Entry, target=(str, ...), **settings)
+    return create_model("_Job", __base__=_Entry, target=(str, ...), source=(str | None, None), **settings)
 
 
 _Job = job_model()
@@ -162,7 +163,7 @@ def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[
     nodes = _nodes(reader)
     storages = {name: _storage(name, entry) for name, entry in reader.entries("storages", _Storage).items()}
     guests = with_others(_guests(reader), storages)
-    jobs = _jobs(reader)
+    jobs = followed(_jobs(reader), guests)
     cluster = Cluster(nodes, storages, guests, jobs, digest)
     return cluster, [*reader.problems, *_of_the_whole(cluster, reader)]
 
@@ -253,7 +254,7 @@ def job_of(job_id: JobId, entry: BaseModel, fields: Sequence[JobField] = FIELDS,
     """Return the job of a checked table."""
     values = entry.model_dump()
     settings = {field.name: field.value(values[field.name]) for field in fields}
-    return kind(id=job_id, target=values["target"], **settings)
+    return kind(id=job_id, target=values["target"], source=values["source"], **settings)
 
 
 def job_entry_problems(job: Job) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The drawn configurations of the crash matrix: zsr accepts them, and the matrix knows the volumes wherever they lie."""
+"""The drawn configurations of the crash matrix: zsr accepts them, and the matrix knows where the volumes lie."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 WEEK = 7 * 86400
-MADE = Job(JOB, "beta", rate=10, comment="off site", grace=WEEK, foreign=Foreign.MIRROR)
+MADE = Job(JOB, "beta", rate=10, comment="off site", grace=WEEK, foreign=Foreign.MIRROR, source="alpha")
 """The job of `with_job`."""
 
 
@@ -78,7 +78,7 @@ class TestCreate:
         said = zsr("create-local-job", "100-0", "beta")
 
         assert (said.exit, said.out, said.err) == (0, "", "")
-        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR)}
+        assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR, source="alpha")}
 
     def test_takes_every_option(self, zsr: Zsr) -> None:
         zsr.well(
@@ -111,6 +111,7 @@ class TestCreate:
             snapshots=Travelling.OWN,
             encryption=Encryption.DECRYPTED,
             grace=36 * 3600,
+            source="alpha",
         )
 
     @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ class TestUpdate:
     def test_puts_deleted_keys_back_to_their_defaults(self, with_job: Zsr, keys: str) -> None:
         with_job.well("update", "100-0", "--delete", keys)
 
-        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR)
+        assert with_job.cluster.jobs[JOB] == Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR, source="alpha")
 
     def test_changes_what_travels_and_what_is_kept_and_puts_it_back(self, with_job: Zsr) -> None:
         before = with_job.cluster.jobs[JOB]

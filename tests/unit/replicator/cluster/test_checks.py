@@ -159,9 +159,11 @@ def test_each_rule_names_the_key(old: str, new: str, key: str) -> None:
 
 
 def test_the_targets_own_node_is_said_so() -> None:
-    [problem] = changed('target = "beta"', 'target = "alpha"')
+    [made] = changed('target = "beta"', 'target = "alpha"\nsource = "alpha"')
+    [written] = changed('target = "beta"', 'target = "alpha"')
 
-    assert problem.allowed == "the target is guest 100's own node; choose another"
+    assert made.allowed == "the target is guest 100's own node; choose another"
+    assert written.allowed.startswith(f"{made.allowed}; or, if the guest was moved there, add its former node")
 
 
 def test_a_second_job_of_a_guest_to_the_same_target_is_refused() -> None:

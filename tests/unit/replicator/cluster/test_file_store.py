@@ -38,7 +38,7 @@ class TestAChange:
     def test_creates_a_job(self, store: ClusterStore) -> None:
         store.create_job(Job(JobId(100, 1), "gamma", rate=10.0, rpo=5400.0))
 
-        assert store.read().jobs[JobId(100, 1)] == Job(JobId(100, 1), "gamma", rate=10.0, rpo=5400.0)
+        assert store.read().jobs[JobId(100, 1)] == Job(JobId(100, 1), "gamma", rate=10.0, rpo=5400.0, source="alpha")
 
     def test_is_written_as_people_would(self, store: ClusterStore, path: Path) -> None:
         store.create_job(Job(JobId(100, 1), "gamma", schedule="*/5", rate=10.0, rpo=5400.0, comment='say "hi"'))
@@ -47,6 +47,7 @@ class TestAChange:
         assert added.strip().splitlines() == [
             "[jobs.100-1]",
             'target = "gamma"',
+            'source = "alpha"',
             'schedule = "*/5"',
             "rate = 10",
             'comment = "say \\"hi\\""',
@@ -57,7 +58,13 @@ class TestAChange:
         store.create_job(Job(JobId(100, 1), "gamma", keep="5", snapshots=Travelling.OWN, encryption=Encryption.RAW))
 
         added = path.read_text().removeprefix(HAND_WRITTEN)
-        assert added.strip().splitlines() == ["[jobs.100-1]", 'target = "gamma"', "keep = 5", 'snapshots = "own"']
+        assert added.strip().splitlines() == [
+            "[jobs.100-1]",
+            'target = "gamma"',
+            'source = "alpha"',
+            "keep = 5",
+            'snapshots = "own"',
+        ]
 
     def test_leaves_the_words_that_were_chosen_for_a_grid(self, store: ClusterStore, path: Path) -> None:
         path.write_text(HAND_WRITTEN + 'keep = "6h:15m, 1w:1h"\n')
@@ -117,7 +124,7 @@ class TestInEveryLayoutOfTheFile:
         store.create_job(Job(JobId(100, 1), "gamma", comment="#1"))
 
         after = store.read()
-        assert after.jobs == {**before.jobs, JobId(100, 1): Job(JobId(100, 1), "gamma", comment="#1")}
+        assert after.jobs == {**before.jobs, JobId(100, 1): Job(JobId(100, 1), "gamma", comment="#1", source="alpha")}
 
     def test_a_job_can_be_changed(self, laid_out: Path) -> None:
         store = ClusterStore(FileStore(laid_out), ZoneInfo("UTC"), clock=lambda: NOW)
@@ -332,6 +339,7 @@ jobs = st.builds(
     snapshots=st.sampled_from(Travelling),
     encryption=st.sampled_from(Encryption),
     grace=st.just(inf) | st.floats(0, 1e8),
+    source=st.just("alpha"),
 )
 
 

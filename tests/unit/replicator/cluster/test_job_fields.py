@@ -72,7 +72,7 @@ class TestANewField:
 def test_every_setting_of_a_job_is_a_field() -> None:
     names = [field.name for field in dataclasses.fields(Job)]
 
-    assert sorted(names) == sorted(["id", "target", *(field.name for field in FIELDS)])
+    assert sorted(names) == sorted(["id", "target", "source", *(field.name for field in FIELDS)])
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
