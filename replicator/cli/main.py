@@ -23,6 +23,7 @@ _COMMANDS = {
     "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
     "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
     "check": ("replicator.cli.check:check", "Report the health of replication, for Nagios and Icinga."),
+    "cluster": ("replicator.cli.cluster:cluster", "Compare the nodes' copies of the cluster file, and distribute it."),
     "config": ("replicator.cli.config:config", "Check the settings of this node and of the cluster."),
     "coverage": ("replicator.cli.coverage:coverage", "Show which volumes of this node's guests are not replicated."),
     "create-local-job": ("replicator.cli.jobs:create_local_job", "Create a job."),

@@ -139,7 +139,8 @@ def _superseded(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
     return (
         f"Guest {guest} belongs to {owner} since epoch {seen.epoch}, as {_where(node, seen)} says; the cluster file of "
         f"{fence.owner} is older (epoch {fence.epoch}).",
-        f"Copy the cluster file of {owner} to {fence.owner}. If {fence.owner} is to own the guest again, stop it on "
+        f"Copy the cluster file of {owner} to {fence.owner} (there: zsr cluster push). "
+        f"If {fence.owner} is to own the guest again, stop it on "
         f'{owner}, set guests.{guest}.node = "{fence.owner}" and guests.{guest}.epoch = {_next(seen.epoch)} in the '
         "cluster file of every node.",
     )
@@ -163,7 +164,7 @@ def _disputed(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
             f"{fence.owner}.",
             f"Put the guest back into the file, with its node; or forget the job: zsr delete {fence.job} --force.",
         )
-    back = f"If it was moved to {seen.owner}, copy the cluster file from there to {fence.owner}. "
+    back = f"If it was moved to {seen.owner}, bring the cluster file here (there: zsr cluster push). "
     return (
         f"The cluster file of {fence.owner} says that it owns guest {guest}, but {_where(node, seen)} is stamped by "
         f"{seen.owner} at the same epoch ({fence.epoch}).",

@@ -127,7 +127,7 @@ def test_a_superseded_node_is_shown_the_owner_and_where_it_is_written() -> None:
         f"Guest 100 belongs to beta since epoch 3, as '{NAME}' on node beta says; the cluster file of alpha is older "
         "(epoch 1)."
     )
-    assert "Copy the cluster file of beta to alpha." in error.advice
+    assert "Copy the cluster file of beta to alpha (there: zsr cluster push)." in error.advice
     assert "guests.100.epoch = 4" in error.advice
 
 

@@ -1,0 +1,103 @@
+"""The copies of the cluster file on the nodes: which are the same, which may be replaced, and which may not. Pure.
+
+The file store has no consensus: each node has a file of its own. A copy may be replaced if this node's file came from
+it: its digest is in the history that lies next to the file and travels with it. Anything else is an edit that would be
+lost.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import tomli
+
+from replicator.cluster.model import Cluster
+from replicator.cluster.toml_schema import read_cluster
+from replicator.models import Guest
+
+
+class Standing(StrEnum):
+    """How another node's copy stands to this node's.
+
+    ``OLDER``: this node's came from it. ``EDITED``: it did not, so a person may have edited it there. ``AHEAD``: it has
+    a later epoch, or another owner at the same one; only a person can settle that.
+    """
+
+    SAME = "same"
+    ABSENT = "absent"
+    OLDER = "older"
+    EDITED = "edited"
+    AHEAD = "ahead"
+
+
+HISTORY_SUFFIX = ".history"
+"""Added to the name of the cluster file: the file with the digests of what it came from, oldest first."""
+
+MOST_VERSIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """A cluster file on a node: the SHA-256 of its bytes, and its text."""
+
+    digest: str
+    text: str
+
+
+def standing(ours: FileCopy, theirs: FileCopy | None, history: Collection[str]) -> Standing:
+    """Return how another node's copy stands to ours; ``history``: the digests of what ours came from."""
+    if theirs is None:
+        return Standing.ABSENT
+    if theirs.digest == ours.digest:
+        return Standing.SAME
+    if list(later_epochs(ours, theirs)):
+        return Standing.AHEAD
+    return Standing.OLDER if theirs.digest in history else Standing.EDITED
+
+
+def versions(history: str) -> list[str]:
+    """Return the digests in the text of a history."""
+    return history.split()
+
+
+def with_versions(history: str, *digests: str) -> str:
+    """Return the text of a history with more digests; the oldest go when there are too many."""
+    known = versions(history)
+    known += [digest for digest in dict.fromkeys(digests) if digest not in known]
+    return "".join(f"{digest}\n" for digest in known[-MOST_VERSIONS:])
+
+
+def later_epochs(ours: FileCopy, theirs: FileCopy) -> Iterable[str]:
+    """Yield sentences about the guests of which another copy knows more than ours, as far as it can be read."""
+    known = _guests(ours)
+    for guest_id, guest in sorted(_guests(theirs).items()):
+        mine = known.get(guest_id)
+        if mine is None:
+            continue
+        if guest.epoch > mine.epoch:
+            yield f"guest {guest_id} has epoch {guest.epoch} there, on {guest.node}, and {mine.epoch} here"
+        elif guest.epoch == mine.epoch and guest.node != mine.node and guest.epoch > 1:
+            yield f"guest {guest_id} is on {guest.node} there and on {mine.node} here, both at epoch {guest.epoch}"
+
+
+def _guests(copy: FileCopy) -> Mapping[int, Guest]:
+    """Return the guests of a copy; none if it cannot be read."""
+    try:
+        return read_cluster(tomli.loads(copy.text), copy.digest)[0].guests
+    except tomli.TOMLDecodeError:
+        return {}
+
+
+def difference(ours: FileCopy, theirs: FileCopy | None, here: str, there: str) -> str:
+    """Return what a push would change in another node's copy, as a unified diff; empty if it would change nothing."""
+    before = [] if theirs is None else theirs.text.splitlines(keepends=True)
+    lines = difflib.unified_diff(before, ours.text.splitlines(keepends=True), there, here)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def others_of(cluster: Cluster, here: str) -> list[str]:
+    """Return the nodes that need a copy: those with a daemon, that are other machines."""
+    return sorted(node.name for node in cluster.nodes.values() if node.zsr and not node.is_local and node.name != here)
