@@ -10,6 +10,7 @@ from datetime import tzinfo
 import click
 
 from replicator.cli.context import config_option, settings, store
+from replicator.cli.guest_recover import recover
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
@@ -28,6 +29,9 @@ UNKNOWN = "?"
 @click.group()
 def guest() -> None:
     """The guests of the cluster, and the replicas of them."""
+
+
+guest.add_command(recover)
 
 
 @guest.command("list")

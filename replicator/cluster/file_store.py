@@ -168,22 +168,29 @@ def _not_written(path: Path, error: OSError) -> ZsrError:
 
 
 def _edited(text: str, before: Cluster, after: Cluster) -> str:
-    """Return the file's text with other jobs, epochs and disabled nodes; every other line stays."""
+    """Return the file's text with other jobs, owners, epochs and disabled nodes; every other line stays."""
     document = tomlkit.parse(text)
     for job_id, job in after.jobs.items():
         if job_id not in before.jobs:
             _add(document, str(job_id), _fill(tomlkit.table(), job, None))
         elif before.jobs[job_id] != job:
-            _fill(document["jobs"][str(job_id)], job, before.jobs[job_id])
+            _fill(document["jobs"][str(job_id)], job, _as_written(before.jobs[job_id], job))
     for job_id in before.jobs.keys() - after.jobs.keys():
         del document["jobs"][str(job_id)]
     for name, node in after.nodes.items():
         if before.nodes[name] != node:
             _set_disabled(document["nodes"][name], node)
     for guest_id, guest in after.guests.items():
-        if before.guests[guest_id].epoch != guest.epoch:
-            document["guests"][str(guest_id)]["epoch"] = guest.epoch
+        for key in ("node", "epoch"):
+            if getattr(before.guests[guest_id], key) != getattr(guest, key):
+                document["guests"][str(guest_id)][key] = getattr(guest, key)
     return tomlkit.dumps(document)
+
+
+def _as_written(before: Job, after: Job) -> Job:
+    """Return a job as it was; one that turns is written anew with both its nodes, as it may follow an edit already."""
+    turns = (before.target, before.source) != (after.target, after.source)
+    return replace(before, target="", source="") if turns else before
 
 
 def _set_disabled(table: Table, node: Node) -> None:

@@ -52,7 +52,7 @@ class Cluster:
 
 
 Decide = Callable[[Cluster], Cluster]
-"""Returns a cluster with other jobs, epochs of guests, or disabled nodes; raises ConfigError to refuse the change."""
+"""Returns a cluster with other jobs, owners and epochs, or disabled nodes; raises ConfigError to refuse the change."""
 
 
 class ClusterBackend(Protocol):
@@ -76,7 +76,7 @@ class ClusterBackend(Protocol):
         """Return something cheap that differs after a change, to know when to read again."""
 
     def change(self, decide: Decide, digest: str | None) -> None:
-        """Change jobs, epochs and disabled nodes as ``decide`` says for the cluster as it is now; all of it or nothing.
+        """Change jobs, owners, epochs and disabled nodes as ``decide`` says for the cluster as it is now, or nothing.
 
         Raises:
             ChangedError: the cluster is not at ``digest``, or was changed in between.

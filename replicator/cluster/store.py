@@ -13,6 +13,7 @@ from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_long_names, refuse_without_guest
 from replicator.cluster.disabling import refuse_endless
 from replicator.cluster.file_store import FileStore
+from replicator.cluster.followed_guests import followed
 from replicator.cluster.model import ChangedError, Cluster, ClusterBackend, Decide
 from replicator.cluster.toml_schema import job_entry_problems
 from replicator.common.timezones import zone
@@ -122,10 +123,31 @@ class ClusterStore:
 
         self._change(take, f"Guest {guest_id} cannot get epoch {epoch}")
 
+    def hand_over(self, guest_id: int, former: str, owner: str, epoch: int) -> None:
+        """Give a guest another node and a higher epoch, and let its jobs follow; in one change.
+
+        Raises:
+            ChangedError: it is not on the ``former`` node any more, or has that epoch already. ConfigError: a job of it
+                cannot follow.
+        """
+
+        def change(cluster: Cluster) -> Cluster:
+            guest = cluster.guests.get(guest_id)
+            if guest is None or guest.node != former or guest.epoch >= epoch:
+                raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
+            guests = {**cluster.guests, guest_id: replace(guest, node=owner, epoch=epoch)}
+            made = {
+                job.id: replace(job, source=former) if job.id.guest == guest_id else job
+                for job in cluster.jobs.values()
+            }
+            return replace(cluster, guests=guests, jobs=followed(made, guests))
+
+        self._change(change, f"Guest {guest_id} cannot go to {owner}")
+
     def _change(self, decide: Decide, heading: str, digest: str | None = None) -> None:
         def checked(cluster: Cluster) -> Cluster:
             fresh = decide(cluster)
-            problems = _problems(cluster, fresh.jobs)
+            problems = _problems(cluster, fresh)
             if problems:
                 raise SettingsError(Path(self._backend.name), problems, f"{heading}; nothing was changed:")
             return fresh
@@ -137,10 +159,10 @@ class ClusterStore:
             refuse_dead_schedule(job, self._clock(), zone(job.timezone) if job.timezone else self._default_zone)
 
 
-def _problems(cluster: Cluster, jobs: Mapping[JobId, Job]) -> list[Problem]:
-    """Return all that is wrong with a cluster that gets other jobs; a job that is wrong in itself is reported once."""
-    changed = [job for job_id, job in jobs.items() if cluster.jobs.get(job_id) != job]
+def _problems(before: Cluster, after: Cluster) -> list[Problem]:
+    """Return all that is wrong with a cluster after a change; a job that is wrong in itself is reported once."""
+    changed = [job for job_id, job in after.jobs.items() if before.jobs.get(job_id) != job]
     wrong = {job.id: found for job in changed if (found := job_entry_problems(job))}
-    sound = {job_id: job for job_id, job in jobs.items() if job_id not in wrong}
+    sound = {job_id: job for job_id, job in after.jobs.items() if job_id not in wrong}
     own = [problem for found in wrong.values() for problem in found]
-    return [*own, *cluster_problems(replace(cluster, jobs=sound))]
+    return [*own, *cluster_problems(replace(after, jobs=sound))]

@@ -306,6 +306,26 @@ def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snap
     return [["zfs", "destroy", f"{dataset}@{name}"] for name in names]
 
 
+def inherit(dataset: str, key: str, *, received: bool = False) -> Argv:
+    """Take a local property off; ``received``: the value that came with a stream counts again then."""
+    return ["zfs", "inherit", *(["-S"] if received else []), key, dataset]
+
+
+def own_properties(dataset: str, keys: Sequence[str]) -> Argv:
+    """Print those of some properties that a dataset has itself."""
+    return ["zfs", "get", "-Hp", "-s", "local", "-o", "property,value", ",".join(keys), dataset]
+
+
+def mount_state(dataset: str) -> Argv:
+    """Print whether a filesystem is mounted, and where it would be."""
+    return ["zfs", "get", "-Hp", "-o", "property,value", "mounted,mountpoint", dataset]
+
+
+def mount(dataset: str) -> Argv:
+    """Mount a filesystem where its properties say."""
+    return ["zfs", "mount", dataset]
+
+
 def unmount(dataset: str) -> Argv:
     """Unmount a filesystem, unless it is in use."""
     return ["zfs", "unmount", dataset]

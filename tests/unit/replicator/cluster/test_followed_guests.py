@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.cluster.followed_guests import followed
+from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
 from replicator.models import Guest, Job, JobId
 
@@ -94,3 +96,47 @@ class TestTheFile:
         assert store.read().jobs[JobId(100, 1)] == replace(turned, rate=7)
         path.write_text(path.read_text().replace('node = "gamma"', 'node = "alpha"'))
         assert store.read().jobs[JobId(100, 1)].target == "gamma"
+
+
+class TestAHandOver:
+    @pytest.fixture
+    def store(self, store: ClusterStore) -> ClusterStore:
+        store.create_job(Job(JobId(100, 1), "gamma"))
+        return store
+
+    def test_gives_the_guest_its_node_and_epoch_and_turns_its_jobs(self, store: ClusterStore) -> None:
+        store.hand_over(100, "alpha", "gamma", 2)
+
+        guest, jobs = store.read().guests[100], store.read().jobs
+        assert (guest.node, guest.epoch) == ("gamma", 2)
+        assert {str(job.id): (job.source, job.target) for job in jobs.values()} == {
+            "100-0": ("gamma", "beta"),
+            "100-1": ("gamma", "alpha"),
+        }
+
+    def test_writes_what_it_turned(self, store: ClusterStore, path: Path) -> None:
+        """Also jobs that did not know their source before."""
+        store.hand_over(100, "alpha", "beta", 2)
+
+        text = path.read_text()
+        assert 'target = "alpha"' in text.partition("[jobs.100-0]")[2]
+        assert text.count('source = "beta"') == 2
+
+    def test_goes_on_where_an_edit_was_followed(self, store: ClusterStore, path: Path) -> None:
+        path.write_text(path.read_text().replace('node = "alpha"', 'node = "gamma"'))
+
+        store.hand_over(100, "gamma", "alpha", 2)
+        assert store.read().jobs[JobId(100, 1)].target == "gamma"
+        store.hand_over(100, "alpha", "beta", 3)
+        assert targets(dict(store.read().jobs)) == {"alpha", "gamma"}
+        store.hand_over(100, "beta", "gamma", 4)
+        assert targets(dict(store.read().jobs)) == {"alpha", "beta"}
+
+    @pytest.mark.parametrize(("former", "epoch"), [("beta", 2), ("alpha", 1)])
+    def test_is_refused_after_another_one(self, store: ClusterStore, path: Path, former: str, epoch: int) -> None:
+        before = path.read_text()
+
+        with pytest.raises(ChangedError, match="Guest 100 was moved meanwhile"):
+            store.hand_over(100, former, "gamma", epoch)
+
+        assert path.read_text() == before

@@ -1,0 +1,100 @@
+"""Makes a replica the volume of a guest that lives on this node: writable, mounted, with its own limits, and forked.
+
+The fork is a small write and a snapshot: an incremental stream of the former owner can never fit again, even where
+the stamps were taken off (contract: Guests that move). All of it may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from replicator.errors import ZsrError
+from replicator.replication.progress import Log
+from replicator.zfs import commands, errors, output
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset
+
+COMMAND_TIMEOUT_SECONDS = 60.0
+NOT_MOUNTED_BY_ZFS = ("none", "legacy", "-")
+
+_ACTIVATING = "zsr:activating"
+_FILE = ".zsr-recovered"
+_REWRITE_ZVOL = (
+    'n=0; until [ -e "$1" ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.1; done; '
+    'dd if="$1" bs=4096 count=1 status=none | dd of="$1" bs=4096 count=1 conv=notrunc,fsync status=none'
+)
+_WRITE_FILE = f'echo recovered >"$1/{_FILE}" && sync "$1/{_FILE}" && rm -f "$1/{_FILE}"'
+
+
+async def begin_activation(client: ZfsClient, dataset: str) -> None:
+    """Mark a replica as one that is becoming a guest's volume, until `activate` has ended."""
+    await client.set_properties(dataset, {_ACTIVATING: "on"})
+
+
+async def is_activating(client: ZfsClient, dataset: str) -> bool:
+    """Return whether `begin_activation` was done, and `activate` has not ended."""
+    return bool(await _execute(client, commands.own_properties(dataset, [_ACTIVATING]), f"look at '{dataset}'"))
+
+
+async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> None:
+    """Make a replica writable, mount a filesystem, and take the snapshot ``fork`` of it after a small write.
+
+    Raises:
+        ZsrError: a step failed; what was done stays, and all of it may be done again.
+    """
+    name = dataset.name
+    await client.set_properties(name, {"readonly": "off"})
+    await _execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
+    await _restore_limits(client, dataset)
+    if dataset.is_volume:
+        await _write(client, _REWRITE_ZVOL, f"/dev/zvol/{name}", log)
+    else:
+        await client.set_properties(name, {"canmount": "on"})
+        if (place := await _mounted(client, name, log)) is not None:
+            await _write(client, _WRITE_FILE, place, log)
+    if dataset.named(fork) is None:
+        await client.snapshot([f"{name}@{fork}"])
+    await _execute(client, commands.inherit(name, _ACTIVATING), f"end the activation of '{name}'")
+
+
+async def _restore_limits(client: ZfsClient, dataset: Dataset) -> None:
+    """Give back the limits of the former source, which a replica is kept without."""
+    limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
+    keys = [*limits, *(f"{commands.REMEMBERED}{each}" for each in limits)]
+    done = await _execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
+    own = output.properties(done)
+    for limit in limits:
+        if (value := own.get(f"{commands.REMEMBERED}{limit}")) is not None:
+            await client.set_properties(dataset.name, {limit: value})
+        elif own.get(limit) in ("0", "none"):
+            await _execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
+
+
+async def _mounted(client: ZfsClient, name: str, log: Log) -> str | None:
+    """Mount a filesystem; return where, or None if ZFS does not mount it."""
+    found = output.properties(await _execute(client, commands.mount_state(name), f"read where '{name}' is mounted"))
+    place = found.get("mountpoint", "-")
+    if place in NOT_MOUNTED_BY_ZFS:
+        log("warning", f"'{name}' has mountpoint {place}: mount it yourself")
+        return None
+    if found.get("mounted") != "yes":
+        await _execute(client, commands.mount(name), f"mount '{name}'")
+    return place
+
+
+async def _write(client: ZfsClient, script: str, place: str, log: Log) -> None:
+    """Write a little; where that fails the stamps still keep the former owner off."""
+    done = await client.host.run(["sh", "-c", script, "sh", place], limit=COMMAND_TIMEOUT_SECONDS)
+    if not done.ok:
+        log("warning", f"nothing could be written to {place}: {errors.first_line(done.stderr)}")
+
+
+async def _execute(client: ZfsClient, argv: Sequence[str], doing: str) -> str:
+    done = await client.host.run(argv, limit=COMMAND_TIMEOUT_SECONDS)
+    if not done.ok:
+        raise _failed(client, doing, done.stderr)
+    return done.stdout
+
+
+def _failed(client: ZfsClient, doing: str, stderr: str) -> ZsrError:
+    return errors.classify(doing, stderr, node=client.node)

@@ -1,0 +1,62 @@
+"""A node loses its power: the guest goes on from its replicas, and the old node makes place for it when it is back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.lab.lab import Lab, Node
+from tests.lab.losses import Holdings
+from tests.lab.scenario import FS, A
+
+pytestmark = pytest.mark.sampled(9)
+
+FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
+
+
+@pytest.fixture
+def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
+    """A zvol and a filesystem that were replicated, and the same cluster file on both nodes."""
+    guest = Holdings(lab, node1, node2).replicated_once()
+    settings, cluster = (node1.read(path) for path in FILES)
+    node2.write(FILES[0], settings.replace('node = "node1"', 'node = "node2"'))
+    node2.write(FILES[1], cluster)
+    return guest
+
+
+def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(guest: Holdings) -> None:
+    old, new = guest.source, guest.target
+    promised = guest.checksums(new)
+    guest.write(A, 1)
+    old.run(f"echo last >/tank/data/{FS}/last && sync && zpool sync")
+    kept = [old.read(path) for path in FILES]
+
+    alive = new.zsr("guest", "recover", "100", "--force", "--yes", check=False)
+    assert "which answers (to node2): it is not dead" in alive.stderr
+    old.crash()
+    new.zsr("guest", "recover", "100", "--force", "--yes")
+
+    assert [new.out(["zfs", "get", "-Ho", "value", "readonly,mounted", f"tank/data/{FS}"])] == ["off\nyes"]
+    assert new.out(f"cat /tank/data/{FS}/last 2>/dev/null || echo none") == "none"
+    guest.source, guest.target = new, old
+    assert guest.checksums(new) == promised
+    new.run(f"echo new >/tank/data/{FS}/new && dd if=/dev/urandom of=/dev/zvol/tank/data/{A} bs=1M count=1 status=none")
+
+    old.start()
+    for path, text in zip(FILES, kept, strict=True):
+        old.write(path, text)
+    old.zsr("run", "--id", "100-0", check=False)
+    assert json.loads(old.zsr("status", "--format", "json").stdout)[0]["error_class"] == "superseded"
+    assert old.read(f"/tank/data/{FS}/last") == "last\n"
+
+    new.zsr("cluster", "push", "--yes", "--force")
+    old.run(f"zfs unmount tank/data/{FS}")
+    new.zsr("adopt", "100-0", "--yes")
+    guest.well(within=2)
+
+    assert guest.same_on_both()
+    assert ": full" not in guest.log()
+    aside = [name for name in guest.aside() if FS in name]
+    old.run(f"zfs set mountpoint=/mnt/look {aside[0]} && zfs mount {aside[0]}")
+    assert old.read("/mnt/look/last") == "last\n"
