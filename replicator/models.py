@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from replicator.choices import Encryption, Foreign, FreezeFailure, Removal
 from replicator.errors import ConfigError, ErrorClass
+from replicator.job_choices import Encryption, Foreign, FreezeFailure, Removal
 
 DEFAULT_SCHEDULE = "*/15"
 DEFAULT_KEEP = "1"

@@ -1,4 +1,4 @@
-"""The digest: the condition of all jobs, and the totals of their runs, at a time of the day. Pure."""
+"""The digest: the condition of all jobs and the history of their runs; `alerts.render.digest` adds up its totals. Pure."""
 
 from __future__ import annotations
 

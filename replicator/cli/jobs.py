@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from replicator.api.pvesr_jobs import PvesrJobs
-from replicator.choices import Foreign, Removal
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, print_json, print_table
 from replicator.cluster.disabling import disablement, how_to_enable
@@ -20,6 +19,7 @@ from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
+from replicator.job_choices import Foreign, Removal
 from replicator.models import Job, JobId
 from replicator.schedule.grace import NEW_GRACE_SECONDS
 from replicator.schedule.scheduler import weakness

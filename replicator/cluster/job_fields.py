@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from replicator.choices import Encryption, Foreign, Removal
 from replicator.common.durations import ALLOWED, compact, parse_duration
 from replicator.common.snapshot_patterns import Travelling, canonical
 from replicator.config.problems import Duration, Moment, ZoneName
+from replicator.job_choices import Encryption, Foreign, Removal
 from replicator.models import DEFAULT_KEEP, DEFAULT_SCHEDULE, Job
 from replicator.schedule.grace import NEVER, NEW_GRACE_SECONDS
 from replicator.schedule.retention import RetentionPolicy

@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from replicator.api.problem import Problem
-from replicator.choices import FreezeFailure
 from replicator.cluster.checks import cluster_problems
 from replicator.cluster.followed_guests import followed
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
@@ -26,6 +25,7 @@ from replicator.cluster.model import Cluster
 from replicator.cluster.nesting import with_others
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
+from replicator.job_choices import FreezeFailure
 from replicator.models import MAX_EPOCH, Guest, Job, JobId, Node, Storage, Volume
 from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
 from replicator.schedule.rates import parse_rates

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from replicator.api.held import HeldReplica
 from replicator.errors import ConfigError
 from replicator.models import JobId
-from replicator.replication.ownership import sets_of
+from replicator.replication.provenance import sets_of
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.dataset_names import DIVERGED_DATASET, aside_stem, is_diverged, parse_aside

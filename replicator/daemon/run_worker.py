@@ -14,7 +14,6 @@ from datetime import tzinfo
 from functools import partial
 from itertools import takewhile
 
-from replicator.choices import Removal
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.common.process_identity import this_process
@@ -30,6 +29,7 @@ from replicator.daemon.run_records import RunRecords, run_records
 from replicator.daemon.tidiness import TidyLog, note_tidied
 from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
 from replicator.events import JobRemoved, RunCancelled, RunSucceeded
+from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobState, Outcome
 from replicator.replication.context import RunContext, RunResult
 from replicator.replication.half_received import REFUSALS

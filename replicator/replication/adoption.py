@@ -18,8 +18,8 @@ from enum import StrEnum
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId, KnownSets, Storage
 from replicator.replication.discovery import discover
-from replicator.replication.ownership import Direction, is_brought, sets_of
 from replicator.replication.plan import VolumePair, choose_base
+from replicator.replication.provenance import Direction, is_brought, sets_of
 from replicator.replication.stamps import confirmed, unstamped
 from replicator.replication.stream_flags import LARGE_BYTES, described_way_back
 from replicator.zfs.block_sizes import block_sizes

@@ -9,9 +9,9 @@ from replicator.models import Job, Synced
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import decide_aside
 from replicator.replication.gone_snapshots import Gone, counted
-from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction, sets_of
 from replicator.replication.verification import attempt
 from replicator.schedule.grace import DAY_SECONDS, terms_of
 from replicator.schedule.retention import RetentionPolicy

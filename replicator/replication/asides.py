@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from replicator.replication.ownership import Direction
+from replicator.replication.provenance import Direction
 from replicator.zfs.dataset_names import AsideName, Holds, parse_aside
 from replicator.zfs.model import Dataset, Snapshot
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from replicator.errors import TargetActiveError
 from replicator.models import JobId, Vanished
 from replicator.replication.asides import Aside
-from replicator.replication.ownership import (
+from replicator.replication.provenance import (
     Direction,
     continues_as,
     is_brought,

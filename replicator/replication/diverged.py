@@ -13,7 +13,7 @@ from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import JobId, Storage
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import decide_diverged
-from replicator.replication.ownership import sets_of
+from replicator.replication.provenance import sets_of
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, Holds, aside_stem, parse_aside

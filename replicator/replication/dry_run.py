@@ -23,9 +23,9 @@ from replicator.replication.inventories import Inventories
 from replicator.replication.keys import described_plain, has_new_key, is_raw, plain_below_encrypted
 from replicator.replication.legs import blocked_by_name, never_travels, route
 from replicator.replication.moved_volumes import with_taken, words
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental
 from replicator.replication.preview import Preview
+from replicator.replication.provenance import Direction
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.replication.stamps import Stamps
 from replicator.replication.streams import needs_properties, without_limits

@@ -12,8 +12,8 @@ from dataclasses import replace
 from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.models import JobId
 from replicator.replication.legs import snapshots_there
-from replicator.replication.ownership import Direction, is_foreign_brought
 from replicator.replication.plan import Full, Incremental, Plan, VolumePair
+from replicator.replication.provenance import Direction, is_foreign_brought
 from replicator.zfs.model import Snapshot
 
 _NAMED = 3

@@ -16,7 +16,6 @@ from replicator.replication.foreign_names import giving_way
 from replicator.replication.former_jobs import LeftBehind
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine
 from replicator.replication.keys import check_keys
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Conflict,
     Full,
@@ -28,6 +27,7 @@ from replicator.replication.plan import (
     refuse_foreign,
 )
 from replicator.replication.preview import Resume
+from replicator.replication.provenance import Direction
 from replicator.replication.snapshot_sets import (
     arrived,
     claim_of,

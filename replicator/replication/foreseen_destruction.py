@@ -22,9 +22,9 @@ from replicator.replication.destruction import (
 )
 from replicator.replication.foreseen import Facts, Foreseen
 from replicator.replication.gone_snapshots import mirrored
-from replicator.replication.ownership import Direction, is_made, is_marked, never_whole, not_brought, sets_of
 from replicator.replication.plan import Incremental, Plan, Rollback, SetAside, VolumePair, choose_base
 from replicator.replication.preview import Destruction, When
+from replicator.replication.provenance import Direction, is_made, is_marked, never_whole, not_brought, sets_of
 from replicator.replication.reseeding import needed
 from replicator.zfs.dataset_names import Holds
 from replicator.zfs.model import Dataset, Snapshot

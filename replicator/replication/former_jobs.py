@@ -12,9 +12,9 @@ from replicator.models import JobId
 from replicator.replication.context import OtherJobs, RunContext
 from replicator.replication.destruction import decide_all_bookmarks, decide_left_behind
 from replicator.replication.moved_volumes import is_volume_of
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction
 from replicator.replication.reseeding import needed
 from replicator.replication.verification import attempt
 from replicator.zfs.client import ZfsClient

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from replicator.choices import Foreign
+from replicator.job_choices import Foreign
 from replicator.models import Job, Synced
 from replicator.replication.destruction import decide_gone
-from replicator.replication.ownership import Direction, is_foreign_brought
 from replicator.replication.plan import VolumePair
+from replicator.replication.provenance import Direction, is_foreign_brought
 from replicator.schedule.grace import Terms, terms_of, waited_on
 from replicator.zfs.permits import SnapshotsPermit
 

@@ -21,10 +21,10 @@ from replicator.replication.destruction import (
     decide_vanished,
 )
 from replicator.replication.discovery import Discovered, discover, source_datasets
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction
 from replicator.replication.trees import first_below
 from replicator.replication.vanished import left_over
 from replicator.replication.verification import attempt

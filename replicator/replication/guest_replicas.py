@@ -13,7 +13,7 @@ from replicator.cluster.model import Cluster
 from replicator.common.tasks import result_or_error
 from replicator.errors import ZsrError
 from replicator.models import Guest, Job, JobId, Volume
-from replicator.replication.ownership import sets_of
+from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import datasets_on, heads, replicas_of, volumes_by_name
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
 from replicator.zfs.dataset_names import owning_path

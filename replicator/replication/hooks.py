@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from replicator.choices import FreezeFailure
 from replicator.common.tasks import finish_despite_cancel
 from replicator.errors import HookError, ZsrError
 from replicator.hosts.host import Host
+from replicator.job_choices import FreezeFailure
 from replicator.models import Guest, Hook
 from replicator.replication.progress import Log
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from replicator.choices import Encryption
 from replicator.errors import EncryptionError
+from replicator.job_choices import Encryption
 from replicator.models import Job
 from replicator.replication.plan import CloneFromDiverged, Full, Incremental, VolumePair
 from replicator.zfs.model import Dataset

@@ -7,9 +7,9 @@ from replicator.replication.destruction import (
     decide_unproven_on_source,
     decide_useless_bookmarks,
 )
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import Incremental, Plan
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction
 from replicator.replication.reseeding import needed
 from replicator.replication.verification import attempt
 from replicator.zfs.client import ZfsClient

@@ -14,7 +14,6 @@ from replicator.models import Job, JobId, KnownSets, Storage, Synced
 from replicator.replication.context import OtherJobs
 from replicator.replication.discovery import Discovered
 from replicator.replication.keys import check_keys
-from replicator.replication.ownership import Direction, continues_as, is_brought, is_foreign_brought
 from replicator.replication.plan import (
     Full,
     Incremental,
@@ -26,6 +25,7 @@ from replicator.replication.plan import (
     make_plan,
     may_move,
 )
+from replicator.replication.provenance import Direction, continues_as, is_brought, is_foreign_brought
 from replicator.replication.snapshot_sets import with_sent
 from replicator.replication.trees import BringBack, Rename
 from replicator.zfs.dataset_names import is_diverged, is_reseed, owning_path, volume_prefixes

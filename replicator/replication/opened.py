@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import Job, JobId, Storage
 from replicator.replication.destruction import decide_opened
-from replicator.replication.ownership import opened_mark
+from replicator.replication.provenance import opened_mark
 from replicator.replication.restore_points import RestorePoint
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, OPENED_SUFFIX, aside_stem, owning_path

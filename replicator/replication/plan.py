@@ -15,7 +15,7 @@ from replicator.errors import TargetActiveError, ZsrError
 from replicator.models import Volume
 from replicator.replication.asides import reason
 from replicator.replication.destruction import decide_rollback
-from replicator.replication.ownership import Direction, foreign, is_marked, is_placeholder, writable
+from replicator.replication.provenance import Direction, foreign, is_marked, is_placeholder, writable
 from replicator.replication.trees import BringBack, MoveAway, Rename, View, brought_back, in_order
 from replicator.zfs.dataset_names import Holds, aside_stem, is_diverged
 from replicator.zfs.model import Dataset, Snapshot, SnapshotLike, pool_of

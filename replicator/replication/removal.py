@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from replicator.choices import Removal
 from replicator.errors import StorageMissingError, TargetActiveError
+from replicator.job_choices import Removal
 from replicator.models import Job, KnownSets, Storage
 from replicator.replication.destruction import (
     decide_all_bookmarks,
     decide_removal,
     decide_removed_jobs_snapshots,
 )
-from replicator.replication.ownership import Direction, is_others_by_memory, sets_of
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.provenance import Direction, is_others_by_memory, sets_of
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import LEVELS, is_diverged, owning_path, volume_prefixes

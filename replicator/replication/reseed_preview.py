@@ -20,8 +20,8 @@ from replicator.replication.discovery import (
 from replicator.replication.expected_bytes import estimated
 from replicator.replication.keys import check_keys
 from replicator.replication.legs import route
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, VolumePair, choose_base
+from replicator.replication.provenance import Direction
 from replicator.replication.reseeding import choose_volumes, redirected, refuse_swap, reseed_name
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
 from replicator.zfs.client import ZfsClient

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from replicator.errors import ConfigError, EncryptionError, TargetActiveError, ZfsError
 from replicator.models import JobId, Volume
-from replicator.replication.ownership import Direction, foreign, sets_of, writable
 from replicator.replication.plan import VolumePair, choose_base
+from replicator.replication.provenance import Direction, foreign, sets_of, writable
 from replicator.zfs.dataset_names import DIVERGED_DATASET, RESEED_SUFFIX, Holds, aside_stem, parse_aside
 from replicator.zfs.model import PLACEHOLDER, Dataset, Inventory
 from replicator.zfs.resume_token import decode_token

@@ -14,7 +14,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.replication.asides import aside_of
 from replicator.replication.discovery import guest_storages, guest_volumes, source_inventory
-from replicator.replication.ownership import sets_of, shares_set
+from replicator.replication.provenance import sets_of, shares_set
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.zfs.client import ZfsClient

@@ -9,9 +9,9 @@ from replicator.errors import ZsrError
 from replicator.models import Job
 from replicator.replication.destruction import decide_half_received
 from replicator.replication.half_received import BASE_GONE, base_is_gone, examine, judged
-from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import VolumePair, made_there
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction, is_marked
 from replicator.replication.transfer import NODE_FAILED, Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient

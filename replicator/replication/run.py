@@ -26,9 +26,9 @@ from replicator.replication.grace_ends import Graces
 from replicator.replication.inventories import CachedPairs, Inventories
 from replicator.replication.keys import any_new_key, check_keys, with_unknown_salt
 from replicator.replication.left_behind import destroy_unproven
-from replicator.replication.ownership import Direction, never_whole
 from replicator.replication.plan import Plan, VolumePair, make_plan, needs_bookmarks, refuse_foreign
 from replicator.replication.progress import Log, Progress, Step
+from replicator.replication.provenance import Direction, never_whole
 from replicator.replication.resume import HalfReceived
 from replicator.replication.snapshot_sets import (
     arrived,

@@ -13,8 +13,8 @@ from replicator.models import JobId, KnownSets, Synced
 from replicator.replication.held_sets import held_on_target, left_on_target
 from replicator.replication.keys import has_new_key
 from replicator.replication.legs import has_new_to_send, outdated_name, route
-from replicator.replication.ownership import Direction, is_brought, is_made, is_marked, not_brought, sets_of
 from replicator.replication.plan import Full, Incremental, VolumePair, choose_base
+from replicator.replication.provenance import Direction, is_brought, is_made, is_marked, not_brought, sets_of
 from replicator.zfs.channel_programs import ReceivedReplica
 from replicator.zfs.model import Dataset, SnapshotLike
 from replicator.zfs.snapshot_names import LATEST_SET, job_of, job_prefix

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.replication.context import RunRecorder
-from replicator.replication.ownership import Direction, sets_of
 from replicator.replication.plan import Incremental, Plan, SetAside
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction, sets_of
 from replicator.replication.vanished import replaced_replicas
 
 

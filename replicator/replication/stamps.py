@@ -15,9 +15,9 @@ from replicator.models import JobId, Storage
 from replicator.replication.context import OtherJobs
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.moved_volumes import bears_others_stamps, job_of_replica
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair, make_plan
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import is_diverged, volume_prefixes

@@ -32,10 +32,10 @@ from replicator.replication.moved_volumes import (
     with_taken,
     words,
 )
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import Full, Incremental, make_plan
 from replicator.replication.prepare_target import prepare
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction
 from replicator.replication.stamps import confirmed, others_on_target, unstamped
 from replicator.replication.streams import replica_properties
 from replicator.replication.trees import Rename

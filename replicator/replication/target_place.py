@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from replicator.models import Node, Storage, Synced, TargetPlace, TargetStorage
 from replicator.replication.discovery import TargetInventory
-from replicator.replication.ownership import Direction, is_marked
 from replicator.replication.plan import VolumePair
+from replicator.replication.provenance import Direction, is_marked
 from replicator.replication.snapshot_sets import allowed_claim, newest_whole_set
 from replicator.zfs.model import Inventory
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from replicator.choices import Encryption
 from replicator.common.sizes import size
 from replicator.errors import (
     DivergedError,
@@ -14,6 +13,7 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.hosts.stream import Limits, StreamEnd, stream
+from replicator.job_choices import Encryption
 from replicator.models import Job
 from replicator.replication.clones import described_clone
 from replicator.replication.expected_bytes import estimated

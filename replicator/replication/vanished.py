@@ -13,10 +13,10 @@ from replicator.errors import ConfigError
 from replicator.models import Guest, Job, Storage
 from replicator.replication.destruction import KeepAside, decide_removal
 from replicator.replication.discovery import Discovered, discover
-from replicator.replication.ownership import Direction, is_marked, sets_of
 from replicator.replication.plan import Full, Plan, make_plan
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log
+from replicator.replication.provenance import Direction, is_marked, sets_of
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import owning_path
 from replicator.zfs.fence import Fence

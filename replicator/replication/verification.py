@@ -15,9 +15,9 @@ from replicator.replication.destruction import (
     decide_old_bookmarks,
     decide_old_on_source,
 )
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import UNTIDY, Log
+from replicator.replication.provenance import Direction
 from replicator.replication.reseeding import needed
 from replicator.replication.snapshot_sets import made_meanwhile
 from replicator.replication.stamps import refuse_superseded, unstamped

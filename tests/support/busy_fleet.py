@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from replicator.choices import Removal
+from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobId
 from tests.support.virtual_fleet import Fleet, played
 from tests.support.virtual_loop import VirtualLoop

@@ -8,10 +8,10 @@ from dataclasses import replace
 from alerts.notice import NoticeKind, Severity
 from replicator.api.held import HeldReplica, PoolRole, PoolSpace, TargetLook
 from replicator.api.job_status import JobStatus
-from replicator.choices import Removal
 from replicator.daemon.health_check import HealthLevel
 from replicator.errors import ErrorClass
 from replicator.events import Event, RunFailed
+from replicator.job_choices import Removal
 from replicator.models import Failure, JobCondition, JobId, Node
 from tests.support.states import BEGIN, MINUTE, Alert, Fleet, Line, Message, State, job, moment, slot, source, target
 

@@ -18,9 +18,9 @@ from replicator.api.held import AsideKind, HeldReplica, KeptAside, PoolRole, Poo
 from replicator.api.job_status import JobHistory, JobStatus, Transfer
 from replicator.api.plugin import PluginStore
 from replicator.api.status import ConfigStatus, GuestOwner, RunHistogram, Status
-from replicator.choices import Removal
 from replicator.errors import ErrorClass
 from replicator.events import Event
+from replicator.job_choices import Removal
 from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, KnownSets, Node, TargetPlace
 
 NOW = 1_800_000_000.0

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from replicator.models import JobId, Volume
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
+from replicator.replication.provenance import Direction
 from replicator.zfs.model import Bookmark, Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
 

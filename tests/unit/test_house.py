@@ -26,7 +26,7 @@ def ordered(names: str) -> list[str]:
 
 ORDER = {
     "replicator": ordered(
-        "display errors choices models events common api schedule config hosts zfs cluster state replication guests "
+        "display errors job_choices models events common api schedule config hosts zfs cluster state replication guests "
         "daemon cli"
     ),
     "exporter": ordered(

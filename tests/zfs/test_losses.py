@@ -12,7 +12,7 @@ from replicator.hosts.host import Completed
 from replicator.hosts.local import LocalHost
 from replicator.models import KnownSets
 from replicator.replication.destruction import decide_rollback
-from replicator.replication.ownership import Direction
+from replicator.replication.provenance import Direction
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.snapshot_names import snapshot_name
 from tests.support.command_line import Zsr

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.choices import Removal
 from replicator.errors import StorageMissingError, TargetActiveError, ZsrError
 from replicator.hosts.local import LocalHost
+from replicator.job_choices import Removal
 from replicator.models import KnownSets, Storage, Synced, TargetPlace, TargetStorage, Volume
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove

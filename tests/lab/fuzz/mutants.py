@@ -45,7 +45,7 @@ class Mutant:
 
 
 _DECISIONS = "replicator/replication/destruction.py"
-_OWNERSHIP = "replicator/replication/ownership.py"
+_OWNERSHIP = "replicator/replication/provenance.py"
 _PLAN = "replicator/replication/plan.py"
 _RUN = "replicator/replication/run.py"
 _SETS = "replicator/replication/snapshot_sets.py"

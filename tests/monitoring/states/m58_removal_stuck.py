@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from alerts.notice import NoticeKind, Severity
-from replicator.choices import Removal
 from replicator.daemon.health_check import HealthLevel
 from replicator.errors import ErrorClass
+from replicator.job_choices import Removal
 from replicator.models import JobCondition
 from tests.support.state_fleets import LAST, failing_job, failures
 from tests.support.states import BEGIN, Alert, Fleet, Line, Message, State, moment, source, target

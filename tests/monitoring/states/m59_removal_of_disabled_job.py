@@ -1,8 +1,8 @@
 """The removal of a disabled job waits."""
 
 from alerts.notice import Severity
-from replicator.choices import Removal
 from replicator.daemon.health_check import HealthLevel
+from replicator.job_choices import Removal
 from tests.support.state_fleets import disabled
 from tests.support.states import BEGIN, HOUR, Alert, Fleet, Line, State, moment, well
 

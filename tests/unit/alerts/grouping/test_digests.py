@@ -9,7 +9,7 @@ from alerts.grouping.notices import NoticeSource
 from alerts.routing.routes import Match
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
 from replicator.api.job_status import Disablement, JobStatus
-from replicator.choices import Removal
+from replicator.job_choices import Removal
 from replicator.models import JobCondition, JobId
 from tests.support.statuses import NOW, disabled, healthy, status
 

@@ -13,9 +13,9 @@ from alerts.notice import Severity
 from alerts.render.compose import compose
 from alerts.render.content import Level, MessageContent, RenderContext
 from replicator.api.job_status import JobStatus
-from replicator.choices import Removal
 from replicator.errors import ErrorClass
 from replicator.events import RunFailed, RunSucceeded
+from replicator.job_choices import Removal
 from replicator.models import JobId
 from tests.support import statuses
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.choices import Removal
+from replicator.job_choices import Removal
 from replicator.models import JobId
 from replicator.state.job_marks import JobMark
 from tests.support.command_line import Zsr

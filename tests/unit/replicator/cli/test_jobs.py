@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from replicator.choices import Encryption, Foreign
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.common.snapshot_patterns import Travelling
+from replicator.job_choices import Encryption, Foreign
 from replicator.models import Job, JobId
 from replicator.state.stores import State
 from tests.support.command_line import Zsr

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.api.problem import Problem
-from replicator.choices import Encryption, FreezeFailure, Removal
 from replicator.cluster.checks import is_dataset_path, is_volume_name
 from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.snapshot_patterns import Travelling
+from replicator.job_choices import Encryption, FreezeFailure, Removal
 from replicator.models import JobId, Storage, Volume
 
 BASE = """

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replicator.choices import Encryption, Removal
 from replicator.cluster import file_store as file_module
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
 from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, NoSpaceError
+from replicator.job_choices import Encryption, Removal
 from replicator.models import Job, JobId
 from tests.support.cluster_files import HAND_WRITTEN, JOB, LAYOUTS, NODES, NOW
 

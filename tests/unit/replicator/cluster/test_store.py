@@ -10,13 +10,13 @@ from typing import get_args
 
 import pytest
 
-from replicator.choices import Removal
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.store import ClusterStore, open_store
 from replicator.config.problems import SettingsError
 from replicator.config.settings import ClusterSettings, _Cluster
 from replicator.errors import ConfigError
+from replicator.job_choices import Removal
 from replicator.models import Job, JobId
 from tests.support.cluster_files import HAND_WRITTEN, JOB, NOW
 

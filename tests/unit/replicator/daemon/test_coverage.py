@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
-from replicator.choices import Removal
 from replicator.cluster.model import Cluster
 from replicator.daemon.coverage import guest_coverage, in_words, unknown_guests
 from replicator.daemon.local_inventory import take_inventory
 from replicator.errors import StorageMissingError, ZsrError
+from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobId, Storage, Volume
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot

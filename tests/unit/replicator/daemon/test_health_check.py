@@ -9,7 +9,6 @@ import pytest
 from replicator.api.job_status import Disablement, JobStatus
 from replicator.api.promise import promise_of
 from replicator.api.status import Status
-from replicator.choices import Removal
 from replicator.daemon.health_check import (
     HealthFinding,
     HealthLevel,
@@ -19,6 +18,7 @@ from replicator.daemon.health_check import (
     job_health,
 )
 from replicator.daemon.status_json import job_json, status_json
+from replicator.job_choices import Removal
 from replicator.models import JobCondition
 from tests.support.statuses import (
     NOW,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.choices import Removal
 from replicator.cluster.model import Cluster
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.job_table import plan_jobs
 from replicator.daemon.status import CACHE_SECONDS, ScheduledJob, statuses
 from replicator.errors import ErrorClass
+from replicator.job_choices import Removal
 from replicator.models import Failure, Guest, Job, JobId, JobState, KnownSets, Node, Storage, TargetPlace, TargetStorage
 from replicator.replication.progress import Progress
 from replicator.schedule.scheduler import missed_runs, next_run

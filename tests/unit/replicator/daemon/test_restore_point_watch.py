@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from replicator.api.held import HeldReplica
-from replicator.choices import Removal
 from replicator.cluster.model import Cluster
 from replicator.daemon.held_replicas import replicas_in
 from replicator.daemon.restore_point_watch import KnownPoints, RestorePointWatch, Sight, note_points, sights
+from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.model import Dataset, Inventory, Snapshot

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from replicator.choices import Removal
 from replicator.errors import (
     BusyError,
     ConfigError,
 )
 from replicator.events import JobRemoved, JobVanished
+from replicator.job_choices import Removal
 from replicator.models import Job, JobCondition, JobId, Outcome
 from replicator.state.runs import Runs
 from tests.support.daemon_env import CLUSTER, JOB_100, NOW, DaemonEnv, shown, until, until_cancelled

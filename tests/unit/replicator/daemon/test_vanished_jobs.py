@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from replicator.choices import Removal
 from replicator.cluster.model import Cluster
 from replicator.daemon.vanished_jobs import KEPT_SECONDS, VanishedJobs
 from replicator.events import Event, JobRemoved, JobVanished
+from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobId
 from replicator.state.job_marks import JobMark
 from replicator.state.stores import State

@@ -21,8 +21,8 @@ from replicator.replication.adoption import (
     still_holds,
     take_over,
 )
-from replicator.replication.ownership import Direction, is_brought
 from replicator.replication.plan import VolumePair, choose_base
+from replicator.replication.provenance import Direction, is_brought
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence, Stamped
 from replicator.zfs.model import Bookmark, Dataset, Snapshot

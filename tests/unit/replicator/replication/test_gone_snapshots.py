@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from replicator.choices import Foreign
+from replicator.job_choices import Foreign
 from replicator.models import Job, KnownSets, Synced
 from replicator.replication.destruction import decide_gone
 from replicator.replication.foreign_names import giving_way

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.host import Completed
+from replicator.job_choices import Encryption
 from replicator.models import Job, JobId
 from replicator.replication.half_received import (
     REFUSALS,

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from replicator.choices import FreezeFailure
 from replicator.errors import DeadlineError, ErrorClass, HookError, NoSpaceError, ZfsError
 from replicator.hosts.host import Completed, Host
+from replicator.job_choices import FreezeFailure
 from replicator.models import Guest
 from replicator.replication.hooks import frozen
 from tests.support.hook_notes import HookNotes

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass
+from replicator.job_choices import Encryption
 from replicator.models import Job
 from replicator.replication.keys import (
     any_new_key,

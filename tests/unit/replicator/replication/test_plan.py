@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from replicator.errors import TargetActiveError
 from replicator.models import KnownSets, Volume
 from replicator.replication.held_sets import held_on_target, left_on_target
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import (
     Action,
     CloneFromDiverged,
@@ -29,6 +28,7 @@ from replicator.replication.plan import (
     needs_bookmarks,
     refuse_foreign,
 )
+from replicator.replication.provenance import Direction
 from replicator.replication.trees import MoveAway, Rename
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name

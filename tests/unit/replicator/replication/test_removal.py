@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from replicator.choices import Removal
 from replicator.errors import StorageMissingError, SupersededError, TargetActiveError
+from replicator.job_choices import Removal
 from replicator.models import Job, KnownSets, Storage
 from replicator.replication.progress import Progress
 from replicator.replication.removal import remove

@@ -9,8 +9,8 @@ import pytest
 from replicator.models import KnownSets, Vanished, Volume
 from replicator.replication.destruction import Stays, decide_vanished
 from replicator.replication.held_sets import held_on_target
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import CloneFromDiverged, Disown, Incremental, Promote, make_plan
+from replicator.replication.provenance import Direction
 from replicator.replication.trees import Rename
 from replicator.schedule.grace import Terms
 from replicator.zfs.model import Dataset, Inventory, Snapshot

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from replicator.choices import Encryption
 from replicator.errors import EncryptionError, ErrorClass, TargetActiveError, ZfsError, ZsrError
 from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits
+from replicator.job_choices import Encryption
 from replicator.models import Job, KnownSets, Volume
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Progress
+from replicator.replication.provenance import Direction
 from replicator.replication.resume import HalfReceived
 from replicator.replication.transfer import Transfers
 from replicator.zfs.client import ZfsClient

@@ -18,9 +18,9 @@ from replicator.replication.discovery import Discovered, TargetInventory, pair_v
 from replicator.replication.guest_rows import is_of_guest
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.moved_volumes import bears_others_stamps
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import Incremental, make_plan
 from replicator.replication.prepare_target import prepare
+from replicator.replication.provenance import Direction
 from replicator.replication.take_over import LOCK_SECONDS, LOCK_SECONDS_HIGHER, TakeOver
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence, Stamped

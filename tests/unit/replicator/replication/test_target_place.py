@@ -10,8 +10,8 @@ from replicator.errors import StorageMissingError
 from replicator.models import KnownSets, Node, Storage, Synced, TargetPlace, TargetStorage
 from replicator.replication.destruction import decide_unproven
 from replicator.replication.discovery import TargetInventory
-from replicator.replication.ownership import is_unproven
 from replicator.replication.plan import VolumePair
+from replicator.replication.provenance import is_unproven
 from replicator.replication.snapshot_sets import allowed_claim, proven_set
 from replicator.replication.target_place import (
     Sight,

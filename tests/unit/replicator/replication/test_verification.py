@@ -10,8 +10,8 @@ import pytest
 
 from replicator.errors import SupersededError, ZfsError, ZsrError
 from replicator.models import KnownSets, Volume
-from replicator.replication.ownership import Direction
 from replicator.replication.plan import VolumePair
+from replicator.replication.provenance import Direction
 from replicator.replication.snapshot_sets import made_meanwhile
 from replicator.replication.verification import TargetVerification, attempt
 from replicator.zfs.channel_programs import PruneResult, ReceivedReplica

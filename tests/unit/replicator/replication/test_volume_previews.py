@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.choices import Encryption
 from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import EncryptionError, SupersededError, TargetActiveError, ZfsError
+from replicator.job_choices import Encryption
 from replicator.models import Volume
 from replicator.replication.preview import Does, PreparationStep, Resume
 from replicator.replication.stamps import Refusal

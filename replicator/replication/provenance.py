@@ -1,4 +1,4 @@
-"""Ownership of a dataset on the target: whose it is, whether it is in use, and the errors that refuse it. Pure.
+"""Provenance of a dataset on the target: whose it is, whether it is in use, and the errors that refuse it. Pure.
 
 Which node owns a guest, by owner and epoch, is another question: see `replicator.zfs.fence`.
 """
