@@ -1,4 +1,7 @@
-"""The digest: the condition of all jobs and the history of their runs; `alerts.render.digest` adds up its totals. Pure."""
+"""The digest: the condition of all jobs and the history of their runs, at a time of the day. Pure.
+
+Its totals are added up in `alerts.render.digest_totals`.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.render.content import Fact, Level, MessageContent, RenderContext, Row
-from alerts.render.digest import digest_content
+from alerts.render.digest_totals import digest_content
 from alerts.render.links import links
 from alerts.render.titles import GONE, action_word, guests_phrase, target_phrase, title_of
 from alerts.subject import Subject
