@@ -5,29 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed
 from replicator.cluster.file_copies import (
-    HISTORY_SUFFIX,
     FileCopy,
     Standing,
     difference,
     later_epochs,
     others_of,
     standing,
+)
+from replicator.cluster.file_history import (
+    digest_of,
+    history_path,
+    read_history,
     versions,
     with_versions,
+    write_history,
 )
-from replicator.cluster.model import Cluster
-from replicator.common.files import replace_text
+from replicator.cluster.model import ChangedError, Cluster
 from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.hosts.remote_files import RemoteFile, digest_of, read_file, replace_file
+from replicator.hosts.remote_files import RemoteFile, read_file, replace_file
 from replicator.zfs.node_clients import Nodes, connected
 
 WORDS = {
@@ -129,9 +132,9 @@ class _Copies:
         if unknown := sorted(set(names) - set(others)):
             known = ", ".join(others) or "none"
             raise ConfigError(f"No other node '{unknown[0]}' runs zsr.", advice=f"Known: {known}.")
-        text = node.cluster.path.read_bytes().decode()
-        path = _history_path(node)
-        history = path.read_text() if path.exists() else ""
+        text, history = node.cluster.path.read_bytes().decode(), read_history(node.cluster.path)
+        if digest_of(text) != found.digest:
+            raise ChangedError(f"'{node.cluster.path}' has just been changed.")
         return cls(
             node, found, FileCopy(digest_of(text), text), history, asyncio.run(_ask(node, found, names or others))
         )
@@ -144,7 +147,13 @@ class _Copies:
     def standing(self, name: str) -> Standing | None:
         """Return how a node's copy stands to this node's; None if it could not be read."""
         other = self.others[name]
-        return None if isinstance(other, ZsrError) else standing(self.ours, _copy(other), versions(self.history))
+        return (
+            None
+            if isinstance(other, ZsrError)
+            else standing(
+                self.ours, _copy(other), versions(self.history), versions(other.history.text if other.history else "")
+            )
+        )
 
     def show(self, name: str) -> None:
         """Print how a node's copy stands to this node's, and the difference."""
@@ -170,9 +179,7 @@ class _Copies:
             elif self.standing(name) is not Standing.SAME:
                 click.echo(f"{name}: written")
         if history != self.history:
-            path = _history_path(self.node)
-            path.touch(mode=0o600)
-            replace_text(path, history)
+            write_history(self.node.cluster.path, history)
         return any(done)
 
     async def _push(self, names: Sequence[str], history: str) -> list[ZsrError | None]:
@@ -188,17 +195,13 @@ class _Copies:
         if other.copy is None or other.copy.digest != self.ours.digest:
             await replace_file(host, str(self.node.cluster.path), self.ours.text, other.copy)
         if other.history is None or other.history.digest != digest_of(history):
-            await replace_file(host, str(_history_path(self.node)), history, other.history)
+            await replace_file(host, str(history_path(self.node.cluster.path)), history, other.history)
 
 
 def _copy(other: _Other | ZsrError) -> FileCopy | None:
     if isinstance(other, ZsrError) or other.copy is None:
         return None
     return FileCopy(other.copy.digest, other.copy.text)
-
-
-def _history_path(node: Settings) -> Path:
-    return node.cluster.path.with_name(node.cluster.path.name + HISTORY_SUFFIX)
 
 
 async def _ask(node: Settings, cluster: Cluster, names: Sequence[str]) -> dict[str, _Other | ZsrError]:
@@ -210,4 +213,4 @@ async def _ask(node: Settings, cluster: Cluster, names: Sequence[str]) -> dict[s
 async def _ask_one(node: Settings, nodes: Nodes, name: str) -> _Other:
     host = nodes.client(name).host
     copy = await read_file(host, str(node.cluster.path))
-    return _Other(copy, await read_file(host, str(_history_path(node))))
+    return _Other(copy, await read_file(host, str(history_path(node.cluster.path))))

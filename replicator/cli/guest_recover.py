@@ -11,182 +11,224 @@ import click
 
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.cli.output import confirmed, local_time
-from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
-from replicator.errors import BusyError, ConfigError
-from replicator.models import Guest, Job, JobId
-from replicator.replication.guest_replicas import ask_nodes, guest_replicas, nodes_of
+from replicator.errors import BusyError, ConfigError, StorageMissingError, ZsrError
+from replicator.models import Job, JobId
+from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
 from replicator.replication.recovery import (
     Recovery,
     become_guest,
-    end_receives,
-    next_epoch,
+    highest_epoch,
     plan_recovery,
+    refuse_taken,
     unfinished,
 )
 from replicator.replication.restore_points import datasets_on, replicas_of
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
-from replicator.zfs.liveness import answering
-from replicator.zfs.model import Dataset
+from replicator.zfs.liveness import liveness
+from replicator.zfs.model import Dataset, pool_of
 from replicator.zfs.node_clients import Nodes, connected
 
 
 @click.command()
 @click.argument("guest_id", metavar="ID", type=int)
 @click.option("--force", is_flag=True, help="Needed with the store 'file', which cannot say whether the owner is dead.")
-@click.option("--older", is_flag=True, help="Also if another node has a more recent replica.")
+@click.option("--older", is_flag=True, help="Also if another node has a more recent replica, or does not say.")
+@click.option("--without", multiple=True, metavar="NAME", help="Give up this volume's replica, or this absent pool.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
-def recover(guest_id: int, force: bool, older: bool, yes: bool) -> None:
+def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], yes: bool) -> None:
     """Make the replicas on this node guest ID, whose own node is dead: what was written there since is not here.
 
-    Refused while the owner answers from any node that can be asked. Killed anywhere, the same command does the rest.
-    Start the guest when it has ended.
+    Refused while the owner answers any node that can be asked. Killed anywhere, the same command does the rest. Start
+    the guest when it has ended.
     """
-    node = settings()
-    cluster = store(node).read()
-    guest = cluster.guests.get(guest_id)
-    if guest is None:
-        known = ", ".join(map(str, sorted(cluster.guests))) or "none"
-        raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
-    if guest.node == node.node:
-        _finish(node, cluster, guest, yes=yes)
-        return
-    found = asyncio.run(_look(node, cluster, guest))
-    _show(node, guest, found)
-    if found.newer and not older:
-        raise ConfigError(f"{found.newer}. Nothing was changed.", advice="Recover there, or give --older.")
-    if not force:
-        raise ConfigError(
-            f"The store 'file' cannot say whether {guest.node} is dead, and zsr cannot stop a guest there. Nothing was "
-            "changed.",
-            advice=f"Switch {guest.node} off, or cut it off from its users; then give --force.",
-        )
-    if not yes and not confirmed(f"Make the replicas on {node.node} guest {guest.id}, and forget what is not here?"):
-        click.echo("Nothing was changed.", err=True)
-        click.get_current_context().exit(1)
-    asyncio.run(_take(node, cluster, guest, found))
-    _conclude(node, guest.id, guest.node)
+    order = _Order(settings(), guest_id, force=force, older=older, without=without, yes=yes)
+    asyncio.run(order.finish() if order.is_here else order.recover())
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What there is to recover from; ``newer`` says, if so, that another node has a more recent replica."""
+class _Here:
+    """The connections to all nodes, this node's ZFS, and what was found on all of them."""
 
-    job: Job
-    recovery: Recovery
-    newer: str
-
-
-def _job_to(node: Settings, cluster: Cluster, guest: Guest) -> Job:
-    for _, job in sorted(cluster.jobs.items()):
-        if job.id.guest == guest.id and job.target == node.node and job.removal is None:
-            return job
-    raise ConfigError(
-        f"No job replicates guest {guest.id} to {node.node}.", advice=f"Ask all nodes: zsr guest replicas {guest.id}."
-    )
+    nodes: Nodes
+    zfs: ZfsClient
+    answers: Answers
 
 
-async def _look(node: Settings, cluster: Cluster, guest: Guest) -> _Found:
-    """Look at this node's replicas and ask all others; raises BusyError if the owner answers."""
-    job = _job_to(node, cluster, guest)
-    async with connected(node, cluster.nodes.values()) as nodes:
-        if witnesses := await answering(cluster.nodes.values(), guest.node, node.node, nodes):
-            raise BusyError(
-                f"Guest {guest.id} is on {guest.node}, which answers ({', '.join(witnesses)}): it is not dead.",
-                advice="Stop the guest there, and move it (docs/replication.md, Owner and epoch).",
+class _Order:
+    """A person's order to recover a guest on this node."""
+
+    def __init__(
+        self, node: Settings, guest_id: int, *, force: bool, older: bool, without: Sequence[str], yes: bool
+    ) -> None:
+        self._node, self._cluster = node, store(node).read()
+        self._force, self._older, self._without, self._yes = force, older, without, yes
+        known = self._cluster.guests
+        if guest_id not in known:
+            listed = ", ".join(map(str, sorted(known))) or "none"
+            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {listed}.")
+        self._guest = known[guest_id]
+        self._jobs = [job for job_id, job in sorted(self._cluster.jobs.items()) if job_id.guest == guest_id]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this node owns the guest already."""
+        return self._guest.node == self._node.node
+
+    async def recover(self) -> None:
+        """Show what would be lost, ask, and take the guest under its lock, if what was shown still holds."""
+        guest, job = self._guest, self._job_to_here()
+        async with connected(self._node, self._cluster.nodes.values()) as nodes:
+            here = await self._look(nodes, guest.node)
+            shown = await self._plan(job, here)
+            self._show(shown)
+            self._refuse_older(here, shown)
+            self._confirm(
+                f"Make the replicas on {self._node.node} guest {guest.id}, and forget what is not here?", guest.node
             )
-        recovery = await _plan(cluster, guest, job, nodes.client(node.node))
-        return _Found(job, recovery, await _newer(node, cluster, guest, recovery, nodes))
+            with guest_lock(self._node.state_dir / "locks", guest.id):
+                here = await self._look(nodes, guest.node)
+                now = await self._plan(job, here)
+                if now.identity != shown.identity:
+                    raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
+                epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
+                await asyncio.to_thread(store(self._node).hand_over, guest.id, guest.node, self._node.node, epoch)
+                click.echo(f"guest {guest.id}: node {self._node.node}, epoch {epoch} in {self._node.cluster.path}")
+                await become_guest(Fence(job.id, self._node.node, epoch), now.replicas, guest.node, here.zfs, _say)
+        await asyncio.to_thread(self._conclude, guest.node)
 
+    async def finish(self) -> None:
+        """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""
+        async with connected(self._node, self._cluster.nodes.values()) as nodes:
+            zfs = nodes.client(self._node.node)
+            left = await self._unfinished(zfs)
+            if not left:
+                click.echo(f"Guest {self._guest.id} is on this node already, and nothing is left to do.")
+                return
+            names, former = ", ".join(each.name for _, each in left), left[0][1].source or ""
+            self._confirm(
+                f"Guest {self._guest.id} is on this node. Make writable what is still a replica: {names}?", former
+            )
+            with guest_lock(self._node.state_dir / "locks", self._guest.id):
+                here = await self._look(nodes, former)
+                for job in sorted({job for job, _ in left}):
+                    fence = Fence(job, self._node.node, self._guest.epoch)
+                    await become_guest(fence, [each for of, each in left if of == job], former, here.zfs, _say)
+        await asyncio.to_thread(self._conclude, former)
 
-async def _plan(cluster: Cluster, guest: Guest, job: Job, here: ZfsClient) -> Recovery:
-    replicas = replicas_of(job, tuple(cluster.storages.values()), await _on_this_node(cluster, here), None)
-    return plan_recovery(job.id, guest.node, here.node, replicas)
+    # --- what is asked first
 
+    def _job_to_here(self) -> Job:
+        for job in self._jobs:
+            if job.target == self._node.node and job.removal is None:
+                return job
+        raise ConfigError(
+            f"No job replicates guest {self._guest.id} to {self._node.node}.",
+            advice=f"Ask all nodes: zsr guest replicas {self._guest.id}.",
+        )
 
-async def _on_this_node(cluster: Cluster, here: ZfsClient) -> dict[str, Dataset]:
-    return await datasets_on([each for each in cluster.storages.values() if each.allowed_on(here.node)], here)
+    async def _look(self, nodes: Nodes, former: str) -> _Here:
+        """Ask all nodes; raises BusyError if the former owner answers, SupersededError if the guest is taken."""
+        if former in self._cluster.nodes:
+            found = await liveness(self._cluster.nodes.values(), former, self._node.node, nodes)
+            if found.answers:
+                heard = ", ".join(found.answers)
+                raise BusyError(
+                    f"Guest {self._guest.id} was on {former}, which answers {heard}: it is not dead.",
+                    advice="Stop the guest there, and move it by hand (docs/replication.md, Owner and epoch).",
+                )
+            for name in found.unknown:
+                click.echo(f"Whether {former} answers {name} is not known: {name} could not be asked.", err=True)
+        others = set(self._cluster.nodes) - {former}
+        answers = await ask_nodes(self._cluster, others, nodes)
+        refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
+        return _Here(nodes, nodes.client(self._node.node), answers)
 
+    async def _plan(self, job: Job, here: _Here) -> Recovery:
+        guest, storages = self._guest, tuple(self._cluster.storages.values())
+        allowed = [each for each in storages if each.allowed_on(self._node.node)]
+        for each in allowed:
+            await self._refuse_absent(pool_of(each.path_on(self._node.node)), here.zfs)
+        by_name = {each.name: each for each in allowed}
+        wanted = [
+            each.dataset(by_name[each.storage], self._node.node) for each in guest.volumes if each.storage in by_name
+        ]
+        found = replicas_of(job, storages, await datasets_on(allowed, here.zfs), None)
+        return plan_recovery(job.id, guest.node, self._node.node, found, wanted, self._without)
 
-async def _newer(node: Settings, cluster: Cluster, guest: Guest, ours: Recovery, nodes: Nodes) -> str:
-    names = nodes_of(cluster, guest) - {guest.node}
-    answers = {**await ask_nodes(cluster, names, nodes), guest.node: ConfigError("it is dead")}
-    for each in guest_replicas(cluster, guest, answers):
-        if each.node != node.node and each.as_of is not None and each.as_of > ours.set_time:
-            return f"{each.node} has a more recent replica, of {local_time(each.as_of, node.timezone)}"
-    return ""
+    async def _refuse_absent(self, pool: str, here: ZfsClient) -> None:
+        if pool in self._without:
+            return
+        try:
+            await here.inventory(pool, depth=0)
+        except StorageMissingError as error:
+            raise StorageMissingError(
+                f"Pool '{pool}' is absent on {self._node.node}: volumes of guest {self._guest.id} may be there.",
+                node=self._node.node,
+                advice=f"Import it (zpool import). If the guest needs nothing of it, give --without {pool}.",
+                raw=error.raw,
+            ) from error
 
+    def _refuse_older(self, here: _Here, ours: Recovery) -> None:
+        """Refuse if another node has a more recent replica, or does not say, unless that was ordered."""
+        answers = {**here.answers, self._guest.node: ConfigError("it is dead")}
+        newer = [
+            f"{each.node} has a more recent replica, of {local_time(each.as_of, self._node.timezone)}"
+            for each in guest_replicas(self._cluster, self._guest, answers)
+            if each.node != self._node.node and each.as_of is not None and each.as_of > ours.set_time
+        ]
+        targets = {job.target for job in self._jobs}
+        silent = [
+            f"{name} does not say what it has" for name, each in here.answers.items()
+            if isinstance(each, ZsrError) and name in targets
+        ]  # fmt: skip
+        if (newer or silent) and not self._older:
+            raise ConfigError(
+                f"{'; '.join([*newer, *silent])}. Nothing was changed.", advice="Recover there, or give --older."
+            )
 
-def _show(node: Settings, guest: Guest, found: _Found) -> None:
-    at, recovery = found.recovery.set_time, found.recovery
-    click.echo(f"Guest {guest.id} ({guest.name}) is on {guest.node}, which does not answer. On {node.node}:")
-    for each in recovery.replicas:
-        click.echo(f"  {each.name}")
-    for name, newest in recovery.left.items():
-        click.echo(f"  {name} stays a replica: its newest set is of {local_time(newest, node.timezone)}")
-    lost = compact(max(0.0, float(round(time.time() - at))))
-    click.echo(f"as of {local_time(at, node.timezone)}. What was written on {guest.node} since, {lost}, is not here.")
+    def _confirm(self, question: str, former: str) -> None:
+        if not self._force:
+            raise ConfigError(
+                f"The store 'file' cannot say whether {former} is dead, and zsr cannot stop a guest there. Nothing was "
+                "changed.",
+                advice=f"Switch {former} off, or cut it off from its users; then give --force.",
+            )
+        if not self._yes and not confirmed(question):
+            click.echo("Nothing was changed.", err=True)
+            click.get_current_context().exit(1)
 
+    async def _unfinished(self, zfs: ZfsClient) -> list[tuple[JobId, Dataset]]:
+        storages = [each for each in self._cluster.storages.values() if each.allowed_on(self._node.node)]
+        found = await datasets_on(storages, zfs)
+        return [(job.id, each) for job in self._jobs for each in await unfinished(job.id, found, zfs)]
 
-async def _take(node: Settings, cluster: Cluster, guest: Guest, shown: _Found) -> None:
-    """Take the guest under its lock, if what was shown still holds."""
-    job = shown.job
-    async with connected(node, cluster.nodes.values()) as nodes:
-        here = nodes.client(node.node)
-        with guest_lock(node.state_dir / "locks", guest.id):
-            await end_receives(job.id, guest.node, here, _say)
-            now = await _plan(cluster, guest, job, here)
-            if now.identity != shown.recovery.identity:
-                raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
-            epoch = next_epoch(guest.epoch, now.replicas)
-            await asyncio.to_thread(store(node).hand_over, guest.id, guest.node, node.node, epoch)
-            click.echo(f"guest {guest.id}: node {node.node}, epoch {epoch} in {node.cluster.path}")
-            await become_guest(Fence(job.id, node.node, epoch), now.replicas, guest.node, here, _say)
+    # --- what is said
 
+    def _show(self, found: Recovery) -> None:
+        guest, at = self._guest, found.set_time
+        click.echo(f"Guest {guest.id} ({guest.name}) is on {guest.node}, which does not answer. On {self._node.node}:")
+        for each in found.replicas:
+            click.echo(f"  {each.name}")
+        for name in self._without:
+            click.echo(f"without {name}")
+        lost = compact(max(0.0, float(round(time.time() - at))))
+        when = local_time(at, self._node.timezone)
+        click.echo(f"as of {when}. What was written on {guest.node} since, {lost}, is not here.")
 
-def _finish(node: Settings, cluster: Cluster, guest: Guest, *, yes: bool) -> None:
-    """Do the rest of a recovery that died."""
-    jobs = [job for job_id, job in sorted(cluster.jobs.items()) if job_id.guest == guest.id]
-    left = asyncio.run(_unfinished(node, cluster, jobs))
-    if not left:
-        click.echo(f"Guest {guest.id} is on this node already, and nothing is left to do.")
-        return
-    names = ", ".join(each.name for _, each in left)
-    if not yes and not confirmed(f"Guest {guest.id} is on this node. Make writable what is still a replica: {names}?"):
-        click.echo("Nothing was changed.", err=True)
-        click.get_current_context().exit(1)
-    asyncio.run(_finish_each(node, cluster, guest, left))
-    _conclude(node, guest.id, left[0][1].source or "")
-
-
-async def _unfinished(node: Settings, cluster: Cluster, jobs: Sequence[Job]) -> list[tuple[JobId, Dataset]]:
-    async with connected(node, cluster.nodes.values()) as nodes:
-        here = nodes.client(node.node)
-        found = await _on_this_node(cluster, here)
-        return [(job.id, each) for job in jobs for each in await unfinished(job.id, found, here)]
-
-
-async def _finish_each(node: Settings, cluster: Cluster, guest: Guest, left: Sequence[tuple[JobId, Dataset]]) -> None:
-    async with connected(node, cluster.nodes.values()) as nodes:
-        with guest_lock(node.state_dir / "locks", guest.id):
-            for job in sorted({job for job, _ in left}):
-                replicas = [each for of, each in left if of == job]
-                former, here = replicas[0].source or "", nodes.client(node.node)
-                await become_guest(Fence(job, node.node, guest.epoch), replicas, former, here, _say)
-
-
-def _conclude(node: Settings, guest: int, former: str) -> None:
-    """Notify the daemon, and print what a person has to do."""
-    notify_daemon(node)
-    click.echo(f"Start guest {guest} on {node.node} now. Then:\n  zsr cluster push")
-    for job_id, job in sorted(store(node).read().jobs.items()):
-        if job_id.guest == guest:
-            when = "its replicas" if job.target != former else f"when {former} is back and the guest is off there"
-            click.echo(f"  zsr adopt {job_id}    # {job.target}: {when}")
+    def _conclude(self, former: str) -> None:
+        """Notify the daemon, and print what a person has to do."""
+        notify_daemon(self._node)
+        guest = self._guest.id
+        click.echo(f"Start guest {guest} on {self._node.node} now. Then:\n  zsr cluster push")
+        for job_id, job in sorted(store(self._node).read().jobs.items()):
+            if job_id.guest == guest:
+                when = "its replicas" if job.target != former else f"when {former} is back and the guest is off there"
+                click.echo(f"  zsr adopt {job_id}    # {job.target}: {when}")
 
 
 def _say(_level: str, text: str) -> None:

@@ -33,12 +33,6 @@ class Standing(StrEnum):
     AHEAD = "ahead"
 
 
-HISTORY_SUFFIX = ".history"
-"""Added to the name of the cluster file: the file with the digests of what it came from, oldest first."""
-
-MOST_VERSIONS = 200
-
-
 @dataclass(frozen=True, slots=True)
 class FileCopy:
     """A cluster file on a node: the SHA-256 of its bytes, and its text."""
@@ -47,27 +41,21 @@ class FileCopy:
     text: str
 
 
-def standing(ours: FileCopy, theirs: FileCopy | None, history: Collection[str]) -> Standing:
-    """Return how another node's copy stands to ours; ``history``: the digests of what ours came from."""
+def standing(
+    ours: FileCopy, theirs: FileCopy | None, history: Collection[str], their_history: Collection[str] = ()
+) -> Standing:
+    """Return how another node's copy stands to ours; the histories are the digests of what each came from.
+
+    A copy that came from ours is an edit, also where it is what ours came from: there a change was taken back.
+    """
     if theirs is None:
         return Standing.ABSENT
     if theirs.digest == ours.digest:
         return Standing.SAME
     if list(later_epochs(ours, theirs)):
         return Standing.AHEAD
-    return Standing.OLDER if theirs.digest in history else Standing.EDITED
-
-
-def versions(history: str) -> list[str]:
-    """Return the digests in the text of a history."""
-    return history.split()
-
-
-def with_versions(history: str, *digests: str) -> str:
-    """Return the text of a history with more digests; the oldest go when there are too many."""
-    known = versions(history)
-    known += [digest for digest in dict.fromkeys(digests) if digest not in known]
-    return "".join(f"{digest}\n" for digest in known[-MOST_VERSIONS:])
+    came_from_it = theirs.digest in history and ours.digest not in their_history
+    return Standing.OLDER if came_from_it else Standing.EDITED
 
 
 def later_epochs(ours: FileCopy, theirs: FileCopy) -> Iterable[str]:

@@ -6,11 +6,10 @@ Written atomically under a lock, and only if no editor changed it in between. A 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import tomli
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
+from replicator.cluster.file_history import add_to_history, digest_of
 from replicator.cluster.job_fields import stored_moment, stored_values
 from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.toml_schema import read_cluster
@@ -87,6 +87,8 @@ class FileStore:
                 replace_text(self.path, fresh)
             except OSError as error:
                 raise _not_written(self.path, error) from error
+            with suppress(OSError):  # without it a copy of the old text looks like an edit, and is not replaced
+                add_to_history(self.path, digest_of(text), digest_of(fresh))
 
     def _changed_error(self) -> ChangedError:
         return ChangedError(f"'{self.path}' was changed by another program in the meantime.")
@@ -127,7 +129,7 @@ class FileStore:
             raise DamagedStoreError(
                 f"The cluster file '{self.path}' is not TOML: {error}.", advice=_FIX_BY_HAND
             ) from error
-        cluster, problems = read_cluster(raw, hashlib.sha256(text.encode()).hexdigest())
+        cluster, problems = read_cluster(raw, digest_of(text))
         if problems:
             raise SettingsError(self.path, problems)
         return cluster
@@ -174,7 +176,8 @@ def _edited(text: str, before: Cluster, after: Cluster) -> str:
         if job_id not in before.jobs:
             _add(document, str(job_id), _fill(tomlkit.table(), job, None))
         elif before.jobs[job_id] != job:
-            _fill(document["jobs"][str(job_id)], job, _as_written(before.jobs[job_id], job))
+            _fill(document["jobs"][str(job_id)], job, before.jobs[job_id])
+        _turn(document["jobs"][str(job_id)], job)
     for job_id in before.jobs.keys() - after.jobs.keys():
         del document["jobs"][str(job_id)]
     for name, node in after.nodes.items():
@@ -187,10 +190,10 @@ def _edited(text: str, before: Cluster, after: Cluster) -> str:
     return tomlkit.dumps(document)
 
 
-def _as_written(before: Job, after: Job) -> Job:
-    """Return a job as it was; one that turns is written anew with both its nodes, as it may follow an edit already."""
-    turns = (before.target, before.source) != (after.target, after.source)
-    return replace(before, target="", source="") if turns else before
+def _turn(table: Table, job: Job) -> None:
+    """Write both nodes of a job that follows its guest: it would turn in another way after one more move."""
+    if job.source is not None and table.get("source") not in (None, job.source):
+        table["target"], table["source"] = job.target, job.source
 
 
 def _set_disabled(table: Table, node: Node) -> None:

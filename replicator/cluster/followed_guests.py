@@ -7,7 +7,7 @@ reads the file comes to the same jobs (reference: pvesr does so with a guest who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from replicator.models import Guest, Job, JobId
@@ -15,10 +15,29 @@ from replicator.models import Guest, Job, JobId
 
 def followed(jobs: Mapping[JobId, Job], guests: Mapping[int, Guest]) -> dict[JobId, Job]:
     """Return the jobs with the targets that they have where their guests are now."""
-    return {job_id: _follow(job, guests.get(job_id.guest)) for job_id, job in jobs.items()}
+    by_guest: dict[int, list[Job]] = {}
+    for job in jobs.values():
+        by_guest.setdefault(job.id.guest, []).append(job)
+    turned: dict[JobId, Job] = {}
+    for number, theirs in by_guest.items():
+        if (guest := guests.get(number)) is not None and any(job.source not in (None, guest.node) for job in theirs):
+            turned |= _follow(theirs, guest.node)
+    return {job_id: turned.get(job_id, job) for job_id, job in jobs.items()}
 
 
-def _follow(job: Job, guest: Guest | None) -> Job:
-    if guest is None or job.source is None or job.source == guest.node:
-        return job
-    return replace(job, source=guest.node, target=job.source if job.target == guest.node else job.target)
+def _follow(jobs: Sequence[Job], owner: str) -> dict[JobId, Job]:
+    """Return those of a guest's jobs that were made for other nodes than its owner, as they are there.
+
+    The one to the owner turns. Where jobs were made at different times that may be where another one replicates to
+    already: that one takes its own source instead, so that no two have one target.
+    """
+    moved = [job for job in jobs if job.source not in (None, owner)]
+    taken = {job.target for job in jobs if job not in moved}
+    found = {}
+    for job in sorted(moved, key=lambda job: job.target != owner):
+        target = job.target
+        if target == owner or (target in taken and job.source != owner):
+            target = job.source or target
+        taken.add(target)
+        found[job.id] = replace(job, source=owner, target=target)
+    return found

@@ -17,8 +17,10 @@ _LOCKED, _CHANGED, _DAMAGED = 75, 76, 77
 _REPLACE = f"""
 set -e
 digest() {{ sha256sum <"$1" | cut -d" " -f1; }}
-file=$(readlink -f "$1") && draft="$file.push"
-exec 9>"$file.lock" && flock -w {_LOCK_SECONDS} 9 || exit {_LOCKED}
+file=$(readlink -f "$1") || {{ echo "no folder for $1" >&2; exit 1; }}
+draft="$file.push"
+exec 9>"$1.lock"
+flock -w {_LOCK_SECONDS} 9 || exit {_LOCKED}
 if [ -e "$file" ]; then
   [ "$(digest "$file")" = "$2" ] || exit {_CHANGED}
   cp -p "$file" "$draft"
@@ -39,11 +41,6 @@ class RemoteFile:
 
     digest: str
     text: str
-
-
-def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text's bytes, as `RemoteFile` has it."""
-    return sha256(text.encode()).hexdigest()
 
 
 async def read_file(host: Host, path: str) -> RemoteFile | None:
@@ -68,7 +65,7 @@ async def replace_file(host: Host, path: str, text: str, expected: RemoteFile | 
         ConfigError: it is something else by now, or could not be written; it is as it was. BusyError: it is locked.
     """
     was = "" if expected is None else expected.digest
-    argv = ["sh", "-c", _REPLACE, "sh", path, was, digest_of(text)]
+    argv = ["sh", "-c", _REPLACE, "sh", path, was, sha256(text.encode()).hexdigest()]
     done = await host.run(argv, limit=FILE_TIMEOUT_SECONDS, stdin=text)
     if done.status == _CHANGED:
         raise ConfigError(f"'{path}' on {host.name} has just been changed; it was not written.", advice="Try again.")

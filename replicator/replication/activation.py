@@ -18,12 +18,15 @@ COMMAND_TIMEOUT_SECONDS = 60.0
 NOT_MOUNTED_BY_ZFS = ("none", "legacy", "-")
 
 _ACTIVATING = "zsr:activating"
-_FILE = ".zsr-recovered"
-_REWRITE_ZVOL = (
-    'n=0; until [ -e "$1" ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.1; done; '
-    'dd if="$1" bs=4096 count=1 status=none | dd of="$1" bs=4096 count=1 conv=notrunc,fsync status=none'
+_REWRITE_ZVOL = """
+n=0; until [ -b "$1" ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.1; done
+[ -b "$1" ] || { echo "there is no device $1" >&2; exit 1; }
+dd if="$1" bs=4096 count=1 status=none | dd of="$1" bs=4096 count=1 conv=notrunc,fsync status=none
+"""
+_WRITE_FILE = (
+    'file=$(mktemp "$1/.zsr-recovered.XXXXXXXX") && echo recovered >"$file" && sync "$file" && rm -f -- "$file"'
 )
-_WRITE_FILE = f'echo recovered >"$1/{_FILE}" && sync "$1/{_FILE}" && rm -f "$1/{_FILE}"'
+"""The name is new, so no link or file that a guest made there is followed or overwritten."""
 
 
 async def begin_activation(client: ZfsClient, dataset: str) -> None:
@@ -42,40 +45,45 @@ async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> 
     Raises:
         ZsrError: a step failed; what was done stays, and all of it may be done again.
     """
-    name = dataset.name
+    name, forked = dataset.name, dataset.named(fork) is not None
     await client.set_properties(name, {"readonly": "off"})
     await _execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
-    await _restore_limits(client, dataset)
-    if dataset.is_volume:
-        await _write(client, _REWRITE_ZVOL, f"/dev/zvol/{name}", log)
-    else:
-        await client.set_properties(name, {"canmount": "on"})
-        if (place := await _mounted(client, name, log)) is not None:
-            await _write(client, _WRITE_FILE, place, log)
-    if dataset.named(fork) is None:
+    if not dataset.is_volume:
+        await _execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
+    place = f"/dev/zvol/{name}" if dataset.is_volume else await _mounted(client, name, log)
+    if place is not None and not forked:  # later a guest may work on it
+        await _write(client, _REWRITE_ZVOL if dataset.is_volume else _WRITE_FILE, place, log)
+    if not forked:
         await client.snapshot([f"{name}@{fork}"])
+    await _restore_limits(client, dataset, log)
     await _execute(client, commands.inherit(name, _ACTIVATING), f"end the activation of '{name}'")
 
 
-async def _restore_limits(client: ZfsClient, dataset: Dataset) -> None:
-    """Give back the limits of the former source, which a replica is kept without."""
+async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None:
+    """Give back the limits of the former source, which a replica is kept without; one that ZFS refuses is a warning.
+
+    The replica may have more snapshots than its source had, and its pool less room.
+    """
     limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
     keys = [*limits, *(f"{commands.REMEMBERED}{each}" for each in limits)]
     done = await _execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
     own = output.properties(done)
     for limit in limits:
-        if (value := own.get(f"{commands.REMEMBERED}{limit}")) is not None:
-            await client.set_properties(dataset.name, {limit: value})
-        elif own.get(limit) in ("0", "none"):
-            await _execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
+        try:
+            if (value := own.get(f"{commands.REMEMBERED}{limit}")) is not None:
+                await client.set_properties(dataset.name, {limit: value})
+            elif own.get(limit) in ("0", "none"):
+                await _execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
+        except ZsrError as error:
+            log("warning", f"'{dataset.name}' is without its {limit}: {error.what}")
 
 
 async def _mounted(client: ZfsClient, name: str, log: Log) -> str | None:
     """Mount a filesystem; return where, or None if ZFS does not mount it."""
     found = output.properties(await _execute(client, commands.mount_state(name), f"read where '{name}' is mounted"))
     place = found.get("mountpoint", "-")
-    if place in NOT_MOUNTED_BY_ZFS:
-        log("warning", f"'{name}' has mountpoint {place}: mount it yourself")
+    if place in NOT_MOUNTED_BY_ZFS or found.get("canmount") == "off":
+        log("warning", f"'{name}' has mountpoint {place} and canmount {found.get('canmount')}: ZFS does not mount it")
         return None
     if found.get("mounted") != "yes":
         await _execute(client, commands.mount(name), f"mount '{name}'")

@@ -317,8 +317,8 @@ def own_properties(dataset: str, keys: Sequence[str]) -> Argv:
 
 
 def mount_state(dataset: str) -> Argv:
-    """Print whether a filesystem is mounted, and where it would be."""
-    return ["zfs", "get", "-Hp", "-o", "property,value", "mounted,mountpoint", dataset]
+    """Print whether a filesystem is mounted, where it would be, and whether ZFS would mount it."""
+    return ["zfs", "get", "-Hp", "-o", "property,value", "mounted,mountpoint,canmount", dataset]
 
 
 def mount(dataset: str) -> Argv:

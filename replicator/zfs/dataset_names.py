@@ -93,6 +93,11 @@ def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
     return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
 
 
+def has_guests_name(dataset: str, guest: int) -> bool:
+    """Return whether a dataset's last name is one of a guest's volume."""
+    return dataset.rpartition("/")[2].startswith(tuple(f"{kind}-{guest}-" for kind in _KINDS))
+
+
 def aside_stem(path: str, volume: str) -> str:
     """Return the name, without its ending, under which a volume's replicas lie in a path's folder of diverged ones.
 

@@ -33,7 +33,7 @@ def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(g
     kept = [old.read(path) for path in FILES]
 
     alive = new.zsr("guest", "recover", "100", "--force", "--yes", check=False)
-    assert "which answers (to node2): it is not dead" in alive.stderr
+    assert "which answers node2: it is not dead" in alive.stderr
     old.crash()
     new.zsr("guest", "recover", "100", "--force", "--yes")
 

@@ -18,6 +18,15 @@ RECOVER = ("guest", "recover", "100", "--force", "--yes")
 SECOND = "subvol-100-disk-1"
 
 
+class DiedError(BaseException):
+    """Stands for a death: nothing cleans up after it."""
+
+
+def die(*_: object) -> None:
+    """Die."""
+    raise DiedError
+
+
 class Recovered(VerbsEnv):
     """The guest of alpha, with one file of cluster and settings for each node; ``zsr`` is typed on beta at first."""
 
@@ -131,7 +140,7 @@ class TestARefusal:
 
     def test_comes_while_the_owner_answers(self, site: Recovered) -> None:
         site.revive()
-        assert "alpha, which answers (to beta): it is not dead" in self.refused(site, *RECOVER)
+        assert "was on alpha, which answers beta: it is not dead" in self.refused(site, *RECOVER)
 
     def test_comes_where_no_job_replicates_to_this_node(self, site: Recovered) -> None:
         zsr = site.on("beta")
@@ -155,10 +164,34 @@ class TestARefusal:
         assert f"'{site.there}' on beta has a newer set than the other volumes" in said
         assert f"zfs rollback -r {site.there}@{name}" in said
 
+    def test_comes_for_a_pool_that_is_absent(self, site: Recovered) -> None:
+        zsr = site.on("beta")
+        zsr.cluster_path.write_text(
+            f'{zsr.cluster_path.read_text()}\n[storages.fast]\npath = "slow/data"\npaths = {{ beta = "fast/data" }}\n'
+        )
+        assert "Pool 'fast' is absent on beta: volumes of guest 100 may be there." in self.refused(site, *RECOVER)
+        assert zsr(*RECOVER, "--without", "fast").exit == 0
+
     def test_comes_for_a_later_epoch_on_a_replica_only_as_a_higher_one(self, site: Recovered) -> None:
         site.zfs("set", "zsr:epoch=6", site.there)
         assert site.recover().exit == 0
         assert site.zsr.cluster.guests[100].epoch == 7
+
+
+def test_the_rest_is_refused_too_while_the_old_node_answers(site: Recovered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have come back since, and run the guest."""
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "refuse_superseded", die)
+        with pytest.raises(DiedError):
+            site.recover()
+    assert "zsr cannot stop a guest there" in site.on("beta")("guest", "recover", "100", "--yes").err
+    site.revive()
+
+    said = site.recover()
+
+    assert said.exit == 1
+    assert "was on alpha, which answers beta: it is not dead" in said.err
+    assert site.property(site.there, "readonly").startswith("on")
 
 
 def test_what_arrives_at_the_last_moment_makes_nothing_writable(

@@ -6,19 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.cluster.file_copies import (
-    MOST_VERSIONS,
-    FileCopy,
-    Standing,
-    difference,
-    later_epochs,
-    others_of,
-    standing,
-    versions,
-    with_versions,
-)
+from replicator.cluster.file_copies import FileCopy, Standing, difference, later_epochs, others_of, standing
+from replicator.cluster.file_history import MOST_VERSIONS, digest_of, versions, with_versions
 from replicator.cluster.model import Cluster
-from replicator.hosts.remote_files import digest_of
 from replicator.models import Node
 from tests.support.cluster_files import HAND_WRITTEN
 
@@ -49,6 +39,11 @@ OURS, OLD, OTHER = copy_of(HAND_WRITTEN), copy_of(HAND_WRITTEN + "# old\n"), cop
 )
 def test_a_copy_is_older_only_if_ours_came_from_it(theirs: FileCopy | None, found: Standing) -> None:
     assert standing(OURS, theirs, [OLD.digest]) is found
+
+
+def test_a_change_that_was_taken_back_there_is_an_edit_though_ours_came_from_it_once() -> None:
+    assert standing(OURS, OLD, [OLD.digest], [OLD.digest]) is Standing.OLDER
+    assert standing(OURS, OLD, [OLD.digest], [OLD.digest, OURS.digest]) is Standing.EDITED
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.cluster import file_store as file_module
+from replicator.cluster.file_history import digest_of, read_history, versions
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
@@ -235,10 +236,16 @@ class TestWriting:
         assert path.is_symlink()
         assert "jobs" not in real.read_text()
 
-    def test_leaves_nothing_behind_but_the_lock(self, store: ClusterStore, path: Path) -> None:
+    def test_leaves_nothing_behind_but_the_lock_and_what_the_file_came_from(
+        self, store: ClusterStore, path: Path
+    ) -> None:
+        before = digest_of(path.read_text())
+
         store.delete_job(JOB)
 
-        assert sorted(entry.name for entry in path.parent.iterdir()) == ["cluster.toml", "cluster.toml.lock"]
+        left = sorted(entry.name for entry in path.parent.iterdir())
+        assert left == ["cluster.toml", "cluster.toml.history", "cluster.toml.lock"]
+        assert versions(read_history(path)) == [before, digest_of(path.read_text())]
 
     def test_goes_over_what_a_killed_writer_left(self, store: ClusterStore, path: Path) -> None:
         path.with_name(".cluster.toml.new").write_text("half a fi")

@@ -64,6 +64,14 @@ def test_a_guest_that_comes_home_has_the_jobs_that_it_had(drawn: tuple[str, dict
         assert followed(followed(before, on(away)), on(owner)) == before
 
 
+def test_jobs_that_were_made_on_different_nodes_never_meet_at_one_target() -> None:
+    jobs = [Job(JobId(100, 0), "beta", source="alpha"), Job(JobId(100, 1), "gamma", source="beta")]
+
+    turned = followed({job.id: job for job in jobs}, on("gamma"))
+
+    assert [job.target for job in turned.values()] == ["alpha", "beta"]
+
+
 def test_a_job_that_an_older_zsr_made_stays_as_it_is() -> None:
     jobs = {JobId(100, 0): Job(JobId(100, 0), "beta")}
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from replicator.cluster.file_history import digest_of
 from replicator.errors import BusyError, ConfigError
 from replicator.hosts import remote_files
 from replicator.hosts.known_hosts import KnownHosts
 from replicator.hosts.local import LocalHost
-from replicator.hosts.remote_files import RemoteFile, digest_of, read_file, replace_file
+from replicator.hosts.remote_files import RemoteFile, read_file, replace_file
 from replicator.hosts.ssh import SshHost
 from tests.support.openssh_server import OpenSshServer, openssh_server
 

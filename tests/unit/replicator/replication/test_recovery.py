@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from replicator.errors import ConfigError, DivergedError, EncryptionError, TargetActiveError
+from replicator.errors import ConfigError, DivergedError, EncryptionError, SupersededError, TargetActiveError
 from replicator.models import JobId
-from replicator.replication.recovery import next_epoch, plan_recovery
+from replicator.replication.recovery import highest_epoch, plan_recovery, refuse_taken
 from replicator.replication.restore_points import Replicas
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
@@ -27,8 +28,8 @@ def replica(name: str, *times: int, **facts: Any) -> Dataset:
     return Dataset(f"tank/{name}", is_volume=False, guid=hash(name), snapshots=snapshots, **known)
 
 
-def plan(*replicas: Dataset) -> Any:
-    return plan_recovery(JOB, "alpha", "beta", Replicas({each.name: each for each in replicas}))
+def plan(*replicas: Dataset, **more: Any) -> Any:
+    return plan_recovery(JOB, "alpha", "beta", Replicas({each.name: each for each in replicas}), **more)
 
 
 def test_the_newest_set_that_all_have_is_taken_parents_first() -> None:
@@ -38,11 +39,24 @@ def test_the_newest_set_that_all_have_is_taken_parents_first() -> None:
     assert [each.name for each in found.replicas] == ["tank/a", "tank/a/child", "tank/b"]
 
 
-def test_a_replica_whose_volume_had_left_the_guest_stays_one() -> None:
-    found = plan(replica("a", NEW - 60, NEW), replica("gone", OLD))
+@pytest.mark.parametrize(
+    "other",
+    [replica("gone", OLD), replica("none"), replica("cut", token="1-abc")],
+    ids=["left behind", "none", "cut off"],
+)
+def test_a_volume_that_would_be_left_behind_refuses_until_a_person_gives_it_up(other: Dataset) -> None:
+    whole = replica("a", NEW - 60, NEW)
 
-    assert [each.name for each in found.replicas] == ["tank/a"]
-    assert found.left == {"tank/gone": OLD}
+    with pytest.raises(ConfigError, match=f"'{other.name}' on beta cannot be taken with the others") as caught:
+        plan(whole, other)
+
+    assert f"--without {other.name}" in caught.value.advice
+    assert [each.name for each in plan(whole, other, without=[other.name]).replicas] == ["tank/a"]
+
+
+def test_a_listed_volume_without_a_replica_refuses_too() -> None:
+    with pytest.raises(ConfigError, match="'tank/b' on beta cannot be taken"):
+        plan(replica("a", NEW), wanted=["tank/a", "tank/b"])
 
 
 def test_replicas_of_another_source_do_not_count() -> None:
@@ -76,7 +90,7 @@ def test_one_that_is_not_fit_refuses_all(facts: dict[str, Any], error: type[Exce
     ("replicas", "says"),
     [
         ((), "No replica of guest 100 from alpha is on beta"),
-        ((replica("a", OLD, source="gamma"),), "No replica of guest 100 from alpha"),
+        ((replica("a", OLD, source="gamma"),), "from alpha is on beta. There are some from gamma"),
         ((replica("a", OLD), replica("b", NEW)), "No set of job 100-0 is whole on beta"),
     ],
 )
@@ -85,11 +99,39 @@ def test_where_nothing_is_whole_there_is_nothing_to_recover_from(replicas: tuple
         plan(*replicas)
 
 
+def seen(node: str, **facts: Any) -> dict[str, Any]:
+    """What two nodes answer; one has a volume of the guest with these facts, the other one does not answer."""
+    each = replica("vm-100-disk-0", OLD, **facts)
+    return {node: {each.name: each, "tank/x": replica("x", job="200-0", epoch="9")}, "delta": ConfigError("It is off.")}
+
+
 @pytest.mark.parametrize(
-    ("known", "stamps", "expected"), [(1, ["1", "1"], 2), (3, [None, "2"], 4), (1, ["7", "many"], 8), (5, [], 6)]
+    ("facts", "taken"),
+    [
+        ({"owner": "alpha", "epoch": "1"}, False),
+        ({"owner": "alpha", "epoch": "6"}, False),
+        ({"owner": "gamma", "epoch": "1"}, False),
+        ({"owner": "gamma", "epoch": "2"}, True),
+        ({"owner": "gamma", "epoch": "1", "readonly": False}, True),
+        ({"owner": "gamma", "epoch": "many"}, True),
+        ({"owner": "gamma", "epoch": "2", "job": None}, True),
+        ({"owner": None, "epoch": None}, False),
+    ],
 )
-def test_the_next_epoch_is_above_all_that_is_known(known: int, stamps: list[str | None], expected: int) -> None:
-    assert next_epoch(known, [replace(replica("a", OLD), epoch=epoch) for epoch in stamps]) == expected
+def test_a_guest_that_another_node_has_taken_is_not_taken_again(facts: dict[str, Any], taken: bool) -> None:
+    with pytest.raises(SupersededError, match="Guest 100 may have been taken") if taken else nullcontext():
+        refuse_taken(100, 1, "alpha", "beta", seen("gamma", **facts))
+
+
+def test_what_this_node_has_taken_itself_may_be_finished() -> None:
+    refuse_taken(100, 2, "alpha", "beta", seen("beta", owner="beta", epoch="2", readonly=False))
+
+
+@pytest.mark.parametrize(("known", "epoch", "expected"), [(1, "1", 1), (3, "2", 3), (1, "7", 7), (1, "many", 1)])
+def test_the_highest_epoch_is_that_of_the_store_or_of_any_volume_anywhere(
+    known: int, epoch: str, expected: int
+) -> None:
+    assert highest_epoch(100, known, seen("gamma", epoch=epoch)) == expected
 
 
 def test_what_was_shown_is_the_same_only_with_the_same_replicas_and_set() -> None:

@@ -10,59 +10,78 @@ from typing import Any, cast
 
 import pytest
 
-from replicator.errors import NetworkError
+from replicator.errors import AuthError, DeadlineError, NetworkError, ZsrError
 from replicator.hosts.host import Completed
 from replicator.hosts.local import LocalHost
 from replicator.models import Node
-from replicator.zfs.liveness import answering
+from replicator.zfs.liveness import Liveness, liveness
 from replicator.zfs.node_clients import Nodes
 from tests.support.openssh_server import openssh_server
 
 DEAD = Node("alpha", "127.0.0.1", port=1)
+CUT = NetworkError("Node alpha does not answer.")
 
 
-class _Silent(LocalHost):
-    """A witness that cannot be asked."""
+class _Witness(LocalHost):
+    """Another node, which is this machine; a ``silent`` one cannot be asked, a ``bare`` one has no ssh-keyscan."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(name)
+        self._kind = kind
 
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
-        """Fail."""
-        raise NetworkError("It does not answer.", node=self.name)
+        """Fail, or run the command."""
+        if self._kind == "silent":
+            raise NetworkError("It does not answer.", node=self.name)
+        path = ["env", "PATH=/nowhere", "/bin/sh", *argv[1:]] if self._kind == "bare" else argv
+        return await super().run(path, limit=limit, stdin=stdin)
 
 
-def nodes(*, seen_here: bool, silent: tuple[str, ...] = ()) -> Nodes:
-    """Connections of which those to witnesses are this machine."""
+class _Asked(LocalHost):
+    """The node in question, to which a connection ends like this."""
 
-    async def probe(_: str) -> bool:
-        return seen_here
+    def __init__(self, end: ZsrError | None) -> None:
+        super().__init__("alpha")
+        self._end = end
+
+    async def probe(self) -> None:
+        """Do as the connection does."""
+        if self._end is not None:
+            raise self._end
+
+
+def asked(alpha: Node, end: ZsrError | None = CUT, **kinds: str) -> Liveness:
+    """Ask whether alpha is alive, on beta; ``kinds`` are those of witnesses that are not as usual."""
 
     def client(name: str) -> Any:
-        return SimpleNamespace(host=(_Silent if name in silent else LocalHost)(name))
+        host = _Asked(end) if name == "alpha" else _Witness(name, kinds.get(name, ""))
+        return SimpleNamespace(host=host)
 
-    return cast(Nodes, SimpleNamespace(probe=probe, client=client))
-
-
-def asked(alpha: Node, connections: Nodes) -> list[str]:
     cluster = [alpha, Node("beta", "b"), Node("gamma", "g"), Node("delta", "d")]
-    return asyncio.run(answering(cluster, "alpha", "beta", connections))
+    return asyncio.run(liveness(cluster, "alpha", "beta", cast(Nodes, SimpleNamespace(client=client))))
 
 
 def test_a_dead_node_answers_nobody() -> None:
-    assert asked(DEAD, nodes(seen_here=False)) == []
+    assert asked(DEAD) == Liveness((), ())
 
 
-def test_one_that_only_this_node_reaches_is_alive() -> None:
-    assert asked(DEAD, nodes(seen_here=True)) == ["to beta"]
+@pytest.mark.parametrize(
+    "end", [None, AuthError("Refused."), DeadlineError("Too long.")], ids=["well", "login refused", "hangs"]
+)
+def test_one_that_answers_this_node_in_any_way_is_alive(end: ZsrError | None) -> None:
+    assert asked(DEAD, end).answers == ("beta",)
 
 
-def test_one_that_only_others_reach_is_alive(tmp_path: Path) -> None:
+def test_one_that_shows_its_keys_is_alive_though_no_connection_can_be_used(tmp_path: Path) -> None:
     with openssh_server(tmp_path) as server:
         alive = Node("alpha", server.node.address, port=server.node.port)
-        assert asked(alive, nodes(seen_here=False)) == ["to delta", "to gamma"]
+        assert "beta" in asked(alive).answers
 
 
-@pytest.mark.parametrize("silent", [("gamma",), ("gamma", "delta")])
-def test_a_witness_that_cannot_be_asked_says_nothing(tmp_path: Path, silent: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("kind", ["silent", "bare"])
+def test_a_witness_that_cannot_be_asked_is_named(tmp_path: Path, kind: str) -> None:
+    assert asked(DEAD, gamma=kind) == Liveness((), ("gamma",))
     with openssh_server(tmp_path) as server:
         alive = Node("alpha", server.node.address, port=server.node.port)
-        expected = [f"to {name}" for name in ("delta", "gamma") if name not in silent]
-        assert asked(alive, nodes(seen_here=False, silent=silent)) == expected
+        found = asked(alive, gamma=kind, beta="bare")
+    assert found == Liveness(("delta",), ("gamma",))
