@@ -45,7 +45,7 @@ class TestRemoval:
         )
         guest.cluster(PLAIN, f'{PLAIN}paths = {{ gamma = "tank/gamma" }}\n')
         guest.cluster('[guests.100]\nname = "web"\nnode = "node1"\n', '[nodes.gamma]\naddress = "node1"\n')
-        guest.zsr("delete", "100-0")
+        guest.zsr("delete", "100-0", "--yes")
         here.zsr("--config", other, "run", check=False)
         here.zsr("run", check=False)
         assert guest.ours(here, A) == []

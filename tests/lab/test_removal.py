@@ -46,7 +46,7 @@ class TestRemoval:
         scene.source.run(f"zfs snapshot tank/data/{A}@mine")
         scene.target.run(f"zfs clone tank/data/{A}@{scene.ours(scene.target, A)[-1]} tank/try")
         scene.cluster('[guests.100]\nname = "web"\nnode = "node1"\n', "")
-        scene.source.run("zsr delete 100-0")
+        scene.source.run("zsr delete 100-0 --yes")
         scene.daemon()
         scene.until(lambda: not scene.exists(scene.target, FS), "what can be removed is removed")
         scene.target.run("zfs destroy tank/try")

@@ -146,7 +146,7 @@ class Case:
         if step.act == "die":
             return zsr.die(self._machine, step.node, step.id, step.to, step.number)
         began = time.time()
-        arguments = ("adopt", step.id, "--yes") if step.act == "adopt" else ("delete", step.id)
+        arguments = ("adopt", step.id, "--yes") if step.act == "adopt" else ("delete", step.id, "--yes")
         status, words = zsr.command(step.node, *arguments)
         if step.act == "delete" and status == 0:
             return zsr.run(step.node, step.id)
