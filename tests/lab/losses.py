@@ -57,7 +57,7 @@ class Holdings(Scenario):
 
     def removed_or_failed(self) -> str | None:
         """Let the daemon remove the job; None when it is gone, or the class of the error that keeps it."""
-        self.zsr("delete", "100-0")
+        self.zsr("delete", "100-0", "--yes")
         self.daemon()
         self.until(lambda: all(job["error_class"] for job in self._jobs()), "the job is gone, or says why not")
         return next((str(job["error_class"]) for job in self._jobs()), None)

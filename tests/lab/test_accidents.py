@@ -91,7 +91,7 @@ class TestNames:
         clone = f"zfs clone -o mountpoint=/mnt/l 'tank/data/mail spool@{newest}' tank/l"
         assert bare.target.out(f"{clone} && cat '/mnt/l/a b'; zfs destroy tank/l") == "3"
         bare.daemon()
-        bare.zsr("delete", "100-0")
+        bare.zsr("delete", "100-0", "--yes")
         bare.until(lambda: "100-0" not in bare.zsr("list"), "the job is gone")
         assert not bare.exists(bare.target, "mail spool")
 

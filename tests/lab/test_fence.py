@@ -122,7 +122,7 @@ class TestFormerOwner:
             guest.source.run(f"zfs set readonly=on tank/data/{name}")
         former, before = guest.target, guest.whole(guest.source)
         former.write("/etc/zsr/cluster.toml", old)
-        former.zsr("delete", "100-0")
+        former.zsr("delete", "100-0", "--yes")
         former.zsr("run", check=False)
         assert guest.whole(guest.source) == before
         assert json.loads(former.zsr("status", "--format", "json").stdout)[0]["error_class"] == "superseded"

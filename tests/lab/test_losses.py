@@ -56,7 +56,7 @@ class TestAnotherSourceOfTheSameNumber:
     ) -> None:
         stranger.zvol(A)
         before = guest.everything(guest.target)
-        stranger.zsr("delete", "100-0")
+        stranger.zsr("delete", "100-0", "--yes")
         stranger.zsr("run")
         assert guest.everything(guest.target) == before
         assert "100-0" not in stranger.jobs()

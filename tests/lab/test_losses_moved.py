@@ -41,7 +41,7 @@ class TestReplicaThatSomebodyLivesOn:
 
     def test_is_not_destroyed_by_a_removal_in_the_foreground(self, guest: Holdings) -> None:
         guest.activate(FS)
-        guest.zsr("delete", "100-0")
+        guest.zsr("delete", "100-0", "--yes")
         guest.zsr("run", check=False)
         assert guest.target.run(f"cat /tank/data/{FS}/live", check=False).stdout == "orders\n"
 

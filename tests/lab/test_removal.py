@@ -32,7 +32,7 @@ class TestRemoval:
 
     def test_of_a_disabled_job_waits_and_says_so(self, scene: Scenario) -> None:
         scene.zsr("disable", "100-0")
-        scene.zsr("delete", "100-0")
+        scene.zsr("delete", "100-0", "--yes")
         scene.daemon()
         said = scene.source.run("sleep 4; zsr status").stdout
         assert re.search("REMOVING|DISABLED", said)
@@ -60,6 +60,6 @@ class TestRemoval:
         scene.write(A, 1)
         scene.well()
         scene.daemon()
-        scene.zsr("delete", "100-0")
+        scene.zsr("delete", "100-0", "--yes")
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
         assert "@theirs" in scene.everything(scene.target)

@@ -142,7 +142,7 @@ def test_removal_leaves_nothing_of_the_job_on_either_node(duo: TwoNodeCluster) -
     duo.job()
     duo.daemon()
     duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded")
-    duo.zsr("delete", "100-0")
+    duo.zsr("delete", "100-0", "--yes")
     duo.until(lambda: '"100-0"' not in duo.get("/metrics"), "the job and its series are gone")
     assert duo.target.out("zfs list -Ho name -t all -r tank/data") == "tank/data"
     left = duo.source.out("zfs list -Ho name -t snapshot -r tank/data").split()

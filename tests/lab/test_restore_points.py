@@ -51,7 +51,7 @@ class TestOthersSnapshots:
         there = scene.source.out(f"zfs list -Ho name -t snapshot pond/data/{A}").split()
         assert len(there) <= 4, there
         scene.daemon()
-        scene.zsr("delete", "100-1")
+        scene.zsr("delete", "100-1", "--yes")
         scene.until(lambda: "100-1" not in scene.zsr("list"), "the other job is gone", timeout=180)
         assert scene.source.out("zfs list -Ho name -r pond/data") == "pond/data"
         assert not [name for name in scene.snapshots(scene.source, A) if "_100-1_" in name]
