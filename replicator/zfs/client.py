@@ -18,7 +18,7 @@ from replicator.zfs.permits import BookmarksPermit, HalfReceivedPermit, ReplicaP
 from replicator.zfs.pruning import PORTION, prune_rest
 from replicator.zfs.resume_token import is_same_state
 
-FEATURES_VALID_SECONDS = 3600.0
+FEATURES_VALID_SECONDS = 86400.0
 """Seconds after which the features of a host's ZFS are read again: it may have been upgraded meanwhile."""
 LARGE_OUTPUT_BYTES = 256 * 1024
 """Length from which on an inventory is parsed in a thread: thousands of volumes must not block the event loop."""
@@ -45,7 +45,7 @@ class ZfsClient:
         return self.host.name
 
     async def features(self) -> Features:
-        """Return the features of this host's ZFS, as they were read within the last hour."""
+        """Return the features of this host's ZFS, as they were read within the last day."""
         if self._features is not None and 0 <= self._clock() - self._features[0] < FEATURES_VALID_SECONDS:
             return self._features[1]
         text = (usage := await self.host.run(commands.usage(), limit=self._limit)).stdout + usage.stderr

@@ -31,7 +31,7 @@ class UpgradedHost(PlayedHost):
         return await super().run(argv, limit=limit, stdin=stdin)
 
 
-async def test_an_upgrade_is_seen_within_the_hour() -> None:
+async def test_an_upgrade_is_seen_within_a_day() -> None:
     host = UpgradedHost()
     client = host.with_clock()
     assert (await client.features()).version == "2.2.2-1"
