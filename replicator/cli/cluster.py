@@ -11,7 +11,6 @@ import click
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import confirmed
 from replicator.cluster.file_copies import (
-    FileCopy,
     Standing,
     difference,
     later_epochs,
@@ -19,7 +18,6 @@ from replicator.cluster.file_copies import (
     standing,
 )
 from replicator.cluster.file_history import (
-    digest_of,
     history_path,
     read_history,
     versions,
@@ -27,10 +25,11 @@ from replicator.cluster.file_history import (
     write_history,
 )
 from replicator.cluster.model import ChangedError, Cluster
+from replicator.common.files import FileText, digest_of
 from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.hosts.remote_files import RemoteFile, read_file, replace_file
+from replicator.hosts.remote_files import read_file, replace_file
 from replicator.zfs.node_clients import Nodes, connected
 
 WORDS = {
@@ -102,8 +101,8 @@ def _may_push(copies: _Copies, name: str, *, force: bool) -> bool:
 class _Other:
     """What another node has: its copy, and the history next to it."""
 
-    copy: RemoteFile | None
-    history: RemoteFile | None
+    copy: FileText | None
+    history: FileText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class _Copies:
 
     node: Settings
     cluster: Cluster
-    ours: FileCopy
+    ours: FileText
     history: str
     others: Mapping[str, _Other | ZsrError]
 
@@ -136,7 +135,7 @@ class _Copies:
         if digest_of(text) != found.digest:
             raise ChangedError(f"'{node.cluster.path}' has just been changed.")
         return cls(
-            node, found, FileCopy(digest_of(text), text), history, asyncio.run(_ask(node, found, names or others))
+            node, found, FileText(digest_of(text), text), history, asyncio.run(_ask(node, found, names or others))
         )
 
     @property
@@ -151,7 +150,7 @@ class _Copies:
             None
             if isinstance(other, ZsrError)
             else standing(
-                self.ours, _copy(other), versions(self.history), versions(other.history.text if other.history else "")
+                self.ours, other.copy, versions(self.history), versions(other.history.text if other.history else "")
             )
         )
 
@@ -198,10 +197,8 @@ class _Copies:
             await replace_file(host, str(history_path(self.node.cluster.path)), history, other.history)
 
 
-def _copy(other: _Other | ZsrError) -> FileCopy | None:
-    if isinstance(other, ZsrError) or other.copy is None:
-        return None
-    return FileCopy(other.copy.digest, other.copy.text)
+def _copy(other: _Other | ZsrError) -> FileText | None:
+    return None if isinstance(other, ZsrError) else other.copy
 
 
 async def _ask(node: Settings, cluster: Cluster, names: Sequence[str]) -> dict[str, _Other | ZsrError]:

@@ -52,9 +52,8 @@ def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], y
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """The connections to all nodes, this node's ZFS, and what was found on all of them."""
+    """The ZFS of this node, and what was found on all nodes."""
 
-    nodes: Nodes
     zfs: ZfsClient
     answers: Answers
 
@@ -146,7 +145,7 @@ class _Order:
         others = set(self._cluster.nodes) - {former}
         answers = await ask_nodes(self._cluster, others, nodes)
         refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
-        return _Here(nodes, nodes.client(self._node.node), answers)
+        return _Here(nodes.client(self._node.node), answers)
 
     async def _plan(self, job: Job, here: _Here) -> Recovery:
         guest, storages = self._guest, tuple(self._cluster.storages.values())
@@ -157,7 +156,9 @@ class _Order:
         wanted = [
             each.dataset(by_name[each.storage], self._node.node) for each in guest.volumes if each.storage in by_name
         ]
-        found = replicas_of(job, storages, await datasets_on(allowed, here.zfs), None)
+        if isinstance(answer := here.answers[self._node.node], ZsrError):
+            raise answer
+        found = replicas_of(job, storages, answer, None)
         return plan_recovery(job.id, guest.node, self._node.node, found, wanted, self._without)
 
     async def _refuse_absent(self, pool: str, here: ZfsClient) -> None:

@@ -199,9 +199,13 @@ def delete(job_id: str, keep: bool, force: bool, yes: bool) -> None:
         _delete_at_once(node, where, JobId.parse(job_id))
         return
     removal = Removal.LOCAL if keep else Removal.FULL
-    if removal is Removal.FULL and not yes and not _may_lose_copies(node, where.read(), JobId.parse(job_id)):
-        click.echo("Nothing was changed.", err=True)
-        click.get_current_context().exit(1)
+    if removal is Removal.FULL and not yes:
+        why = _why_only_copies(node, where.read(), JobId.parse(job_id))
+        if why is not None and not confirmed(
+            f"{why}: these replicas may be the only copies, and are destroyed with job {job_id}. Remove it?"
+        ):
+            click.echo("Nothing was changed.", err=True)
+            click.get_current_context().exit(1)
     job = change_job(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
     notify_daemon(node)
     what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
@@ -210,19 +214,15 @@ def delete(job_id: str, keep: bool, force: bool, yes: bool) -> None:
         click.echo(f"It is disabled, and is removed only after: {how_to_enable(job.id, off)}", err=True)
 
 
-def _may_lose_copies(node: Settings, cluster: Cluster, job_id: JobId) -> bool:
-    """Return whether the only copies that a removal would destroy, as far as they are known, may go; ask if any."""
+def _why_only_copies(node: Settings, cluster: Cluster, job_id: JobId) -> str | None:
+    """Return why a job's replicas may be the only copies of their volumes, as far as is known; None: they are not."""
     job = cluster.job(job_id)
     with open_state(node) as state:
         known = state.jobs.get(job_id)
     gone = [] if known is None else sorted(each.dataset for each in known.vanished)
     if gone:
-        what = f"The volumes of {', '.join(gone)} on {job.target} are gone from their source"
-    elif cluster.source(job) is None:
-        what = f"Guest {job_id.guest} is gone from the cluster"
-    else:
-        return True
-    return confirmed(f"{what}: these replicas may be the only copies, and are destroyed with job {job_id}. Remove it?")
+        return f"The volumes of {', '.join(gone)} on {job.target} are gone from their source"
+    return f"Guest {job_id.guest} is gone from the cluster" if cluster.source(job) is None else None
 
 
 def _delete_at_once(node: Settings, where: ClusterStore, job_id: JobId) -> None:

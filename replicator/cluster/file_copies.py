@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 import tomli
 
 from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
+from replicator.common.files import FileText
 from replicator.models import Guest
 
 
@@ -33,16 +33,8 @@ class Standing(StrEnum):
     AHEAD = "ahead"
 
 
-@dataclass(frozen=True, slots=True)
-class FileCopy:
-    """A cluster file on a node: the SHA-256 of its bytes, and its text."""
-
-    digest: str
-    text: str
-
-
 def standing(
-    ours: FileCopy, theirs: FileCopy | None, history: Collection[str], their_history: Collection[str] = ()
+    ours: FileText, theirs: FileText | None, history: Collection[str], their_history: Collection[str] = ()
 ) -> Standing:
     """Return how another node's copy stands to ours; the histories are the digests of what each came from.
 
@@ -58,7 +50,7 @@ def standing(
     return Standing.OLDER if came_from_it else Standing.EDITED
 
 
-def later_epochs(ours: FileCopy, theirs: FileCopy) -> Iterable[str]:
+def later_epochs(ours: FileText, theirs: FileText) -> Iterable[str]:
     """Yield sentences about the guests of which another copy knows more than ours, as far as it can be read."""
     known = _guests(ours)
     for guest_id, guest in sorted(_guests(theirs).items()):
@@ -71,7 +63,7 @@ def later_epochs(ours: FileCopy, theirs: FileCopy) -> Iterable[str]:
             yield f"guest {guest_id} is on {guest.node} there and on {mine.node} here, both at epoch {guest.epoch}"
 
 
-def _guests(copy: FileCopy) -> Mapping[int, Guest]:
+def _guests(copy: FileText) -> Mapping[int, Guest]:
     """Return the guests of a copy; none if it cannot be read."""
     try:
         return read_cluster(tomli.loads(copy.text), copy.digest)[0].guests
@@ -79,7 +71,7 @@ def _guests(copy: FileCopy) -> Mapping[int, Guest]:
         return {}
 
 
-def difference(ours: FileCopy, theirs: FileCopy | None, here: str, there: str) -> str:
+def difference(ours: FileText, theirs: FileText | None, here: str, there: str) -> str:
     """Return what a push would change in another node's copy, as a unified diff; empty if it would change nothing."""
     before = [] if theirs is None else theirs.text.splitlines(keepends=True)
     lines = difflib.unified_diff(before, ours.text.splitlines(keepends=True), there, here)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
 from replicator.common.files import replace_text
@@ -11,11 +10,6 @@ HISTORY_SUFFIX = ".history"
 """Added to the name of the cluster file."""
 
 MOST_VERSIONS = 200
-
-
-def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text's bytes."""
-    return sha256(text.encode()).hexdigest()
 
 
 def history_path(path: Path) -> Path:

@@ -17,12 +17,13 @@ import tomli
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
-from replicator.cluster.file_history import add_to_history, digest_of
+from replicator.cluster.file_history import add_to_history
 from replicator.cluster.job_fields import stored_moment, stored_values
 from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.durations import words
 from replicator.common.files import (
+    digest_of,
     file_error,
     is_open_for_writing,
     lock_file,

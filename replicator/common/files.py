@@ -1,4 +1,4 @@
-"""Files that are shared with other processes: stamps, locks, atomic writes, and errors in sentences."""
+"""Files that are shared with other processes: stamps, digests, locks, atomic writes, and errors in sentences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from replicator.errors import NoSpaceError, ZsrError
@@ -24,6 +25,19 @@ class FileStamp:
     changed: int
     size: int
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file as it was read: the SHA-256 of its bytes, and its text as it may be shown."""
+
+    digest: str
+    text: str
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text's bytes."""
+    return sha256(text.encode()).hexdigest()
 
 
 def stamp_of(path: Path) -> FileStamp | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
-
+from replicator.common.files import FileText, digest_of
 from replicator.errors import BusyError, ConfigError
 from replicator.hosts.host import Host
 
@@ -35,24 +33,16 @@ sync -d "$draft" && mv -f "$draft" "$file"
 """Takes the lock that zsr itself takes there for a change (`replicator.common.files.lock_file`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file as it was read: the SHA-256 of its bytes, and its text as it may be shown."""
-
-    digest: str
-    text: str
-
-
-async def read_file(host: Host, path: str) -> RemoteFile | None:
+async def read_file(host: Host, path: str) -> FileText | None:
     """Return a file on a host; None if there is none. Raises ConfigError if it cannot be read."""
     done = await host.run(["sh", "-c", _READ, "sh", path], limit=FILE_TIMEOUT_SECONDS)
     if not done.ok:
         raise _failed(host, f"read '{path}'", done.stderr)
     head, _, text = done.stdout.partition("\n")
-    return RemoteFile(head.split()[0], text) if head else None
+    return FileText(head.split()[0], text) if head else None
 
 
-async def replace_file(host: Host, path: str, text: str, expected: RemoteFile | None) -> None:
+async def replace_file(host: Host, path: str, text: str, expected: FileText | None) -> None:
     """Put a text in the place of a file on a host, with its owner and rights.
 
     Args:
@@ -65,7 +55,7 @@ async def replace_file(host: Host, path: str, text: str, expected: RemoteFile | 
         ConfigError: it is something else by now, or could not be written; it is as it was. BusyError: it is locked.
     """
     was = "" if expected is None else expected.digest
-    argv = ["sh", "-c", _REPLACE, "sh", path, was, sha256(text.encode()).hexdigest()]
+    argv = ["sh", "-c", _REPLACE, "sh", path, was, digest_of(text)]
     done = await host.run(argv, limit=FILE_TIMEOUT_SECONDS, stdin=text)
     if done.status == _CHANGED:
         raise ConfigError(f"'{path}' on {host.name} has just been changed; it was not written.", advice="Try again.")

@@ -100,9 +100,5 @@ async def _write(client: ZfsClient, script: str, place: str, log: Log) -> None:
 async def _execute(client: ZfsClient, argv: Sequence[str], doing: str) -> str:
     done = await client.host.run(argv, limit=COMMAND_TIMEOUT_SECONDS)
     if not done.ok:
-        raise _failed(client, doing, done.stderr)
+        raise errors.classify(doing, done.stderr, node=client.node)
     return done.stdout
-
-
-def _failed(client: ZfsClient, doing: str, stderr: str) -> ZsrError:
-    return errors.classify(doing, stderr, node=client.node)

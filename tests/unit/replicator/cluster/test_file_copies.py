@@ -6,20 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.cluster.file_copies import FileCopy, Standing, difference, later_epochs, others_of, standing
-from replicator.cluster.file_history import MOST_VERSIONS, digest_of, versions, with_versions
+from replicator.cluster.file_copies import Standing, difference, later_epochs, others_of, standing
+from replicator.cluster.file_history import MOST_VERSIONS, versions, with_versions
 from replicator.cluster.model import Cluster
+from replicator.common.files import FileText, digest_of
 from replicator.models import Node
 from tests.support.cluster_files import HAND_WRITTEN
 
 DIGESTS = st.lists(st.integers(0, 400).map(lambda number: digest_of(str(number))), max_size=300)
 
 
-def copy_of(text: str) -> FileCopy:
-    return FileCopy(digest_of(text), text)
+def copy_of(text: str) -> FileText:
+    return FileText(digest_of(text), text)
 
 
-def at(epoch: int, node: str = "alpha") -> FileCopy:
+def at(epoch: int, node: str = "alpha") -> FileText:
     """A file in which guest 100 has an epoch and a node."""
     return copy_of(HAND_WRITTEN.replace('node = "alpha"', f'node = "{node}"\nepoch = {epoch}'))
 
@@ -37,7 +38,7 @@ OURS, OLD, OTHER = copy_of(HAND_WRITTEN), copy_of(HAND_WRITTEN + "# old\n"), cop
         (copy_of("no TOML at all = ="), Standing.EDITED),
     ],
 )
-def test_a_copy_is_older_only_if_ours_came_from_it(theirs: FileCopy | None, found: Standing) -> None:
+def test_a_copy_is_older_only_if_ours_came_from_it(theirs: FileText | None, found: Standing) -> None:
     assert standing(OURS, theirs, [OLD.digest]) is found
 
 
@@ -54,7 +55,7 @@ def test_a_change_that_was_taken_back_there_is_an_edit_though_ours_came_from_it_
     ],
 )
 def test_a_copy_that_knows_a_later_owner_is_ahead_though_ours_came_from_it(
-    ours: FileCopy, theirs: FileCopy, says: str
+    ours: FileText, theirs: FileText, says: str
 ) -> None:
     assert standing(ours, theirs, [theirs.digest]) is Standing.AHEAD
     assert list(later_epochs(ours, theirs)) == [says]

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.cluster import file_store as file_module
-from replicator.cluster.file_history import digest_of, read_history, versions
+from replicator.cluster.file_history import read_history, versions
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
+from replicator.common.files import digest_of
 from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, NoSpaceError
 from replicator.job_choices import Encryption, Removal

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from replicator.cluster.file_history import digest_of
+from replicator.common.files import FileText, digest_of
 from replicator.errors import BusyError, ConfigError
 from replicator.hosts import remote_files
 from replicator.hosts.known_hosts import KnownHosts
 from replicator.hosts.local import LocalHost
-from replicator.hosts.remote_files import RemoteFile, read_file, replace_file
+from replicator.hosts.remote_files import read_file, replace_file
 from replicator.hosts.ssh import SshHost
 from tests.support.openssh_server import OpenSshServer, openssh_server
 
 HOST = LocalHost("here")
 
 
-def read(path: Path) -> RemoteFile | None:
+def read(path: Path) -> FileText | None:
     return asyncio.run(read_file(HOST, str(path)))
 
 
-def write(path: Path, text: str, expected: RemoteFile | None) -> None:
+def write(path: Path, text: str, expected: FileText | None) -> None:
     asyncio.run(replace_file(HOST, str(path), text, expected))
 
 
@@ -42,7 +42,7 @@ def file(path: Path) -> Path:
 
 
 def test_what_is_there_is_read_with_its_digest(file: Path) -> None:
-    assert read(file) == RemoteFile(digest_of("old\n"), "old\n")
+    assert read(file) == FileText(digest_of("old\n"), "old\n")
 
 
 def test_a_file_that_is_not_there_is_none(path: Path) -> None:
@@ -53,7 +53,7 @@ def test_it_gets_the_new_text_with_its_rights_and_leaves_no_draft(file: Path) ->
     file.chmod(0o640)
     text = "new ü 'quoted' $HOME\n\tno end of line"
 
-    write(file, text, RemoteFile(digest_of("old\n"), "old\n"))
+    write(file, text, FileText(digest_of("old\n"), "old\n"))
 
     assert file.read_text() == text
     assert file.stat().st_mode & 0o777 == 0o640
@@ -79,8 +79,8 @@ def test_a_new_one_is_for_its_owner_only(file: Path) -> None:
     assert new.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("expected", [None, RemoteFile(digest_of("older\n"), "older\n")], ids=["none", "other"])
-def test_one_that_was_changed_meanwhile_stays(file: Path, expected: RemoteFile | None) -> None:
+@pytest.mark.parametrize("expected", [None, FileText(digest_of("older\n"), "older\n")], ids=["none", "other"])
+def test_one_that_was_changed_meanwhile_stays(file: Path, expected: FileText | None) -> None:
     with pytest.raises(ConfigError, match="on here has just been changed; it was not written"):
         write(file, "new", expected)
 
@@ -118,7 +118,7 @@ def test_it_goes_over_ssh_as_it_is(file: Path, tmp_path: Path) -> None:
     folder, text = tmp_path / "ssh", "".join(f"line {number} ü \\n\n" for number in range(5000))
     folder.mkdir()
 
-    async def there_and_back(server: OpenSshServer) -> RemoteFile | None:
+    async def there_and_back(server: OpenSshServer) -> FileText | None:
         host = SshHost(server.node, server.settings, KnownHosts(server.settings.known_hosts))
         try:
             await replace_file(host, str(file), text, await read_file(host, str(file)))
@@ -130,4 +130,4 @@ def test_it_goes_over_ssh_as_it_is(file: Path, tmp_path: Path) -> None:
         found = asyncio.run(there_and_back(server))
 
     assert file.read_text() == text
-    assert found == RemoteFile(digest_of(text), text)
+    assert found == FileText(digest_of(text), text)
