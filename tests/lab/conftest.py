@@ -1,4 +1,4 @@
-"""Two booted nodes for the whole session, as new for each test: `lab`, `node1`, `node2`."""
+"""One booted node for the whole session, as new for each test, and a second one where a test needs it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,22 @@ from tests.lab.two_nodes import FILESYSTEM, ZVOL, TwoNodeCluster
 _HERE = Path(__file__).parent
 _LAB = pytest.StashKey[Lab]()
 _HUNG = "nodes that hung"
+_TWO = "two_nodes"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked ``lab``."""
+    """Everything in this folder is marked ``lab``; what needs a second node comes last."""
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.lab)
+    items.sort(key=_nodes)
+
+
+def _nodes(item: pytest.Item) -> int:
+    """How many nodes a test needs."""
+    if not item.path.is_relative_to(_HERE):
+        return 0
+    return 2 if _TWO in getattr(item, "fixturenames", ()) else 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -89,23 +98,38 @@ def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A lab of two nodes that run; built first where needed, which takes minutes once."""
+    """A lab of one node that runs; built first where needed, which takes minutes once."""
     if lacks := missing():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacks)
     before = signal.signal(signal.SIGTERM, _terminated)  # also a terminated session takes its nodes along
     nodes = Lab()
     try:
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            nodes.up(2)
+            nodes.up(1)
         yield nodes
     finally:
         nodes.down()
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture(scope="session")
+def two_nodes(lab: Lab) -> Lab:
+    """The lab with its second node, which is booted for the first test that needs it."""
+    lab.up(2)
+    return lab
+
+
 @pytest.fixture
-def fresh_nodes(lab: Lab) -> list[Node]:
-    """All nodes as if never used, each with an empty pool ``tank``."""
+def fresh_nodes(lab: Lab, request: pytest.FixtureRequest) -> list[Node]:
+    """The two nodes of a cluster, as if never used, each with an empty pool.
+
+    They are two machines for a test that needs the fixture ``two_nodes``, otherwise one.
+    """
+    if _TWO not in request.fixturenames:
+        node = lab.node(1)
+        node.fresh(second="target" in request.fixturenames)
+        node = node.with_agent(lab.agent)
+        return [node, node.as_second()]
     with ThreadPoolExecutor() as threads:
         list(threads.map(Node.fresh, lab.nodes))
     return lab.nodes
@@ -113,20 +137,32 @@ def fresh_nodes(lab: Lab) -> list[Node]:
 
 @pytest.fixture
 def node1(fresh_nodes: list[Node]) -> Node:
-    """A node as if never used; its pool is ``tank``."""
+    """A machine as if never used; its pool is ``tank``."""
     return fresh_nodes[0]
 
 
 @pytest.fixture
-def node2(fresh_nodes: list[Node]) -> Node:
-    """The other node as if never used; its pool is ``tank``."""
+def node2(two_nodes: Lab, fresh_nodes: list[Node]) -> Node:
+    """The other machine as if never used; its pool is ``tank``."""
     return fresh_nodes[1]
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """The two nodes, a guest with a filesystem and a zvol, and a job that nothing runs by itself."""
-    duo = TwoNodeCluster(lab, node1, node2)
+def source(fresh_nodes: list[Node]) -> Node:
+    """The node of the guests; its pool is ``tank``."""
+    return fresh_nodes[0]
+
+
+@pytest.fixture
+def target(fresh_nodes: list[Node]) -> Node:
+    """The node of the replicas: the pool ``pond`` of the same machine, or the other machine."""
+    return fresh_nodes[1]
+
+
+@pytest.fixture
+def duo(lab: Lab, source: Node, target: Node) -> TwoNodeCluster:
+    """A guest with a filesystem and a zvol, and a job that nothing runs by itself."""
+    duo = TwoNodeCluster(lab, source, target)
     duo.filesystem(FILESYSTEM)
     duo.zvol(ZVOL, 16)
     duo.job()
@@ -134,9 +170,9 @@ def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
 
 
 @pytest.fixture
-def bare(lab: Lab, node1: Node, node2: Node) -> Scenario:
-    """Two nodes with zsr; the guest has no volume yet."""
-    return Scenario(lab, node1, node2)
+def bare(lab: Lab, source: Node, target: Node) -> Scenario:
+    """Two nodes of a cluster; the guest has no volume yet."""
+    return Scenario(lab, source, target)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from tests.lab.agent import PORT, Agent
 from tests.lab.namespace import Namespace
 from tests.lab.node import Command, CommandFailedError, Node, NodeProcess
 
@@ -56,6 +57,8 @@ class Lab:
         self.state = Path("/run/zsr-lab") / self.name
         self.namespace = Namespace(Path("/run/netns") / self.name)
         self.nodes: list[Node] = []
+        self.agent = Agent(lambda: self.namespace.connect(self.node(1).ip, PORT))
+        """Node 1's."""
 
     # --- life
 
@@ -81,6 +84,7 @@ class Lab:
 
     def down(self) -> None:
         """End every process of the lab, drop its namespace and its disks. Twice is no error."""
+        self.agent.close()
         self.control("down")
         self.nodes = []
 

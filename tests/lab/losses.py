@@ -43,7 +43,7 @@ class Holdings(Scenario):
 
     def guids(self, node: Node) -> set[str]:
         """All datasets and snapshots of a node, by GUID."""
-        return set(node.out("zfs list -Hpo guid -t filesystem,volume,snapshot -r tank").split())
+        return set(node.out(f"zfs list -Hpo guid -t filesystem,volume,snapshot -r {node.pool}").split())
 
     def lines(self) -> list[dict[str, Any]]:
         """The newest run's log, line by line: time, level and text."""
@@ -70,7 +70,7 @@ class Holdings(Scenario):
 
     def activate(self, name: str, text: str = "orders") -> None:
         """Start to live on a replica, as one does when the source is dead: make it writable, use it, write to it."""
-        dataset = f"tank/data/{name}"
+        dataset = self.target.path(name)
         self.target.run(f"zfs set readonly=off {dataset} && udevadm settle")
         if self.volumes[name] == "filesystem":
             self.target.run(f"zfs set canmount=on {dataset} && zfs mount {dataset} && echo {text} >/{dataset}/live")
@@ -80,12 +80,12 @@ class Holdings(Scenario):
 
     def destroy_on_source(self, name: str) -> None:
         """Destroy a volume with its snapshots; it counts as the guest's no more."""
-        self.source.run(f"zfs destroy -r tank/data/{name}")
+        self.source.run(f"zfs destroy -r {self.source.path(name)}")
         del self.volumes[name]
 
     def roll_back(self, name: str, snapshot: str) -> None:
         """Roll a volume of the source back to a snapshot of the user's."""
-        self.source.run(f"zfs rollback -r tank/data/{name}@{snapshot}")
+        self.source.run(f"zfs rollback -r {self.source.path(name)}@{snapshot}")
         self.settle()
 
     def hooks(self, freeze: str, thaw: str) -> None:
@@ -120,7 +120,7 @@ class Holdings(Scenario):
         self.claim_on_target()
         self.source.write("/etc/zsr/cluster.toml", self.target.read("/etc/zsr/cluster.toml"))
         for name, kind in self.volumes.items():
-            dataset = f"tank/data/{name}"
+            dataset = self.source.path(name)
             files = kind == "filesystem"
             self.source.run(f"{f'zfs unmount {dataset};' if files else ''} zfs set readonly=on {dataset}")
             self.target.run(f"zfs set readonly=off {'canmount=on' if files else ''} {dataset} && udevadm settle")
@@ -131,7 +131,7 @@ class Holdings(Scenario):
 
 def remove_pvesrs_job(node: Node, job: str) -> list[str]:
     """What ``pvesr delete`` does on the target: snapshots with the job's name go, and each volume that had one."""
-    listing = node.out("zfs list -Ho name -t filesystem,volume -d 1 tank/data").split()
+    listing = node.out(f"zfs list -Ho name -t filesystem,volume -d 1 {node.path()}").split()
     gone = []
     for volume in listing[1:]:
         theirs = node.out(f"zfs list -Ho name -t snapshot {volume} | grep '@__replicate_{job}_' || true").split()
@@ -153,8 +153,9 @@ class Stranger:
 
     config = "/etc/zsr/stranger/zsr.toml"
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, target: Node) -> None:
         self.node = node
+        address = "local" if target.number == node.number else target.host
         node.run("zfs create tank/strange")
         node.write(
             self.config,
@@ -163,8 +164,8 @@ class Stranger:
         )
         node.write(
             "/etc/zsr/stranger/cluster.toml",
-            '[nodes.gamma]\naddress = "node1"\n[nodes.vault]\naddress = "node2"\n'
-            '[storages.pond]\npath = "tank/strange"\npaths = { vault = "tank/data" }\n'
+            f'[nodes.gamma]\naddress = "node1"\n[nodes.vault]\naddress = "{address}"\n'
+            f'[storages.pond]\npath = "tank/strange"\npaths = {{ vault = "{target.path()}" }}\n'
             '[guests.100]\nname = "shop"\nnode = "gamma"\n[jobs.100-0]\ntarget = "vault"\nkeep = 10\n',
         )
 

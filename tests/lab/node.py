@@ -8,8 +8,12 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
+
+from tests.lab.agent import Agent, Ended
 
 Command = str | Sequence[str]
 """A line for the node's shell, or an argv that is quoted for it."""
@@ -40,6 +44,14 @@ done
 
 class CommandFailedError(AssertionError):
     """A command on a node ended with another status than 0, or not in time; the text holds all that it wrote."""
+
+
+def _completed(line: str, ended: Ended) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess(line, ended.status, ended.stdout, ended.stderr)
+
+
+def _refuse(*arguments: str) -> NoReturn:
+    raise AssertionError(f"labctl {' '.join(arguments)}: this test needs the second machine: mark it `on_two_nodes`")
 
 
 def _line(command: Command) -> str:
@@ -102,22 +114,48 @@ class Node:
     """A booted machine with OpenZFS 2.3, Debian 12, sshd and the command ``zsr`` of this checkout.
 
     ``inside`` runs a host argv in the lab's network namespace; ``control`` runs ``labctl`` with these arguments.
+    The guests' volumes lie below ``data`` of ``pool``, on ``disk`` 1 or 2. ``called`` is its name in the cluster where
+    that is not the machine's. With an ``agent``, steps go over its open connections, otherwise each by an ssh.
     """
 
     number: int
     state: Path
     inside: Callable[[Sequence[str]], list[str]]
     control: Callable[..., subprocess.CompletedProcess[str]]
+    pool: str = "tank"
+    disk: int = 1
+    called: str = ""
+    agent: Agent | None = None
+
+    @property
+    def host(self) -> str:
+        """The machine: ``node1`` and so on; they resolve each other's names."""
+        return f"node{self.number}"
 
     @property
     def name(self) -> str:
-        """``node1`` and so on; the nodes resolve each other's."""
-        return f"node{self.number}"
+        """Its name in a cluster."""
+        return self.called or self.host
 
     @property
     def ip(self) -> str:
         """Its IPv4 address in the lab's network."""
         return f"10.91.0.{10 + self.number}"
+
+    def as_second(self) -> Node:
+        """The same machine once more, as the cluster's ``node2``, which has the pool ``pond``.
+
+        Network, power and clock are the machine's: there is only one of each, so this one has no say in them.
+        """
+        return replace(self, pool="pond", disk=2, called="node2", control=_refuse)
+
+    def path(self, name: str = "") -> str:
+        """The dataset of a volume; without a name that of all of them."""
+        return f"{self.pool}/data/{name}" if name else f"{self.pool}/data"
+
+    def reach(self, other: Node) -> str:
+        """What stands before a command for another node in a line for this one: ``ssh NODE ``, or nothing."""
+        return "" if other.number == self.number else f"ssh {other.host} "
 
     # --- commands and files
 
@@ -129,14 +167,28 @@ class Node:
         Raises:
             CommandFailedError: ``check`` and the status is not 0; or it took longer than ``timeout`` seconds.
         """
-        argv = self.inside(["ssh", "-F", str(self.state / "ssh_config"), self.name, _line(command)])
+        line = _line(command)
+        if self.agent is None:
+            return self._checked(line, lambda: self._by_ssh(line, stdin, timeout), timeout, check=check)
+        ask = partial(self.agent.shell, line, stdin=stdin, timeout=timeout)
+        return self._checked(line, lambda: _completed(line, ask()), timeout, check=check)
+
+    def _by_ssh(self, line: str, stdin: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        argv = self.inside(["ssh", "-F", str(self.state / "ssh_config"), self.host, line])
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def _checked(
+        self, line: str, act: Callable[[], subprocess.CompletedProcess[str]], timeout: float, *, check: bool
+    ) -> subprocess.CompletedProcess[str]:
         try:
-            done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise CommandFailedError(f"{self.name}: {_line(command)}: not done within {timeout} s") from error
+            done = act()
+        except (subprocess.TimeoutExpired, TimeoutError) as error:
+            raise CommandFailedError(f"{self.name}: {line}: not done within {timeout} s") from error
+        except OSError as error:
+            raise CommandFailedError(f"{self.name}: {line}: {error}") from error
         if check and done.returncode != 0:
             raise CommandFailedError(
-                f"{self.name}: {_line(command)}: status {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+                f"{self.name}: {line}: status {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
             )
         return done
 
@@ -149,7 +201,17 @@ class Node:
 
         A test of the process itself (signals, open files, what it starts with) uses `run` or `spawn`.
         """
-        return self.run([ZSR_FORKED, *arguments], check=check, timeout=timeout)
+        command = [ZSR_FORKED, *arguments]
+        if self.agent is None:
+            return self.run(command, check=check, timeout=timeout)
+        line, ask = _line(command), partial(self.agent.zsr, *arguments, timeout=timeout)
+        return self._checked(line, lambda: _completed(line, ask()), timeout, check=check)
+
+    def with_agent(self, agent: Agent) -> Node:
+        """The same node, with all steps over the agent's connections; starts what serves them where it does not run."""
+        if not agent.serves():
+            replace(self, agent=None).run(f"{ZSR_FORKED} --version && rm -rf /run/lab/zsr", timeout=300)
+        return replace(self, agent=agent)
 
     async def arun(  # the time limit ends the command, not just the waiting
         self,
@@ -194,20 +256,25 @@ class Node:
 
     # --- pools
 
-    def fresh_pool(self, name: str = "tank", *, size_mb: int | None = None, disk: int = 1) -> None:
-        """An empty pool ``name`` on disk 1 or 2; what was on that disk is gone.
+    def fresh_pool(self, name: str = "", *, size_mb: int | None = None, disk: int = 0) -> None:
+        """An empty pool ``name`` on disk 1 or 2, by default the node's own; what was on that disk is gone.
 
         ``size_mb`` makes it that small (least 64), for a pool that a test wants full; otherwise it has the disk's 4 GB.
         """
-        self.run(f"zpool destroy -f {shlex.quote(name)} 2>/dev/null\n{_create_pool(name, size_mb, disk)}")
+        name = name or self.pool
+        self.run(f"zpool destroy -f {shlex.quote(name)} 2>/dev/null\n{_create_pool(name, size_mb, disk or self.disk)}")
 
-    def fresh(self) -> None:
-        """As if never used: alive, on the network, clock and zfs are right, no trace of zsr, an empty pool ``tank``."""
+    def fresh(self, *, second: bool = False) -> None:
+        """As if never used: alive, on the network, clock and zfs are right, no trace of zsr, an empty pool ``tank``.
+
+        ``second``: also with the pool of `as_second`.
+        """
         if self.alive():
             self.restore_link()
         else:
             self.start()
-        create = _create_pool("tank", None, 1)
+        places = (self, self.as_second()) if second else (self,)
+        create = "\n".join(_create_pool(each.pool, None, each.disk) for each in places)
         clock = f"date -s @{time.time():.3f} >/dev/null"
         try:
             self.run(
@@ -216,7 +283,7 @@ class Node:
         except CommandFailedError:  # a pool that hangs or is suspended does not survive a power cut without its disks
             self.crash()
             for image in ("disk1.img", "disk2.img"):
-                (self.state / self.name / image).unlink(missing_ok=True)
+                (self.state / self.host / image).unlink(missing_ok=True)
             self.start()
             self.run(create)
 
@@ -282,7 +349,7 @@ class Node:
 
     def alive(self) -> bool:
         """Whether it is switched on."""
-        return any(line.startswith(f"{self.name} up ") for line in self.control("status").stdout.splitlines())
+        return any(line.startswith(f"{self.host} up ") for line in self.control("status").stdout.splitlines())
 
     def hangs(self) -> bool:
         """Whether it is on, its cable is plugged in, and it does not answer for half a minute."""
@@ -309,7 +376,7 @@ class Node:
 
     def console(self) -> str:
         """What its kernel and init have said since the lab came up."""
-        return (self.state / self.name / "console.log").read_text(errors="replace")
+        return (self.state / self.host / "console.log").read_text(errors="replace")
 
     def logs(self, lines: int = 60) -> str:
         """The ends of the console, of the logs in /var/log/zsr and of spawned processes, for a failed test's report."""

@@ -17,7 +17,7 @@ A, B, FS = "vm-100-disk-0", "vm-100-disk-1", "subvol-100-disk-2"
 
 
 class Scenario(TwoNodeCluster):
-    """Two nodes with zsr, and the questions that the scenarios ask of them."""
+    """A cluster of two nodes, and the questions that the scenarios ask of them."""
 
     # --- runs
 
@@ -51,12 +51,12 @@ class Scenario(TwoNodeCluster):
     # --- what lies where
 
     def value(self, node: Node, name: str, key: str) -> str:
-        """A property of a dataset or snapshot below ``tank/data``."""
-        return node.out(["zfs", "get", "-Hpo", "value", key, f"tank/data/{name}"])
+        """A property of a volume or of a snapshot of one."""
+        return node.out(["zfs", "get", "-Hpo", "value", key, node.path(name)])
 
     def snapshots(self, node: Node, name: str) -> list[str]:
         """The names of a volume's snapshots, oldest first."""
-        listing = node.out(["zfs", "list", "-Ho", "name", "-t", "snapshot", "-s", "createtxg", f"tank/data/{name}"])
+        listing = node.out(["zfs", "list", "-Ho", "name", "-t", "snapshot", "-s", "createtxg", node.path(name)])
         return [line.partition("@")[2] for line in listing.splitlines()]
 
     def ours(self, node: Node, name: str) -> list[str]:
@@ -64,12 +64,12 @@ class Scenario(TwoNodeCluster):
         return [name for name in self.snapshots(node, name) if name.startswith(OURS)]
 
     def everything(self, node: Node) -> str:
-        """All datasets and snapshots below ``tank`` with their GUIDs and what they hold."""
-        return node.out("zfs list -Hpo name,guid,written,readonly -t all -r tank | grep -v ^tank.-")
+        """All datasets and snapshots of the node's pool with their GUIDs and what they hold."""
+        return node.out(f"zfs list -Hpo name,guid,written,readonly -t all -r {node.pool} | grep -v ^{node.pool}.-")
 
     def exists(self, node: Node, name: str) -> bool:
-        """Whether there is a dataset or snapshot of this name below ``tank/data``."""
-        return node.run(["zfs", "list", f"tank/data/{name}"], check=False).returncode == 0
+        """Whether there is a volume, or a snapshot of one, of this name."""
+        return node.run(["zfs", "list", node.path(name)], check=False).returncode == 0
 
     def aside(self) -> list[str]:
         """The datasets that are kept aside on the target."""
@@ -81,8 +81,7 @@ class Scenario(TwoNodeCluster):
         """Wait for the source's device nodes."""
         self.source.run("udevadm settle")
 
-    def cluster(self, old: str, new: str) -> None:
-        """Edit the cluster file by hand."""
-        text = self.source.read("/etc/zsr/cluster.toml")
-        assert old in text
-        self.source.write("/etc/zsr/cluster.toml", text.replace(old, new))
+    def leave_room(self) -> None:
+        """Let the target have room for 2 MB more."""
+        place = self.target.path()
+        self.target.run(f"zfs set quota=$(($(zfs get -Hpo value used {place}) + 2000000)) {place}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.scenario import FS, MIB, A, B, Scenario
+from tests.lab.two_nodes import on_two_nodes
 
 pytestmark = pytest.mark.sampled(9)
 
@@ -31,7 +32,7 @@ class TestEncrypted:
         before = bare.everything(bare.target)
         assert bare.fails() == "encryption"
         assert bare.everything(bare.target) == before
-        bare.target.run(f"zfs rename tank/data/{B} tank/readable")
+        bare.target.run(f"zfs rename {bare.target.path(B)} {bare.target.pool}/readable")
         bare.well(within=2)
         assert bare.value(bare.target, B, "encryption") != "off"
 
@@ -39,13 +40,13 @@ class TestEncrypted:
 class TestNoSpace:
     def test_by_a_quota_on_the_target_ends_by_itself_when_there_is_room_again(self, scene: Scenario) -> None:
         scene.write(A, 6)
-        scene.target.run("zfs set quota=$(($(zfs get -Hpo value used tank/data) + 2000000)) tank/data")
+        scene.leave_room()
         old = scene.snapshots(scene.target, A)
         assert scene.fails() == "no_space"
         assert scene.fails() == "no_space"
         assert set(old) <= set(scene.snapshots(scene.target, A))
         assert len(scene.ours(scene.source, A)) <= 3
-        scene.target.run("zfs set quota=none tank/data")
+        scene.target.run(f"zfs set quota=none {scene.target.path()}")
         assert scene.well() < 8 * MIB
         assert scene.same_on_both()
         assert [len(scene.ours(node, A)) for node in (scene.source, scene.target)] == [1, 1]
@@ -82,20 +83,21 @@ class TestNames:
         bare.source.run("echo 2 > '/tank/data/mail spool/a b'; zpool sync")
         bare.source.run("zfs snapshot 'tank/data/mail spool@in between'")
         bare.well()
-        bare.target.run("zfs snapshot 'tank/data/mail spool@their own'")
+        bare.target.run(f"zfs snapshot '{bare.target.path('mail spool')}@their own'")
         bare.source.run("echo 3 > '/tank/data/mail spool/a b'; zpool sync")
         bare.well()
         assert bare.aside() == []
         assert "their own" in bare.snapshots(bare.target, "mail spool")
         newest = bare.ours(bare.target, "mail spool")[-1]
-        clone = f"zfs clone -o mountpoint=/mnt/l 'tank/data/mail spool@{newest}' tank/l"
-        assert bare.target.out(f"{clone} && cat '/mnt/l/a b'; zfs destroy tank/l") == "3"
+        clone = f"zfs clone -o mountpoint=/mnt/l '{bare.target.path('mail spool')}@{newest}' {bare.target.pool}/l"
+        assert bare.target.out(f"{clone} && cat '/mnt/l/a b'; zfs destroy {bare.target.pool}/l") == "3"
         bare.daemon()
         bare.zsr("delete", "100-0", "--yes")
         bare.until(lambda: "100-0" not in bare.zsr("list"), "the job is gone")
         assert not bare.exists(bare.target, "mail spool")
 
 
+@on_two_nodes
 class TestTime:
     def test_a_clock_set_back_a_day_and_on_again(self, scene: Scenario) -> None:
         for seconds in (-86400, 86400):
@@ -140,6 +142,7 @@ class TestTogether:
         assert len(bare.ours(bare.source, A)) == 1
 
 
+@on_two_nodes
 class TestPower:
     def test_of_the_source_right_after_a_run_loses_no_base(self, scene: Scenario) -> None:
         scene.write(A, 1)
@@ -159,7 +162,7 @@ class TestPower:
         scene.well()
         scene.target.crash()
         scene.target.start()
-        assert scene.target.run(f"mountpoint /tank/data/{FS}", check=False).returncode != 0
+        assert scene.target.run(f"mountpoint /{scene.target.path(FS)}", check=False).returncode != 0
         assert scene.same_on_both()
         scene.write(A, 1)
         assert scene.well(within=2) < 3 * MIB

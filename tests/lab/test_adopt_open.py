@@ -11,17 +11,18 @@ from tests.lab.scenario import A
 pytestmark = pytest.mark.sampled(1)
 
 
-def test_a_zvol_on_which_a_guest_runs_is_adopted_only_when_it_was_stopped(lab: Lab, node1: Node, node2: Node) -> None:
-    guest = Holdings(lab, node1, node2)
+def test_a_zvol_on_which_a_guest_runs_is_adopted_only_when_it_was_stopped(lab: Lab, source: Node, target: Node) -> None:
+    guest = Holdings(lab, source, target)
     guest.zvol(A, 8)
-    disk = f"tank/data/{A}"
-    node1.run(f"zfs snapshot {disk}@moved && zfs send {disk}@moved | ssh node2 zfs receive {disk}")
+    disk, replica = source.path(A), target.path(A)
+    receive = f"{source.reach(target)}zfs receive {replica}"
+    source.run(f"zfs snapshot {disk}@moved && zfs send {disk}@moved | {receive}")
     guest.job()
-    node2.run(f"udevadm settle; sleep 600 3<>/dev/zvol/{disk} >/dev/null 2>&1 & echo $! >/root/guest")
-    said = node1.zsr("adopt", "100-0", "--yes", check=False)
-    assert guest.value(node2, A, "readonly") == "off", said
+    target.run(f"udevadm settle; sleep 600 3<>/dev/zvol/{replica} >/dev/null 2>&1 & echo $! >/root/guest")
+    said = source.zsr("adopt", "100-0", "--yes", check=False)
+    assert guest.value(target, A, "readonly") == "off", said
     assert "is open there" in said.stdout + said.stderr
 
-    node2.run("kill $(cat /root/guest)")
+    target.run("kill $(cat /root/guest)")
     guest.zsr("adopt", "100-0", "--yes")
-    assert guest.value(node2, A, "readonly") == "on"
+    assert guest.value(target, A, "readonly") == "on"

@@ -33,9 +33,9 @@ def another_set(scene: Scenario) -> int:
 
 
 @pytest.fixture
-def rolled_back(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def rolled_back(lab: Lab, source: Node, target: Node) -> Scenario:
     """A volume that was rolled back behind three proven sets; the next run has set their replica aside."""
-    scene = Scenario(lab, node1, node2)
+    scene = Scenario(lab, source, target)
     scene.zvol(A, 16)
     scene.job("--keep", "3", "--grace", "0")
     scene.well()
@@ -82,9 +82,9 @@ class TestARollbackOnTheSource:
 
 
 @pytest.fixture
-def vault(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def vault(lab: Lab, source: Node, target: Node) -> Scenario:
     """A raw replica of an encrypted zvol; another tool has taken a snapshot of it, and the next run has met that."""
-    scene = Scenario(lab, node1, node2)
+    scene = Scenario(lab, source, target)
     scene.source.write("/root/key", "12345678\n")
     key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
     scene.source.run(f"zfs create {key} -V 16M {DISK} && udevadm settle")
@@ -92,8 +92,9 @@ def vault(lab: Lab, node1: Node, node2: Node) -> Scenario:
     scene.write(A, 4)
     scene.job("--grace", "0")
     scene.well()
-    scene.target.run(f"zfs snapshot {DISK}@autosnap")
-    assert f"{DISK} -> tank/data/zsr-diverged/{A}-TIME-others" in scene.zsr("plan", "100-0")
+    replica = scene.target.path(A)
+    scene.target.run(f"zfs snapshot {replica}@autosnap")
+    assert f"{replica} -> {scene.target.path('zsr-diverged')}/{A}-TIME-others" in scene.zsr("plan", "100-0")
     assert another_set(scene) < 3 * MIB
     return scene
 
@@ -112,4 +113,4 @@ class TestASnapshotThatIsCreatedOnARawReplica:
         vault.target.run(f"zfs destroy {aside['dataset']}@autosnap")
         another_set(vault)
         assert asides(vault) == []
-        assert vault.target.out(f"zfs list -Ho name -t snapshot {DISK}").count("@") == 1
+        assert vault.target.out(f"zfs list -Ho name -t snapshot {vault.target.path(A)}").count("@") == 1

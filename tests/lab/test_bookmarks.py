@@ -11,24 +11,24 @@ pytestmark = pytest.mark.sampled(9)
 
 
 def test_without_bookmarks_a_rollback_without_r_works_and_replication_goes_on(
-    lab: Lab, node1: Node, node2: Node
+    lab: Lab, source: Node, target: Node
 ) -> None:
-    scene = Scenario(lab, node1, node2)
+    scene = Scenario(lab, source, target)
     scene.zvol(A, 8)
     scene.job()
     scene.well()
-    assert bookmarks(node1), "the default makes them, where there is no /etc/pve"
+    assert bookmarks(source), "the default makes them, where there is no /etc/pve"
 
-    node1.write("/etc/zsr/zsr.toml", node1.read("/etc/zsr/zsr.toml") + "[zfs]\nbookmarks = false\n")
-    node1.run(f"zfs snapshot tank/data/{A}@before")
+    source.write("/etc/zsr/zsr.toml", source.read("/etc/zsr/zsr.toml") + "[zfs]\nbookmarks = false\n")
+    source.run(f"zfs snapshot tank/data/{A}@before")
     for _ in range(2):
         scene.write(A, 1)
         scene.well()
-    assert bookmarks(node1) == []
+    assert bookmarks(source) == []
 
-    for snapshot in scene.ours(node1, A):
-        node1.run(f"zfs destroy tank/data/{A}@{snapshot}")
-    node1.run(f"zfs rollback tank/data/{A}@before")
+    for snapshot in scene.ours(source, A):
+        source.run(f"zfs destroy tank/data/{A}@{snapshot}")
+    source.run(f"zfs rollback tank/data/{A}@before")
     scene.settle()
     scene.well()
     assert scene.same_on_both()

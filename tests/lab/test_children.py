@@ -1,4 +1,4 @@
-"""What lies below a guest's volumes travels with them, between two real nodes with OpenZFS 2.3."""
+"""What lies below a guest's volumes travels with them, on a real OpenZFS 2.3."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ KEY = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
 
 
 @pytest.fixture
-def tree(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def tree(lab: Lab, source: Node, target: Node) -> Scenario:
     """A guest with a zvol, and a filesystem below which are two filesystems and a zvol; replicated once."""
-    scene = Scenario(lab, node1, node2)
+    scene = Scenario(lab, source, target)
     scene.zvol(A, 8)
     for name in (FS, CHILD, DEEP):
         scene.filesystem(name, 1)
@@ -48,7 +48,7 @@ class TestATree:
         assert "nothing was written" in tree.log()
 
     def test_whose_top_was_written_to_on_the_target_is_put_aside_and_nothing_else_is_sent(self, tree: Scenario) -> None:
-        top, before = f"tank/data/{FS}", guids(tree)
+        top, before = tree.target.path(FS), guids(tree)
         tree.target.run(
             f"zfs set readonly=off {top} && zfs mount {top} && echo mine >/{top}/mine && zfs unmount {top} && "
             f"zfs snapshot {top}@theirs && zfs set readonly=on {top}"
@@ -82,9 +82,9 @@ class TestATree:
 
 class TestKeys:
     def test_children_with_a_key_of_their_own_or_their_parents_travel_raw_and_idle_ones_are_not_sent_again(
-        self, lab: Lab, node1: Node, node2: Node
+        self, lab: Lab, source: Node, target: Node
     ) -> None:
-        scene = Scenario(lab, node1, node2)
+        scene = Scenario(lab, source, target)
         scene.source.write("/root/key", "12345678\n")
         scene.filesystem(FS, 1)
         scene.source.run(f"zfs create {KEY} tank/data/{CHILD} && zfs create tank/data/{DEEP}")
@@ -94,7 +94,7 @@ class TestKeys:
         scene.job()
         scene.well()
         assert [scene.value(scene.target, name, "encryptionroot") for name in (CHILD, DEEP)] == [
-            f"tank/data/{name}" for name in (CHILD, DEEP)
+            scene.target.path(name) for name in (CHILD, DEEP)
         ]
         assert scene.value(scene.target, FS, "encryption") == "off"
         assert scene.well() == 0
@@ -106,13 +106,13 @@ class TestKeys:
 
     @pytest.mark.parametrize("vault", [False, True], ids=["plain-storage", "encrypted-storage"])
     def test_a_plain_child_below_an_encrypted_parent_stays_plain_or_is_refused(
-        self, lab: Lab, node1: Node, node2: Node, vault: bool
+        self, lab: Lab, source: Node, target: Node, vault: bool
     ) -> None:
-        scene = Scenario(lab, node1, node2)
+        scene = Scenario(lab, source, target)
         for node in (scene.source, scene.target):
             node.write("/root/key", "12345678\n")
         if vault:
-            scene.target.run(f"zfs destroy -r tank/data && zfs create {KEY} tank/data")
+            scene.target.run(f"zfs destroy -r {scene.target.path()} && zfs create {KEY} {scene.target.path()}")
         scene.source.run(f"zfs create {KEY} tank/data/{FS} && zfs create -o encryption=off tank/data/{CHILD}")
         for name in (FS, CHILD):
             scene.volumes[name] = "filesystem"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.scenario import Scenario
+from tests.lab.two_nodes import on_two_nodes
 
-pytestmark = pytest.mark.sampled(9)
+pytestmark = [on_two_nodes, pytest.mark.sampled(9)]
 
 FILE = "/etc/zsr/cluster.toml"
 

@@ -1,4 +1,4 @@
-"""Encrypted volumes between two real nodes: sent raw, never readable on the target, incrementals and all."""
+"""Encrypted volumes on a real ZFS: sent raw, never readable on the target, incrementals and all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ pytestmark = pytest.mark.sampled(2)
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """Two nodes; the guest has an encrypted zvol and a plain one."""
-    duo = TwoNodeCluster(lab, node1, node2)
-    node1.write("/root/key", "12345678\n")
+def duo(lab: Lab, source: Node, target: Node) -> TwoNodeCluster:
+    """A cluster of two nodes; the guest has an encrypted zvol and a plain one."""
+    duo = TwoNodeCluster(lab, source, target)
+    source.write("/root/key", "12345678\n")
     key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
-    node1.run(f"zfs create {key} -V 32M tank/data/vm-100-disk-0 && udevadm settle")
+    source.run(f"zfs create {key} -V 32M tank/data/vm-100-disk-0 && udevadm settle")
     duo.volumes["vm-100-disk-0"] = "zvol"
     duo.write("vm-100-disk-0", 16)
     duo.zvol("vm-100-disk-1", 16)
@@ -26,11 +26,11 @@ def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
 
 def test_an_encrypted_volume_arrives_locked_and_opens_with_the_sources_key(duo: TwoNodeCluster) -> None:
     duo.zsr("run", "--id", "100-0")
-    assert duo.target.out("zfs get -Ho value keystatus tank/data/vm-100-disk-0") == "unavailable"
+    assert duo.target.out(f"zfs get -Ho value keystatus {duo.target.path('vm-100-disk-0')}") == "unavailable"
     duo.write("vm-100-disk-0", 2)
     duo.zsr("run", "--id", "100-0")
     assert duo.status()["sent_bytes"] < 4e6
-    duo.target.run("echo 12345678 | zfs load-key -L prompt tank/data/vm-100-disk-0")
+    duo.target.run(f"echo 12345678 | zfs load-key -L prompt {duo.target.path('vm-100-disk-0')}")
     assert duo.same_on_both()
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
 from tests.lab.scenario import FS, A
+from tests.lab.two_nodes import on_two_nodes
 
 pytestmark = pytest.mark.sampled(9)
 
@@ -18,7 +19,7 @@ class Fenced(Holdings):
 
     def stamp(self, node: Node, name: str) -> tuple[str, str]:
         """A volume's own owner and epoch on a node."""
-        asked = ["zfs", "get", "-Hpo", "value", "-s", "local", "zsr:owner,zsr:epoch", f"tank/data/{name}"]
+        asked = ["zfs", "get", "-Hpo", "value", "-s", "local", "zsr:owner,zsr:epoch", node.path(name)]
         owner, epoch = node.out(asked).split() or ("", "")
         return owner, epoch
 
@@ -30,11 +31,12 @@ class Fenced(Holdings):
         """Take all stamps off, as a cluster of an older zsr has none."""
         for node in (self.source, self.target):
             for name in self.volumes:
-                node.run(f"zfs inherit zsr:owner tank/data/{name}; zfs inherit zsr:epoch tank/data/{name}")
+                node.run(f"zfs inherit zsr:owner {node.path(name)}; zfs inherit zsr:epoch {node.path(name)}")
 
     def whole(self, node: Node) -> str:
-        """All that a node has below ``tank``, with every local property of zsr."""
-        marks = node.out("zfs get -Hpo name,property,value,source zsr:owner,zsr:epoch,zsr:job,zsr:source -r tank")
+        """All that a node has in its pool, with every local property of zsr."""
+        keys = "zsr:owner,zsr:epoch,zsr:job,zsr:source"
+        marks = node.out(f"zfs get -Hpo name,property,value,source {keys} -r {node.pool}")
         return self.everything(node) + marks
 
     def refused(self, node: Node) -> str:
@@ -48,9 +50,9 @@ class Fenced(Holdings):
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Fenced:
+def guest(lab: Lab, source: Node, target: Node) -> Fenced:
     """A guest with a zvol and a filesystem, and a job that keeps ten restore points; it has run once."""
-    return Fenced(lab, node1, node2).replicated_once()
+    return Fenced(lab, source, target).replicated_once()
 
 
 class TestStamps:
@@ -85,6 +87,7 @@ class TestStamps:
 
 
 class TestFormerOwner:
+    @on_two_nodes
     def test_with_its_old_file_is_refused_and_changes_nothing(self, guest: Fenced) -> None:
         old = guest.source.read("/etc/zsr/cluster.toml")
         guest.move_by_hand()
@@ -104,16 +107,18 @@ class TestFormerOwner:
 
     def test_that_was_dead_when_it_was_superseded_is_refused_too(self, guest: Fenced) -> None:
         for name in guest.volumes:
-            guest.target.run(f"zfs set zsr:owner=node2 zsr:epoch=2 tank/data/{name}")
+            guest.target.run(f"zfs set zsr:owner=node2 zsr:epoch=2 {guest.target.path(name)}")
         guest.write(A, 1)
         for _ in range(2):  # at first it takes its snapshot while it looks at the target, then it looks first
             assert "belongs to node2 since epoch 2" in guest.refused(guest.source)
 
     def test_that_pushes_a_volume_which_the_new_one_has_no_more_is_refused(self, guest: Fenced) -> None:
-        guest.target.run(f"zfs destroy -r tank/data/{A} && zfs destroy -r tank/data/{FS}")
-        guest.target.run("zfs create -V 8M -o zsr:owner=node2 -o zsr:epoch=2 tank/data/vm-100-disk-7")
-        assert "'tank/data/vm-100-disk-7' on node node2" in guest.refused(guest.source)
+        guest.target.run(f"zfs destroy -r {guest.target.path(A)} && zfs destroy -r {guest.target.path(FS)}")
+        other = guest.target.path("vm-100-disk-7")
+        guest.target.run(f"zfs create -V 8M -o zsr:owner=node2 -o zsr:epoch=2 {other}")
+        assert f"'{other}' on node node2" in guest.refused(guest.source)
 
+    @on_two_nodes
     def test_does_not_remove_what_the_new_one_has(self, guest: Fenced) -> None:
         old = guest.source.read("/etc/zsr/cluster.toml")
         guest.move_by_hand()
@@ -128,6 +133,7 @@ class TestFormerOwner:
         assert json.loads(former.zsr("status", "--format", "json").stdout)[0]["error_class"] == "superseded"
 
 
+@on_two_nodes
 class TestGuestMovedByHand:
     def test_is_taken_over_with_the_next_epoch(self, guest: Fenced) -> None:
         guest.move_by_hand()
@@ -152,10 +158,10 @@ class TestUnreadableEpoch:
     @pytest.mark.parametrize("side", ["source", "target"])
     def test_is_as_good_as_a_later_one(self, guest: Fenced, side: str) -> None:
         node: Node = getattr(guest, side)
-        node.run(f"zfs set zsr:epoch=many tank/data/{A}")
+        node.run(f"zfs set zsr:epoch=many {node.path(A)}")
         guest.write(A, 1)
         words = guest.refused(guest.source)
-        assert f"'tank/data/{A}' on node {node.name} has zsr:epoch 'many'" in words
-        node.run(f"zfs inherit zsr:epoch tank/data/{A}")
+        assert f"'{node.path(A)}' on node {node.name} has zsr:epoch 'many'" in words
+        node.run(f"zfs inherit zsr:epoch {node.path(A)}")
         guest.well()
         assert guest.stamps() == {"node1": {("node1", "1")}, "node2": {("node1", "1")}}

@@ -18,9 +18,9 @@ THAW = f"echo thaw >>{MARKS}"
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes, and a guest whose hooks leave marks."""
-    made = Holdings(lab, node1, node2)
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster of two nodes, and a guest whose hooks leave marks."""
+    made = Holdings(lab, source, target)
     made.source.run(f"rm -f {MARKS}")
     made.zvol(A, 8)
     made.job()

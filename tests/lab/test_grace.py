@@ -38,7 +38,7 @@ class Waiting(Holdings):
     def planned(self) -> dict[str, Any]:
         """What a run would do with the second volume's replica."""
         plan = json.loads(self.zsr("plan", "100-0", "--format", "json"))
-        [found] = [each for each in plan["destructions"] if each["what"] == f"tank/data/{B}"]
+        [found] = [each for each in plan["destructions"] if each["what"] == self.target.path(B)]
         return dict(found)
 
     def next_day(self) -> None:
@@ -49,8 +49,8 @@ class Waiting(Holdings):
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Waiting:
-    return Waiting(lab, node1, node2)
+def guest(lab: Lab, source: Node, target: Node) -> Waiting:
+    return Waiting(lab, source, target)
 
 
 def test_a_replica_goes_with_its_restore_points_a_day_after_that_was_announced(guest: Waiting) -> None:

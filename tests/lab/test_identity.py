@@ -1,4 +1,4 @@
-"""Whose a replica is, on real nodes: borrowed marks do not count, and what others make meanwhile is known as theirs."""
+"""Whose a replica is, on a real ZFS: borrowed marks do not count, and what others make meanwhile is known as theirs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def scene(lab: Lab, node1: Node, node2: Node) -> Scenario:
-    scene = Scenario(lab, node1, node2)
+def scene(lab: Lab, source: Node, target: Node) -> Scenario:
+    scene = Scenario(lab, source, target)
     scene.filesystem(FS, 1)
     return scene
 
@@ -25,9 +25,10 @@ def test_a_copy_of_a_replica_in_its_place_is_left_alone_until_it_is_adopted(scen
     scene.well()
     there = scene.target
     [ours] = scene.ours(there, FS)
-    there.run(f"zfs send -p tank/data/{FS}@{ours} | zfs receive -u tank/data/backup", timeout=60)
-    there.run(f"zfs destroy -r tank/data/{FS} && zfs rename tank/data/backup tank/data/{FS}")
-    assert scene.target.out(f"zfs get -Ho source zsr:job tank/data/{FS}") == "received"
+    replica, backup = there.path(FS), there.path("backup")
+    there.run(f"zfs send -p {replica}@{ours} | zfs receive -u {backup}", timeout=60)
+    there.run(f"zfs destroy -r {replica} && zfs rename {backup} {replica}")
+    assert there.out(f"zfs get -Ho source zsr:job {replica}") == "received"
 
     scene.write(FS, 1)
     assert scene.fails() == "target_active"
@@ -47,8 +48,10 @@ def test_a_volume_that_was_restored_from_a_replica_keeps_the_restore_points_that
     points = scene.ours(scene.target, FS)
     assert len(points) == 2
     scene.source.run(f"zfs destroy -r tank/data/{FS}")
-    for flags in (f"-p tank/data/{FS}@{points[0]}", f"-p -i @{points[0]} tank/data/{FS}@{points[1]}"):
-        scene.target.run(f"zfs send {flags} | ssh node1 zfs receive -u tank/data/{FS}", timeout=60)
+    replica = scene.target.path(FS)
+    receive = f"{scene.target.reach(scene.source)}zfs receive -u tank/data/{FS}"
+    for flags in (f"-p {replica}@{points[0]}", f"-p -i @{points[0]} {replica}@{points[1]}"):
+        scene.target.run(f"zfs send {flags} | {receive}", timeout=60)
     scene.source.run(
         f"zfs inherit readonly tank/data/{FS}; zfs set readonly=off tank/data/{FS}; zfs mount tank/data/{FS}"
     )
@@ -65,9 +68,10 @@ def test_a_snapshot_that_is_made_on_the_replica_between_the_look_and_the_receive
     scene.job()
     scene.well()
     scene.write(FS, 1)
+    meanwhile = f"{scene.target.path(FS)}@meanwhile"
     scene.target.write(
         "/usr/local/sbin/zfs",
-        f'#!/bin/sh\n[ "$1" = receive ] && /usr/sbin/zfs snapshot tank/data/{FS}@meanwhile\nexec /usr/sbin/zfs "$@"\n',
+        f'#!/bin/sh\n[ "$1" = receive ] && /usr/sbin/zfs snapshot {meanwhile}\nexec /usr/sbin/zfs "$@"\n',
     )
     scene.target.run("chmod +x /usr/local/sbin/zfs")
     try:
@@ -87,7 +91,8 @@ def test_an_adopted_replica_survives_the_removal_of_the_job_of_proxmox_ve(scene:
     here, there = scene.source, scene.target
     here.run(f"zfs snapshot tank/data/{FS}@{pvesr}")
     for name in (FS, "subvol-101-disk-0"):
-        here.run(f"zfs send tank/data/{FS}@{pvesr} | ssh node2 zfs receive -u tank/data/{name}", timeout=60)
+        receive = f"{here.reach(there)}zfs receive -u {there.path(name)}"
+        here.run(f"zfs send tank/data/{FS}@{pvesr} | {receive}", timeout=60)
     here.run("mkdir -p /etc/pve && touch /etc/pve/.version")
     here.write("/etc/pve/replication.cfg", "local: 100-0\n\ttarget node2\n")
     try:
@@ -96,12 +101,12 @@ def test_an_adopted_replica_survives_the_removal_of_the_job_of_proxmox_ve(scene:
         assert "zsr create-local-job 100-1 node2" in refused.stderr
         scene.zsr("create-local-job", "100-1", "node2")
         said = scene.zsr("adopt", "100-1", "--yes")
-        assert f"renamed tank/data/{FS}@{pvesr}" in said
+        assert f"renamed {there.path(FS)}@{pvesr}" in said
         assert "Proxmox VE still has its replication job 100-0" in here.zsr("check", check=False).stdout
         scene.write(FS, 1)
         scene.zsr("run", "--id", "100-1")
 
-        assert remove_pvesrs_job(there, "100-0") == ["tank/data/subvol-101-disk-0"], "the recipe works where it can"
+        assert remove_pvesrs_job(there, "100-0") == [there.path("subvol-101-disk-0")], "the recipe works where it can"
         here.run(f"zfs destroy tank/data/{FS}@{pvesr}; rm /etc/pve/replication.cfg")
         scene.write(FS, 1)
         scene.zsr("run", "--id", "100-1")

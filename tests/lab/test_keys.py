@@ -1,4 +1,4 @@
-"""Keys that are changed on either side, and storages with a key of their own, between two real nodes."""
+"""Keys that are changed on either side, and storages with a key of their own, on a real ZFS."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def encrypted(duo: Scenario, name: str = A) -> None:
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def duo(lab: Lab, source: Node, target: Node) -> Scenario:
     """A guest with an encrypted zvol, replicated raw."""
-    duo = Scenario(lab, node1, node2)
+    duo = Scenario(lab, source, target)
     encrypted(duo)
     duo.job()
     duo.well()
@@ -32,13 +32,14 @@ def duo(lab: Lab, node1: Node, node2: Node) -> Scenario:
 
 
 @pytest.fixture
-def vault(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def vault(lab: Lab, source: Node, target: Node) -> Scenario:
     """A guest with a plain zvol and a plain filesystem, and an encrypted storage on the target."""
-    vault = Scenario(lab, node1, node2)
+    vault = Scenario(lab, source, target)
     vault.target.write("/root/vault", "vaultkey\n")
+    place = vault.target.path()
     vault.target.run(
-        "zfs destroy -r tank/data && zfs create -o encryption=on -o keyformat=passphrase "
-        "-o keylocation=file:///root/vault tank/data"
+        f"zfs destroy -r {place} && zfs create -o encryption=on -o keyformat=passphrase "
+        f"-o keylocation=file:///root/vault {place}"
     )
     vault.zvol(B, 8)
     vault.filesystem(FS, 4)
@@ -49,7 +50,8 @@ def vault(lab: Lab, node1: Node, node2: Node) -> Scenario:
 
 def opens(duo: Scenario, passphrase: str) -> bool:
     """Whether a passphrase opens the replica on the target; it stays as it is."""
-    return duo.target.run(f"echo {passphrase} | zfs load-key -n -L prompt {DISK}", check=False).returncode == 0
+    load = f"echo {passphrase} | zfs load-key -n -L prompt {duo.target.path(A)}"
+    return duo.target.run(load, check=False).returncode == 0
 
 
 def roots(duo: Scenario, *names: str) -> list[str]:
@@ -79,7 +81,7 @@ class TestAKeyOfTheSource:
         )
         duo.well()
 
-        duo.target.run(f"head -c 32 /dev/zero >/root/raw && zfs load-key -L file:///root/raw {DISK}")
+        duo.target.run(f"head -c 32 /dev/zero >/root/raw && zfs load-key -L file:///root/raw {duo.target.path(A)}")
         assert duo.same_on_both()
 
     def test_that_is_inherited_now_opens_the_replica(self, duo: Scenario) -> None:
@@ -88,20 +90,21 @@ class TestAKeyOfTheSource:
             "-o keylocation=file:///root/parent tank/safe && "
             f"zfs rename {DISK} tank/safe/{A} && zfs change-key -i tank/safe/{A}"
         )
-        duo.cluster('path = "tank/data"', 'path = "tank/safe"\npaths = { node2 = "tank/data" }')
+        duo.cluster('path = "tank/data"', 'path = "tank/safe"')
         duo.settle()
         duo.source.run(f"dd if=/dev/urandom of=/dev/zvol/tank/safe/{A} bs=1M count=1 conv=fsync,notrunc status=none")
         duo.well(within=2)
 
-        assert roots(duo, A) == [DISK]
+        assert roots(duo, A) == [duo.target.path(A)]
         assert opens(duo, "parentkey")
 
 
 class TestAKeyOfTheTarget:
     def test_that_was_changed_becomes_the_sources_again(self, duo: Scenario) -> None:
+        replica = duo.target.path(A)
         duo.target.run(
-            f"echo 12345678 | zfs load-key -L prompt {DISK} && echo theirkey1 >/root/theirs && "
-            f"zfs change-key -o keylocation=file:///root/theirs {DISK}"
+            f"echo 12345678 | zfs load-key -L prompt {replica} && echo theirkey1 >/root/theirs && "
+            f"zfs change-key -o keylocation=file:///root/theirs {replica}"
         )
         duo.well()
 
@@ -114,7 +117,7 @@ class TestAKeyOfTheTarget:
 
         assert duo.fails() == "encryption"
         said = duo.log()
-        assert "it has the key of 'tank/data' (zfs change-key -i there" in said
+        assert f"it has the key of '{duo.target.path()}' (zfs change-key -i there" in said
         assert f"zsr reseed 100-0 tank:{A}" in said
         assert duo.snapshots(duo.target, A) == before
 
@@ -124,7 +127,7 @@ class TestAKeyOfTheTarget:
         duo.fails()
         duo.target.run(
             "echo theirkey1 >/root/theirs && zfs change-key -o keyformat=passphrase "
-            f"-o keylocation=file:///root/theirs {DISK}"
+            f"-o keylocation=file:///root/theirs {duo.target.path(A)}"
         )
 
         assert duo.well() < 3 << 20
@@ -137,20 +140,21 @@ class TestAKeyOfTheTarget:
 
         duo.zsr("reseed", "100-0", f"tank:{A}", "--yes")
 
-        assert roots(duo, A) == [DISK]
+        assert roots(duo, A) == [duo.target.path(A)]
         duo.write(A, 1)
         assert duo.well() < 3 << 20
-        duo.target.run(f"echo 12345678 | zfs load-key -L prompt {DISK}")
+        duo.target.run(f"echo 12345678 | zfs load-key -L prompt {duo.target.path(A)}")
         assert duo.same_on_both()
 
 
 def inherit(duo: Scenario) -> None:
     """Give the storage on the target a key, and the replica the key of the storage."""
+    place, replica, vault = duo.target.path(), duo.target.path(A), f"{duo.target.pool}/vault"
     duo.target.run(
         "echo vaultkey1 >/root/vault && zfs create -o encryption=on -o keyformat=passphrase "
-        "-o keylocation=file:///root/vault tank/vault && "
-        f"zfs rename {DISK} tank/vault/{A} && zfs destroy tank/data && zfs rename tank/vault tank/data && "
-        f"echo 12345678 | zfs load-key -L prompt {DISK} && zfs change-key -i {DISK}"
+        f"-o keylocation=file:///root/vault {vault} && "
+        f"zfs rename {replica} {vault}/{A} && zfs destroy {place} && zfs rename {vault} {place} && "
+        f"echo 12345678 | zfs load-key -L prompt {replica} && zfs change-key -i {replica}"
     )
     duo.source.run("rm -f /var/lib/zsr/state.db*")  # the storage is another dataset now
 
@@ -162,7 +166,7 @@ class TestAnEncryptedStorage:
         vault.source.run(f"zfs snapshot tank/data/{B}@theirs && printf more >/tank/data/{FS}/more")
         vault.well()
 
-        assert roots(vault, B, FS) == ["tank/data", "tank/data"]
+        assert roots(vault, B, FS) == [vault.target.path()] * 2
         assert "theirs" in vault.snapshots(vault.target, B)
         assert vault.same_on_both()
 
@@ -173,35 +177,35 @@ class TestAnEncryptedStorage:
         vault.write(A, 1)
         vault.well()
 
-        assert roots(vault, A) == ["tank/data"]
+        assert roots(vault, A) == [vault.target.path()]
         assert vault.same_on_both()
 
     def test_keeps_a_raw_replica_raw(self, vault: Scenario) -> None:
         encrypted(vault)
         vault.well()
 
-        assert roots(vault, A, B) == [DISK, "tank/data"]
+        assert roots(vault, A, B) == [vault.target.path(A), vault.target.path()]
 
     def test_whose_key_is_not_loaded_is_reported_with_what_to_do(self, vault: Scenario) -> None:
-        vault.target.run("zfs unmount tank/data; zfs unload-key tank/data")
+        vault.target.run(f"zfs unmount {vault.target.path()}; zfs unload-key {vault.target.path()}")
 
         assert vault.fails() == "encryption"
         said = vault.log()
-        assert "The key of 'tank/data' on node node2 is not loaded" in said
+        assert f"The key of '{vault.target.path()}' on node node2 is not loaded" in said
         assert "storage tank" in said
-        assert "zfs load-key tank/data" in said
+        assert f"zfs load-key {vault.target.path()}" in said
         assert vault.snapshots(vault.source, B) == []
-        vault.target.run("zfs load-key tank/data")
+        vault.target.run(f"zfs load-key {vault.target.path()}")
         vault.well()
 
     def test_that_is_locked_later_refuses_the_increment_too(self, vault: Scenario) -> None:
         vault.well()
         vault.write(B, 1)
-        vault.target.run("zfs unmount tank/data; zfs unload-key tank/data")
+        vault.target.run(f"zfs unmount {vault.target.path()}; zfs unload-key {vault.target.path()}")
 
         assert vault.fails() == "encryption"
-        assert "zfs load-key tank/data" in vault.log()
-        vault.target.run("zfs load-key tank/data")
+        assert f"zfs load-key {vault.target.path()}" in vault.log()
+        vault.target.run(f"zfs load-key {vault.target.path()}")
         vault.well()
         assert vault.same_on_both()
 
@@ -210,7 +214,7 @@ class TestAnEncryptedStorage:
 
         assert vault.well() < 6 << 20  # the filesystem in full, and what was written to the zvol
 
-        assert f"its replica 'tank/data/{B}' on node2 is not encrypted" in vault.log()
+        assert f"its replica '{vault.target.path(B)}' on node2 is not encrypted" in vault.log()
         vault.write(B, 1)
         assert f"To encrypt it: zsr reseed 100-0 tank:{B}" in vault.zsr("plan", "100-0")
 
@@ -220,7 +224,7 @@ class TestAnEncryptedStorage:
 
         vault.zsr("reseed", "100-0", f"tank:{B}", "--yes")
 
-        assert roots(vault, B, FS) == ["tank/data", "tank/data"]
+        assert roots(vault, B, FS) == [vault.target.path()] * 2
         vault.write(B, 1)
         assert vault.well() < 3 << 20
         assert vault.same_on_both()
@@ -232,7 +236,8 @@ class TestAnEncryptedStorage:
 def begin_plain(vault: Scenario) -> None:
     """Begin the zvol's replica as an older zsr did: not encrypted."""
     vault.source.run(
-        f"zfs snapshot tank/data/{B}@begun && zfs send -p tank/data/{B}@begun | ssh node2 zfs receive -u "
-        f"-o readonly=on -o zsr:source=node1 -o zsr:job=100-0 tank/data/{B}"
+        f"zfs snapshot tank/data/{B}@begun && zfs send -p tank/data/{B}@begun | "
+        f"{vault.source.reach(vault.target)}zfs receive -u "
+        f"-o readonly=on -o zsr:source=node1 -o zsr:job=100-0 {vault.target.path(B)}"
     )
     vault.write(B, 1)

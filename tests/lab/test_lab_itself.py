@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,43 @@ def test_a_forked_zsr_that_hangs_is_gone_in_the_next_test(node1: Node) -> None:
     node1.run("until ls /run/lab/zsr/*; do sleep 0.1; done && cp /run/lab/zsr/* /tmp/pid", timeout=60)
     node1.fresh()
     assert node1.run("kill -0 $(cat /tmp/pid)", check=False).returncode == 1
+
+
+def test_a_zsr_that_goes_on_holds_up_no_other_one(node1: Node) -> None:
+    node1.write("/etc/zsr/zsr.toml", 'node = "node1"\n')
+    node1.write("/etc/zsr/cluster.toml", '[nodes.node1]\naddress = "node1"\n')
+    with ThreadPoolExecutor() as threads:
+        daemon = threads.submit(node1.zsr, "daemon", check=False)
+        node1.run("until ls /run/lab/zsr/*; do sleep 0.1; done && cp /run/lab/zsr/* /tmp/pid", timeout=60)
+        assert node1.zsr("--version").stdout.startswith("zsr, ")
+        assert not daemon.done()
+        node1.run("kill -9 $(cat /tmp/pid)")
+        assert daemon.result().returncode == 128 + 9
+    assert node1.zsr("--version").stdout.startswith("zsr, ")
+
+
+def test_a_step_that_takes_too_long_fails_and_the_next_one_goes_well(node1: Node) -> None:
+    with pytest.raises(CommandFailedError, match="sleep 60: not done within"):
+        node1.run("sleep 60", timeout=0.5)
+    failed = node1.run("cat; echo oops >&2; exit 3", stdin="given", check=False)
+    assert (failed.stdout, failed.stderr, failed.returncode) == ("given", "oops\n", 3)
+
+
+def test_steps_of_a_node_that_lost_its_power_go_on_when_it_was_booted(lab: Lab, node1: Node) -> None:
+    node1.crash()
+    assert not lab.agent.serves()
+    node1.start()
+    assert node1.with_agent(lab.agent).out("echo here") == "here"
+
+
+def test_what_needs_a_second_machine_says_so_on_one(target: Node) -> None:
+    assert (target.name, target.path("vm-1"), target.out("zpool list -Ho name")) == (
+        "node2",
+        "pond/data/vm-1",
+        "pond\ntank",
+    )
+    with pytest.raises(AssertionError, match="on_two_nodes"):
+        target.crash()
 
 
 def test_a_checkout_is_only_read_by_the_nodes(node1: Node) -> None:

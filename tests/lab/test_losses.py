@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,9 +20,9 @@ pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
-    return Holdings(lab, node1, node2).with_zvol()
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster of two nodes, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
+    return Holdings(lab, source, target).with_zvol()
 
 
 class TestAnotherSourceOfTheSameNumber:
@@ -29,7 +31,7 @@ class TestAnotherSourceOfTheSameNumber:
         """A source that replicates its own guest 100 to the same place; the first source has two restore points."""
         guest.zvol(B, 8)
         guest.grow(A, 2)
-        return Stranger(guest.source)
+        return Stranger(guest.source, guest.target)
 
     def test_with_a_volume_of_the_same_name_is_a_conflict_that_changes_nothing(
         self, guest: Holdings, stranger: Stranger
@@ -63,16 +65,21 @@ class TestAnotherSourceOfTheSameNumber:
 
 
 class TestStoragesThatOverlap:
-    OUTER = '[storages.outer]\npath = "tank"\n[storages.inner]\npath = "tank/data"'
-    ONE_PLACE = (
-        '[storages.tank]\npath = "tank/data"\npaths = { node2 = "tank/both" }\n'
-        '[storages.more]\npath = "tank/more"\npaths = { node2 = "tank/both" }'
-    )
-    INSIDE_THERE = (
-        '[storages.tank]\npath = "tank/data"\n[storages.more]\npath = "tank/more"\npaths = { node2 = "tank/data/more" }'
-    )
-    TWO_NAMES = '[storages.thin]\npath = "tank/data"\n[storages.thick]\npath = "tank/data"'
-    PLAIN = '[storages.tank]\npath = "tank/data"'
+    OUTER = (("outer", "tank", "pond"), ("inner", "tank/data", "pond/data"))
+    ONE_PLACE = (("tank", "tank/data", "pond/both"), ("more", "tank/more", "pond/both"))
+    INSIDE_THERE = (("tank", "tank/data", "pond/data"), ("more", "tank/more", "pond/data/more"))
+    TWO_NAMES = (("thin", "tank/data", "pond/data"), ("thick", "tank/data", "pond/data"))
+    """Storages by name, path, and path on the target."""
+
+    def lay(self, guest: Holdings, storages: Sequence[tuple[str, str, str]]) -> None:
+        """Edit the cluster file: these are the storages."""
+        text = guest.source.read("/etc/zsr/cluster.toml")
+        new = "".join(
+            f'[storages.{name}]\npath = "{path}"\npaths = {{ node2 = "{there}" }}\n' for name, path, there in storages
+        )
+        text, number = re.subn(r"\[storages\.tank\]\n(?:paths? = .*\n)+", new, text)
+        assert number == 1
+        guest.source.write("/etc/zsr/cluster.toml", text)
 
     def replicated(self, guest: Holdings, dataset: str, run: int) -> None:
         """That so many restore points of a volume are on the target."""
@@ -80,23 +87,23 @@ class TestStoragesThatOverlap:
         assert found.stdout.count("@__replicate_100-0_") == run, f"after run {run}: {found.stdout}{found.stderr}"
 
     def test_one_inside_the_other_keep_the_replica(self, guest: Holdings) -> None:
-        guest.cluster(self.PLAIN, self.OUTER)
+        self.lay(guest, self.OUTER)
         sent = []
         for run in range(1, 5):
             guest.write(A, 1)
             sent.append(guest.well())
-            self.replicated(guest, f"tank/data/{A}", run)
+            self.replicated(guest, guest.target.path(A), run)
         assert max(sent[1:]) < 2 * MIB
         assert guest.same_on_both()
 
-    @pytest.mark.parametrize(("cluster", "other"), [(ONE_PLACE, "tank/both"), (INSIDE_THERE, "tank/data/more")])
+    @pytest.mark.parametrize(("storages", "other"), [(ONE_PLACE, "pond/both"), (INSIDE_THERE, "pond/data/more")])
     def test_whose_places_on_the_target_overlap_keep_each_others_replicas(
-        self, guest: Holdings, cluster: str, other: str
+        self, guest: Holdings, storages: Sequence[tuple[str, str, str]], other: str
     ) -> None:
         guest.source.run(f"zfs create tank/more && zfs create -V 8M tank/more/{B} && udevadm settle")
         guest.target.run(f"zfs create {other}")
-        guest.cluster(self.PLAIN, cluster)
-        first = "tank/both" if cluster == self.ONE_PLACE else "tank/data"
+        self.lay(guest, storages)
+        first = "pond/both" if storages == self.ONE_PLACE else "pond/data"
         for run in range(1, 4):
             guest.write(A, 1)
             guest.source.run(f"dd if=/dev/urandom of=/dev/zvol/tank/more/{B} bs=1M count=1 conv=fsync status=none")
@@ -105,11 +112,11 @@ class TestStoragesThatOverlap:
             self.replicated(guest, f"{other}/{B}", run)
 
     def test_one_place_under_two_names_has_each_volume_once(self, guest: Holdings) -> None:
-        guest.cluster(self.PLAIN, self.TWO_NAMES)
+        self.lay(guest, self.TWO_NAMES)
         for run in range(1, 4):
             guest.write(A, 1)
             guest.well()
-            self.replicated(guest, f"tank/data/{A}", run)
+            self.replicated(guest, guest.target.path(A), run)
         newest = json.loads(guest.zsr("restore-points", "100-0", "--format", "json"))[0]
         assert (newest["volumes"], newest["of"]) == (1, 1)
         assert guest.same_on_both()
@@ -139,7 +146,7 @@ class TestRollbackOfTheSource:
     def test_keeps_them_also_when_nothing_newer_arrives(self, guest: Holdings, before: set[str]) -> None:
         guest.roll_back(A, "before")
         guest.write(A, 6)
-        guest.target.run("zfs set quota=$(($(zfs get -Hpo value used tank/data) + 2000000)) tank/data")
+        guest.leave_room()
         assert guest.fails() == "no_space"
         assert before <= guest.guids(guest.target)
 
@@ -169,7 +176,7 @@ class TestVolumeThatJoins:
 
     def test_leaves_them_also_when_it_cannot_be_sent(self, guest: Holdings, before: set[str]) -> None:
         self.join(guest)
-        guest.target.run("zfs set quota=$(($(zfs get -Hpo value used tank/data) + 2000000)) tank/data")
+        guest.leave_room()
         for _ in range(2):
             assert guest.fails() == "no_space"
         assert before <= guest.points(guest.target, A)
@@ -233,7 +240,7 @@ class TestVanishedVolume:
         guest.activate(FS)
         guest.destroy_on_source(FS)
         self.runs_go_well(guest)
-        assert guest.target.run(f"cat /tank/data/{FS}/live", check=False).stdout == "orders\n"
+        assert guest.target.run(f"cat /{guest.target.path(FS)}/live", check=False).stdout == "orders\n"
 
     @pytest.mark.usefixtures("before")
     def test_is_reported_by_log_and_status(self, guest: Holdings) -> None:
@@ -252,10 +259,10 @@ class TestVanishedVolume:
         guest.well()
         guest.until(lambda: guest.metric("zsr_job_volumes_vanished") == 1, "it is counted", timeout=20)
 
-    def test_is_reported_by_mail(self, lab: Lab, node1: Node, node2: Node) -> None:
+    def test_is_reported_by_mail(self, lab: Lab, source: Node, target: Node) -> None:
         with mailbox(lab) as mail:
             url = f"mailto://{lab.host_ip}:{mail.port}?from=zsr@node1.test&to=admin@site.test"
-            guest = Holdings(lab, node1, node2, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
+            guest = Holdings(lab, source, target, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
             guest.zvol(A, 8)
             guest.zvol(B, 8)
             guest.job(*KEEP)
@@ -271,4 +278,4 @@ class TestVanishedVolume:
         self.runs_go_well(guest)
         assert before <= guest.guids(guest.target)
         assert guest.removed_or_failed() is None
-        assert guest.everything(guest.target).count("tank/data") == 1
+        assert guest.everything(guest.target).count(guest.target.path()) == 1

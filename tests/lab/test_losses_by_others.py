@@ -17,17 +17,17 @@ PVESR = "__replicate_100-0_1700000000__"
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
-    return Holdings(lab, node1, node2).with_zvol()
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster of two nodes, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
+    return Holdings(lab, source, target).with_zvol()
 
 
 @pytest.fixture
-def proxmox(node1: Node) -> Iterator[Node]:
+def proxmox(source: Node) -> Iterator[Node]:
     """The source, which is a node of Proxmox VE."""
-    node1.run("mkdir -p /etc/pve && touch /etc/pve/.version")
-    yield node1
-    node1.run("rm -rf /etc/pve")
+    source.run("mkdir -p /etc/pve && touch /etc/pve/.version")
+    yield source
+    source.run("rm -rf /etc/pve")
 
 
 def test_the_guests_own_rollback_works_on_proxmox_ve_which_does_it_without_r(proxmox: Node, guest: Holdings) -> None:
@@ -51,29 +51,30 @@ def test_the_base_of_a_second_replication_with_the_same_number_stays(guest: Hold
 
 
 def test_a_replica_survives_the_removal_of_proxmox_ves_job_of_the_same_guest(
-    lab: Lab, proxmox: Node, node2: Node
+    lab: Lab, proxmox: Node, target: Node
 ) -> None:
-    guest = Holdings(lab, proxmox, node2)
+    guest = Holdings(lab, proxmox, target)
     guest.filesystem(FS, 1)
     sent = f"tank/data/{FS}@{PVESR}"
-    proxmox.run(f"zfs snapshot {sent} && zfs send {sent} | ssh node2 zfs receive -u tank/data/{FS}")
+    receive = f"{proxmox.reach(target)}zfs receive -u {target.path(FS)}"
+    proxmox.run(f"zfs snapshot {sent} && zfs send {sent} | {receive}")
     proxmox.write("/etc/pve/replication.cfg", "local: 100-0\n\ttarget node2\n")
     create = "zsr create-local-job 100-{0} node2 && zsr adopt 100-{0} --yes && zsr run --id 100-{0}"
     proxmox.run(f"{create.format(0)} || {{ {create.format(1)}; }}", timeout=120)
-    replica = guest.value(node2, FS, "guid")
-    remove_pvesrs_job(node2, "100-0")
-    assert replica in guest.guids(node2)
+    replica = guest.value(target, FS, "guid")
+    remove_pvesrs_job(target, "100-0")
+    assert replica in guest.guids(target)
 
 
 class TestSnapshotsOnTheReplica:
-    @pytest.mark.parametrize("act", ["zfs clone {0} tank/try", "zfs hold look {0}"], ids=["cloned", "held"])
+    @pytest.mark.parametrize("act", ["zfs clone {0} pond/try", "zfs hold look {0}"], ids=["cloned", "held"])
     def test_that_are_in_use_do_not_stop_the_job_when_the_source_is_rolled_back(
         self, guest: Holdings, act: str
     ) -> None:
         guest.grow(A, 1)
         guest.source.run(f"zfs snapshot tank/data/{A}@before")
         before = guest.grow(A, 2)
-        guest.target.run(act.format(f"tank/data/{A}@{guest.ours(guest.target, A)[-1]}"))
+        guest.target.run(act.format(f"{guest.target.path(A)}@{guest.ours(guest.target, A)[-1]}"))
         guest.roll_back(A, "before")
         for _ in range(2):
             guest.write(A, 1)
@@ -89,7 +90,7 @@ class TestReplicaThatAnAdminRenamed:
 
     def test_stays_when_the_guest_is_restored_from_elsewhere(self, guest: Holdings) -> None:
         before = guest.grow(A, 2)
-        guest.target.run(f"zfs rename tank/data/{A} tank/data/{self.KEPT}")
+        guest.target.run(f"zfs rename {guest.target.path(A)} {guest.target.path(self.KEPT)}")
         guest.destroy_on_source(A)
         guest.zvol(A, 8)
         for _ in range(2):
@@ -101,7 +102,7 @@ class TestReplicaThatAnAdminRenamed:
 
     def test_stays_when_it_was_started_there(self, guest: Holdings) -> None:
         guest.grow(A, 2)
-        guest.target.run(f"zfs rename tank/data/{A} tank/data/{self.KEPT} && udevadm settle")
+        guest.target.run(f"zfs rename {guest.target.path(A)} {guest.target.path(self.KEPT)} && udevadm settle")
         guest.volumes[self.KEPT] = "zvol"
         guest.activate(self.KEPT)
         replica = guest.value(guest.target, self.KEPT, "guid")
@@ -112,16 +113,16 @@ class TestReplicaThatAnAdminRenamed:
             guest.write(A, 1)
             guest.source.zsr("run", "--id", "100-0", check=False)
         assert replica in guest.guids(guest.target)
-        assert guest.target.out(f"head -c 6 /dev/zvol/tank/data/{self.KEPT}") == "orders"
+        assert guest.target.out(f"head -c 6 /dev/zvol/{guest.target.path(self.KEPT)}") == "orders"
 
     def test_stays_when_the_guest_goes_on(self, guest: Holdings) -> None:
         guest.grow(A, 2)
-        guest.target.run(f"zfs rename tank/data/{A} tank/data/{self.KEPT} && udevadm settle")
+        guest.target.run(f"zfs rename {guest.target.path(A)} {guest.target.path(self.KEPT)} && udevadm settle")
         replica = guest.value(guest.target, self.KEPT, "guid")
-        content = guest.target.out(f"sha256sum </dev/zvol/tank/data/{self.KEPT}")
+        content = guest.target.out(f"sha256sum </dev/zvol/{guest.target.path(self.KEPT)}")
         for _ in range(3):
             guest.write(A, 1)
             assert guest.well() < 3 * MIB
         assert guest.value(guest.target, self.KEPT, "guid") == replica
-        assert guest.target.out(f"sha256sum </dev/zvol/tank/data/{self.KEPT}") == content
+        assert guest.target.out(f"sha256sum </dev/zvol/{guest.target.path(self.KEPT)}") == content
         assert guest.same_on_both()

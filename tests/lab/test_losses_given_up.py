@@ -10,22 +10,18 @@ from tests.lab.mailbox import mailbox
 from tests.lab.scenario import A, B
 
 DAY = 86400
-PLAIN = 'path = "tank/data"\n'
 
 pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
-    return Holdings(lab, node1, node2).with_zvol()
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster of two nodes, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points."""
+    return Holdings(lab, source, target).with_zvol()
 
 
 class TestRemoval:
     def test_waits_for_a_pool_that_is_not_imported(self, guest: Holdings) -> None:
-        guest.target.fresh_pool("pond", disk=2)
-        guest.target.run("zfs create pond/data")
-        guest.cluster(PLAIN, f'{PLAIN}paths = {{ node2 = "pond/data" }}\n')
         guest.well()
         guest.target.run("zpool export pond")
         why = guest.removed_or_failed()
@@ -43,7 +39,7 @@ class TestRemoval:
             'node = "gamma"\nstate_dir = "/var/lib/zsr/gamma"\ncontrol = "/run/zsr/gamma.sock"\n'
             '[cluster]\npath = "/etc/zsr/cluster.toml"\n',
         )
-        guest.cluster(PLAIN, f'{PLAIN}paths = {{ gamma = "tank/gamma" }}\n')
+        guest.cluster("paths = {", 'paths = { gamma = "tank/gamma",')
         guest.cluster('[guests.100]\nname = "web"\nnode = "node1"\n', '[nodes.gamma]\naddress = "node1"\n')
         guest.zsr("delete", "100-0", "--yes")
         here.zsr("--config", other, "run", check=False)
@@ -60,7 +56,7 @@ class TestKeptAside:
         guest.zvol(A, 32)
         guest.zsr("update", "100-0", "--rate", "1")
         run = guest.source.spawn(["zsr", "run", "--id", "100-0"])
-        used = f"zfs get -Hpo value used tank/data/{A} 2>/dev/null || echo 0"
+        used = f"zfs get -Hpo value used {guest.target.path(A)} 2>/dev/null || echo 0"
         guest.until(lambda: len(guest.aside()) == 1 and int(guest.target.out(used)) > 2e6, "the new one is on its way")
         guest.source.zsr("diverged", "destroy", "node2", guest.aside()[0], "--yes", check=False)
         assert run.status() is None
@@ -102,26 +98,26 @@ class TestVolumesThatChangeHands:
 
     @pytest.mark.parametrize("again", ["of two, one", "of one, the same"])
     def test_a_number_that_is_used_again_costs_no_copy_and_is_reported_at_once(
-        self, lab: Lab, node1: Node, node2: Node, again: str
+        self, lab: Lab, source: Node, target: Node, again: str
     ) -> None:
         """Or its volumes are being restored: as long as the new ones are not whole, the old copy is the one to use."""
         with mailbox(lab) as mail:
             url = f"mailto://{lab.host_ip}:{mail.port}?from=zsr@node1.test&to=admin@site.test"
-            guest = Holdings(lab, node1, node2, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
+            guest = Holdings(lab, source, target, settings=f'[[notify]]\nname = "admin"\nurl = "{url}"\n')
             guest.zvol(A, 8)
             if again == "of two, one":
                 guest.zvol(B, 8)
             guest.job(*KEEP)
             guest.daemon()
             guest.well()
-            before = guest.guids(node2)
+            before = guest.guids(target)
             for name in list(guest.volumes):
                 guest.destroy_on_source(name)
             guest.zvol(A, 8)
             guest.well()
             guest.write(A, 1)
             guest.well()
-            assert before <= guest.guids(node2)
+            assert before <= guest.guids(target)
             guest.until(
                 lambda: any("replaced" in one.message["subject"] for one in mail.received), "it is reported", timeout=30
             )
@@ -130,7 +126,7 @@ class TestVolumesThatChangeHands:
 class TestClaims:
     def test_of_a_target_that_was_edited_away_are_not_made_for_the_new_one(self, guest: Holdings) -> None:
         guest.well()
-        guest.cluster(PLAIN, f'{PLAIN}paths = {{ node2 = "tank/other" }}\n')  # nothing is there
+        guest.store_in(f"{guest.target.pool}/other")  # nothing is there
         assert "unconfirmed" in guest.zsr("status")
         guest.fails()
         assert "unconfirmed" in guest.zsr("status")

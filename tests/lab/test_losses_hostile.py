@@ -9,6 +9,7 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
 from tests.lab.scenario import A
+from tests.lab.two_nodes import on_two_nodes
 
 pytestmark = pytest.mark.sampled(9)
 
@@ -21,13 +22,14 @@ exit 1
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes with zsr, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points; one run."""
-    guest = Holdings(lab, node1, node2).with_zvol()
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster, a guest with a zvol of 4 MiB content, and a job that keeps ten restore points; run once."""
+    guest = Holdings(lab, source, target).with_zvol()
     guest.well()
     return guest
 
 
+@on_two_nodes
 def test_what_a_target_prints_is_kept_within_bounds(guest: Holdings) -> None:
     guest.target.write("/usr/local/sbin/zfs", ENDLESS)
     guest.target.run("chmod +x /usr/local/sbin/zfs")
@@ -42,7 +44,7 @@ def test_what_a_target_prints_is_kept_within_bounds(guest: Holdings) -> None:
 
 
 def test_a_time_far_ahead_on_the_target_does_not_name_the_sources_snapshots(guest: Holdings) -> None:
-    guest.target.run(f"zfs snapshot tank/data/{A}@__replicate_100-0_999999999999__")
+    guest.target.run(f"zfs snapshot {guest.target.path(A)}@__replicate_100-0_999999999999__")
     for _ in range(3):
         guest.write(A, 1)
         guest.source.zsr("run", "--id", "100-0", check=False)

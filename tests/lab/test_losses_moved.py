@@ -10,14 +10,15 @@ import pytest
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import FS, MIB, A
+from tests.lab.two_nodes import on_two_nodes
 
 pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
     """A guest with a zvol and a filesystem, and a job that keeps ten restore points; it has run once."""
-    return Holdings(lab, node1, node2).replicated_once()
+    return Holdings(lab, source, target).replicated_once()
 
 
 def refused(node: Node) -> str:
@@ -32,10 +33,10 @@ class TestReplicaThatSomebodyLivesOn:
     def test_is_not_destroyed_by_a_removal_that_says_why(self, guest: Holdings) -> None:
         guest.activate(FS)
         why = guest.removed_or_failed()
-        assert guest.target.run(f"cat /tank/data/{FS}/live", check=False).stdout == "orders\n"
+        assert guest.target.run(f"cat /{guest.target.path(FS)}/live", check=False).stdout == "orders\n"
         assert why == "target_active"
         error = "{error} {advice}".format(**guest.status())
-        assert f"tank/data/{FS}" in error
+        assert guest.target.path(FS) in error
         assert re.search("zfs |zsr ", error), error
         assert "by itself" not in error
 
@@ -43,7 +44,7 @@ class TestReplicaThatSomebodyLivesOn:
         guest.activate(FS)
         guest.zsr("delete", "100-0", "--yes")
         guest.zsr("run", check=False)
-        assert guest.target.run(f"cat /tank/data/{FS}/live", check=False).stdout == "orders\n"
+        assert guest.target.run(f"cat /{guest.target.path(FS)}/live", check=False).stdout == "orders\n"
 
     @pytest.mark.parametrize(
         "act",
@@ -56,7 +57,7 @@ class TestReplicaThatSomebodyLivesOn:
     )
     def test_is_not_destroyed_while_it_is_not_open(self, guest: Holdings, act: str) -> None:
         replica = guest.value(guest.target, A, "guid")
-        guest.target.run(act.format(f"tank/data/{A}"))
+        guest.target.run(act.format(guest.target.path(A)))
         guest.removed_or_failed()
         assert replica in guest.guids(guest.target)
 
@@ -70,6 +71,7 @@ class TestReplicaThatSomebodyLivesOn:
         assert re.search(r"\bmoved?\b", error), error
 
 
+@on_two_nodes
 class TestNewOwner:
     def test_keeps_the_restore_points_that_it_held_as_a_target(self, guest: Holdings) -> None:
         held = guest.grow(A, 3) | guest.points(guest.target, FS)
@@ -114,6 +116,7 @@ class TestNewOwner:
 class TestUnmarkedDataset:
     """On the target of a node whose file is old, the guest's own live volume is one."""
 
+    @on_two_nodes
     @pytest.mark.parametrize("written", [True, False], ids=["written since", "not written since"])
     def test_that_is_the_guests_live_volume_is_left_alone(self, guest: Holdings, *, written: bool) -> None:
         guest.source.run(f"zfs unmount tank/data/{FS}")
@@ -132,23 +135,24 @@ class TestUnmarkedDataset:
         assert re.search(r"\bmoved?\b", error), error
 
     def test_that_another_tool_replicated_under_our_snapshots_name_is_asked_for(
-        self, lab: Lab, node1: Node, node2: Node
+        self, lab: Lab, source: Node, target: Node
     ) -> None:
-        guest = Holdings(lab, node1, node2)
+        guest = Holdings(lab, source, target)
         guest.zvol(A, 8)
         snapshot = f"tank/data/{A}@__replicate_100-0_1700000000__"
-        node1.run(f"zfs snapshot {snapshot} && zfs send -Rp {snapshot} | ssh node2 zfs receive -F tank/data/{A}")
+        receive = f"{source.reach(target)}zfs receive -F {target.path(A)}"
+        source.run(f"zfs snapshot {snapshot} && zfs send -Rp {snapshot} | {receive}")
         guest.job(*KEEP)
-        before = guest.everything(node2)
+        before = guest.everything(target)
         guest.write(A, 1)
-        node1.zsr("run", "--id", "100-0", check=False)
-        assert guest.everything(node2) == before
-        error = refused(node1)
+        source.zsr("run", "--id", "100-0", check=False)
+        assert guest.everything(target) == before
+        error = refused(source)
         assert "zsr adopt 100-0" in error
         assert "by hand" not in error
 
-        replica = guest.value(node2, A, "guid")
+        replica = guest.value(target, A, "guid")
         guest.zsr("adopt", "100-0", "--yes")
         assert guest.well(within=2) < 2 * MIB
-        assert guest.value(node2, A, "guid") == replica
+        assert guest.value(target, A, "guid") == replica
         assert guest.same_on_both()

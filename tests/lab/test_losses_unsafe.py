@@ -14,11 +14,11 @@ pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
-    """Two nodes; the guest has no volume yet, and both nodes have a key."""
-    for node in (node1, node2):
+def guest(lab: Lab, source: Node, target: Node) -> Holdings:
+    """A cluster of two nodes; the guest has no volume yet, and both nodes have a key."""
+    for node in (source, target):
         node.write("/root/key", "12345678\n")
-    return Holdings(lab, node1, node2)
+    return Holdings(lab, source, target)
 
 
 class TestRawIsLaw:
@@ -29,15 +29,15 @@ class TestRawIsLaw:
         guest.write(A, size_mb // 2)
 
     def test_when_the_replicas_key_is_the_targets_own_now(self, guest: Holdings) -> None:
-        guest.target.run(f"zfs create {KEY} tank/safe")
-        guest.cluster('path = "tank/data"', 'path = "tank/data"\npaths = { node2 = "tank/safe" }')
+        guest.target.run(f"zfs create {KEY} {guest.target.pool}/safe")
+        guest.store_in(f"{guest.target.pool}/safe")
         self.locked(guest)
         guest.job()
         guest.well()
         assert guest.in_the_clear() == []
-        replica = f"tank/safe/{A}"
+        replica = f"{guest.target.pool}/safe/{A}"
         guest.target.run(f"zfs load-key -L file:///root/key {replica} && zfs change-key -i {replica}")
-        assert guest.target.out(f"zfs get -Ho value encryptionroot {replica}") == "tank/safe"
+        assert guest.target.out(f"zfs get -Ho value encryptionroot {replica}") == f"{guest.target.pool}/safe"
         guest.write(A, 1)
         done = guest.source.zsr("run", "--id", "100-0", check=False)
         assert guest.in_the_clear() == []
@@ -57,7 +57,7 @@ class TestRawIsLaw:
         self.locked(guest, 32)
         guest.job("--encryption", "decrypted", "--rate", "1")
         run = guest.source.spawn(["zsr", "run", "--id", "100-0"])
-        used = f"zfs get -Hpo value used tank/data/{A} 2>/dev/null || echo 0"
+        used = f"zfs get -Hpo value used {guest.target.path(A)} 2>/dev/null || echo 0"
         guest.until(lambda: int(guest.target.out(used)) > 3e6, "the transfer is under way")
         run.kill("KILL")
         guest.until(lambda: guest.value(guest.target, A, "receive_resume_token") != "-", "it is cut")
@@ -67,7 +67,7 @@ class TestRawIsLaw:
         guest.well(within=2)
         assert guest.in_the_clear() == []
         assert guest.value(guest.target, A, "encryption") != "off"
-        guest.target.run(f"zfs load-key -L file:///root/key tank/data/{A}")
+        guest.target.run(f"zfs load-key -L file:///root/key {guest.target.path(A)}")
         assert guest.same_on_both()
 
 

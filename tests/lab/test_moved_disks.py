@@ -14,7 +14,14 @@ from tests.lab.scenario import MIB, A, B
 pytestmark = pytest.mark.sampled(3)
 
 OTHER, MOVED = "vm-200-disk-0", "vm-200-disk-1"
-MORE = '[storages.more]\npath = "tank/more"\n[guests.200]\nname = "db"\nnode = "node1"\n'
+MORE = """\
+[storages.more]
+path = "tank/more"
+paths = {{ node2 = "{}/more" }}
+[guests.200]
+name = "db"
+node = "node1"
+"""
 
 
 class Guests(Holdings):
@@ -23,8 +30,8 @@ class Guests(Holdings):
     def __init__(self, lab: Lab, source: Node, target: Node) -> None:
         super().__init__(lab, source, target)
         for node in (source, target):
-            node.run("zfs create tank/more")
-        self.source.write("/etc/zsr/cluster.toml", self.source.read("/etc/zsr/cluster.toml") + MORE)
+            node.run(f"zfs create {node.pool}/more")
+        self.source.write("/etc/zsr/cluster.toml", self.source.read("/etc/zsr/cluster.toml") + MORE.format(target.pool))
         for name in (A, B, OTHER):
             self.zvol(name, 8)
         for job in ("100-0", "200-0"):
@@ -64,14 +71,15 @@ class Guests(Holdings):
         """Whether the replica's newest snapshot has what the source's has."""
         sums = []
         for node in (self.source, self.target):
-            newest = node.out(f"zfs list -Ho name -t snapshot -s createtxg -d 1 tank/{name}").splitlines()[-1]
-            look = "udevadm settle; sha256sum </dev/zvol/tank/look; zfs destroy tank/look"
-            sums.append((newest, node.out(f"zfs clone {newest} tank/look && {look}").split()[0]))
+            newest = node.out(f"zfs list -Ho name -t snapshot -s createtxg -d 1 {node.pool}/{name}").splitlines()[-1]
+            clone = f"{node.pool}/look"
+            look = f"udevadm settle; sha256sum </dev/zvol/{clone}; zfs destroy {clone}"
+            sums.append((newest.partition("@")[2], node.out(f"zfs clone {newest} {clone} && {look}").split()[0]))
         return sums[0] == sums[1]
 
     def marks(self, name: str) -> list[str]:
-        """Job, owner and epoch of a replica below ``tank``."""
-        return self.target.out(f"zfs get -Hpo value zsr:job,zsr:owner,zsr:epoch tank/{name}").split()
+        """Job, owner and epoch of a replica below the target's pool."""
+        return self.target.out(f"zfs get -Hpo value zsr:job,zsr:owner,zsr:epoch {self.target.pool}/{name}").split()
 
     def vanished_now(self) -> list[object]:
         """The replicas that wait for their volume, by the targets and by the records."""
@@ -81,8 +89,8 @@ class Guests(Holdings):
 
 
 @pytest.fixture
-def guests(lab: Lab, node1: Node, node2: Node) -> Guests:
-    return Guests(lab, node1, node2)
+def guests(lab: Lab, source: Node, target: Node) -> Guests:
+    return Guests(lab, source, target)
 
 
 @pytest.mark.parametrize("first", [100, 200])
@@ -116,7 +124,7 @@ def test_a_disk_that_is_moved_to_another_storage_is_not_sent_again(guests: Guest
     guests.move(f"data/{A}", f"more/{A}")
     guests.changed(f"more/{A}")
     assert guests.run(100) < 2 * MIB
-    assert guests.target.out(f"zfs get -Hpo value guid tank/more/{A}") == replica
+    assert guests.target.out(f"zfs get -Hpo value guid {guests.target.pool}/more/{A}") == replica
     assert guests.is_same(f"more/{A}")
     assert not guests.exists(guests.target, A)
 
@@ -134,7 +142,8 @@ def test_two_guests_swap_disks_while_the_daemon_runs_both_jobs_at_once(guests: G
     guests.daemon()
 
     def swapped() -> bool:
-        now = [guests.target.run(f"zfs get -Hpo value guid tank/data/{name}", check=False) for name in (A, OTHER)]
+        replicas = [guests.target.path(name) for name in (A, OTHER)]
+        now = [guests.target.run(f"zfs get -Hpo value guid {replica}", check=False) for replica in replicas]
         return [each.stdout.strip() for each in now] == [second, first]
 
     for _ in range(4):

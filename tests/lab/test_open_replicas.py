@@ -29,25 +29,25 @@ class Gone(Holdings):
 
     def open(self, name: str) -> str:
         """Have a replica open on the target, for reading; the process that does."""
-        place = f"/dev/zvol/tank/data/{name}" if name == B else f"/tank/data/{name}/file"
+        place = f"/dev/zvol/{self.target.path(name)}" if name == B else f"/{self.target.path(name)}/file"
         self.target.run("udevadm settle")
         self.target.run(f"sleep 600 <{place} >/dev/null 2>&1 & echo $! >/root/reader")
         return self.target.out("cat /root/reader").strip()
 
 
 @pytest.fixture
-def gone(lab: Lab, node1: Node, node2: Node) -> Gone:
-    return Gone(lab, node1, node2)
+def gone(lab: Lab, source: Node, target: Node) -> Gone:
+    return Gone(lab, source, target)
 
 
 @pytest.mark.parametrize("name", [B, FS])
 @pytest.mark.parametrize("way", ["by hand", "at the end of its grace", "with its job"])
 def test_a_replica_that_is_open_keeps_its_restore_points(gone: Gone, name: str, way: str) -> None:
     if name == FS:
-        gone.target.run(f"zfs mount tank/data/{FS}")
+        gone.target.run(f"zfs mount {gone.target.path(FS)}")
     reader, before = gone.open(name), gone.points(gone.target, name)
     if way == "by hand":
-        gone.zsr("vanished", "destroy", "100-0", f"tank/data/{name}", "--yes", check=False)
+        gone.zsr("vanished", "destroy", "100-0", gone.target.path(name), "--yes", check=False)
     elif way == "with its job":
         gone.removed_or_failed()
     else:
@@ -58,49 +58,50 @@ def test_a_replica_that_is_open_keeps_its_restore_points(gone: Gone, name: str, 
 
     gone.target.run(f"kill {reader}")
     if way == "by hand":
-        gone.zsr("vanished", "destroy", "100-0", f"tank/data/{name}", "--yes")
+        gone.zsr("vanished", "destroy", "100-0", gone.target.path(name), "--yes")
         assert not gone.exists(gone.target, name)
 
 
 @pytest.mark.parametrize("need", ["hold", "clone"])
 def test_a_replica_of_which_a_snapshot_is_needed_goes_whole_or_not_at_all(gone: Gone, need: str) -> None:
-    first = f"tank/data/{B}@{gone.ours(gone.target, B)[0]}"
+    first = f"{gone.target.path(B)}@{gone.ours(gone.target, B)[0]}"
     do, undo = {
         "hold": (f"zfs hold mine {first}", f"zfs release mine {first}"),
-        "clone": (f"zfs clone {first} tank/mine", "zfs destroy tank/mine"),
+        "clone": (f"zfs clone {first} pond/mine", "zfs destroy pond/mine"),
     }[need]
     before = gone.points(gone.target, B)
     gone.target.run(do)
-    said = gone.source.zsr("vanished", "destroy", "100-0", f"tank/data/{B}", "--yes", check=False)
+    said = gone.source.zsr("vanished", "destroy", "100-0", gone.target.path(B), "--yes", check=False)
     assert gone.points(gone.target, B) == before
     assert "is held, or has a clone" in said.stderr
 
     gone.target.run(undo)
-    gone.zsr("vanished", "destroy", "100-0", f"tank/data/{B}", "--yes")
+    gone.zsr("vanished", "destroy", "100-0", gone.target.path(B), "--yes")
     assert not gone.exists(gone.target, B)
 
 
-def test_a_raw_replica_and_an_aside_are_destroyed_in_one_transaction(lab: Lab, node1: Node, node2: Node) -> None:
-    guest = Holdings(lab, node1, node2)
+def test_a_raw_replica_and_an_aside_are_destroyed_in_one_transaction(lab: Lab, source: Node, target: Node) -> None:
+    guest = Holdings(lab, source, target)
     guest.zvol(A, 8)
-    node1.run(
+    source.run(
         f"echo secret99 | zfs create -V 8M -o encryption=on -o keyformat=passphrase tank/data/{B}; udevadm settle"
     )
     guest.volumes[B] = "zvol"
     guest.job(*KEEP)
     guest.grow(B, 2)
-    node2.run(f"zfs set readonly=off tank/data/{A}; udevadm settle; echo x | dd of=/dev/zvol/tank/data/{A} conv=fsync")
-    node2.run(f"zpool sync; zfs set readonly=on tank/data/{A}")
+    disk = target.path(A)
+    target.run(f"zfs set readonly=off {disk}; udevadm settle; echo x | dd of=/dev/zvol/{disk} conv=fsync")
+    target.run(f"zpool sync; zfs set readonly=on {disk}")
     guest.grow(A, 1)
     [aside] = guest.aside()
-    guest.zsr("diverged", "destroy", "node2", f"tank/data/zsr-diverged/{aside.rpartition('/')[2]}", "--yes")
+    guest.zsr("diverged", "destroy", "node2", f"{target.path('zsr-diverged')}/{aside.rpartition('/')[2]}", "--yes")
     assert guest.aside() == []
 
     guest.destroy_on_source(B)
-    guest.zsr("vanished", "destroy", "100-0", f"tank/data/{B}", "--yes")
-    assert not guest.exists(node2, B)
-    history = node2.out("zpool history -i tank")
-    assert "zfs destroy -r tank" not in history, "what a program had begun was finished by a command"
-    destroyed = re.findall(rf"\[(txg:[0-9]+)\] destroy tank/data/{B}(?:@\S+)? ", history)
+    guest.zsr("vanished", "destroy", "100-0", target.path(B), "--yes")
+    assert not guest.exists(target, B)
+    history = target.out(["zpool", "history", "-i", target.pool])
+    assert f"zfs destroy -r {target.pool}" not in history, "what a program had begun was finished by a command"
+    destroyed = re.findall(rf"\[(txg:[0-9]+)\] destroy {target.path(B)}(?:@\S+)? ", history)
     assert len(destroyed) == 4
     assert len(set(destroyed)) == 1

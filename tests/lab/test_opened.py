@@ -13,9 +13,9 @@ NAME = "subvol-100-disk-0"
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """Two nodes with a container's filesystem and a disk."""
-    duo = TwoNodeCluster(lab, node1, node2)
+def duo(lab: Lab, source: Node, target: Node) -> TwoNodeCluster:
+    """A cluster of two nodes with a container's filesystem and a disk."""
+    duo = TwoNodeCluster(lab, source, target)
     duo.filesystem(NAME, 1)
     duo.zvol("vm-100-disk-1", 8)
     duo.job("--keep", "1")
@@ -27,7 +27,7 @@ def test_a_file_of_an_older_restore_point_is_read_while_runs_go_on_and_its_point
 ) -> None:
     duo.source.run(f"echo yesterday > /tank/data/{NAME}/file")
     duo.zsr("run", "--id", "100-0")
-    [old] = duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{NAME}").split()
+    [old] = duo.target.out(f"zfs list -Ho name -t snapshot {duo.target.path(NAME)}").split()
     said = duo.zsr("restore-points", "open", "100-0")
     [place] = [line.split()[0] for line in said.splitlines() if "/run/zsr/opened/" in line]
 
@@ -36,14 +36,15 @@ def test_a_file_of_an_older_restore_point_is_read_while_runs_go_on_and_its_point
     duo.zsr("run", "--id", "100-0")
     assert duo.target.out(f"cat {place}/file") == "yesterday"
     assert duo.target.run(f"touch {place}/file", check=False).returncode != 0
-    assert duo.target.out("zfs get -Ho value readonly -r -t filesystem,volume tank/data/zsr-diverged").count("on") >= 2
-    assert old in duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{NAME}")
+    asides = duo.target.path("zsr-diverged")
+    assert duo.target.out(f"zfs get -Ho value readonly -r -t filesystem,volume {asides}").count("on") >= 2
+    assert old in duo.target.out(f"zfs list -Ho name -t snapshot {duo.target.path(NAME)}")
 
     duo.zsr("restore-points", "close", "100-0")
-    assert "opened" not in duo.target.out("zfs list -Ho name -r tank/data")
+    assert "opened" not in duo.target.out(f"zfs list -Ho name -r {duo.target.path()}")
     duo.source.run(f"echo tomorrow > /tank/data/{NAME}/file")
     duo.zsr("run", "--id", "100-0")
-    assert old not in duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{NAME}")
+    assert old not in duo.target.out(f"zfs list -Ho name -t snapshot {duo.target.path(NAME)}")
 
 
 def test_one_that_is_being_read_is_not_closed(duo: TwoNodeCluster) -> None:
@@ -53,4 +54,4 @@ def test_one_that_is_being_read_is_not_closed(duo: TwoNodeCluster) -> None:
     duo.target.run(f"cd {place} && (setsid sleep 600 >/dev/null 2>&1 < /dev/null &)")
     refused = duo.source.zsr("restore-points", "close", "100-0", check=False)
     assert refused.returncode == 1
-    assert "opened" in duo.target.out("zfs list -Ho name -r tank/data")
+    assert "opened" in duo.target.out(f"zfs list -Ho name -r {duo.target.path()}")

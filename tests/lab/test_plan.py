@@ -1,4 +1,4 @@
-"""``zsr plan`` between two real nodes with a modern ZFS: it changes nothing, and the run after it does what it said."""
+"""``zsr plan`` with a modern ZFS: it changes nothing, and the run after it does what it said."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.sampled(9)
 
 def everything(node: Node) -> list[str]:
     """Every dataset, snapshot and bookmark of a node with all its properties."""
-    listed = node.out("zfs get -Hp -t all -r -o name,property,value,source all tank", timeout=120).splitlines()
+    listed = node.out(f"zfs get -Hp -t all -r -o name,property,value,source all {node.pool}", timeout=120).splitlines()
     volatile = ("available", "used", "logicalused", "referenced")  # a pool writes in the background
     return [line for line in listed if not line.split("\t")[1].startswith(volatile)]
 
 
 def names(node: Node) -> set[str]:
     """All datasets and snapshots of the guest's storage on a node."""
-    return set(node.out("zfs list -Ho name -t all -r tank/data").splitlines())
+    return set(node.out(f"zfs list -Ho name -t all -r {node.path()}").splitlines())
 
 
 def plan(duo: TwoNodeCluster) -> dict[str, Any]:
@@ -86,4 +86,4 @@ def test_a_transfer_that_was_cut_off_is_planned_to_be_resumed(duo: TwoNodeCluste
 
 
 def _token(duo: TwoNodeCluster) -> str:
-    return duo.target.out(f"zfs get -Ho value receive_resume_token tank/data/{ZVOL} 2>/dev/null || echo -")
+    return duo.target.out(f"zfs get -Ho value receive_resume_token {duo.target.path(ZVOL)} 2>/dev/null || echo -")

@@ -40,23 +40,23 @@ class TestRemoval:
         assert scene.exists(scene.target, A)
         scene.zsr("enable", "100-0")
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone")
-        assert scene.everything(scene.target).count("tank/data") == 1
+        assert scene.everything(scene.target).count(scene.target.path()) == 1
 
     def test_of_a_job_whose_guest_is_gone(self, scene: Scenario) -> None:
         scene.source.run(f"zfs snapshot tank/data/{A}@mine")
-        scene.target.run(f"zfs clone tank/data/{A}@{scene.ours(scene.target, A)[-1]} tank/try")
+        scene.target.run(f"zfs clone {scene.target.path(A)}@{scene.ours(scene.target, A)[-1]} {scene.target.pool}/try")
         scene.cluster('[guests.100]\nname = "web"\nnode = "node1"\n', "")
         scene.source.run("zsr delete 100-0 --yes")
         scene.daemon()
         scene.until(lambda: not scene.exists(scene.target, FS), "what can be removed is removed")
-        scene.target.run("zfs destroy tank/try")
+        scene.target.run(f"zfs destroy {scene.target.pool}/try")
         scene.source.shift_clock(301)
         scene.until(lambda: "100-0" not in scene.zsr("list"), "the job is gone", timeout=90)
-        assert scene.everything(scene.target).count("tank/data") == 1
+        assert scene.everything(scene.target).count(scene.target.path()) == 1
         assert scene.snapshots(scene.source, A) == ["mine"]
 
     def test_keeps_a_foreign_snapshot_on_the_replica(self, scene: Scenario) -> None:
-        scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
+        scene.target.run(f"zfs snapshot {scene.target.path(A)}@theirs")
         scene.write(A, 1)
         scene.well()
         scene.daemon()

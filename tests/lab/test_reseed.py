@@ -1,4 +1,4 @@
-"""``zsr reseed`` between two real nodes: through the daemon or without it, cut off, refused for want of space."""
+"""``zsr reseed`` on a real ZFS: through the daemon or without it, cut off, refused for want of space."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ pytestmark = pytest.mark.sampled(9)
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> Scenario:
+def duo(lab: Lab, source: Node, target: Node) -> Scenario:
     """A guest with a zvol and a filesystem, replicated once."""
-    duo = Scenario(lab, node1, node2)
+    duo = Scenario(lab, source, target)
     duo.zvol(A, 32)
     duo.filesystem(FS, 8)
     duo.job()
@@ -61,7 +61,7 @@ def test_one_that_is_cancelled_resumes_what_has_arrived_after_runs_in_between(du
 
 
 def test_a_target_without_room_is_refused_before_anything_is_sent(duo: Scenario) -> None:
-    duo.target.run("zfs set quota=60M tank/data")
+    duo.target.run(f"zfs set quota=60M {duo.target.path()}")
     before = guids(duo)
 
     done = duo.source.zsr("reseed", "100-0", "--yes", check=False)

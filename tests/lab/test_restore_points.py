@@ -36,10 +36,9 @@ class TestOthersSnapshots:
         assert scene.same_on_both()
 
     def test_of_another_job_of_the_guest_do_not_pile_up(self, scene: Scenario) -> None:
-        scene.source.fresh_pool("pond", disk=2)
-        scene.source.run("zfs create pond/data")
+        scene.source.run("zfs create pond/vault")
         scene.cluster("[storages.tank]", '[nodes.vault]\naddress = "local"\n[storages.tank]')
-        scene.cluster('path = "tank/data"', 'path = "tank/data"\npaths = { vault = "pond/data" }')
+        scene.cluster("paths = {", 'paths = { vault = "pond/vault",')
         scene.zsr("create-local-job", "100-1", "vault")
         for _ in range(5):
             scene.write(A, 1)
@@ -48,12 +47,12 @@ class TestOthersSnapshots:
         assert scene.same_on_both()
         ours = [name for name in scene.snapshots(scene.target, A) if not name.startswith(OURS)]
         assert len(ours) <= 2, ours
-        there = scene.source.out(f"zfs list -Ho name -t snapshot pond/data/{A}").split()
+        there = scene.source.out(f"zfs list -Ho name -t snapshot pond/vault/{A}").split()
         assert len(there) <= 4, there
         scene.daemon()
         scene.zsr("delete", "100-1", "--yes")
         scene.until(lambda: "100-1" not in scene.zsr("list"), "the other job is gone", timeout=180)
-        assert scene.source.out("zfs list -Ho name -r pond/data") == "pond/data"
+        assert scene.source.out("zfs list -Ho name -r pond/vault") == "pond/vault"
         assert not [name for name in scene.snapshots(scene.source, A) if "_100-1_" in name]
         scene.write(A, 1)
         assert scene.well() < 3 * MIB
@@ -66,9 +65,9 @@ class TestAdopted:
         bare.filesystem(FS, 4)
         for name in (A, FS):
             snapshot = f"tank/data/{name}@__replicate_100-0_1700000000__"
-            receive = f"ssh node2 zfs receive -F tank/data/{name}"
+            receive = f"{bare.source.reach(bare.target)}zfs receive -F {bare.target.path(name)}"
             bare.source.run(f"zfs snapshot {snapshot} && zfs send -Rp {snapshot} | {receive}", timeout=120)
-        bare.target.run(f"zfs unmount tank/data/{FS}")
+        bare.target.run(f"zfs unmount {bare.target.path(FS)}")
         bare.job()
         bare.zsr("adopt", "100-0", "--yes")
         bare.write(A, 1)
@@ -118,9 +117,9 @@ class TestNothingChanged:
             assert scene.status()["last_sync"] + 1 >= float(written)
             newest = scene.ours(scene.target, FS)[-1]
             here = scene.source.out(f"cd /tank/data/{FS} && find . -type f | sort | xargs sha256sum | sha256sum")
-            clone = f"zfs clone -o mountpoint=/mnt/l tank/data/{FS}@{newest} tank/l"
+            clone = f"zfs clone -o mountpoint=/mnt/l {scene.target.path(FS)}@{newest} {scene.target.pool}/l"
             look = "(cd /mnt/l && find . -type f | sort | xargs sha256sum | sha256sum)"
-            assert scene.target.out(f"{clone} && {look}; zfs destroy tank/l") == here, f"burst {number}"
+            assert scene.target.out(f"{clone} && {look}; zfs destroy {scene.target.pool}/l") == here, f"burst {number}"
 
     def test_last_sync_is_no_later_than_what_reached_the_target(self, scene: Scenario) -> None:
         """Writes that no fsync followed, right before the run."""
@@ -128,6 +127,6 @@ class TestNothingChanged:
             scene.source.run(f"echo {number} > /tank/data/{FS}/burst; date +%s.%N > /tmp/done; zsr run --id 100-0")
             written = float(scene.source.read("/tmp/done"))
             newest = scene.ours(scene.target, FS)[-1]
-            clone = f"zfs clone -o mountpoint=/mnt/l tank/data/{FS}@{newest} tank/l"
-            there = scene.target.out(f"{clone} && cat /mnt/l/burst; zfs destroy tank/l")
+            clone = f"zfs clone -o mountpoint=/mnt/l {scene.target.path(FS)}@{newest} {scene.target.pool}/l"
+            there = scene.target.out(f"{clone} && cat /mnt/l/burst; zfs destroy {scene.target.pool}/l")
             assert there == str(number) or scene.status()["last_sync"] < written

@@ -24,9 +24,9 @@ kill -9 $$
 
 
 @pytest.fixture
-def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
-    """Two nodes; the guest has one zvol, and its first transfer is done."""
-    duo = TwoNodeCluster(lab, node1, node2)
+def duo(lab: Lab, source: Node, target: Node) -> TwoNodeCluster:
+    """A cluster of two nodes; the guest has one zvol, and its first transfer is done."""
+    duo = TwoNodeCluster(lab, source, target)
     duo.zvol(NAME, 32)
     duo.job()
     duo.zsr("run", "--id", "100-0")
@@ -35,7 +35,7 @@ def duo(lab: Lab, node1: Node, node2: Node) -> TwoNodeCluster:
 
 def token(duo: TwoNodeCluster) -> str:
     """The resume token of the replica; ``-`` without one."""
-    return duo.target.out(["zfs", "get", "-Ho", "value", "receive_resume_token", ZVOL])
+    return duo.target.out(["zfs", "get", "-Ho", "value", "receive_resume_token", duo.target.path(NAME)])
 
 
 def cut(duo: TwoNodeCluster) -> None:
@@ -68,7 +68,8 @@ def test_a_token_is_read_as_zfs_itself_reads_it(duo: TwoNodeCluster) -> None:
         int(said[key], 0) for key in ("fromguid", "object", "offset", "bytes")
     )
     assert ours.raw is ("rawok" in said)
-    assert ours.from_guid == int(duo.target.out(f"zfs list -Hpo guid -t snapshot -d 1 {ZVOL}").splitlines()[-1])
+    guids = duo.target.out(f"zfs list -Hpo guid -t snapshot -d 1 {duo.target.path(NAME)}").splitlines()
+    assert ours.from_guid == int(guids[-1])
 
 
 def test_a_sender_that_is_killed_does_not_cost_what_has_arrived(duo: TwoNodeCluster) -> None:
@@ -87,7 +88,7 @@ def test_a_sender_that_is_killed_does_not_cost_what_has_arrived(duo: TwoNodeClus
 def test_a_state_whose_replica_got_a_snapshot_since_is_dropped_in_the_same_run(duo: TwoNodeCluster) -> None:
     """ZFS refuses it at its end, in words that say nothing."""
     cut(duo)
-    duo.target.run(f"zfs snapshot {ZVOL}@theirs")
+    duo.target.run(f"zfs snapshot {duo.target.path(NAME)}@theirs")
     assert "is dropped" in run(duo)
     assert duo.status()["state"] == "ok"
     assert duo.same_on_both()
@@ -103,11 +104,11 @@ def test_a_state_whose_base_is_gone_from_the_source_is_dropped(duo: TwoNodeClust
     assert token(duo) == "-"
 
 
-def test_a_raw_state_says_so(lab: Lab, node1: Node, node2: Node) -> None:
-    duo = TwoNodeCluster(lab, node1, node2)
-    node1.write("/root/key", "12345678\n")
+def test_a_raw_state_says_so(lab: Lab, source: Node, target: Node) -> None:
+    duo = TwoNodeCluster(lab, source, target)
+    source.write("/root/key", "12345678\n")
     key = "-o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key"
-    node1.run(f"zfs create {key} -V 32M {ZVOL} && udevadm settle")
+    source.run(f"zfs create {key} -V 32M {ZVOL} && udevadm settle")
     duo.volumes[NAME] = "zvol"
     duo.write(NAME, 16)
     duo.job()

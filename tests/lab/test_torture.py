@@ -24,12 +24,12 @@ def first(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def env(lab: Lab, first: int) -> Iterator[TortureEnv]:
+def env(two_nodes: Lab, first: int) -> Iterator[TortureEnv]:
     """The session's nodes with the guest and the job of the crash matrix, in the configuration of the first case."""
-    env = TortureEnv(lab, Ground.of_case(first))
+    env = TortureEnv(two_nodes, Ground.of_case(first))
     env.begin()
     yield env
-    for node in lab.nodes:
+    for node in two_nodes.nodes:
         Node.fresh(node)
 
 

@@ -15,9 +15,9 @@ DAY = 86400
 
 
 @pytest.fixture
-def guest(lab: Lab, node1: Node, node2: Node) -> Scenario:
-    """Two nodes without a volume and without a job."""
-    return Scenario(lab, node1, node2)
+def guest(lab: Lab, source: Node, target: Node) -> Scenario:
+    """A cluster without a volume and without a job."""
+    return Scenario(lab, source, target)
 
 
 def take(guest: Scenario, name: str, snapshot: str) -> None:
@@ -71,7 +71,7 @@ class TestSnapshotsOfOthers:
         take(guest, A, "hourly")
         guest.write(A, 1)
         guest.well()
-        guest.target.run(f"zfs snapshot tank/data/{A}@theirs")
+        guest.target.run(f"zfs snapshot {guest.target.path(A)}@theirs")
         guest.source.run(f"zfs destroy tank/data/{A}@hourly")
         for there in (True, True, False):
             guest.write(A, 1)
@@ -90,7 +90,7 @@ class TestANameOnBothSides:
         for hour in range(3):
             guest.write(A, 1)
             take(guest, A, f"autosnap_{hour}")
-            guest.target.run(f"zfs snapshot tank/data/{A}@autosnap_{hour}")
+            guest.target.run(f"zfs snapshot {guest.target.path(A)}@autosnap_{hour}")
             guest.write(A, 2)
             guest.well()
             assert guest.same_on_both()
@@ -136,13 +136,14 @@ class TestFlags:
         guest.well()
         self.change(guest)
         guest.well()
-        assert guest.value(guest.target, FS, "zsr:stream") == f"Lce:tank/data/{FS}"
+        assert guest.value(guest.target, FS, "zsr:stream") == f"Lce:{guest.target.path(FS)}"
         assert guest.same_on_both()
 
     def test_of_an_adopted_replica_are_without_large_blocks(self, guest: Scenario) -> None:
         self.filesystem(guest)
-        disk = f"tank/data/{FS}"
-        guest.source.run(f"zfs snapshot {disk}@moved && zfs send {disk}@moved | ssh node2 zfs receive -u {disk}")
+        disk, there = f"tank/data/{FS}", guest.target.path(FS)
+        receive = f"{guest.source.reach(guest.target)}zfs receive -u {there}"
+        guest.source.run(f"zfs snapshot {disk}@moved && zfs send {disk}@moved | {receive}")
         guest.job()
         said = guest.source.zsr("adopt", "100-0", "--yes")
         assert "needs a full copy" in said.stderr
@@ -150,16 +151,16 @@ class TestFlags:
             self.change(guest)
             guest.well()
             assert guest.same_on_both()
-        assert guest.value(guest.target, FS, "zsr:stream") == f"ce:{disk}"
+        assert guest.value(guest.target, FS, "zsr:stream") == f"ce:{there}"
 
     def test_of_a_replica_that_lost_its_record_are_found_again(self, guest: Scenario) -> None:
         self.filesystem(guest)
         guest.job()
         guest.well()
-        guest.target.run(f"zfs inherit zsr:stream tank/data/{FS}")
+        guest.target.run(f"zfs inherit zsr:stream {guest.target.path(FS)}")
         self.change(guest)
         guest.well()
-        assert guest.value(guest.target, FS, "zsr:stream") == f"Lce:tank/data/{FS}"
+        assert guest.value(guest.target, FS, "zsr:stream") == f"Lce:{guest.target.path(FS)}"
         assert guest.same_on_both()
 
 
@@ -173,16 +174,15 @@ class TestLimits:
             guest.well()
         assert guest.value(guest.target, FS, "quota") == "0"
         assert guest.value(guest.target, FS, "reservation") == "0"
-        guest.target.run(f"zfs inherit -S reservation tank/data/{FS}")
+        guest.target.run(f"zfs inherit -S reservation {guest.target.path(FS)}")
         assert guest.value(guest.target, FS, "reservation") == str(20 * MIB)
 
     def test_a_thick_zvol_that_becomes_thin_is_said(self, guest: Scenario) -> None:
         guest.source.run(f"zfs create -V 1G tank/data/{A}; udevadm settle")
         guest.volumes[A] = "zvol"
         guest.write(A, 4)
-        guest.target.fresh_pool("small", size_mb=200, disk=2)
-        guest.target.run("zfs create small/data")
-        guest.cluster('path = "tank/data"', 'path = "tank/data"\npaths = { node2 = "small/data" }')
+        guest.target.fresh_pool(size_mb=200)
+        guest.target.run(["zfs", "create", guest.target.path()])
         guest.job()
         guest.well()
         assert "reserves no space" in guest.log()

@@ -1,4 +1,4 @@
-"""The verbs about what is on the target, between two real nodes: what they show, what they change, what they refuse."""
+"""The verbs about what is on the target, on a real ZFS: what they show, what they change, what they refuse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.two_nodes import FILESYSTEM, ZVOL, TwoNodeCluster
+from tests.lab.two_nodes import FILESYSTEM, ZVOL, TwoNodeCluster, on_two_nodes
 
 pytestmark = pytest.mark.sampled(9)
 
@@ -16,27 +16,28 @@ pytestmark = pytest.mark.sampled(9)
 def by_hand(duo: TwoNodeCluster, name: str, *options: str) -> None:
     """Bring a volume to the target as an admin does."""
     duo.source.run(f"zfs snapshot tank/data/{name}@by-hand")
-    receive = " ".join(["zfs receive", *options, f"tank/data/{name}"])
-    duo.source.run(f"zfs send tank/data/{name}@by-hand | ssh node2 {receive}", timeout=300)
+    receive = " ".join([f"{duo.source.reach(duo.target)}zfs receive", *options, duo.target.path(name)])
+    duo.source.run(f"zfs send tank/data/{name}@by-hand | {receive}", timeout=300)
 
 
 def written_to(duo: TwoNodeCluster, snapshot: str) -> None:
     """Write to the zvol's replica by hand, and take a snapshot of it."""
+    replica = duo.target.path(ZVOL)
     duo.target.run(
-        f"zfs set readonly=off tank/data/{ZVOL} && udevadm settle && "
-        f"echo mine | dd of=/dev/zvol/tank/data/{ZVOL} conv=notrunc,fsync,sync status=none && "
-        f"zfs snapshot tank/data/{ZVOL}@{snapshot} && zfs set readonly=on tank/data/{ZVOL}"
+        f"zfs set readonly=off {replica} && udevadm settle && "
+        f"echo mine | dd of=/dev/zvol/{replica} conv=notrunc,fsync,sync status=none && "
+        f"zfs snapshot {replica}@{snapshot} && zfs set readonly=on {replica}"
     )
 
 
 def guids(duo: TwoNodeCluster) -> list[str]:
     """The identity of the guest's datasets on the target."""
-    return [duo.target.out(f"zfs get -Ho value guid tank/data/{name}") for name in (FILESYSTEM, ZVOL)]
+    return [duo.target.out(f"zfs get -Ho value guid {duo.target.path(name)}") for name in (FILESYSTEM, ZVOL)]
 
 
 def job_property(duo: TwoNodeCluster, name: str) -> str:
     """What ``zsr:job`` of a dataset on the target says, and why."""
-    return duo.target.out(f"zfs get -Ho value,source zsr:job tank/data/{name}")
+    return duo.target.out(f"zfs get -Ho value,source zsr:job {duo.target.path(name)}")
 
 
 def sent(duo: TwoNodeCluster) -> int:
@@ -68,15 +69,15 @@ class TestAdopt:
 
         said = duo.zsr("adopt", "100-0", "--yes")
 
-        assert re.search(rf"^tank:{ZVOL} +tank/data/{ZVOL} +by-hand +-$", said, re.MULTILINE)
-        assert said.endswith(f"adopted tank/data/{FILESYSTEM}\nadopted tank/data/{ZVOL}\n")
+        assert re.search(rf"^tank:{ZVOL} +{duo.target.path(ZVOL)} +by-hand +-$", said, re.MULTILINE)
+        assert said.endswith("".join(f"adopted {duo.target.path(name)}\n" for name in (FILESYSTEM, ZVOL)))
         duo.write(ZVOL, 1)
         duo.zsr("run", "--id", "100-0")
         assert guids(duo) == before
         assert 1 << 20 <= sent(duo) < 2 << 20
         assert duo.same_on_both()
-        kept = duo.target.out(f"zfs list -Ho name -t snapshot tank/data/{ZVOL}@by-hand")
-        assert kept == f"tank/data/{ZVOL}@by-hand"
+        kept = duo.target.out(f"zfs list -Ho name -t snapshot {duo.target.path(ZVOL)}@by-hand")
+        assert kept == f"{duo.target.path(ZVOL)}@by-hand"
 
     def test_a_volume_in_use_lets_nothing_be_changed_until_it_is_unmounted(self, duo: TwoNodeCluster) -> None:
         by_hand(duo, FILESYSTEM)  # mounted there, as syncoid leaves it
@@ -85,9 +86,9 @@ class TestAdopt:
         refused = duo.source.zsr("adopt", "100-0", "--yes", check=False)
 
         assert refused.returncode == 2
-        assert f"'tank/data/{FILESYSTEM}' on node2 is in use (mounted, readonly=off)" in refused.stderr
+        assert f"'{duo.target.path(FILESYSTEM)}' on node2 is in use (mounted, readonly=off)" in refused.stderr
         assert [job_property(duo, name) for name in (FILESYSTEM, ZVOL)] == ["-\t-", "-\t-"]
-        duo.target.run(f"zfs unmount tank/data/{FILESYSTEM}")
+        duo.target.run(f"zfs unmount {duo.target.path(FILESYSTEM)}")
         duo.zsr("adopt", "100-0", "--yes")
         assert [job_property(duo, name) for name in (FILESYSTEM, ZVOL)] == ["100-0\tlocal"] * 2
 
@@ -118,6 +119,7 @@ class TestRestorePoints:
         table = duo.zsr("restore-points", "100-0").splitlines()
         assert re.match(r"20..-..-.._..:..:..  \S+ +2 of 2   1\.\d MiB +yes$", table[1])
 
+    @on_two_nodes
     def test_are_listed_by_any_node_when_the_source_is_dead(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
@@ -129,6 +131,7 @@ class TestRestorePoints:
         assert re.search(r" 2 of 2  .* yes$", said.stdout, re.MULTILINE)
         assert "node1" in said.stderr
 
+    @on_two_nodes
     def test_of_different_moments_come_with_the_way_to_the_whole_one(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
@@ -158,7 +161,7 @@ class TestDiverged:
 
         [kept] = json.loads(duo.zsr("diverged", "list", "--format", "json"))
 
-        assert kept["dataset"].startswith(f"tank/data/zsr-diverged/{ZVOL}-")
+        assert kept["dataset"].startswith(f"{duo.target.path('zsr-diverged')}/{ZVOL}-")
         assert (kept["node"], kept["job"], kept["guest"], kept["guest_name"]) == ("node2", "100-0", 100, "web")
         assert kept["size"] < 1 << 20
         assert re.search(
@@ -172,6 +175,7 @@ class TestDiverged:
         duo.zsr("run", "--id", "100-0")
         assert duo.same_on_both()
 
+    @on_two_nodes
     def test_the_node_that_holds_it_counts_it(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         written_to(duo, "somebodys")
@@ -185,6 +189,7 @@ class TestDiverged:
         duo.until(lambda: counted in metrics_of_target(duo), "the volume that is kept aside is counted")
         assert 'zsr_replica_last_sync_timestamp_seconds{guest="100",source="node1"' in metrics_of_target(duo)
 
+    @on_two_nodes
     def test_a_node_that_does_not_answer_is_named(self, duo: TwoNodeCluster) -> None:
         duo.target.cut_from(duo.source)
 

@@ -13,11 +13,11 @@ class TestFirstRun:
     def test_that_fails_half_way_is_followed_by_one_that_sends_only_the_rest(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.zvol(B, 64)
-        bare.target.run("zfs set quota=28M tank/data")
+        bare.target.run(f"zfs set quota=28M {bare.target.path()}")
         bare.job()
         assert bare.fails() == "no_space"
         first = bare.value(bare.target, A, "guid")
-        bare.target.run("zfs set quota=none tank/data")
+        bare.target.run(f"zfs set quota=none {bare.target.path()}")
         sent = bare.well()
         assert sent < 35 * MIB
         assert bare.value(bare.target, A, "guid") == first
@@ -27,16 +27,16 @@ class TestFirstRun:
     def test_a_foreign_dataset_under_a_volumes_name_prevents_any_change(self, bare: Scenario) -> None:
         bare.zvol(A, 16)
         bare.zvol(B, 16)
-        bare.target.run(f"zfs create -V 8M tank/data/{B} && zfs snapshot tank/data/{B}@theirs")
+        bare.target.run(f"zfs create -V 8M {bare.target.path(B)} && zfs snapshot {bare.target.path(B)}@theirs")
         before = bare.everything(bare.target)
         bare.job()
         assert bare.fails() == "target_active"
         assert bare.everything(bare.target) == before
         assert bare.snapshots(bare.source, A) == []
-        bare.target.run(f"zfs rename tank/data/{B} tank/theirs")
+        bare.target.run(f"zfs rename {bare.target.path(B)} {bare.target.pool}/theirs")
         bare.well()
         assert bare.same_on_both()
-        bare.target.run("zfs list tank/theirs@theirs")
+        bare.target.run(f"zfs list {bare.target.pool}/theirs@theirs")
 
 
 class TestVolumesComeAndGo:
@@ -55,7 +55,7 @@ class TestVolumesComeAndGo:
         assert scene.same_on_both()
 
     def test_left_out_with_somebodys_snapshot_on_its_replica(self, scene: Scenario) -> None:
-        scene.target.run(f"zfs snapshot tank/data/{A}@theirs")
+        scene.target.run(f"zfs snapshot {scene.target.path(A)}@theirs")
         left_out = f'name = "web"\nvolumes = [{{ volume = "tank:{A}", replicate = false }}]'
         scene.cluster('name = "web"', left_out)
         del scene.volumes[A]
@@ -184,7 +184,7 @@ class TestSnapshotsGo:
         scene.write(A, 1)
         scene.well()
         for snapshot in scene.ours(scene.target, A):
-            scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
+            scene.target.run(f"zfs destroy {scene.target.path(A)}@{snapshot}")
         scene.write(A, 1)
         assert scene.well() < 5 * MIB  # two incrementals of 2: ZFS itself refuses the first try; in full it would be 8
         assert scene.same_on_both()
@@ -192,7 +192,7 @@ class TestSnapshotsGo:
 
     def test_the_only_one_on_the_target(self, scene: Scenario) -> None:
         [snapshot] = scene.ours(scene.target, A)
-        scene.target.run(f"zfs destroy tank/data/{A}@{snapshot}")
+        scene.target.run(f"zfs destroy {scene.target.path(A)}@{snapshot}")
         scene.well(within=2)
         assert scene.same_on_both()
         assert len(scene.ours(scene.source, A)) == 1
@@ -200,15 +200,16 @@ class TestSnapshotsGo:
     def test_ours_are_held_or_cloned_by_an_admin_who_tests_a_restore(self, scene: Scenario) -> None:
         [held] = scene.ours(scene.source, A)
         scene.source.run(f"zfs hold look tank/data/{A}@{held}")
-        scene.target.run(f"zfs clone -o mountpoint=/mnt/try tank/data/{FS}@{held} tank/try")
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/try {scene.target.path(FS)}@{held} {scene.target.pool}/try")
         for _ in range(2):
             scene.write(A, 1)
             scene.write(FS, 1)
             assert scene.well() < 3 * MIB
         assert scene.same_on_both()
-        assert scene.target.out("zfs get -Ho value origin tank/try").startswith("tank/data/")
+        origin = scene.target.out(f"zfs get -Ho value origin {scene.target.pool}/try")
+        assert origin.startswith(f"{scene.target.path()}/")
         scene.source.run(f"zfs release look tank/data/{A}@{held}")
-        scene.target.run("zfs destroy tank/try")
+        scene.target.run(f"zfs destroy {scene.target.pool}/try")
         scene.write(A, 1)
         scene.well()
         assert [len(scene.ours(node, A)) for node in (scene.source, scene.target)] == [1, 1]
@@ -217,7 +218,7 @@ class TestSnapshotsGo:
 
 class TestReplicaIsTouched:
     def test_by_a_snapshot_that_stays_and_by_a_write_before_one(self, scene: Scenario) -> None:
-        scene.target.run(f"zfs snapshot tank/data/{A}@theirs tank/data/{FS}@theirs")
+        scene.target.run(f"zfs snapshot {scene.target.path(A)}@theirs {scene.target.path(FS)}@theirs")
         for _ in range(2):
             scene.write(A, 1)
             assert scene.well() < 2 * MIB
@@ -225,10 +226,11 @@ class TestReplicaIsTouched:
         assert scene.aside() == []
         assert all("theirs" in scene.snapshots(scene.target, name) for name in (A, FS))
 
+        replica = scene.target.path(A)
         scene.target.run(
-            f"zfs set readonly=off tank/data/{A} && udevadm settle && "
-            f"dd if=/dev/urandom of=/dev/zvol/tank/data/{A} bs=4k count=1 conv=fsync status=none && "
-            f"zfs set readonly=on tank/data/{A} && zfs snapshot tank/data/{A}@written"
+            f"zfs set readonly=off {replica} && udevadm settle && "
+            f"dd if=/dev/urandom of=/dev/zvol/{replica} bs=4k count=1 conv=fsync status=none && "
+            f"zfs set readonly=on {replica} && zfs snapshot {replica}@written"
         )
         scene.write(A, 1)
         assert scene.well() < 2 * MIB
@@ -240,7 +242,7 @@ class TestReplicaIsTouched:
         assert scene.aside() == [kept]
 
     def test_by_writes_while_it_was_writable_and_then_left_so(self, scene: Scenario) -> None:
-        name = f"tank/data/{FS}"
+        name = scene.target.path(FS)
         scene.target.run(
             f"zfs set readonly=off {name} && zfs mount {name} && echo theirs > /{name}/theirs && zpool sync && "
             f"zfs unmount {name} && zfs set readonly=on {name}"
@@ -248,12 +250,13 @@ class TestReplicaIsTouched:
         scene.write(FS, 1)
         assert scene.well() < 3 * MIB  # ZFS itself refuses the first try; in full it would be 4
         [kept] = scene.aside()
-        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x tank/k 2>/dev/null || zfs snapshot {kept}@x")
-        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x tank/k && grep theirs /mnt/kept/theirs")
+        clone = f"{scene.target.pool}/k"
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x {clone} 2>/dev/null || zfs snapshot {kept}@x")
+        scene.target.run(f"zfs clone -o mountpoint=/mnt/kept {kept}@x {clone} && grep theirs /mnt/kept/theirs")
         assert scene.same_on_both()
 
         scene.target.run(f"zfs set readonly=off {name}")
-        scene.target.run("zfs destroy tank/k")
+        scene.target.run(f"zfs destroy {clone}")
         before = scene.everything(scene.target)
         scene.write(FS, 1)
         assert scene.fails() == "target_active"

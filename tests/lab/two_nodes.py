@@ -1,4 +1,7 @@
-"""zsr on two lab nodes: node1 owns a guest, node2 is the target; settings, daemon, metrics, checksums."""
+"""zsr in a cluster of two: node1 owns a guest, node2 is the target; settings, daemon, metrics, checksums.
+
+``node2`` is a machine of its own, or the other pool of the one machine: then no network and no SSH is between them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.lab.lab import CommandFailedError, Lab, Node, NodeProcess
+
+on_two_nodes = pytest.mark.usefixtures("two_nodes")
+"""Marks a test that needs a second machine: network, SSH, power, another clock, or zsr on the target."""
 
 SETTINGS = """\
 node = "node1"
@@ -30,6 +38,9 @@ path = "tank/data"
 name = "web"
 node = "node1"
 """
+_STORAGE = 'path = "tank/data"\n'
+_PATHS = re.compile(r"^paths = .*\n", re.MULTILINE)
+
 FILESYSTEM, ZVOL = "subvol-100-disk-0", "vm-100-disk-1"
 """The volumes of the fixture `duo`."""
 
@@ -42,29 +53,48 @@ class TwoNodeCluster:
         self.source = source
         self.target = target
         self.volumes: dict[str, str] = {}
-        source.run("zfs create tank/data")
-        target.run("zfs create tank/data")
+        for node in (source, target):
+            node.run(["zfs", "create", node.path()])
         source.write("/etc/zsr/zsr.toml", SETTINGS + settings)
         source.write("/etc/zsr/cluster.toml", CLUSTER.format(stream=stream))
+        if source.number == target.number:
+            self.cluster('address = "node2"', 'address = "local"')
+            self.store_in(target.path())
+
+    # --- the cluster file
+
+    def cluster(self, old: str, new: str) -> None:
+        """Edit the cluster file by hand."""
+        text = self.source.read("/etc/zsr/cluster.toml")
+        assert old in text
+        self.source.write("/etc/zsr/cluster.toml", text.replace(old, new))
+
+    def store_in(self, there: str) -> None:
+        """Edit where the storage is on the target."""
+        text = _PATHS.sub("", self.source.read("/etc/zsr/cluster.toml"))
+        assert _STORAGE in text
+        paths = f'paths = {{ node2 = "{there}" }}\n'
+        self.source.write("/etc/zsr/cluster.toml", text.replace(_STORAGE, f"{_STORAGE}{paths}"))
 
     # --- the guest
 
     def zvol(self, name: str, size_mb: int = 32) -> None:
         """Create a zvol of the guest and fill half of it."""
-        self.source.run(["zfs", "create", "-V", f"{size_mb}M", f"tank/data/{name}"])
+        self.source.run(["zfs", "create", "-V", f"{size_mb}M", self.source.path(name)])
         self.source.run("udevadm settle")
         self.volumes[name] = "zvol"
         self.write(name, size_mb // 2)
 
     def filesystem(self, name: str, size_mb: int = 8) -> None:
         """Create a filesystem of the guest with one file in it."""
-        self.source.run(["zfs", "create", f"tank/data/{name}"])
+        self.source.run(["zfs", "create", self.source.path(name)])
         self.volumes[name] = "filesystem"
         self.write(name, size_mb)
 
     def write(self, name: str, size_mb: int) -> None:
         """Write random bytes over the beginning of a volume and let them reach the disk."""
-        place = f"/dev/zvol/tank/data/{name}" if self.volumes[name] == "zvol" else f"/tank/data/{name}/file"
+        path = self.source.path(name)
+        place = f"/dev/zvol/{path}" if self.volumes[name] == "zvol" else f"/{path}/file"
         self.source.run(
             f"dd if=/dev/urandom of={place} bs=1M count={size_mb} conv=fsync,notrunc status=none && zpool sync",
             timeout=120,
@@ -85,10 +115,10 @@ class TwoNodeCluster:
         raise AssertionError(f"runs come faster than they can be looked at: {here} {there}")
 
     def _checksum(self, node: Node, name: str) -> str:
-        dataset = f"tank/data/{name}"
+        dataset = node.path(name)
         listing = node.out(["zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-s", "createtxg", "-d", "1", dataset])
         snapshot = [line for line in listing.splitlines() if "@__replicate_100-0_" in line][-1]
-        clone = "tank/look"
+        clone = f"{node.pool}/look"
         look = {
             "zvol": f"udevadm settle; sha256sum < /dev/zvol/{clone}",
             "filesystem": "cd /mnt/look && find . -type f | sort | xargs sha256sum | sha256sum",
