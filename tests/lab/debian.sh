@@ -1,8 +1,8 @@
 # Read (`.`) by kernel.sh and rootfs.sh: where Debian comes from. No mirror is named here: it is the one that the host's apt
-# uses. The nodes are Debian 12 whatever the host is; of a host with Debian 13 only the mirror's address is used.
+# uses. The nodes are Debian 13 whatever the host is; of a host with Debian 12 only the mirror's address is used.
 # Settings: ZLAB_MIRROR, ZLAB_SECURITY_MIRROR.
-SUITE=bookworm
-ZFS_SUITE=bookworm-backports        # zfs-dkms and zfsutils-linux, of one version
+SUITE=trixie
+BACKPORTS=trixie-backports    # zfs-dkms and zfsutils-linux, of one version, and the kernel's sources
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 mirror() {   # mirror SUFFIX: the first address from which the host's apt has SUITE-or-own-release + SUFFIX, main; or nothing
@@ -24,7 +24,7 @@ sources() {
 	echo "deb [signed-by=$KEYRING] $main $SUITE main contrib"
 	echo "deb [signed-by=$KEYRING] $main $SUITE-updates main contrib"
 	[ -z "$security" ] || echo "deb [signed-by=$KEYRING] $security $SUITE-security main contrib"
-	echo "deb [signed-by=$KEYRING] $main $ZFS_SUITE main contrib"
+	echo "deb [signed-by=$KEYRING] $main $BACKPORTS main contrib"
 }
 host_needs() {   # host_needs PROGRAM=PACKAGE ...: what is missing is installed
 	local pair missing=()

@@ -111,7 +111,7 @@ class NodeProcess:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A booted machine with OpenZFS 2.3, Debian 12, sshd and the command ``zsr`` of this checkout.
+    """A booted machine with OpenZFS 2.4, Debian 13, sshd and the command ``zsr`` of this checkout.
 
     ``inside`` runs a host argv in the lab's network namespace; ``control`` runs ``labctl`` with these arguments.
     The guests' volumes lie below ``data`` of ``pool``, on ``disk`` 1 or 2. ``called`` is its name in the cluster where

@@ -1,6 +1,6 @@
 #!/bin/bash
-# rootfs.sh DIR ZFS_VERSION: make DIR/rootfs.sqfs, the nodes' root file system (Debian 12 with OpenZFS' tools of the kernel's
-# version, sshd, Python 3.11), and the keys that go with it. Exit 9: Debian has another version of OpenZFS by now.
+# rootfs.sh DIR ZFS_VERSION: make DIR/rootfs.sqfs, the nodes' root file system (Debian 13 with OpenZFS' tools of the kernel's
+# version, sshd, Python 3.13), and the keys that go with it. Exit 9: Debian has another version of OpenZFS by now.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/debian.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # site.sh DIR ROOTFS: make DIR/site.sqfs, zsr's third-party libraries as requirements/runtime.txt locks them, for the
-# nodes' Python 3.11 whatever the host's Python is, compiled, with the dist-info that names zsr's plugins and command.
+# nodes' Python 3.13 whatever the host's Python is, compiled, with the dist-info that names zsr's plugins and command.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
@@ -17,7 +17,7 @@ python_with_pip() {
 }
 libraries() {
 	"$(python_with_pip)" -m pip install --quiet --target "$1" --no-deps --require-hashes --no-compile \
-		--implementation cp --python-version 3.11 --only-binary=:all: \
+		--implementation cp --python-version 3.13 --only-binary=:all: \
 		--platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64 \
 		--platform manylinux_2_34_x86_64 --disable-pip-version-check -r "$REPO/requirements/runtime.txt"
 }

@@ -1,4 +1,4 @@
-"""What lies below a guest's volumes travels with them, on a real OpenZFS 2.3."""
+"""What lies below a guest's volumes travels with them, on a real OpenZFS."""
 
 from __future__ import annotations
 

@@ -29,10 +29,10 @@ def token(node: Node, dataset: str) -> str:
     return node.out(["zfs", "get", "-Ho", "value", "receive_resume_token", dataset])
 
 
-def test_both_nodes_run_openzfs_2_3_in_kernel_and_tools(node1: Node, node2: Node) -> None:
+def test_both_nodes_run_openzfs_2_4_in_kernel_and_tools(node1: Node, node2: Node) -> None:
     for node in (node1, node2):
         tools, kernel = node.out("zfs version").splitlines()
-        assert tools.startswith("zfs-2.3.")
+        assert tools.startswith("zfs-2.4.")
         assert kernel == tools.replace("zfs-", "zfs-kmod-")
 
 
