@@ -1,11 +1,25 @@
 #!/bin/bash
 # kernel.sh DIR: make DIR/linux, a User-Mode Linux kernel (an ordinary program) with OpenZFS built in, DIR/zfs-version
 # and DIR/kernel.config. It is compiled in a throw-away tree, so that the host's compiler does not matter, of Debian 12,
-# so that it runs with its libraries and with newer ones. It is newer than 6.16 for its way to run processes: by seccomp instead
-# of ptrace, a program starts in a quarter of the time.
+# so that it runs with its libraries and with newer ones. From 6.16 on it runs processes by seccomp instead of ptrace: a program
+# starts in a quarter of the time.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 
+download() {   # download FOLDER: OpenZFS' module, and the newest sources of Linux that it supports
+	local most v
+	cd "$1"
+	apt-get -q download "zfs-dkms/$BACKPORTS"
+	most=$(dpkg-deb --fsys-tarfile zfs-dkms_*.deb | tar -xO --wildcards '*/META' | sed -n 's/^Linux-Maximum: *//p')
+	for v in $(apt-cache --names-only search '^linux-source-[0-9]+[.][0-9]+$' | sed 's/ .*//; s/^linux-source-//' | sort -rV); do
+		[ "$(printf '%s\n' "$v" "$most" | sort -V | tail -n 1)" = "$most" ] || continue
+		[ "$(printf '%s\n' "$v" 6.16 | sort -V | head -n 1)" = 6.16 ] || break
+		apt-get -q download "linux-source-$v/$BACKPORTS"
+		return
+	done
+	echo "kernel.sh: $BACKPORTS has no sources of Linux from 6.16 to $most, the newest that its OpenZFS supports" >&2
+	return 1
+}
 unpack() {
 	local p
 	for p in *.deb; do dpkg-deb -x "$p" x; done
@@ -63,13 +77,14 @@ inside() {
 
 if [ "$1" = --inside ]; then inside; exit; fi
 . "$HERE/debian.sh"
+if [ "$1" = --download ]; then download "$2"; exit; fi
 SUITE=bookworm
 DIR=$1
 host_needs mmdebstrap=mmdebstrap
 debootstrap_into /dev/null --variant=apt \
 	--include=gcc,make,libc6-dev,flex,bison,bc,xz-utils,cpio,bzip2,file \
 	--customize-hook='mkdir -p "$1/src" "$1/out"; cp "'"$HERE"'/kernel.sh" "'"$HERE"'/kernel.config" "$1/src/"' \
-	--customize-hook='cd "$1/src" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q download linux-source-7.2/'"$BACKPORTS"' zfs-dkms/'"$BACKPORTS" \
+	--customize-hook='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG "'"$HERE"'/kernel.sh" --download "$1/src"' \
 	--customize-hook='chroot "$1" /bin/bash /src/kernel.sh --inside' \
 	--customize-hook='cp "$1"/out/* "'"$DIR"'/"'
 [ -x "$DIR/linux" ]
