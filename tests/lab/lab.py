@@ -29,6 +29,12 @@ class LabError(AssertionError):
     """The lab itself fails, not the program under test; the text holds the output of labctl."""
 
 
+def _place() -> dict[str, str]:
+    """The processors of a lab: the nodes of test processes that run side by side begin on different ones."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    return {"ZLAB_PLACE": worker} if worker.isdigit() else {}
+
+
 def missing() -> str:
     """What this machine lacks for a lab, in words; empty when it lacks nothing."""
     done = subprocess.run([_LABCTL, "check"], capture_output=True, text=True, timeout=600, check=False)
@@ -146,7 +152,7 @@ class Lab:
         Raises:
             LabError: its status is not 0.
         """
-        environment = {**os.environ, "ZLAB_NS": self.name, **settings}
+        environment = {**os.environ, **_place(), "ZLAB_NS": self.name, **settings}
         done = subprocess.run(
             [_LABCTL, *arguments],
             stdin=subprocess.DEVNULL,
