@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from replicator.cluster.model import Cluster
-from replicator.models import JobId, KnownSets
+from replicator.models import Job, JobId, KnownSets
 from replicator.replication.context import OtherJobs
 from replicator.state.guest_locks import guest_lock
 from replicator.state.stores import State
@@ -27,4 +27,14 @@ def other_jobs(cluster: Cluster, state: State | None, locks: Path) -> OtherJobs:
         if state is not None:
             await asyncio.to_thread(state.vanished.continued, job, guid)
 
-    return OtherJobs(cluster.jobs, cluster.guests, known, partial(guest_lock, locks), ended)
+    async def keeps(job: JobId) -> tuple[str, ...]:
+        """As the cluster has them, and as of the job's last run: it may be gone, or have another one since."""
+        now = (cluster.jobs[job].keep,) if job in cluster.jobs else ()
+        noted = () if state is None else await asyncio.to_thread(state.keeps.wanted, job)
+        return tuple(dict.fromkeys((*now, *noted)))
+
+    async def inherit(job: Job, texts: tuple[str, ...], since: float) -> None:
+        if state is not None:
+            await asyncio.to_thread(state.keeps.inherit, job.id, job.keep, texts, since)
+
+    return OtherJobs(cluster.jobs, cluster.guests, known, partial(guest_lock, locks), ended, keeps, inherit)

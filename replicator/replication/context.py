@@ -29,6 +29,8 @@ class OtherJobs:
         known: what this node remembers of a job's sets; empty where it does not know the job.
         lock: takes a guest's lock while a body runs, at once or not at all (BusyError).
         ended: records that a replica of a job, of this GUID, does not wait for its volume any more.
+        keeps: returns the values of ``keep`` that a job has, and lately had.
+        inherit: records that a job got restore points of which others wanted so much (``keep``), since a time.
     """
 
     jobs: Mapping[JobId, Job]
@@ -36,6 +38,8 @@ class OtherJobs:
     known: Callable[[JobId], Awaitable[KnownSets]]
     lock: Callable[[int], AbstractContextManager[None]]
     ended: Callable[[JobId, int], Awaitable[None]]
+    keeps: Callable[[JobId], Awaitable[tuple[str, ...]]]
+    inherit: Callable[[Job, tuple[str, ...], float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

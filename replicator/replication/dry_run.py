@@ -140,7 +140,7 @@ async def _facts(context: RunContext, discovered: Discovered, on_target: TargetI
         may_snapshot_first=may_snapshot_first(context, synced.last_set, pools, programs=programs),
         now=now,
         vanished=await _decide_vanished(context, replace(way, known=synced.sets), discovered, source, now),
-        former_keeps=context.former_keeps,
+        former_keeps=(*context.former_keeps, *await take_over.keeps_of(moved)),
     )
 
 

@@ -354,7 +354,7 @@ class Run:
 
     async def _conclude(self, found: Discovered, synced: Synced, received: Sequence[ReceivedReplica] = ()) -> RunResult:
         """Verify a set on the target, remember it, and destroy the snapshots that it makes stale."""
-        volumes, terms = found.volumes, aside_terms(self._job, self._context.former_keeps, self._clock())
+        volumes, terms = found.volumes, aside_terms(self._job, self._take_over.wanted, self._clock())
         name = snapshot_name(self._job.id, synced.last_set or 0)
         way = replace(self._direction(), known=synced.sets)
         proof = TargetVerification(way, name, self._source, self._target, self._log, bookmarks=self._context.bookmarks)

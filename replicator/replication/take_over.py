@@ -53,7 +53,12 @@ Of two runs that want each other's guest one gives up first, and the other one g
 
 @dataclass(slots=True)
 class TakeOver:
-    """Finds the replicas that volumes of one run continue, and takes them over. ``is_done``: it has looked."""
+    """Finds the replicas that volumes of one run continue, and takes them over.
+
+    Attributes:
+        is_done: it has looked.
+        keeps: what the jobs from which it took replicas wanted to keep of them; that counts for this job's grace too.
+    """
 
     context: RunContext
     source: ZfsClient
@@ -61,6 +66,12 @@ class TakeOver:
     log: Log
     clock: Callable[[], float]
     is_done: bool = False
+    keeps: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What was wanted lately besides the job's ``keep``: by itself, and by the jobs whose replicas it continues."""
+        return (*self.context.former_keeps, *self.keeps)
 
     async def go_on(
         self,
@@ -85,10 +96,25 @@ class TakeOver:
         moved = await self.look(way, found, on_target)
         if moved:
             await remember(await self.remembered(way, synced, moved))
+            await self._inherit(moved)
             await self._take(way, found, moved)
             if self.context.inventory_cache is not None:
                 self.context.inventory_cache.forget(self.target.node)
         return bool(moved)
+
+    async def keeps_of(self, moved: Sequence[MovedVolume]) -> tuple[str, ...]:
+        """Return what the jobs of replicas wanted to keep: a job that keeps less must not destroy the rest at once."""
+        others, found = self.context.others, dict[str, None]()
+        for each in moved:
+            if others is not None and each.job != self.context.job.id:
+                found |= dict.fromkeys(await others.keeps(each.job))
+        return tuple(text for text in found if text != self.context.job.keep)
+
+    async def _inherit(self, moved: Sequence[MovedVolume]) -> None:
+        """Record what the other jobs wanted to keep, before anything is taken over."""
+        self.keeps = await self.keeps_of(moved)
+        if self.keeps and self.context.others is not None:
+            await self.context.others.inherit(self.context.job, self.keeps, self.clock())
 
     async def _restamp(self, way: Direction, found: Discovered) -> None:
         """Stamp those volumes of the source that moved here with another guest's stamps: they would refuse the run."""

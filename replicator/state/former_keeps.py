@@ -7,6 +7,7 @@ a person sets by ``zsr update`` counts at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.models import JobId
@@ -51,6 +52,16 @@ class FormerKeeps:
     def confirm(self, job: JobId, keep: str) -> None:
         """Note that a person wants this ``keep``, and nothing that an earlier one wanted."""
         self._write(job, keep, {})
+
+    def wanted(self, job: JobId) -> tuple[str, ...]:
+        """Return the ``keep`` that a job had at its last run, and those before it that still wait."""
+        current, ended = self._read(job)
+        return (*(() if current is None else (current,)), *ended)
+
+    def inherit(self, job: JobId, keep: str, texts: Iterable[str], now: float) -> None:
+        """Note that a job of this ``keep`` got restore points of which another job wanted so much, from now on."""
+        current, ended = self._read(job)
+        self._write(job, current or keep, {**ended, **{text: (now, 0.0) for text in texts if text != keep}})
 
     def _read(self, job: JobId) -> tuple[str | None, dict[str, _Wait]]:
         text = SqlitePluginStore(self.database, STORE).get(str(job))

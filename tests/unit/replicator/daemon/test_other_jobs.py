@@ -47,3 +47,16 @@ def test_a_guest_is_locked_as_by_a_run_also_in_the_same_process(tmp_path: Path) 
         raise AssertionError("locked twice")
     with others.lock(100), pytest.raises(BusyError), guest_lock(tmp_path, 100):
         raise AssertionError("locked twice")
+
+
+async def test_what_a_job_wants_to_keep_is_known_also_when_it_is_gone(tmp_path: Path) -> None:
+    gone_job = JobId(300, 0)
+    with opened_state(tmp_path / "state.db") as state:
+        state.keeps.note(gone_job, "10", 60, NOW)
+        others = other_jobs(CLUSTER, state, tmp_path)
+        assert await others.keeps(gone_job) == ("10",)
+        assert await others.keeps(JOB) == (CLUSTER.jobs[JOB].keep,)
+
+        await others.inherit(CLUSTER.jobs[JOB], ("10",), NOW)
+        assert state.keeps.wanted(JOB) == (CLUSTER.jobs[JOB].keep, "10")
+    assert await other_jobs(Cluster(), None, tmp_path).keeps(JOB) == ()

@@ -69,9 +69,20 @@ def others(*jobs: Job, guests: Iterable[Guest] = GUESTS.values(), known: KnownSe
 
     async def ended(job: JobId, guid: int) -> None: ...
 
+    async def keeps(job: JobId) -> tuple[str, ...]:
+        return ()
+
+    async def inherit(job: Job, texts: tuple[str, ...], since: float) -> None: ...
+
     mine = jobs or (JOB_HERE, Job(OLD, "beta"))
     return OtherJobs(
-        {each.id: each for each in mine}, {each.id: each for each in guests}, remembered, lambda _: nullcontext(), ended
+        {each.id: each for each in mine},
+        {each.id: each for each in guests},
+        remembered,
+        lambda _: nullcontext(),
+        ended,
+        keeps,
+        inherit,
     )
 
 

@@ -127,6 +127,7 @@ class Cluster:
     beta: World
     locked: set[int] = field(default_factory=set)
     ended: list[JobId] = field(default_factory=list)
+    inherited: list[tuple[JobId, tuple[str, ...], float]] = field(default_factory=list)
     synced: Synced = field(default_factory=Synced)
     log: list[str] = field(default_factory=list)
     cache: InventoryCache = field(default_factory=lambda: InventoryCache(lambda: 9.0))
@@ -146,6 +147,12 @@ class Cluster:
 
     async def _ended(self, job: JobId, guid: int) -> None:
         self.ended.append(job)
+
+    async def _keeps(self, job: JobId) -> tuple[str, ...]:
+        return ("10", JOBS[job].keep)
+
+    async def _inherit(self, job: Job, texts: tuple[str, ...], since: float) -> None:
+        self.inherited.append((job.id, texts, since))
 
     async def _remember(self, synced: Synced) -> None:
         self.synced = synced
@@ -173,7 +180,7 @@ class Cluster:
         """One run up to its transfers; it is killed after so many orders. Whether a volume is sent in full."""
         self.beta.left = orders
         guest = GUESTS[job.guest]
-        others = OtherJobs(JOBS, GUESTS, self._known, self._lock, self._ended)
+        others = OtherJobs(JOBS, GUESTS, self._known, self._lock, self._ended, self._keeps, self._inherit)
         neighbours = tuple(each for each in GUESTS.values() if each is not guest)
         context = RunContext(
             JOBS[job], guest, STORAGES, 60.0, Synced(), last_run_failed=False, neighbours=neighbours, others=others,
@@ -241,6 +248,12 @@ async def test_what_this_node_brought_is_remembered_before_the_marks_change() ->
     await cluster.run(WEB, orders=0)
     assert cluster.synced.sets.inherited == {1}
     assert cluster.places() == {"tank/vm-200-disk-0": (str(DB), {1})}
+
+
+async def test_what_the_other_job_wanted_to_keep_is_noted_before_the_marks_change() -> None:
+    cluster = moved_disk()
+    await cluster.run(WEB, orders=0)
+    assert cluster.inherited == [(WEB, ("10",), 9.0)]
 
 
 async def test_a_replica_on_a_storage_that_the_guest_has_not_is_found() -> None:
@@ -336,7 +349,8 @@ def test_stamps_are_another_guests_only_if_all_says_so(
     facts = {"name": "tank/vm-100-disk-0", "owner": "alpha", "epoch": "1", **change}
     volume = replace(dataset(of(WEB, 2) if newest.job == WEB else snap(2, "old"), newest), **facts)  # type: ignore[arg-type]
     others = OtherJobs(
-        JOBS, GUESTS, Cluster(node("a"), node("b"))._known, lambda _: nullcontext(), lambda *_: asyncio.sleep(0)
-    )
+        JOBS, GUESTS, Cluster(node("a"), node("b"))._known, lambda _: nullcontext(), lambda *_: asyncio.sleep(0),
+        Cluster(node("a"), node("b"))._keeps, lambda *_: asyncio.sleep(0),
+    )  # fmt: skip
     assert bears_others_stamps(WAY, others, STORAGES, volume) is bears
     assert not bears_others_stamps(WAY, None, STORAGES, volume)

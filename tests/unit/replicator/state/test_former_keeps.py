@@ -90,3 +90,23 @@ def test_a_job_that_is_forgotten_leaves_none_to_the_next_of_its_number(state: St
     state.jobs.forget(JOB, NOW)
     assert state.keeps.note(JOB, "1", WEEK, NOW) == {}
     assert state.keeps.note(JobId(200, 0), "1", WEEK, NOW) == {"5": NOW}
+
+
+class TestWhatAnotherJobWanted:
+    OTHER = JobId(300, 0)
+
+    def test_counts_for_the_grace_of_the_job_that_got_its_restore_points(self, state: State) -> None:
+        state.keeps.note(JOB, "1", WEEK, NOW)
+        state.keeps.inherit(JOB, "1", ["10", "1"], NOW)
+        assert state.keeps.note(JOB, "1", WEEK, NOW + DAY) == {"10": NOW}
+        assert state.keeps.note(JOB, "1", WEEK, NOW + DAY * 2) == {"10": NOW}
+
+    def test_may_be_noted_before_the_first_run_of_the_job(self, state: State) -> None:
+        state.keeps.inherit(JOB, "1", ["10"], NOW)
+        assert state.keeps.note(JOB, "1", WEEK, NOW + 60) == {"10": NOW}
+
+    def test_is_its_keep_and_what_it_had_lately(self, state: State) -> None:
+        assert state.keeps.wanted(self.OTHER) == ()
+        state.keeps.note(self.OTHER, "7d:1d", WEEK, NOW)
+        state.keeps.note(self.OTHER, "2", WEEK, NOW + DAY)
+        assert state.keeps.wanted(self.OTHER) == ("2", "7d:1d")
