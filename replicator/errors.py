@@ -164,7 +164,7 @@ class BusyError(ZsrError):
 
 
 class HookError(ZsrError):
-    """A freeze or thaw hook failed."""
+    """A hook of a guest failed: freeze, thaw, or what starts and stops it."""
 
     error_class = ErrorClass.HOOK
     default_advice = "Run the hook by hand and fix it."

@@ -135,13 +135,23 @@ class Hook(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Runtime:
+    """The shell commands that start and stop a guest; ``status`` exits with 0 while it runs, with 3 while it is off."""
+
+    start: str
+    stop: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
 
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
     ``excluded`` are not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for
     some. ``others`` are volumes that other guests mention, and that may lie below its own. ``epoch`` goes up with each
-    change of owner. ``hooks_refused`` says why its hooks must not run.
+    change of owner. ``hooks_refused`` says why its hooks and its runtime's commands must not run. ``moving_to``: the
+    node to which it is being moved. ``stop_timeout``: seconds.
     """
 
     id: int
@@ -159,6 +169,9 @@ class Guest:
     children: bool = True
     children_of: tuple[tuple[Volume, bool], ...] = ()
     others: frozenset[Volume] = frozenset()
+    runtime: Runtime | None = None
+    stop_timeout: float = 180.0
+    moving_to: str | None = None
 
     @property
     def hooks(self) -> Mapping[Hook, str]:

@@ -10,7 +10,8 @@ from datetime import tzinfo
 import click
 
 from replicator.cli.context import config_option, settings, store
-from replicator.cli.guest_recover import recover
+from replicator.cli.guest_move import move
+from replicator.cli.guest_recover import recover, take
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
@@ -31,7 +32,9 @@ def guest() -> None:
     """The guests of the cluster, and the replicas of them."""
 
 
+guest.add_command(move)
 guest.add_command(recover)
+guest.add_command(take)
 
 
 @guest.command("list")

@@ -14,16 +14,18 @@ from replicator.cli.output import confirmed, local_time
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, StorageMissingError, ZsrError
-from replicator.models import Job, JobId
-from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
-from replicator.replication.recovery import (
+from replicator.guests import power
+from replicator.guests.recovery import (
     Recovery,
     become_guest,
     highest_epoch,
     plan_recovery,
     refuse_taken,
     unfinished,
+    volumes_of,
 )
+from replicator.models import Job, JobId
+from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
 from replicator.replication.restore_points import datasets_on, replicas_of
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.client import ZfsClient
@@ -48,6 +50,20 @@ def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], y
     """
     order = _Order(settings(), guest_id, force=force, older=older, without=without, yes=yes)
     asyncio.run(order.finish() if order.is_here else order.recover())
+
+
+@click.command()
+@click.argument("guest_id", metavar="ID", type=int)
+@config_option
+def take(guest_id: int) -> None:
+    """Make the volumes of guest ID on this node, to which it was handed over, writable, and start it.
+
+    The last step of a move: zsr guest move types it. Refused while the former node's volumes are writable.
+    """
+    order = _Order(settings(), guest_id, force=True, older=False, without=(), yes=True)
+    if not order.is_here:
+        raise ConfigError(f"Guest {guest_id} was not handed over to this node.")
+    asyncio.run(order.take())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +130,39 @@ class _Order:
             )
             with guest_lock(self._node.state_dir / "locks", self._guest.id):
                 here = await self._look(nodes, former)
-                for job in sorted({job for job, _ in left}):
-                    fence = Fence(job, self._node.node, self._guest.epoch)
-                    await become_guest(fence, [each for of, each in left if of == job], former, here.zfs, _say)
+                await self._become_guest(left, former, here.zfs)
         await asyncio.to_thread(self._conclude, former)
+
+    async def take(self) -> None:
+        """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
+        async with connected(self._node, self._cluster.nodes.values()) as nodes:
+            zfs = nodes.client(self._node.node)
+            if left := await self._unfinished(zfs):
+                with guest_lock(self._node.state_dir / "locks", self._guest.id):
+                    await self._refuse_writable(nodes, left[0][1].source or "")
+                    await self._become_guest(left, left[0][1].source or "", zfs)
+            await power.start(self._guest, zfs.host)
+        await asyncio.to_thread(notify_daemon, self._node)
+        started = "started" if self._guest.runtime is not None else f"Start guest {self._guest.id} now."
+        click.echo(started)
+
+    async def _become_guest(self, left: Sequence[tuple[JobId, Dataset]], former: str, zfs: ZfsClient) -> None:
+        for job in sorted({job for job, _ in left}):
+            fence = Fence(job, self._node.node, self._guest.epoch)
+            await become_guest(fence, [each for of, each in left if of == job], former, zfs, _say)
+
+    async def _refuse_writable(self, nodes: Nodes, former: str) -> None:
+        """Raise if the guest was taken by another node, or if a volume of it on its former node is writable."""
+        answers = await ask_nodes(self._cluster, self._cluster.nodes, nodes)
+        refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
+        if isinstance(answer := answers.get(former, {}), ZsrError):
+            raise answer
+        for each in volumes_of(self._guest.id, answer):
+            if each.owner == former and each.readonly is not True:
+                raise BusyError(
+                    f"'{each.name}' on {former} is writable: guest {self._guest.id} may run there.",
+                    advice=f"Move it from there: zsr guest move {self._guest.id} {self._node.node}.",
+                )
 
     # --- what is asked first
 

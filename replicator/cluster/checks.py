@@ -61,6 +61,8 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
             yield Problem(key, str(guest.id), "a guest's number is 100 or more")
         if guest.node not in cluster.nodes:
             yield Problem(f"{key}.node", repr(guest.node), _one_of("node", cluster.nodes))
+        if guest.moving_to is not None and guest.moving_to not in cluster.nodes:
+            yield Problem(f"{key}.moving_to", repr(guest.moving_to), _one_of("node", cluster.nodes))
         for name in guest.storages:
             if name not in cluster.storages:
                 yield Problem(f"{key}.storages", repr(name), _one_of("storage", cluster.storages))

@@ -52,8 +52,8 @@ def standing(
 
 def later_epochs(ours: FileText, theirs: FileText) -> Iterable[str]:
     """Yield sentences about the guests of which another copy knows more than ours, as far as it can be read."""
-    known = _guests(ours)
-    for guest_id, guest in sorted(_guests(theirs).items()):
+    known = guests_of(ours)
+    for guest_id, guest in sorted(guests_of(theirs).items()):
         mine = known.get(guest_id)
         if mine is None:
             continue
@@ -63,8 +63,8 @@ def later_epochs(ours: FileText, theirs: FileText) -> Iterable[str]:
             yield f"guest {guest_id} is on {guest.node} there and on {mine.node} here, both at epoch {guest.epoch}"
 
 
-def _guests(copy: FileText) -> Mapping[int, Guest]:
-    """Return the guests of a copy; none if it cannot be read."""
+def guests_of(copy: FileText) -> Mapping[int, Guest]:
+    """Return the guests that a copy has; none if it cannot be read."""
     try:
         return read_cluster(tomli.loads(copy.text), copy.digest)[0].guests
     except tomli.TOMLDecodeError:

@@ -33,7 +33,7 @@ from replicator.common.files import (
 )
 from replicator.config.problems import SettingsError
 from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
-from replicator.models import Job, Node
+from replicator.models import Guest, Job, Node
 
 LOCK_TIMEOUT_SECONDS = 10.0
 WRITER_TIMEOUT_SECONDS = 5.0
@@ -63,7 +63,11 @@ class FileStore:
             raise file_error(error, f"look at '{self.path}'") from error
         if refused is None:
             return cluster
-        hooked = {guest.id: replace(guest, hooks_refused=refused) for guest in cluster.guests.values() if guest.hooks}
+        hooked = {
+            guest.id: replace(guest, hooks_refused=refused)
+            for guest in cluster.guests.values()
+            if guest.hooks or guest.runtime is not None
+        }
         return replace(cluster, guests={**cluster.guests, **hooked})
 
     def stamp(self) -> object:
@@ -185,9 +189,7 @@ def _edited(text: str, before: Cluster, after: Cluster) -> str:
         if before.nodes[name] != node:
             _set_disabled(document["nodes"][name], node)
     for guest_id, guest in after.guests.items():
-        for key in ("node", "epoch"):
-            if getattr(before.guests[guest_id], key) != getattr(guest, key):
-                document["guests"][str(guest_id)][key] = getattr(guest, key)
+        _set_place(document["guests"][str(guest_id)], guest, before.guests[guest_id])
     return tomlkit.dumps(document)
 
 
@@ -195,6 +197,17 @@ def _turn(table: Table, job: Job) -> None:
     """Write both nodes of a job that follows its guest: it would turn in another way after one more move."""
     if job.source is not None and table.get("source") not in (None, job.source):
         table["target"], table["source"] = job.target, job.source
+
+
+def _set_place(table: Table, guest: Guest, before: Guest) -> None:
+    """Write where a guest is, and where it is going."""
+    for key in ("node", "epoch", "moving_to"):
+        if getattr(before, key) == getattr(guest, key):
+            continue
+        if getattr(guest, key) is None:
+            table.pop(key, None)
+        else:
+            table[key] = getattr(guest, key)
 
 
 def _set_disabled(table: Table, node: Node) -> None:

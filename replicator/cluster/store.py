@@ -123,8 +123,23 @@ class ClusterStore:
 
         self._change(take, f"Guest {guest_id} cannot get epoch {epoch}")
 
+    def announce_move(self, guest_id: int, owner: str, to: str | None) -> None:
+        """Record that a guest of the node ``owner`` is being moved to another one; None: that it is not any more.
+
+        Raises:
+            ChangedError: it is not on that node any more.
+        """
+
+        def change(cluster: Cluster) -> Cluster:
+            guest = cluster.guests.get(guest_id)
+            if guest is None or guest.node != owner:
+                raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
+            return replace(cluster, guests={**cluster.guests, guest_id: replace(guest, moving_to=to)})
+
+        self._change(change, f"Guest {guest_id} cannot be moved to {to}")
+
     def hand_over(self, guest_id: int, former: str, owner: str, epoch: int) -> None:
-        """Give a guest another node and a higher epoch, and let its jobs follow; in one change.
+        """Give a guest another node and a higher epoch, end its move, and let its jobs follow; in one change.
 
         Raises:
             ChangedError: it is not on the ``former`` node any more, or has that epoch already. ConfigError: a job of it
@@ -135,7 +150,7 @@ class ClusterStore:
             guest = cluster.guests.get(guest_id)
             if guest is None or guest.node != former or guest.epoch >= epoch:
                 raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
-            guests = {**cluster.guests, guest_id: replace(guest, node=owner, epoch=epoch)}
+            guests = {**cluster.guests, guest_id: replace(guest, node=owner, epoch=epoch, moving_to=None)}
             made = {
                 job.id: replace(job, source=former) if job.id.guest == guest_id else job
                 for job in cluster.jobs.values()

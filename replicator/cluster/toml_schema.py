@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,10 +23,11 @@ from replicator.cluster.followed_guests import followed
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
 from replicator.cluster.model import Cluster
 from replicator.cluster.nesting import with_others
+from replicator.cluster.runtimes import runtime_of
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
 from replicator.job_choices import FreezeFailure
-from replicator.models import MAX_EPOCH, Guest, Job, JobId, Node, Storage, Volume
+from replicator.models import MAX_EPOCH, Guest, Job, JobId, Node, Runtime, Storage, Volume
 from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
 from replicator.schedule.rates import parse_rates
 
@@ -51,6 +52,11 @@ def _rates(value: object) -> tuple[str, ...]:
     except ConfigError:
         raise ValueError(RATE_ALLOWED) from None
     return texts
+
+
+def _runtime(value: str) -> str:
+    runtime_of(value)
+    return value
 
 
 class _Entry(BaseModel):
@@ -103,6 +109,21 @@ class _Guest(_Entry):
     hook_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     on_freeze_failure: Literal["warning", "error"] = "warning"
     epoch: Annotated[int, Field(ge=1, le=MAX_EPOCH)] = 1
+    runtime: Annotated[str, AfterValidator(_runtime)] | None = None
+    start: str | None = None
+    stop: str | None = None
+    status: str | None = None
+    stop_timeout: Annotated[Duration, Field(gt=0)] = 180.0
+    moving_to: str | None = None
+
+    @model_validator(mode="after")
+    def _one_runtime(self) -> Self:
+        own = (self.start, self.stop, self.status)
+        if any(own) and not all(own):
+            raise ValueError("start, stop and status go together")
+        if any(own) and self.runtime is not None:
+            raise ValueError("either a runtime, or start, stop and status")
+        return self
 
 
 def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
@@ -247,7 +268,16 @@ def _guest(number: int, guest: _Guest) -> Guest:
         hook_timeout=guest.hook_timeout,
         on_freeze_failure=FreezeFailure(guest.on_freeze_failure),
         epoch=guest.epoch,
+        runtime=_runtime_of(guest),
+        stop_timeout=guest.stop_timeout,
+        moving_to=guest.moving_to,
     )
+
+
+def _runtime_of(guest: _Guest) -> Runtime | None:
+    if guest.start is not None and guest.stop is not None and guest.status is not None:
+        return Runtime(guest.start, guest.stop, guest.status)
+    return None if guest.runtime is None else runtime_of(guest.runtime)
 
 
 def job_of(job_id: JobId, entry: BaseModel, fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> Job:

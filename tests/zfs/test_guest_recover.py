@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from replicator.replication import recovery
-from replicator.replication.activation import begin_activation
+from replicator.guests import recovery
+from replicator.guests.activation import begin_activation
 from replicator.zfs.client import ZfsClient
 from tests.support.command_line import Said, Zsr
 from tests.support.pools import Pools

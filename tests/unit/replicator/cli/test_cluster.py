@@ -90,7 +90,7 @@ def machines(zsr: Zsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machi
     for node in ("beta", "gamma"):
         machines.copy(node).parent.mkdir(parents=True)
         machines.copy(node).write_text(SHARED)
-    monkeypatch.setattr("replicator.cli.cluster.connected", machines.connected)
+    monkeypatch.setattr("replicator.cli.cluster_copies.connected", machines.connected)
     return machines
 
 

@@ -19,8 +19,8 @@ from replicator.errors import (
     TargetActiveError,
     ZsrError,
 )
+from replicator.guests.activation import activate, begin_activation, is_activating
 from replicator.models import JobId
-from replicator.replication.activation import activate, begin_activation, is_activating
 from replicator.replication.progress import Log
 from replicator.replication.restore_points import Replicas, heads
 from replicator.replication.stamps import refuse_superseded
@@ -131,11 +131,17 @@ def highest_epoch(guest: int, epoch: int, answers: Mapping[str, Mapping[str, Dat
     return max([epoch, *(int(each) for each in stamps if each is not None and each.isdecimal())])
 
 
+def volumes_of(guest: int, listed: Mapping[str, Dataset]) -> Iterator[Dataset]:
+    """Yield the volumes and replicas of a guest among what lies on a node."""
+    for name, each in listed.items():
+        if (each.job or "").partition("-")[0] == str(guest) or has_guests_name(name, guest):
+            yield each
+
+
 def _volumes_of(guest: int, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]) -> Iterator[tuple[str, Dataset]]:
     for node, answer in answers.items():
-        for name, each in ({} if isinstance(answer, ZsrError) else answer).items():
-            if (each.job or "").partition("-")[0] == str(guest) or has_guests_name(name, guest):
-                yield node, each
+        for each in volumes_of(guest, {} if isinstance(answer, ZsrError) else answer):
+            yield node, each
 
 
 _WHERE = "Ask all nodes: zsr guest replicas {0.guest}."

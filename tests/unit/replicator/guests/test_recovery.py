@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from replicator.errors import ConfigError, DivergedError, EncryptionError, SupersededError, TargetActiveError
+from replicator.guests.recovery import highest_epoch, plan_recovery, refuse_taken
 from replicator.models import JobId
-from replicator.replication.recovery import highest_epoch, plan_recovery, refuse_taken
 from replicator.replication.restore_points import Replicas
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name

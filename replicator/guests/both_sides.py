@@ -1,0 +1,58 @@
+"""What both nodes of a move have of a guest: its volumes on the one, and what it can go on from on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from replicator.cluster.model import Cluster
+from replicator.errors import ZsrError
+from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, refuse_taken
+from replicator.models import Guest, Job
+from replicator.replication.guest_replicas import ask_nodes
+from replicator.replication.restore_points import replicas_of, volumes_by_name
+from replicator.zfs.model import Dataset, Inventory
+from replicator.zfs.node_clients import Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class BothSides:
+    """Both sides of a move.
+
+    Attributes:
+        volumes: the guest's, on its node.
+        recovery: what it can go on from on the other one.
+        epoch: the next one, above all that can be seen.
+    """
+
+    volumes: tuple[Dataset, ...]
+    recovery: Recovery
+    epoch: int
+
+
+async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
+    """Return the volumes that a guest has, or had, on a node. Raises ZsrError if it cannot be listed."""
+    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
+    return list(volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed)).values())
+
+
+async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes) -> BothSides:
+    """List a guest's own node and the target of a job.
+
+    Raises:
+        ZsrError: one of them does not answer, or the guest could not go on from the replicas (`plan_recovery`).
+    """
+    here, storages = guest.node, cluster.storages
+    answers = await ask_nodes(cluster, {here, job.target}, nodes)
+    ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
+    wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
+    theirs = _listed(answers[job.target])
+    refuse_taken(guest.id, guest.epoch, here, here, answers)
+    recovery = plan_recovery(job.id, here, job.target, replicas_of(job, storages.values(), theirs, ours), wanted)
+    return BothSides(tuple(ours.values()), recovery, highest_epoch(guest.id, guest.epoch, answers) + 1)
+
+
+def _listed(answer: Mapping[str, Dataset] | ZsrError) -> dict[str, Dataset]:
+    if isinstance(answer, ZsrError):
+        raise answer
+    return dict(answer)

@@ -1,0 +1,90 @@
+"""Starts and stops a guest on a node, and asks whether it runs there, by the commands of its runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from enum import StrEnum
+
+from replicator.errors import HookError, ZsrError
+from replicator.hosts.host import Host
+from replicator.models import Guest, Runtime
+
+STATUS_SECONDS = 30.0
+_POLL_SECONDS = 0.2
+_RUNNING, _STOPPED = 0, 3
+"""Exit statuses of ``status``, as of init scripts (LSB)."""
+
+
+class Presence(StrEnum):
+    """Whether a guest runs on a node; ``UNKNOWN`` also where it has no runtime that could say so."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+def runtime_of(guest: Guest) -> Runtime | None:
+    """Return what starts and stops a guest; None if nothing does.
+
+    Raises:
+        HookError: there is something that must not be run, since another user may write the file it is from.
+    """
+    if guest.runtime is not None and guest.hooks_refused:
+        raise HookError(
+            f"The start, stop and status commands of guest {guest.id} are not run: {guest.hooks_refused}.",
+            advice="Let only root write that file and its folder: chmod go-w.",
+        )
+    return guest.runtime
+
+
+async def presence(guest: Guest, host: Host) -> Presence:
+    """Return whether a guest runs on a host. Raises ZsrError if the host cannot be asked."""
+    runtime = runtime_of(guest)
+    if runtime is None:
+        return Presence.UNKNOWN
+    done = await host.run(["sh", "-c", runtime.status], limit=STATUS_SECONDS)
+    return {_RUNNING: Presence.RUNNING, _STOPPED: Presence.STOPPED}.get(done.status, Presence.UNKNOWN)
+
+
+async def start(guest: Guest, host: Host) -> None:
+    """Start a guest, unless it runs.
+
+    Raises:
+        HookError: its command failed, or has not ended after ``stop_timeout``.
+    """
+    runtime = runtime_of(guest)
+    if runtime is None or await presence(guest, host) is Presence.RUNNING:
+        return
+    await _do("start", runtime.start, guest, host)
+
+
+async def stop(guest: Guest, host: Host) -> None:
+    """Stop a guest, and return when it does not run any more; ``stop_timeout`` is for both.
+
+    Raises:
+        HookError: its command failed, or it runs still, or nothing says that it does not.
+    """
+    runtime = runtime_of(guest)
+    if runtime is None:
+        return
+    end = time.monotonic() + guest.stop_timeout
+    await _do("stop", runtime.stop, guest, host)
+    while (found := await presence(guest, host)) is Presence.RUNNING and time.monotonic() < end:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+    if found is not Presence.STOPPED:
+        what = "still runs" if found is Presence.RUNNING else "does not say whether it runs"
+        raise HookError(f"Guest {guest.id} {what} on {host.name} after its stop command.")
+
+
+async def _do(what: str, command: str, guest: Guest, host: Host) -> None:
+    try:
+        done = await host.run(["sh", "-c", command], limit=guest.stop_timeout)
+    except ZsrError as error:
+        raise HookError(
+            f"The {what} command of guest {guest.id} failed on {host.name}: {error.what}", raw=error.raw
+        ) from error
+    if not done.ok:
+        lines = done.stderr.strip().splitlines()
+        why = lines[-1] if lines else f"exit status {done.status}"
+        raise HookError(f"The {what} command of guest {guest.id} failed on {host.name}: {why}.", raw=done.stderr)
