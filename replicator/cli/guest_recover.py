@@ -46,7 +46,7 @@ def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], y
     """Make the replicas on this node guest ID, whose own node is dead: what was written there since is not here.
 
     Refused while the owner answers any node that can be asked. Killed anywhere, the same command does the rest. Start
-    the guest when it has ended.
+    the guest when it has ended, unless it has a runtime.
     """
     order = _Order(settings(), guest_id, force=force, older=older, without=without, yes=yes)
     asyncio.run(order.finish() if order.is_here else order.recover())
@@ -114,7 +114,10 @@ class _Order:
                 await asyncio.to_thread(store(self._node).hand_over, guest.id, guest.node, self._node.node, epoch)
                 click.echo(f"guest {guest.id}: node {self._node.node}, epoch {epoch} in {self._node.cluster.path}")
                 await become_guest(Fence(job.id, self._node.node, epoch), now.replicas, guest.node, here.zfs, _say)
-        await asyncio.to_thread(self._conclude, guest.node)
+            try:
+                await self._start(here.zfs)
+            finally:
+                await asyncio.to_thread(self._conclude, guest.node)
 
     async def finish(self) -> None:
         """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""
@@ -131,7 +134,10 @@ class _Order:
             with guest_lock(self._node.state_dir / "locks", self._guest.id):
                 here = await self._look(nodes, former)
                 await self._become_guest(left, former, here.zfs)
-        await asyncio.to_thread(self._conclude, former)
+            try:
+                await self._start(here.zfs)
+            finally:
+                await asyncio.to_thread(self._conclude, former)
 
     async def take(self) -> None:
         """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
@@ -141,10 +147,16 @@ class _Order:
                 with guest_lock(self._node.state_dir / "locks", self._guest.id):
                     await self._refuse_writable(nodes, left[0][1].source or "")
                     await self._become_guest(left, left[0][1].source or "", zfs)
-            await power.start(self._guest, zfs.host)
+            await self._start(zfs)
         await asyncio.to_thread(notify_daemon, self._node)
-        started = "started" if self._guest.runtime is not None else f"Start guest {self._guest.id} now."
-        click.echo(started)
+
+    async def _start(self, zfs: ZfsClient) -> None:
+        """Start the guest as its runtime says; without one, a person does."""
+        if self._guest.runtime is None:
+            click.echo(f"Start guest {self._guest.id} on {self._node.node} now.")
+            return
+        await power.start(self._guest, zfs.host)
+        click.echo(f"guest {self._guest.id} was started on {self._node.node}")
 
     async def _become_guest(self, left: Sequence[tuple[JobId, Dataset]], former: str, zfs: ZfsClient) -> None:
         for job in sorted({job for job, _ in left}):
@@ -270,7 +282,7 @@ class _Order:
         """Notify the daemon, and print what a person has to do."""
         notify_daemon(self._node)
         guest = self._guest.id
-        click.echo(f"Start guest {guest} on {self._node.node} now. Then:\n  zsr cluster push")
+        click.echo("Then:\n  zsr cluster push")
         for job_id, job in sorted(store(self._node).read().jobs.items()):
             if job_id.guest == guest:
                 when = "its replicas" if job.target != former else f"when {former} is back and the guest is off there"

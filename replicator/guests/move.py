@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from replicator.errors import ConfigError
 from replicator.models import Guest, Job, JobId
@@ -16,7 +16,7 @@ MOST_SYNCS = 8
 _STILL_SHRINKING = 0.7
 
 
-def job_to(jobs: Iterable[Job], guest: Guest, to: str) -> Job:
+def job_to(jobs: Collection[Job], guest: Guest, to: str) -> Job:
     """Return the job that replicates a guest to the node to which it moves.
 
     Raises:
@@ -30,7 +30,7 @@ def job_to(jobs: Iterable[Job], guest: Guest, to: str) -> Job:
     number = max((job.id.number for job in jobs if job.id.guest == guest.id), default=-1) + 1
     raise ConfigError(
         f"No job replicates guest {guest.id} to {to}.",
-        advice=f"Create one: zsr create {guest.id}-{number} --target {to}. Its first run is a full copy.",
+        advice=f"Create one: zsr create-local-job {guest.id}-{number} {to}. Its first run is a full copy.",
     )
 
 
