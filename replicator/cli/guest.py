@@ -12,6 +12,7 @@ import click
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.guest_move import move
 from replicator.cli.guest_recover import recover, take
+from replicator.cli.guest_release import release_guest
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
@@ -35,6 +36,7 @@ def guest() -> None:
 guest.add_command(move)
 guest.add_command(recover)
 guest.add_command(take)
+guest.add_command(release_guest)
 
 
 @guest.command("list")

@@ -29,7 +29,7 @@ from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests import power
 from replicator.guests.both_sides import BothSides, both_sides, volumes_on
 from replicator.guests.move import is_small, job_to, written_since
-from replicator.guests.release import become_replicas, make_read_only, make_writable
+from replicator.guests.release import make_read_only, make_writable, release
 from replicator.models import Job, Outcome
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.fence import Fence
@@ -322,8 +322,8 @@ class _Move:
         here, back = self._node.node, job_to(self._cluster.jobs.values(), self._guest, self._node.node)
         left = [each for each in await self._volumes(nodes) if each.owner in (None, here)]
         async with self._locked():
-            await make_read_only(nodes.client(here), left, is_off=self._guest.runtime is not None)
-            await become_replicas(Fence(back.id, self._to, self._guest.epoch), left, nodes.client(here), _say)
+            fence = Fence(back.id, self._to, self._guest.epoch)
+            await release(self._guest, fence, left, nodes.client(here), _say)
 
     async def _let_others_know(self, nodes: Nodes) -> None:
         """Let the jobs go on from the other node without a full copy, and bring the cluster file to the other nodes."""

@@ -6,9 +6,12 @@ rule 9). All of it may be done twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from replicator.errors import BusyError
+from replicator.errors import BusyError, ConfigError
+from replicator.guests import power
+from replicator.guests.recovery import volumes_of
+from replicator.models import Guest
 from replicator.replication.progress import Log
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
@@ -53,6 +56,41 @@ async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
         await node.set_properties(each.name, {"readonly": "off"})
         if not each.is_volume:
             await _mount(node, each.name)
+
+
+def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
+    """Raise unless the guest's node has taken it: its volumes there have its epoch, and are writable.
+
+    A node that was written into the cluster file by mistake must not make the only running copy a replica.
+
+    Raises:
+        ConfigError: nothing there says so.
+    """
+    theirs = [each for each in volumes_of(guest.id, there) if each.owner == guest.node]
+    if not any(each.epoch == str(guest.epoch) and each.readonly is False for each in theirs):
+        raise ConfigError(
+            f"Guest {guest.id} is on {guest.node} by the cluster file, but {guest.node} has not taken it: no volume of "
+            f"it there is writable with epoch {guest.epoch}.",
+            advice=f"Take it there (zsr guest take {guest.id}), or correct guests.{guest.id}.node.",
+        )
+
+
+async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: ZfsClient, log: Log) -> None:
+    """Make volumes that the guest had on a node replicas of the node that owns it now. The guest's lock is held.
+
+    Raises:
+        BusyError: the guest runs here, or a volume is open: nothing was changed then, as far as could be seen before.
+    """
+    if await power.presence(guest, node.host) is power.Presence.RUNNING:
+        raise BusyError(
+            f"Guest {guest.id} runs on {node.node}, and belongs to {guest.node}.",
+            advice="Stop it here: what it writes diverges.",
+        )
+    zvols = [each.name for each in volumes if each.is_volume]
+    if opened := sorted(await open_among(node, zvols)):
+        raise BusyError(f"'{opened[0]}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
+    await make_read_only(node, volumes, is_off=guest.runtime is not None)
+    await become_replicas(fence, volumes, node, log)
 
 
 async def become_replicas(fence: Fence, volumes: Sequence[Dataset], node: ZfsClient, log: Log) -> None:

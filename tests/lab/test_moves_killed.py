@@ -41,8 +41,8 @@ GIVING = [
     Step("move", "read-only", f"{MOVE}:make_read_only"),
     Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write", 3),
     Step("move", "hand over", f"{STORE}.hand_over", 2),
-    Step("release", "read-only", f"{MOVE}:make_read_only", 2),
-    Step("release", "stamp", f"{MOVE}:become_replicas"),
+    Step("release", "read-only", "replicator.guests.release:make_read_only"),
+    Step("release", "stamp", "replicator.guests.release:become_replicas"),
 ]
 TAKING = [
     Step("take", "stamp", "replicator.zfs.client:ZfsClient.stamp"),

@@ -51,7 +51,7 @@ def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(g
     assert old.read(f"/tank/data/{FS}/last") == "last\n"
 
     new.zsr("cluster", "push", "--yes", "--force")
-    old.run(f"zfs unmount tank/data/{FS}")
+    old.zsr("guest", "release", "100")
     new.zsr("adopt", "100-0", "--yes")
     guest.well(within=2)
 
