@@ -1,0 +1,98 @@
+"""``zsr guest release``, as typed on the node that a guest has left: its volumes become replicas of the new owner."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Zsr
+from tests.support.pools import Pools
+from tests.support.verbs_env import NAME
+from tests.zfs.test_guest_recover import RUN, Recovered
+
+RELEASE = ("guest", "release", "100")
+
+
+class Returned(Recovered):
+    """Alpha was dead, beta recovered its guest, and alpha is back with the cluster file of beta."""
+
+    def give_back(self) -> Zsr:
+        """Return ``zsr`` as typed on alpha, which has beta's file by now."""
+        self.revive()
+        cluster = self.on("beta").cluster_path.read_text()
+        zsr = self.on("alpha")
+        zsr.cluster_path.write_text(cluster)
+        return zsr
+
+    @property
+    def here(self) -> str:
+        """The volume that the guest left."""
+        return f"{self.source}/{NAME}"
+
+    def marks(self) -> dict[str, str]:
+        """What says whose the volume is, and whether it is used."""
+        keys = ("readonly", "mounted", "zsr:job", "zsr:source", "zsr:owner", "zsr:epoch")
+        return {key: self.property(self.here, key).split("\t")[0] for key in keys}
+
+
+@pytest.fixture
+def site(pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Returned:
+    return Returned(pools, Zsr.on_alpha(tmp_path, capsys, monkeypatch))
+
+
+def test_the_volumes_become_replicas_and_what_is_newer_is_set_aside_by_the_next_run(site: Returned) -> None:
+    site.change()
+    assert site.recover().exit == 0
+
+    said = site.give_back()(*RELEASE)
+
+    assert said.exit == 0, said
+    assert site.marks() == {
+        "readonly": "on",
+        "mounted": "no",
+        "zsr:job": "100-0",
+        "zsr:source": "beta",
+        "zsr:owner": "beta",
+        "zsr:epoch": "2",
+    }
+    site.on("beta").well(*RUN)
+    assert ": full" not in site.zsr.well("log", "100-0").out
+    assert site.snapshots(site.here)[-1] == site.snapshots(site.there)[-1]
+    assert len([name for name in site.names(site.source) if "/zsr-diverged/" in name]) == 1
+
+
+def test_it_may_be_done_again(site: Returned) -> None:
+    assert site.recover().exit == 0
+    site.give_back().well(*RELEASE)
+    assert "Nothing of guest 100 on alpha is left to release." in site.zsr.well(*RELEASE).out
+
+
+class TestNothingChanges:
+    def refused(self, site: Returned) -> str:
+        before = site.marks()
+        said = site.zsr(*RELEASE)
+        assert said.exit != 0
+        assert site.marks() == before
+        return said.err
+
+    def test_if_the_new_node_has_not_taken_the_guest(self, site: Returned) -> None:
+        zsr = site.on("alpha")
+        text = zsr.cluster_path.read_text().replace('node = "alpha"', 'node = "beta"')
+        zsr.cluster_path.write_text(text.replace('target = "beta"', 'target = "beta"\nsource = "alpha"'))
+        assert "beta has not taken it" in self.refused(site)
+
+    def test_on_the_node_that_owns_it(self, site: Returned) -> None:
+        site.on("alpha")
+        assert "does not belong to another node" in self.refused(site)
+
+    def test_while_a_program_works_in_a_filesystem(self, site: Returned, pools: Pools) -> None:
+        assert site.recover().exit == 0
+        site.give_back()
+        place = pools.sandbox.mountpoint(site.here)
+        with subprocess.Popen(["sleep", "60"], cwd=place) as user:
+            said = site.zsr(*RELEASE)
+            user.kill()
+        assert said.exit == 1
+        assert site.marks()["zsr:job"] == "-"
