@@ -50,6 +50,16 @@ def standing(
     return Standing.OLDER if came_from_it else Standing.EDITED
 
 
+def may_take_over(ours: FileText, theirs: FileText, history: Collection[str], their_history: Collection[str]) -> bool:
+    """Return whether a node's own file may give way to another node's copy, without a person.
+
+    So it is where that copy knows later owners of guests, and came from this very file: nothing that was written here
+    is missing in it. That is what a node finds that was away while its guests were recovered.
+    """
+    came_from_ours = ours.digest in their_history and theirs.digest not in history
+    return came_from_ours and bool(list(later_epochs(ours, theirs)))
+
+
 def later_epochs(ours: FileText, theirs: FileText) -> Iterable[str]:
     """Yield sentences about the guests of which another copy knows more than ours, as far as it can be read."""
     known = guests_of(ours)

@@ -95,6 +95,24 @@ class FileStore:
             with suppress(OSError):  # without it a copy of the old text looks like an edit, and is not replaced
                 add_to_history(self.path, digest_of(text), digest_of(fresh))
 
+    def take_over(self, text: str, digest: str) -> None:
+        """Replace the file of a ``digest`` by a whole text that came from it.
+
+        Raises:
+            ChangedError: the file is another one by now. ConfigError: the text is no valid cluster.
+        """
+        with self._locked():
+            before = self._text()
+            if digest_of(before) != digest:
+                raise self._changed_error()
+            self._parse(text)
+            try:
+                replace_text(self.path, text)
+            except OSError as error:
+                raise _not_written(self.path, error) from error
+            with suppress(OSError):
+                add_to_history(self.path, digest, digest_of(text))
+
     def _changed_error(self) -> ChangedError:
         return ChangedError(f"'{self.path}' was changed by another program in the meantime.")
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from typing import Any
 
 from replicator import __version__
 from replicator.api.status import Status
+from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.common.service_socket import ServiceSocket
 from replicator.config.plugins import load_plugins
@@ -25,6 +27,8 @@ from replicator.daemon.damaged_states import DamagedStates
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.frozen_guests import FrozenGuests, Thaws
 from replicator.daemon.full_copies import FullCopies
+from replicator.daemon.later_owners import LaterOwners
+from replicator.daemon.left_volumes import LeftVolumes
 from replicator.daemon.node_monitor import NodeMonitor
 from replicator.daemon.peer_views import PeerViews
 from replicator.daemon.planned_jobs import PlannedJobs
@@ -140,24 +144,35 @@ class Daemon:
                 self._runs.tasks = group
                 for name, plugin in load_plugins().items():
                     group.create_task(self._core.run_plugin(name, plugin, self._settings.sections))
-                group.create_task(self._measure_loop_lag())
-                group.create_task(probe_targets(self._jobs, self._nodes, self._wake))
-                group.create_task(
-                    self._node_monitor.keep_inventory(lambda: self._config_watcher.cluster, self._jobs.jobs)
-                )
-                group.create_task(self._node_monitor.compare_clocks())
-                group.create_task(self._peers.keep_comparing())
-                group.create_task(
-                    self._node_monitor.targets.keep_looking(lambda: self._config_watcher.cluster, self._jobs.jobs)
-                )
-                group.create_task(self._pvesr.keep_reading())
-                group.create_task(self._damaged_states.keep_looking())
-                group.create_task(self._frozen_guests.keep_thawing(group))
-                group.create_task(self._keep_reloading())
-                group.create_task(self._schedule())
+                for task in self._tasks(group):
+                    group.create_task(task)
                 _log.info("zsr %s on node %s: %d jobs.", __version__, self._settings.node, len(self._jobs.plan))
         finally:
             await self._nodes.close()
+
+    def _tasks(self, group: asyncio.TaskGroup) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what the daemon does all the time, besides its plugins."""
+
+        def cluster() -> Cluster:
+            return self._config_watcher.cluster
+
+        later = LaterOwners(
+            self._settings, self._nodes, lambda: (each.node for each in self._peers.disagreements), self._wake.set
+        )
+        left = LeftVolumes(self._settings, self._nodes, cluster, lambda: self._node_monitor.local_inventory.left)
+        yield self._measure_loop_lag()
+        yield probe_targets(self._jobs, self._nodes, self._wake)
+        yield self._node_monitor.keep_inventory(cluster, self._jobs.jobs)
+        yield self._node_monitor.compare_clocks()
+        yield self._peers.keep_comparing()
+        yield self._node_monitor.targets.keep_looking(cluster, self._jobs.jobs)
+        yield later.keep_asking()
+        yield left.keep_releasing()
+        yield self._pvesr.keep_reading()
+        yield self._damaged_states.keep_looking()
+        yield self._frozen_guests.keep_thawing(group)
+        yield self._keep_reloading()
+        yield self._schedule()
 
     def _report_interrupted(self) -> None:
         if self._state.database.moved_aside is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from replicator.api.coverage import GuestCoverage
@@ -47,6 +47,7 @@ class LocalInventory:
         sights: the restore points of each replica here, by dataset, that a job of the cluster sends here.
         coverage: the jobs of each guest of this node and what they leave out, of the storages that were read.
         unknown: the guests with volumes here that the cluster file does not have; None: not looked yet.
+        left: the guests of other nodes that have volumes here which are no replicas: they have left them.
         problems: why storages could not be read, in sentences; a storage that does not exist is no problem.
     """
 
@@ -63,6 +64,7 @@ class LocalInventory:
     sights: Mapping[str, Sight] = field(default_factory=dict)
     coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
     unknown: tuple[int, ...] | None = None
+    left: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -149,8 +151,21 @@ def conclude(
         diverged=count_diverged(asides, cluster.jobs.values(), node, all_read=not unread),
         asides=asides,
         sights=sights(cluster, node, replicas),
+        left=tuple(_left(cluster, node, trees)),
         problems=unread,
     )
+
+
+def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[int]:
+    """Yield the guests that have gone to another node, and whose volumes here are still this node's own."""
+    back = [job for job in cluster.jobs.values() if job.target == node and job.removal is None]
+    for guest_id in sorted({job.id.guest for job in back}):
+        guest = cluster.guests.get(guest_id)
+        if guest is None or guest.node == node:
+            continue
+        found = _volumes(replace(guest, node=node), cluster, node, trees)
+        if not isinstance(found, Unmeasured) and any(each.owner == node and each.job is None for each in found):
+            yield guest_id
 
 
 def _owned(path: str, paths: Iterable[str], inventory: Inventory) -> Inventory:

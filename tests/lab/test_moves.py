@@ -7,54 +7,10 @@ import json
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.losses import Holdings
-from tests.lab.scenario import FS, A
+from tests.lab.moving import Moving
+from tests.lab.scenario import A
 
 pytestmark = pytest.mark.sampled(9)
-
-FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
-GUEST = f"""#!/bin/sh
-# A guest: it appends numbers to a file of its filesystem, and holds its zvol open.
-pid=/run/guest-100.pid
-case $1 in
-start) setsid sh -c 'exec 8<>/dev/zvol/tank/data/{A}; n=$(tail -n1 /tank/data/{FS}/numbers 2>/dev/null); n=${{n:-0}}
-	while :; do n=$((n+1)); echo $n >>/tank/data/{FS}/numbers; sleep 0.05; done' </dev/null >/dev/null 2>&1 &
-	echo $! >$pid ;;
-stop) kill "$(cat $pid)"; while kill -0 "$(cat $pid)" 2>/dev/null; do sleep 0.1; done; sync ;;
-status) [ -s $pid ] && kill -0 "$(cat $pid)" 2>/dev/null || exit 3 ;;
-esac
-"""
-RUNTIME = "".join(f'{verb} = "/usr/local/bin/guest-100 {verb}"\n' for verb in ("start", "stop", "status"))
-
-
-class Moving(Holdings):
-    """A guest that runs, with the same cluster file on both nodes."""
-
-    def begin(self) -> None:
-        """Replicate once, distribute the files, and start the guest."""
-        self.replicated_once()
-        old, new = self.source, self.target
-        self.cluster('node = "node1"\n', f'node = "node1"\n{RUNTIME}')
-        settings, cluster = (old.read(path) for path in FILES)
-        new.write(FILES[0], settings.replace('node = "node1"', 'node = "node2"'))
-        new.write(FILES[1], cluster)
-        for node in (old, new):
-            node.write("/usr/local/bin/guest-100", GUEST)
-            node.run("chmod 755 /usr/local/bin/guest-100")
-        old.run("/usr/local/bin/guest-100 start")
-
-    def runs_on(self) -> list[str]:
-        """The nodes on which the guest runs."""
-        return [each.name for each in (self.source, self.target)
-                if each.run("/usr/local/bin/guest-100 status", check=False).returncode == 0]  # fmt: skip
-
-    def numbers(self, node: Node) -> list[int]:
-        """What the guest wrote."""
-        return [int(line) for line in node.read(f"/tank/data/{FS}/numbers").split()]
-
-    def turn(self) -> None:
-        """Swap source and target."""
-        self.source, self.target = self.target, self.source
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab.lab import Lab, Node
+from tests.lab.moving import Moving
 from tests.lab.scenario import A
-from tests.lab.test_moves import Moving
 from tests.model.steps import STEP_NAMES
 
 pytestmark = pytest.mark.sampled(9)

@@ -25,6 +25,31 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     return guest
 
 
+def test_with_its_daemon_the_old_node_becomes_a_target_by_itself(guest: Holdings) -> None:
+    old, new = guest.source, guest.target
+    old.run(f"echo last >/tank/data/{FS}/last && sync && zpool sync")
+    kept = [old.read(path) for path in FILES]
+    old.crash()
+    new.zsr("guest", "recover", "100", "--force", "--yes")
+    new.run(f"echo new >/tank/data/{FS}/new && zpool sync")
+    old.start()
+    for path, text in zip(FILES, kept, strict=True):
+        old.write(path, text)
+
+    guest.source, guest.target = new, old
+    guest.daemon()
+    old.spawn(["zsr", "daemon"])
+    guest.until(lambda: old.zsr("schedule-now", "100-0", check=False).returncode == 0, "the old node's daemon answers")
+
+    def is_a_target() -> bool:
+        new.zsr("schedule-now", "100-0", check=False)
+        return bool(guest.status()["last_sync"]) and guest.same_on_both()
+
+    guest.until(is_a_target, "the guest is replicated to its old node", timeout=300)
+    assert ": full" not in guest.log()
+    assert len([name for name in guest.aside() if FS in name]) == 1
+
+
 def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(guest: Holdings) -> None:
     old, new = guest.source, guest.target
     promised = guest.checksums(new)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
+from tests.support.recovered import RUN, Recovered
 from tests.support.verbs_env import NAME
-from tests.zfs.test_guest_recover import RUN, Recovered
 
 RELEASE = ("guest", "release", "100")
 

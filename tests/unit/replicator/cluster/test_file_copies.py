@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.cluster.file_copies import Standing, difference, later_epochs, others_of, standing
+from replicator.cluster.file_copies import Standing, difference, later_epochs, may_take_over, others_of, standing
 from replicator.cluster.file_history import MOST_VERSIONS, versions, with_versions
 from replicator.cluster.model import Cluster
 from replicator.common.files import FileText, digest_of
@@ -60,6 +60,22 @@ def test_a_copy_that_knows_a_later_owner_is_ahead_though_ours_came_from_it(
     assert standing(ours, theirs, [theirs.digest]) is Standing.AHEAD
     assert list(later_epochs(ours, theirs)) == [says]
     assert standing(theirs, at(1), [at(1).digest]) is Standing.OLDER
+
+
+class TestAFileGivesWayToAnothersCopy:
+    OURS, LATER = at(1), at(2, "beta")
+
+    def test_that_came_from_it_and_knows_a_later_owner(self) -> None:
+        assert may_take_over(self.OURS, self.LATER, [OLD.digest], [OLD.digest, self.OURS.digest])
+
+    def test_but_not_to_an_edit_of_which_no_owner_knows(self) -> None:
+        assert not may_take_over(OURS, OTHER, [], [OURS.digest])
+
+    def test_nor_if_it_was_edited_itself(self) -> None:
+        assert not may_take_over(self.OURS, self.LATER, [], [OLD.digest])
+
+    def test_nor_if_it_came_from_that_copy(self) -> None:
+        assert not may_take_over(self.OURS, self.LATER, [self.LATER.digest], [self.OURS.digest])
 
 
 def test_a_first_move_by_hand_is_an_edit_and_no_dispute() -> None:
