@@ -75,7 +75,7 @@ def replicas(guest_id: int, form: str) -> None:
     if form == "json":
         print_json(_json(chosen, found, now))
     else:
-        click.echo(f"Guest {chosen.id} ({chosen.name}) is on {chosen.node}, epoch {chosen.epoch}.")
+        click.echo(f"Guest {chosen.id} ({chosen.name}) is on {_owner(chosen)}, epoch {chosen.epoch}.")
         print_table(COLUMNS, [_row(each, now, node.timezone) for each in found])
         for each in found:
             click.echo("".join(_differences(each, node.timezone)), nl=False)
@@ -91,11 +91,15 @@ def _list_row(each: Guest, found: list[GuestReplica], now: float, zone: tzinfo) 
     jobs = ", ".join(str(replica.job) for replica in sorted(found, key=lambda replica: replica.job)) or "-"
     if not found or found[0].as_of is None:
         lost = UNKNOWN if any(replica.error for replica in found) else "all"
-        return (str(each.id), each.name, each.node, jobs, "-", "-", lost)
+        return (str(each.id), each.name, _owner(each), jobs, "-", "-", lost)
     newest = found[0]
     return (
-        str(each.id), each.name, each.node, jobs, newest.node, local_time(newest.as_of, zone), _loss(newest, now),
+        str(each.id), each.name, _owner(each), jobs, newest.node, local_time(newest.as_of, zone), _loss(newest, now),
     )  # fmt: skip
+
+
+def _owner(guest: Guest) -> str:
+    return guest.node if guest.moving_to is None else f"{guest.node}, moving to {guest.moving_to}"
 
 
 def _row(replica: GuestReplica, now: float, zone: tzinfo) -> tuple[str, ...]:
@@ -135,6 +139,7 @@ def _json(each: Guest, found: list[GuestReplica], now: float) -> Mapping[str, ob
         "name": each.name,
         "owner": each.node,
         "epoch": each.epoch,
+        "moving_to": each.moving_to,
         "replicas": [
             {
                 "node": replica.node,
