@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import click
@@ -40,6 +40,7 @@ STEPS = ("announce", "stop", "snapshot", "read-only", "hand over")
 """The steps on the node that gives a guest away, by their names in the model of the protocol (tests/model)."""
 
 _LOCK_SECONDS = 60.0
+_LOCK_POLL_SECONDS = 0.5
 _MOST_LAST_SYNCS = 3
 _TAKE_SECONDS = 300.0
 
@@ -226,15 +227,16 @@ class _Move:
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the guest's lock; another job's run may have it for a while."""
         end = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                with guest_lock(self._node.state_dir / "locks", self._guest.id):
-                    yield
-                    return
-            except BusyError:
-                if time.monotonic() >= end:
-                    raise
-            await asyncio.sleep(0.5)
+        with ExitStack() as lock:
+            while True:
+                try:
+                    lock.enter_context(guest_lock(self._node.state_dir / "locks", self._guest.id))
+                    break
+                except BusyError:
+                    if time.monotonic() >= end:
+                        raise
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+            yield
 
     async def _hand_over(self, nodes: Nodes, epoch: int) -> None:
         """Write the new owner into the cluster file of the other node, which is what counts, and then into this one."""

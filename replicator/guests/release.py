@@ -6,6 +6,8 @@ rule 9). All of it may be done twice.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from replicator.errors import BusyError, ConfigError
@@ -20,6 +22,9 @@ from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.open_datasets import open_among
 
+OPEN_SECONDS = 10.0
+"""Seconds for which a dataset may stay open before it counts as used."""
+_OPEN_POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 60.0
 
 
@@ -46,8 +51,7 @@ async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off:
             f"Whether '{zvols[0]}' on {node.node} is open cannot be seen: its ZFS has no channel programs.",
             advice="Set guests.ID.runtime, which says whether the guest is off.",
         )
-    if opened := sorted(await open_among(node, [each.name for each in volumes])):
-        raise BusyError(f"'{opened[0]}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
+    await _refuse_open(node, [each.name for each in volumes])
 
 
 async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
@@ -86,9 +90,7 @@ async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: 
             f"Guest {guest.id} runs on {node.node}, and belongs to {guest.node}.",
             advice="Stop it here: what it writes diverges.",
         )
-    zvols = [each.name for each in volumes if each.is_volume]
-    if opened := sorted(await open_among(node, zvols)):
-        raise BusyError(f"'{opened[0]}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
+    await _refuse_open(node, [each.name for each in volumes if each.is_volume])
     await make_read_only(node, volumes, is_off=guest.runtime is not None)
     await become_replicas(fence, volumes, node, log)
 
@@ -102,6 +104,15 @@ async def become_replicas(fence: Fence, volumes: Sequence[Dataset], node: ZfsCli
     for each in sorted(volumes, key=lambda volume: volume.name):
         await node.set_properties(each.name, replica_properties(is_volume=each.is_volume, extra=marks))
         log("info", f"'{each.name}' is a replica of job {fence.job}")
+
+
+async def _refuse_open(node: ZfsClient, names: Sequence[str]) -> None:
+    """Raise BusyError if one of some datasets stays open; udev opens a device for a moment after each change of it."""
+    end = time.monotonic() + OPEN_SECONDS
+    while opened := sorted(await open_among(node, names)):
+        if time.monotonic() >= end:
+            raise BusyError(f"'{opened[0]}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
+        await asyncio.sleep(_OPEN_POLL_SECONDS)
 
 
 async def _mount(node: ZfsClient, name: str) -> None:
