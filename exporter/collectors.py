@@ -21,12 +21,13 @@ from exporter.metric import Metric
 from exporter.process import process_families
 from replicator.api import counters
 from replicator.api.coverage import GuestCoverage
+from replicator.api.drills import GuestDrills
 from replicator.api.held import HeldReplica
 from replicator.api.job_status import is_off
 from replicator.api.plugin import Core
 from replicator.api.status import GuestOwner, RunHistogram, Status
 from replicator.errors import ErrorClass
-from replicator.models import Outcome
+from replicator.models import DrillResult, Outcome
 
 _log = logging.getLogger("zsr.exporter")
 
@@ -218,6 +219,29 @@ def guests(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(guest_metrics.JOB_VANISHED, [((str(job), str(job.guest)), time) for job, time in gone])
 
 
+def drills(scrape: ScrapeInput) -> Iterator[AnyFamily]:
+    """The drills of this node's guests: how the last ones ended, since when one is awaited, and how many there were."""
+    found = [((str(each.guest), each.node), each) for each in scrape.status.drills]
+    for metric, read in _KNOWN_OF_DRILLS:
+        known = [(labels, read(each)) for labels, each in found]
+        yield Family(metric, [(labels, value) for labels, value in known if value is not None])
+    counts = [((*labels, result.value), each.counts.get(result, 0)) for labels, each in found for result in DrillResult]
+    yield Family(guest_metrics.DRILLS, counts)
+
+
+_KNOWN_OF_DRILLS: tuple[tuple[Metric, Callable[[GuestDrills], float | None]], ...] = (
+    (guest_metrics.DRILL_LAST_SUCCESS, lambda each: each.last_pass),
+    (guest_metrics.DRILL_LAST, lambda each: each.time),
+    (guest_metrics.DRILL_FAILED, lambda each: None if each.result is None else float(each.has_failed)),
+    (guest_metrics.DRILL_UNDONE, lambda each: float(each.obstacle is not None)),
+    (guest_metrics.DRILL_DURATION, lambda each: each.duration),
+    (guest_metrics.DRILL_SET_AGE, lambda each: each.set_age),
+    (guest_metrics.DRILL_AWAITED, lambda each: each.awaited_since),
+    (guest_metrics.DRILL_LIMIT, lambda each: each.limit),
+    (guest_metrics.DRILL_CLONES, lambda each: each.clones_since),
+)
+
+
 def _coverage(coverage: Mapping[int, GuestCoverage]) -> Iterator[AnyFamily]:
     known = sorted(coverage.items())
     jobs = guest_metrics.GUEST_JOBS
@@ -273,6 +297,7 @@ def collectors(kept: JobLines) -> Mapping[str, Callable[[ScrapeInput], Iterable[
         "targets": targets,
         "pools": pools,
         "guests": guests,
+        "drills": drills,
         "scheduler": scheduler,
         "notifications": notifications,
     }

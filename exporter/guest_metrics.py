@@ -81,6 +81,87 @@ JOB_VANISHED = Metric(
     "time() - zsr_job_vanished_since_timestamp_seconds",
     "for jobs that are there, seven days after it vanished, and once 'zsr delete --force' confirmed it",
 )
+DRILL_LAST_SUCCESS = Metric(
+    "zsr_drill_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Unix time at which the last drill of the guest on a target ended that passed.",
+    "time() - zsr_drill_last_success_timestamp_seconds",
+    "until one has passed",
+)
+DRILL_LAST = Metric(
+    "zsr_drill_last_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Unix time at which the last drill of the guest on a target ended that could be done.",
+    "time() - zsr_drill_last_timestamp_seconds",
+    "until one could be done",
+)
+DRILL_FAILED = Metric(
+    "zsr_drill_failed",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "1 if the last drill of the guest on a target that could be done has failed, 0 if it passed.",
+    "zsr_drill_failed == 1",
+    "until one could be done",
+)
+DRILL_UNDONE = Metric(
+    "zsr_drill_undone",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "1 if the last drill of the guest on a target could not be done: it says nothing of the replicas.",
+    "zsr_drill_undone == 1",
+    "for guests of other nodes, and those without a schedule of drills that were never drilled",
+)
+DRILL_DURATION = Metric(
+    "zsr_drill_last_duration_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Seconds that the last drill of the guest on a target took that could be done.",
+    "topk(5, zsr_drill_last_duration_seconds)",
+    "until one could be done",
+)
+DRILL_SET_AGE = Metric(
+    "zsr_drill_last_set_age_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "How old the set was, in seconds, when the last drill of the guest on a target ended that could be done.",
+    "max by (guest) (zsr_drill_last_set_age_seconds)",
+    "until one could be done",
+)
+DRILL_AWAITED = Metric(
+    "zsr_drill_awaited_since_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Unix time since when a drill of the guest on a target that passes is awaited: since the last such one; without"
+    " one since there is a schedule, or since the first try.",
+    "time() - zsr_drill_awaited_since_timestamp_seconds > zsr_drill_limit_seconds",
+    "for guests of other nodes, those without a schedule that were never drilled, and where the settings say off",
+)
+DRILL_LIMIT = Metric(
+    "zsr_drill_limit_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "How long a drill that passes may be awaited: 30 days, or one and a half times the schedule's longest gap.",
+    "zsr_drill_limit_seconds / 86400",
+    "for guests of other nodes, and those without a schedule of drills that were never drilled",
+)
+DRILL_CLONES = Metric(
+    "zsr_drill_clones_since_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Unix time at which a drill began whose clones may still be on the target although it does not go on.",
+    "time() - zsr_drill_clones_since_timestamp_seconds > 86400",
+    "where there are none",
+)
+DRILLS = Metric(
+    "zsr_drills_total",
+    Kind.COUNTER,
+    ("guest", "node", "result"),
+    "Drills of the guest on a target that ended, by result: passed, failed, or undone (it could not be done).",
+    "increase(zsr_drills_total[30d])",
+    "for guests of other nodes, and those without a schedule of drills that were never drilled",
+)
 
 GUEST_METRICS = (
     GUEST_OWNER,
@@ -92,4 +173,14 @@ GUEST_METRICS = (
     GUEST_UNCOVERED,
     UNKNOWN_GUESTS,
     JOB_VANISHED,
+    DRILL_LAST_SUCCESS,
+    DRILL_LAST,
+    DRILL_FAILED,
+    DRILL_UNDONE,
+    DRILL_DURATION,
+    DRILL_SET_AGE,
+    DRILL_AWAITED,
+    DRILL_LIMIT,
+    DRILL_CLONES,
+    DRILLS,
 )

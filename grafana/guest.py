@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 
 from grafana.layout import GUEST, AnyPanel, Row, board, filled
 from grafana.panel import BLUE, Panel, Query, graph, stat_panel
-from grafana.panels import common, hooks, jobs_table, stats
+from grafana.panels import common, drills, hooks, jobs_table, stats
 from grafana.promql import GUEST as GUEST_LABEL
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
@@ -302,6 +302,17 @@ def _top() -> list[AnyPanel]:
     ]
 
 
+def _owner_and_drills() -> list[timeseries.Panel]:
+    return [
+        _owner(39, (0, 89, 12, 8)),
+        _epoch(40, (12, 89, 12, 8)),
+        drills.awaited(43, (0, 97, 6, 8)),
+        drills.results(44, (6, 97, 6, 8)),
+        drills.last(46, (12, 97, 6, 8)),
+        drills.times(45, (18, 97, 6, 8)),
+    ]
+
+
 def _rows() -> list[Row]:
     return [
         Row(
@@ -337,8 +348,7 @@ def _rows() -> list[Row]:
                 hooks.frozen(37, (0, 81, 8, 8)),
                 hooks.failures(38, (8, 81, 8, 8)),
                 hooks.failed_freezes(42, (16, 81, 8, 8)),
-                _owner(39, (0, 89, 12, 8)),
-                _epoch(40, (12, 89, 12, 8)),
+                *_owner_and_drills(),
             ],
         ),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.errors import ErrorClass
-from replicator.models import JobId
+from replicator.models import DrillResult, JobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,24 @@ class GuestThawed:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestDrilled:
+    """A drill of a guest on the target ``node`` of a job ended; the journal has those that could be done.
+
+    ``message`` says what was found, ``set_time`` of what moment the set was (unix time; None: there was none), and
+    ``duration`` the seconds that it took. ``recovered``: it passed, and the one before it had failed.
+    """
+
+    time: float
+    job: JobId
+    node: str
+    result: DrillResult
+    message: str
+    set_time: int | None
+    duration: float
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JobRemoved:
     """A job is gone from the cluster store."""
 
@@ -201,6 +219,7 @@ Event = (
     | SourceWentBack
     | GuestFrozen
     | GuestThawed
+    | GuestDrilled
     | JobRemoved
     | JobVanished
 )

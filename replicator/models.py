@@ -17,6 +17,7 @@ from replicator.job_choices import Encryption, Foreign, FreezeFailure, Removal
 DEFAULT_SCHEDULE = "*/15"
 DEFAULT_KEEP = "1"
 MAX_EPOCH = 999_999_999
+DRILL_TIMEOUT_SECONDS = 6 * 3600.0
 RATE_UNIT = 1_000_000
 """``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
@@ -150,8 +151,9 @@ class Guest:
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
     ``excluded`` are not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for
     some. ``others`` are volumes that other guests mention, and that may lie below its own. ``epoch`` goes up with each
-    change of owner. ``hooks_refused`` says why its hooks and its runtime's commands must not run. ``moving_to``: the
-    node to which it is being moved. ``stop_timeout``: seconds.
+    change of owner. ``hooks_refused`` says why its hooks and other commands must not run. ``moving_to``: the node to
+    which it is being moved. ``stop_timeout``: seconds. ``drill``: the calendar event of its drills (``drill_off``: there
+    are none), and ``check`` the command that they run instead of zsr's own, for ``drill_timeout`` seconds.
     """
 
     id: int
@@ -172,6 +174,10 @@ class Guest:
     runtime: Runtime | None = None
     stop_timeout: float = 180.0
     moving_to: str | None = None
+    drill: str | None = None
+    drill_off: bool = False
+    check: str | None = None
+    drill_timeout: float = DRILL_TIMEOUT_SECONDS
 
     @property
     def hooks(self) -> Mapping[Hook, str]:
@@ -375,6 +381,14 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     CANCELLED = "cancelled"
+
+
+class DrillResult(StrEnum):
+    """How a drill ended. UNDONE: it could not be done, which says nothing of the replicas."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDONE = "undone"
 
 
 class JobCondition(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from replicator.errors import ErrorClass
 from replicator.events import Event
-from replicator.models import JobId
+from replicator.models import DrillResult, JobId
 
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
@@ -28,6 +28,8 @@ def from_json(kind: str, text: str) -> Event:
     kept["job"] = JobId.from_text(kept["job"])
     if "error_class" in kept:
         kept["error_class"] = ErrorClass(kept["error_class"])
+    if "result" in kept:
+        kept["result"] = DrillResult(kept["result"])
     if "volumes" in kept:
         kept["volumes"] = tuple(map(str, kept["volumes"]))
     return known(**kept)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from replicator.api.certificate import Certificate
 from replicator.api.coverage import GuestCoverage
 from replicator.api.disagreement import ClusterView, Disagreement
+from replicator.api.drills import GuestDrills
 from replicator.api.held import HeldReplica, KeptAside, PoolSpace, StorageSpace, TargetLook
 from replicator.api.job_status import JobStatus
 from replicator.api.pvesr_jobs import PvesrJobs
@@ -94,6 +95,7 @@ class Status:
         hook_failures: how often the hooks of this node's guests failed, by guest; 0 for a hook that never did.
         failed_freezes: of the last five freezes of each guest of this node with a freeze hook, those that failed within
             30 days.
+        drills: of this node's guests that have a schedule of drills, or were ever drilled.
         owners: of the guests that this node owns, or that have a job to it.
         start_failures: how often a run could not begin since the daemon's start, by class.
         pvesr: the replication jobs of Proxmox VE in this cluster, as of the last look.
@@ -161,6 +163,7 @@ class Status:
     unknown_guests: tuple[int, ...] | None = None
     certificates: tuple[Certificate, ...] = ()
     unreported: tuple[JobId, ...] | None = None
+    drills: tuple[GuestDrills, ...] = ()
 
     @property
     def untidy(self) -> dict[JobId, float]:

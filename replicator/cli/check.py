@@ -22,6 +22,7 @@ from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.durations import words
 from replicator.common.tasks import first_exception
 from replicator.daemon.control import NoDaemonError, call
+from replicator.daemon.drill_health import drill_findings
 from replicator.daemon.health_check import (
     FAILURES,
     HealthFinding,
@@ -105,6 +106,7 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
     if not promise_only:
         found += frozen_findings(status.get("frozen", {}), status["time"], guest)
         found += replica_findings(status.get("replicas", ()), guest)
+        found += drill_findings(status.get("drills", ()), status["time"], guest)
         found += pvesr_findings(_pvesr(status), chosen)
         found += coverage_findings(coverage_from_json(status.get("coverage", ())), guest)
     jobs = sorted(

@@ -10,6 +10,7 @@ from datetime import tzinfo
 import click
 
 from replicator.cli.context import config_option, settings, store
+from replicator.cli.guest_drill import drill, drills
 from replicator.cli.guest_move import move
 from replicator.cli.guest_recover import recover, take
 from replicator.cli.guest_release import release_guest
@@ -37,6 +38,8 @@ guest.add_command(move)
 guest.add_command(recover)
 guest.add_command(take)
 guest.add_command(release_guest)
+guest.add_command(drill)
+guest.add_command(drills)
 
 
 @guest.command("list")

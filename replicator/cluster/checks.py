@@ -73,6 +73,8 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(f"{key}.volumes", repr(str(volume)), DATASET_ALLOWED)
             elif is_diverged(f"/{volume.name}"):
                 yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
+        if guest.drill is not None and (wrong := _wrong_event(guest.drill)) is not None:
+            yield Problem(f"{key}.drill", repr(guest.drill), wrong)
         listed = (*guest.volumes, *guest.excluded)
         for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
             yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
@@ -108,10 +110,17 @@ def job_problems(cluster: Cluster, job: Job) -> Iterator[Problem]:
         yield Problem(f"{key}.rpo", f"{job.rpo:g}", "more than 0 seconds")
     if _CONTROL_CHARACTER.search(job.comment):
         yield Problem(f"{key}.comment", repr(job.comment), "one line of text")
+    if (wrong := _wrong_event(job.schedule)) is not None:
+        yield Problem(f"{key}.schedule", repr(job.schedule), wrong)
+
+
+def _wrong_event(text: str) -> str | None:
+    """Return what is wrong with a calendar event; None if it is right."""
     try:
-        CalendarEvent.parse(job.schedule)
+        CalendarEvent.parse(text)
     except CalendarError as error:
-        yield Problem(f"{key}.schedule", repr(job.schedule), error.what)
+        return error.what
+    return None
 
 
 def _own_node(job: Job) -> str:
@@ -175,7 +184,7 @@ def refused_hooks(cluster: Cluster) -> Iterator[str]:
     if refused:
         guests = ", ".join(str(guest.id) for guest in refused)
         why = refused[0].hooks_refused
-        yield f"The hooks of guests {guests} are not run: {why}. Let only root write it: chmod go-w."
+        yield f"The hooks and checks of guests {guests} are not run: {why}. Let only root write it: chmod go-w."
 
 
 def unattended(cluster: Cluster) -> Iterator[str]:

@@ -27,11 +27,13 @@ from replicator.cluster.runtimes import runtime_of
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
 from replicator.job_choices import FreezeFailure
-from replicator.models import MAX_EPOCH, Guest, Job, JobId, Node, Runtime, Storage, Volume
+from replicator.models import DRILL_TIMEOUT_SECONDS, MAX_EPOCH, Guest, Job, JobId, Node, Runtime, Storage, Volume
 from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
 from replicator.schedule.rates import parse_rates
 
-SECTIONS = ("nodes", "storages", "guests", "jobs")
+SECTIONS = ("nodes", "storages", "guests", "jobs", "defaults")
+NO_DRILL = "off"
+"""The ``drill`` of a guest that has no schedule although there is one in ``defaults``."""
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
 LISTED_ALLOWED = f'{VOLUME_ALLOWED}, or a table {{ volume = "storage:name", replicate = false }}'
 
@@ -115,6 +117,9 @@ class _Guest(_Entry):
     status: str | None = None
     stop_timeout: Annotated[Duration, Field(gt=0)] = 180.0
     moving_to: str | None = None
+    drill: str | None = None
+    check: Annotated[str, Field(min_length=1)] | None = None
+    drill_timeout: Annotated[Duration, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _one_runtime(self) -> Self:
@@ -124,6 +129,13 @@ class _Guest(_Entry):
         if any(own) and self.runtime is not None:
             raise ValueError("either a runtime, or start, stop and status")
         return self
+
+
+class _Defaults(_Entry):
+    """What counts for guests that do not say otherwise."""
+
+    drill: str | None = None
+    drill_timeout: Annotated[Duration, Field(gt=0)] = DRILL_TIMEOUT_SECONDS
 
 
 def job_model(fields: Sequence[JobField] = FIELDS, kind: type[Job] = Job) -> type[_Entry]:
@@ -164,6 +176,16 @@ class _Reader:
                 for problem in problems_of(error, model):
                     self.refuse(place, problem.key, problem.value, problem.allowed)
         return found
+
+    def table(self, section: str, model: type[E]) -> E:
+        """Return a section that is one table; if it is wrong, as if it were not there."""
+        value = self._raw.get(section, {})
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for problem in problems_of(error, model):
+                self.refuse(section, problem.key, problem.value, problem.allowed)
+        return model()
 
     def refuse(self, place: str, key: str, value: str, allowed: str) -> None:
         """Add a problem of the entry at a place."""
@@ -221,9 +243,10 @@ def _nodes(reader: _Reader) -> dict[str, Node]:
 
 def _guests(reader: _Reader) -> dict[int, Guest]:
     guests = {}
+    defaults = reader.table("defaults", _Defaults)
     for key, entry in reader.entries("guests", _Guest).items():
         if key.isdecimal() and str(int(key)) == key:
-            guests[int(key)] = _guest(int(key), entry)
+            guests[int(key)] = _guest(int(key), entry, defaults)
         else:
             reader.refuse(f"guests.{key}", "", repr(key), "a guest's number, 100 or more")
     return guests
@@ -253,7 +276,8 @@ def _listed(entry: _Listed) -> Volume:
     return Volume(*entry.volume.split(":", 1))
 
 
-def _guest(number: int, guest: _Guest) -> Guest:
+def _guest(number: int, guest: _Guest, defaults: _Defaults) -> Guest:
+    drill = guest.drill if guest.drill is not None else defaults.drill
     return Guest(
         id=number,
         name=guest.name or str(number),
@@ -271,6 +295,10 @@ def _guest(number: int, guest: _Guest) -> Guest:
         runtime=_runtime_of(guest),
         stop_timeout=guest.stop_timeout,
         moving_to=guest.moving_to,
+        drill=None if drill == NO_DRILL else drill,
+        drill_off=drill == NO_DRILL,
+        check=guest.check,
+        drill_timeout=guest.drill_timeout or defaults.drill_timeout,
     )
 
 

@@ -24,6 +24,7 @@ from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.control import serve_control
 from replicator.daemon.damaged_states import DamagedStates
+from replicator.daemon.drills import ScheduledDrills
 from replicator.daemon.failed_runs import close_interrupted
 from replicator.daemon.frozen_guests import FrozenGuests, Thaws
 from replicator.daemon.full_copies import FullCopies
@@ -40,6 +41,7 @@ from replicator.daemon.run_worker import Worker
 from replicator.daemon.status import DaemonFacts, build_status
 from replicator.daemon.target_probes import probe_targets
 from replicator.errors import ZsrError
+from replicator.guests.drilling import Driller
 from replicator.models import JobId
 from replicator.replication.progress import Progress
 from replicator.state.stores import State
@@ -81,6 +83,7 @@ class Daemon:
         self._damaged_states = DamagedStates(settings.state_dir)
         self._core = PluginHost(state, self.status, clock)
         self._frozen_guests = FrozenGuests(self._thaws())
+        self._drills = self._scheduled_drills()
         running: dict[JobId, RunningJob] = {}
         self._jobs = PlannedJobs(
             settings,
@@ -115,6 +118,11 @@ class Daemon:
             clock=self._clock,
             max_parallel=self._settings.max_parallel,
         )
+
+    def _scheduled_drills(self) -> ScheduledDrills:
+        settings, locks = self._settings, self._settings.state_dir / "locks"
+        driller = Driller(settings.node, self._state, locks, self._nodes, self._clock, time.monotonic)
+        return ScheduledDrills(driller, lambda: self._config_watcher.cluster, settings.timezone, self._core.announce)
 
     def _thaws(self) -> Thaws:
         return Thaws.of_node(
@@ -171,6 +179,7 @@ class Daemon:
         yield self._pvesr.keep_reading()
         yield self._damaged_states.keep_looking()
         yield self._frozen_guests.keep_thawing(group)
+        yield self._drills.keep_drilling(group)
         yield self._keep_reloading()
         yield self._schedule()
 
@@ -253,6 +262,7 @@ class Daemon:
             frozen_since=self._frozen_guests.since,
             hook_failures=self._frozen_guests.failures,
             failed_freezes=self._frozen_guests.failed_freezes,
+            drills=self._drills.found,
             pvesr=self._pvesr.jobs,
             start_failures=dict(self._runs.start_failures),
             vanished_jobs=self._jobs.vanished.since,

@@ -12,6 +12,7 @@ from datetime import tzinfo
 
 from replicator.api.certificate import Certificate
 from replicator.api.disagreement import ClusterView, Disagreement
+from replicator.api.drills import GuestDrills
 from replicator.api.held import TargetLook
 from replicator.api.job_status import Disablement, JobStatus, Transfer
 from replicator.api.pvesr_jobs import PvesrJobs
@@ -64,6 +65,7 @@ class DaemonFacts:
         targets: as in `Status`.
         frozen_since: since when guests may be frozen (unix time).
         hook_failures, failed_freezes: as ``state.db`` has them.
+        drills: as in `Status`.
         pvesr: the replication jobs of Proxmox VE.
         start_failures: how often a run could not begin, by class.
         vanished_jobs: since when jobs are gone that nobody removed (unix time).
@@ -96,6 +98,7 @@ class DaemonFacts:
     frozen_since: Mapping[int, float]
     hook_failures: HookFailures
     failed_freezes: Mapping[int, int]
+    drills: tuple[GuestDrills, ...]
     pvesr: PvesrJobs
     start_failures: Mapping[ErrorClass, int]
     vanished_jobs: Mapping[JobId, float]
@@ -135,6 +138,7 @@ def build_status(facts: DaemonFacts) -> Status:
         hook_failures=counted_hooks(facts.cluster, facts.node, facts.frozen_since, facts.hook_failures),
         failed_freezes=counted_freezes(facts.cluster, facts.node, facts.failed_freezes),
         owners=owners(facts.cluster, facts.node),
+        drills=facts.drills,
         pvesr=facts.pvesr,
         start_failures=facts.start_failures,
         vanished_jobs=facts.vanished_jobs,

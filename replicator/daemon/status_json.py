@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
+from replicator.api.drills import GuestDrills
 from replicator.api.job_status import JobStatus
 from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import Status
@@ -106,6 +107,27 @@ def status_json(status: Status) -> dict[str, Any]:
         "unreported": None if status.unreported is None else [str(job) for job in status.unreported],
         "state_unwritable_since": status.state_unwritable_since,
         "disagreements": [asdict(each) for each in status.disagreements],
+        "drills": [drill_json(each, status.time) for each in status.drills],
+    }
+
+
+def drill_json(drill: GuestDrills, now: float) -> dict[str, Any]:
+    """Return how the drills of a guest on a target ended."""
+    return {
+        "guest": drill.guest,
+        "guest_name": drill.guest_name,
+        "node": drill.node,
+        "job": str(drill.job),
+        "result": None if drill.result is None else str(drill.result),
+        "message": drill.message,
+        "time": drill.time,
+        "set_time": drill.set_time,
+        "obstacle": drill.obstacle,
+        "last_pass": drill.last_pass,
+        "awaited_since": drill.awaited_since,
+        "overdue": drill.is_overdue(now),
+        "next": drill.next,
+        "clones_since": drill.clones_since,
     }
 
 

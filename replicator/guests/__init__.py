@@ -1,1 +1,1 @@
-"""Guests that move: recovery from replicas, hand-over to another node, release of what was left, power."""
+"""Guests: moves to another node, recovery from replicas, drills, and how a guest is started and stopped."""

@@ -21,7 +21,6 @@ from replicator.replication.provenance import (
     is_marked,
     is_replica_brought,
     is_unproven,
-    opened_mark,
     sets_of,
     writable,
     written_to,
@@ -389,9 +388,10 @@ def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], jo
     )
 
 
-def decide_opened(dataset: str, guid: int, job: JobId) -> ReplicaPermit:
-    """Permit the clone of a job's restore point that a person closes; one with snapshots stays."""
-    return ReplicaPermit(Law.OURS, "a person closed it", dataset, guid, (), opened_mark(job), None, kept_aside=True)
+def decide_clone(dataset: str, guid: int, mark: str, source: str | None, *, closed: bool) -> ReplicaPermit:
+    """Permit a clone of a restore point that a person ``closed``, or a drill; a drill's stays if it is writable."""
+    why = "a person closed it" if closed else "its drill is over"
+    return ReplicaPermit(Law.OURS, why, dataset, guid, (), mark, source, kept_aside=closed)
 
 
 def decide_half_received(target: Dataset, token: str, why: str) -> HalfReceivedPermit:

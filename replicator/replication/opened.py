@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import Job, JobId, Storage
-from replicator.replication.destruction import decide_opened
+from replicator.replication.destruction import decide_clone
 from replicator.replication.provenance import opened_mark
 from replicator.replication.restore_points import RestorePoint
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, OPENED_SUFFIX, aside_stem, owning_path
+from replicator.zfs.model import Dataset
 
 MOUNTED_BELOW = "/run/zsr/opened"
 """The folder of the target below which opened filesystems are mounted."""
@@ -41,6 +42,14 @@ class Opened:
 
 async def find_opened(job: JobId, storages: Iterable[Storage], target: ZfsClient) -> list[Opened]:
     """Return what is open of a job's restore points; raises ZsrError if a storage there cannot be read."""
+    return [
+        Opened(each.name, each.origin, place_of(each.name, MOUNTED_BELOW, is_volume=each.is_volume), each.guid)
+        for each in await find_clones(opened_mark(job), OPENED_SUFFIX, storages, target)
+    ]
+
+
+async def find_clones(mark: str, suffix: str, storages: Iterable[Storage], target: ZfsClient) -> list[Dataset]:
+    """Return the clones with a mark (``zsr:job``) and an end of their names; raises ZsrError as `find_opened`."""
     found = []
     paths = {each.path_on(target.node) for each in storages if each.allowed_on(target.node)}
     for path in sorted(paths):
@@ -48,9 +57,8 @@ async def find_opened(job: JobId, storages: Iterable[Storage], target: ZfsClient
             inventory = await target.inventory(f"{path}/{DIVERGED_DATASET}", depth=1)
         except StorageMissingError:
             continue
-        for name, dataset in sorted(inventory.datasets.items()):
-            if dataset.job == opened_mark(job) and name.endswith(OPENED_SUFFIX):
-                found.append(Opened(name, dataset.origin, _place(name, is_volume=dataset.is_volume), dataset.guid))
+        listed = sorted(inventory.datasets.items())
+        found += [each for name, each in listed if each.job == mark and name.endswith(suffix)]
     return found
 
 
@@ -89,14 +97,15 @@ async def close_points(job: JobId, storages: Iterable[Storage], target: ZfsClien
     """
     found = await find_opened(job, storages, target)
     for each in found:
-        await target.destroy_replica(decide_opened(each.dataset, each.guid, job))
+        await target.destroy_replica(decide_clone(each.dataset, each.guid, opened_mark(job), None, closed=True))
     return found
 
 
 def _properties(job: JobId, name: str, *, is_volume: bool) -> dict[str, str]:
     common = {"readonly": "on", "com.sun:auto-snapshot": "false", "zsr:job": opened_mark(job)}
-    return common if is_volume else {**common, "mountpoint": _place(name, is_volume=False)}
+    return common if is_volume else {**common, "mountpoint": place_of(name, MOUNTED_BELOW, is_volume=False)}
 
 
-def _place(name: str, *, is_volume: bool) -> str:
-    return f"/dev/zvol/{name}" if is_volume else f"{MOUNTED_BELOW}/{name.rpartition('/')[2]}"
+def place_of(name: str, below: str, *, is_volume: bool) -> str:
+    """Return the device of a zvol, or the mount point ``below`` a folder of a filesystem."""
+    return f"/dev/zvol/{name}" if is_volume else f"{below}/{name.rpartition('/')[2]}"

@@ -53,6 +53,11 @@ def opened_mark(job: JobId) -> str:
     return f"opened:{job}"
 
 
+def drill_mark(job: JobId) -> str:
+    """Return the ``zsr:job`` of a clone that a drill made of a job's restore point."""
+    return f"drill:{job}"
+
+
 def shares_set(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     """Return whether a dataset has a snapshot of this job that the source has too."""
     return source is not None and any(

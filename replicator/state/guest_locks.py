@@ -19,12 +19,29 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
     Raises:
         BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.
     """
-    path = folder / f"guest-{guest}.lock"
+    with _lock(folder, f"guest-{guest}", f"Guest {guest} is locked by another run, move, removal or thaw"):
+        yield
+
+
+@contextmanager
+def drill_lock(folder: Path, guest: int) -> Iterator[None]:
+    """Hold the lock of a guest's drills while the body runs, beside which runs go on; never waits.
+
+    Raises:
+        BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.
+    """
+    with _lock(folder, f"drill-{guest}", f"Guest {guest} is drilled already"):
+        yield
+
+
+@contextmanager
+def _lock(folder: Path, name: str, busy: str) -> Iterator[None]:
+    path = folder / f"{name}.lock"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_file(path)
     except BlockingIOError:
-        raise BusyError(f"Guest {guest} is locked by another run, move, removal or thaw{_holder(path)}.") from None
+        raise BusyError(f"{busy}{_holder(path)}.") from None
     except OSError as error:
         raise file_error(error, f"create the lock '{path}'") from error
     try:

@@ -89,10 +89,17 @@ _MARKS = """
 CREATE TABLE IF NOT EXISTS job_marks (job TEXT NOT NULL, mark TEXT NOT NULL, time REAL NOT NULL,
     PRIMARY KEY (job, mark)) WITHOUT ROWID
 """
+_DRILLS = """
+CREATE TABLE drills (guest INTEGER NOT NULL, node TEXT NOT NULL, job TEXT NOT NULL, since REAL NOT NULL,
+    last_try REAL NOT NULL DEFAULT 0, schedule TEXT, scheduled REAL, result TEXT, message TEXT NOT NULL DEFAULT '',
+    time REAL, duration REAL, set_time INTEGER, last_pass REAL, obstacle TEXT, passed INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0, undone INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (guest, node)) WITHOUT ROWID
+"""
 CREATED = ("zsr.state", "created")
 """The plugin, which is none, and the key under which `memory` has the unix time at which the file was made."""
 
-_VERSION = 12
+_VERSION = 13
 
 DAMAGED = ".damaged-"
 """Is in the name of a damaged file that was moved aside, before the time."""
@@ -110,6 +117,7 @@ _UPGRADES = {
     9: _MARKS,
     10: "ALTER TABLE job_state ADD COLUMN disabled_since REAL;\nALTER TABLE job_state ADD COLUMN removal_since REAL",
     11: _FREEZES,
+    12: _DRILLS,
 }
 """The statements that bring a file of a version to the next one."""
 
@@ -194,7 +202,7 @@ def _upgrade(db: sqlite3.Connection, path: Path | str) -> None:
     version = _version(db)
     _refuse_newer(path, version)
     if version == 0:
-        _execute(db, _SCHEMA + _HOOKS + _FREEZES + _VANISHED + _MARKS)
+        _execute(db, _SCHEMA + _HOOKS + _FREEZES + _VANISHED + _MARKS + ";\n" + _DRILLS)
     else:
         for earlier in range(version, _VERSION):
             _execute(db, _UPGRADES[earlier])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replicator.state.database import Database
+from replicator.state.drills import Drills
 from replicator.state.former_keeps import FormerKeeps
 from replicator.state.guest_hooks import GuestHooks
 from replicator.state.job_marks import JobMarks
@@ -38,6 +39,7 @@ class State:
     vanished: VanishedReplicas
     marks: JobMarks
     keeps: FormerKeeps
+    drills: Drills
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
@@ -61,6 +63,7 @@ class State:
             VanishedReplicas(database),
             JobMarks(database),
             FormerKeeps(database),
+            Drills(database),
         )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:

@@ -20,9 +20,11 @@ _KINDS = ("vm", "subvol", "base", "basevol")
 LEVELS = 64
 """Levels below a dataset that reach all that is there, snapshots included; ZFS' names are too short for more."""
 
-
 OPENED_SUFFIX = "-opened"
 """The end of the name of a clone in that dataset, which ``zsr restore-points open`` made."""
+
+DRILL_SUFFIX = "-drill"
+"""The end of the name of a clone in that dataset, which a drill made and destroys."""
 
 
 class Holds(StrEnum):

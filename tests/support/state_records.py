@@ -61,7 +61,7 @@ def fail(state: State, at: float, consecutive: int = 1, *, since: float | None =
     return run
 
 
-NEWEST = 12
+NEWEST = 13
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
@@ -75,6 +75,7 @@ ADDED = {
     10: "DROP TABLE job_marks",
     11: "ALTER TABLE job_state DROP COLUMN disabled_since; ALTER TABLE job_state DROP COLUMN removal_since",
     12: "DROP TABLE freezes",
+    13: "DROP TABLE drills",
 }
 """How to take back what each format added."""
 

@@ -22,6 +22,7 @@ from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import GuestOwner, PluginEnds, Unmeasured
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId
+from tests.support.drills import passed_drill
 from tests.support.scraped import Series, of_job, scrape, value
 from tests.support.state_records import gone
 from tests.support.statuses import (
@@ -58,6 +59,7 @@ def everything() -> dict[Series, float]:
     picture = replace(picture, owners={100: GuestOwner("alpha", 1)}, coverage={100: GuestCoverage("web", (), left)})
     picture = replace(picture, vanished_jobs={JobId(999, 0): NOW - 60}, unmeasured={JobId(103, 0): Unmeasured.ZFS})
     picture = replace(picture, same_machine={"gamma": "beta"}, unknown_guests=())
+    picture = replace(picture, drills=(replace(passed_drill(), clones_since=NOW - 60),))
     picture = replace(picture, targets={"delta": LOOK}, unreported=(), certificates=(Certificate("node.crt", 0, NOW),))
     picture = replace(picture, plugins={"notify": PluginEnds(2, NOW, "")})
     return scrape(picture, '{"mail": {"success": 2, "failure": 1}}', '{"mail": true}')
@@ -379,7 +381,9 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
     names = set(collectors(JobLines()))
-    assert names == {"daemon", "jobs", "nodes", "replicas", "pools", "guests", "scheduler", "notifications", "targets"}
+    assert names == {
+        "daemon", "jobs", "nodes", "replicas", "pools", "guests", "drills", "scheduler", "notifications", "targets",
+    }  # fmt: skip
     for name in names:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
