@@ -40,6 +40,8 @@ class NoticeKind(StrEnum):
     JOB_VANISHED = "job-vanished"
     GUEST_FROZEN = "guest-frozen"
     GUEST_THAWED = "guest-thawed"
+    DRILL_FAILED = "drill-failed"
+    DRILL_PASSED = "drill-passed"
     TARGET_UNREACHABLE = "target-unreachable"
     TARGET_BACK = "target-back"
     REMOVAL_STUCK = "removal-stuck"
@@ -76,10 +78,8 @@ class KindFacts:
     may use.
 
     Attributes:
-        severity: the usual one; failures are critical when a promise is broken.
-        badge: the label above the title of a message.
-        title, lead: the title and the first sentence of a notice that is about no job.
-        jobs_title, jobs_lead: the same of a notice about jobs.
+        severity: the usual one; failures are critical when a promise is broken. badge: the label above the title.
+        title, lead: the title and first sentence of a notice about no job; jobs_title, jobs_lead: of one about jobs.
         advice: what to do, for all its jobs together; empty where the jobs' errors say it.
         ends: the kind that an all-clear ends; None for all others.
         alertname: what Alertmanager calls it, as in the rules of Prometheus, so that the same routes and inhibitions
@@ -241,6 +241,21 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
         jobs_lead="{Who} has thawed the guest.",
         ends=NoticeKind.GUEST_FROZEN,
     ),
+    NoticeKind.DRILL_FAILED: KindFacts(
+        Severity.WARNING,
+        "Drill failed",
+        jobs_title="{Who}: a drill failed on {to}",
+        jobs_lead="{Who} has replicas that may not be usable: a drill of them failed.",
+        advice="What was found: zsr guest drills. Once more, with each finding: zsr guest drill ID.",
+        alertname="ZsrDrillFailed",
+    ),
+    NoticeKind.DRILL_PASSED: KindFacts(
+        Severity.INFO,
+        "Drill passed",
+        jobs_title="{Who}: a drill passed on {to}",
+        jobs_lead="{Who} has replicas that can be used: a drill of them passed.",
+        ends=NoticeKind.DRILL_FAILED,
+    ),
     NoticeKind.TARGET_UNREACHABLE: KindFacts(
         Severity.WARNING,
         "Unreachable",
@@ -341,10 +356,7 @@ KIND_FACTS: Mapping[NoticeKind, KindFacts] = {
     ),
     NoticeKind.DIGEST: KindFacts(Severity.INFO, "Digest"),
     NoticeKind.HEARTBEAT: KindFacts(
-        Severity.INFO,
-        "Alive",
-        title="zsr on {node} is alive: {about}",
-        lead="zsr on {node} is alive: {about}.",
+        Severity.INFO, "Alive", title="zsr on {node} is alive: {about}", lead="zsr on {node} is alive: {about}."
     ),
     NoticeKind.ALERTMANAGER: KindFacts(Severity.WARNING, "Alertmanager"),
     NoticeKind.TEST: KindFacts(

@@ -21,6 +21,7 @@ from alerts.delivery.outbox import Entry
 from alerts.delivery.store import TargetState
 from alerts.grouping.conditions import Condition, evaluate_conditions, mention, report_losses, revert_reported
 from alerts.grouping.digests import digest
+from alerts.grouping.drills import record_drills, report_drills
 from alerts.grouping.flapping import revert_unwanted, sift
 from alerts.grouping.frozen import record_frozen, report_frozen
 from alerts.grouping.grouping import IncidentState, NotificationGroup, group_events
@@ -80,6 +81,7 @@ def process_events(
     state = report_runs(groups, state, given, reported_times(before))
     state = report_lost_volumes(events, state, given)
     state = report_frozen_guests(events, state, given)
+    state = report_failed_drills(events, state, given)
     state = report_conditions(reported_before, state, given)
     state = report_reminder(state, given)
     state = report_heartbeat(state, given)
@@ -200,6 +202,15 @@ def report_frozen_guests(events: Events, state: TargetState, given: PipelineInpu
     match = given.route.match
     conditions = record_frozen(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
     notices, conditions = report_frozen(given.status, conditions, given.source(state))
+    return _report_conditions(notices, conditions, state, given)
+
+
+def report_failed_drills(events: Events, state: TargetState, given: PipelineInput) -> TargetState:
+    """Record failed drills as conditions, and enqueue the notices of those that are new, or that passed again."""
+    targets = {job.job.id: job.job.target for job in given.status.jobs}
+    match = given.route.match
+    conditions = record_drills(events, state.conditions, lambda job: match.wants_job(job, targets.get(job, "")))
+    notices, conditions = report_drills(given.status, conditions, given.source(state))
     return _report_conditions(notices, conditions, state, given)
 
 

@@ -1,7 +1,6 @@
 """Conditions that last and are no failures: broken promises, silent nodes, rejected settings, and the like. Pure.
 
-Lost replicas and frozen guests come from the journal (`alerts.grouping.losses`, `alerts.grouping.frozen`), the others
-from the core's status.
+Lost replicas, frozen guests and failed drills come from the journal (`losses`, `frozen`, `drills`), others from status.
 
 Each condition is reported once when it has lasted a while, and its end once to the same targets. Conditions are part of
 a target's state, so a restart neither repeats nor forgets one. A broken promise that a critical message about failures
@@ -32,7 +31,8 @@ REPEAT_INTERVAL_SECONDS = 900.0
 LOOK_SECONDS = 60.0
 """The longest that a target waits before it looks at the core's status, in seconds."""
 
-PROMISE, NODE, SETTINGS, STATE, LOST, FROZEN = "promise", "node", "settings", "state", "lost", "frozen"
+PROMISE, NODE, SETTINGS, STATE = "promise", "node", "settings", "state"
+LOST, FROZEN, DRILL = "lost", "frozen", "drill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _remembered(conditions: Conditions, seen: set[str], now: float) -> dict[str,
     known = {}
     for name in sorted({*conditions, *seen}):
         condition = conditions.get(name, Condition(now))
-        if name.startswith((f"{LOST}/", f"{FROZEN}/")):
+        if name.startswith((f"{LOST}/", f"{FROZEN}/", f"{DRILL}/")):
             known[name] = condition  # the journal says when it is over
         elif name in seen:
             # A clock that was set back must not keep it from being reported.

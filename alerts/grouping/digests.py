@@ -22,7 +22,7 @@ LONGEST_PERIOD_SECONDS = 8 * 86_400.0
 """Seconds that a digest looks back at the most."""
 MOST_NAMES = 6
 """Volumes, guests or jobs that a digest names in one sentence."""
-COVERAGE, STATUS = "zsr coverage", "zsr status"
+COVERAGE, STATUS, DRILLS = "zsr coverage", "zsr status", "zsr guest drills"
 """The commands that show the others."""
 
 
@@ -42,7 +42,7 @@ def digest(
         time=now,
         node=source.node,
         thread=key,
-        text="\n".join([*_left_out(status, match), *_off(jobs, now), *_weak(jobs)]),
+        text="\n".join([*_left_out(status, match), *_off(jobs, now), *_weak(jobs), *_drills(status, match)]),
         digest=Digest(begin, now, lines),
     )
 
@@ -65,6 +65,23 @@ def _weak(jobs: Iterable[JobStatus]) -> Iterator[str]:
     if names := [str(job.job.id) for job in jobs if job.is_promised and job.rpo > WEAK_SECONDS]:
         days = f"{WEAK_SECONDS / 86_400:.0f} days"
         yield f"Promises of more than {days}: {_some(names, STATUS)}. Nothing warns before that."
+
+
+def _drills(status: Status, match: Match) -> Iterator[str]:
+    """Sentences about the drills of the guests of a route; none where no guest is drilled."""
+    now = status.time
+    found = [each for each in status.drills if match.wants_job(each.job, each.node)]
+    failed = [each for each in found if each.has_failed]
+    late = [each for each in found if each.is_overdue(now) and not each.has_failed]
+    if found:
+        passed = sum(each.last_pass is not None and not each.has_failed and not each.is_overdue(now) for each in found)
+        yield f"Drills: {passed} of {len(found)} replicas of guests have passed in time."
+    for what, some in (("failed", failed), ("overdue", late)):
+        if names := [f"guest {each.guest} {each.guest_name}".rstrip() + f" on {each.node}" for each in some]:
+            yield f"{'1 drill' if len(names) == 1 else f'{len(names)} drills'} {_WAS[what]}: {_some(names, DRILLS)}."
+
+
+_WAS = {"failed": "failed last", "overdue": "passed too long ago, or never"}
 
 
 def _off(jobs: Iterable[JobStatus], now: float) -> Iterator[str]:

@@ -36,32 +36,42 @@ def record_frozen(
 def report_frozen(
     status: Status, conditions: Conditions, source: NoticeSource
 ) -> tuple[list[Notice], dict[str, Condition]]:
-    """The notices of guests that are frozen or thawed, and the conditions after them.
+    """The notices of guests that are frozen or thawed, and the conditions after them."""
+    return report_from_journal(FROZEN, (NoticeKind.GUEST_FROZEN, NoticeKind.GUEST_THAWED), status, conditions, source)
 
-    A guest that was thawed before it was reported is reported all the same, and gets its all-clear in the next turn.
+
+def report_from_journal(
+    what: str, kinds: tuple[NoticeKind, NoticeKind], status: Status, conditions: Conditions, source: NoticeSource
+) -> tuple[list[Notice], dict[str, Condition]]:
+    """The notices of conditions that the journal began or ended, by the kinds for both, and the conditions after them.
+
+    One that ended before it was reported is reported all the same, and gets its all-clear in the next turn.
     """
-    frozen = {name: each for name, each in conditions.items() if name.startswith(f"{FROZEN}/")}
-    new = {name: each for name, each in frozen.items() if each.reported is None}
+    begins, ends = kinds
+    lasting = {name: each for name, each in conditions.items() if name.startswith(f"{what}/")}
+    new = {name: each for name, each in lasting.items() if each.reported is None}
     known = dict(conditions)
     notices = []
     if new:
-        notice = _notice(NoticeKind.GUEST_FROZEN, status, source)
+        notice = _notice(begins, status, source)
         text = "\n".join(each.text for each in new.values())
         notices.append(replace(notice, subjects=tuple(_subject(name, status) for name in new), text=text))
         known |= {name: replace(each, reported=status.time, thread=notice.thread) for name, each in new.items()}
-    old = {name: each for name, each in frozen.items() if name not in new}
+    old = {name: each for name, each in lasting.items() if name not in new}
     for thread in sorted({each.thread for each in old.values() if each.gone is not None}):
         mine = {name: each for name, each in old.items() if each.thread == thread}
-        notices.append(_all_clear(thread, mine, status, source))
+        notices.append(_all_clear(ends, thread, mine, status, source))
         known = {name: each for name, each in known.items() if name not in mine or each.gone is None}
     return notices, known
 
 
-def _all_clear(thread: str, mine: Mapping[str, Condition], status: Status, source: NoticeSource) -> Notice:
-    """The notice of the guests of a thread that are thawed; it closes the thread if these are all."""
+def _all_clear(
+    kind: NoticeKind, thread: str, mine: Mapping[str, Condition], status: Status, source: NoticeSource
+) -> Notice:
+    """The notice of the conditions of a thread that are over; it closes the thread if these are all."""
     over = [name for name, each in mine.items() if each.gone is not None]
     return replace(
-        _notice(NoticeKind.GUEST_THAWED, status, source),
+        _notice(kind, status, source),
         thread=thread,
         opens=False,
         closes=len(over) == len(mine),

@@ -32,6 +32,7 @@ _TEXTS = {
     NoticeKind.GRACE_ENDED: "Job 100-0, on beta: tank/vm-100-disk-1",
     NoticeKind.GUEST_REPLACED: "Job 100-0, on beta: tank/vm-100-disk-0",
     NoticeKind.GUEST_FROZEN: "The thaw hook of guest 100 failed: no agent.\nThaw it now: thaw-web",
+    NoticeKind.DRILL_FAILED: "On beta: local-zfs:vm-100-disk-0: ext4: e2fsck found faults: Inode 2 is a mess.",
 }
 """Of kinds that are about jobs without failures."""
 

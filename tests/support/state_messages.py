@@ -8,6 +8,7 @@ from datetime import UTC
 from alerts.delivery.pipeline import PipelineInput, process_events
 from alerts.delivery.store import TargetState
 from alerts.notice import Notice
+from replicator.daemon.drill_health import drill_findings
 from replicator.daemon.health_check import (
     HealthFinding,
     coverage_findings,
@@ -53,6 +54,7 @@ def check_lines(state: State, node: str, since: int) -> list[HealthFinding]:
     findings = daemon_findings(found, targets, promise_only=False)
     findings += frozen_findings(found["frozen"], status.time)
     findings += replica_findings(found["replicas"])
+    findings += drill_findings(found["drills"], status.time)
     findings += pvesr_findings(status.pvesr, found["jobs"])
     findings += coverage_findings(status.coverage)
     for job in found["jobs"]:

@@ -53,6 +53,7 @@ def test_the_all_clears_are_these() -> None:
         NoticeKind.RPO_KEPT,
         NoticeKind.REPLICA_BACK,
         NoticeKind.GUEST_THAWED,
+        NoticeKind.DRILL_PASSED,
         NoticeKind.TARGET_BACK,
         NoticeKind.SETTINGS_ACCEPTED,
         NoticeKind.STATE_WRITABLE,

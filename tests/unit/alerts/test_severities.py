@@ -14,10 +14,12 @@ from alerts.notice import NoticeKind, Severity
 from alerts.render.samples import sample
 from replicator.api.disagreement import Disagreement, Dispute
 from replicator.api.status import ConfigStatus, Status
+from replicator.daemon.drill_health import drill_findings
 from replicator.daemon.health_check import HealthLevel, daemon_findings, frozen_findings, job_health
 from replicator.daemon.status_json import job_json, status_json
 from replicator.models import JobId
 from tests.support import statuses
+from tests.support.drills import failed_drill
 from tests.support.state_records import gone
 
 RULES = Path(__file__).parents[3] / "alerts" / "rules"
@@ -75,6 +77,7 @@ CHECKED: Mapping[NoticeKind, Callable[[], Status]] = {
     NoticeKind.GUEST_REPLACED: lambda: changed_source(replaced_at=statuses.NOW - 60),
     NoticeKind.SOURCE_WENT_BACK: lambda: changed_source(went_back_at=statuses.NOW - 60),
     NoticeKind.GUEST_FROZEN: lambda: replace(statuses.status(), frozen_since={100: statuses.NOW - 600}),
+    NoticeKind.DRILL_FAILED: lambda: replace(statuses.status(), drills=(failed_drill(),)),
     NoticeKind.TARGET_UNREACHABLE: lambda: statuses.status(statuses.healthy(), reachable={"beta": False}),
     NoticeKind.JOB_VANISHED: lambda: replace(statuses.status(), vanished_jobs={JobId(200, 0): statuses.NOW - 60}),
     NoticeKind.REMOVAL_STUCK: failing_removal,
@@ -116,4 +119,5 @@ def test_zsr_check_gives_it_the_verdict_of_that_severity(kind: NoticeKind) -> No
     ]
     facts = status_json(status)
     findings = daemon_findings(facts, ["beta"], promise_only=False) + frozen_findings(facts["frozen"], status.time)
+    findings += drill_findings(facts["drills"], status.time)
     assert max([*jobs, *(finding.level for finding in findings)]) is LEVELS[kind.facts.severity]
