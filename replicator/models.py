@@ -19,7 +19,7 @@ DEFAULT_KEEP = "1"
 MAX_EPOCH = 999_999_999
 DRILL_TIMEOUT_SECONDS = 6 * 3600.0
 RATE_UNIT = 1_000_000
-"""``rate`` is given in MB/s of 10^6 bytes (reference: pvesr's ``rate``)."""
+"""``rate`` is in MB/s of 10^6 bytes (reference: pvesr)."""
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
 _OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
 
@@ -148,12 +148,10 @@ class Runtime:
 class Guest:
     """A numeric id with a name and a set of volumes, owned by one node.
 
-    ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all storages).
-    ``excluded`` are not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for
-    some. ``others`` are volumes that other guests mention, and that may lie below its own. ``epoch`` goes up with each
-    change of owner. ``hooks_refused`` says why its hooks and other commands must not run. ``moving_to``: the node to
-    which it is being moved. ``stop_timeout``: seconds. ``drill``: the calendar event of its drills (``drill_off``: there
-    are none), and ``check`` the command that they run instead of zsr's own, for ``drill_timeout`` seconds.
+    ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all). ``excluded`` are
+    not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for some. ``others``:
+    volumes that other guests mention. ``epoch`` goes up with each change of owner. ``hooks_refused``: why its commands
+    must not run. ``moving_to``: a node. ``drill``: a calendar event; ``drill_off``: none is wanted. Times are seconds.
     """
 
     id: int

@@ -40,7 +40,7 @@ def test_the_first_mirror_of_apt_that_has_the_suite_is_used(tmp_path: Path) -> N
     done = sources(tmp_path, INDEXES.format(suite="bookworm") + SECURITY)
     addresses = {line.split()[2] for line in done.stdout.splitlines()}
     assert addresses == {"http://mirror.example.org/debian", "http://security.example.org/debian-security"}
-    assert "bookworm-backports main" in done.stdout
+    assert "trixie-backports main" in done.stdout
 
 
 def test_without_a_security_mirror_there_is_no_line_for_it(tmp_path: Path) -> None:
