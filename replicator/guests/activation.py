@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from replicator.errors import ZsrError
 from replicator.replication.progress import Log
+from replicator.replication.streams import remembered_limits, remembering
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
@@ -65,13 +66,14 @@ async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None
     The replica may have more snapshots than its source had, and its pool less room.
     """
     limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
-    keys = [*limits, *(f"{commands.REMEMBERED}{each}" for each in limits)]
+    keys = [*limits, *remembering(dataset)]
     done = await _execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
     own = output.properties(done)
-    for limit in limits:
+    remembered = remembered_limits(own, dataset)
+    for limit in (*limits, commands.REFQUOTA):
         try:
-            if (value := own.get(f"{commands.REMEMBERED}{limit}")) is not None:
-                await client.set_properties(dataset.name, {limit: value})
+            if limit in remembered:
+                await client.set_properties(dataset.name, {limit: remembered[limit]})
             elif own.get(limit) in ("0", "none"):
                 await _execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
         except ZsrError as error:

@@ -12,6 +12,7 @@ from replicator.replication.half_received import BASE_GONE, base_is_gone, examin
 from replicator.replication.plan import VolumePair, made_there
 from replicator.replication.progress import Log
 from replicator.replication.provenance import Direction, is_marked
+from replicator.replication.streams import resumed_limits
 from replicator.replication.transfer import NODE_FAILED, Transfers
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
@@ -81,7 +82,10 @@ class HalfReceived:
                 return BASE_GONE
             raise
         self.log("info", f"{pair.volume}: resuming the interrupted transfer of {token.to_name}")
-        fault = await self.transfers.attempt(pair, commands.send_resume(token.text), remaining)
+        limits = {}
+        if not pair.source.is_volume:
+            limits = resumed_limits(await self.source.portable_properties(pair.source.name), token.to_guid)
+        fault = await self.transfers.attempt(pair, commands.send_resume(token.text), remaining, limits)
         if fault is None:
             return None
         failed, drop = judged(fault, token, pair, self.target.node, self.failures)

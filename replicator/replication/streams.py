@@ -44,6 +44,36 @@ def without_limits(portable: Mapping[str, str], *, is_volume: bool) -> dict[str,
     return {f"{commands.REMEMBERED}{key}" if key in limits else key: value for key, value in portable.items()}
 
 
+def resumed_limits(portable: Mapping[str, str], guid: int) -> dict[str, str]:
+    """Return the property that remembers the refquota of a filesystem while a resumed stream brings a snapshot of it.
+
+    Such a stream carries no properties, and nothing follows it while the filesystem is idle. The value counts until a
+    later stream, which carries them, has brought something newer than the snapshot with this ``guid``.
+    """
+    return {_RESUMED_REFQUOTA: f"{portable.get(commands.REFQUOTA, 'none')}@{guid}"}
+
+
+def remembered_limits(own: Mapping[str, str], replica: Dataset) -> dict[str, str]:
+    """Return the limits that a replica remembers, by their names, from those of its own properties that say so."""
+    limits = commands.VOLUME_LIMITS if replica.is_volume else commands.LIMITS
+    named = {limit: f"{commands.REMEMBERED}{limit}" for limit in limits}
+    found = {limit: commands.settable(limit, own[key]) for limit, key in named.items() if key in own}
+    refquota, _, guid = own.get(_RESUMED_REFQUOTA, "").partition("@")
+    brought = next((each for each in replica.snapshots if str(each.guid) == guid), None)
+    if brought is not None and not any(s.job and s.createtxg > brought.createtxg for s in replica.snapshots):
+        found[commands.REFQUOTA] = refquota
+    return found
+
+
+def remembering(replica: Dataset) -> list[str]:
+    """Return the properties in which a replica remembers limits."""
+    limits = commands.VOLUME_LIMITS if replica.is_volume else (*commands.LIMITS, commands.REFQUOTA)
+    return [f"{commands.REMEMBERED}{limit}" for limit in limits]
+
+
+_RESUMED_REFQUOTA = f"{commands.REMEMBERED}{commands.REFQUOTA}"
+
+
 def marks(job: Job, source: str) -> dict[str, str]:
     """Return the properties that say whose a replica is; ``source`` is the source's node."""
     # zsr:job is last: where properties are set one by one, a dataset that has it has the source too.

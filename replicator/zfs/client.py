@@ -312,10 +312,10 @@ class ZfsClient:
                 raise errors.classify(f"destroy '{permit.dataset}#{bookmark.name}'", done.stderr, node=self.node)
 
     async def portable_properties(self, dataset: str) -> dict[str, str]:
-        """Return the properties that a replica needs, for a stream that cannot carry properties."""
+        """Return the properties that a replica needs, as ``zfs set`` takes them, for a stream that carries none."""
         done = await self._execute(commands.portable_properties(dataset), f"read the properties of '{dataset}'")
         found = output.properties(done.stdout)
-        return {key: value for key, value in found.items() if commands.is_portable(key)}
+        return {key: commands.settable(key, value) for key, value in found.items() if commands.is_portable(key)}
 
     async def salts(self, datasets: Sequence[str]) -> dict[str, int]:
         """Return the salt of each dataset's key; a new passphrase has another one, a raw key has 0."""

@@ -55,6 +55,11 @@ def is_portable(key: str) -> bool:
     return key in PORTABLE or (":" in key and not key.startswith(("zsr:", "com.sun:auto-snapshot")))
 
 
+def settable(key: str, value: str) -> str:
+    """Return a value that ``zfs get -p`` printed as ``zfs set`` takes it: it refuses a quota of 0."""
+    return "none" if value == "0" and key in ("quota", "refquota") else value
+
+
 REPLICA_PROPERTIES: Mapping[str, str] = {"readonly": "on", "com.sun:auto-snapshot": "false"}
 """The properties of every replica (contract: One run); a filesystem is kept unmounted as well."""
 
@@ -75,6 +80,9 @@ VOLUME_LIMITS = ("reservation",)
 
 REMEMBERED = "zsr:"
 """Before the name of a limit: the property of a replica that remembers it where the stream carries none."""
+
+REFQUOTA = "refquota"
+"""A limit that a replica keeps. ZFS sets it when a stream has ended well, so a stream that was cut never brings it."""
 
 ENCRYPTION = "encryption"
 """The property that a plain stream says is off; left out, a new dataset gets what the dataset above it has."""

@@ -21,6 +21,7 @@ case "$1 $2" in
 "send "*) . {folder}/send ;;
 "receive -A") . {folder}/abort ;;
 "list -Hp") . {folder}/list ;;
+"get -Hp") . {folder}/get ;;
 "receive "*) . {folder}/receive ;;
 "set "*) exit 0 ;;
 *) echo "not played: $*" >&2; exit 9 ;;
@@ -39,10 +40,10 @@ class PlayedZfs:
         program.write_text(_SCRIPT.format(calls=self._calls, usage=USAGE, folder=folder))
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(folder), prepend=":")
-        self.play(estimate="echo size 5000", send="echo stream", receive="cat >/dev/null", abort=":", list=":")
+        self.play(estimate="echo size 5000", send="echo stream", receive="cat >/dev/null", abort=":", list=":", get=":")
 
     def play(self, **orders: str) -> None:
-        """Say what orders do: ``estimate``, ``send``, ``receive``, ``abort``, ``list``."""
+        """Say what orders do: ``estimate``, ``send``, ``receive``, ``abort``, ``list``, ``get``."""
         for order, shell in orders.items():
             (self._folder / order).write_text(shell + "\n")
 

@@ -81,6 +81,21 @@ async def test_a_cut_transfer_is_resumed_by_its_token(site: Site) -> None:
     assert site.zfs.dropped() == []
 
 
+@pytest.mark.parametrize(("has", "remembered"), [("refquota\t50", "50"), ("refquota\t0", "none"), ("", "none")])
+async def test_the_refquota_that_a_resumed_stream_does_not_carry_is_remembered(
+    site: Site, has: str, remembered: str
+) -> None:
+    site.zfs.play(get=f"printf '%s\n' '{has}'")
+    await site.resume(volume())
+    [receive] = [call for call in site.zfs.calls if call.startswith("receive ")]
+    assert f"-o zsr:refquota={remembered}@2 " in receive
+
+
+async def test_a_zvol_has_no_refquota_to_remember(site: Site) -> None:
+    await site.resume(volume(source=replace(SOURCE, is_volume=True)))
+    assert not any("refquota" in call or call.startswith("get ") for call in site.zfs.calls)
+
+
 async def test_what_was_created_on_the_replica_since_the_cut_run_listed_it_is_marked_before_more_arrives(
     site: Site,
 ) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from replicator.replication.clones import described_clone
 from replicator.replication.legs import Leg
 from replicator.replication.plan import Full, VolumePair
-from replicator.replication.streams import send_argv, without_limits
+from replicator.replication.streams import remembered_limits, resumed_limits, send_argv, without_limits
 from replicator.zfs.features import Features
+from replicator.zfs.model import Dataset
 from tests.support.volumes import dataset, pair, snap
 
 ALL = Features("2.3.2", send_compressed=True, send_embedded=True, send_large_blocks=True, send_raw=True)
@@ -29,6 +32,31 @@ def test_limits_are_remembered_where_no_stream_carries_them() -> None:
         "zsr:quota": "5", "refquota": "4", "zsr:refreservation": "3", "sync": "always",
     }  # fmt: skip
     assert without_limits({"refreservation": "3"}, is_volume=True) == {"refreservation": "3"}
+
+
+class TestTheRefquotaOfAResumedStream:
+    REPLICA = dataset(snap(1), snap(2), snap(3, "theirs"))
+
+    def remembered(self, guid: object, replica: Dataset = REPLICA) -> dict[str, str]:
+        return remembered_limits({"zsr:refquota": f"50@{guid}"}, replica)
+
+    def test_counts_until_a_later_stream_has_brought_a_set(self) -> None:
+        own = resumed_limits({"refquota": "50", "quota": "9"}, 2)
+        assert remembered_limits(own, self.REPLICA) == {"refquota": "50"}
+        assert self.remembered(1) == {}
+
+    def test_is_none_where_the_source_has_none(self) -> None:
+        assert remembered_limits(resumed_limits({}, 2), self.REPLICA) == {"refquota": "none"}
+
+    @pytest.mark.parametrize("guid", ["7", "", "x", "9" * 5000])
+    def test_of_a_snapshot_that_never_arrived_is_nothing(self, guid: str) -> None:
+        assert self.remembered(guid) == {}
+
+
+def test_the_limits_that_a_replica_remembers_are_as_zfs_takes_them() -> None:
+    own = {"zsr:quota": "0", "zsr:reservation": "0", "zsr:refreservation": "3", "quota": "0", "com.me:x": "1"}
+    assert remembered_limits(own, dataset()) == {"quota": "none", "reservation": "0", "refreservation": "3"}
+    assert remembered_limits(own, dataset(is_volume=True)) == {"reservation": "0"}
 
 
 def test_a_clone_that_is_sent_in_full_says_what_that_costs() -> None:
