@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from replicator.common.sizes import size
 from replicator.errors import (
+    BusyError,
     DivergedError,
     ErrorClass,
     InternalError,
@@ -39,7 +40,7 @@ from replicator.replication.streams import marks, needs_properties, replica_prop
 from replicator.replication.trees import BringBack
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.errors import is_name_taken
+from replicator.zfs.errors import is_half_received, is_name_taken
 from replicator.zfs.features import Features
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Snapshot
@@ -117,14 +118,20 @@ class Transfers:
             raise failures[0]
 
     async def _transfer(self, action: Full | Incremental, name: str) -> None:
-        """Transfer one volume; a replica that receive finds written to is set aside, and a clone of it receives."""
+        """Transfer one volume; a replica that can receive no more is set aside, and a clone of it receives."""
         asides = await self._prepare(action)
         await self._progress.begin(Step.TRANSFER)
         try:
             await self._send(action, name)
-        except DivergedError as error:
+        except (BusyError, DivergedError) as error:
             plain = all(isinstance(step, TagForeignSnapshots | BringBack) for step in action.preparations)
-            if action.pair.target is None or not plain or not isinstance(action, Incremental):
+            replica = action.pair.target
+            if (
+                replica is None
+                or not plain
+                or not isinstance(action, Incremental)
+                or not _receives_no_more(replica, error)
+            ):
                 raise
             self._log("warning", error.what)
             instead = set_aside(action.pair, action.base)
@@ -286,6 +293,14 @@ class Transfers:
         """Return the stamps that the receive sets: on a new replica only, or a late one would undo those of others."""
         is_new = (pair.target is None or not pair.target.snapshots) if begins is None else begins
         return self._fence.stamps if is_new and self._fence is not None else {}
+
+
+def _receives_no_more(replica: Dataset, error: ZsrError) -> bool:
+    """Return whether a replica that refused a stream will refuse all: it was written to, or half-received for good.
+
+    A state that is still shown after the run resumed or dropped all of them is one that ZFS cannot drop.
+    """
+    return isinstance(error, DivergedError) or (replica.token is not None and is_half_received(error.raw))
 
 
 def _bytes(count: int | None) -> str:

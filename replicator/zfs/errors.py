@@ -161,6 +161,11 @@ def is_nothing_to_abort(stderr: str) -> bool:
     return "does not have any resumable receive state to abort" in stderr
 
 
+def is_half_received(stderr: str) -> bool:
+    """Return whether a receive was refused because its dataset has a half-received state of another stream."""
+    return "contains partially-complete state" in " ".join(stderr.split())
+
+
 def is_name_taken(stderr: str) -> bool:
     """Return whether a receive was refused because the replica has another snapshot with the name of one it brings."""
     return re.search(r"cannot restore to [^@]+@.*: destination already exists", " ".join(stderr.split())) is not None

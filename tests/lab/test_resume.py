@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -118,3 +119,32 @@ def test_a_raw_state_says_so(lab: Lab, source: Node, target: Node) -> None:
     assert decode_token(token(duo)).raw
     assert "resuming the interrupted transfer" in run(duo)
     assert duo.status()["state"] == "ok"
+
+
+UNDROPPABLE = """\
+#!/bin/sh
+[ "$1 $2" = "receive -A" ] || exec /usr/sbin/zfs "$@"
+echo "'$3' does not have any resumable receive state to abort" >&2
+exit 1
+"""
+"""A zfs that shows a half-received state and does not find it, as OpenZFS 0.7 and 0.8 do (#8801, #10439)."""
+
+
+def test_a_state_that_zfs_shows_and_does_not_find_is_gone_round(duo: TwoNodeCluster) -> None:
+    cut(duo)
+    newest = duo.source.out(f"zfs list -Ho name -t snapshot -d 1 -s createtxg {ZVOL}").splitlines()[-1]
+    duo.source.run(f"zfs destroy {newest}; zfs destroy {newest.replace('@', '#')}")
+    duo.target.write("/usr/local/sbin/zfs", UNDROPPABLE)
+    duo.target.run("chmod +x /usr/local/sbin/zfs")
+
+    log = run(duo)
+    assert "finds no half-received state to drop" in log
+    assert ": incremental" in log
+    assert duo.status()["state"] == "ok"
+    assert token(duo) == "-"
+    assert duo.same_on_both()
+    [aside] = json.loads(duo.zsr("diverged", "list", "--format", "json"))
+    assert duo.target.out(["zfs", "get", "-Ho", "value", "receive_resume_token", aside["dataset"]]) != "-"
+    duo.write(NAME, 1)
+    assert "kept aside" not in run(duo), "once is enough"
+    assert duo.same_on_both()

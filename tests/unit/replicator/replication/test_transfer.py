@@ -12,7 +12,7 @@ from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits
 from replicator.models import Job
 from replicator.replication.plan import Full, Incremental
-from replicator.replication.progress import Progress
+from replicator.replication.progress import Progress, Step
 from replicator.replication.transfer import Transfers
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import LISTED
@@ -110,8 +110,25 @@ async def test_a_name_that_the_replica_got_meanwhile_is_gone_round(site: Site) -
     assert any("(hourly)" in text for text in site.log)
 
 
-async def test_another_refusal_is_an_error(site: Site) -> None:
-    site.zfs.play(receive="cat >/dev/null; echo 'cannot receive: something else' >&2; exit 1")
+HALF = f'cannot receive incremental stream: destination {NAME} contains partially-complete state from "zfs receive -s".'
+
+
+@pytest.mark.parametrize("words", ["cannot receive: something else", HALF], ids=["unknown", "another one's state"])
+async def test_another_refusal_is_an_error(site: Site, words: str) -> None:
+    """A half-received state that was not there when the run looked is somebody's who is at work."""
+    site.zfs.play(receive=f"cat >/dev/null; echo '{words}' >&2; exit 1")
     with pytest.raises(ZsrError):
         await site.transfer(onto())
     assert len(site.sends()) == 1
+    assert not any(call.startswith("rename") for call in site.zfs.calls)
+
+
+async def test_a_replica_with_a_state_that_zfs_cannot_drop_is_set_aside(site: Site) -> None:
+    """The run resumed or dropped all states before; one that is still there would stop every run."""
+    site.refuse_once(HALF)
+    action = onto()
+    assert action.pair.target is not None
+    target = replace(action.pair.target, token="1-a-b-c", source="alpha")
+    with pytest.raises(ZsrError):  # the played ZFS cannot rename
+        await site.transfer(replace(action, pair=replace(action.pair, target=target)))
+    assert site.progress.step is Step.ASIDE

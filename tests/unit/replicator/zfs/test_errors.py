@@ -12,6 +12,7 @@ from replicator.zfs.errors import (
     is_absent,
     is_base_gone,
     is_broken_pipe,
+    is_half_received,
     is_incomplete_stream,
     is_nothing_to_abort,
     refusal,
@@ -213,6 +214,12 @@ def test_an_obstacle_of_the_receiving_node_refuses_no_state(stderr: str) -> None
 def test_a_token_without_a_state_is_distinguished_from_one_that_cannot_be_dropped() -> None:
     assert is_nothing_to_abort("'tank/a' does not have any resumable receive state to abort\n")
     assert not is_nothing_to_abort("cannot destroy 'tank/a/%recv': dataset is busy")
+
+
+def test_a_half_received_state_in_the_way_is_distinguished_from_an_open_dataset() -> None:
+    said = 'cannot receive incremental stream: tank/a contains\npartially-complete state from "zfs receive -s".'
+    assert is_half_received(said)
+    assert not is_half_received("cannot receive incremental stream: dataset is busy")
 
 
 def test_a_base_that_is_gone_is_distinguished_from_a_pool_that_cannot_be_asked() -> None:
