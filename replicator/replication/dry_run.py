@@ -66,7 +66,7 @@ async def dry_run(
     stamps = Stamps(context.fence, context.storages, source, target, lambda level, text: None, context.others)
     facts = replace(facts, refusal=await stamps.refusal_of(facts.way, discovered, on_target))
     foreseen = foresee(facts)
-    facts = replace(facts, left_behind=await left_behind(context, facts.way, foreseen.done))
+    facts = replace(facts, left_behind=await left_behind(context, facts.way, foreseen.done, source))
     asked = await _ask(facts, foreseen, source, target)
     return Preview(
         job=context.job.id,

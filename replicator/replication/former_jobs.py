@@ -17,8 +17,12 @@ from replicator.replication.progress import Log
 from replicator.replication.provenance import Direction
 from replicator.replication.reseeding import needed
 from replicator.replication.verification import attempt
+from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.errors import classify
 from replicator.zfs.permits import SnapshotsPermit
+
+COMMAND_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,34 @@ class LeftBehind:
     permit: SnapshotsPermit
 
 
-async def left_behind(context: RunContext, way: Direction, volumes: Iterable[VolumePair]) -> list[LeftBehind]:
-    """Return what other guests' jobs left on volumes of the source, once a set of these volumes is proven."""
+async def left_behind(
+    context: RunContext, way: Direction, volumes: Iterable[VolumePair], source: ZfsClient
+) -> list[LeftBehind]:
+    """Return what other guests' jobs left on volumes of the source, once a set of these volumes is proven.
+
+    A volume that has clones of their sets has not left: it was a clone of theirs, and got them by ``zfs promote``. They
+    are the base of the job's replica as soon as its own volume is promoted back.
+
+    Raises:
+        ZsrError: it is not known whether there are clones.
+    """
+    found = await _may_go(context, way, volumes)
+    return [each for each in found if not await _have_clones(each.permit, source)]
+
+
+async def _have_clones(permit: SnapshotsPermit, source: ZfsClient) -> bool:
+    if not (await source.features()).written:
+        return False
+    for argv in commands.clones(permit.names):
+        done = await source.host.run(argv, limit=COMMAND_TIMEOUT_SECONDS)
+        if not done.ok:
+            raise classify(f"read the clones of '{permit.dataset}'", done.stderr, node=source.node)
+        if output.has_values(done.stdout):
+            return True
+    return False
+
+
+async def _may_go(context: RunContext, way: Direction, volumes: Iterable[VolumePair]) -> list[LeftBehind]:
     others, found = context.others, []
     for pair in volumes if others is not None else ():
         jobs = {each.job for each in pair.source.snapshots if each.job is not None}
@@ -60,8 +90,12 @@ async def destroy_left_behind(
     context: RunContext, way: Direction, volumes: Sequence[VolumePair], source: ZfsClient, log: Log
 ) -> None:
     """Destroy what `left_behind` permits, with the bookmarks of these jobs; a failure is only logged."""
-    for each in await left_behind(context, way, volumes):
-        await attempt(_destroy(each, source, log), log)
+
+    async def destroy() -> None:
+        for each in await left_behind(context, way, volumes, source):
+            await attempt(_destroy(each, source, log), log)
+
+    await attempt(destroy(), log)
 
 
 async def _destroy(left: LeftBehind, source: ZfsClient, log: Log) -> None:

@@ -175,6 +175,11 @@ def salts(datasets: Sequence[str]) -> list[Argv]:
     return [["zfs", "get", "-Hp", "-o", "name,property,value", "pbkdf2salt", *some] for some in in_parts(datasets)]
 
 
+def clones(snapshots: Sequence[str]) -> list[Argv]:
+    """Print the clones of snapshots (``dataset@name``), separated by commas; a ZFS without ``written`` knows none."""
+    return [["zfs", "get", "-Hp", "-o", "name,property,value", "clones", *some] for some in in_parts(snapshots)]
+
+
 def rename(dataset: str, name: str) -> Argv:
     """Rename a dataset within its pool."""
     return ["zfs", "rename", dataset, name]

@@ -148,6 +148,11 @@ def salts(text: str) -> dict[str, int]:
     return {name: int(salt) for name, salt in found if salt.isdigit()}
 
 
+def has_values(text: str) -> bool:
+    """Return whether ``zfs get`` of one property printed a value of anything."""
+    return any(value not in ("", "-") for values in _values_by_name(text).values() for value in values.values())
+
+
 def block_sizes(text: str) -> dict[str, int]:
     """Read ``zfs get`` of the block sizes of datasets, of which each has one."""
     found = _values_by_name(text)

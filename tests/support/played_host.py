@@ -27,7 +27,7 @@ class PlayedHost:
     """A host with a current ZFS that may run no channel programs; ``orders`` are the commands that change something.
 
     ``fails``: the words with which it refuses to say which marks are a dataset's own; ``of_programs``: those with which
-    it refuses channel programs.
+    it refuses channel programs. ``clones``: what it prints of the clones of snapshots.
     """
 
     name = "beta"
@@ -37,6 +37,7 @@ class PlayedHost:
         self.asked_for_marks = 0
         self.fails = ""
         self.of_programs = "permission denied"
+        self.clones = ""
         self._shown = shown
         self._marks = OURS | {key.replace("_", ":"): value for key, value in marks.items()}
 
@@ -57,6 +58,8 @@ class PlayedHost:
                 done = (1, "", self.of_programs)
             case ["list", *words]:
                 done = (0, self._list(words[-1], int(words[words.index("-d") + 1])), "")
+            case ["get", "-Hp", "-o", "name,property,value", "clones", *_]:
+                done = (0, self.clones, "")
             case ["get", "-Hp", "-s", "local", *_]:
                 own = [(k, v) for k, (v, source) in self._marks.items() if source == "local" and k.startswith("zsr:")]
                 done = (0, "\n".join("\t".join((argv[-1], *each)) for each in own), "")

@@ -31,6 +31,7 @@ from replicator.schedule.retention import RetentionPolicy
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
+from tests.support.played_host import PlayedHost
 from tests.support.volumes import JOB, WAY, dataset, pair, snap
 
 OLD = JobId(200, 0)
@@ -342,15 +343,26 @@ class TestRestorePoints:
 class TestWhatAFormerJobLeft:
     KNOWN = KnownSets(taken=(1001, 1003))
 
-    def left(self, *jobs: Job, source: Dataset | None = None, guests: Iterable[Guest] = GUESTS.values()) -> set[str]:
+    def left(
+        self, *jobs: Job, source: Dataset | None = None, guests: Iterable[Guest] = GUESTS.values(), clones: str = ""
+    ) -> set[str]:
         """What goes from the source after the proof."""
         known = others(*jobs, guests=guests, known=self.KNOWN)
         context = RunContext(JOB_HERE, GUESTS[100], STORAGES, 60.0, Synced(), last_run_failed=False, others=known)
         done = pair(source or volume(old(1), old(2), old(3), snap(5), snap(6, "mine")), dataset(snap(5)))
-        return {name for each in asyncio.run(left_behind(context, WAY, [done])) for name in each.permit.names}
+        host = PlayedHost()
+        host.clones = clones
+        found = asyncio.run(left_behind(context, WAY, [done], host.client))
+        return {name for each in found for name in each.permit.names}
 
     def test_goes_if_this_node_made_it(self) -> None:
         assert self.left() == {f"tank/vm-100-disk-0@{old(guid).name}" for guid in (1, 3)}
+
+    @pytest.mark.parametrize(("value", "goes"), [("", True), ("-", True), ("tank/vm-200-disk-0", False)])
+    def test_stays_while_it_has_a_clone(self, value: str, *, goes: bool) -> None:
+        """The volume was the clone, and was promoted: a promote of the other one brings that its base back."""
+        printed = f"tank/vm-100-disk-0@a\tclones\t-\ntank/vm-100-disk-0@b\tclones\t{value}\n"
+        assert bool(self.left(clones=printed)) is goes
 
     @pytest.mark.parametrize(
         ("jobs", "goes"),

@@ -67,3 +67,11 @@ def test_a_clone_that_is_sent_in_full_says_what_that_costs() -> None:
     assert "3.0 GiB" in said
     assert "1.0 MiB" in said
     assert described_clone(Full(pair(dataset(), None)), 5) is None
+
+
+@pytest.mark.parametrize(("name", "holds"), [(snap(1).name, True), (snap(2).name, False), ("daily", False)])
+def test_a_volume_whose_base_went_to_a_promoted_clone_says_how_it_comes_back(name: str, holds: bool) -> None:
+    clone = dataset(origin=f"tank/theirs@{name}")
+    said = described_clone(Full(pair(clone, dataset(snap(1), snap(7, "daily"), job="100-1"))), 5)
+    assert said is not None
+    assert ("'zfs promote tank/a' brings it back" in said) is holds
