@@ -21,14 +21,14 @@ from replicator.replication.former_jobs import left_behind
 from replicator.replication.grace_ends import left_out_as, read_for, source_pools
 from replicator.replication.inventories import Inventories
 from replicator.replication.keys import described_plain, has_new_key, is_raw, plain_below_encrypted
-from replicator.replication.legs import blocked_by_name, never_travels, route
+from replicator.replication.legs import Leg, blocked_by_name, never_travels, route
 from replicator.replication.moved_volumes import with_taken, words
 from replicator.replication.plan import Full, Incremental
 from replicator.replication.preview import Preview
 from replicator.replication.provenance import Direction
 from replicator.replication.snapshot_sets import sum_if_known
 from replicator.replication.stamps import Stamps
-from replicator.replication.streams import needs_properties, without_limits
+from replicator.replication.streams import needs_properties, send_argv, without_limits
 from replicator.replication.take_over import TakeOver
 from replicator.replication.target_place import (
     Sight,
@@ -214,13 +214,18 @@ async def _ask(facts: Facts, foreseen: Foreseen, source: ZfsClient, target: ZfsC
 async def _estimate(facts: Facts, asked: Asked, action: Full | Incremental, source: ZfsClient) -> int | None:
     """Return the bytes up to the newest snapshot that there is, and those written since; None if that is not known.
 
-    The snapshot that the run would send does not exist yet.
+    The snapshot that the run would send does not exist yet. A clone without any begins with its origin.
     """
-    dataset = action.pair.source
+    dataset, raw = action.pair.source, is_raw(facts.job, action)
     newest = max(dataset.snapshots, key=lambda each: each.createtxg, default=None)
+    if newest is None and dataset.origin is not None:
+        origin, _, name = dataset.origin.partition("@")
+        whole = replace(action, pair=replace(action.pair, source=replace(dataset, name=origin)))
+        argv = send_argv(asked.common, whole, Leg(None, name), raw=raw)
+        return sum_if_known([await source.estimate(argv), dataset.written])
     base = action.base if isinstance(action, Incremental) else None
     if newest is None or (base is not None and newest.createtxg <= base.createtxg):
         return None
     sent = route(action, newest.name, facts.job.snapshots)
-    until = await estimated(source, asked.common, action, sent, raw=is_raw(facts.job, action))
+    until = await estimated(source, asked.common, action, sent, raw=raw)
     return sum_if_known([until, dataset.written])

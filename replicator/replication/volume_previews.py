@@ -61,10 +61,14 @@ def volume_previews(facts: Facts, foreseen: Foreseen, asked: Asked) -> tuple[Vol
 
 
 def counted_bytes(action: Full | Incremental) -> int | None:
-    """Return the bytes to send as far as the inventory says it; None where the send has to be asked."""
+    """Return the bytes to send as far as the inventory says it; None where the send has to be asked.
+
+    Of a clone it says what was written since its origin, and a full copy has the origin too.
+    """
     if isinstance(action, Incremental):
         return unreplicated_bytes(action.pair.source, action.base) if isinstance(action.base, Snapshot) else None
-    return None if action.pair.source.snapshots else unreplicated_bytes(action.pair.source, None)
+    source = action.pair.source
+    return None if source.snapshots or source.origin is not None else unreplicated_bytes(source, None)
 
 
 def _preview(

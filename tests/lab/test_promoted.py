@@ -63,6 +63,8 @@ class TestAForeignDatasetGetsTheBase:
         theirs = snapshots_of(guest, OUTSIDE)
         for said in (f"is a clone of {OUTSIDE}@", "arrives as a full copy of", f"'zfs promote {guest.source.path(A)}'"):
             assert said in notes(guest)
+        [volume] = json.loads(guest.zsr("plan", "100-0", "--format", "json"))["volumes"]
+        assert volume["bytes"] > 4 * MIB
 
         assert guest.well() > 4 * MIB
         assert f"is a clone of {OUTSIDE}@" in guest.log()

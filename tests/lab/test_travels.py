@@ -196,5 +196,7 @@ def test_what_a_clone_costs_is_said(guest: Scenario) -> None:
     guest.volumes[A] = "zvol"
     guest.job()
     assert "is a clone of tank/data/base-900-disk-0@__base__" in notes(guest)
+    [volume] = json.loads(guest.zsr("plan", "100-0", "--format", "json"))["volumes"]
+    assert volume["bytes"] > 8 * MIB, "with the origin, which was never the clone's to count"
     assert guest.well() > 8 * MIB
     assert "is a clone of" in guest.log()

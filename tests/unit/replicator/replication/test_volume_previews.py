@@ -44,6 +44,14 @@ def test_a_bookmark_as_base_is_named_as_one_and_its_bytes_are_those_that_zfs_est
     assert "-i" in volume.flags
 
 
+def test_a_clone_is_asked_for_its_bytes_since_only_those_after_its_origin_are_counted() -> None:
+    found = facts(pair(dataset(written=50, origin="tank/base@b"), None))
+
+    [volume] = previews(found, {Volume("data", "vm-100-disk-0"): 777})
+
+    assert volume.bytes == 777
+
+
 def test_bytes_that_nobody_knows_are_none() -> None:
     [volume] = previews(facts(pair(dataset(written=None), None)))
 
