@@ -14,6 +14,7 @@ from replicator.cli.context import config_option, settings, state_for_runs, stat
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact, words
+from replicator.common.tasks import until_stopped
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError
 from replicator.models import DrillResult, Guest, Job
@@ -37,14 +38,12 @@ def drill(guest_id: int, node_name: str | None) -> None:
 
     Runs on the node that owns the guest. Exit status: 0 if each drill passed, 1 if one failed or could not be done.
     """
-    from replicator.daemon.one_shot import run_until_stopped  # noqa: PLC0415 - quick start of the other commands
-
     node = settings()
     cluster = store(node).read()
     jobs = _jobs(cluster, _guest(cluster, guest_id, node.node), node_name)
     with closing(state_for_runs(node)) as state:
         try:
-            well = asyncio.run(run_until_stopped(_drill_all(node, cluster, state, jobs)))
+            well = asyncio.run(until_stopped(_drill_all(node, cluster, state, jobs)))
         except asyncio.CancelledError:
             raise StoppedDrillError("The drill was stopped by a signal.", advice="") from None
     if not well:

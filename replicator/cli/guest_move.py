@@ -22,7 +22,7 @@ from replicator.cluster.file_copies import Standing, guests_of
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.store import ClusterStore
 from replicator.common.files import FileText, digest_of
-from replicator.common.tasks import finish_despite_cancel
+from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError, call
 from replicator.errors import BusyError, ConfigError, ZsrError
@@ -64,7 +64,10 @@ def move(guest_id: int, to: str, until: float, cancel: bool, yes: bool) -> None:
     if not cancel and not order.is_begun and not yes and not confirmed(order.question):
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(1)
-    asyncio.run(order.cancel() if cancel else order.execute())
+    try:
+        asyncio.run(until_stopped(order.cancel() if cancel else order.execute()))
+    except asyncio.CancelledError:
+        raise BusyError("The move was stopped by a signal.", advice="The same command finishes it.") from None
 
 
 class _Move:
@@ -111,9 +114,8 @@ class _Move:
                 try:
                     await self._announce(nodes)
                     await self._stop_and_hand_over(nodes, job)
-                except (ZsrError, asyncio.CancelledError):
+                finally:
                     await finish_despite_cancel(self._stay(nodes))
-                    raise
             await self._take(nodes)
             await self._release(nodes)
             await self._let_others_know(nodes)
@@ -280,7 +282,7 @@ class _Move:
         self._guest = self._cluster.guests[self._guest.id]
 
     async def _stay(self, nodes: Nodes) -> None:
-        """Let the guest go on here after a failure, unless it was handed over, or may have been.
+        """Let the guest go on here, unless it was handed over, or may have been.
 
         That is known only when the other node's file was changed: what may be under way there is refused then.
         """

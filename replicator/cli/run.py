@@ -9,6 +9,7 @@ from contextlib import closing
 import click
 
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, state_for_runs, store
+from replicator.common.tasks import until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import LostDaemonError, NoDaemonError
 from replicator.errors import BusyError, ConfigError
@@ -57,11 +58,11 @@ def in_foreground(
     Raises:
         CancelledRunError: a signal stopped it.
     """
-    from replicator.daemon.one_shot import run_jobs, run_until_stopped  # noqa: PLC0415 - quick start when the daemon does it
+    from replicator.daemon.one_shot import run_jobs  # noqa: PLC0415 - quick start when the daemon does it
 
     with closing(state_for_runs(node)) as state:
         try:
-            return asyncio.run(run_until_stopped(run_jobs(node, store(node), state, wanted, say, reseed)))
+            return asyncio.run(until_stopped(run_jobs(node, store(node), state, wanted, say, reseed)))
         except asyncio.CancelledError:
             raise CancelledRunError("The run was stopped by a signal.", advice="") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
@@ -54,3 +55,16 @@ def first_exception(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+async def until_stopped(work: Coroutine[Any, Any, A]) -> A:
+    """Await work in the foreground; SIGTERM and Ctrl-C, once or often, cancel it, and its cleanup is completed.
+
+    Raises:
+        CancelledError: it was cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    return await task

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from replicator.cluster.disabling import disablement, refuse_disabled
 from replicator.cluster.model import Cluster
@@ -24,19 +22,6 @@ from replicator.models import Job, JobId, Outcome
 from replicator.schedule.scheduler import due
 from replicator.state.stores import State
 from replicator.zfs.node_clients import Nodes
-
-
-async def run_until_stopped(work: Coroutine[Any, Any, bool]) -> bool:
-    """Await foreground runs; SIGTERM and Ctrl-C, once or often, cancel them, and their cleanup is completed.
-
-    Raises:
-        CancelledError: they were cancelled.
-    """
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    return await task
 
 
 async def run_jobs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.lab.lab import Node
-from tests.lab.losses import Holdings
+from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import FS, A
 
 FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
@@ -24,9 +24,12 @@ RUNTIME = "".join(f'{verb} = "/usr/local/bin/guest-100 {verb}"\n' for verb in ("
 class Moving(Holdings):
     """A guest that runs, with the same cluster file on both nodes."""
 
-    def begin(self) -> None:
-        """Replicate once, distribute the files, and start the guest."""
-        self.replicated_once()
+    def begin(self, *, zvol_mb: int = 8) -> None:
+        """Give the guest a filesystem and a zvol, replicate once, distribute the files, and start it."""
+        self.zvol(A, zvol_mb)
+        self.filesystem(FS, 1)
+        self.job(*KEEP)
+        self.well()
         old, new = self.source, self.target
         self.cluster('node = "node1"\n', f'node = "node1"\n{RUNTIME}')
         settings, cluster = (old.read(path) for path in FILES)
