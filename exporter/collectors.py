@@ -219,6 +219,17 @@ def guests(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(guest_metrics.JOB_VANISHED, [((str(job), str(job.guest)), time) for job, time in gone])
 
 
+def moves(scrape: ScrapeInput) -> Iterator[AnyFamily]:
+    """The guests that this node moved away, or recovered."""
+    found = scrape.status.moves
+    kinds = [((str(each.guest), how), count) for each in found
+             for how, count in (("moved", each.moved), ("recovered", each.recovered))]  # fmt: skip
+    yield Family(guest_metrics.GUEST_MOVES, kinds)
+    yield Family(guest_metrics.GUEST_MOVE_TIME, [((str(each.guest),), each.time) for each in found])
+    times = [((str(each.guest),), each.downtime) for each in found if each.downtime is not None]
+    yield Family(guest_metrics.GUEST_MOVE_DOWNTIME, times)
+
+
 def drills(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     """The drills of this node's guests: how the last ones ended, since when one is awaited, and how many there were."""
     found = [((str(each.guest), each.node), each) for each in scrape.status.drills]
@@ -298,6 +309,7 @@ def collectors(kept: JobLines) -> Mapping[str, Callable[[ScrapeInput], Iterable[
         "pools": pools,
         "guests": guests,
         "drills": drills,
+        "moves": moves,
         "scheduler": scheduler,
         "notifications": notifications,
     }

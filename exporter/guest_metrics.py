@@ -162,6 +162,30 @@ DRILLS = Metric(
     "increase(zsr_drills_total[30d])",
     "for guests of other nodes, and those without a schedule of drills that were never drilled",
 )
+GUEST_MOVES = Metric(
+    "zsr_guest_moves_total",
+    Kind.COUNTER,
+    ("guest", "how"),
+    "How often the guest was moved from this node (moved), or went on on it while its own node was dead (recovered).",
+    "increase(zsr_guest_moves_total[1d])",
+    "for guests that this node neither moved nor recovered",
+)
+GUEST_MOVE_TIME = Metric(
+    "zsr_guest_last_move_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest",),
+    "Unix time at which the guest was last moved from this node, or recovered on it.",
+    "time() - zsr_guest_last_move_timestamp_seconds",
+    "for guests that this node neither moved nor recovered",
+)
+GUEST_MOVE_DOWNTIME = Metric(
+    "zsr_guest_last_move_downtime_seconds",
+    Kind.GAUGE,
+    ("guest",),
+    "Seconds that the guest was off when it was last moved from this node.",
+    "topk(5, zsr_guest_last_move_downtime_seconds)",
+    "for guests that this node did not move, after a recovery, and after a move that another command finished",
+)
 
 GUEST_METRICS = (
     GUEST_OWNER,
@@ -173,6 +197,9 @@ GUEST_METRICS = (
     GUEST_UNCOVERED,
     UNKNOWN_GUESTS,
     JOB_VANISHED,
+    GUEST_MOVES,
+    GUEST_MOVE_TIME,
+    GUEST_MOVE_DOWNTIME,
     DRILL_LAST_SUCCESS,
     DRILL_LAST,
     DRILL_FAILED,

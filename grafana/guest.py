@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 
 from grafana.layout import GUEST, AnyPanel, Row, board, filled
 from grafana.panel import BLUE, Panel, Query, graph, stat_panel
-from grafana.panels import common, drills, hooks, jobs_table, stats
+from grafana.panels import common, drills, hooks, jobs_table, moves, stats
 from grafana.promql import GUEST as GUEST_LABEL
 from grafana.promql import JOB, KEY, LAG, PROMISING, RPO, UNPROTECTED, per_job, total
 
@@ -310,6 +310,8 @@ def _owner_and_drills() -> list[timeseries.Panel]:
         drills.results(44, (6, 97, 6, 8)),
         drills.last(46, (12, 97, 6, 8)),
         drills.times(45, (18, 97, 6, 8)),
+        moves.counts(47, (0, 105, 12, 8)),
+        moves.downtime(48, (12, 105, 12, 8)),
     ]
 
 

@@ -186,6 +186,22 @@ class GuestDrilled:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestMoved:
+    """A guest went on on another node: it was moved, or ``recovered`` while its ``former`` node was dead.
+
+    ``job`` replicates back to the former node. ``downtime`` is how many seconds the guest was off; None: not known.
+    """
+
+    time: float
+    job: JobId
+    former: str
+    node: str
+    epoch: int
+    downtime: float | None
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobRemoved:
     """A job is gone from the cluster store."""
 
@@ -220,6 +236,7 @@ Event = (
     | GuestFrozen
     | GuestThawed
     | GuestDrilled
+    | GuestMoved
     | JobRemoved
     | JobVanished
 )

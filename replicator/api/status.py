@@ -13,6 +13,7 @@ from replicator.api.disagreement import ClusterView, Disagreement
 from replicator.api.drills import GuestDrills
 from replicator.api.held import HeldReplica, KeptAside, PoolSpace, StorageSpace, TargetLook
 from replicator.api.job_status import JobStatus
+from replicator.api.moves import GuestMoves
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId, Node
@@ -95,6 +96,7 @@ class Status:
         hook_failures: how often the hooks of this node's guests failed, by guest; 0 for a hook that never did.
         failed_freezes: of the last five freezes of each guest of this node with a freeze hook, those that failed within
             30 days.
+        moves: of guests that were moved from this node, or recovered on it.
         drills: of this node's guests that have a schedule of drills, or were ever drilled.
         owners: of the guests that this node owns, or that have a job to it.
         start_failures: how often a run could not begin since the daemon's start, by class.
@@ -164,6 +166,7 @@ class Status:
     certificates: tuple[Certificate, ...] = ()
     unreported: tuple[JobId, ...] | None = None
     drills: tuple[GuestDrills, ...] = ()
+    moves: tuple[GuestMoves, ...] = ()
 
     @property
     def untidy(self) -> dict[JobId, float]:

@@ -14,7 +14,8 @@ from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore, open_store
 from replicator.config.settings import Settings, default_path, load_settings
 from replicator.daemon.control import NoDaemonError, Request, call
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, ZsrError
+from replicator.events import GuestMoved
 from replicator.models import Guest, Job
 from replicator.state.stores import State
 
@@ -106,6 +107,15 @@ def ask_daemon(node: Settings, request: Request, say: Callable[[str], None] = la
         NoDaemonError: none is running.
     """
     return asyncio.run(call(node.control, request, say))
+
+
+def note_move(node: Settings, event: GuestMoved) -> None:
+    """Record that a guest was moved; where that fails, say so: the guest goes on all the same."""
+    try:
+        with open_state(node) as state:
+            state.moves.record(event)
+    except ZsrError as error:
+        click.echo(f"That guest {event.job.guest} moved was not recorded: {error}", err=True)
 
 
 def notify_daemon(node: Settings) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from replicator.cli.cluster_copies import Copies
-from replicator.cli.context import config_option, settings, state_for_runs, store
+from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
 from replicator.cli.output import confirmed
 from replicator.cluster.file_copies import Standing, guests_of
 from replicator.cluster.file_store import FileStore
@@ -26,6 +26,7 @@ from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError, call
 from replicator.errors import BusyError, ConfigError, ZsrError
+from replicator.events import GuestMoved
 from replicator.guests import power
 from replicator.guests.both_sides import BothSides, both_sides, volumes_on
 from replicator.guests.move import is_small, job_to, written_since
@@ -318,8 +319,15 @@ class _Move:
 
     async def _take(self, nodes: Nodes) -> None:
         await self._order(nodes, "guest", "take", str(self._guest.id))
-        if self._stopped_at is not None:
-            click.echo(f"Guest {self._guest.id} was down for {time.monotonic() - self._stopped_at:.1f} s.")
+        downtime = None if self._stopped_at is None else time.monotonic() - self._stopped_at
+        if downtime is not None:
+            click.echo(f"Guest {self._guest.id} was down for {downtime:.1f} s.")
+        await asyncio.to_thread(self._record, downtime)
+
+    def _record(self, downtime: float | None) -> None:
+        back = job_to(self._cluster.jobs.values(), self._guest, self._node.node)
+        epoch, now = self._guest.epoch, time.time()
+        note_move(self._node, GuestMoved(now, back.id, self._node.node, self._to, epoch, downtime, recovered=False))
 
     async def _release(self, nodes: Nodes) -> None:
         """Make the volumes here replicas of the job that replicates back."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import click
 
-from replicator.cli.context import config_option, notify_daemon, settings, store
+from replicator.cli.context import config_option, note_move, notify_daemon, settings, store
 from replicator.cli.output import confirmed, local_time
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, StorageMissingError, ZsrError
+from replicator.events import GuestMoved
 from replicator.guests import power
 from replicator.guests.recovery import (
     Recovery,
@@ -279,11 +280,13 @@ class _Order:
         click.echo(f"as of {when}. What was written on {guest.node} since, {lost}, is not here.")
 
     def _conclude(self, former: str) -> None:
-        """Notify the daemon, and print what a person has to do."""
+        """Record the recovery, notify the daemon, and print what a person has to do."""
+        cluster, guest = store(self._node).read(), self._guest.id
+        back, epoch = min(each for each in cluster.jobs if each.guest == guest), cluster.guests[guest].epoch
+        note_move(self._node, GuestMoved(time.time(), back, former, self._node.node, epoch, None, recovered=True))
         notify_daemon(self._node)
-        guest = self._guest.id
         click.echo("Then:\n  zsr cluster push")
-        for job_id, job in sorted(store(self._node).read().jobs.items()):
+        for job_id, job in sorted(cluster.jobs.items()):
             if job_id.guest == guest:
                 when = "its replicas" if job.target != former else f"when {former} is back and the guest is off there"
                 click.echo(f"  zsr adopt {job_id}    # {job.target}: {when}")

@@ -263,6 +263,7 @@ class Daemon:
             hook_failures=self._frozen_guests.failures,
             failed_freezes=self._frozen_guests.failed_freezes,
             drills=self._drills.found,
+            moves=self._node_monitor.moves,
             pvesr=self._pvesr.jobs,
             start_failures=dict(self._runs.start_failures),
             vanished_jobs=self._jobs.vanished.since,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from replicator.api.moves import GuestMoves
 from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import LocalInventory, take_inventory
 from replicator.daemon.restore_point_watch import RestorePointWatch
@@ -43,6 +44,7 @@ class NodeMonitor:
         local_inventory, problems: of the last look at this node's ZFS.
         zfs_version: None: not known yet.
         looked_at: when all of this node's ZFS was last read (unix time, by ``clock``); None: not yet.
+        moves: of guests that were moved from this node, or recovered on it.
         targets: the looks at targets that run no zsr.
     """
 
@@ -51,6 +53,7 @@ class NodeMonitor:
         self.zfs_version: str | None = None
         self.problems: tuple[str, ...] = ("The ZFS of this node has not answered yet.",)
         self.looked_at: float | None = None
+        self.moves: tuple[GuestMoves, ...] = ()
         self.targets = TargetLooks(nodes, here)
         self._nodes = nodes
         self._here = here
@@ -68,6 +71,7 @@ class NodeMonitor:
                     self.zfs_version = (await client.features()).version
                 await self._note(await take_inventory(cluster(), jobs(), client))
                 await asyncio.to_thread(self._state.jobs.set_unreplicated, self.local_inventory.unreplicated)
+                self.moves = await asyncio.to_thread(self._state.moves.all)
             except ZsrError as error:
                 self.problems = (str(error),)
             except Exception as error:  # noqa: BLE001 - a task's outermost frame: replication goes on without it

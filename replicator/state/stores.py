@@ -19,6 +19,7 @@ from replicator.state.guest_hooks import GuestHooks
 from replicator.state.job_marks import JobMarks
 from replicator.state.job_states import JobStates
 from replicator.state.journal import Journal
+from replicator.state.moves import Moves
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.run_log import RunLogs
 from replicator.state.runs import Runs
@@ -40,6 +41,7 @@ class State:
     marks: JobMarks
     keeps: FormerKeeps
     drills: Drills
+    moves: Moves
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
@@ -64,6 +66,7 @@ class State:
             JobMarks(database),
             FormerKeeps(database),
             Drills(database),
+            Moves(database),
         )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:

@@ -23,6 +23,7 @@ from replicator.api.status import GuestOwner, PluginEnds, Unmeasured
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId
 from tests.support.drills import passed_drill
+from tests.support.moved_guests import MOVED
 from tests.support.scraped import Series, of_job, scrape, value
 from tests.support.state_records import gone
 from tests.support.statuses import (
@@ -54,14 +55,13 @@ def everything() -> dict[Series, float]:
         *every_state(), forgotten("106-0"), untidy(healthy("107-0"), NOW - 60), reachable={"beta": True, "gamma": False}
     )
     picture = replace(picture, frozen_since={100: NOW - 5}, hook_failures={100: {Hook.FREEZE: 0}})
-    picture = replace(picture, failed_freezes={100: 0})
     left = (UncoveredVolume("t/vm-100-disk-1", Gap.STORAGE),)
     picture = replace(picture, owners={100: GuestOwner("alpha", 1)}, coverage={100: GuestCoverage("web", (), left)})
     picture = replace(picture, vanished_jobs={JobId(999, 0): NOW - 60}, unmeasured={JobId(103, 0): Unmeasured.ZFS})
-    picture = replace(picture, same_machine={"gamma": "beta"}, unknown_guests=())
-    picture = replace(picture, drills=(replace(passed_drill(), clones_since=NOW - 60),))
-    picture = replace(picture, targets={"delta": LOOK}, unreported=(), certificates=(Certificate("node.crt", 0, NOW),))
-    picture = replace(picture, plugins={"notify": PluginEnds(2, NOW, "")})
+    picture = replace(picture, same_machine={"gamma": "beta"}, unknown_guests=(), failed_freezes={100: 0})
+    drill, certificate = replace(passed_drill(), clones_since=NOW - 60), Certificate("node.crt", 0, NOW)
+    picture = replace(picture, drills=(drill,), moves=(MOVED,), certificates=(certificate,))
+    picture = replace(picture, targets={"delta": LOOK}, unreported=(), plugins={"notify": PluginEnds(2, NOW, "")})
     return scrape(picture, '{"mail": {"success": 2, "failure": 1}}', '{"mail": true}')
 
 
@@ -381,9 +381,8 @@ def test_what_is_kept_aside_is_counted_by_node_and_guest() -> None:
 
 def test_every_collector_reports_itself(everything: dict[Series, float]) -> None:
     names = set(collectors(JobLines()))
-    assert names == {
-        "daemon", "jobs", "nodes", "replicas", "pools", "guests", "drills", "scheduler", "notifications", "targets",
-    }  # fmt: skip
+    known = "daemon jobs nodes replicas pools guests drills moves scheduler notifications targets"
+    assert names == set(known.split())
     for name in names:
         assert value(everything, "zsr_collector_success", collector=name) == 1
         assert value(everything, "zsr_collector_duration_seconds", collector=name) is not None
