@@ -17,7 +17,7 @@ from tests.support.sample import in_sample
 settings.register_profile("zsr", deadline=None, derandomize=False)
 settings.load_profile("zsr")
 
-ORDER = ("tests/monitoring", "tests/lab", "tests/zfs", "tests/unit")
+ORDER = ("tests/monitoring", "tests/lab", "tests/zfs", "tests/packaging", "tests/unit")
 """The order of the folders: slow tests first, so that short ones fill the gaps between the processes at the end.
 
 Those in the lab begin when its kernel, built meanwhile where it is missing, is probably there.

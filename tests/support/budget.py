@@ -8,6 +8,7 @@ BUDGET_SECONDS: Mapping[str, int] = {
     "tests/lab": 2200,
     "tests/model": 30,
     "tests/monitoring": 700,
+    "tests/packaging": 20,
     "tests/unit": 300,
     "tests/zfs": 450,
 }

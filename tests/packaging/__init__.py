@@ -1,0 +1,1 @@
+"""What is shipped, on a real systemd."""
