@@ -237,7 +237,7 @@ class Model:
         data.properties |= {key: (value, "local") for key, value in properties.items()}
 
     def promote(self, name: str) -> None:
-        """Give a clone the snapshots of its origin up to the one that they share."""
+        """Give a clone the snapshots and bookmarks of its origin up to the snapshot that they share."""
         data = self.at(name)
         if data.origin is None:
             raise RefusedError(f"cannot promote '{name}': not a cloned filesystem")
@@ -248,6 +248,8 @@ class Model:
             raise RefusedError(f"cannot promote '{name}': snapshot name '{clash.pop()}' conflicts")
         parent.snaps = [each for each in parent.snaps if each.txg > shared.txg]
         data.snaps = [*moved, *data.snaps]
+        data.marks = [*(each for each in parent.marks if each.txg <= shared.txg), *data.marks]
+        parent.marks = [each for each in parent.marks if each.txg > shared.txg]
         data.origin, parent.origin = parent.origin, shared
 
     # --- streams

@@ -59,12 +59,16 @@ def test_all_between_travels_and_a_name_that_is_taken_is_refused(model: Model) -
         model.receive(model.stream("alpha/x@c", "@a", between=True), "beta/x", {})
 
 
-def test_a_promoted_clone_has_the_snapshots_up_to_its_origin(model: Model) -> None:
+def test_a_promoted_clone_has_the_snapshots_and_bookmarks_up_to_its_origin(model: Model) -> None:
+    """The bookmarks too: seen with OpenZFS 2.3.2."""
     model.snapshot(["beta/x@later"], {})
+    for name in ("a", "later"):
+        model.bookmark(f"beta/x@{name}", f"beta/x#{name}")
     model.clone("beta/x@a", "beta/y", {"canmount": "noauto"})
     model.promote("beta/y")
     assert [snap.name for snap in model.at("beta/y").snaps] == ["a"]
     assert [snap.name for snap in model.at("beta/x").snaps] == ["later"]
+    assert [[mark.name for mark in model.at(f"beta/{name}").marks] for name in "yx"] == [["a"], ["later"]]
     assert execute(model, ["zfs", "list", "-Hp", "-o", "origin", "beta/x"]) == "beta/y@a\n"
 
 
