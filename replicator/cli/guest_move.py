@@ -7,41 +7,34 @@ Guests that move). Until then a failure leaves the guest where it was; from then
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, closing
-from pathlib import Path
+from contextlib import closing
 
 import click
 
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
+from replicator.cli.moving_record import MovingRecord
 from replicator.cli.output import confirmed
-from replicator.cluster.file_copies import Standing, guests_of
-from replicator.cluster.file_store import FileStore
-from replicator.cluster.store import ClusterStore
-from replicator.common.files import FileText, digest_of
+from replicator.cluster.file_copies import Standing
 from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError, call
+from replicator.daemon.left_volumes import described_alone, release_left
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.events import GuestMoved
 from replicator.guests import power
-from replicator.guests.both_sides import BothSides, both_sides, volumes_on
+from replicator.guests.both_sides import both_sides, volumes_on
 from replicator.guests.move import is_small, job_to, written_since
-from replicator.guests.release import make_read_only, make_writable, release
-from replicator.models import Job, Outcome
-from replicator.state.guest_locks import guest_lock
+from replicator.guests.release import make_read_only, make_writable
+from replicator.models import Guest, Job, Outcome
+from replicator.replication.stamps import refuse_superseded
+from replicator.state.guest_locks import guest_lock_within, move_lock
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.node_clients import Nodes, connected
 
-STEPS = ("announce", "stop", "snapshot", "read-only", "hand over")
-"""The steps on the node that gives a guest away, by their names in the model of the protocol (tests/model)."""
-
 _LOCK_SECONDS = 60.0
-_LOCK_POLL_SECONDS = 0.5
 _MOST_LAST_SYNCS = 3
 _TAKE_SECONDS = 300.0
 
@@ -51,7 +44,7 @@ _TAKE_SECONDS = 300.0
 @click.argument("to", metavar="NODE")
 @click.option("--until", metavar="SECONDS", type=click.FloatRange(0), default=10.0, show_default=True,
               help="Stop the guest when the last sync took no longer.")  # fmt: skip
-@click.option("--cancel", is_flag=True, help="Give up a move that died: the guest stays on this node.")
+@click.option("--cancel", is_flag=True, help="Give up a move that died: the guest goes on on this node.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 def move(guest_id: int, to: str, until: float, cancel: bool, yes: bool) -> None:
@@ -76,93 +69,70 @@ class _Move:
 
     def __init__(self, node: Settings, guest_id: int, to: str, until: float) -> None:
         self._node, self._to, self._until = node, to, until
-        self._cluster = store(node).read()
-        if guest_id not in self._cluster.guests:
-            known = ", ".join(map(str, sorted(self._cluster.guests))) or "none"
-            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
-        self._guest = self._cluster.guests[guest_id]
-        if self._guest.node not in (node.node, to):
-            raise ConfigError(f"Guest {guest_id} is on {self._guest.node}.", advice="Type it there.")
-        if to == node.node or to not in self._cluster.nodes or not self._cluster.nodes[to].zsr:
-            known = ", ".join(name for name, each in self._cluster.nodes.items() if each.zsr and name != node.node)
-            raise ConfigError(f"Guest {guest_id} cannot move to '{to}'.", advice=f"Nodes with zsr: {known or 'none'}.")
-        if self._guest.moving_to not in (None, to):
+        self._locks = node.state_dir / "locks"
+        self._record = MovingRecord(node, guest_id, to)
+        guest, known = self._guest, self._record.cluster.nodes
+        if guest.node not in (node.node, to):
+            raise ConfigError(f"Guest {guest_id} is on {guest.node}.", advice="Type it there.")
+        if to == node.node or to not in known or not known[to].zsr:
+            others = ", ".join(name for name, each in known.items() if each.zsr and name != node.node) or "none"
+            raise ConfigError(f"Guest {guest_id} cannot move to '{to}'.", advice=f"Nodes with zsr: {others}.")
+        if guest.moving_to not in (None, to):
             raise ConfigError(
-                f"Guest {guest_id} is being moved to {self._guest.moving_to}.",
-                advice=f"Finish that, or give it up: zsr guest move {guest_id} {self._guest.moving_to} --cancel.",
+                f"Guest {guest_id} is being moved to {guest.moving_to}.",
+                advice=f"Finish that, or give it up: zsr guest move {guest_id} {guest.moving_to} --cancel.",
             )
         self._stopped_at: float | None = None
-        self._may_be_given = self._guest.moving_to is not None
+        self._was_off = False
+        self._least_epoch = 0
+
+    @property
+    def _guest(self) -> Guest:
+        return self._record.guest
 
     @property
     def is_begun(self) -> bool:
-        """Whether an earlier command has begun with it."""
-        return self._guest.moving_to is not None or self._guest.node == self._to
+        """Whether an earlier command has begun with it, and not ended."""
+        return self._guest.moving_to is not None
 
     @property
     def question(self) -> str:
         """What a person confirms."""
-        how = "It is stopped for the last sync." if self._guest.runtime else "It must be off by now."
-        return f"Move guest {self._guest.id} ({self._guest.name}) from {self._node.node} to {self._to}? {how}"
+        guest = self._guest
+        if self._record.is_given:
+            return f"Guest {guest.id} is on {self._to} already. Do what may be left of its move, and start it there?"
+        how = "It is stopped for the last sync." if guest.runtime else "It must be off by now."
+        return f"Move guest {guest.id} ({guest.name}) from {self._node.node} to {self._to}? {how}"
 
     async def execute(self) -> None:
         """Move the guest, or finish a move that was begun."""
-        async with connected(self._node, self._cluster.nodes.values()) as nodes:
-            await self._catch_up(nodes)
-            if self._guest.node != self._to:
-                job = job_to(self._cluster.jobs.values(), self._guest, self._to)
-                await self._prepare(nodes, job)
-                try:
-                    await self._announce(nodes)
-                    await self._stop_and_hand_over(nodes, job)
-                finally:
-                    await finish_despite_cancel(self._stay(nodes))
-            await self._take(nodes)
-            await self._release(nodes)
-            await self._let_others_know(nodes)
+        with move_lock(self._locks, self._guest.id):
+            async with connected(self._node, self._record.cluster.nodes.values()) as nodes:
+                await self._record.catch_up(nodes)
+                if not self._record.is_given:
+                    job = job_to(self._record.cluster.jobs.values(), self._guest, self._to)
+                    await self._prepare(nodes, job)
+                    try:
+                        await self._record.announce(nodes)
+                        await self._stop_and_hand_over(nodes, job)
+                    finally:
+                        await finish_despite_cancel(self._stay(nodes))
+                await self._take(nodes)
+                await self._release(nodes)
+                await self._let_others_know(nodes)
 
     async def cancel(self) -> None:
         """Give up a move: the guest goes on here."""
-        async with connected(self._node, self._cluster.nodes.values()) as nodes:
-            await self._catch_up(nodes)
-            if self._guest.node == self._to:
-                raise ConfigError(
-                    f"Guest {self._guest.id} was handed over: it is on {self._to}.",
-                    advice=f"Finish it: zsr guest move {self._guest.id} {self._to}. Then move it back.",
-                )
-            await self._stay(nodes)
+        with move_lock(self._locks, self._guest.id):
+            async with connected(self._node, self._record.cluster.nodes.values()) as nodes:
+                if self._record.is_given or not await self._record.give_up(nodes):
+                    raise ConfigError(
+                        f"Guest {self._guest.id} was handed over to {self._to}, or may have been.",
+                        advice=f"Finish it: zsr guest move {self._guest.id} {self._to}. Then move it back.",
+                    )
+                await self._go_on_here(nodes)
 
     # --- before the guest stops
-
-    async def _catch_up(self, nodes: Nodes) -> None:
-        """Bring both cluster files to one state; an earlier command may have handed the guest over.
-
-        Raises:
-            ConfigError: the other node's file was edited, or knows something else that this one does not.
-        """
-        if self._guest.node == self._to:
-            return
-        copies = await Copies.read_over(nodes, self._node, [self._to])
-        theirs, found = copies.others[self._to], copies.standing(self._to)
-        if isinstance(theirs, ZsrError):
-            raise theirs
-        if found is Standing.AHEAD and self._guest.moving_to == self._to and theirs.copy is not None:
-            there = guests_of(theirs.copy).get(self._guest.id)
-            if there is not None and there.node == self._to:
-                await self._commit_here(there.epoch)
-                return
-        if found in (Standing.AHEAD, Standing.EDITED):
-            raise ConfigError(
-                f"The cluster file on {self._to} is not one that this node's came from.",
-                advice=f"Take over what is new there (zsr cluster diff {self._to}); then: zsr cluster push {self._to}.",
-            )
-        await self._write(nodes, copies)
-
-    async def _write(self, nodes: Nodes, copies: Copies) -> None:
-        """Write this node's cluster file to the other one; raises ZsrError if that failed."""
-        [error] = await copies.write(nodes, [self._to])
-        if error is not None:
-            raise error
 
     async def _prepare(self, nodes: Nodes, job: Job) -> None:
         """Sync while the guest runs, and refuse what would fail later while it is off."""
@@ -170,17 +140,31 @@ class _Move:
         done = await there.run(["zsr", "--version"], limit=30)
         if not done.ok:
             raise ConfigError(f"zsr is not installed on {self._to}.", advice="Install it there, or correct the PATH.")
-        if await power.presence(self._guest, there) is power.Presence.RUNNING:
-            raise ConfigError(f"Guest {self._guest.id} runs on {self._to} already.", advice="Stop it there.")
+        here = await self._presence(nodes)
+        if self._guest.runtime is not None:
+            self._refuse_unknown(here, self._node.node)
+            found = await power.presence(self._guest, there)
+            self._refuse_unknown(found, self._to)
+            if found is power.Presence.RUNNING:
+                raise ConfigError(f"Guest {self._guest.id} runs on {self._to} already.", advice="Stop it there.")
+            self._was_off = here is power.Presence.STOPPED and not self.is_begun
         durations: list[float] = []
-        while await self._runs_here(nodes) and not is_small(durations, self._until):
+        while not durations or (here is power.Presence.RUNNING and not is_small(durations, self._until)):
             durations.append(await self._sync(job))
             click.echo(f"sync {len(durations)}: {durations[-1]:.1f} s")
-        if durations:
-            await self._both_sides(nodes, job)
+            here = await self._presence(nodes)
+        sight = await both_sides(self._record.cluster, self._guest, job, nodes, everywhere=True)
+        self._least_epoch = sight.epoch
 
-    async def _runs_here(self, nodes: Nodes) -> bool:
-        return await power.presence(self._guest, nodes.client(self._node.node).host) is power.Presence.RUNNING
+    async def _presence(self, nodes: Nodes) -> power.Presence:
+        return await power.presence(self._guest, nodes.client(self._node.node).host)
+
+    def _refuse_unknown(self, found: power.Presence, node: str) -> None:
+        if found is power.Presence.UNKNOWN:
+            raise ConfigError(
+                f"The status command of guest {self._guest.id} does not say on {node} whether it runs.",
+                advice=f"Try it there: exit status 0 means that it runs, 3 that it is off (guests.{self._guest.id}).",
+            )
 
     async def _sync(self, job: Job) -> float:
         """Run the job through the daemon, or here without one; return the seconds that it took."""
@@ -197,149 +181,87 @@ class _Move:
             raise ConfigError(f"The sync to {self._to} failed.", advice=f"See: zsr log {job.id}.")
         return time.monotonic() - began
 
-    async def _both_sides(self, nodes: Nodes, job: Job) -> BothSides:
-        return await both_sides(self._cluster, self._guest, job, nodes)
-
     async def _volumes(self, nodes: Nodes) -> list[Dataset]:
-        return await volumes_on(self._cluster, self._guest, self._node.node, nodes)
-
-    async def _announce(self, nodes: Nodes) -> None:
-        await asyncio.to_thread(store(self._node).announce_move, self._guest.id, self._node.node, self._to)
-        self._reload()
-        await self._write(nodes, await Copies.read_over(nodes, self._node, [self._to]))
+        return await volumes_on(self._record.cluster, self._guest, self._node.node, nodes)
 
     # --- while it is off
 
     async def _stop_and_hand_over(self, nodes: Nodes, job: Job) -> None:
         here = nodes.client(self._node.node)
-        self._stopped_at = time.monotonic()
+        self._stopped_at = None if self._was_off else time.monotonic()
         if self._guest.runtime is not None:
             await power.stop(self._guest, here.host)
             click.echo(f"stopped on {self._node.node}")
         for _ in range(_MOST_LAST_SYNCS):
             click.echo(f"last sync: {await self._sync(job):.1f} s")
-            async with self._locked():
-                await make_read_only(here, await self._volumes(nodes), is_off=self._guest.runtime is not None)
-                sight = await self._both_sides(nodes, job)
+            async with guest_lock_within(self._locks, self._guest.id, _LOCK_SECONDS):
+                is_off = await self._presence(nodes) is power.Presence.STOPPED
+                if self._guest.runtime is not None and not is_off:
+                    raise BusyError(f"Guest {self._guest.id} was started meanwhile.", advice="Find out by whom.")
+                await make_read_only(here, await self._volumes(nodes), is_off=is_off)
+                sight = await both_sides(self._record.cluster, self._guest, job, nodes)
                 if not written_since(job.id, sight.recovery.set_time, sight.volumes):
-                    await self._hand_over(nodes, sight.epoch)
+                    await self._record.hand_over(nodes, max(sight.epoch, self._least_epoch))
                     return
         raise BusyError(f"The volumes of guest {self._guest.id} are still written to.", advice="Stop what does it.")
 
-    @asynccontextmanager
-    async def _locked(self) -> AsyncIterator[None]:
-        """Hold the guest's lock; another job's run may have it for a while."""
-        end = time.monotonic() + _LOCK_SECONDS
-        with ExitStack() as lock:
-            while True:
-                try:
-                    lock.enter_context(guest_lock(self._node.state_dir / "locks", self._guest.id))
-                    break
-                except BusyError:
-                    if time.monotonic() >= end:
-                        raise
-                await asyncio.sleep(_LOCK_POLL_SECONDS)
-            yield
-
-    async def _hand_over(self, nodes: Nodes, epoch: int) -> None:
-        """Write the new owner into the cluster file of the other node, which is what counts, and then into this one."""
-        copies = await Copies.read_over(nodes, self._node, [self._to])
-        if copies.standing(self._to) is not Standing.SAME:
-            raise BusyError(f"The cluster file on {self._to} has just been changed.", advice="Try again.")
-
-        def give(where: ClusterStore) -> None:
-            where.hand_over(self._guest.id, self._node.node, self._to, epoch)
-
-        fresh = await asyncio.to_thread(self._draft, copies.ours.text, give)
-        self._may_be_given = True
-        [error] = await copies.with_text(fresh).write(nodes, [self._to])
-        if error is not None:
-            await self._resolve(nodes, fresh, error)
-        await self._commit_here(epoch)
-
-    def _draft(self, text: str, change: Callable[[ClusterStore], None]) -> FileText:
-        """Return a cluster file's text with a change that is not made yet."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "cluster.toml"
-            path.write_text(text)
-            change(ClusterStore(FileStore(path), self._node.timezone))
-            fresh = path.read_text()
-        return FileText(digest_of(fresh), fresh)
-
-    async def _resolve(self, nodes: Nodes, fresh: FileText, error: ZsrError) -> None:
-        """Return if the other node has the new file after all; raises the error otherwise."""
-        copies = await Copies.read_over(nodes, self._node, [self._to])
-        theirs = copies.others[self._to]
-        if isinstance(theirs, ZsrError) or theirs.copy is None or theirs.copy.digest != fresh.digest:
-            raise error
-
-    async def _commit_here(self, epoch: int) -> None:
-        await asyncio.to_thread(store(self._node).hand_over, self._guest.id, self._node.node, self._to, epoch)
-        self._reload()
-        click.echo(f"guest {self._guest.id}: node {self._to}, epoch {epoch}")
-
-    def _reload(self) -> None:
-        self._cluster = store(self._node).read()
-        self._guest = self._cluster.guests[self._guest.id]
-
     async def _stay(self, nodes: Nodes) -> None:
-        """Let the guest go on here, unless it was handed over, or may have been.
+        """Let the guest go on here, unless it was handed over, or may have been."""
+        if not self._record.is_given and await self._record.give_up(nodes):
+            await self._go_on_here(nodes)
 
-        That is known only when the other node's file was changed: what may be under way there is refused then.
-        """
-        if self._guest.node == self._to or self._guest.moving_to is None:
-            return
-
-        def stay(where: ClusterStore) -> None:
-            where.announce_move(self._guest.id, self._node.node, None)
-
+    async def _go_on_here(self, nodes: Nodes) -> None:
+        """Make the volumes writable and start the guest; what fails is said, and may be tried again."""
+        guest, here = self._guest, nodes.client(self._node.node)
+        again = f"zsr guest move {guest.id} {self._to} --cancel tries again."
         try:
-            copies = await Copies.read_over(nodes, self._node, [self._to])
-            if copies.standing(self._to) is Standing.AHEAD:
-                click.echo(f"Guest {self._guest.id} was handed over; the same command finishes.", err=True)
-                return
-            fresh = await asyncio.to_thread(self._draft, copies.ours.text, stay)
-            await self._write(nodes, copies.with_text(fresh))
-        except ZsrError as error:
-            if self._may_be_given:
+            volumes = await self._volumes(nodes)
+            job = job_to(self._record.cluster.jobs.values(), guest, self._to)
+            await refuse_superseded(Fence(job.id, here.node, guest.epoch), here, volumes)
+            await make_writable(here, volumes)
+            if guest.runtime is None or self._was_off:
+                click.echo(f"Guest {guest.id} stays on {here.node}, and is off.", err=True)
+            elif await power.start_again(guest, here.host):
+                click.echo(f"Guest {guest.id} stays on {here.node}, and runs.", err=True)
+            else:
                 click.echo(
-                    f"Whether {self._to} has guest {self._guest.id} is not known: {error} It stays off here. When "
-                    f"{self._to} answers, the same command finishes.",
+                    f"Guest {guest.id} stays on {here.node}. It may be shutting down still: start it when it is off.",
                     err=True,
                 )
-                return
-        await asyncio.to_thread(stay, store(self._node))
-        self._reload()
-        here = nodes.client(self._node.node)
-        await make_writable(here, await self._volumes(nodes))
-        await power.start(self._guest, here.host)
-        click.echo(f"Guest {self._guest.id} stays on {here.node}.", err=True)
+        except ZsrError as error:
+            click.echo(f"Guest {guest.id} stays on {here.node}, and is off or read-only: {error} {again}", err=True)
 
     # --- after it was handed over
 
     async def _take(self, nodes: Nodes) -> None:
-        await self._order(nodes, "guest", "take", str(self._guest.id))
+        try:
+            await self._order(nodes, "guest", "take", str(self._guest.id), *(["--leave-off"] if self._was_off else []))
+        except ZsrError as error:
+            raise BusyError(
+                f"Guest {self._guest.id} belongs to {self._to} now, and is off: {error}",
+                advice="The same command goes on from here.",
+            ) from error
         downtime = None if self._stopped_at is None else time.monotonic() - self._stopped_at
         if downtime is not None:
             click.echo(f"Guest {self._guest.id} was down for {downtime:.1f} s.")
-        await asyncio.to_thread(self._record, downtime)
+        await asyncio.to_thread(self._note, downtime)
 
-    def _record(self, downtime: float | None) -> None:
-        back = job_to(self._cluster.jobs.values(), self._guest, self._node.node)
+    def _note(self, downtime: float | None) -> None:
+        back = job_to(self._record.cluster.jobs.values(), self._guest, self._node.node)
         epoch, now = self._guest.epoch, time.time()
         note_move(self._node, GuestMoved(now, back.id, self._node.node, self._to, epoch, downtime, recovered=False))
 
     async def _release(self, nodes: Nodes) -> None:
         """Make the volumes here replicas of the job that replicates back."""
-        here, back = self._node.node, job_to(self._cluster.jobs.values(), self._guest, self._node.node)
-        left = [each for each in await self._volumes(nodes) if each.owner in (None, here)]
-        async with self._locked():
-            fence = Fence(back.id, self._to, self._guest.epoch)
-            await release(self._guest, fence, left, nodes.client(here), _say)
+        left = await release_left(self._node, store(self._node).read, self._guest.id, nodes)
+        for each in left.shared:
+            click.echo(f"'{each.name}' is a replica now")
+        if left.alone:
+            click.echo(f"{described_alone(self._guest.id, left.alone)}.", err=True)
 
     async def _let_others_know(self, nodes: Nodes) -> None:
         """Let the jobs go on from the other node without a full copy, and bring the cluster file to the other nodes."""
-        for job_id in sorted(job.id for job in self._cluster.jobs.values() if job.id.guest == self._guest.id):
+        for job_id in sorted(job.id for job in self._record.cluster.jobs.values() if job.id.guest == self._guest.id):
             try:
                 await self._order(nodes, "adopt", str(job_id), "--yes")
             except ZsrError as error:
@@ -351,9 +273,6 @@ class _Move:
         for name in copies.names:
             if copies.standing(name) not in (Standing.SAME, Standing.OLDER, Standing.ABSENT):
                 click.echo(f"{name}: does not have this cluster file: zsr cluster push {name}", err=True)
-        await self._notify_daemon()
-
-    async def _notify_daemon(self) -> None:
         try:
             await call(self._node.control, {"verb": "reload"}, _be_silent)
         except NoDaemonError:
@@ -376,7 +295,3 @@ class _Move:
 
 def _be_silent(_: str) -> None:
     """Print nothing: what a run does is in its log."""
-
-
-def _say(_level: str, text: str) -> None:
-    click.echo(text)

@@ -16,6 +16,7 @@ from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, StorageMissingError, ZsrError
 from replicator.events import GuestMoved
 from replicator.guests import power
+from replicator.guests.both_sides import volumes_on
 from replicator.guests.recovery import (
     Recovery,
     become_guest,
@@ -28,7 +29,7 @@ from replicator.guests.recovery import (
 from replicator.models import Job, JobId
 from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
 from replicator.replication.restore_points import datasets_on, replicas_of
-from replicator.state.guest_locks import guest_lock
+from replicator.state.guest_locks import guest_lock, guest_lock_within
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
 from replicator.zfs.liveness import liveness
@@ -55,8 +56,9 @@ def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], y
 
 @click.command()
 @click.argument("guest_id", metavar="ID", type=int)
+@click.option("--leave-off", is_flag=True, help="Do not start the guest.")
 @config_option
-def take(guest_id: int) -> None:
+def take(guest_id: int, leave_off: bool) -> None:
     """Make the volumes of guest ID on this node, to which it was handed over, writable, and start it.
 
     The last step of a move: zsr guest move types it. Refused while the former node's volumes are writable.
@@ -64,7 +66,10 @@ def take(guest_id: int) -> None:
     order = _Order(settings(), guest_id, force=True, older=False, without=(), yes=True)
     if not order.is_here:
         raise ConfigError(f"Guest {guest_id} was not handed over to this node.")
-    asyncio.run(order.take())
+    asyncio.run(order.take(leave_off=leave_off))
+
+
+_TAKE_LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +145,25 @@ class _Order:
             finally:
                 await asyncio.to_thread(self._conclude, former)
 
-    async def take(self) -> None:
+    async def take(self, *, leave_off: bool) -> None:
         """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
+        locks = self._node.state_dir / "locks"
         async with connected(self._node, self._cluster.nodes.values()) as nodes:
             zfs = nodes.client(self._node.node)
-            if left := await self._unfinished(zfs):
-                with guest_lock(self._node.state_dir / "locks", self._guest.id):
-                    await self._refuse_writable(nodes, left[0][1].source or "")
-                    await self._become_guest(left, left[0][1].source or "", zfs)
-            await self._start(zfs)
+            async with guest_lock_within(locks, self._guest.id, _TAKE_LOCK_SECONDS):
+                self._guest = store(self._node).read().guests[self._guest.id]
+                if not self.is_here or self._guest.moving_to is not None:
+                    raise ConfigError(
+                        f"Guest {self._guest.id} was not handed over to this node: it is on {self._guest.node}, moving "
+                        f"to {self._guest.moving_to}.",
+                        advice="Finish the move on the node that owns it.",
+                    )
+                left = await self._unfinished(zfs)
+                await self._refuse_writable(nodes, left[0][1].source if left else None)
+                await self._become_guest(left, (left[0][1].source if left else None) or "", zfs)
+                await self._refuse_unready(nodes)
+                if not leave_off:
+                    await self._start(zfs)
         await asyncio.to_thread(notify_daemon, self._node)
 
     async def _start(self, zfs: ZfsClient) -> None:
@@ -159,23 +174,39 @@ class _Order:
         await power.start(self._guest, zfs.host)
         click.echo(f"guest {self._guest.id} was started on {self._node.node}")
 
+    async def _refuse_unready(self, nodes: Nodes) -> None:
+        """Raise unless all volumes here are this node's, of the guest's epoch, and writable: else it must not start."""
+        for each in await volumes_on(self._cluster, self._guest, self._node.node, nodes):
+            is_ours = (each.owner, each.epoch) in ((self._node.node, str(self._guest.epoch)), (None, None))
+            if not is_ours or each.readonly:
+                raise BusyError(
+                    f"'{each.name}' is read-only, or of {each.owner}, epoch {each.epoch}: guest {self._guest.id} is "
+                    "not started.",
+                    advice="See: zfs get readonly,zsr:owner,zsr:epoch.",
+                )
+
     async def _become_guest(self, left: Sequence[tuple[JobId, Dataset]], former: str, zfs: ZfsClient) -> None:
         for job in sorted({job for job, _ in left}):
             fence = Fence(job, self._node.node, self._guest.epoch)
             await become_guest(fence, [each for of, each in left if of == job], former, zfs, _say)
 
-    async def _refuse_writable(self, nodes: Nodes, former: str) -> None:
-        """Raise if the guest was taken by another node, or if a volume of it on its former node is writable."""
+    async def _refuse_writable(self, nodes: Nodes, former: str | None) -> None:
+        """Raise if the guest was taken by another node, or may be written on another one.
+
+        The ``former`` node has to answer; of the others those that do.
+        """
+        here = self._node.node
         answers = await ask_nodes(self._cluster, self._cluster.nodes, nodes)
-        refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
-        if isinstance(answer := answers.get(former, {}), ZsrError):
-            raise answer
-        for each in volumes_of(self._guest.id, answer):
-            if each.owner == former and each.readonly is not True:
-                raise BusyError(
-                    f"'{each.name}' on {former} is writable: guest {self._guest.id} may run there.",
-                    advice=f"Move it from there: zsr guest move {self._guest.id} {self._node.node}.",
-                )
+        refuse_taken(self._guest.id, self._guest.epoch, former or here, here, answers)
+        if former is not None and isinstance(error := answers.get(former), ZsrError):
+            raise error
+        for name, answer in answers.items():
+            for each in volumes_of(self._guest.id, {} if isinstance(answer, ZsrError) else answer):
+                if name != here and each.owner == name and each.readonly is not True:
+                    raise BusyError(
+                        f"'{each.name}' on {name} is writable: guest {self._guest.id} may run there.",
+                        advice=f"Stop it there, and make what it left replicas: zsr guest release {self._guest.id}.",
+                    )
 
     # --- what is asked first
 

@@ -8,8 +8,7 @@ import click
 
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.config.settings import Settings
-from replicator.daemon.left_volumes import release_left
-from replicator.errors import ConfigError
+from replicator.daemon.left_volumes import described_alone, release_left
 from replicator.zfs.node_clients import connected
 
 
@@ -29,12 +28,11 @@ def release_guest(guest_id: int) -> None:
 
 async def _release(node: Settings, guest_id: int) -> None:
     cluster = await asyncio.to_thread(store(node).read)
-    guest = cluster.guests.get(guest_id)
-    if guest is None or guest.node == node.node:
-        raise ConfigError(f"Guest {guest_id} does not belong to another node.", advice="See: zsr guest list.")
     async with connected(node, cluster.nodes.values()) as nodes:
-        done = await release_left(node, cluster, guest, nodes)
-    for name in done:
-        click.echo(f"'{name}' is a replica of {guest.node} now")
-    if not done:
+        left = await release_left(node, store(node).read, guest_id, nodes)
+    for each in left.shared:
+        click.echo(f"'{each.name}' is a replica now")
+    if left.alone:
+        click.echo(f"{described_alone(guest_id, left.alone)}.", err=True)
+    if not left.shared and not left.alone:
         click.echo(f"Nothing of guest {guest_id} on {node.node} is left to release.")

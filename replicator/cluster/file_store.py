@@ -56,7 +56,7 @@ class FileStore:
 
     def read(self) -> Cluster:
         """See `ClusterBackend.read`; hooks are refused in a file that others may write, which the jobs are not."""
-        cluster = self._parse(self._text())
+        cluster = self.parsed(self._text())
         try:
             refused = writable_by_others(self.path)
         except OSError as error:
@@ -78,7 +78,7 @@ class FileStore:
         """See `ClusterBackend.change`."""
         with self._locked():
             text = self._text()
-            before = self._parse(text)
+            before = self.parsed(text)
             if digest is not None and digest != before.digest:
                 raise self._changed_error()
             after = decide(before)
@@ -95,6 +95,14 @@ class FileStore:
             with suppress(OSError):  # without it a copy of the old text looks like an edit, and is not replaced
                 add_to_history(self.path, digest_of(text), digest_of(fresh))
 
+    def draft(self, text: str, decide: Decide) -> str:
+        """Return a text of the file after a change that is not made."""
+        before = self.parsed(text)
+        after = decide(before)
+        fresh = _edited(text, before, after)
+        self._check(fresh, after)
+        return fresh
+
     def take_over(self, text: str, digest: str) -> None:
         """Replace the file of a ``digest`` by a whole text that came from it.
 
@@ -105,7 +113,7 @@ class FileStore:
             before = self._text()
             if digest_of(before) != digest:
                 raise self._changed_error()
-            self._parse(text)
+            self.parsed(text)
             try:
                 replace_text(self.path, text)
             except OSError as error:
@@ -145,7 +153,8 @@ class FileStore:
                 )
             time.sleep(_WRITER_POLL_SECONDS)
 
-    def _parse(self, text: str) -> Cluster:
+    def parsed(self, text: str) -> Cluster:
+        """Return the cluster of a text; raises as `read` does."""
         try:
             raw = tomli.loads(text)
         except tomli.TOMLDecodeError as error:
@@ -160,7 +169,7 @@ class FileStore:
     def _check(self, fresh: str, wanted: Cluster) -> None:
         """Refuse a text that does not mean exactly the wanted cluster."""
         try:
-            after = self._parse(fresh)
+            after = self.parsed(fresh)
         except ConfigError:
             after = None
         if after is None or after != replace(wanted, digest=after.digest):

@@ -127,19 +127,23 @@ class ClusterStore:
         """Record that a guest of the node ``owner`` is being moved to another one; None: that it is not any more.
 
         Raises:
-            ChangedError: it is not on that node any more.
+            ChangedError: it is not on that node any more, or is being moved to another one.
         """
 
         def change(cluster: Cluster) -> Cluster:
             guest = cluster.guests.get(guest_id)
             if guest is None or guest.node != owner:
                 raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
+            if to is not None and guest.moving_to not in (None, to):
+                raise ChangedError(f"Guest {guest_id} is being moved to {guest.moving_to}.")
             return replace(cluster, guests={**cluster.guests, guest_id: replace(guest, moving_to=to)})
 
         self._change(change, f"Guest {guest_id} cannot be moved to {to}")
 
-    def hand_over(self, guest_id: int, former: str, owner: str, epoch: int) -> None:
+    def hand_over(self, guest_id: int, former: str, owner: str, epoch: int, *, announced: bool = False) -> None:
         """Give a guest another node and a higher epoch, end its move, and let its jobs follow; in one change.
+
+        ``announced``: only if it is being moved to that node.
 
         Raises:
             ChangedError: it is not on the ``former`` node any more, or has that epoch already. ConfigError: a job of it
@@ -150,6 +154,8 @@ class ClusterStore:
             guest = cluster.guests.get(guest_id)
             if guest is None or guest.node != former or guest.epoch >= epoch:
                 raise ChangedError(f"Guest {guest_id} was moved meanwhile, or is not in the cluster file any more.")
+            if announced and guest.moving_to != owner:
+                raise ChangedError(f"The move of guest {guest_id} to {owner} was given up meanwhile.")
             guests = {**cluster.guests, guest_id: replace(guest, node=owner, epoch=epoch, moving_to=None)}
             made = {
                 job.id: replace(job, source=former) if job.id.guest == guest_id else job

@@ -58,13 +58,13 @@ def first_exception(error: BaseException) -> BaseException:
 
 
 async def until_stopped(work: Coroutine[Any, Any, A]) -> A:
-    """Await work in the foreground; SIGTERM and Ctrl-C, once or often, cancel it, and its cleanup is completed.
+    """Await work in the foreground; SIGTERM, SIGHUP and Ctrl-C, once or often, cancel it, and its cleanup is completed.
 
     Raises:
         CancelledError: it was cancelled.
     """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
     return await task

@@ -11,38 +11,57 @@ from collections.abc import Callable, Iterable
 
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings
-from replicator.errors import ZsrError
-from replicator.guests.both_sides import volumes_on
+from replicator.errors import ConfigError, ZsrError
+from replicator.guests.both_sides import Left, left_on
 from replicator.guests.move import job_to
 from replicator.guests.release import refuse_untaken, release
 from replicator.models import Guest
 from replicator.replication.guest_replicas import ask_nodes
-from replicator.state.guest_locks import guest_lock
+from replicator.state.guest_locks import guest_lock_within
 from replicator.zfs.fence import Fence
+from replicator.zfs.model import Dataset
 from replicator.zfs.node_clients import Nodes
 
+_LOCK_SECONDS = 10.0
 LOOK_SECONDS = 30.0
 """Seconds between two looks at the guests that the last inventory found."""
 
 _log = logging.getLogger("zsr.daemon")
 
 
-async def release_left(settings: Settings, cluster: Cluster, guest: Guest, nodes: Nodes) -> list[str]:
-    """Make what a guest left on this node replicas of its new node; return the datasets.
+async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id: int, nodes: Nodes) -> Left:
+    """Make what a guest left on a node replicas of its new node; return that, and what has to stay as it is.
+
+    ``read`` returns the cluster as it is now: it is asked under the guest's lock, since the guest may come back.
 
     Raises:
-        ConfigError: its new node has not taken it, or no job replicates it to this one. BusyError: it is used here.
+        ConfigError: it belongs to this node, its new node has not taken it, or no job replicates it to this one.
+        BusyError: it is used here.
     """
-    back = job_to(cluster.jobs.values(), guest, settings.node)
-    there = (await ask_nodes(cluster, [guest.node], nodes))[guest.node]
-    if isinstance(there, ZsrError):
-        raise there
-    refuse_untaken(guest, there)
-    with guest_lock(settings.state_dir / "locks", guest.id):
-        found = await volumes_on(cluster, guest, settings.node, nodes)
-        left = [each for each in found if each.owner in (None, settings.node)]
-        await release(guest, Fence(back.id, guest.node, guest.epoch), left, nodes.client(settings.node), _debug)
-    return sorted(each.name for each in left)
+    async with guest_lock_within(settings.state_dir / "locks", guest_id, _LOCK_SECONDS):
+        cluster = await asyncio.to_thread(read)
+        guest = cluster.guests.get(guest_id)
+        if guest is None or guest.node == settings.node:
+            raise ConfigError(f"Guest {guest_id} does not belong to another node.", advice="See: zsr guest list.")
+        back = job_to(cluster.jobs.values(), guest, settings.node)
+        there = (await ask_nodes(cluster, [guest.node], nodes))[guest.node]
+        if isinstance(there, ZsrError):
+            raise there
+        refuse_untaken(guest, there)
+        left = await left_on(cluster, guest, settings.node, there, nodes)
+        if left.shared:
+            fence = Fence(back.id, guest.node, guest.epoch)
+            await release(guest, fence, left.shared, nodes.client(settings.node), _debug)
+    return left
+
+
+def described_alone(guest: int, volumes: Iterable[Dataset]) -> str:
+    """Return the sentence about volumes that no other node has."""
+    names = ", ".join(f"'{each.name}'" for each in volumes)
+    return (
+        f"{names} of guest {guest} shares no snapshot with the guest's new node: it may be the only copy, and stays as "
+        "it is"
+    )
 
 
 class LeftVolumes:
@@ -82,7 +101,7 @@ class LeftVolumes:
     async def _release(self, guest: Guest) -> None:
         """Release what a guest left; why that cannot be is logged once."""
         try:
-            done = await release_left(self._settings, self._cluster(), guest, self._nodes)
+            left = await release_left(self._settings, self._cluster, guest.id, self._nodes)
         except ZsrError as error:
             if self._why.get(guest.id) != error.what:
                 self._why[guest.id] = error.what
@@ -90,9 +109,12 @@ class LeftVolumes:
         except Exception:  # noqa: BLE001 - a task's outermost frame
             _log.exception("What guest %d left here could not be released (class internal).", guest.id)
         else:
-            if done:
+            if left.shared:
                 text = "Guest %d went on on %s; what it left here are replicas now: %s."
-                _log.warning(text, guest.id, guest.node, ", ".join(done))
+                _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
+            if left.alone and self._why.get(guest.id) != (why := described_alone(guest.id, left.alone)):
+                self._why[guest.id] = why
+                _log.warning("What a guest left here stays as it is: %s.", why)
 
 
 def _debug(_level: str, text: str) -> None:

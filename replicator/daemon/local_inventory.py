@@ -20,6 +20,7 @@ from replicator.daemon.kept_aside import count_diverged, kept_aside
 from replicator.daemon.pool_usage import asked_for, pool_roles, pool_spaces, storage_roles, storage_spaces
 from replicator.daemon.restore_point_watch import Sight, sights
 from replicator.errors import StorageMissingError, ZsrError
+from replicator.guests.release import is_left
 from replicator.models import Guest, Job, JobId
 from replicator.replication.discovery import guest_storages, guest_volumes
 from replicator.replication.snapshot_sets import unreplicated_bytes
@@ -164,7 +165,8 @@ def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[i
         if guest is None or guest.node == node:
             continue
         found = _volumes(replace(guest, node=node), cluster, node, trees)
-        if not isinstance(found, Unmeasured) and any(each.owner == node and each.job is None for each in found):
+        known = () if isinstance(found, Unmeasured) else found
+        if any(each.owner is not None and is_left(guest, node, each) for each in known):
             yield guest_id
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from replicator.cluster.model import Cluster
 from replicator.errors import ZsrError
 from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, refuse_taken
+from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
 from replicator.replication.restore_points import replicas_of, volumes_by_name
@@ -30,20 +31,50 @@ class BothSides:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a guest left on a node: the volumes that have a snapshot in common with its new node's, and the others.
+
+    Only the first become replicas. The others are on no other node: a disk that was never replicated, for example.
+    """
+
+    shared: tuple[Dataset, ...]
+    alone: tuple[Dataset, ...]
+
+
+async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str, Dataset], nodes: Nodes) -> Left:
+    """Return what a guest left on a node and is no replica yet; ``there`` is what lies on the guest's node.
+
+    Raises:
+        ZsrError: the node cannot be listed.
+    """
+    storages = cluster.storages
+    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
+    found = volumes_by_name(replace(guest, node=node), storages.values(), node, Inventory(listed))
+    shared: list[Dataset] = []
+    alone: list[Dataset] = []
+    for (storage, name), volume in found.items():
+        theirs = there.get(f"{storages[storage].path_on(guest.node)}/{name}")
+        common = set() if theirs is None else {each.guid for each in theirs.snapshots}
+        if is_left(guest, node, volume):
+            (shared if common & {each.guid for each in volume.snapshots} else alone).append(volume)
+    return Left(tuple(shared), tuple(alone))
+
+
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
     """Return the volumes that a guest has, or had, on a node. Raises ZsrError if it cannot be listed."""
     listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
     return list(volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed)).values())
 
 
-async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes) -> BothSides:
-    """List a guest's own node and the target of a job.
+async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:
+    """List a guest's own node and the target of a job; ``everywhere``: also what the others have of it.
 
     Raises:
         ZsrError: one of them does not answer, or the guest could not go on from the replicas (`plan_recovery`).
     """
     here, storages = guest.node, cluster.storages
-    answers = await ask_nodes(cluster, {here, job.target}, nodes)
+    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes)
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])

@@ -11,6 +11,8 @@ from replicator.hosts.host import Host
 from replicator.models import Guest, Runtime
 
 STATUS_SECONDS = 30.0
+RESTART_SECONDS = 30.0
+"""Seconds for which a shutdown that was given up is waited for."""
 _POLL_SECONDS = 0.2
 _RUNNING, _STOPPED = 0, 3
 """Exit statuses of ``status``, as of init scripts (LSB)."""
@@ -59,22 +61,40 @@ async def start(guest: Guest, host: Host) -> None:
     await _do("start", runtime.start, guest, host)
 
 
+async def start_again(guest: Guest, host: Host) -> bool:
+    """Start a guest whose stop was asked for and failed, or was followed by a failure; return whether it runs for sure.
+
+    A shutdown that goes on still ends later, whatever its command said: it is waited for, then the guest is started.
+    """
+    if await _while_running(guest, host, RESTART_SECONDS) is Presence.RUNNING:
+        return False
+    await start(guest, host)
+    return True
+
+
 async def stop(guest: Guest, host: Host) -> None:
-    """Stop a guest, and return when it does not run any more; ``stop_timeout`` is for both.
+    """Stop a guest that runs, and return when it does not any more; ``stop_timeout`` is for both.
 
     Raises:
         HookError: its command failed, or it runs still, or nothing says that it does not.
     """
     runtime = runtime_of(guest)
-    if runtime is None:
+    if runtime is None or await presence(guest, host) is Presence.STOPPED:
         return
     end = time.monotonic() + guest.stop_timeout
     await _do("stop", runtime.stop, guest, host)
-    while (found := await presence(guest, host)) is Presence.RUNNING and time.monotonic() < end:  # noqa: ASYNC110
-        await asyncio.sleep(_POLL_SECONDS)
+    found = await _while_running(guest, host, end - time.monotonic())
     if found is not Presence.STOPPED:
         what = "still runs" if found is Presence.RUNNING else "does not say whether it runs"
         raise HookError(f"Guest {guest.id} {what} on {host.name} after its stop command.")
+
+
+async def _while_running(guest: Guest, host: Host, seconds: float) -> Presence:
+    """Wait for so many seconds at most while a guest runs; return whether it does."""
+    end = time.monotonic() + seconds
+    while (found := await presence(guest, host)) is Presence.RUNNING and time.monotonic() < end:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+    return found
 
 
 async def _do(what: str, command: str, guest: Guest, host: Host) -> None:

@@ -1,6 +1,6 @@
 """Release: volumes of a guest become read-only on the node that owns them or owned them, and then its replicas.
 
-Nobody may have one open once it is read-only; only then may another node write to its copy (reference: moves.md,
+Nobody may have one open when it becomes read-only; only then may another node write to its copy (reference: moves.md,
 rule 9). All of it may be done twice.
 """
 
@@ -10,17 +10,18 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from replicator.errors import BusyError, ConfigError
+from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests import power
 from replicator.guests.recovery import volumes_of
 from replicator.models import Guest
 from replicator.replication.progress import Log
+from replicator.replication.stamps import refuse_superseded
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
-from replicator.zfs.open_datasets import open_among
+from replicator.zfs.open_datasets import surely_open_among
 
 OPEN_SECONDS = 10.0
 """Seconds for which a dataset may stay open before it counts as used."""
@@ -29,7 +30,7 @@ _TIMEOUT_SECONDS = 60.0
 
 
 async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:
-    """Make volumes read-only and unmount them; nobody has one open when this returns.
+    """Unmount volumes and make them read-only; nobody has one open when this returns.
 
     Args:
         node: where they are.
@@ -37,29 +38,33 @@ async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off:
         is_off: what runs the guest says that it does not run here.
 
     Raises:
-        BusyError: one is in use, or nothing can say that it is not. It stays read-only: see `make_writable`.
+        BusyError: one is in use, or nothing can say that it is not. Nothing was changed, unless one was opened in just
+            that moment: it stays read-only, see `make_writable`.
     """
-    for each in sorted(volumes, key=lambda volume: volume.name):
-        if each.readonly is not True:
-            await node.set_properties(each.name, {"readonly": "on"})
-    for each in sorted(volumes, key=lambda volume: volume.name, reverse=True):
-        if each.mounted:
-            await _execute(node, commands.unmount(each.name), f"unmount '{each.name}'")
-    zvols = [each.name for each in volumes if each.is_volume]
-    if zvols and not is_off and not (await node.features()).programs:
-        raise BusyError(
-            f"Whether '{zvols[0]}' on {node.node} is open cannot be seen: its ZFS has no channel programs.",
-            advice="Set guests.ID.runtime, which says whether the guest is off.",
-        )
-    await _refuse_open(node, [each.name for each in volumes])
+    await _refuse_open(node, [each for each in volumes if each.is_volume], is_off=is_off)
+    await _unmount(node, [each.name for each in volumes if each.mounted])
+    for name in sorted(each.name for each in volumes if each.readonly is not True):
+        await node.set_properties(name, {"readonly": "on"})
+    await _refuse_open(node, volumes, is_off=is_off)
 
 
 async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
-    """Take `make_read_only` back, for volumes as they were listed before it. Raises ZsrError: a step failed."""
+    """Take `make_read_only` back. One that fails does not keep the others from it.
+
+    Raises:
+        ZsrError: the first failure.
+    """
+    failed: list[ZsrError] = []
     for each in sorted(volumes, key=lambda volume: volume.name):
-        await node.set_properties(each.name, {"readonly": "off"})
-        if not each.is_volume:
-            await _mount(node, each.name)
+        try:
+            if each.readonly:
+                await node.set_properties(each.name, {"readonly": "off"})
+            if not each.is_volume:
+                await _mount(node, each.name)
+        except ZsrError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
@@ -79,46 +84,69 @@ def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
         )
 
 
+def is_left(guest: Guest, node: str, volume: Dataset) -> bool:
+    """Return whether a volume on a node that a guest has left is no replica of the guest's node yet."""
+    if volume.owner in (None, node):
+        return True
+    return volume.owner == guest.node and (volume.job is None or volume.source != guest.node)
+
+
 async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: ZfsClient, log: Log) -> None:
     """Make volumes that the guest had on a node replicas of the node that owns it now. The guest's lock is held.
 
     Raises:
-        BusyError: the guest runs here, or a volume is open: nothing was changed then, as far as could be seen before.
+        BusyError: the guest runs here, or a volume is in use; see `make_read_only`. SupersededError: a volume has a
+            later epoch than the fence.
     """
-    if await power.presence(guest, node.host) is power.Presence.RUNNING:
+    found = await power.presence(guest, node.host)
+    if found is power.Presence.RUNNING:
         raise BusyError(
             f"Guest {guest.id} runs on {node.node}, and belongs to {guest.node}.",
             advice="Stop it here: what it writes diverges.",
         )
-    await _refuse_open(node, [each.name for each in volumes if each.is_volume])
-    await make_read_only(node, volumes, is_off=guest.runtime is not None)
-    await become_replicas(fence, volumes, node, log)
-
-
-async def become_replicas(fence: Fence, volumes: Sequence[Dataset], node: ZfsClient, log: Log) -> None:
-    """Mark read-only volumes as replicas of the fence's job and owner, whose epoch was committed before.
-
-    What is newer in them than the owner's base stays in them; the owner's next run sets it aside without a copy.
-    """
+    await refuse_superseded(fence, node, volumes)
+    await make_read_only(node, volumes, is_off=found is power.Presence.STOPPED)
     marks = {**fence.stamps, "zsr:source": fence.owner, "zsr:job": str(fence.job)}
     for each in sorted(volumes, key=lambda volume: volume.name):
         await node.set_properties(each.name, replica_properties(is_volume=each.is_volume, extra=marks))
         log("info", f"'{each.name}' is a replica of job {fence.job}")
 
 
-async def _refuse_open(node: ZfsClient, names: Sequence[str]) -> None:
-    """Raise BusyError if one of some datasets stays open; udev opens a device for a moment after each change of it."""
+async def _refuse_open(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:
+    """Raise BusyError if one of some volumes stays open; udev opens a device for a moment after each change of it.
+
+    Of a filesystem it is enough that it could be unmounted; whether a zvol is open has to be seen, or known otherwise.
+    """
+    names, zvols = [each.name for each in volumes], [each.name for each in volumes if each.is_volume]
     end = time.monotonic() + OPEN_SECONDS
-    while opened := sorted(await open_among(node, names)):
+    while opened := await surely_open_among(node, names):
         if time.monotonic() >= end:
-            raise BusyError(f"'{opened[0]}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
+            raise BusyError(f"'{min(opened)}' on {node.node} is open.", advice="Stop the guest, and what else uses it.")
         await asyncio.sleep(_OPEN_POLL_SECONDS)
+    if opened is None and zvols and not is_off:
+        raise BusyError(
+            f"Whether '{zvols[0]}' on {node.node} is open cannot be seen: its ZFS runs no channel programs.",
+            advice="Set guests.ID.runtime, which says whether the guest is off.",
+        )
+
+
+async def _unmount(node: ZfsClient, names: Sequence[str]) -> None:
+    """Unmount filesystems, children first; if one is in use, those before it are mounted again."""
+    done: list[str] = []
+    for name in sorted(names, reverse=True):
+        try:
+            await _execute(node, commands.unmount(name), f"unmount '{name}'")
+        except ZsrError:
+            for each in reversed(done):
+                await _mount(node, each)
+            raise
+        done.append(name)
 
 
 async def _mount(node: ZfsClient, name: str) -> None:
     """Mount a filesystem that ZFS would mount at boot and that is not mounted."""
     found = output.properties(await _execute(node, commands.mount_state(name), f"read where '{name}' is mounted"))
-    by_zfs = found.get("mountpoint", "-") not in ("none", "legacy", "-") and found.get("canmount") == "on"
+    by_zfs = found.get("mountpoint", "-") not in ("none", "legacy", "-") and found.get("canmount") != "off"
     if by_zfs and found.get("mounted") != "yes":
         await _execute(node, commands.mount(name), f"mount '{name}'")
 

@@ -28,7 +28,7 @@ else
 fi
 cat >"$draft"
 [ "$(digest "$draft")" = "$3" ] || {{ rm -f "$draft"; exit {_DAMAGED}; }}
-sync -d "$draft" && mv -f "$draft" "$file"
+sync -d "$draft" && mv -f "$draft" "$file" && sync "$(dirname "$file")"
 """
 """Takes the lock that zsr itself takes there for a change (`replicator.common.files.lock_file`)."""
 

@@ -266,7 +266,7 @@ def decide_removal(way: Direction, replica: Dataset, law: Law = Law.ONLY_COPY) -
     """
     if replica.readonly is False:
         raise writable(way, replica, None)
-    if replica.written and replica.snapshots:  # without a snapshot it is an unfinished first transfer
+    if replica.written and (replica.snapshots or replica.token is None):  # else it is an unfinished first transfer
         raise written_to(way, replica, None)
     newest = max((s.createtxg for s in replica.snapshots if s.job == way.job), default=0)
     for snapshot in replica.snapshots:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from replicator.common.files import file_error, lock_file
 from replicator.errors import BusyError
+
+LOCK_POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -31,6 +34,37 @@ def drill_lock(folder: Path, guest: int) -> Iterator[None]:
         BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.
     """
     with _lock(folder, f"drill-{guest}", f"Guest {guest} is drilled already"):
+        yield
+
+
+@contextmanager
+def move_lock(folder: Path, guest: int) -> Iterator[None]:
+    """Hold the lock of a guest's move while the body runs, during which runs go on; never waits.
+
+    Raises:
+        BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.
+    """
+    with _lock(folder, f"move-{guest}", f"Guest {guest} is moved already"):
+        yield
+
+
+@asynccontextmanager
+async def guest_lock_within(folder: Path, guest: int, seconds: float) -> AsyncIterator[None]:
+    """Hold a guest's lock while the body runs; waits for it, since a run may have it for a while.
+
+    Raises:
+        BusyError: another process holds it still after so many seconds.
+    """
+    end = time.monotonic() + seconds
+    with ExitStack() as lock:
+        while True:
+            try:
+                lock.enter_context(guest_lock(folder, guest))
+                break
+            except BusyError:
+                if time.monotonic() >= end:
+                    raise
+            await asyncio.sleep(LOCK_POLL_SECONDS)
         yield
 
 

@@ -42,7 +42,7 @@ GIVING = [
     Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write", 3),
     Step("move", "hand over", f"{STORE}.hand_over", 2),
     Step("release", "read-only", "replicator.guests.release:make_read_only"),
-    Step("release", "stamp", "replicator.guests.release:become_replicas"),
+    Step("release", "stamp", "replicator.zfs.client:ZfsClient.set_properties", 3),
 ]
 TAKING = [
     Step("take", "stamp", "replicator.zfs.client:ZfsClient.stamp"),
@@ -51,13 +51,19 @@ TAKING = [
     Step("take", "writable", "replicator.guests.recovery:activate"),
     Step("take", "settle", "replicator.guests.power:start"),
 ]
+GIVING_UP = [
+    Step("give up", "settle", "replicator.cli.cluster_copies:Copies.write"),
+    Step("give up", "settle", f"{STORE}.announce_move", 2),
+    Step("reopen", "writable", f"{MOVE}:make_writable"),
+    Step("reopen", "done", "replicator.guests.power:start_again"),
+]
 COMMITTED = 5
 """From this one on of `GIVING`, after it, the guest belongs to the other node."""
 WHEN = ("before", "after")
 
 
 def test_every_step_is_one_of_the_model() -> None:
-    assert {(each.task, each.name) for each in (*GIVING, *TAKING)} <= STEP_NAMES
+    assert {(each.task, each.name) for each in (*GIVING, *TAKING, *GIVING_UP)} <= STEP_NAMES
 
 
 @pytest.fixture
@@ -113,6 +119,21 @@ def test_what_died_before_the_hand_over_may_be_given_up(step: Step, when: str, g
     assert numbers == list(range(1, len(numbers) + 1))
     guest.well(within=2)
     assert "moving_to" not in old.read("/etc/zsr/cluster.toml")
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("step", GIVING_UP, ids=str)
+def test_what_died_while_it_was_given_up_is_given_up_by_the_same_command(step: Step, when: str, guest: Moving) -> None:
+    old, new = guest.source, guest.target
+    dies(old, "after", GIVING[COMMITTED - 1], "guest", "move", "100", new.name, "--yes")
+    dies(old, when, step, "guest", "move", "100", new.name, "--cancel")
+
+    old.zsr("guest", "move", "100", new.name, "--cancel")
+
+    assert guest.runs_on() == [old.name]
+    guest.well(within=2)
+    old.zsr("guest", "move", "100", new.name, "--yes")
+    moved(guest)
 
 
 @pytest.mark.parametrize("when", WHEN)

@@ -63,6 +63,23 @@ def test_the_volumes_become_replicas_and_what_is_newer_is_set_aside_by_the_next_
     assert len([name for name in site.names(site.source) if "/zsr-diverged/" in name]) == 1
 
 
+def test_a_disk_that_was_never_replicated_stays_what_it_is(site: Returned) -> None:
+    """The new node has never seen it: as a replica of that node it would be one whose volume vanished."""
+    alone = f"{site.source}/subvol-100-disk-1"
+    site.zfs("create", alone)
+    assert site.recover().exit == 0
+
+    said = site.give_back()(*RELEASE)
+
+    assert said.exit == 0
+    assert f"'{alone}' of guest 100 shares no snapshot with the guest's new node" in said.err
+    assert site.marks()["zsr:job"] == "100-0"
+    assert site.property(alone, "zsr:job").startswith("-")
+    site.on("beta").well(*RUN)
+    site.zsr.well(*RUN)
+    assert alone in site.names(site.source)
+
+
 def test_it_may_be_done_again(site: Returned) -> None:
     assert site.recover().exit == 0
     site.give_back().well(*RELEASE)

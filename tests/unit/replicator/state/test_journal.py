@@ -33,7 +33,7 @@ class TestJournal:
 
     def test_passes_over_what_only_a_newer_version_knows(self, state: State, path: Path) -> None:
         with closing(sqlite3.connect(path)) as other:
-            other.execute("INSERT INTO journal (time, kind, body) VALUES (1, 'GuestMoved', '{}')")
+            other.execute("INSERT INTO journal (time, kind, body) VALUES (1, 'GuestCloned', '{}')")
             other.execute(
                 "INSERT INTO journal (time, kind, body) VALUES "
                 '(2, \'RunStarted\', \'{"time": 2.0, "job": "100-0", "run": 7, "colour": "red"}\')'
