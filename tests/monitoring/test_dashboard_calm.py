@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120), pytest.mark.asyn
 
 BOARDS: dict[str, dict[str, Any]] = {name: json.loads(render(name)) for name in DASHBOARDS}
 GOOD = {"green", "blue"}
-ABSENT = re.compile(r"zsr_target_|zsr_asides")
-"""Metrics of targets that run no zsr, and of what is kept aside; this fleet has neither, and they have no zeros."""
+ABSENT = re.compile(r"zsr_target_|zsr_asides|zsr_drill_clones")
+"""Metrics of targets that run no zsr, of what is kept aside, and of clones left by drills; none are here."""
 NOT_CALM = "Fullest pool"
 """The scripted pools (tests/support/statuses.py) are nearly full, always."""
 

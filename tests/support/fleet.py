@@ -17,7 +17,9 @@ from replicator.api.job_status import JobStatus
 from replicator.api.status import Status
 from replicator.errors import ErrorClass
 from tests.support.dashboards import substituted
+from tests.support.drills import passed_drill
 from tests.support.exporting import running_exporter
+from tests.support.moved_guests import MOVED
 from tests.support.prometheus import Found, Prometheus, prometheus
 from tests.support.statuses import (
     LOOK,
@@ -48,7 +50,8 @@ class Fleet:
 
 def _alpha(now: float, jobs: tuple[JobStatus, ...]) -> Status:
     found = status(*jobs, now=now, reachable={"beta": True, "gamma": False}, queue_length=2, scheduler_lag=70.0)
-    return replace(found, coverage=covered(*jobs), targets={"delta": LOOK})
+    drill = replace(passed_drill(), clones_since=now - 60)
+    return replace(found, coverage=covered(*jobs), targets={"delta": LOOK}, drills=(drill,), moves=(MOVED,))
 
 
 def _beta(now: float) -> Status:
@@ -109,6 +112,7 @@ async def calm(directory: Path) -> AsyncIterator[Fleet]:
     jobs = (healthy("100-0", now=now), healthy("101-0", now=now))
     held = tuple(held_replica(guest, "alpha", now - 300) for guest in (100, 101))
     source = replace(status(*jobs, now=now), replicas=(), diverged={}, coverage=covered(*jobs))
+    source = replace(source, drills=(passed_drill(),), moves=(MOVED,))
     target = replace(status(now=now, reachable={"alpha": True}), node="beta", replicas=held, diverged={100: 0, 101: 0})
     async with (
         running_exporter(FakeCore(source)) as alpha,

@@ -112,7 +112,8 @@ def test_the_old_jobs_restore_points_age_with_those_of_the_new_one(site: Site) -
     points = site.points(NAME)
     site.zfs("create", f"{site.source}/subvol-100-disk-9")
     site.move(NAME, MOVED)
-    site.zsr.well("update", "200-0", "--keep", "3")
+    site.zsr.well("update", "200-0", "--keep", "3", "--grace", "0")
+    site.zsr.well("update", "100-0", "--keep", "3")
     time.sleep(4)  # sets that were taken within one second have names of the future, and go first
     for left in (2, 1, 0):
         site.change_in(MOVED)
@@ -124,6 +125,18 @@ def test_the_old_jobs_restore_points_age_with_those_of_the_new_one(site: Site) -
             left < 2
         )
     assert len(site.points(MOVED)) == 3
+
+
+def test_what_the_old_jobs_keep_wanted_waits_for_the_grace_of_the_new_one(site: Site) -> None:
+    points = site.points(NAME)
+    site.zfs("create", f"{site.source}/subvol-100-disk-9")
+    site.move(NAME, MOVED)
+    site.zsr.well("update", "200-0", "--keep", "1", "--grace", "7d")
+    for _ in range(2):
+        site.change_in(MOVED)
+        site.run(200)
+        time.sleep(1)
+    assert points <= site.points(MOVED)
 
 
 def test_a_disk_that_is_moved_to_another_storage_of_its_pool_goes_on_with_its_replica(site: Site) -> None:
