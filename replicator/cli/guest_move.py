@@ -188,8 +188,8 @@ class _Move:
 
     async def _stop_and_hand_over(self, nodes: Nodes, job: Job) -> None:
         here = nodes.client(self._node.node)
-        self._stopped_at = None if self._was_off else time.monotonic()
         if self._guest.runtime is not None:
+            self._stopped_at = None if self._was_off else time.monotonic()
             await power.stop(self._guest, here.host)
             click.echo(f"stopped on {self._node.node}")
         for _ in range(_MOST_LAST_SYNCS):

@@ -132,8 +132,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "written stays",
         "a removal destroys what was written",
         _DECISIONS,
-        "    if replica.written and replica.snapshots:  # without",
-        "    if False:  # without",
+        "    if replica.written and (replica.snapshots or replica.token is None):",
+        "    if False:",
     ),
     Mutant(
         "written stays",

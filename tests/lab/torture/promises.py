@@ -122,12 +122,13 @@ def left_after_removal(both: Both, kept: Iterable[str] = ()) -> list[str]:
     Diverged datasets stay, and so do the ``kept`` replicas, which a person took from zsr.
     """
     here, there = both
-    ours = [entry for entry in (*here.entries, *there.entries) if entry.is_ours and _ASIDE not in entry.name]
-    left = [*ours, *(entry for volume in VOLUMES for entry in there.of(volume))]
+    ours, theirs = (
+        [entry for entry in side.entries if entry.is_ours and _ASIDE not in entry.name] for side in (here, there)
+    )
+    replicas = [*theirs, *(entry for volume in VOLUMES for entry in there.of(volume))]
+    left = [*ours, *(entry for entry in replicas if entry.dataset not in kept)]
     names = {entry.name for entry in there.entries}
-    return [entry.name for entry in left if entry in here.entries or entry.dataset not in kept] + [
-        f"{replica} is gone" for replica in kept if replica not in names
-    ]
+    return [entry.name for entry in left] + [f"{replica} is gone" for replica in kept if replica not in names]
 
 
 def whole_set(both: Both, most: int = 1) -> str:
