@@ -7,7 +7,7 @@ import click
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.context import config_option, settings
 from replicator.cli.output import confirmed
-from replicator.cluster.file_copies import Standing
+from replicator.cluster.file_copies import REPLACEABLE, Standing
 
 
 @click.group()
@@ -63,4 +63,4 @@ def _may_push(copies: Copies, name: str, *, force: bool) -> bool:
         click.echo(f"{name}: not written: take over into this file what is new there, then give --force.", err=True)
     if found is Standing.AHEAD:
         click.echo(f"{name}: not written: bring this file up to date first.", err=True)
-    return found in (Standing.SAME, Standing.ABSENT, Standing.OLDER) or (found is Standing.EDITED and force)
+    return found in REPLACEABLE or (found is Standing.EDITED and force)

@@ -18,11 +18,12 @@ from replicator.cluster.file_history import (
     write_history,
 )
 from replicator.cluster.model import ChangedError, Cluster
+from replicator.cluster.other_copies import OtherCopy, read_other
 from replicator.common.files import FileText, digest_of
 from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.hosts.remote_files import read_file, replace_file
+from replicator.hosts.remote_files import replace_file
 from replicator.zfs.node_clients import Nodes, connected
 
 WORDS = {
@@ -35,14 +36,6 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Other:
-    """What another node has: its copy, and the history next to it."""
-
-    copy: FileText | None
-    history: FileText | None
-
-
-@dataclass(frozen=True, slots=True)
 class Copies:
     """The cluster file of this node with its history, and what the others have or why they could not be asked."""
 
@@ -50,7 +43,7 @@ class Copies:
     cluster: Cluster
     ours: FileText
     history: str
-    others: Mapping[str, _Other | ZsrError]
+    others: Mapping[str, OtherCopy | ZsrError]
 
     @classmethod
     def read(cls, node: Settings, names: Sequence[str] = ()) -> Copies:
@@ -91,6 +84,11 @@ class Copies:
         """The other nodes."""
         return sorted(self.others)
 
+    def copy(self, name: str) -> FileText | None:
+        """Return a node's copy; None if there is none, or it could not be read."""
+        other = self.others[name]
+        return None if isinstance(other, ZsrError) else other.copy
+
     def standing(self, name: str) -> Standing | None:
         """Return how a node's copy stands to this node's; None if it could not be read."""
         other = self.others[name]
@@ -113,7 +111,7 @@ class Copies:
             click.echo(f"{name}: {other}", err=True)
             return
         click.echo(f"{name}: {WORDS[found]}")
-        theirs, path = _copy(other), self.node.cluster.path
+        theirs, path = self.copy(name), self.node.cluster.path
         if found is Standing.AHEAD and theirs is not None:
             click.echo("".join(f"  {sentence}\n" for sentence in later_epochs(self.ours, theirs)), nl=False)
         if found is not Standing.SAME:
@@ -136,7 +134,7 @@ class Copies:
 
     async def write(self, nodes: Nodes, names: Sequence[str]) -> list[ZsrError | None]:
         """Write this node's file to nodes, and what it came from; return for each of them why that failed."""
-        replaced = (copy.digest for name in names if (copy := _copy(self.others[name])) is not None)
+        replaced = (copy.digest for name in names if (copy := self.copy(name)) is not None)
         history = with_versions(self.history, *replaced, self.ours.digest)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(result_or_error(self._write(nodes, name, history))) for name in names]
@@ -155,17 +153,8 @@ class Copies:
             await replace_file(host, str(history_path(self.node.cluster.path)), history, other.history)
 
 
-def _copy(other: _Other | ZsrError) -> FileText | None:
-    return None if isinstance(other, ZsrError) else other.copy
-
-
-async def _ask(node: Settings, nodes: Nodes, names: Sequence[str]) -> dict[str, _Other | ZsrError]:
+async def _ask(node: Settings, nodes: Nodes, names: Sequence[str]) -> dict[str, OtherCopy | ZsrError]:
+    path = node.cluster.path
     async with asyncio.TaskGroup() as group:
-        tasks = {name: group.create_task(result_or_error(_ask_one(node, nodes, name))) for name in names}
+        tasks = {name: group.create_task(result_or_error(read_other(nodes.client(name).host, path))) for name in names}
     return {name: task.result() for name, task in tasks.items()}
-
-
-async def _ask_one(node: Settings, nodes: Nodes, name: str) -> _Other:
-    host = nodes.client(name).host
-    copy = await read_file(host, str(node.cluster.path))
-    return _Other(copy, await read_file(host, str(history_path(node.cluster.path))))

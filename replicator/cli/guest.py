@@ -19,7 +19,6 @@ from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
-from replicator.errors import ConfigError
 from replicator.models import Guest
 from replicator.replication.guest_replicas import Answers, GuestReplica, ask_nodes, guest_replicas, nodes_of
 from replicator.zfs.node_clients import connected
@@ -70,9 +69,7 @@ def replicas(guest_id: int, form: str) -> None:
     """
     node = settings()
     cluster = store(node).read()
-    if (chosen := cluster.guests.get(guest_id)) is None:
-        known = ", ".join(map(str, sorted(cluster.guests))) or "none"
-        raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
+    chosen = cluster.guest(guest_id)
     answers, now = asyncio.run(_ask(node, cluster, [chosen])), time.time()
     found = guest_replicas(cluster, chosen, answers)
     if form == "json":

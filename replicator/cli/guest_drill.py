@@ -65,9 +65,7 @@ def drills(form: str) -> None:
 
 
 def _guest(cluster: Cluster, guest_id: int, here: str) -> Guest:
-    if (found := cluster.guests.get(guest_id)) is None:
-        known = ", ".join(map(str, sorted(cluster.guests))) or "none"
-        raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
+    found = cluster.guest(guest_id)
     if found.node != here:
         raise ConfigError(f"Guest {guest_id} is on {found.node}, which drills its replicas.", advice="Run it there.")
     return found

@@ -14,13 +14,14 @@ import click
 
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
+from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
 from replicator.cli.output import confirmed
-from replicator.cluster.file_copies import Standing
+from replicator.cluster.file_copies import REPLACEABLE, Standing
 from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError, call
-from replicator.daemon.left_volumes import described_alone, release_left
+from replicator.daemon.left_volumes import release_left
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.events import GuestMoved
 from replicator.guests import power
@@ -254,10 +255,7 @@ class _Move:
     async def _release(self, nodes: Nodes) -> None:
         """Make the volumes here replicas of the job that replicates back."""
         left = await release_left(self._node, store(self._node).read, self._guest.id, nodes)
-        for each in left.shared:
-            click.echo(f"'{each.name}' is a replica now")
-        if left.alone:
-            click.echo(f"{described_alone(self._guest.id, left.alone)}.", err=True)
+        print_left(self._guest.id, left)
 
     async def _let_others_know(self, nodes: Nodes) -> None:
         """Let the jobs go on from the other node without a full copy, and bring the cluster file to the other nodes."""
@@ -271,7 +269,7 @@ class _Move:
         for name, failed in zip(old, await copies.write(nodes, old), strict=True):
             click.echo(f"{name}: {failed}" if failed else f"{name}: cluster file written", err=failed is not None)
         for name in copies.names:
-            if copies.standing(name) not in (Standing.SAME, Standing.OLDER, Standing.ABSENT):
+            if copies.standing(name) not in REPLACEABLE:
                 click.echo(f"{name}: does not have this cluster file: zsr cluster push {name}", err=True)
         try:
             await call(self._node.control, {"verb": "reload"}, _be_silent)

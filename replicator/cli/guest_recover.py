@@ -88,11 +88,7 @@ class _Order:
     ) -> None:
         self._node, self._cluster = node, store(node).read()
         self._force, self._older, self._without, self._yes = force, older, without, yes
-        known = self._cluster.guests
-        if guest_id not in known:
-            listed = ", ".join(map(str, sorted(known))) or "none"
-            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {listed}.")
-        self._guest = known[guest_id]
+        self._guest = self._cluster.guest(guest_id)
         self._jobs = [job for job_id, job in sorted(self._cluster.jobs.items()) if job_id.guest == guest_id]
 
     @property

@@ -9,6 +9,7 @@ import click
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.config.settings import Settings
 from replicator.daemon.left_volumes import described_alone, release_left
+from replicator.guests.both_sides import Left
 from replicator.zfs.node_clients import connected
 
 
@@ -30,9 +31,14 @@ async def _release(node: Settings, guest_id: int) -> None:
     cluster = await asyncio.to_thread(store(node).read)
     async with connected(node, cluster.nodes.values()) as nodes:
         left = await release_left(node, store(node).read, guest_id, nodes)
+    print_left(guest_id, left)
+    if not left.shared and not left.alone:
+        click.echo(f"Nothing of guest {guest_id} on {node.node} is left to release.")
+
+
+def print_left(guest_id: int, left: Left) -> None:
+    """Print what became of the volumes that a guest left."""
     for each in left.shared:
         click.echo(f"'{each.name}' is a replica now")
     if left.alone:
         click.echo(f"{described_alone(guest_id, left.alone)}.", err=True)
-    if not left.shared and not left.alone:
-        click.echo(f"Nothing of guest {guest_id} on {node.node} is left to release.")

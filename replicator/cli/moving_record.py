@@ -13,7 +13,7 @@ import click
 
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.context import store
-from replicator.cluster.file_copies import Standing, guests_of
+from replicator.cluster.file_copies import REPLACEABLE, Standing, guests_of
 from replicator.cluster.file_drafts import FileDraft
 from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
@@ -22,8 +22,6 @@ from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.models import Guest
 from replicator.zfs.node_clients import Nodes
-
-_REPLACEABLE = (Standing.SAME, Standing.OLDER, Standing.ABSENT)
 
 
 class MovingRecord:
@@ -35,10 +33,7 @@ class MovingRecord:
     def __init__(self, node: Settings, guest_id: int, to: str) -> None:
         self._node, self._to = node, to
         self.cluster = store(node).read()
-        if guest_id not in self.cluster.guests:
-            known = ", ".join(map(str, sorted(self.cluster.guests))) or "none"
-            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
-        self.guest = self.cluster.guests[guest_id]
+        self.guest = self.cluster.guest(guest_id)
         self.may_be_given = self.guest.moving_to is not None
 
     @property
@@ -85,8 +80,8 @@ class MovingRecord:
         self.may_be_given = True
         [error] = await copies.with_text(fresh).write(nodes, [self._to])
         if error is not None:
-            theirs = (await Copies.read_over(nodes, self._node, [self._to])).others[self._to]
-            if isinstance(theirs, ZsrError) or theirs.copy is None or theirs.copy.digest != fresh.digest:
+            theirs = (await Copies.read_over(nodes, self._node, [self._to])).copy(self._to)
+            if theirs is None or theirs.digest != fresh.digest:
                 raise error
         await self._commit_here(epoch)
 
@@ -127,8 +122,7 @@ class MovingRecord:
 
     def _there(self, copies: Copies) -> Guest | None:
         """Return the guest as the other node's file has it; None if that cannot be read, or has none."""
-        theirs = copies.others[self._to]
-        copy = None if isinstance(theirs, ZsrError) else theirs.copy
+        copy = copies.copy(self._to)
         return None if copy is None else guests_of(copy).get(self.guest.id)
 
     def _may_replace(self, copies: Copies) -> bool:
@@ -136,12 +130,11 @@ class MovingRecord:
 
         A move that was given up writes texts that were there before, which look like edits that took a change back.
         """
-        if copies.standing(self._to) in _REPLACEABLE:
+        if copies.standing(self._to) in REPLACEABLE:
             return True
-        theirs = copies.others[self._to]
-        if isinstance(theirs, ZsrError) or theirs.copy is None:
-            return False
-        return theirs.copy.digest in {self._draft(copies, each).digest for each in (self._stay, self._announced_again)}
+        theirs = copies.copy(self._to)
+        known = {self._draft(copies, each).digest for each in (self._stay, self._announced_again)}
+        return theirs is not None and theirs.digest in known
 
     async def _bring(self, nodes: Nodes, copies: Copies) -> None:
         """Write this node's file to the other one. Raises ConfigError: it was edited there."""

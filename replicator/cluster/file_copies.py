@@ -33,6 +33,10 @@ class Standing(StrEnum):
     AHEAD = "ahead"
 
 
+REPLACEABLE = (Standing.SAME, Standing.OLDER, Standing.ABSENT)
+"""How a copy stands that may be replaced without a loss."""
+
+
 def standing(
     ours: FileText, theirs: FileText | None, history: Collection[str], their_history: Collection[str] = ()
 ) -> Standing:

@@ -88,12 +88,7 @@ class FileStore:
             self._check(fresh, after)
             if self._text() != text:  # an editor does not know our lock
                 raise self._changed_error()
-            try:
-                replace_text(self.path, fresh)
-            except OSError as error:
-                raise _not_written(self.path, error) from error
-            with suppress(OSError):  # without it a copy of the old text looks like an edit, and is not replaced
-                add_to_history(self.path, digest_of(text), digest_of(fresh))
+            self._replace(digest_of(text), fresh)
 
     def draft(self, text: str, decide: Decide) -> str:
         """Return a text of the file after a change that is not made."""
@@ -110,16 +105,19 @@ class FileStore:
             ChangedError: the file is another one by now. ConfigError: the text is no valid cluster.
         """
         with self._locked():
-            before = self._text()
-            if digest_of(before) != digest:
+            if digest_of(self._text()) != digest:
                 raise self._changed_error()
             self.parsed(text)
-            try:
-                replace_text(self.path, text)
-            except OSError as error:
-                raise _not_written(self.path, error) from error
-            with suppress(OSError):
-                add_to_history(self.path, digest, digest_of(text))
+            self._replace(digest, text)
+
+    def _replace(self, digest: str, fresh: str) -> None:
+        """Write a text in the place of one with a digest, and remember that it came from it."""
+        try:
+            replace_text(self.path, fresh)
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+        with suppress(OSError):  # without it a copy of the old text looks like an edit, and is not replaced
+            add_to_history(self.path, digest, digest_of(fresh))
 
     def _changed_error(self) -> ChangedError:
         return ChangedError(f"'{self.path}' was changed by another program in the meantime.")

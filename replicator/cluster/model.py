@@ -33,6 +33,13 @@ class Cluster:
             raise ConfigError(f"There is no job {job_id}.", advice=f"Known jobs: {known}.")
         return self.jobs[job_id]
 
+    def guest(self, guest_id: int) -> Guest:
+        """Return a guest; raises ConfigError if there is none of this number."""
+        if guest_id not in self.guests:
+            known = ", ".join(map(str, sorted(self.guests))) or "none"
+            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
+        return self.guests[guest_id]
+
     def source(self, job: Job) -> str | None:
         """Return the node that owns the job's guest; None if the guest is gone."""
         guest = self.guests.get(job.id.guest)

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable, Iterable
 
 from replicator.cluster.file_copies import later_epochs, may_take_over
-from replicator.cluster.file_history import history_path, read_history, versions
+from replicator.cluster.file_history import read_history, versions
 from replicator.cluster.file_store import FileStore
+from replicator.cluster.other_copies import read_other
 from replicator.common.files import FileText, digest_of
 from replicator.config.settings import Settings
 from replicator.errors import ZsrError
-from replicator.hosts.remote_files import read_file
 from replicator.zfs.node_clients import Nodes
 
 LOOK_SECONDS = 20.0
@@ -58,14 +58,13 @@ class LaterOwners:
 
     async def ask(self, name: str) -> bool:
         """Take over a node's file if that may be; return whether it was."""
-        host = self._nodes.client(name).host
-        theirs = await read_file(host, str(self._path))
-        their_history = await read_file(host, str(history_path(self._path)))
+        other = await read_other(self._nodes.client(name).host, self._path)
         text = (await asyncio.to_thread(self._path.read_bytes)).decode()
         ours, history = FileText(digest_of(text), text), await asyncio.to_thread(read_history, self._path)
-        if theirs is None or their_history is None:
+        theirs = other.copy
+        if theirs is None or other.history is None:
             return False
-        if not may_take_over(ours, theirs, versions(history), versions(their_history.text)):
+        if not may_take_over(ours, theirs, versions(history), versions(other.history.text)):
             return False
         learned = "; ".join(later_epochs(ours, theirs))
         await asyncio.to_thread(FileStore(self._path).take_over, theirs.text, ours.digest)

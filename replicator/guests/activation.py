@@ -6,17 +6,14 @@ the stamps were taken off (contract: Guests that move). All of it may be done tw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from replicator.errors import ZsrError
+from replicator.guests.mounts import mount
 from replicator.replication.progress import Log
 from replicator.replication.streams import remembered_limits, remembering
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute
 from replicator.zfs.model import Dataset
-
-COMMAND_TIMEOUT_SECONDS = 60.0
-NOT_MOUNTED_BY_ZFS = ("none", "legacy", "-")
 
 _ACTIVATING = "zsr:activating"
 _REWRITE_ZVOL = """
@@ -37,7 +34,7 @@ async def begin_activation(client: ZfsClient, dataset: str) -> None:
 
 async def is_activating(client: ZfsClient, dataset: str) -> bool:
     """Return whether `begin_activation` was done, and `activate` has not ended."""
-    return bool(await _execute(client, commands.own_properties(dataset, [_ACTIVATING]), f"look at '{dataset}'"))
+    return bool(await execute(client, commands.own_properties(dataset, [_ACTIVATING]), f"look at '{dataset}'"))
 
 
 async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> None:
@@ -48,16 +45,16 @@ async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> 
     """
     name, forked = dataset.name, dataset.named(fork) is not None
     await client.set_properties(name, {"readonly": "off"})
-    await _execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
+    await execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
     if not dataset.is_volume:
-        await _execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
+        await execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
     place = f"/dev/zvol/{name}" if dataset.is_volume else await _mounted(client, name, log)
     if place is not None and not forked:  # later a guest may work on it
         await _write(client, _REWRITE_ZVOL if dataset.is_volume else _WRITE_FILE, place, log)
     if not forked:
         await client.snapshot([f"{name}@{fork}"])
     await _restore_limits(client, dataset, log)
-    await _execute(client, commands.inherit(name, _ACTIVATING), f"end the activation of '{name}'")
+    await execute(client, commands.inherit(name, _ACTIVATING), f"end the activation of '{name}'")
 
 
 async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None:
@@ -67,7 +64,7 @@ async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None
     """
     limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
     keys = [*limits, *remembering(dataset)]
-    done = await _execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
+    done = await execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
     own = output.properties(done)
     remembered = remembered_limits(own, dataset)
     for limit in (*limits, commands.REFQUOTA):
@@ -75,21 +72,18 @@ async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None
             if limit in remembered:
                 await client.set_properties(dataset.name, {limit: remembered[limit]})
             elif own.get(limit) in ("0", "none"):
-                await _execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
+                await execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
         except ZsrError as error:
             log("warning", f"'{dataset.name}' is without its {limit}: {error.what}")
 
 
 async def _mounted(client: ZfsClient, name: str, log: Log) -> str | None:
     """Mount a filesystem; return where, or None if ZFS does not mount it."""
-    found = output.properties(await _execute(client, commands.mount_state(name), f"read where '{name}' is mounted"))
-    place = found.get("mountpoint", "-")
-    if place in NOT_MOUNTED_BY_ZFS or found.get("canmount") == "off":
-        log("warning", f"'{name}' has mountpoint {place} and canmount {found.get('canmount')}: ZFS does not mount it")
-        return None
-    if found.get("mounted") != "yes":
-        await _execute(client, commands.mount(name), f"mount '{name}'")
-    return place
+    found = await mount(client, name)
+    if found.by_zfs:
+        return found.mountpoint
+    log("warning", f"'{name}' has mountpoint {found.mountpoint} and canmount {found.canmount}: ZFS does not mount it")
+    return None
 
 
 async def _write(client: ZfsClient, script: str, place: str, log: Log) -> None:
@@ -97,10 +91,3 @@ async def _write(client: ZfsClient, script: str, place: str, log: Log) -> None:
     done = await client.host.run(["sh", "-c", script, "sh", place], limit=COMMAND_TIMEOUT_SECONDS)
     if not done.ok:
         log("warning", f"nothing could be written to {place}: {errors.first_line(done.stderr)}")
-
-
-async def _execute(client: ZfsClient, argv: Sequence[str], doing: str) -> str:
-    done = await client.host.run(argv, limit=COMMAND_TIMEOUT_SECONDS)
-    if not done.ok:
-        raise errors.classify(doing, done.stderr, node=client.node)
-    return done.stdout

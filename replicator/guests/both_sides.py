@@ -49,11 +49,9 @@ async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str,
         ZsrError: the node cannot be listed.
     """
     storages = cluster.storages
-    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
-    found = volumes_by_name(replace(guest, node=node), storages.values(), node, Inventory(listed))
     shared: list[Dataset] = []
     alone: list[Dataset] = []
-    for (storage, name), volume in found.items():
+    for (storage, name), volume in (await _by_name(cluster, guest, node, nodes)).items():
         theirs = there.get(f"{storages[storage].path_on(guest.node)}/{name}")
         common = set() if theirs is None else {each.guid for each in theirs.snapshots}
         if is_left(guest, node, volume):
@@ -63,8 +61,12 @@ async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str,
 
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
     """Return the volumes that a guest has, or had, on a node. Raises ZsrError if it cannot be listed."""
+    return list((await _by_name(cluster, guest, node, nodes)).values())
+
+
+async def _by_name(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> dict[tuple[str, str], Dataset]:
     listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
-    return list(volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed)).values())
+    return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed))
 
 
 async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests import power
+from replicator.guests.mounts import mount
 from replicator.guests.recovery import volumes_of
 from replicator.models import Guest
 from replicator.replication.progress import Log
 from replicator.replication.stamps import refuse_superseded
-from replicator.zfs import commands, errors, output
+from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
+from replicator.zfs.execution import execute
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.open_datasets import surely_open_among
@@ -26,7 +28,6 @@ from replicator.zfs.open_datasets import surely_open_among
 OPEN_SECONDS = 10.0
 """Seconds for which a dataset may stay open before it counts as used."""
 _OPEN_POLL_SECONDS = 0.1
-_TIMEOUT_SECONDS = 60.0
 
 
 async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:
@@ -60,7 +61,7 @@ async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
             if each.readonly:
                 await node.set_properties(each.name, {"readonly": "off"})
             if not each.is_volume:
-                await _mount(node, each.name)
+                await mount(node, each.name)
         except ZsrError as error:
             failed.append(error)
     if failed:
@@ -135,24 +136,9 @@ async def _unmount(node: ZfsClient, names: Sequence[str]) -> None:
     done: list[str] = []
     for name in sorted(names, reverse=True):
         try:
-            await _execute(node, commands.unmount(name), f"unmount '{name}'")
+            await execute(node, commands.unmount(name), f"unmount '{name}'")
         except ZsrError:
             for each in reversed(done):
-                await _mount(node, each)
+                await mount(node, each)
             raise
         done.append(name)
-
-
-async def _mount(node: ZfsClient, name: str) -> None:
-    """Mount a filesystem that ZFS would mount at boot and that is not mounted."""
-    found = output.properties(await _execute(node, commands.mount_state(name), f"read where '{name}' is mounted"))
-    by_zfs = found.get("mountpoint", "-") not in ("none", "legacy", "-") and found.get("canmount") != "off"
-    if by_zfs and found.get("mounted") != "yes":
-        await _execute(node, commands.mount(name), f"mount '{name}'")
-
-
-async def _execute(node: ZfsClient, argv: Sequence[str], doing: str) -> str:
-    done = await node.host.run(argv, limit=_TIMEOUT_SECONDS)
-    if not done.ok:
-        raise errors.classify(doing, done.stderr, node=node.node)
-    return done.stdout

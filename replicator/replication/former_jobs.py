@@ -19,10 +19,8 @@ from replicator.replication.reseeding import needed
 from replicator.replication.verification import attempt
 from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.errors import classify
+from replicator.zfs.execution import execute
 from replicator.zfs.permits import SnapshotsPermit
-
-COMMAND_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,7 @@ async def _have_clones(permit: SnapshotsPermit, source: ZfsClient) -> bool:
     if not (await source.features()).written:
         return False
     for argv in commands.clones(permit.names):
-        done = await source.host.run(argv, limit=COMMAND_TIMEOUT_SECONDS)
-        if not done.ok:
-            raise classify(f"read the clones of '{permit.dataset}'", done.stderr, node=source.node)
-        if output.has_values(done.stdout):
+        if output.has_values(await execute(source, argv, f"read the clones of '{permit.dataset}'")):
             return True
     return False
 

@@ -28,7 +28,7 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
 
 @contextmanager
 def drill_lock(folder: Path, guest: int) -> Iterator[None]:
-    """Hold the lock of a guest's drills while the body runs, beside which runs go on; never waits.
+    """Hold the lock of a guest's drills while the body runs, during which runs go on; never waits.
 
     Raises:
         BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.

@@ -28,7 +28,7 @@ class Agent:
     _idle: list[socket.socket] = field(default_factory=list)
 
     def serves(self) -> bool:
-        """Whether it answers; not before somebody has started `tests.lab.prefork` there, and not after a power cut."""
+        """Whether it answers; not before `tests.lab.prefork` runs there, and not after a power cut."""
         try:
             return self.shell("true", timeout=20).status == 0
         except OSError:

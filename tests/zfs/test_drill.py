@@ -131,12 +131,12 @@ def test_a_filesystem_is_mounted_read_only_and_read_and_nothing_is_left(site: Ve
 
 class TestTheGuestsOwnCheck:
     def test_gets_the_clones_and_its_success_is_a_pass(self, site: VerbsEnv, tmp_path: Path) -> None:
-        told = tmp_path / "told"
-        of_guest(site, f"check = '''ls \"$ZSR_DRILL_PLACE_1\" >{told}; env | grep ^ZSR_DRILL_ | sort >>{told}'''")
+        said = tmp_path / "said"
+        of_guest(site, f"check = '''ls \"$ZSR_DRILL_PLACE_1\" >{said}; env | grep ^ZSR_DRILL_ | sort >>{said}'''")
 
         assert "its own check succeeded" in site.zsr.well(*DRILL).out
 
-        lines = told.read_text().splitlines()
+        lines = said.read_text().splitlines()
         assert f"ZSR_DRILL_VOLUME_1=data:{NAME}" in lines
         assert {"ZSR_DRILL_COUNT=1", "ZSR_DRILL_GUEST=100", "ZSR_DRILL_JOB=100-0", "ZSR_DRILL_NODE=beta"} <= {*lines}
         [place] = [line.partition("=")[2] for line in lines if line.startswith("ZSR_DRILL_PLACE_1=")]

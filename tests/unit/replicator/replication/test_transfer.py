@@ -115,7 +115,7 @@ HALF = f'cannot receive incremental stream: destination {NAME} contains partiall
 
 @pytest.mark.parametrize("words", ["cannot receive: something else", HALF], ids=["unknown", "another one's state"])
 async def test_another_refusal_is_an_error(site: Site, words: str) -> None:
-    """A half-received state that was not there when the run looked is somebody's who is at work."""
+    """A half-received state that was not there when the run looked is of a program that is at work."""
     site.zfs.play(receive=f"cat >/dev/null; echo '{words}' >&2; exit 1")
     with pytest.raises(ZsrError):
         await site.transfer(onto())
