@@ -76,6 +76,7 @@ class Node:
     """A host with ZFS; ``address``: a name or IP for SSH, or ``local``; ``zsr``: whether it runs a daemon.
 
     While it is ``disabled``, and before ``disabled_until``, its jobs do not run. ``rate``: see `schedule.rates`.
+    ``replication_network``: connections to it use its address in there (CIDR).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Node:
     disabled: bool = False
     disabled_until: float | None = None
     rate: tuple[str, ...] = ()
+    replication_network: str | None = None
 
     @property
     def is_local(self) -> bool:

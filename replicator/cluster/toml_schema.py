@@ -26,6 +26,7 @@ from replicator.cluster.nesting import with_others
 from replicator.cluster.runtimes import runtime_of
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
+from replicator.hosts.replication_network import parse_network
 from replicator.job_choices import FreezeFailure
 from replicator.models import DRILL_TIMEOUT_SECONDS, MAX_EPOCH, Guest, Job, JobId, Node, Runtime, Storage, Volume
 from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
@@ -34,6 +35,8 @@ from replicator.schedule.rates import parse_rates
 SECTIONS = ("nodes", "storages", "guests", "jobs", "defaults")
 NO_DRILL = "off"
 """The ``drill`` of a guest that has no schedule although there is one in ``defaults``."""
+NO_NETWORK = "off"
+"""The ``replication_network`` of a node that is reached at its address although there is one in ``defaults``."""
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
 LISTED_ALLOWED = f'{VOLUME_ALLOWED}, or a table {{ volume = "storage:name", replicate = false }}'
 
@@ -61,6 +64,12 @@ def _runtime(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    if value != NO_NETWORK:
+        parse_network(value)
+    return value
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -72,6 +81,7 @@ class _Node(_Entry):
     stream: Literal["auto", "asyncssh", "openssh"] = "auto"
     compression: Literal["none", "zstd"] = "none"
     rate: Annotated[tuple[str, ...], BeforeValidator(_rates)] = ()
+    replication_network: Annotated[str, AfterValidator(_network)] | None = None
     zsr: bool = True
     disabled: bool = False
     disabled_until: Moment | None = None
@@ -132,8 +142,9 @@ class _Guest(_Entry):
 
 
 class _Defaults(_Entry):
-    """What counts for guests that do not say otherwise."""
+    """What counts for nodes and guests that do not say otherwise."""
 
+    replication_network: Annotated[str, AfterValidator(_network)] | None = None
     drill: str | None = None
     drill_timeout: Annotated[Duration, Field(gt=0)] = DRILL_TIMEOUT_SECONDS
 
@@ -203,9 +214,10 @@ def read_cluster(raw: Mapping[str, object], digest: str) -> tuple[Cluster, list[
     A wrong entry is reported once, and not again for the entries that name it.
     """
     reader = _Reader(raw)
-    nodes = _nodes(reader)
+    defaults = reader.table("defaults", _Defaults)
+    nodes = _nodes(reader, defaults)
     storages = {name: _storage(name, entry) for name, entry in reader.entries("storages", _Storage).items()}
-    guests = with_others(_guests(reader), storages)
+    guests = with_others(_guests(reader, defaults), storages)
     jobs = followed(_jobs(reader), guests)
     cluster = Cluster(nodes, storages, guests, jobs, digest)
     return cluster, [*reader.problems, *_of_the_whole(cluster, reader)]
@@ -229,7 +241,7 @@ def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
     return [problem for problem in cluster_problems(placeholder) if not f"{problem.key}.".startswith(reported)]
 
 
-def _nodes(reader: _Reader) -> dict[str, Node]:
+def _nodes(reader: _Reader, defaults: _Defaults) -> dict[str, Node]:
     nodes = {}
     for name, entry in reader.entries("nodes", _Node).items():
         try:
@@ -237,13 +249,17 @@ def _nodes(reader: _Reader) -> dict[str, Node]:
         except ValidationError as error:
             reader.refuse(f"nodes.{name}", "", repr(name), error.errors()[0]["msg"].removeprefix("Value error, "))
             continue
-        nodes[name] = Node(name, **entry.model_dump())
+        nodes[name] = Node(name, **{**entry.model_dump(), "replication_network": _network_of(entry, defaults)})
     return nodes
 
 
-def _guests(reader: _Reader) -> dict[int, Guest]:
+def _network_of(node: _Node, defaults: _Defaults) -> str | None:
+    found = node.replication_network or defaults.replication_network
+    return None if found == NO_NETWORK or node.address == "local" else found
+
+
+def _guests(reader: _Reader, defaults: _Defaults) -> dict[int, Guest]:
     guests = {}
-    defaults = reader.table("defaults", _Defaults)
     for key, entry in reader.entries("guests", _Guest).items():
         if key.isdecimal() and str(int(key)) == key:
             guests[int(key)] = _guest(int(key), entry, defaults)

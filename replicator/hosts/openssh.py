@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from replicator.config.ssh import SshSettings
+from replicator.hosts.replication_network import Way
 from replicator.models import Node
 
+_SSH_PORT = 22
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
 """In order of speed on processors with AES instructions (reference/peers.md 4.1)."""
 
@@ -48,8 +50,11 @@ def user_config() -> Path | None:
     return path if path.is_file() else None
 
 
-def openssh_argv(node: Node, settings: SshSettings, known_hosts: Sequence[Path], command: str) -> list[str]:
-    """Return the argv of an OpenSSH client that runs a command line on a node."""
+def openssh_argv(
+    node: Node, settings: SshSettings, known_hosts: Sequence[Path], command: str, way: Way | None = None
+) -> list[str]:
+    """Return the argv of an OpenSSH client that runs a command line on a node; ``way``: in its replication network."""
+    way = way or Way(node.address)
     options = {
         **_NO_COMFORTS,
         "BatchMode": "yes",
@@ -62,6 +67,10 @@ def openssh_argv(node: Node, settings: SshSettings, known_hosts: Sequence[Path],
         "UserKnownHostsFile": " ".join(f'"{path}"' for path in known_hosts) or "/dev/null",
         "GlobalKnownHostsFile": "/dev/null",
     }
+    if way.here is not None:
+        options["BindAddress"] = way.here
+    if way.there != node.address:  # the port is part of a name in known_hosts, but not of an alias
+        options["HostKeyAlias"] = node.address if node.port == _SSH_PORT else f"[{node.address}]:{node.port}"
     config = user_config()
     argv = ["ssh", "-F", "none" if config is None else str(config), "-T", "-x", "-p", str(node.port)]
     for key, value in options.items():
@@ -70,4 +79,4 @@ def openssh_argv(node: Node, settings: SshSettings, known_hosts: Sequence[Path],
         argv += ["-i", identity]
     if not settings.agent:
         argv += ["-o", "IdentityAgent=none"]
-    return [*argv, "--", f"{node.user}@{node.address}", command]
+    return [*argv, "--", f"{node.user}@{way.there}", command]

@@ -22,15 +22,17 @@ import asyncssh
 from replicator.config.ssh import SshSettings
 from replicator.display import shortened
 from replicator.errors import AuthError, ConfigError, ConnectionLostError, DeadlineError, NetworkError, ZsrError
-from replicator.hosts.host import Completed, StderrTail, StreamProcess, read_output
+from replicator.hosts.connecting import connect
+from replicator.hosts.host import Completed, Host, StderrTail, StreamProcess, read_output
 from replicator.hosts.known_hosts import KnownHosts
 from replicator.hosts.left_behind import LeftBehind
-from replicator.hosts.local import LocalStreamProcess, start
+from replicator.hosts.local import LocalHost, LocalStreamProcess, start
 from replicator.hosts.logins import Logins
-from replicator.hosts.openssh import CIPHERS, openssh_argv, user_config
+from replicator.hosts.openssh import openssh_argv, user_config
 from replicator.hosts.remote_shell import printed, remote_command
+from replicator.hosts.replication_network import Way, ask_address, lies_inside, parse_network
 from replicator.hosts.sessions import Sessions
-from replicator.hosts.ssh_errors import connect_error, openssh_error
+from replicator.hosts.ssh_errors import openssh_error
 from replicator.models import Node
 
 _log = logging.getLogger("zsr.ssh")
@@ -53,13 +55,18 @@ _CONNECTION_LOST = (
 class SshHost:
     """A node reached over SSH. It connects when needed, and again after a lost connection.
 
-    ``known_hosts``: the reader that all nodes share, so that a bad line is reported once.
+    ``known_hosts``: the reader that all nodes share, so that a bad line is reported once. ``here``: this machine, which
+    needs an address in the replication network too.
     """
 
-    def __init__(self, node: Node, settings: SshSettings, known_hosts: KnownHosts | None = None) -> None:
+    def __init__(
+        self, node: Node, settings: SshSettings, known_hosts: KnownHosts | None = None, here: Host | None = None
+    ) -> None:
         self._node = node
         self._settings = settings
         self._known_hosts = known_hosts or KnownHosts(settings.known_hosts)
+        self._here = here or LocalHost("this node")
+        self._way = Way(node.address)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._connecting = asyncio.Lock()
         self._sessions = self._new_sessions()
@@ -156,6 +163,8 @@ class SshHost:
         """See `Host.start_sink`."""
         try:
             if self._wants_child(expected_bytes):
+                if self._node.replication_network is not None:  # its address in there is found by connecting
+                    await self._connect()
                 self._logins.refuse_too_soon()
                 return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
             return await self._start_stream(argv, "stdin", stdin)
@@ -189,7 +198,7 @@ class SshHost:
     async def _start_child(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
         command = remote_command(argv, marked=False)
         try:
-            child = openssh_argv(self._node, self._settings, self._known_hosts.files(), command)
+            child = openssh_argv(self._node, self._settings, self._known_hosts.files(), command, self._way)
             return await start(child, stdin=stdin, stdout=DEVNULL)
         except FileNotFoundError:
             raise ConfigError(
@@ -241,38 +250,27 @@ class SshHost:
             return self._connection
 
     async def _open(self) -> asyncssh.SSHClientConnection:
-        settings = self._settings
-        node = self._node
-        keys: dict[str, object] = {}
-        if settings.keys:
-            keys["client_keys"] = list(settings.keys)
-        if not settings.agent:
-            keys["agent_path"] = None
-        config, known_hosts = user_config(), self._known_hosts.read()
+        self._way = await self._find_way()
+        return await connect(self._node, self._way, self._settings, self._known_hosts)
+
+    async def _find_way(self) -> Way:
+        """Return the addresses to connect: the node's own, or those in the replication network."""
+        node, limit = self._node, self._settings.connect_timeout
+        if node.replication_network is None:
+            return Way(node.address)
+        network = parse_network(node.replication_network)
+        here = await ask_address(network, self._here, limit=limit)
+        if lies_inside(node.address, network):
+            return Way(node.address, here)
+        asked = SshHost(replace(node, replication_network=None), self._settings, self._known_hosts)
         try:
-            async with asyncio.timeout(settings.connect_timeout * 2):
-                return await asyncssh.connect(
-                    node.address,
-                    node.port,
-                    config=None if config is None else [str(config)],
-                    known_hosts=known_hosts,
-                    username=node.user,
-                    connect_timeout=settings.connect_timeout,
-                    login_timeout=settings.connect_timeout,
-                    keepalive_interval=settings.keepalive,
-                    keepalive_count_max=3,
-                    encryption_algs=list(CIPHERS),
-                    compression_algs=["none"],
-                    rekey_bytes=16 * 2**30,
-                    agent_forwarding=False,
-                    x11_forwarding=False,
-                    request_pty=False,
-                    env={},
-                    send_env={},
-                    **keys,
-                )
-        except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
-            raise connect_error(node, error) from error
+            return Way(await ask_address(network, asked, limit=limit), here)
+        except NetworkError:
+            if self._way.here is None:
+                raise
+            return replace(self._way, here=here)  # it answers nowhere else, but had this address before
+        finally:
+            await asked.close()
 
     def _new_sessions(self) -> Sessions:
         """Return the sessions of a new connection; a lost one allows no other."""

@@ -122,7 +122,7 @@ class Nodes:
             raise ConfigError(f"The cluster has no node '{name}'.", advice="Add it to the cluster file.")
         if name == self._here or node.is_local:
             return LocalHost(name)
-        return SshHost(node, self._ssh, self._known_hosts)
+        return SshHost(node, self._ssh, self._known_hosts, LocalHost(self._here))
 
     def mark_reachable(self, name: str) -> None:
         """Note that a node answered."""

@@ -43,8 +43,11 @@ class OpenSshServer:
 
 
 @contextmanager
-def openssh_server(folder: Path, *lines: str) -> Iterator[OpenSshServer]:
-    """Run a server with more lines in its sshd_config; skip the test where there is no sshd, but fail in CI."""
+def openssh_server(folder: Path, *lines: str, also_at: str = "") -> Iterator[OpenSshServer]:
+    """Run a server with more lines in its sshd_config; skip the test where there is no sshd, but fail in CI.
+
+    ``also_at``: an address of loopback at which it listens too.
+    """
     sshd = _sshd()
     for name in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
@@ -54,7 +57,9 @@ def openssh_server(folder: Path, *lines: str) -> Iterator[OpenSshServer]:
         port = int(free.getsockname()[1])
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
-    (folder / "sshd_config").write_text("\n".join([*lines, *_config(folder, port)]) + "\n")
+    (folder / "sshd_config").write_text(
+        "\n".join([*lines, *_config(folder, port), *([f"ListenAddress {also_at}"] if also_at else [])]) + "\n"
+    )
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     argv = [sshd, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "sshd.log")]
