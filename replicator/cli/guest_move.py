@@ -22,6 +22,7 @@ from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError, call
 from replicator.daemon.left_volumes import release_left
+from replicator.daemon.local_inventory import take_inventory
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.events import GuestMoved
 from replicator.guests import power
@@ -113,6 +114,7 @@ class _Move:
                 if not self._record.is_given:
                     job = job_to(self._record.cluster.jobs.values(), self._guest, self._to)
                     await self._prepare(nodes, job)
+                    await self._show_what_stays(nodes)
                     try:
                         await self._record.announce(nodes)
                         await self._stop_and_hand_over(nodes, job)
@@ -156,6 +158,12 @@ class _Move:
             here = await self._presence(nodes)
         sight = await both_sides(self._record.cluster, self._guest, job, nodes, everywhere=True)
         self._least_epoch = sight.epoch
+
+    async def _show_what_stays(self, nodes: Nodes) -> None:
+        """Print the volumes that no job replicates: they do not move."""
+        found = (await take_inventory(self._record.cluster, (), nodes.client(self._node.node))).coverage
+        for each in found[self._guest.id].uncovered if self._guest.id in found else ():
+            click.echo(f"'{each.dataset}' stays on {self._node.node}: it is not replicated ({each.reason}).", err=True)
 
     async def _presence(self, nodes: Nodes) -> power.Presence:
         return await power.presence(self._guest, nodes.client(self._node.node).host)

@@ -1,7 +1,8 @@
-"""``python3 -m tests.lab.die_at WHEN FUNCTION CALL ARGUMENT...``: ``zsr ARGUMENT...`` that is killed at a call.
+"""``python3 -m tests.lab.die_at HOW WHEN FUNCTION CALL ARGUMENT...``: ``zsr ARGUMENT...`` that ends at a call.
 
-It dies of SIGKILL ``before`` or ``after`` the CALL-th call (1 is the first) of a function, ``module:name``. So a test
-kills a command at each of its steps, without a word about it in the command.
+``killed``: it dies of SIGKILL ``before`` or ``after`` the CALL-th call (1 is the first) of a function, ``module:name``.
+``held``: it stands still there, and writes the file `HELD`, until the file `GO` exists; meanwhile the test cuts a
+network or the power. So a test breaks a command at each of its steps, without a word about it in the command.
 """
 
 from __future__ import annotations
@@ -11,10 +12,23 @@ import inspect
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from replicator.cli.main import main
+
+HELD, GO = Path("/run/held"), Path("/run/go")
+
+
+def hold() -> None:
+    """Stand still, the event loop too, until the test lets it go on."""
+    sys.stdout.flush()
+    HELD.touch()
+    while not GO.exists():
+        time.sleep(0.05)
 
 
 def die() -> None:
@@ -23,15 +37,15 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def wrapped(function: Any, when: str, call: int) -> Any:
-    """Return a function that kills the process at one of its calls."""
+def wrapped(function: Any, end: Callable[[], None], when: str, call: int) -> Any:
+    """Return a function that ends the process, or holds it, at one of its calls."""
     calls = 0
 
     def begins() -> bool:
         nonlocal calls
         calls += 1
         if calls == call and when == "before":
-            die()
+            end()
         return calls == call
 
     @functools.wraps(function)
@@ -39,7 +53,7 @@ def wrapped(function: Any, when: str, call: int) -> Any:
         last = begins()
         found = await function(*args, **kwargs)
         if last:
-            die()
+            end()
         return found
 
     @functools.wraps(function)
@@ -47,23 +61,24 @@ def wrapped(function: Any, when: str, call: int) -> Any:
         last = begins()
         found = function(*args, **kwargs)
         if last:
-            die()
+            end()
         return found
 
     return coroutine if inspect.iscoroutinefunction(function) else plain
 
 
-def patch(where: str, when: str, call: int) -> None:
-    """Put the function that kills in the place of ``module:name`` or ``module:Class.name``."""
+def patch(where: str, end: Callable[[], None], when: str, call: int) -> None:
+    """Put the function that ends the process in the place of ``module:name`` or ``module:Class.name``."""
     module, _, path = where.partition(":")
     owner: Any = import_module(module)
     *classes, name = path.split(".")
     for each in classes:
         owner = getattr(owner, each)
-    setattr(owner, name, wrapped(getattr(owner, name), when, call))
+    setattr(owner, name, wrapped(getattr(owner, name), end, when, call))
 
 
 if __name__ == "__main__":
-    patch(sys.argv[2], sys.argv[1], int(sys.argv[3]))
-    sys.argv = ["zsr", *sys.argv[4:]]
+    how, when, where, call, *arguments = sys.argv[1:]
+    patch(where, {"killed": die, "held": hold}[how], when, int(call))
+    sys.argv = ["zsr", *arguments]
     main()

@@ -52,3 +52,16 @@ class Moving(Holdings):
     def turn(self) -> None:
         """Swap source and target."""
         self.source, self.target = self.target, self.source
+
+    def has_moved(self) -> None:
+        """Check that it runs on the other node alone, with all that it wrote, and that its job replicates back."""
+        old, new = self.source, self.target
+        assert self.runs_on() == [new.name]
+        numbers = self.numbers(new)
+        assert numbers == list(range(1, len(numbers) + 1))
+        self.turn()
+        new.run(f"echo more | dd of=/dev/zvol/tank/data/{A} conv=notrunc,sync status=none")
+        self.well(within=2)
+        assert ": full" not in self.log()
+        assert self.aside() == []
+        assert old.out("zfs get -Ho value readonly tank/data/" + A) == "on"

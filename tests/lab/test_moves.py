@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.moving import Moving
+from tests.lab.moving import FILES, RUNTIME, Moving
 from tests.lab.scenario import A
 
 pytestmark = pytest.mark.sampled(9)
@@ -38,3 +38,17 @@ def test_a_running_guest_moves_there_and_back_without_losing_a_write(guest: Movi
 
     jobs = json.loads(old.zsr("status", "--format", "json").stdout)
     assert [(job["id"], job["error_class"]) for job in jobs] == [("100-0", None)]
+
+
+def test_a_disk_that_no_job_replicates_is_named_before_the_guest_stops_and_stays(guest: Moving) -> None:
+    old, new = guest.source, guest.target
+    left = f"{A[:-1]}9"
+    old.run(f"zfs create -V 8M tank/data/{left}")
+    guest.cluster(RUNTIME, f'{RUNTIME}volumes = [{{ volume = "tank:{left}", replicate = false }}]\n')
+    new.write(FILES[1], old.read(FILES[1]))
+
+    done = old.zsr("guest", "move", "100", new.name, "--yes")
+
+    assert f"'tank/data/{left}' stays on {old.name}: it is not replicated (excluded)." in done.stderr
+    assert old.out(f"zfs get -Ho value readonly tank/data/{left}") == "off"
+    assert guest.runs_on() == [new.name]

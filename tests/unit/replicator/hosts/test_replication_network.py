@@ -104,9 +104,9 @@ def known_as(server: OpenSshServer, name: str) -> None:
     names.write_text(f"{first}\n[{name}]:{server.node.port} {first.partition(' ')[2]}\n")
 
 
-def host_of(server: OpenSshServer, network: str, **changes: str) -> SshHost:
+def host_of(server: OpenSshServer, network: str, address: str = "127.0.0.1", stream: str = "auto") -> SshHost:
     """A host that is reached in a replication network."""
-    node = replace(server.node, replication_network=network, **changes)
+    node = replace(server.node, replication_network=network, address=address, stream=stream)
     return SshHost(node, server.settings, here=LocalHost("alpha"))
 
 
