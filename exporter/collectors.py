@@ -220,7 +220,7 @@ def guests(scrape: ScrapeInput) -> Iterator[AnyFamily]:
 
 
 def moves(scrape: ScrapeInput) -> Iterator[AnyFamily]:
-    """The guests that this node moved away, or recovered."""
+    """The guests that this node moved away or recovered, and those that it is moving."""
     found = scrape.status.moves
     kinds = [((str(each.guest), how), count) for each in found
              for how, count in (("moved", each.moved), ("recovered", each.recovered))]  # fmt: skip
@@ -228,6 +228,8 @@ def moves(scrape: ScrapeInput) -> Iterator[AnyFamily]:
     yield Family(guest_metrics.GUEST_MOVE_TIME, [((str(each.guest),), each.time) for each in found])
     times = [((str(each.guest),), each.downtime) for each in found if each.downtime is not None]
     yield Family(guest_metrics.GUEST_MOVE_DOWNTIME, times)
+    moving = [((str(each.guest), each.to), each.since) for each in scrape.status.moving]
+    yield Family(guest_metrics.GUEST_MOVING, moving)
 
 
 def drills(scrape: ScrapeInput) -> Iterator[AnyFamily]:

@@ -186,6 +186,15 @@ GUEST_MOVE_DOWNTIME = Metric(
     "topk(5, zsr_guest_last_move_downtime_seconds)",
     "for guests that this node did not move, after a recovery, and after a move that another command finished",
 )
+GUEST_MOVING = Metric(
+    "zsr_guest_moving_since_timestamp_seconds",
+    Kind.GAUGE,
+    ("guest", "node"),
+    "Unix time since when a guest of this node is being moved to another one, as its daemon saw it first: from right "
+    "before the guest stops until it was handed over. A move that died stays.",
+    "time() - zsr_guest_moving_since_timestamp_seconds > 900",
+    "for a guest that is not being moved",
+)
 
 GUEST_METRICS = (
     GUEST_OWNER,
@@ -200,6 +209,7 @@ GUEST_METRICS = (
     GUEST_MOVES,
     GUEST_MOVE_TIME,
     GUEST_MOVE_DOWNTIME,
+    GUEST_MOVING,
     DRILL_LAST_SUCCESS,
     DRILL_LAST,
     DRILL_FAILED,

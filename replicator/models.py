@@ -75,8 +75,7 @@ class JobId:
 class Node:
     """A host with ZFS; ``address``: a name or IP for SSH, or ``local``; ``zsr``: whether it runs a daemon.
 
-    While it is ``disabled``, and before ``disabled_until``, its jobs do not run. ``rate``: see `schedule.rates`.
-    ``replication_network``: connections to it use its address in there (CIDR).
+    While ``disabled``, and until ``disabled_until``, its jobs wait. See `schedule.rates`, `hosts.replication_network`.
     """
 
     name: str
@@ -182,8 +181,7 @@ class Guest:
     @property
     def hooks(self) -> Mapping[Hook, str]:
         """The hooks that it has, and their commands."""
-        both = ((Hook.FREEZE, self.freeze), (Hook.THAW, self.thaw))
-        return {hook: command for hook, command in both if command is not None}
+        return {hook: each for hook, each in ((Hook.FREEZE, self.freeze), (Hook.THAW, self.thaw)) if each is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,17 @@ def downtime(number: int, place: common.Place) -> timeseries.Panel:
         Panel(
             number,
             "Last move",
-            "How long the guest was off when it was last moved, and how long ago its last move or "
-            "recovery was. Good: seconds off.",
+            "How long the guest was off when it was last moved, how long ago its last move or recovery was, and how "
+            "long it has been moving now. Good: seconds off, and nothing that is moving for minutes.",
             *place,
             unit="s",
             empty=_NEVER,
+            runbook="ZsrMoveUnfinished",
         ),
         Query(f"max by (guest) (zsr_guest_last_move_downtime_seconds{{{GUEST}}})", "guest {{guest}} off"),
         Query(f"max by (guest) (time() - zsr_guest_last_move_timestamp_seconds{{{GUEST}}})", "guest {{guest}} ago"),
+        Query(
+            f"max by (guest, node) (time() - zsr_guest_moving_since_timestamp_seconds{{{GUEST}}})",
+            "guest {{guest}} moving to {{node}}",
+        ),
     )

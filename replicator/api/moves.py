@@ -1,4 +1,4 @@
-"""The moves and recoveries of a guest that this node did, as the status shows them."""
+"""The moves and recoveries of a guest that this node did or does, as the status shows them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,20 @@ class GuestMoves:
     node: str
     epoch: int
     downtime: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MovingGuest:
+    """A guest of this node whose move was announced and has not ended. It may be off.
+
+    Attributes:
+        guest: its number.
+        name: its name.
+        to: where it goes.
+        since: when the daemon first saw that (unix time).
+    """
+
+    guest: int
+    name: str
+    to: str
+    since: float

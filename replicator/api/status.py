@@ -13,7 +13,7 @@ from replicator.api.disagreement import ClusterView, Disagreement
 from replicator.api.drills import GuestDrills
 from replicator.api.held import HeldReplica, KeptAside, PoolSpace, StorageSpace, TargetLook
 from replicator.api.job_status import JobStatus
-from replicator.api.moves import GuestMoves
+from replicator.api.moves import GuestMoves, MovingGuest
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId, Node
@@ -167,6 +167,7 @@ class Status:
     unreported: tuple[JobId, ...] | None = None
     drills: tuple[GuestDrills, ...] = ()
     moves: tuple[GuestMoves, ...] = ()
+    moving: tuple[MovingGuest, ...] = ()
 
     @property
     def untidy(self) -> dict[JobId, float]:

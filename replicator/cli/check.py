@@ -37,6 +37,7 @@ from replicator.daemon.health_check import (
     silent_daemon,
     sorted_findings,
 )
+from replicator.daemon.moving_guests import moving_findings
 from replicator.daemon.status_json import coverage_from_json, pvesr_from_json
 from replicator.errors import ConfigError, ZsrError
 
@@ -106,6 +107,7 @@ def check(guest: int | None, promise_only: bool, warning: int, timeout: float, v
     if not promise_only:
         found += frozen_findings(status.get("frozen", {}), status["time"], guest)
         found += replica_findings(status.get("replicas", ()), guest)
+        found += moving_findings(status.get("moving", ()), status["time"], guest)
         found += drill_findings(status.get("drills", ()), status["time"], guest)
         found += pvesr_findings(_pvesr(status), chosen)
         found += coverage_findings(coverage_from_json(status.get("coverage", ())), guest)

@@ -264,6 +264,7 @@ class Daemon:
             failed_freezes=self._frozen_guests.failed_freezes,
             drills=self._drills.found,
             moves=self._node_monitor.moves,
+            moving=self._jobs.moving,
             pvesr=self._pvesr.jobs,
             start_failures=dict(self._runs.start_failures),
             vanished_jobs=self._jobs.vanished.since,

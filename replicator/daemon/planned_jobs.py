@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
+from replicator.api.moves import MovingGuest
 from replicator.cluster.model import Cluster
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.config.settings import Settings
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.daemon.job_table import plan_jobs
+from replicator.daemon.moving_guests import moving_guests
 from replicator.daemon.status import ScheduledJob
 from replicator.daemon.vanished_jobs import VanishedJobs
 from replicator.errors import ErrorClass
@@ -58,6 +60,7 @@ class PlannedJobs:
         self._states: dict[JobId, JobState] = {}
         self._answered: dict[str, float] = {}
         self._requested_at: dict[JobId, float] = {}
+        self.moving: tuple[MovingGuest, ...] = ()
         self._updating = asyncio.Lock()
 
     @property
@@ -78,6 +81,7 @@ class PlannedJobs:
     async def _replan(self) -> None:
         now = self._clock()
         cluster, node = self.cluster, self._settings.node
+        self.moving = moving_guests(cluster, node, self.moving, now)
         known = await asyncio.to_thread(self._state.jobs.all)
         for job_id in [job.id for job in cluster.jobs_of(node) if job.id not in known]:
             await asyncio.to_thread(self._state.jobs.ensure, job_id, now)

@@ -15,7 +15,7 @@ from replicator.api.disagreement import ClusterView, Disagreement
 from replicator.api.drills import GuestDrills
 from replicator.api.held import TargetLook
 from replicator.api.job_status import Disablement, JobStatus, Transfer
-from replicator.api.moves import GuestMoves
+from replicator.api.moves import GuestMoves, MovingGuest
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.api.status import ConfigStatus, GuestOwner, PluginEnds, RunHistogram, Status
 from replicator.cluster.model import Cluster
@@ -66,7 +66,7 @@ class DaemonFacts:
         targets: as in `Status`.
         frozen_since: since when guests may be frozen (unix time).
         hook_failures, failed_freezes: as ``state.db`` has them.
-        drills, moves: as in `Status`.
+        drills, moves, moving: as in `Status`.
         pvesr: the replication jobs of Proxmox VE.
         start_failures: how often a run could not begin, by class.
         vanished_jobs: since when jobs are gone that nobody removed (unix time).
@@ -101,6 +101,7 @@ class DaemonFacts:
     failed_freezes: Mapping[int, int]
     drills: tuple[GuestDrills, ...]
     moves: tuple[GuestMoves, ...]
+    moving: tuple[MovingGuest, ...]
     pvesr: PvesrJobs
     start_failures: Mapping[ErrorClass, int]
     vanished_jobs: Mapping[JobId, float]
@@ -167,6 +168,7 @@ def _with_looks(status: Status, facts: DaemonFacts) -> Status:
     return replace(
         status,
         moves=facts.moves,
+        moving=facts.moving,
         replicas=facts.inventory.replicas,
         diverged=facts.inventory.diverged,
         pools=facts.inventory.pools,

@@ -19,7 +19,7 @@ from replicator.errors import ErrorClass
 from tests.support.dashboards import substituted
 from tests.support.drills import passed_drill
 from tests.support.exporting import running_exporter
-from tests.support.moved_guests import MOVED
+from tests.support.moved_guests import MOVED, MOVING
 from tests.support.prometheus import Found, Prometheus, prometheus
 from tests.support.statuses import (
     LOOK,
@@ -51,7 +51,9 @@ class Fleet:
 def _alpha(now: float, jobs: tuple[JobStatus, ...]) -> Status:
     found = status(*jobs, now=now, reachable={"beta": True, "gamma": False}, queue_length=2, scheduler_lag=70.0)
     drill = replace(passed_drill(), clones_since=now - 60)
-    return replace(found, coverage=covered(*jobs), targets={"delta": LOOK}, drills=(drill,), moves=(MOVED,))
+    return replace(
+        found, coverage=covered(*jobs), targets={"delta": LOOK}, drills=(drill,), moves=(MOVED,), moving=(MOVING,)
+    )
 
 
 def _beta(now: float) -> Status:

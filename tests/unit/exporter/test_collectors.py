@@ -23,7 +23,7 @@ from replicator.api.status import GuestOwner, PluginEnds, Unmeasured
 from replicator.errors import ErrorClass
 from replicator.models import Hook, JobId
 from tests.support.drills import passed_drill
-from tests.support.moved_guests import MOVED
+from tests.support.moved_guests import MOVED, MOVING
 from tests.support.scraped import Series, of_job, scrape, value
 from tests.support.state_records import gone
 from tests.support.statuses import (
@@ -60,7 +60,7 @@ def everything() -> dict[Series, float]:
     picture = replace(picture, vanished_jobs={JobId(999, 0): NOW - 60}, unmeasured={JobId(103, 0): Unmeasured.ZFS})
     picture = replace(picture, same_machine={"gamma": "beta"}, unknown_guests=(), failed_freezes={100: 0})
     drill, certificate = replace(passed_drill(), clones_since=NOW - 60), Certificate("node.crt", 0, NOW)
-    picture = replace(picture, drills=(drill,), moves=(MOVED,), certificates=(certificate,))
+    picture = replace(picture, drills=(drill,), moves=(MOVED,), moving=(MOVING,), certificates=(certificate,))
     picture = replace(picture, targets={"delta": LOOK}, unreported=(), plugins={"notify": PluginEnds(2, NOW, "")})
     return scrape(picture, '{"mail": {"success": 2, "failure": 1}}', '{"mail": true}')
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.moved_guests import MOVED
+from tests.support.moved_guests import MOVED, MOVING
 from tests.support.scraped import scrape, value
 from tests.support.statuses import NOW, status
 
@@ -24,3 +24,9 @@ def test_a_downtime_that_is_not_known_is_absent_and_not_zero() -> None:
 
 def test_a_guest_that_never_moved_has_no_series() -> None:
     assert value(scrape(status()), "zsr_guest_moves_total", guest="100", how="moved") is None
+
+
+def test_since_when_a_guest_is_being_moved_is_shown_with_where_it_goes() -> None:
+    found = scrape(replace(status(), moving=(MOVING,)))
+    assert value(found, "zsr_guest_moving_since_timestamp_seconds", guest="100", node="beta") == MOVING.since
+    assert value(scrape(status()), "zsr_guest_moving_since_timestamp_seconds", guest="100", node="beta") is None
