@@ -9,7 +9,7 @@ from replicator.api.moves import GuestMoves
 from replicator.events import GuestMoved
 from replicator.state.database import Database
 from replicator.state.journal import record_event
-from replicator.state.plugin_store import SqlitePluginStore
+from replicator.state.plugin_store import SqlitePluginStore, write_notes
 
 STORE = "zsr.moves"
 """The name under which `memory` has them; no plugin has it."""
@@ -36,8 +36,8 @@ class Moves:
             epoch=event.epoch,
             downtime=event.downtime,
         )
-        SqlitePluginStore(self.database, STORE).put(str(event.job.guest), json.dumps(asdict(after)))
         with self.database.transaction() as db:
+            write_notes(db, STORE, {str(event.job.guest): json.dumps(asdict(after))})
             record_event(db, event)
 
     def all(self) -> tuple[GuestMoves, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,8 +33,13 @@ class SqlitePluginStore:
 
     def put_all(self, notes: Mapping[str, str | None]) -> None:
         """Write many values (None: delete the key), all of them or none; durable when this returns."""
-        written = [(self.plugin, key, value) for key, value in notes.items() if value is not None]
-        deleted = [(self.plugin, key) for key, value in notes.items() if value is None]
         with self.database.transaction() as db:
-            db.executemany("DELETE FROM memory WHERE plugin = ? AND key = ?", deleted)
-            db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", written)
+            write_notes(db, self.plugin, notes)
+
+
+def write_notes(db: sqlite3.Connection, plugin: str, notes: Mapping[str, str | None]) -> None:
+    """Write values of a plugin (None: delete the key) as a part of a transaction."""
+    written = [(plugin, key, value) for key, value in notes.items() if value is not None]
+    deleted = [(plugin, key) for key, value in notes.items() if value is None]
+    db.executemany("DELETE FROM memory WHERE plugin = ? AND key = ?", deleted)
+    db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", written)
