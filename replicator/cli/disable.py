@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import click
 
+from replicator.cli.consequences import conclude
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.cli.jobs import change_job
 from replicator.cli.output import local_time
 from replicator.cluster.disabling import disablement, how_to_enable, refuse_endless
 from replicator.cluster.model import Cluster
 from replicator.common.durations import parse_duration
+from replicator.config.settings import Settings
 from replicator.errors import ConfigError
 from replicator.models import Job, JobId
 
@@ -45,7 +47,7 @@ def enable(job_id: str | None, node_name: str | None) -> None:
         change_job(store(node), job, lambda job: replace(job, disabled=False, disabled_until=None))
     else:
         store(node).disable_node(str(node_name), disabled=False)
-    notify_daemon(node)
+    _conclude(node, job)
     for line in _still_disabled(store(node).read(), job, node_name):
         click.echo(line, err=True)
 
@@ -63,10 +65,24 @@ def disable(job_id: str | None, node_name: str | None, span: float | None) -> No
         change_job(store(node), job, _disabled(until))
     else:
         store(node).disable_node(str(node_name), disabled=until is None, until=until)
+    what = f"Job {job}" if job else f"All jobs to and from {node_name}"
+    back = f"zsr enable {job or f'--node {node_name}'}"
+    end = f"until: {back}" if until is None else f"until {local_time(until, node.timezone)}."
+    click.echo(f"{what}: disabled {end}", err=True)
+    _conclude(node, job)
+
+
+def _conclude(node: Settings, job: JobId | None) -> None:
+    """Say what follows; the jobs of a node are those of other nodes too."""
+    if job is not None:
+        conclude(node, store(node).read(), job)
+        return
     notify_daemon(node)
-    if until is not None:
-        what = f"Job {job}" if job else f"All jobs to and from {node_name}"
-        click.echo(f"{what}: disabled until {local_time(until, node.timezone)}.", err=True)
+    if others := [each for each in store(node).read().nodes.values() if each.name != node.node and each.zsr]:
+        names = " ".join(sorted(each.name for each in others))
+        click.echo(
+            f"Only {node.node}'s cluster file was changed. Bring it to the others: zsr cluster push {names}", err=True
+        )
 
 
 def _chosen(job_id: str | None, node_name: str | None) -> JobId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from replicator.api.pvesr_jobs import PvesrJobs
+from replicator.cli.consequences import conclude
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, print_json, print_table
 from replicator.cluster.disabling import disablement, how_to_enable
@@ -76,7 +78,14 @@ def create_local_job(job_id: str, target: str, **values: Any) -> None:
     where = store(node)
     _refuse_pvesrs_number(job, where.read(), read_pvesr_jobs(node.pvesr_jobs))
     where.create_job(job)
-    notify_daemon(node)
+    cluster = where.read()
+    guest = cluster.guests[job.id.guest]
+    click.echo(
+        f"Job {job.id}: guest {guest.id} ({guest.name}) from {guest.node} to {target}, {job.schedule}. Its first run "
+        "sends all of it, unless there is a replica that it can take over (zsr adopt).",
+        err=True,
+    )
+    conclude(node, cluster, job.id)
     if note := weakness(job, time.time()):
         click.echo(f"Note: {note} A stronger promise: --rpo.", err=True)
 
@@ -147,15 +156,33 @@ def read(job_id: str) -> None:
 @job_options
 @click.option("--delete", "delete_keys", help=f"Back to the default, with commas between: {', '.join(DELETABLE)}.")
 @click.option("--digest", help="Refuse if the cluster has another digest now.")
+@click.option("--target", hidden=True)
 @config_option
-def update(job_id: str, delete_keys: str | None, digest: str | None, **values: Any) -> None:
+def update(job_id: str, delete_keys: str | None, digest: str | None, target: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
-    node = settings()
-    job = change_job(store(node), JobId.parse(job_id), lambda job: _changed(_without(job, delete_keys), values), digest)
+    node, where = settings(), store(settings())
+    before = where.read().job(JobId.parse(job_id))
+    if target is not None:
+        raise ConfigError(
+            f"The target of job {before.id} cannot be changed: its replicas are on {before.target}.",
+            advice=f"Create another job to {target} (zsr create-local-job), and delete this one when that has a copy.",
+        )
+    if delete_keys is None and all(value is None for value in values.values()):
+        raise ConfigError(
+            "There is nothing to change.", advice=f"Settings: zsr update --help; as they are: zsr read {before.id}."
+        )
+    job = change_job(where, before.id, lambda job: _changed(_without(job, delete_keys), values), digest)
     if values.get("keep") is not None or "keep" in (delete_keys or "").replace(",", " ").split():
         with open_state(node) as state:
             state.keeps.confirm(job.id, job.keep)
-    notify_daemon(node)
+    old, new = json_values(before), json_values(job)
+    changes = [f"{key} {_shown(new[key])} (was {_shown(old[key])})" for key in new if new[key] != old[key]]
+    click.echo(f"Job {job.id}: {', '.join(changes) or 'as it was'}.", err=True)
+    conclude(node, where.read(), job.id)
+
+
+def _shown(value: object) -> str:
+    return "unset" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def change_job(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job], digest: str | None = None) -> Job:
@@ -189,7 +216,7 @@ def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job
 def delete(job_id: str, keep: bool, force: bool, yes: bool) -> None:
     """Remove job ID with its replicas, at the next possible time.
 
-    Asks first if a replica may be the only copy: its volume, or the whole guest, is gone here.
+    Asks first at a terminal; elsewhere only if a replica may be the only copy: its volume, or the guest, is gone here.
     """
     if keep and force:
         raise ConfigError("--force cleans up nothing, so --keep has no effect.", advice="Give one of them.")
@@ -199,19 +226,30 @@ def delete(job_id: str, keep: bool, force: bool, yes: bool) -> None:
         _delete_at_once(node, where, JobId.parse(job_id))
         return
     removal = Removal.LOCAL if keep else Removal.FULL
-    if removal is Removal.FULL and not yes:
-        why = _why_only_copies(node, where.read(), JobId.parse(job_id))
-        if why is not None and not confirmed(
-            f"{why}: these replicas may be the only copies, and are destroyed with job {job_id}. Remove it?"
-        ):
-            click.echo("Nothing was changed.", err=True)
-            click.get_current_context().exit(1)
+    if removal is Removal.FULL and not yes and not _is_wanted(node, where.read(), JobId.parse(job_id)):
+        click.echo("Nothing was changed.", err=True)
+        click.get_current_context().exit(1)
     job = change_job(where, JobId.parse(job_id), lambda job: replace(job, removal=removal))
-    notify_daemon(node)
-    what = "its snapshots" if keep else f"its replicas on {job.target} and its snapshots"
-    click.echo(f"Job {job.id} is marked for removal; {what} are destroyed in the background.", err=True)
+    what = "its snapshots" if keep else f"its replicas on {job.target} with all their restore points, and its snapshots"
+    click.echo(
+        f"Job {job.id} is removed at its next turn, and {what} are destroyed then. Until then, to keep it: "
+        f"zsr update {job.id} --delete removal",
+        err=True,
+    )
+    conclude(node, where.read(), job.id)
     if (off := disablement(where.read(), job, time.time())) is not None:
         click.echo(f"It is disabled, and is removed only after: {how_to_enable(job.id, off)}", err=True)
+
+
+def _is_wanted(node: Settings, cluster: Cluster, job_id: JobId) -> bool:
+    """Ask whether a job's replicas are to be destroyed; without a terminal only where they may be the only copies."""
+    why, job = _why_only_copies(node, cluster, job_id), cluster.job(job_id)
+    if why is not None:
+        return confirmed(
+            f"{why}: these replicas may be the only copies, and are destroyed with job {job_id}. Remove it?"
+        )
+    question = f"Remove job {job_id}, and destroy its replicas on {job.target} with all their restore points?"
+    return not sys.stdin.isatty() or confirmed(question)
 
 
 def _why_only_copies(node: Settings, cluster: Cluster, job_id: JobId) -> str | None:

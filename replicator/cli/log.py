@@ -9,9 +9,10 @@ from datetime import datetime, tzinfo
 
 import click
 
-from replicator.cli.context import config_option, open_state, settings
+from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.common.process_identity import is_alive
+from replicator.config.settings import Settings
 from replicator.display import displayable
 from replicator.errors import ConfigError
 from replicator.models import JobId
@@ -34,16 +35,27 @@ def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) ->
     node = settings()
     job = JobId.parse(job_id)
     with open_state(node) as state:
-        records = state.runs.newest(job, limit=-1)
+        records = state.runs.all(job)
+        if not records:
+            raise _unknown(state, job, node)
         if runs:
             _print_runs(records, form, node.timezone)
         else:
             _print_log(state, _wanted(job, records, number), form, node.timezone, follow=follow)
 
 
+def _unknown(state: State, job: JobId, node: Settings) -> ConfigError:
+    """Return the error about a job without runs here."""
+    cluster = store(node).read()
+    known = ", ".join([*map(str, sorted(cluster.jobs)), *(f"{each} (removed)" for each in state.runs.former_jobs())])
+    if job in cluster.jobs and (source := cluster.source(cluster.jobs[job])) != node.node:
+        return ConfigError(f"Job {job} runs on {source}, not on {node.node}.", advice="Ask there.")
+    if job in cluster.jobs:
+        return ConfigError(f"Job {job} has not run yet.", advice=f"Run it: zsr run --id {job}.")
+    return ConfigError(f"There is no job {job}.", advice=f"Known jobs: {known or 'none'}.")
+
+
 def _wanted(job: JobId, records: list[RunRecord], number: int | None) -> RunRecord:
-    if not records:
-        raise ConfigError(f"Job {job} has not run on this node.", advice="See: zsr status.")
     record = next((r for r in records if number in (None, r.id)), None)
     if record is None:
         known = ", ".join(str(r.id) for r in records[:10])

@@ -39,6 +39,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def terminal_width() -> int | None:
+    """Return the characters of a line of the terminal; None if standard output is none."""
+    return Console().width if sys.stdout.isatty() else None
+
+
 def local_time(seconds: float | None, zone: tzinfo) -> str:
     """Return a time as pvesr's tables print it; ``-`` for unknown."""
     return "-" if seconds is None else datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d_%H:%M:%S")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import click
@@ -44,8 +44,19 @@ def run(job_id: str | None, verbose: bool) -> None:
     except NoDaemonError:
         well = in_foreground(node, wanted, say)
     if not well:
-        click.echo(f"zsr: The run failed; see: zsr log {wanted or 'ID'}", err=True)
+        for line in _failures(node, wanted):
+            click.echo(f"zsr: {line}", err=True)
         click.get_current_context().exit(1)
+
+
+def _failures(node: Settings, wanted: JobId | None) -> Iterator[str]:
+    """Yield a sentence for each job whose last run failed, of one job or of all here."""
+    with open_state(node) as state:
+        failed = {job: each.failure for job, each in state.jobs.all().items() if each.failure and wanted in (None, job)}
+    for job, failure in sorted(failed.items()):
+        yield f"Job {job} failed: {failure.message} {failure.advice}".rstrip() + f" See: zsr log {job}"
+    if not failed:
+        yield f"The run failed; see: zsr log {wanted or 'ID'}"
 
 
 def in_foreground(

@@ -3,41 +3,106 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 import click
 
 from replicator.api.promise import Promise, promise_of
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
-from replicator.cli.output import format_option, local_time, print_json, print_table
+from replicator.cli.output import format_option, local_time, print_json, print_table, terminal_width
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError
+from replicator.display import displayable
+from replicator.errors import ConfigError
+from replicator.models import JobId
 
 COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "RPO", "Kept", "State")
 """The columns of pvesr, and before the last one: the replica's age, its allowed age, and whether that is kept."""
 
+_WIDE, _MEDIUM = 120, 76
+"""Characters of a terminal's line from which on all columns fit, and those but the dispensable ones."""
+_MEDIUM_COLUMNS = ("JobID", "Target", "LastSync", "NextSync", "Lag", "RPO", "Kept", "State")
+_NARROW_COLUMNS = ("JobID", "Target", "Lag", "Kept", "State")
+
 
 @click.command()
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
 @click.option("--guest", type=int, help="Only the jobs of this guest.")
 @format_option
 @config_option
-def status(guest: int | None, form: str) -> None:
-    """Show the jobs of this node's guests: last and next sync, failures, and whether the promise is kept."""
+def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
+    """Show the jobs of this node's guests: last and next sync, failures, and whether the promise is kept.
+
+    Its exit status says nothing of that: zsr check is for monitors.
+    """
     node = settings()
-    jobs = [job for job in _jobs(node) if guest is None or job["guest"] == guest]
+    jobs, is_live = _jobs(node)
+    jobs = _chosen(jobs, [JobId.parse(each) for each in job_ids], guest, node)
     if form == "json":
         print_json(jobs)
-    else:
+    elif (width := terminal_width()) is None or width >= _WIDE:
         print_table(COLUMNS, [_row(job, node) for job in jobs])
+    else:
+        _print_narrow(jobs, node, width)
+    if not is_live:
+        click.echo(
+            f"No daemon runs on {node.node}: nothing is replicated. Shown is what was recorded last. Start it: "
+            "systemctl start zsr",
+            err=True,
+        )
 
 
-def _jobs(node: Settings) -> list[dict[str, Any]]:
+def _chosen(
+    jobs: Sequence[dict[str, Any]], ids: Collection[JobId], guest: int | None, node: Settings
+) -> list[dict[str, Any]]:
+    """Return the jobs that were asked for; raises ConfigError for one that this node does not have."""
+    known = {job["id"] for job in jobs}
+    shown = ", ".join(sorted(known, key=JobId.from_text)) or "none"
+    if missing := [each for each in ids if str(each) not in known]:
+        raise ConfigError(
+            f"Node {node.node} has no job {missing[0]}; its jobs: {shown}.", advice="The jobs of all nodes: zsr list."
+        )
+    if guest is not None and not any(job["guest"] == guest for job in jobs):
+        raise ConfigError(
+            f"Node {node.node} has no job of guest {guest}; its jobs: {shown}.", advice="The guests: zsr guest list."
+        )
+    wanted = set(map(str, ids)) or known
+    return [job for job in jobs if job["id"] in wanted and guest in (None, job["guest"])]
+
+
+def _print_narrow(jobs: Sequence[dict[str, Any]], node: Settings, width: int) -> None:
+    """Print one line a job, with the columns that fit, and below them why jobs fail."""
+    columns = _MEDIUM_COLUMNS if width >= _MEDIUM else _NARROW_COLUMNS
+    places = [COLUMNS.index(each) for each in columns]
+    rows = []
+    for job in jobs:
+        row = [*_row(job, node, _short_time)]
+        row[-1] = job["error_class"] if job["state"] == "error" and job["enabled"] else row[-1]
+        rows.append([row[place] for place in places])
+    print_table(columns, rows)
+    for job in jobs:
+        if job["state"] == "error" and job["enabled"]:
+            text = displayable("{id}: {error}".format(**job))
+            click.echo(f"\n{click.wrap_text(text, width)}")
+
+
+def _short_time(seconds: float | None, zone: tzinfo) -> str:
+    """Return a time of today as hours and minutes, another one as month and day too."""
+    if seconds is None:
+        return "-"
+    at, now = (datetime.fromtimestamp(each, zone) for each in (seconds, time.time()))
+    return at.strftime("%H:%M" if at.date() == now.date() else "%m-%d_%H:%M")
+
+
+def _jobs(node: Settings) -> tuple[list[dict[str, Any]], bool]:
+    """Return this node's jobs, and whether a daemon says so."""
     try:
-        found: list[dict[str, Any]] = ask_daemon(node, {"verb": "status"})["jobs"]
+        return ask_daemon(node, {"verb": "status"})["jobs"], True
     except NoDaemonError:
-        return remembered(node)
-    return found
+        return remembered(node), False
 
 
 def remembered(node: Settings) -> list[dict[str, Any]]:
@@ -60,14 +125,16 @@ def remembered_frozen(node: Settings) -> dict[str, float]:
         return {str(each.guest): each.since for each in state.hooks.frozen()}
 
 
-def _row(job: dict[str, Any], node: Settings) -> tuple[str, ...]:
+def _row(
+    job: dict[str, Any], node: Settings, shown: Callable[[float | None, tzinfo], str] = local_time
+) -> tuple[str, ...]:
     next_sync = job["next_sync"]
-    coming = "pending" if next_sync is not None and next_sync <= time.time() else local_time(next_sync, node.timezone)
+    coming = "pending" if next_sync is not None and next_sync <= time.time() else shown(next_sync, node.timezone)
     return (
         job["id"],
         "Yes" if job["enabled"] else "No",
         job["target"],
-        local_time(job["last_sync"], node.timezone),
+        shown(job["last_sync"], node.timezone),
         coming,
         "-" if job["duration"] is None else f"{job['duration']:.1f}",
         str(job["fail_count"]),

@@ -45,7 +45,9 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
         key = f"storages.{storage.name}"
         for where, path in (("path", storage.path), *((f"paths.{node}", path) for node, path in storage.paths)):
             if not is_dataset_path(path):
-                yield Problem(f"{key}.{where}", repr(path), DATASET_ALLOWED)
+                bare = path.strip("/")
+                slash = f"without '/' at either end: {bare!r}; " if bare != path and is_dataset_path(bare) else ""
+                yield Problem(f"{key}.{where}", repr(path), f"{slash}{DATASET_ALLOWED}")
             elif is_diverged(path):
                 yield Problem(f"{key}.{where}", repr(path), _NOT_ASIDE)
         for node in sorted((storage.nodes or frozenset()) - cluster.nodes.keys()):

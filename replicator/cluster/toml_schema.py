@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -64,6 +65,12 @@ def _runtime(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if re.search(r"[@/\s]", value) or re.fullmatch(r"[^:]*:\d+", value):
+        raise ValueError("a name or an IP alone; its user and port are keys of their own: user, port")
+    return value
+
+
 def _network(value: str) -> str:
     if value != NO_NETWORK:
         parse_network(value)
@@ -75,7 +82,7 @@ class _Entry(BaseModel):
 
 
 class _Node(_Entry):
-    address: Annotated[str, Field(min_length=1)]
+    address: Annotated[str, Field(min_length=1), AfterValidator(_address)]
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     user: Annotated[str, Field(min_length=1)] = "root"
     stream: Literal["auto", "asyncssh", "openssh"] = "auto"

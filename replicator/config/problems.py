@@ -123,14 +123,30 @@ def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterabl
         match detail["type"]:
             case "extra_forbidden":
                 known = _known_keys(model, detail["loc"][:-1]) + (list(also) if len(detail["loc"]) == 1 else [])
-                close = get_close_matches(str(detail["loc"][-1]), known, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
-                problems.append(Problem(key, "...", f"unknown key; {hint}"))
+                problems.append(Problem(key, "...", f"unknown key; {_hint(detail['loc'], known, model)}"))
             case "missing":
                 problems.append(Problem(key, "(missing)", "this key is required"))
+            case "float_type" | "float_parsing" | "int_type" | "int_parsing":
+                problems.append(Problem(key, shown(detail["input"]), _number_like(detail["input"])))
             case _:
                 problems.append(Problem(key, shown(detail["input"]), detail["msg"].removeprefix("Value error, ")))
     return problems
+
+
+def _hint(place: Sequence[int | str], known: Sequence[str], model: type[BaseModel]) -> str:
+    """Return what an unknown key may have been; for one of the top, where it has to stand."""
+    if close := get_close_matches(str(place[-1]), known, n=1):
+        return f"did you mean '{close[0]}'?"
+    top = get_close_matches(str(place[-1]), [*model.model_fields], n=1) if len(place) > 1 else []
+    if top:
+        return f"'{top[0]}' has to stand above the first section, and this is in [{'.'.join(map(str, place[:-1]))}]"
+    return f"known: {', '.join(sorted(known))}"
+
+
+def _number_like(value: object) -> str:
+    """Return what a number has to look like, with the digits of a text that has quotes or a unit."""
+    digits = re.match(r"\s*(\d+(?:\.\d+)?)", value) if isinstance(value, str) else None
+    return f"a number without quotes and unit{f', like {digits[1]}' if digits else ''}"
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from replicator.errors import ConfigError
+from replicator.schedule.mistaken import meant
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAMES = {name[:length]: number for number, name in enumerate(_DAYS) for length in (3, len(name))}
@@ -34,7 +35,9 @@ class CalendarError(ConfigError):
     """A wrong calendar event: ``position`` is the offset of the offending character in ``spec``."""
 
     def __init__(self, spec: str, position: int, allowed: str) -> None:
-        super().__init__(f"wrong calendar event '{spec}' at character {position + 1}: expected {allowed}")
+        guess = meant(spec)
+        hint = f"; did you mean '{guess}'?" if guess else ""
+        super().__init__(f"wrong calendar event '{spec}' at character {position + 1}: expected {allowed}{hint}")
         self.spec = spec
         self.position = position
         self.allowed = allowed

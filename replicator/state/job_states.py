@@ -14,6 +14,7 @@ from replicator.state.database import Database
 from replicator.state.former_keeps import STORE
 from replicator.state.job_marks import JobMark
 from replicator.state.journal import record_event
+from replicator.state.pruning import leave_runs
 from replicator.state.set_codec import place_from_text, place_to_text, sets_from_text, sets_to_text
 from replicator.state.vanished_replicas import vanished_from_row
 
@@ -227,10 +228,10 @@ class JobStates:
                 )
 
     def forget(self, job: JobId, now: float) -> None:
-        """Delete a job with its history, and record in the journal that it is gone."""
+        """Delete a job, and record in the journal that it is gone; the logs of its runs stay for a while."""
         with self._database.transaction() as db:
-            db.execute("DELETE FROM run_log WHERE run IN (SELECT id FROM runs WHERE job = ?)", (str(job),))
-            for table in ("runs", "job_errors", "job_state", "sent_snapshots", "vanished_replicas", "job_marks"):
+            leave_runs(db, str(job), now)
+            for table in ("job_errors", "job_state", "sent_snapshots", "vanished_replicas", "job_marks"):
                 db.execute(f"DELETE FROM {table} WHERE job = ?", (str(job),))  # noqa: S608 - fixed names
             db.execute("DELETE FROM memory WHERE plugin = ? AND key = ?", (STORE, str(job)))
             record_event(db, JobRemoved(now, job))

@@ -12,7 +12,7 @@ from replicator.events import RunCancelled, RunFailed, RunStarted, RunSucceeded
 from replicator.models import JobId, Outcome
 from replicator.state.database import Database
 from replicator.state.journal import record_event
-from replicator.state.pruning import prune
+from replicator.state.pruning import REMOVED, prune
 
 RunEnd = RunSucceeded | RunFailed | RunCancelled
 
@@ -36,6 +36,13 @@ class RunRecord:
     message: str | None
     sent_bytes: int
     last_sync: float | None
+
+
+_NEWEST = """
+SELECT * FROM runs
+WHERE job = ? AND id > COALESCE((SELECT CAST(value AS INTEGER) FROM memory WHERE plugin = ? AND key = ?), 0)
+ORDER BY id DESC LIMIT ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,19 @@ class Runs:
         return [_record(row) for row in self.database.rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
 
     def newest(self, job: JobId, limit: int = 20) -> list[RunRecord]:
-        """Return the newest runs of a job, newest first; -1: all of them."""
-        rows = self.database.rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC LIMIT ?", str(job), limit)
+        """Return the newest runs of a job, newest first; without those of a former job of this id."""
+        rows = self.database.rows(_NEWEST, str(job), REMOVED, str(job), limit)
         return [_record(row) for row in rows]
+
+    def all(self, job: JobId) -> list[RunRecord]:
+        """Return all runs of a job, and of a former one of this id, newest first."""
+        rows = self.database.rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC", str(job))
+        return [_record(row) for row in rows]
+
+    def former_jobs(self) -> list[str]:
+        """Return the ids of removed jobs that have runs still."""
+        query = "SELECT DISTINCT job FROM runs WHERE job NOT IN (SELECT job FROM job_state) ORDER BY job"
+        return [str(row["job"]) for row in self.database.rows(query)]
 
     def has_succeeded_last(self, job: JobId) -> bool:
         """Return whether a job's last run succeeded; False also where there was none."""

@@ -40,7 +40,18 @@ class TestDelete:
 
         assert with_job.cluster.jobs[JOB].removal is removal
         assert said.out == ""
-        assert "in the background" in said.err
+        assert "is removed at its next turn" in said.err
+        assert "zsr update 100-0 --delete removal" in said.err
+        assert ("its replicas on beta with all their restore points" in said.err) is (removal is Removal.FULL)
+
+    @pytest.mark.parametrize(("answer", "removal"), [("y", Removal.FULL), ("n", None)])
+    def test_asks_at_a_terminal(
+        self, with_job: Zsr, monkeypatch: pytest.MonkeyPatch, answer: str, removal: Removal | None
+    ) -> None:
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("click.confirm", lambda question: "all their restore" in question and answer == "y")
+        assert with_job("delete", "100-0").exit == (0 if removal else 1)
+        assert with_job.cluster.jobs[JOB].removal is removal
 
     def test_says_that_a_disabled_job_waits(self, with_job: Zsr) -> None:
         with_job.well("disable", "100-0")

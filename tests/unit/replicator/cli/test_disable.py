@@ -50,7 +50,7 @@ def test_it_runs_again_when_the_time_is_over_also_without_a_daemon(jobs: Zsr) ->
 def test_enabling_it_ends_it_before_the_time(jobs: Zsr) -> None:
     before = jobs.cluster_path.read_text()
     jobs.well("disable", "100-0", "--for", "2h")
-    assert jobs.well("enable", "100-0").err == ""
+    assert "stays disabled" not in jobs.well("enable", "100-0").err
     assert jobs.cluster_path.read_text() == before
 
 
@@ -83,13 +83,14 @@ def test_a_job_that_was_disabled_by_hand_stays_so_after_the_maintenance(jobs: Zs
     jobs.well("disable", "100-0")
     jobs.well("disable", "--node", "beta")
     said = jobs.well("enable", "--node", "beta")
-    assert said.err == "Job 100-0 stays disabled by itself: zsr enable 100-0\n"
+    assert said.err.endswith("Job 100-0 stays disabled by itself: zsr enable 100-0\n")
     assert enabled(jobs)["100-0"] is False
 
 
 def test_enabling_a_job_of_a_disabled_node_says_that_it_stays_disabled(jobs: Zsr) -> None:
     jobs.well("disable", "--node", "beta")
-    assert jobs.well("enable", "100-0").err == "Job 100-0 stays disabled with node beta: zsr enable --node beta\n"
+    said = jobs.well("enable", "100-0").err
+    assert said.endswith("Job 100-0 stays disabled with node beta: zsr enable --node beta\n")
     assert "zsr enable --node beta" in jobs("run", "--id", "100-0").err
 
 
@@ -101,6 +102,13 @@ def test_wrong_use_changes_nothing(jobs: Zsr, words: tuple[str, ...]) -> None:
     before = jobs.cluster_path.read_text()
     assert jobs(*words).exit == 2
     assert jobs.cluster_path.read_text() == before
+
+
+def test_it_says_how_it_ends(jobs: Zsr) -> None:
+    assert "Job 100-0: disabled until: zsr enable 100-0\n" in jobs.well("disable", "100-0").err
+    said = jobs.well("disable", "--node", "beta").err
+    assert "All jobs to and from beta: disabled until: zsr enable --node beta\n" in said
+    assert "Only alpha's cluster file was changed. Bring it to the others: zsr cluster push beta gamma" in said
 
 
 def test_update_no_disable_ends_it_too(jobs: Zsr) -> None:

@@ -74,11 +74,19 @@ class TestANumberThatProxmoxVEHas:
 
 
 class TestCreate:
-    def test_is_silent(self, zsr: Zsr) -> None:
+    def test_says_what_it_will_do_and_what_it_waits_for(self, zsr: Zsr) -> None:
         said = zsr("create-local-job", "100-0", "beta")
 
-        assert (said.exit, said.out, said.err) == (0, "", "")
+        assert (said.exit, said.out) == (0, "")
+        assert said.err.startswith("Job 100-0: guest 100 (web) from alpha to beta, */15. Its first run sends all of it")
+        assert "No daemon runs on alpha" in said.err
+        assert "zsr run --id 100-0" in said.err
         assert zsr.cluster.jobs == {JOB: Job(JOB, "beta", grace=WEEK, foreign=Foreign.MIRROR, source="alpha")}
+
+    def test_of_another_nodes_guest_says_where_its_file_has_to_go(self, zsr: Zsr) -> None:
+        said = zsr.well("create-local-job", "200-0", "gamma").err
+        assert "Job 200-0 runs on beta, and only alpha's cluster file was changed." in said
+        assert "zsr cluster push beta" in said
 
     def test_takes_every_option(self, zsr: Zsr) -> None:
         zsr.well(
@@ -219,6 +227,19 @@ class TestRead:
 
 
 class TestUpdate:
+    def test_says_what_has_changed(self, with_job: Zsr) -> None:
+        said = with_job.well("update", "100-0", "--schedule", "*/5", "--rpo", "20m").err
+        assert f"schedule */5 (was {MADE.schedule})" in said
+
+    def test_without_a_setting_is_refused(self, with_job: Zsr) -> None:
+        said = with_job("update", "100-0")
+        assert (said.exit, "There is nothing to change." in said.err) == (2, True)
+
+    def test_of_the_target_says_how_it_is_done(self, with_job: Zsr) -> None:
+        said = with_job("update", "100-0", "--target", "gamma")
+        assert said.exit == 2
+        assert "The target of job 100-0 cannot be changed: its replicas are on beta." in said.err
+
     def test_changes_what_is_named_and_nothing_else(self, with_job: Zsr) -> None:
         with_job.well("update", "100-0", "--schedule", "*/5", "--rpo", "20m")
 

@@ -179,7 +179,17 @@ class TestLog:
         said = zsr("log", "101-0")
 
         assert said.exit == 2
-        assert "has not run on this node" in said.err
+        assert said.err == "zsr: Job 101-0 has not run yet. Run it: zsr run --id 101-0.\n"
+
+    def test_of_a_job_that_does_not_exist_names_those_that_do(self, zsr: Zsr) -> None:
+        assert "There is no job 107-0. Known jobs: 100-0" in zsr("log", "107-0").err
+
+    def test_of_a_removed_job_stays(self, history: Zsr) -> None:
+        with closing(history.state()) as state:
+            state.jobs.forget(JOB, NOW + 60)
+        assert history.well("log", "100-0").out
+        history.cluster_path.write_text(history.cluster_path.read_text().replace("[jobs.100-0]", "[jobs.100-7]"))
+        assert "100-0 (removed)" in history("log", "107-0").err
 
     def test_is_followed_until_the_run_ends(self, zsr: Zsr, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(zsr.state()) as state:

@@ -13,7 +13,7 @@ from replicator.state.stores import State
 from tests.support.state_records import DAY, JOB, NOW, fail, succeed
 
 
-def test_forgetting_takes_one_jobs_history_and_is_in_the_journal(state: State) -> None:
+def test_forgetting_takes_one_job_leaves_its_logs_and_is_in_the_journal(state: State) -> None:
     other = JobId(101, 0)
     run = succeed(state, NOW)
     state.logs.append(run, [(NOW, "info", "words")])
@@ -22,7 +22,10 @@ def test_forgetting_takes_one_jobs_history_and_is_in_the_journal(state: State) -
     state.jobs.forget(JOB, NOW + 60)
 
     assert list(state.jobs.all()) == [other]
-    assert (state.runs.newest(JOB), state.logs.lines(run)) == ([], [])
+    assert state.runs.newest(JOB) == []
+    assert [each.id for each in state.runs.all(JOB)] == [run]
+    assert len(state.logs.lines(run)) == 1
+    assert state.runs.former_jobs() == [str(JOB)]
     assert [record.id for record in state.runs.newest(other)] == [kept]
     assert state.journal.events(0)[-1][1] == JobRemoved(NOW + 60, JOB)
 

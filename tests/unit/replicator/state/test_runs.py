@@ -64,12 +64,27 @@ def test_a_run_ends_once(state: State) -> None:
 def test_the_end_of_a_run_does_not_bring_a_forgotten_job_back(state: State) -> None:
     run = state.runs.begin(JOB, NOW, owner="another process", missed=0)
     state.jobs.forget(JOB, NOW + 1)
-    state.logs.append(run, [(NOW + 2, "info", "still here")])
     state.runs.finish(RunCancelled(NOW + 3, JOB, run), start=NOW, sent_bytes=0)
 
     assert state.jobs.all() == {}
-    assert state.logs.lines(run) == []
+    assert [each.outcome for each in state.runs.all(JOB)] == [Outcome.SUCCESS]
     assert [type(event) for _, event in state.journal.events(0)] == [RunStarted, JobRemoved]
+
+
+class TestFormerJobs:
+    def test_another_job_of_the_same_id_begins_without_their_runs(self, state: State) -> None:
+        fail(state, NOW)
+        state.jobs.forget(JOB, NOW + 1)
+        new = succeed(state, NOW + 2)
+        assert [each.id for each in state.runs.newest(JOB)] == [new]
+        assert len(state.runs.all(JOB)) == 2
+
+    def test_their_runs_are_deleted_when_they_are_old(self, state: State) -> None:
+        run = succeed(state, NOW)
+        state.logs.append(run, [(NOW, "info", "words")])
+        state.jobs.forget(JOB, NOW + 1)
+        succeed(state, NOW + 31 * DAY, job=JobId(101, 0), retention=Retention(runs=3, seconds=30 * DAY))
+        assert (state.runs.all(JOB), state.logs.lines(run)) == ([], [])
 
 
 class TestHistory:

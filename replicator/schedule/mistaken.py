@@ -1,0 +1,50 @@
+"""What somebody meant who wrote a schedule in another form: a duration, a clock time, a cron line. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_EVERY = re.compile(r"(?:every\s+)?(\d{1,2})\s*(m|min|mins|minutes?|h|hours?)", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:at\s+)?(\d{1,2})(?::(\d\d))?\s*(am|pm)", re.IGNORECASE)
+_CRON = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = f"(?:{'|'.join(_DAYS)})"
+_CRON_FIELD = re.compile(rf"[\d*/,-]+|{_DAY}(?:[,-]{_DAY})*", re.IGNORECASE)
+
+
+def meant(spec: str) -> str | None:
+    """Return the calendar event that a text in another form means; None if it is none that is known."""
+    text = spec.strip()
+    if match := _EVERY.fullmatch(text):
+        number, unit = int(match[1]), match[2][0].lower()
+        if unit == "m" and 1 <= number < 60:
+            return f"*/{number}"
+        return f"*/{number}:00" if unit == "h" and 1 <= number < 24 else None
+    if match := _CLOCK.fullmatch(text):
+        hour = int(match[1]) % 12 + (12 if match[3].lower() == "pm" else 0)
+        return f"{hour}:{match[2] or '00'}" if int(match[1]) <= 12 else None
+    return _of_cron(text)
+
+
+def _of_cron(text: str) -> str | None:
+    """Return the event of a crontab(5) line whose day and month are free."""
+    match = _CRON.fullmatch(text)
+    if match is None or not all(_CRON_FIELD.fullmatch(field) for field in match.groups()):
+        return None
+    minute, hour, day, month, weekday = match.groups()
+    days = _weekdays(weekday)
+    if (day, month) != ("*", "*") or days is None or "-" in minute + hour:
+        return None
+    if hour == "*":
+        time = "*:*" if minute == "*" else minute
+    else:
+        time = f"{hour}:{minute.zfill(2) if minute.isdigit() else minute}"
+    return f"{days} {time}".strip()
+
+
+def _weekdays(field: str) -> str | None:
+    """Return the weekdays of a cron field as calendar events have them; empty: all; None: not known."""
+    if field == "*":
+        return ""
+    names = re.sub(r"[0-7]", lambda digit: _DAYS[int(digit[0])], field.lower())
+    return names.replace("-", "..") if re.fullmatch(r"[a-z]{3}(?:[,-][a-z]{3})*", names) else None

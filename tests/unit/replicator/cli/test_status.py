@@ -1,0 +1,65 @@
+"""``zsr status`` at terminals of all widths, for some jobs, and without a daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replicator.cli import status as status_command
+from replicator.daemon.status_json import status_json
+from tests.support.command_line import Zsr
+from tests.support.fake_daemon import FakeDaemon
+from tests.support.statuses import failing, healthy, status
+
+
+@pytest.fixture
+def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Zsr:
+    zsr = Zsr.on_alpha(tmp_path, capsys, monkeypatch)
+    zsr.well("create-local-job", "100-0", "beta")
+    zsr.well("create-local-job", "101-0", "beta")
+    return zsr
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_a_job_is_one_line_in_a_narrow_terminal_and_its_error_follows(
+    zsr: Zsr, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(status_command, "terminal_width", lambda: width)
+    daemon.answers["status"] = status_json(status(healthy("100-0"), failing("101-0")))
+    lines = zsr.well("status").out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines[:3]] == ["JobID", "100-0", "101-0"]
+    assert lines[2].split()[-1] == "network"
+    assert lines[3] == ""
+    assert lines[4].startswith("101-0: ")
+
+
+def test_a_wide_terminal_has_all_columns(zsr: Zsr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_command, "terminal_width", lambda: 140)
+    assert tuple(zsr.well("status").rows[0]) == status_command.COLUMNS
+
+
+def test_without_a_daemon_it_says_that_nothing_is_replicated(zsr: Zsr) -> None:
+    said = zsr.well("status")
+    assert said.err.startswith("No daemon runs on alpha: nothing is replicated.")
+    assert zsr.well("status", "--format", "json").json
+
+
+def test_jobs_are_chosen_by_id_and_by_guest(zsr: Zsr) -> None:
+    assert [row[0] for row in zsr.well("status", "101-0").rows[1:]] == ["101-0"]
+    assert [row[0] for row in zsr.well("status", "--guest", "100").rows[1:]] == ["100-0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["109-0"], "Node alpha has no job 109-0; its jobs: 100-0, 101-0."),
+        (["--guest", "555"], "Node alpha has no job of guest 555; its jobs: 100-0, 101-0."),
+        (["web"], "'web' is not a job id."),
+    ],
+)
+def test_what_is_not_here_is_an_error_that_names_what_is(zsr: Zsr, arguments: list[str], sentence: str) -> None:
+    said = zsr("status", *arguments)
+    assert (said.exit, said.out) == (2, "")
+    assert sentence in said.err
