@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a schedule in another form: a duration, a clock time, a cron line. Pure."""
+"""Finds the calendar event that a schedule in another form means: a duration, a clock time, a cron line. Pure."""
 
 from __future__ import annotations
 
