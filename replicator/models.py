@@ -22,7 +22,6 @@ RATE_UNIT = 1_000_000
 """``rate`` is in MB/s of 10^6 bytes (reference: pvesr)."""
 _JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
 _OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
-
 OWN_ENGINE = "zsr"
 """The engine of jobs that zsr runs itself; their ids do not name it."""
 
@@ -152,7 +151,7 @@ class Guest:
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all). ``excluded`` are
     not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for some. ``others``:
     volumes that other guests mention. ``epoch`` goes up with each change of owner. ``hooks_refused``: why its commands
-    must not run. ``moving_to``: a node. ``drill``: a calendar event; ``drill_off``: none is wanted. Times are seconds.
+    must not run. ``moving_to``: a node. ``drill``: a calendar event; ``drill_off``: none is wanted. ``files``: paths.
     """
 
     id: int
@@ -177,6 +176,7 @@ class Guest:
     drill_off: bool = False
     check: str | None = None
     drill_timeout: float = DRILL_TIMEOUT_SECONDS
+    files: tuple[str, ...] = ()
 
     @property
     def hooks(self) -> Mapping[Hook, str]:
@@ -364,8 +364,7 @@ class JobState:
     @property
     def synced(self) -> Synced:
         """What was last proven to be on the target."""
-        last_set = None if self.last_set is None else int(self.last_set)
-        return Synced(self.last_sync, last_set, self.sets, self.place)
+        return Synced(self.last_sync, None if self.last_set is None else int(self.last_set), self.sets, self.place)
 
     @property
     def is_replica_lost(self) -> bool:

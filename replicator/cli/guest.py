@@ -14,12 +14,14 @@ from replicator.cli.guest_drill import drill, drills
 from replicator.cli.guest_move import move
 from replicator.cli.guest_recover import recover, take
 from replicator.cli.guest_release import release_guest
+from replicator.cli.kept_files import KeptOrError, ask_kept, described_kept, times_of
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
-from replicator.models import Guest
+from replicator.errors import ZsrError
+from replicator.models import Guest, JobId
 from replicator.replication.guest_replicas import Answers, GuestReplica, ask_nodes, guest_replicas, nodes_of
 from replicator.zfs.node_clients import connected
 
@@ -70,16 +72,30 @@ def replicas(guest_id: int, form: str) -> None:
     node = settings()
     cluster = store(node).read()
     chosen = cluster.guest(guest_id)
-    answers, now = asyncio.run(_ask(node, cluster, [chosen])), time.time()
-    found = guest_replicas(cluster, chosen, answers)
+    answers, kept = asyncio.run(_ask_all(node, cluster, chosen))
+    found, now = guest_replicas(cluster, chosen, answers), time.time()
     if form == "json":
-        print_json(_json(chosen, found, now))
+        print_json(_json(chosen, found, now, kept))
     else:
         click.echo(f"Guest {chosen.id} ({chosen.name}) is on {_owner(chosen)}, epoch {chosen.epoch}.")
         print_table(COLUMNS, [_row(each, now, node.timezone) for each in found])
         for each in found:
             click.echo("".join(_differences(each, node.timezone)), nl=False)
-    name_failures(answers.values())
+            if each.error is None and each.job in kept:
+                click.echo(described_kept(each.node, chosen, kept[each.job], each.as_of, node.timezone))
+    name_failures([*answers.values(), *kept.values()])
+
+
+async def _ask_all(node: Settings, cluster: Cluster, chosen: Guest) -> tuple[Answers, dict[JobId, KeptOrError]]:
+    """Return what the nodes of a guest say of its volumes, and those that answer of its files."""
+    async with connected(node, cluster.nodes.values()) as nodes:
+        answers = await ask_nodes(cluster, nodes_of(cluster, chosen), nodes)
+        targets = {
+            job.id: job.target
+            for job in cluster.jobs.values()
+            if job.id.guest == chosen.id and not isinstance(answers[job.target], ZsrError)
+        }
+        return answers, await ask_kept(node, chosen, targets, nodes)
 
 
 async def _ask(node: Settings, cluster: Cluster, guests: Iterable[Guest]) -> Answers:
@@ -133,7 +149,10 @@ def _differences(replica: GuestReplica, zone: tzinfo) -> Iterable[str]:
             yield f"{replica.node} has {volume} as of {local_time(at, zone)}.\n"
 
 
-def _json(each: Guest, found: list[GuestReplica], now: float) -> Mapping[str, object]:
+def _json(
+    each: Guest, found: list[GuestReplica], now: float, kept: Mapping[JobId, KeptOrError] | None = None
+) -> Mapping[str, object]:
+    there = {job: answer for job, answer in (kept or {}).items() if not isinstance(answer, ZsrError)}
     return {
         "guest": each.id,
         "name": each.name,
@@ -149,6 +168,7 @@ def _json(each: Guest, found: list[GuestReplica], now: float) -> Mapping[str, ob
                 "volumes": replica.newest,
                 "lost_bytes": replica.lost,
                 "error": None if replica.error is None else str(replica.error),
+                "files": times_of(each, there[replica.job], replica.as_of) if replica.job in there else None,
             }
             for replica in found
         ],

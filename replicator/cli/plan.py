@@ -15,6 +15,7 @@ from replicator.api.job_status import Disablement
 from replicator.api.pvesr_jobs import old_job_stands
 from replicator.cli.adopt import known_jobs
 from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
+from replicator.cli.kept_files import ask_kept, described_kept
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.disabling import disablement, how_to_enable
 from replicator.cluster.model import Cluster
@@ -32,6 +33,7 @@ from replicator.replication.target_place import address_of
 from replicator.schedule.grace import terms_of
 from replicator.state.stores import State
 from replicator.zfs.node_clients import connected
+from replicator.zfs.snapshot_names import LATEST_SET
 
 COLUMNS = ("Volume", "Action", "Base", "Bytes", "Flags")
 DESTRUCTION_COLUMNS = ("When", "Node", "What", "Law", "Why")
@@ -114,8 +116,11 @@ def _notes(node: Settings, job: Job, state: State | None, off: Disablement | Non
 
 async def _look(node: Settings, cluster: Cluster, context: RunContext) -> Preview:
     async with connected(node, cluster.nodes.values()) as nodes:
-        source, target = nodes.client(node.node), nodes.client(context.job.target)
-        return await dry_run(context, source, target, time.time, known_jobs(node, cluster, context.job))
+        source, target, job = nodes.client(node.node), nodes.client(context.job.target), context.job
+        preview = await dry_run(context, source, target, time.time, known_jobs(node, cluster, job))
+        kept = await ask_kept(node, context.guest, {job.id: job.target}, nodes)
+        files = [described_kept(job.target, context.guest, each, LATEST_SET, node.timezone) for each in kept.values()]
+        return replace(preview, notes=(*preview.notes, *files))
 
 
 def _print(preview: Preview, zone: tzinfo) -> None:

@@ -77,9 +77,15 @@ def _guests(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(f"{key}.volumes", repr(str(volume)), _NOT_ASIDE)
         if guest.drill is not None and (wrong := _wrong_event(guest.drill)) is not None:
             yield Problem(f"{key}.drill", repr(guest.drill), wrong)
-        listed = (*guest.volumes, *guest.excluded)
-        for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
-            yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
+        yield from _twice(key, guest)
+
+
+def _twice(key: str, guest: Guest) -> Iterator[Problem]:
+    listed = (*guest.volumes, *guest.excluded)
+    for volume in sorted({volume for volume in listed if listed.count(volume) > 1}):
+        yield Problem(f"{key}.volumes", repr(str(volume)), "each volume once")
+    for path in sorted({path for path in guest.files if guest.files.count(path) > 1}):
+        yield Problem(f"{key}.files", repr(path), "each file once")
 
 
 def _jobs(cluster: Cluster) -> Iterator[Problem]:
@@ -186,7 +192,10 @@ def refused_hooks(cluster: Cluster) -> Iterator[str]:
     if refused:
         guests = ", ".join(str(guest.id) for guest in refused)
         why = refused[0].hooks_refused
-        yield f"The hooks and checks of guests {guests} are not run: {why}. Let only root write it: chmod go-w."
+        yield (
+            f"The hooks and checks of guests {guests} are not run, and their files are not kept on their targets: "
+            f"{why}. Let only root write it: chmod go-w."
+        )
 
 
 def unattended(cluster: Cluster) -> Iterator[str]:

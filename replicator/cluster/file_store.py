@@ -66,7 +66,7 @@ class FileStore:
         hooked = {
             guest.id: replace(guest, hooks_refused=refused)
             for guest in cluster.guests.values()
-            if guest.hooks or guest.runtime is not None or guest.check is not None
+            if guest.hooks or guest.runtime is not None or guest.check is not None or guest.files
         }
         return replace(cluster, guests={**cluster.guests, **hooked})
 

@@ -21,6 +21,7 @@ from pydantic import (
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems
 from replicator.cluster.followed_guests import followed
+from replicator.cluster.guest_files import refused_path
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
 from replicator.cluster.model import Cluster
 from replicator.cluster.nesting import with_others
@@ -74,6 +75,12 @@ def _address(value: str) -> str:
 def _network(value: str) -> str:
     if value != NO_NETWORK:
         parse_network(value)
+    return value
+
+
+def _file(value: str) -> str:
+    if (allowed := refused_path(value)) is not None:
+        raise ValueError(allowed)
     return value
 
 
@@ -137,6 +144,7 @@ class _Guest(_Entry):
     drill: str | None = None
     check: Annotated[str, Field(min_length=1)] | None = None
     drill_timeout: Annotated[Duration, Field(gt=0)] | None = None
+    files: list[Annotated[str, AfterValidator(_file)]] = []
 
     @model_validator(mode="after")
     def _one_runtime(self) -> Self:
@@ -322,6 +330,7 @@ def _guest(number: int, guest: _Guest, defaults: _Defaults) -> Guest:
         drill_off=drill == NO_DRILL,
         check=guest.check,
         drill_timeout=guest.drill_timeout or defaults.drill_timeout,
+        files=tuple(guest.files),
     )
 
 

@@ -35,6 +35,7 @@ from replicator.config.ssh import SshSettings
 from replicator.models import Job
 
 DEFAULT_PATH = Path("/etc/zsr/zsr.toml")
+DEFAULT_STATE_DIR = "/var/lib/zsr"
 
 
 def _key_list(value: object) -> object:
@@ -77,7 +78,7 @@ class _File(_Section):
     node: NodeName
     timezone: ZoneName | None = None
     max_parallel: Annotated[int, Field(ge=1, le=32)] = 1
-    state_dir: AbsolutePath = "/var/lib/zsr"
+    state_dir: AbsolutePath = DEFAULT_STATE_DIR
     control: SocketPath = "/run/zsr/control.sock"
     cluster: _Cluster = _Cluster()
     history: _History = _History()

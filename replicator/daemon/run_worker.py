@@ -32,6 +32,7 @@ from replicator.events import JobRemoved, RunCancelled, RunSucceeded
 from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobState, Outcome
 from replicator.replication.context import RunContext, RunResult
+from replicator.replication.file_keeper import guest_files_of
 from replicator.replication.half_received import REFUSALS
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
@@ -113,6 +114,7 @@ class Worker:
         self._progress = progress
         self._inventory_cache = InventoryCache(clock)
         self._lines = Lines(clock, settings.timezone)
+        self._guest_files = guest_files_of(settings)
 
     async def run(
         self,
@@ -284,6 +286,7 @@ class Worker:
             other_jobs(cluster, self._state, self._settings.state_dir / "locks"),
             self._lines.of(cluster.nodes, self._settings.node, job.target),
             tuple(attempt.before.former_keeps),
+            self._guest_files,
         )
 
     def _own_guest(self, cluster: Cluster, job: Job) -> Guest:
@@ -305,7 +308,10 @@ class Worker:
         progress, log = attempt.active.progress, TidyLog(attempt.log.add).add
         guest = attempt.cluster.guests.get(job.id.guest)
         fence = Fence(job.id, source.node, None if guest is None else guest.epoch)
-        await remove(job, storages, source, target, known, vanished, progress, log, now=self._clock(), fence=fence)
+        await remove(
+            job, storages, source, target, known, vanished, progress, log, now=self._clock(), fence=fence,
+            files=self._guest_files,
+        )  # fmt: skip
         await asyncio.to_thread(self._store.delete_job, job.id, only_if_removing=True)
         await asyncio.to_thread(self._state.jobs.forget, job.id, self._clock())
 

@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.hosts.pump import Line
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Guest, Job, JobId, KnownSets, Storage, Synced, Vanished
+from replicator.replication.file_keeper import GuestFiles
 from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.zfs.fence import Fence
@@ -61,6 +63,7 @@ class RunContext:
         lines: the lines of both nodes, where they have a limit.
         others: the other jobs; None: no replica of theirs is continued.
         former_keeps: the values of ``keep`` that the job had until lately, without an order by ``zsr update``.
+        guest_files: where files of guests are kept; None: none are.
     """
 
     job: Job
@@ -80,12 +83,18 @@ class RunContext:
     others: OtherJobs | None = None
     lines: tuple[Line, ...] = ()
     former_keeps: tuple[str, ...] = ()
+    guest_files: GuestFiles | None = None
 
     @property
     def limits(self) -> Limits:
         """The limits of its streams."""
         rate = None if self.job.rate is None else self.job.rate * RATE_UNIT
         return Limits(rate, self.stall_timeout, lines=self.lines)
+
+    @property
+    def travels(self) -> SnapshotPatterns:
+        """The snapshots of others that travel."""
+        return SnapshotPatterns.parse(self.job.snapshots)
 
     @property
     def fence(self) -> Fence:

@@ -16,6 +16,7 @@ from replicator.replication.destruction import (
     decide_removal,
     decide_removed_jobs_snapshots,
 )
+from replicator.replication.file_keeper import GuestFiles, remove_files
 from replicator.replication.prepare_target import destroy_or_keep
 from replicator.replication.progress import Log, Progress, Step
 from replicator.replication.provenance import Direction, is_others_by_memory, sets_of
@@ -39,11 +40,13 @@ async def remove(
     *,
     now: float,
     fence: Fence | None = None,
+    files: GuestFiles | None = None,
 ) -> None:
     """Destroy the job's replicas, unless they are to stay or ``target`` is None, then its snapshots on the source.
 
     ``known`` is the source node's memory of the job's sets, ``vanished`` that of replicas whose volumes are gone.
     ``now`` (unix seconds) becomes part of the name of a replica that is set aside. Replicas must pass the ``fence``.
+    ``files``: where those of the guest are kept, which go after the replicas.
 
     Raises:
         SupersededError: another node has taken the guest over; nothing was changed.
@@ -57,6 +60,8 @@ async def remove(
         await progress.begin(Step.REMOVE_REPLICAS)
         found = await _inventories(everywhere, target, known, vanished)
         await _remove_all_replicas(way, found, target, now, log)
+        if files is not None:
+            await remove_files(job.id, files, (target, source), log)
     await progress.begin(Step.REMOVE_SNAPSHOTS)
     found_here = await _inventories(everywhere, source, known, marks_of=job_prefix(job.id))
     for path, inventory in found_here.items():

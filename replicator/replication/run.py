@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.common.tasks import gather_two, result_or_error
 from replicator.errors import ConnectionLostError, SupersededError, ZsrError
 from replicator.models import Synced, TargetPlace
@@ -19,6 +18,7 @@ from replicator.replication.aging_asides import age_asides, aside_terms, decide_
 from replicator.replication.context import RunContext, RunRecorder, RunResult, may_snapshot_first
 from replicator.replication.destruction import decide_superseded
 from replicator.replication.discovery import Discovered, TargetInventory
+from replicator.replication.file_keeper import FileKeeper
 from replicator.replication.foreign_names import giving_way
 from replicator.replication.former_jobs import destroy_left_behind
 from replicator.replication.gone_snapshots import mirrored
@@ -93,9 +93,10 @@ class Run:
         self._inventories = Inventories(context, source, target, clock)
         self._place: TargetPlace | None = None
         self._take_over = TakeOver(context, source, target, log, clock)
+        self._files = FileKeeper(self._job.id, context.guest, context.guest_files, source, target, log, clock)
         self._snapshots = SnapshotTaker(
             self._job.id, context.guest, context.storages, source, log, clock, self._remember_taken, recorder.hooks,
-            bookmarks=context.bookmarks, fence=context.fence, travels=SnapshotPatterns.parse(self._job.snapshots),
+            bookmarks=context.bookmarks, fence=context.fence, travels=context.travels, after=self._files.read,
         )  # fmt: skip
         self._stamps = Stamps(context.fence, context.storages, source, target, log, context.others)
         limits = context.limits
@@ -236,8 +237,7 @@ class Run:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
-            failures = self._context.failures
-            way = self._direction()
+            way, failures = self._direction(), self._context.failures
             half = HalfReceived(self._job, way, self._transfers, self._source, self._target, failures, self._log)
             await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
@@ -261,7 +261,7 @@ class Run:
 
     async def _pair(self, on_source: Inventory, on_target: TargetInventory) -> Discovered:
         """Pair the volumes of both sides; raises if they cannot be, or if their owner or epoch refuse the run."""
-        discovered = self._inventories.pair(on_source, on_target)
+        discovered = self._files.saw(self._inventories.pair(on_source, on_target))
         await self._stamps.refuse(self._direction(marks_late=await self._marks_late()), discovered, on_target)
         return discovered
 
@@ -367,6 +367,7 @@ class Run:
         await self.progress.begin(Step.REMEMBER)
         await self._remember(without_sent(synced, pruned))
         self._log("info", f"proven on {self._target.node}; the set is {synced.last_set}")
+        await self._files.keep(found, synced.last_set or 0, self._place)
         await self.progress.begin(Step.TIDY)
         await proof.prune_source(volumes)
         await destroy_left_behind(self._context, way, volumes, self._source, self._log)
@@ -383,6 +384,7 @@ class Run:
         await self.progress.begin(Step.REMEMBER)
         await self._stamps.keep_in_step(found.volumes)
         await self._remember(waiting(replace(self._synced, last_sync=at), found.diverged, self._job, self._clock()))
+        await self._files.keep(found, self._synced.last_set or 0, self._place)
         await self._report_vanished(found)
         self._log("info", f"nothing was written since the set {self._synced.last_set}, which is on {self._target.node}")
         return RunResult(at, 0, 0)

@@ -40,12 +40,17 @@ class SnapshotResult:
     taken: bool
 
 
+async def no_more() -> None:
+    """Do nothing after a snapshot."""
+
+
 class SnapshotTaker:
     """Takes a guest's snapshots on its node, and destroys them again if they cannot be used.
 
     ``before`` is called with the time of each set before it is taken, and makes durable that this node takes it.
     ``hooks`` records what the guest's hooks do. With ``bookmarks`` each set is bookmarked. With the snapshot, the
-    volumes get the stamps of the ``fence``. Snapshots of others that fit ``travels`` count as a change.
+    volumes get the stamps of the ``fence``. Snapshots of others that fit ``travels`` count as a change. ``after`` is
+    called right after the thaw, and raises no ZsrError.
     """
 
     def __init__(
@@ -62,8 +67,10 @@ class SnapshotTaker:
         bookmarks: bool,
         fence: Fence | None = None,
         travels: SnapshotPatterns = NONE_TRAVEL,
+        after: Callable[[], Awaitable[None]] = no_more,
     ) -> None:
         self._travels = travels
+        self._after = after
         self._fence = fence
         self._hooks = hooks
         self._before = before
@@ -109,6 +116,7 @@ class SnapshotTaker:
         except ZsrError:
             await self.destroy(name)
             raise
+        await self._after()
         if not datasets or not _knows_bases(datasets, volumes):
             datasets = dict((await source_inventory(self._guest, self._storages, self._source)).datasets)
         if self._taken_in:

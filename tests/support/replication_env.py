@@ -10,6 +10,7 @@ from replicator.errors import NoSpaceError
 from replicator.hosts.local import LocalHost
 from replicator.models import Guest, Job, JobId, Storage, Synced
 from replicator.replication.context import RunContext, RunRecorder, RunResult, at_once
+from replicator.replication.file_keeper import GuestFiles
 from replicator.replication.progress import Progress, Step
 from replicator.replication.reseed import Reseed
 from replicator.replication.run import Run
@@ -75,6 +76,7 @@ class ReplicationEnv:
         self.vanished: list[str] = []
         self.last_run_failed = True
         self.begin_full_copy = at_once
+        self.guest_files: GuestFiles | None = None
         self.log: list[tuple[str, str]] = []
         self.zfs("create", self.source)
         self.zfs("create", self.target)
@@ -110,6 +112,7 @@ class ReplicationEnv:
                 self.synced,
                 self.last_run_failed,
                 begin_full_copy=self.begin_full_copy,
+                guest_files=self.guest_files,
             ),
             ZfsClient(LocalHost("alpha"), limit=60),
             ZfsClient(LocalHost("beta"), limit=60),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from replicator.errors import SupersededError
+from replicator.hosts.host import Host
+from replicator.hosts.local import LocalHost
+from replicator.hosts.version_folder import list_versions
 from replicator.models import Guest, Job, KnownSets, Storage, Synced, Vanished
 from replicator.replication.context import RunContext, RunRecorder
+from replicator.replication.file_keeper import GuestFiles
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress
 from replicator.replication.run import Run
@@ -34,6 +39,7 @@ class Node:
 
     node: str
     found: Sequence[Dataset]
+    host: Host = field(default_factory=lambda: LocalHost("node"))
     looks: int = 0
     stamped: list[str] = field(default_factory=list)
 
@@ -72,12 +78,13 @@ class Memory:
         return ()
 
 
-async def run(beta: Node, memory: Memory) -> None:
+async def run(beta: Node, memory: Memory, files: Sequence[str] = (), kept_in: str = "/nowhere") -> None:
     """A run of an idle guest, which has a hook, so that without the cache it looks at everything first."""
-    guest, storage = Guest(100, "web", "alpha", freeze="true"), Storage("data", "tank", paths=(("beta", "pool"),))
+    guest = Guest(100, "web", "alpha", freeze="true", files=tuple(files))
+    storage = Storage("data", "tank", paths=(("beta", "pool"),))
     context = RunContext(
         Job(JOB, "beta"), guest, (storage,), 60.0, PROVEN, last_run_failed=False,
-        inventory_cache=InventoryCache(lambda: 2000.0), due=2000.0,
+        inventory_cache=InventoryCache(lambda: 2000.0), due=2000.0, guest_files=GuestFiles(kept_in),
     )  # fmt: skip
     nothing: Any = None
     recorder = RunRecorder(memory.synced, nothing, memory.vanished, nothing, nothing, nothing, nothing, HookNotes())
@@ -93,6 +100,15 @@ async def test_an_idle_guest_costs_one_look_and_moves_last_sync() -> None:
     beta, memory = Node("beta", [REPLICA]), Memory()
     await run(beta, memory)
     assert (beta.looks, memory.claims[-1], beta.stamped) == (1, 2000.0, [])
+
+
+async def test_a_file_of_an_idle_guest_comes_for_the_set_that_is_there(tmp_path: Path) -> None:
+    beta, memory, file = Node("beta", [REPLICA]), Memory(), tmp_path / "web.xml"
+    file.write_text("<domain/>")
+    await run(beta, memory, [str(file)], str(tmp_path / "kept"))
+    kept = await list_versions(beta.host, f"{tmp_path}/kept/{JOB}")
+    assert [(each.set_time, each.read) for each in kept.versions[str(file)]] == [(1001, 2000)]
+    assert (beta.looks, memory.claims[-1]) == (1, 2000.0)
 
 
 @pytest.mark.parametrize(("owner", "epoch"), [("gamma", "9"), ("gamma", "1"), ("alpha", "many")])
