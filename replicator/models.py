@@ -137,11 +137,12 @@ class Hook(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The shell commands that start and stop a guest; ``status`` exits with 0 while it runs, with 3 while it is off."""
+    """A guest's shell commands; ``status`` exits with 0 while it runs, 3 while off; ``prepare`` gets its files."""
 
     start: str
     stop: str
     status: str
+    prepare: str = ""
 
 
 @dataclass(frozen=True, slots=True)

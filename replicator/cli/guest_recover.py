@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import click
 
 from replicator.cli.context import config_option, note_move, notify_daemon, settings, store
+from replicator.cli.guest_files import files_of, note_files, pending_files, place_files
 from replicator.cli.output import confirmed, local_time
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
@@ -30,6 +31,7 @@ from replicator.models import Job, JobId
 from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
 from replicator.replication.restore_points import datasets_on, replicas_of
 from replicator.state.guest_locks import guest_lock, guest_lock_within
+from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
 from replicator.zfs.liveness import liveness
@@ -89,6 +91,7 @@ class _Order:
         self._node, self._cluster = node, store(node).read()
         self._force, self._older, self._without, self._yes = force, older, without, yes
         self._guest = self._cluster.guest(guest_id)
+        self._files: FilesOfSet | None = None
         self._jobs = [job for job_id, job in sorted(self._cluster.jobs.items()) if job_id.guest == guest_id]
 
     @property
@@ -113,33 +116,29 @@ class _Order:
                 if now.identity != shown.identity:
                     raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
                 epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
+                self._pend(FilesOfSet(epoch, str(job.id), now.set_time, guest.node))
                 await asyncio.to_thread(store(self._node).hand_over, guest.id, guest.node, self._node.node, epoch)
                 click.echo(f"guest {guest.id}: node {self._node.node}, epoch {epoch} in {self._node.cluster.path}")
                 await become_guest(Fence(job.id, self._node.node, epoch), now.replicas, guest.node, here.zfs, _say)
-            try:
-                await self._start(here.zfs)
-            finally:
-                await asyncio.to_thread(self._conclude, guest.node)
+            await self._end(here.zfs, guest.node)
 
     async def finish(self) -> None:
         """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""
         async with connected(self._node, self._cluster.nodes.values()) as nodes:
-            zfs = nodes.client(self._node.node)
-            left = await self._unfinished(zfs)
-            if not left:
+            left = await self._unfinished(nodes.client(self._node.node))
+            self._files = pending_files(self._node, self._guest) or files_of(left, self._guest)
+            if not left and self._files is None:
                 click.echo(f"Guest {self._guest.id} is on this node already, and nothing is left to do.")
                 return
-            names, former = ", ".join(each.name for _, each in left), left[0][1].source or ""
-            self._confirm(
-                f"Guest {self._guest.id} is on this node. Make writable what is still a replica: {names}?", former
-            )
+            former = self._files.former if self._files is not None else left[0][1].source or ""
+            what = f"Make writable what is still a replica: {', '.join(each.name for _, each in left)}?"
+            question = what if left else "Put its files in place, and start it?"
+            self._confirm(f"Guest {self._guest.id} is on this node. {question}", former)
             with guest_lock(self._node.state_dir / "locks", self._guest.id):
                 here = await self._look(nodes, former)
+                self._pend(self._files)
                 await self._become_guest(left, former, here.zfs)
-            try:
-                await self._start(here.zfs)
-            finally:
-                await asyncio.to_thread(self._conclude, former)
+            await self._end(here.zfs, former)
 
     async def take(self, *, leave_off: bool) -> None:
         """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
@@ -156,11 +155,31 @@ class _Order:
                     )
                 left = await self._unfinished(zfs)
                 await self._refuse_writable(nodes, left[0][1].source if left else None)
+                self._pend(files_of(left, self._guest) or pending_files(self._node, self._guest))
                 await self._become_guest(left, (left[0][1].source if left else None) or "", zfs)
                 await self._refuse_unready(nodes)
+                await self._place_files(zfs)
                 if not leave_off:
                     await self._start(zfs)
         await asyncio.to_thread(notify_daemon, self._node)
+
+    def _pend(self, files: FilesOfSet | None) -> None:
+        """Remember the files that the guest needs here, before the guest is this node's."""
+        self._files = files if self._guest.files else None
+        if self._files is not None:
+            note_files(self._node, self._guest.id, self._files)
+
+    async def _place_files(self, zfs: ZfsClient) -> None:
+        if self._files is not None:
+            await place_files(self._node, self._guest.id, self._files, zfs)
+
+    async def _end(self, zfs: ZfsClient, former: str) -> None:
+        """Put its files in place and start it; what fails does not take the guest away again."""
+        try:
+            await self._place_files(zfs)
+            await self._start(zfs)
+        finally:
+            await asyncio.to_thread(self._conclude, former)
 
     async def _start(self, zfs: ZfsClient) -> None:
         """Start the guest as its runtime says; without one, a person does."""

@@ -193,7 +193,7 @@ def refused_hooks(cluster: Cluster) -> Iterator[str]:
         guests = ", ".join(str(guest.id) for guest in refused)
         why = refused[0].hooks_refused
         yield (
-            f"The hooks and checks of guests {guests} are not run, and their files are not kept on their targets: "
+            f"The hooks and checks of guests {guests} are not run, and their files are neither kept nor put in place: "
             f"{why}. Let only root write it: chmod go-w."
         )
 

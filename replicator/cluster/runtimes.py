@@ -1,7 +1,8 @@
 """Runtimes: what starts and stops a guest, as ``guests.ID.runtime`` or its own three commands say. Pure.
 
-A runtime becomes three shell commands. ``status`` exits with 0 while the guest runs and with 3 while it does not, as
-the commands of init scripts do (LSB); any other status means that it is not known.
+A runtime becomes shell commands. ``status`` exits with 0 while the guest runs and with 3 while it does not, as the
+commands of init scripts do (LSB); any other status means that it is not known. ``prepare`` lets what runs the guest
+read the files that were put in place, which are its arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ ALLOWED = "'systemd:UNIT', 'libvirt:DOMAIN' or 'incus:NAME'"
 _STOPPED = 3
 _UNKNOWN = 4
 
+_DEFINE = r"""
+for file; do
+  case $file in *.xml) ;; *) continue ;; esac
+  if grep -q '<domain[[:space:]>]' "$file"; then virsh define --file "$file" >/dev/null || exit; fi
+done
+"""
+"""A guest may have other XML too, such as that of a network."""
+
 
 def runtime_of(text: str) -> Runtime:
     """Return the commands of a runtime; raises ValueError with what is allowed."""
@@ -28,7 +37,7 @@ def runtime_of(text: str) -> Runtime:
 def _systemd(unit: str) -> Runtime:
     """A unit that is neither inactive nor failed may still run something: that counts as running."""
     state = _case(f"systemctl show --property=ActiveState --value -- {unit}", "inactive|failed")
-    return Runtime(f"systemctl start -- {unit}", f"systemctl stop -- {unit}", state)
+    return Runtime(f"systemctl start -- {unit}", f"systemctl stop -- {unit}", state, "systemctl daemon-reload")
 
 
 def _libvirt(domain: str) -> Runtime:
@@ -36,7 +45,8 @@ def _libvirt(domain: str) -> Runtime:
     listed = f'[ -n "$(virsh list --all --name | grep -Fx -- {domain})" ] || exit {_STOPPED}'
     known = f"virsh list --all --name >/dev/null || exit {_UNKNOWN}"
     state = _case(f"virsh domstate --domain {domain}", "'shut off'|crashed")
-    return Runtime(f"virsh start --domain {domain}", f"virsh shutdown --domain {domain}", f"{known}; {listed}; {state}")
+    status = f"{known}; {listed}; {state}"
+    return Runtime(f"virsh start --domain {domain}", f"virsh shutdown --domain {domain}", status, _DEFINE)
 
 
 def _incus(name: str) -> Runtime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 
 from replicator.errors import HookError, ZsrError
@@ -61,6 +62,17 @@ async def start(guest: Guest, host: Host) -> None:
     await _do("start", runtime.start, guest, host)
 
 
+async def prepare(guest: Guest, host: Host, files: Sequence[str]) -> None:
+    """Let what runs a guest read its files, which are in place. May be done again.
+
+    Raises:
+        HookError: its command failed.
+    """
+    runtime = runtime_of(guest)
+    if runtime is not None and runtime.prepare:
+        await _do("prepare", runtime.prepare, guest, host, files)
+
+
 async def start_again(guest: Guest, host: Host) -> bool:
     """Start a guest whose stop was asked for and failed, or was followed by a failure; return whether it runs for sure.
 
@@ -97,9 +109,9 @@ async def _while_running(guest: Guest, host: Host, seconds: float) -> Presence:
     return found
 
 
-async def _do(what: str, command: str, guest: Guest, host: Host) -> None:
+async def _do(what: str, command: str, guest: Guest, host: Host, arguments: Sequence[str] = ()) -> None:
     try:
-        done = await host.run(["sh", "-c", command], limit=guest.stop_timeout)
+        done = await host.run(["sh", "-c", command, "sh", *arguments], limit=guest.stop_timeout)
     except ZsrError as error:
         raise HookError(
             f"The {what} command of guest {guest.id} failed on {host.name}: {error.what}", raw=error.raw

@@ -20,6 +20,7 @@ from replicator.state.job_marks import JobMarks
 from replicator.state.job_states import JobStates
 from replicator.state.journal import Journal
 from replicator.state.moves import Moves
+from replicator.state.pending_files import PendingFiles
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.run_log import RunLogs
 from replicator.state.runs import Runs
@@ -42,6 +43,7 @@ class State:
     keeps: FormerKeeps
     drills: Drills
     moves: Moves
+    files: PendingFiles
 
     @classmethod
     def open(cls, path: Path, *, repair: bool = True) -> State:
@@ -67,6 +69,7 @@ class State:
             FormerKeeps(database),
             Drills(database),
             Moves(database),
+            PendingFiles(database),
         )
 
     def plugin_store(self, plugin: str) -> SqlitePluginStore:

@@ -66,4 +66,4 @@ def test_those_of_a_cluster_file_that_others_may_write_are_refused(tmp_path: Pat
     path.chmod(0o666)
     cluster = FileStore(path).read()
     assert cluster.guests[100].hooks_refused
-    assert "their files are not kept on their targets" in next(iter(refused_hooks(cluster)))
+    assert "their files are neither kept nor put in place" in next(iter(refused_hooks(cluster)))

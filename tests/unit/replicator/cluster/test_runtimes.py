@@ -57,6 +57,33 @@ def test_a_domain_that_is_not_defined_on_a_node_does_not_run_there(tools: Path) 
     assert status("libvirt:we", tools, "running") == 3
 
 
+def test_libvirt_defines_each_domain_among_the_files_and_systemd_reads_its_units(tmp_path: Path) -> None:
+    for name in ("virsh", "systemctl"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>"{tmp_path}/calls"\n')
+        (tmp_path / name).chmod(0o755)
+    files = {"a web.xml": "<!-- -->\n<domain type='kvm'>", "net.xml": "<network>", "web.txt": "<domain>"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for runtime in ("libvirt:web", "systemd:web.service"):
+        subprocess.run(
+            ["sh", "-c", runtime_of(runtime).prepare, "sh", *(str(tmp_path / name) for name in files)],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            check=True,
+        )
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"virsh define --file {tmp_path}/a web.xml", "systemctl daemon-reload",
+    ]  # fmt: skip
+
+
+def test_a_domain_that_libvirt_refuses_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "virsh").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "virsh").chmod(0o755)
+    (tmp_path / "web.xml").write_text("<domain>")
+    (tmp_path / "net.xml").write_text("<network>")
+    argv = ["sh", "-c", runtime_of("libvirt:web").prepare, "sh", f"{tmp_path}/web.xml", f"{tmp_path}/net.xml"]
+    assert subprocess.run(argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False).returncode == 1
+
+
 @pytest.mark.parametrize("text", ["", "systemd", "systemd:", "docker:web", "systemd:a b", "systemd:-x", ":web"])
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="'systemd:UNIT', 'libvirt:DOMAIN' or 'incus:NAME'"):

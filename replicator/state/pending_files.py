@@ -1,0 +1,52 @@
+"""Which guests took this node as theirs whose files are not all in place yet, in ``state.db``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from replicator.models import JobId
+from replicator.state.database import Database
+from replicator.state.plugin_store import SqlitePluginStore
+
+STORE = "zsr.files"
+"""The name under which `memory` has them; no plugin has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesOfSet:
+    """The files that a guest gets on its new node: those that a job's node kept at the time of a set.
+
+    ``epoch`` is the guest's with which it came; ``former``: the node that it came from.
+    """
+
+    epoch: int
+    job: str
+    set_time: int
+    former: str
+
+    @property
+    def job_id(self) -> JobId:
+        """The job."""
+        return JobId.parse(self.job)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFiles:
+    """Remembers what is to be put in place, until it is. Blocks."""
+
+    database: Database
+
+    def put(self, guest: int, files: FilesOfSet | None) -> None:
+        """Remember what is to be put in place for a guest; None: nothing is any more."""
+        self._store.put(str(guest), None if files is None else json.dumps(asdict(files)))
+
+    def get(self, guest: int, epoch: int) -> FilesOfSet | None:
+        """Return what is to be put in place for a guest that came with this epoch; None if nothing is."""
+        text = self._store.get(str(guest))
+        files = None if text is None else FilesOfSet(**json.loads(text))
+        return files if files is not None and files.epoch == epoch else None
+
+    @property
+    def _store(self) -> SqlitePluginStore:
+        return SqlitePluginStore(self.database, STORE)
