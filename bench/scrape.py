@@ -157,7 +157,7 @@ async def _serve_stalls(folder: Path, name: str, stalls: Stalls) -> asyncio.Serv
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
-        facts = {**stalls.take(), "cpu": time.process_time(), "memory": _memory(os.getpid())}
+        facts = {**stalls.take(), "cpu": time.process_time(), "memory": memory_of(os.getpid())}
         writer.write(json.dumps(facts).encode() + b"\n")
         writer.close()
 
@@ -187,13 +187,14 @@ async def _serve(folder: Path) -> None:
     state.close()
 
 
-def _memory(pid: int) -> int:
+def memory_of(pid: int) -> int:
+    """The resident memory of a process, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024
 
 
 @asynccontextmanager
-async def _child(folder: Path, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def child(folder: Path, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """One of the processes of the measurement while the body runs; ended by its own pid."""
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.scrape", *words, env=environment)
@@ -220,7 +221,7 @@ async def _stalls(folder: Path) -> dict[str, float]:
     return {**found, "longest_stall_of_an_idle_process": nobody["longest_stall"]}
 
 
-async def _scrape(session: ClientSession, encoding: str) -> tuple[float, int, int]:
+async def scrape(session: ClientSession, encoding: str) -> tuple[float, int, int]:
     """Seconds, bytes on the wire, and series (0 when compressed) of one scrape."""
     begin = time.perf_counter()
     headers = {"Accept": Format.OPENMETRICS.value, "Accept-Encoding": encoding}
@@ -231,7 +232,8 @@ async def _scrape(session: ClientSession, encoding: str) -> tuple[float, int, in
     return seconds, len(body), series
 
 
-async def _ready(session: ClientSession) -> None:
+async def ready(session: ClientSession) -> None:
+    """Wait until the daemon is ready."""
     async with asyncio.timeout(300):
         while True:
             with suppress(OSError):
@@ -241,12 +243,12 @@ async def _ready(session: ClientSession) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _rounds(session: ClientSession, folder: Path, encoding: str, count: int) -> dict[str, Any]:
+async def _scrapes(session: ClientSession, folder: Path, encoding: str, count: int) -> dict[str, Any]:
     """The figures of ``count`` scrapes, some seconds apart, as Prometheus makes them."""
     await _stalls(folder)
     before, found = await _told(folder), []
     for _ in range(count):
-        found.append(await _scrape(session, encoding))
+        found.append(await scrape(session, encoding))
         await asyncio.sleep(PAUSE)
     stalls, after = await _stalls(folder), await _told(folder)
     times = sorted(seconds for seconds, _, _ in found)
@@ -290,14 +292,14 @@ async def measure(jobs: int, rounds: int, seconds: float) -> dict[str, Any]:
         folder, port = Path(temporary), free_port()
         await asyncio.to_thread(prepare, folder, jobs, port)
         async with (
-            _child(folder, "--serve", temporary),
-            _child(folder, "--idle", temporary),
-            _child(folder, "--note-runs", temporary, "--jobs", str(jobs)),
+            child(folder, "--serve", temporary),
+            child(folder, "--idle", temporary),
+            child(folder, "--note-runs", temporary, "--jobs", str(jobs)),
             ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as session,
         ):
-            await _ready(session)
+            await ready(session)
             await _stalls(folder)
-            first, begun = await _scrape(session, "gzip"), await _stalls(folder)
+            first, begun = await scrape(session, "gzip"), await _stalls(folder)
             before = await _told(folder)
             await asyncio.sleep(IDLE_SECONDS)
             idle, after = await _stalls(folder), await _told(folder)
@@ -311,8 +313,8 @@ async def measure(jobs: int, rounds: int, seconds: float) -> dict[str, Any]:
                     **idle,
                     "processor_share": round((after["cpu"] - before["cpu"]) / IDLE_SECONDS, 3),
                 },
-                "gzip": await _rounds(session, folder, "gzip", rounds),
-                "plain": await _rounds(session, folder, "identity", rounds),
+                "gzip": await _scrapes(session, folder, "gzip", rounds),
+                "plain": await _scrapes(session, folder, "identity", rounds),
                 "prometheus": await _prometheus(folder, port, seconds),
             }
             return {**result, "daemon_memory_mib": round((await _told(folder))["memory"] / 2**20)}

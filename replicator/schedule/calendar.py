@@ -218,10 +218,25 @@ def _wall(moment: int, zone: tzinfo) -> int:
     """Return the wall seconds that a clock in a zone shows at a unix time."""
     if not _EARLIEST <= moment < _LATEST:
         return moment
+    offset = _offset_of_quarter(moment // _QUARTER, zone)
+    return moment + (_offset(moment, zone) if offset is None else offset)
+
+
+def _offset(moment: int, zone: tzinfo) -> int:
+    """Return the seconds by which a zone is ahead of UTC at a unix time."""
     offset = (_START + timedelta(0, moment)).astimezone(zone).utcoffset()
-    return moment + (_seconds(offset) if offset is not None else 0)
+    return _seconds(offset) if offset is not None else 0
 
 
+@lru_cache(maxsize=4096)
+def _offset_of_quarter(quarter: int, zone: tzinfo) -> int | None:
+    """Return the offset of a zone in a quarter of an hour (since 1970); None if it changes within."""
+    begin = quarter * _QUARTER
+    first = _offset(begin, zone)
+    return first if first == _offset(begin + _QUARTER - 1, zone) else None
+
+
+_QUARTER = 900
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = (_FIRST_DAY + 2) * _DAY
 _LATEST = (_END_OF_TIME + 3000) * _DAY

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import Protocol
 
 from replicator.common.durations import words
 from replicator.models import Job, JobId
@@ -23,6 +24,16 @@ _BACKOFF_SECONDS = (300.0, 600.0, 900.0, 1800.0)
 """Seconds from one attempt to the next after one, two, three and more failures in a row."""
 
 
+class Events(Protocol):
+    """The moments of a schedule: a calendar event, or what answers for one."""
+
+    def next(self, after: float, zone: tzinfo) -> int | None:
+        """See `CalendarEvent.next`."""
+
+    def count(self, after: float, until: float, zone: tzinfo) -> int:
+        """See `CalendarEvent.count`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """A job as the scheduler sees it.
@@ -33,7 +44,7 @@ class Scheduled:
     """
 
     id: JobId
-    event: CalendarEvent
+    event: Events
     zone: tzinfo
     last_try: float = 0.0
     consecutive_failures: int = 0
@@ -96,7 +107,7 @@ def first(
     return min(free, default=(None,))[-1]
 
 
-def missed_runs(event: CalendarEvent, zone: tzinfo, last_start: float, start: float) -> int:
+def missed_runs(event: Events, zone: tzinfo, last_start: float, start: float) -> int:
     """Return how many slots passed between two starts without a run: all but the one that the second start serves.
 
     0 for a job that never started (``last_start`` 0).

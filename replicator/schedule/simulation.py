@@ -96,7 +96,8 @@ class Simulation:
         """Yield the runs in the order of their start."""
         scenario = self.scenario
         ranked = sorted(scenario.jobs, key=lambda job: job.id)
-        actors = [_Actor(job, rank, scenario) for rank, job in enumerate(ranked)]
+        events = {job.event: _SharedEvents(job.event) for job in ranked}
+        actors = [_Actor(job, rank, scenario, events[job.event]) for rank, job in enumerate(ranked)]
         self.tallies = {actor.job.id: actor.tally for actor in actors}
         waiting = [entry for actor in actors if (entry := actor.entry()) is not None]
         heapify(waiting)
@@ -156,16 +157,46 @@ def _startable(ready: list[_Entry], running: list[_Entry], max_parallel: int) ->
     return chosen
 
 
+class _SharedEvents:
+    """A schedule whose answers are remembered by the second, as it has them: thousands of jobs ask the same."""
+
+    _MOST = 100_000
+
+    def __init__(self, event: CalendarEvent) -> None:
+        self._event = event
+        self._following: dict[tuple[int, tzinfo], int | None] = {}
+        self._counts: dict[tuple[int, int, tzinfo], int] = {}
+
+    def next(self, after: float, zone: tzinfo) -> int | None:
+        """See `CalendarEvent.next`."""
+        asked = (int(after // 1), zone)
+        if asked not in self._following:
+            if len(self._following) >= self._MOST:
+                self._following.clear()
+            self._following[asked] = self._event.next(after, zone)
+        return self._following[asked]
+
+    def count(self, after: float, until: float, zone: tzinfo) -> int:
+        """See `CalendarEvent.count`."""
+        asked = (int(after // 1), int(until // 1), zone)
+        if asked not in self._counts:
+            if len(self._counts) >= self._MOST:
+                self._counts.clear()
+            self._counts[asked] = self._event.count(after, until, zone)
+        return self._counts[asked]
+
+
 class _Actor:
     """One job with its state."""
 
-    def __init__(self, job: SimulatedJob, rank: int, scenario: Scenario) -> None:
+    def __init__(self, job: SimulatedJob, rank: int, scenario: Scenario, events: _SharedEvents) -> None:
         self.job = job
+        self._events = events
         self.rank = rank
         self.tally = Tally(rpo(job.event, job.rpo, scenario.start))
         self._scenario = scenario
         self._scheduled = Scheduled(
-            job.id, job.event, job.zone, last_try=job.last_try, disabled=job.disabled, target=job.target
+            job.id, events, job.zone, last_try=job.last_try, disabled=job.disabled, target=job.target
         )
         self._due = next_run(self._scheduled)
         self._last_start = job.last_try
@@ -192,7 +223,7 @@ class _Actor:
         failures = 0 if self._outcome is Result.SUCCESS else self._scheduled.consecutive_failures + 1
         self.tally.runs += 1
         self.tally.failures += failures > 0
-        self.tally.missed_runs += missed_runs(self.job.event, self.job.zone, self._last_start, now)
+        self.tally.missed_runs += missed_runs(self._events, self.job.zone, self._last_start, now)
         self._last_start = now or _JUST_AFTER_1970
         self._scheduled = replace(
             self._scheduled, last_try=self._last_start, consecutive_failures=failures, answered_at=None
