@@ -93,6 +93,10 @@ class AuthError(ZsrError):
     default_advice = "Check the SSH key, the user and known_hosts; zsr never overrides a changed host key."
 
 
+class HostKeyError(AuthError):
+    """The other node's host key is not known here, or is not the known one."""
+
+
 class DeadlineError(ZsrError):
     """A command or a transfer took longer than it may."""
 

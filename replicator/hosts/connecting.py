@@ -54,4 +54,7 @@ async def connect(node: Node, way: Way, settings: SshSettings, known_hosts: Know
                 **keys,
             )
     except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
-        raise connect_error(replace(node, address=way.there), error) from error
+        is_known = known_hosts.has_key(known, node.address, node.port)
+        is_unknown_key = isinstance(error, asyncssh.HostKeyNotVerifiable) and not is_known
+        at = node if is_unknown_key else replace(node, address=way.there)
+        raise connect_error(at, error, key_is_known=is_known) from error

@@ -47,6 +47,12 @@ class KnownHosts:
             self._add(known, path, text.split("\n"))
         return known
 
+    @staticmethod
+    def has_key(known: asyncssh.SSHKnownHosts, host: str, port: int) -> bool:
+        """Return whether there is a key of a host, right or wrong."""
+        trusted, authorities, revoked = known.match(host, "", port)[:3]
+        return bool(trusted or authorities or revoked)
+
     def _add(self, known: asyncssh.SSHKnownHosts, path: Path, lines: Iterable[str]) -> None:
         for number, line in enumerate(lines, start=1):
             try:

@@ -62,7 +62,7 @@ def _is_closed(error: ZsrError) -> bool:
 
 
 def _again(error: AuthError) -> AuthError:
-    return AuthError(error.what, node=error.node, advice=error.advice, raw=error.raw)
+    return type(error)(error.what, node=error.node, advice=error.advice, raw=error.raw)
 
 
 def _stamp(files: Iterable[Path]) -> Stamp:

@@ -51,9 +51,18 @@ def user_config() -> Path | None:
 
 
 def openssh_argv(
-    node: Node, settings: SshSettings, known_hosts: Sequence[Path], command: str, way: Way | None = None
+    node: Node,
+    settings: SshSettings,
+    known_hosts: Sequence[Path | str],
+    command: str,
+    way: Way | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> list[str]:
-    """Return the argv of an OpenSSH client that runs a command line on a node; ``way``: in its replication network."""
+    """Return the argv of an OpenSSH client that runs a command line on a node; ``way``: in its replication network.
+
+    ``elsewhere``: the client itself runs on another node, whose user has a configuration and known hosts of his own.
+    """
     way = way or Way(node.address)
     options = {
         **_NO_COMFORTS,
@@ -71,8 +80,12 @@ def openssh_argv(
         options["BindAddress"] = way.here
     if way.there != node.address:  # the port is part of a name in known_hosts, but not of an alias
         options["HostKeyAlias"] = node.address if node.port == _SSH_PORT else f"[{node.address}]:{node.port}"
-    config = user_config()
-    argv = ["ssh", "-F", "none" if config is None else str(config), "-T", "-x", "-p", str(node.port)]
+    argv = ["ssh", "-T", "-x", "-p", str(node.port)]
+    if not elsewhere:
+        config = user_config()
+        argv[1:1] = ["-F", "none" if config is None else str(config)]
+    elif not known_hosts:
+        del options["UserKnownHostsFile"], options["GlobalKnownHostsFile"]
     for key, value in options.items():
         argv += ["-o", f"{key}={value}"]
     for identity in settings.keys:

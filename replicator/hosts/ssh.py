@@ -84,6 +84,11 @@ class SshHost:
         """See `Host.compression`."""
         return self._node.compression
 
+    @property
+    def noise(self) -> str | None:
+        """The beginning of what the login shell last printed of its own; None: nothing so far."""
+        return None if self._noise is None else _beginning(self._noise)
+
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
         """See `Host.run`; the time in which a session is waited for does not count."""
         await self._left_behind.refuse(argv)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import asyncssh
 
-from replicator.errors import AuthError, ConfigError, ConnectionLostError, NetworkError, ZsrError
+from replicator.errors import AuthError, ConfigError, ConnectionLostError, HostKeyError, NetworkError, ZsrError
 from replicator.models import Node
 
 _HOST_KEY = "If the node was reinstalled, replace its line in known_hosts by hand; zsr never does."
@@ -14,7 +15,7 @@ _KEY = "Check ssh.key in the settings: it must be a private key file without a p
 _SETTINGS = "Check the ssh settings of both nodes: ssh -v shows where they differ."
 
 _TABLE: tuple[tuple[str, type[ZsrError], str], ...] = (
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION|[Hh]ost key is known", AuthError, _HOST_KEY),
+    (r"Host key verification failed|REMOTE HOST IDENTIFICATION|[Hh]ost key is known", HostKeyError, _HOST_KEY),
     (r"Permission denied|Too many authentication failures|account .* (?:locked|expired)", AuthError, ""),
     (r"Bad configuration option|Unknown cipher|[Nn]o matching .* found|Bad port", ConfigError, _SETTINGS),
     (r"Identity file .* not accessible|error in libcrypto|invalid format|bad permissions", ConfigError, _KEY),
@@ -41,21 +42,31 @@ def openssh_error(node: str, stderr: str) -> ZsrError:
     return ConnectionLostError(f"The connection to node {node} was lost: {reason}.", node=node, raw=stderr)
 
 
-def connect_error(node: Node, error: BaseException) -> ZsrError:
-    """Return the error for a connection that could not be opened."""
+def connect_error(node: Node, error: BaseException, *, key_is_known: bool = True) -> ZsrError:
+    """Return the error for a connection that could not be opened; ``key_is_known``: known_hosts has a key of it."""
     at = f"node {node.name} ({node.address}, port {node.port})"
     match error:
         case asyncssh.HostKeyNotVerifiable():
-            return AuthError(
-                f"The host key of {at} is not the one in known_hosts: {error.reason}.",
-                node=node.name,
-                advice=_HOST_KEY,
-            )
+            return _host_key_error(node, at, error.reason, key_is_known=key_is_known)
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError() | PermissionError():
             return ConfigError(f"The SSH key for {at} cannot be used: {error}.", node=node.name, advice=_KEY)
         case asyncssh.PermissionDenied():
             return AuthError(f"{at.capitalize()} refused user {node.user}: {error.reason}.", node=node.name)
         case TimeoutError() | asyncssh.Error() | OSError():
-            reason = str(getattr(error, "reason", "") or error) or "no answer in time"
+            said = os.strerror(number) if (number := getattr(error, "errno", None)) and number > 0 else str(error)
+            reason = str(getattr(error, "reason", "") or said) or "no answer in time"
             return NetworkError(f"Could not connect to {at}: {reason}.", node=node.name)
     return ConfigError(f"The SSH settings for {at} are wrong: {error}.", node=node.name, advice=_SETTINGS)
+
+
+def _host_key_error(node: Node, at: str, reason: str, *, key_is_known: bool) -> HostKeyError:
+    if key_is_known:
+        what = f"The host key of {at} is not the one in known_hosts: {reason}."
+        return HostKeyError(what, node=node.name, advice=_HOST_KEY)
+    port = "" if node.port == 22 else f"-p {node.port} "
+    login = f"ssh {port}{node.user}@{node.address}"
+    return HostKeyError(
+        f"known_hosts has no key of {at}.",
+        node=node.name,
+        advice=f"Log in once, and compare the fingerprint with that on its console: {login}",
+    )

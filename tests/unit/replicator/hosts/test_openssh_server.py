@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from replicator.errors import AuthError, ConfigError, DeadlineError, NetworkError, ZsrError
+from replicator.errors import AuthError, ConfigError, DeadlineError, HostKeyError, NetworkError, ZsrError
 from replicator.hosts import sessions
 from replicator.hosts.host import Completed
 from replicator.hosts.local import LocalHost
@@ -363,3 +363,22 @@ class TestHangingCommands:
 def _without_limit(argv: list[str], *, marked: bool = True) -> str:
     """The command line without the limit that would end it there."""
     return remote_command(argv[4:] if argv[0] == "timeout" else argv, marked=marked)
+
+
+async def test_an_unknown_host_key_is_another_error_than_a_changed_one(server: OpenSshServer) -> None:
+    known_hosts = server.folder / "known_hosts"
+    host, kind, key = known_hosts.read_text().split()
+    other = (server.folder / "key.pub").read_text().split()[1]
+    words = {}
+    for name, line in {"none": "", "another": f"{host} {kind} {other}\n", "right": f"{host} {kind} {key}\n"}.items():
+        known_hosts.write_text(line)
+        async with connected(server) as ssh:
+            try:
+                await ssh.reach()
+                words[name] = "in"
+            except HostKeyError as error:
+                words[name] = error.what
+
+    assert words["none"].startswith("known_hosts has no key of node beta")
+    assert words["another"].startswith("The host key of node beta")
+    assert words["right"] == "in"

@@ -18,7 +18,7 @@ import asyncssh
 import pytest
 
 from replicator.config.ssh import SshSettings
-from replicator.errors import ConfigError, DeadlineError, ErrorClass, NetworkError, ZfsError, ZsrError
+from replicator.errors import ConfigError, DeadlineError, ErrorClass, HostKeyError, NetworkError, ZfsError, ZsrError
 from replicator.hosts import ssh
 from replicator.hosts.host import STDERR_KEPT
 from replicator.hosts.pump import sized_pipe
@@ -279,3 +279,18 @@ def test_each_way_a_connection_cannot_be_made_has_its_class(raised: Exception, e
     assert error.error_class is error_class
     assert "beta" in error.what
     assert error.advice
+
+
+def test_a_host_key_that_is_not_known_is_not_called_a_wrong_one() -> None:
+    node = Node("beta", "10.0.0.12", 2222)
+    error = connect_error(node, asyncssh.HostKeyNotVerifiable("Host key is not trusted"), key_is_known=False)
+
+    assert isinstance(error, HostKeyError)
+    assert error.what == "known_hosts has no key of node beta (10.0.0.12, port 2222)."
+    assert error.advice.endswith(": ssh -p 2222 root@10.0.0.12")
+
+
+def test_an_error_of_the_system_is_in_words_and_not_in_those_of_python() -> None:
+    error = connect_error(Node("beta", "10.0.0.12"), OSError(113, "Connect call failed ('10.0.0.12', 22)"))
+
+    assert error.what == "Could not connect to node beta (10.0.0.12, port 22): No route to host."
