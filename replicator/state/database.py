@@ -97,6 +97,14 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise ZsrError(f"'{path}' is damaged: {error}.", advice=_DAMAGED) from error
 
+    def damage(self) -> str | None:
+        """Search the whole file for damage; return what was found, None: nothing."""
+        try:
+            found = str(self.rows("PRAGMA quick_check(1)")[0][0])
+        except ZsrError as error:
+            return error.what
+        return None if found == "ok" else found
+
     def close(self) -> None:
         """Close the file."""
         with self.lock:

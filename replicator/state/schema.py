@@ -159,11 +159,14 @@ def _execute(db: sqlite3.Connection, statements: str) -> None:
 def connect_to_read(path: Path) -> Connection:
     """Open an existing database without changing it; one of an older format is copied to memory and upgraded there.
 
+    Without a write-ahead log nobody has it open, and SQLite is not to make one: a reader could not remove it again.
+
     Raises:
         sqlite3.DatabaseError, ZsrError: as `connect`.
     """
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
+        f"{path.absolute().as_uri()}?mode=ro{alone}",
         uri=True,
         timeout=10,
         isolation_level=None,

@@ -79,3 +79,28 @@ def test_a_file_that_does_not_exist_is_not_created(path: Path) -> None:
         State.read(path)
 
     assert not path.parent.exists()
+
+
+def test_nothing_is_left_next_to_a_file_that_nobody_has_open(path: Path) -> None:
+    State.open(path).close()
+    before = {each.name: each.stat().st_mtime_ns for each in path.parent.iterdir()}
+
+    with closing(State.read(path)) as reader:
+        assert reader.jobs.all() == {}
+        assert reader.database.damage() is None
+
+    assert {each.name: each.stat().st_mtime_ns for each in path.parent.iterdir()} == before
+    assert list(before) == [path.name]
+
+
+def test_damage_in_the_middle_is_found_by_a_search(path: Path) -> None:
+    with closing(State.open(path)) as state:
+        for number in range(300):
+            fail(state, NOW + number)
+    whole = bytearray(path.read_bytes())
+    for at in range(4 * 4096, len(whole), 4096):
+        whole[at : at + 64] = b"x" * 64
+    path.write_bytes(whole)
+
+    with closing(State.read(path)) as reader:
+        assert reader.database.damage() is not None
