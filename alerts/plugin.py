@@ -21,21 +21,23 @@ from alerts.channels.healthchecks import Pinger
 from alerts.channels.settings import PingSettings, ServiceSettings
 from alerts.channels.smtp import RFC_WAITS, Waits
 from alerts.channels.verify import Verified, can_be_verified, verify_channel
-from alerts.delivery.context import Clock, DeliveryContext, Sleep
+from alerts.delivery.context import DeliveryContext, Sleep
 from alerts.delivery.daily_check import DailyCheck
 from alerts.delivery.notifier import Notifier
 from alerts.delivery.store import Counters, forget_absent_targets
 from alerts.delivery.target_worker import GROUP_WAIT_SECONDS
+from alerts.doctor import CHECKS, examine
 from alerts.inbound.alertmanager_webhook import Receiver, ReceiverSettings, receive
+from alerts.messages import message_writer
 from alerts.redaction import guarded_logs, redact
 from alerts.render import settings as message_settings
-from alerts.render.renderer import MessageWriter, Renderer
 from alerts.render.template_check import template_problems
 from alerts.routing.route_gaps import route_gaps, unreported
 from alerts.routing.routes import Route
 from alerts.settings import SECTION, SECTIONS, AlertsSettings, placed, read_settings
 from alerts.targets import Target
 from replicator.api.counters import USABLE_KEY
+from replicator.api.doctor import Line, Visit
 from replicator.api.plugin import READ_TO, Core
 from replicator.api.problem import Problem
 from replicator.common.timezones import local_zone
@@ -86,6 +88,7 @@ class AlertsPlugin:
     environ: Mapping[str, str] | None = None
     channels: Channels = _channel
     sections = SECTIONS
+    doctor_checks = CHECKS
 
     def check(self, sections: Mapping[str, object]) -> list[Problem]:
         """All problems of the sections; shows of a URL at most its scheme. Reads files, sends nothing."""
@@ -103,6 +106,10 @@ class AlertsPlugin:
         return list(
             route_gaps({each.name: each.route for each in targets if each.enabled and each.gets_messages}, jobs)
         )
+
+    async def examine(self, check: str, sections: Mapping[str, object], visit: Visit) -> list[Line]:
+        """See `replicator.api.plugin.DoctorPlugin`."""
+        return await examine(check, self._read(sections)[0], visit)
 
     async def run(self, core: Core, sections: Mapping[str, object]) -> None:
         """Deliver until cancelled. A target that became unusable since ``check`` is logged and left out."""
@@ -215,12 +222,6 @@ def _counted(task: Task, target: str, context: DeliveryContext) -> Task:
 def _receiving(settings: ReceiverSettings, notifier: Notifier, context: DeliveryContext) -> Task:
     receiver = Receiver(context.node, settings.token, notifier.accept, context.clock)
     return lambda: receive(settings, receiver)
-
-
-def message_writer(settings: AlertsSettings, clock: Clock, zone: tzinfo) -> MessageWriter:
-    """The writer of all messages, by the settings."""
-    messages = settings.messages
-    return MessageWriter(Renderer(messages.templates), clock, zone, messages.page, messages.dashboard)
 
 
 def url_problems(settings: AlertsSettings) -> list[Problem]:

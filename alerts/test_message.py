@@ -17,8 +17,8 @@ from alerts.channels.healthchecks import try_ping
 from alerts.channels.settings import PingSettings, ServiceSettings
 from alerts.channels.verify import Proof, verify_channel
 from alerts.channels.webhook import WebhookSettings
+from alerts.messages import message_writer
 from alerts.notice import Notice, NoticeKind, Severity
-from alerts.plugin import message_writer
 from alerts.redaction import guarded_logs
 from alerts.settings import AlertsSettings
 from alerts.targets import Target

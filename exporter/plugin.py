@@ -6,8 +6,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from exporter.doctor import CHECK, examine
 from exporter.server import load, serving
 from exporter.settings import read_settings
+from replicator.api.doctor import Line, Visit
 from replicator.api.plugin import Core
 from replicator.api.problem import Problem
 from replicator.errors import ConfigError
@@ -21,6 +23,7 @@ class ExporterPlugin:
     """Serves the core's state as Prometheus metrics and as a page. Section ``[exporter]`` of zsr.toml."""
 
     sections = (SECTION,)
+    doctor_checks = (CHECK,)
 
     def check(self, sections: Mapping[str, object]) -> list[Problem]:
         """All that is wrong with the section; an absent one is right and means the defaults."""
@@ -37,6 +40,11 @@ class ExporterPlugin:
         except ConfigError as error:
             return [Problem(_key("web_config"), repr(str(found.web_config)), str(error))]
         return []
+
+    async def examine(self, check: str, sections: Mapping[str, object], visit: Visit) -> list[Line]:
+        """See `replicator.api.plugin.DoctorPlugin`."""
+        found = read_settings(sections.get(SECTION))
+        return [] if isinstance(found, list) else await examine(found, visit)
 
     async def run(self, core: Core, sections: Mapping[str, object]) -> None:
         """Serve until cancelled; returns at once when ``enabled = false``.

@@ -18,6 +18,7 @@ from alerts.grouping.conditions import Condition, Conditions
 from alerts.grouping.flapping import Flap, Flaps
 from alerts.grouping.grouping import Held, Incident, IncidentState, NotificationGroup
 from replicator.api import counters
+from replicator.api.doctor import Notes
 from replicator.api.event_codec import from_json, to_json
 from replicator.api.plugin import PluginStore
 from replicator.errors import ConfigError
@@ -101,7 +102,7 @@ class TargetState:
         return replace(self, outbox=tuple(entry if each.number == entry.number else each for each in self.outbox))
 
 
-def load_state(store: PluginStore, target: str) -> TargetState | None:
+def load_state(store: Notes, target: str) -> TargetState | None:
     """The state of a target; None if there is none yet, or if it is damaged (which is logged)."""
     text = store.get(key_of(target))
     if text is None:
@@ -175,7 +176,7 @@ def entries_of(store: PluginStore, target: str, state: TargetState) -> list[Entr
     return [known[number] for number in sorted(known)]
 
 
-def load_log(store: PluginStore) -> list[Record]:
+def load_log(store: Notes) -> list[Record]:
     """All messages in the log, newest first; damaged ones are left out."""
     found = []
     for key, text in store.items("sent/").items():

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from replicator.api.certificate import Certificate
+from replicator.api.doctor import Line, Visit
 from replicator.api.job_status import JobHistory
 from replicator.api.problem import Problem
 from replicator.api.status import Status
@@ -104,3 +105,18 @@ class NotingPlugin(Plugin, Protocol):
 
     def notes(self, sections: Mapping[str, object], jobs: Sequence[Job]) -> list[str]:
         """Return sentences about what checked sections hardly mean; ``jobs`` are those of this node."""
+
+
+@runtime_checkable
+class DoctorPlugin(Plugin, Protocol):
+    """A plugin with checks for ``zsr doctor``, which runs in a process of its own, with a daemon or without one."""
+
+    @property
+    def doctor_checks(self) -> tuple[str, ...]:
+        """The names of its checks."""
+
+    async def examine(self, check: str, sections: Mapping[str, object], visit: Visit) -> list[Line]:
+        """Return the lines of one of its checks, of ``visit.node``. ``sections`` have passed ``check``.
+
+        It may be cancelled at any time. Without ``visit.send`` it changes nothing anywhere.
+        """

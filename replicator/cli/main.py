@@ -34,6 +34,7 @@ _COMMANDS = {
         "replicator.cli.diverged:diverged",
         "Replicas that differed from their source.",
     ),
+    "doctor": ("replicator.cli.doctor:doctor", "Look for what is set up wrongly, here and on the other nodes."),
     "enable": ("replicator.cli.disable:enable", "Let a job run again, or all jobs of a node."),
     "guest": ("replicator.cli.guest:guest", "Show the guests of the cluster, and on which nodes replicas of them are."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),

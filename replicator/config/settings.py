@@ -74,6 +74,10 @@ class _Ssh(_Section):
     keepalive: Annotated[Duration, Field(gt=0)] = 15.0
 
 
+class _Doctor(_Section):
+    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+
+
 class _File(_Section):
     node: NodeName
     timezone: ZoneName | None = None
@@ -84,6 +88,7 @@ class _File(_Section):
     history: _History = _History()
     zfs: _Zfs = _Zfs()
     ssh: _Ssh = _Ssh()
+    doctor: _Doctor = _Doctor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class Settings:
     """The checked settings of this node. ``sections`` are the plugins' own, by name (absent ones left out).
 
     ``bookmarks``: whether each snapshot set is bookmarked on this node. ``pvesr_jobs``: the file with the replication
-    jobs of Proxmox VE, where this is a node of it.
+    jobs of Proxmox VE, where this is a node of it. ``prometheus``: the URL of the one that ``zsr doctor`` asks.
     """
 
     path: Path
@@ -116,6 +121,7 @@ class Settings:
     pvesr_jobs: Path
     ssh: SshSettings
     sections: Mapping[str, object]
+    prometheus: str | None = None
 
 
 def changed_keys(before: Settings, after: Settings) -> tuple[str, ...]:
@@ -170,6 +176,7 @@ def load_settings(path: Path) -> Settings:
         pvesr_jobs=PROXMOX_CONFIG / "replication.cfg",
         ssh=_ssh_settings(model.ssh),
         sections=sections,
+        prometheus=model.doctor.prometheus,
     )
 
 

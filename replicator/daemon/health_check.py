@@ -249,15 +249,21 @@ def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promis
         HealthFinding(HealthLevel.CRITICAL, _vanished_job(job, status["time"] - since))
         for job, since in status.get("vanished_jobs", {}).items()
     ]
-    found += [
-        HealthFinding(HealthLevel.WARNING, f"settings: {problem}".rstrip(".")) for problem in status["config_problems"]
-    ]
+    found += settings_findings(status)
     found += disagreement_findings(status)
     found += _same_machine(status, set(targets))
     found += [HealthFinding(HealthLevel.WARNING, text) for text in _of_daemon(status)]
     found += [*_certificates(status), *_unreported(status)]
     silent = [node for node in sorted(set(targets)) if status["reachable"].get(node) is False]
     return [*found, *(HealthFinding(HealthLevel.WARNING, f"target {node} does not answer") for node in silent)]
+
+
+def settings_findings(status: Mapping[str, Any]) -> list[HealthFinding]:
+    """Return the findings about settings that are wrong, or that the daemon has not taken over yet."""
+    texts = [f"settings: {problem}".rstrip(".") for problem in status["config_problems"]]
+    if pending := status.get("config_pending"):
+        texts.append(f"settings: {', '.join(pending)} changed and not in use yet; systemctl reload zsr, or restart")
+    return [HealthFinding(HealthLevel.WARNING, text) for text in texts]
 
 
 def _old_look(status: Mapping[str, Any]) -> list[HealthFinding]:
@@ -288,10 +294,7 @@ def _vanished_job(job: str, age: float) -> str:
 def frozen_findings(frozen: Mapping[str, float], now: float, guest: int | None = None) -> list[HealthFinding]:
     """Return the findings about guests that are frozen for too long, of one guest or of all.
 
-    Args:
-        frozen: since when each guest may be frozen (unix time), by its number.
-        now: unix time.
-        guest: only this one.
+    ``frozen``: since when each may be (unix time), by its number; ``now``: unix time.
     """
     return [
         HealthFinding(
@@ -326,8 +329,6 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     now = status["time"]
     if (runs := status.get("version", __version__)) != __version__:
         yield f"the daemon still runs zsr {runs}, while {__version__} is installed; restart it: systemctl restart zsr"
-    if pending := status.get("config_pending"):
-        yield f"settings: {', '.join(pending)} changed and not in use yet; systemctl reload zsr, or restart"
     for name, ends in status.get("plugins", {}).items():
         if ends["last"] is not None and 0 <= now - ends["last"] < PLUGIN_SECONDS:
             yield f"plugin {name} ended, {ends['count']} times since the daemon's start: {ends['reason']}".rstrip(".")

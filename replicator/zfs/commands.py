@@ -139,6 +139,21 @@ def space(pools: Sequence[str]) -> Argv:
     return ["zfs", "get", "-Hp", "-o", "name,property,value", "used,available", *pools]
 
 
+def pool_health() -> Argv:
+    """List all pools with health and used per cent; every version of ZFS understands it."""
+    return ["zpool", "list", "-H", "-o", "name,health,capacity"]
+
+
+def pool_properties(pool: str) -> Argv:
+    """Print the properties of a pool with its features, below a heading; every version of ZFS understands it."""
+    return ["zpool", "get", "all", pool]
+
+
+def kinds(datasets: Sequence[str]) -> Argv:
+    """Print the types of datasets; ZFS prints what exists and complains of the rest."""
+    return ["zfs", "list", "-H", "-t", "filesystem,volume", "-o", "name,type", *datasets]
+
+
 def sync(pool: str) -> Argv:
     """Wait until all that was written to a pool so far is on disk."""
     return ["zpool", "sync", pool]

@@ -27,16 +27,16 @@ def ordered(names: str) -> list[str]:
 ORDER = {
     "replicator": ordered(
         "display errors job_choices models events common api schedule config hosts zfs cluster state replication "
-        "guests daemon cli"
+        "guests daemon doctor cli"
     ),
     "exporter": ordered(
         "addresses metric guest_metrics job_metrics node_metrics replica_metrics target_metrics catalogue families "
         "process exposition service_discovery settings web_config certificates auth tls job_series collectors "
-        "status_page listeners routes server plugin"
+        "status_page listeners routes server doctor plugin"
     ),
     "alerts": ordered(
         "text redaction secrets foreign subject notice routing grouping render channels inbound delivery targets "
-        "settings plugin test_message cli_log cli"
+        "settings messages test_message prometheus doctor plugin cli_log cli"
     ),
     "grafana": ordered("promql panel layout panels annotations guest node replication build __main__"),
 }

@@ -50,6 +50,7 @@ def test_the_clusters_example_loads(tmp_path: Path) -> None:
         ("history.", settings._History),
         ("zfs.", settings._Zfs),
         ("ssh.", settings._Ssh),
+        ("doctor.", settings._Doctor),
         ("nodes.NAME.", toml_schema._Node),
         ("storages.NAME.", toml_schema._Storage),
         ("guests.ID.", toml_schema._Guest),
@@ -60,6 +61,6 @@ def test_every_key_has_its_row(prefix: str, model: type[settings._Section] | typ
     rows = " ".join(re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE))
     shown = set(re.findall(r"`([^`]+)`", rows))
     shown |= {f"{prefix}{name[1:]}" for name in shown if name.startswith(".")}
-    sections = {"cluster", "history", "zfs", "ssh"}
+    sections = {"cluster", "history", "zfs", "ssh", "doctor"}
 
     assert {f"{prefix}{name}" for name in model.model_fields if prefix or name not in sections} - shown == set()

@@ -244,3 +244,10 @@ def test_a_node_of_proxmox_ve_makes_no_bookmarks_unless_it_is_told_to(
     if proxmox:
         place.mkdir()
     assert load(file, f'node = "alpha"\n[zfs]\n{text}').bookmarks is bookmarks
+
+
+def test_the_prometheus_of_zsr_doctor_is_a_url(file: Path) -> None:
+    node = 'node = "alpha"\n[doctor]\nprometheus = '
+
+    assert load(file, f'{node}"https://me:secret@mon.example.org:9090/prom"').prometheus is not None
+    assert keys(file, f'{node}"mon.example.org:9090"') == ["doctor.prometheus"]
