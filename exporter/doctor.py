@@ -12,7 +12,16 @@ import ssl
 import time
 from collections.abc import Iterator
 
-from aiohttp import BaseConnector, ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
+from aiohttp import (
+    BaseConnector,
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientSSLError,
+    ClientTimeout,
+    TCPConnector,
+    UnixConnector,
+)
 
 from exporter.addresses import Activated, Address, Listen, UnixListen, bracketed
 from exporter.routes import HEALTHY, SECURITY_HEADERS
@@ -60,10 +69,14 @@ async def _ask(subject: Subject, address: Address, loaded: Loaded, limit: float)
             # Not who it is, but whether it answers: its certificate is for other names than that of a loopback.
             context = ssl._create_unverified_context() if secure else False  # noqa: S323
             at = f"{'https' if secure else 'http'}://{bracketed(host or '127.0.0.1')}:{port}"
-            return await _asked(subject, at, at, TCPConnector(ssl=context), limit)
+            tls = loaded.config.tls
+            wants = tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+            return await _asked(subject, at, at, TCPConnector(ssl=context), limit, wants_certificate=wants)
 
 
-async def _asked(subject: Subject, shown: str, url: str, connector: BaseConnector, limit: float) -> Line:
+async def _asked(
+    subject: Subject, shown: str, url: str, connector: BaseConnector, limit: float, *, wants_certificate: bool = False
+) -> Line:
     try:
         async with ClientSession(connector=connector, timeout=ClientTimeout(total=limit)) as session:
             async with session.get(f"{url}{HEALTHY}", allow_redirects=False) as healthy:
@@ -73,7 +86,7 @@ async def _asked(subject: Subject, shown: str, url: str, connector: BaseConnecto
     except TimeoutError:
         return unanswered(subject, shown, f"no answer within {words(limit)}")
     except (ClientError, OSError) as error:
-        if "CERTIFICATE_REQUIRED" in str(error).upper().replace(" ", "_"):
+        if wants_certificate and (isinstance(error, ClientSSLError) or not isinstance(error, ClientConnectorError)):
             return subject.ok(f"{shown} answers, and asks for a client's certificate.")
         number = getattr(error, "errno", None)
         return unanswered(subject, shown, os.strerror(number) if number and number > 0 else type(error).__name__)
