@@ -124,13 +124,15 @@ async def _way_back(site: Site, node: Node) -> Iterable[Line]:
 def ssh_section(printed: str, limit: float) -> SshSettings:
     """Read the section ``[ssh]`` of another node's settings; what cannot be read is left at its default."""
     try:
-        section = tomli.loads(printed).get("ssh", {})
+        found = tomli.loads(printed).get("ssh")
     except tomli.TOMLDecodeError:
-        section = {}
-    keys, known = section.get("key", ()), section.get("known_hosts")
+        found = None
+    section = found if isinstance(found, dict) else {}
+    key, known = section.get("key"), section.get("known_hosts")
+    keys = key if isinstance(key, list) else [key]
     return SshSettings(
         known_hosts=known if isinstance(known, str) else None,
-        keys=(keys,) if isinstance(keys, str) else tuple(str(key) for key in keys),
+        keys=tuple(each for each in keys if isinstance(each, str)),
         agent=section.get("agent") is not False,
         connect_timeout=limit,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -233,3 +234,14 @@ class TestSettings:
         assert lines["settings"] == lines["daemon"] == "fail"
         assert lines["coverage"] == "unknown"
         assert set(lines) >= set(catalogue.OF_HERE)
+
+    def test_what_this_user_may_not_read_is_unknown_and_no_failure(
+        self, zsr: Zsr, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        may = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != zsr.cluster_path and may(path, mode))
+
+        (line,) = (each for each in zsr("doctor", "--format", "json").json["lines"] if each["check"] == "settings")
+
+        assert (line["level"], line["advice"]) == ("unknown", "Run zsr doctor as root.")
+        assert str(zsr.cluster_path) in line["text"]
