@@ -12,10 +12,9 @@ from replicator.models import Guest
 _PROGRAM = re.compile(r"[A-Za-z0-9_./+-]+")
 """A word that is a program's name; whatever else a shell may read is not judged."""
 
-_SHELL = frozenset(
-    ". : [ ! case cd command eval exec exit export for if read set source test trap true umask unset until wait while"
-    .split()
-)  # fmt: skip
+_SHELL = (
+    ". : [ ! case cd command eval exec exit export for if read set source test trap true umask unset until while wait"
+)
 """Words that a shell knows without a program."""
 
 
@@ -23,7 +22,7 @@ def programs_of(guest: Guest) -> Iterator[tuple[str, str]]:
     """Yield the names of the commands that run on a guest's node, with their programs."""
     for name, command in _commands(guest):
         word = command.split(maxsplit=1)[0] if command.strip() else ""
-        if _PROGRAM.fullmatch(word) and word not in _SHELL:
+        if _PROGRAM.fullmatch(word) and word not in _SHELL.split():
             yield name, word
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.doctor.here import disk_of, programs_of, state_file
+from replicator.doctor.here import disk_of, hook_programs, state_file
 from replicator.doctor.service import HookProgram
 from replicator.doctor.there import ssh_section
 from replicator.models import Guest, Runtime
@@ -39,7 +39,7 @@ def test_the_disk_of_a_folder_that_does_not_exist_yet_is_that_of_its_parent(tmp_
 
 class TestPrograms:
     def one(self, command: str) -> HookProgram | None:
-        return next(programs_of(Guest(100, "web", "alpha", freeze=command)), None)
+        return next(hook_programs(Guest(100, "web", "alpha", freeze=command)), None)
 
     def test_a_program_in_the_path_is_found(self) -> None:
         program = self.one("sh -c 'true'")
@@ -69,10 +69,10 @@ class TestPrograms:
     def test_what_only_a_shell_understands_is_left_to_it(self, command: str) -> None:
         assert self.one(command) is None
 
-    def test_the_commands_of_a_runtime_and_of_drills_count_too(self) -> None:
-        guest = Guest(100, "web", "alpha", runtime=Runtime("virsh start x", "virsh stop x", "true"), check="test-it")
+    def test_the_commands_of_a_runtime_count_too(self) -> None:
+        guest = Guest(100, "web", "alpha", runtime=Runtime("virsh start x", "virsh stop x", "true"))
 
-        assert [program.name for program in programs_of(guest)] == ["runtime.start", "runtime.stop", "check"]
+        assert [program.name for program in hook_programs(guest)] == ["start", "stop"]
 
 
 class TestSshSection:
