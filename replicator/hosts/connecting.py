@@ -8,6 +8,7 @@ from dataclasses import replace
 import asyncssh
 
 from replicator.config.ssh import SshSettings
+from replicator.errors import ZsrError
 from replicator.hosts.known_hosts import KnownHosts
 from replicator.hosts.openssh import CIPHERS, user_config
 from replicator.hosts.replication_network import Way
@@ -54,7 +55,11 @@ async def connect(node: Node, way: Way, settings: SshSettings, known_hosts: Know
                 **keys,
             )
     except (TimeoutError, OSError, ValueError, asyncssh.Error) as error:
-        is_known = known_hosts.has_key(known, node.address, node.port)
-        is_unknown_key = isinstance(error, asyncssh.HostKeyNotVerifiable) and not is_known
-        at = node if is_unknown_key else replace(node, address=way.there)
-        raise connect_error(at, error, key_is_known=is_known) from error
+        raise _failed(node, way, error, key_is_known=known_hosts.has_key(known, node.address, node.port)) from error
+
+
+def _failed(node: Node, way: Way, error: BaseException, *, key_is_known: bool) -> ZsrError:
+    """Return the error; a key that is not known is named by the node's own address, under which it would be."""
+    is_unknown_key = isinstance(error, asyncssh.HostKeyNotVerifiable) and not key_is_known
+    at = node if is_unknown_key else replace(node, address=way.there)
+    return connect_error(at, error, key_is_known=key_is_known)

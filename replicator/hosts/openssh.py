@@ -64,6 +64,23 @@ def openssh_argv(
     ``elsewhere``: the client itself runs on another node, whose user has a configuration and known hosts of his own.
     """
     way = way or Way(node.address)
+    options = _options(node, settings, known_hosts, way)
+    argv = ["ssh", "-T", "-x", "-p", str(node.port)]
+    if not elsewhere:
+        config = user_config()
+        argv[1:1] = ["-F", "none" if config is None else str(config)]
+    elif not known_hosts:
+        del options["UserKnownHostsFile"], options["GlobalKnownHostsFile"]
+    for key, value in options.items():
+        argv += ["-o", f"{key}={value}"]
+    for identity in settings.keys:
+        argv += ["-i", identity]
+    if not settings.agent:
+        argv += ["-o", "IdentityAgent=none"]
+    return [*argv, "--", f"{node.user}@{way.there}", command]
+
+
+def _options(node: Node, settings: SshSettings, known_hosts: Sequence[Path | str], way: Way) -> dict[str, str]:
     options = {
         **_NO_COMFORTS,
         "BatchMode": "yes",
@@ -80,16 +97,4 @@ def openssh_argv(
         options["BindAddress"] = way.here
     if way.there != node.address:  # the port is part of a name in known_hosts, but not of an alias
         options["HostKeyAlias"] = node.address if node.port == _SSH_PORT else f"[{node.address}]:{node.port}"
-    argv = ["ssh", "-T", "-x", "-p", str(node.port)]
-    if not elsewhere:
-        config = user_config()
-        argv[1:1] = ["-F", "none" if config is None else str(config)]
-    elif not known_hosts:
-        del options["UserKnownHostsFile"], options["GlobalKnownHostsFile"]
-    for key, value in options.items():
-        argv += ["-o", f"{key}={value}"]
-    for identity in settings.keys:
-        argv += ["-i", identity]
-    if not settings.agent:
-        argv += ["-o", "IdentityAgent=none"]
-    return [*argv, "--", f"{node.user}@{way.there}", command]
+    return options
