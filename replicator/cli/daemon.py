@@ -56,8 +56,13 @@ async def _serve(node: Settings) -> None:
         work = asyncio.ensure_future(made.run())
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, made.request_reload)
+
+        def stop() -> None:
+            service.stopping()
+            work.cancel()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, work.cancel)
+            loop.add_signal_handler(number, stop)
         with suppress(asyncio.CancelledError):
             await work
     finally:

@@ -42,6 +42,7 @@ from replicator.daemon.status import DaemonFacts, build_status
 from replicator.daemon.target_probes import probe_targets
 from replicator.errors import ZsrError
 from replicator.guests.drilling import Driller
+from replicator.hosts.hook_unit import HookUnit
 from replicator.models import JobId
 from replicator.replication.progress import Progress
 from replicator.state.stores import State
@@ -106,6 +107,7 @@ class Daemon:
             limit=settings.command_timeout,
             clock=self._clock,
             may_destroy=lambda: state.is_writable,
+            hooks=HookUnit(self._service.hooks) if self._service.hooks else None,
         )
 
     def _supervisor(self, worker: Worker, running: dict[JobId, RunningJob]) -> RunSupervisor:
@@ -220,10 +222,12 @@ class Daemon:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            self._service.reloading()
             sections = await self._config_watcher.reload()
             if sections is not None:
                 self._core.reload(sections)
                 _log.info("The settings of plugins were read again.")
+            self._service.ready()
 
     async def _measure_loop_lag(self) -> None:
         """Measure how late the event loop comes to a task that should run every second."""

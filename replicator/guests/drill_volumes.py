@@ -21,6 +21,7 @@ from replicator.guests.drill_checks import (
 from replicator.guests.drill_clones import clone_place
 from replicator.guests.drill_scripts import bounded, check_part, own_check, probe, read_folder, read_part
 from replicator.guests.drill_sets import Cloned, DrillSet
+from replicator.hosts.configured_commands import run_configured
 from replicator.hosts.host import Completed
 from replicator.models import Guest, JobId
 from replicator.replication.progress import Log
@@ -136,7 +137,8 @@ class VolumeChecks:
             DeadlineError: it did not end in time. ZsrError: it could not be run.
         """
         limit = max(1.0, self.deadline - self.clock())
-        done = await self.target.host.run(bounded(argv, self.job, self.source, limit), limit=limit + SLACK_SECONDS)
+        command = bounded(argv, self.job, self.source, limit)
+        done = await run_configured(self.target.host, command, limit=limit + SLACK_SECONDS)
         if done.status in TIMED_OUT and self.clock() >= self.deadline - 1.0:
             raise DeadlineError(f"A check on {self.target.node} was ended.", node=self.target.node)
         return done

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from replicator.errors import HookError, ZsrError
+from replicator.hosts.configured_commands import run_configured
 from replicator.hosts.host import Host
 from replicator.models import Guest, Runtime
 
@@ -46,7 +47,7 @@ async def presence(guest: Guest, host: Host) -> Presence:
     runtime = runtime_of(guest)
     if runtime is None:
         return Presence.UNKNOWN
-    done = await host.run(["sh", "-c", runtime.status], limit=STATUS_SECONDS)
+    done = await run_configured(host, ["sh", "-c", runtime.status], limit=STATUS_SECONDS)
     return {_RUNNING: Presence.RUNNING, _STOPPED: Presence.STOPPED}.get(done.status, Presence.UNKNOWN)
 
 
@@ -111,7 +112,7 @@ async def _while_running(guest: Guest, host: Host, seconds: float) -> Presence:
 
 async def _do(what: str, command: str, guest: Guest, host: Host, arguments: Sequence[str] = ()) -> None:
     try:
-        done = await host.run(["sh", "-c", command, "sh", *arguments], limit=guest.stop_timeout)
+        done = await run_configured(host, ["sh", "-c", command, "sh", *arguments], limit=guest.stop_timeout)
     except ZsrError as error:
         raise HookError(
             f"The {what} command of guest {guest.id} failed on {host.name}: {error.what}", raw=error.raw

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from replicator.common.tasks import finish_despite_cancel, gather_two
 from replicator.errors import BusyError, ConfigError, DeadlineError, ZfsError, ZsrError
+from replicator.hosts.hook_unit import HookUnit, NotStartedError, NoUnitError
 from replicator.hosts.host import Completed, StderrTail, StreamProcess, read_output
 from replicator.hosts.left_behind import LeftBehind
+
+_log = logging.getLogger("zsr.hosts")
 
 KILL_TIMEOUT_SECONDS = 5.0
 """Seconds to wait for a killed process; one that hangs in the kernel longer than that is left behind."""
@@ -27,10 +31,14 @@ def c_locale_environment() -> dict[str, str]:
 
 
 class LocalHost:
-    """The machine zsr runs on. Each command is in a session of its own: a Ctrl-C at a terminal reaches only zsr."""
+    """The machine zsr runs on. Each command is in a session of its own: a Ctrl-C at a terminal reaches only zsr.
 
-    def __init__(self, name: str) -> None:
+    ``hooks``: the unit in which `run_configured` runs commands; None: they are children of ours like all others.
+    """
+
+    def __init__(self, name: str, hooks: HookUnit | None = None) -> None:
         self._name = name
+        self._hooks = hooks
         self._left_behind = LeftBehind(name)
 
     @property
@@ -63,6 +71,23 @@ class LocalHost:
             raise
         status = process.returncode if process.returncode is not None else -1
         return Completed(tuple(argv), status, stdout, stderr)
+
+    async def run_configured(self, argv: Sequence[str], *, limit: float) -> Completed:
+        """Run a command that a user wrote into the cluster file; else like `run`."""
+        if self._hooks is None:
+            return await self.run(argv, limit=limit)
+        await self._left_behind.refuse(argv)
+
+        def note(has_ended: Callable[[], bool]) -> None:
+            self._left_behind.add(argv, has_ended)
+
+        try:
+            return await self._hooks.run(self._name, argv, c_locale_environment(), limit, note)
+        except NotStartedError as error:
+            raise not_started(self._name, argv, error.error) from error
+        except NoUnitError as error:  # as while the machine shuts down; a guest must be thawed all the same
+            _log.warning("A hook runs with the daemon's restrictions: systemd gave it no unit (%s).", error)
+            return await self.run(argv, limit=limit)
 
     def _note_hanging(self, argv: Sequence[str], process: Process) -> None:
         if process.returncode is None:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from replicator.common.tasks import finish_despite_cancel
 from replicator.errors import HookError, ZsrError
+from replicator.hosts.configured_commands import run_configured
 from replicator.hosts.host import Host
 from replicator.job_choices import FreezeFailure
 from replicator.models import Guest, Hook
@@ -170,7 +171,7 @@ async def run_hook(hook: Hook, guest: int, command: str, limit: float, host: Hos
         HookError: it failed. It has a cause if zsr could not run it to its end.
     """
     try:
-        done = await host.run(["sh", "-c", command], limit=limit)
+        done = await run_configured(host, ["sh", "-c", command], limit=limit)
     except ZsrError as error:
         raise HookError(f"The {hook} hook of guest {guest} failed: {error.what}", raw=error.raw) from error
     if not done.ok:

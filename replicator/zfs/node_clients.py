@@ -13,6 +13,7 @@ from replicator.config.settings import Settings
 from replicator.config.ssh import SshSettings
 from replicator.errors import AuthError, ConfigError, NetworkError
 from replicator.hosts.boot_id import host_boot_id
+from replicator.hosts.hook_unit import HookUnit
 from replicator.hosts.host import Host
 from replicator.hosts.known_hosts import KnownHosts
 from replicator.hosts.local import LocalHost
@@ -35,6 +36,7 @@ class Nodes:
         limit: seconds that any command but a transfer may take.
         clock: returns unix time.
         may_destroy: returns whether anything may be destroyed now (`replicator.zfs.guarded_client`).
+        hooks: the unit in which this node runs hooks, if systemd has one.
 
     Attributes:
         boot: the boot id of this machine; empty where the kernel has none.
@@ -48,10 +50,12 @@ class Nodes:
         limit: float,
         clock: Callable[[], float] = time.time,
         may_destroy: Callable[[], bool] = lambda: True,
+        hooks: HookUnit | None = None,
     ) -> None:
         self.boot = boot_id()
         self._may_destroy = may_destroy
         self._here = here
+        self._hooks = hooks
         self._ssh = ssh
         self._known_hosts = KnownHosts(ssh.known_hosts)
         self._limit = limit
@@ -121,7 +125,7 @@ class Nodes:
         if node is None:
             raise ConfigError(f"The cluster has no node '{name}'.", advice="Add it to the cluster file.")
         if name == self._here or node.is_local:
-            return LocalHost(name)
+            return LocalHost(name, self._hooks)
         return SshHost(node, self._ssh, self._known_hosts, LocalHost(self._here))
 
     def mark_reachable(self, name: str) -> None:

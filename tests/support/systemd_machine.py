@@ -55,6 +55,7 @@ mount -t cgroup2 none sys/fs/cgroup
 mount -t tmpfs -o mode=755 dev dev
 for each in null zero full random urandom; do touch "dev/$each"; mount --bind "/dev/$each" "dev/$each"; done
 mkdir old && pivot_root . old && umount -l /old && rmdir /old
+mount --make-rshared /  # as a booting systemd does, but not in a container; the folder of credentials depends on it
 hostname machine
 mkdir -p UNITS
 for each in TARGETS; do printf '[Unit]\\nDefaultDependencies=no\\n' >"UNITS/$each.target"; done

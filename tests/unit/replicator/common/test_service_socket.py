@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_it_is_taken_out_of_the_environment_so_that_no_child_sees_it() -> None:
     environ = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "600000000", "WATCHDOG_PID": "7", "PATH": "/bin"}
     assert ServiceSocket.taken_from(environ) == ServiceSocket("/run/notify")
     assert environ == {"PATH": "/bin"}
+
+
+def test_a_reload_and_the_stop_are_reported(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with systemd(address) as listener:
+        ServiceSocket(address).reloading()
+        ServiceSocket(address).stopping()
+        first, _, when = listener.recv(100).decode().partition("\n")
+        assert (first, listener.recv(100)) == ("RELOADING=1", b"STOPPING=1")
+    assert abs(int(when.removeprefix("MONOTONIC_USEC=")) / 1e6 - time.monotonic()) < 60
+
+
+def test_the_socket_of_hooks_is_what_the_unit_names() -> None:
+    environ = {"ZSR_HOOK_SOCKET": "/run/zsr-hook.sock"}
+    assert ServiceSocket.taken_from(environ) == ServiceSocket(None, "/run/zsr-hook.sock")
+    assert environ == {}
 
 
 def test_without_systemd_nothing_is_sent() -> None:
