@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
+from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, notify_daemon, open_state, own_guest, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cluster.model import Cluster
@@ -36,7 +37,7 @@ from replicator.zfs.node_clients import Nodes, connected
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 def adopt(job_id: str, yes: bool) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from replicator.api.pvesr_jobs import PvesrJobs
+from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.durations import words
@@ -70,7 +71,7 @@ def _end_unknown(why: str) -> NoReturn:
 
 
 @click.command(cls=_Check)
-@click.option("--guest", type=int, help="Only the jobs of this guest.")
+@click.option("--guest", type=int, help="Only the jobs of this guest.", shell_complete=guest_ids)
 @click.option("--rpo", "promise_only", is_flag=True, help="Check the promise only, not failures, nodes and settings.")
 @click.option(
     "--warning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from replicator.cli.cluster_copies import Copies
+from replicator.cli.completion import node_names
 from replicator.cli.context import config_option, settings
 from replicator.cli.output import confirmed
 from replicator.cluster.file_copies import REPLACEABLE, Standing
@@ -16,7 +17,7 @@ def cluster() -> None:
 
 
 @cluster.command()
-@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@click.argument("nodes", metavar="[NODE]...", nargs=-1, shell_complete=node_names)
 @config_option
 def diff(nodes: tuple[str, ...]) -> None:
     """Compare this node's cluster file with that of each other node, or of NODE, over the connections that runs use.
@@ -33,7 +34,7 @@ def diff(nodes: tuple[str, ...]) -> None:
 
 
 @cluster.command()
-@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@click.argument("nodes", metavar="[NODE]...", nargs=-1, shell_complete=node_names)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Also replace copies that may have been edited there.")
 @config_option

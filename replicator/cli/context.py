@@ -25,7 +25,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def config_option(command: F) -> F:
     """Add ``--config`` to a command, so that it may stand before or after the verb."""
     option = click.option(
-        "--config", type=click.Path(path_type=Path, readable=False), expose_value=False, callback=_keep_config
+        "--config",
+        type=click.Path(path_type=Path, readable=False),
+        expose_value=False,
+        callback=_keep_config,
+        help="Settings of this node, as before the verb.",
     )
     return option(command)
 

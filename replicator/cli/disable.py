@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import click
 
+from replicator.cli.completion import job_ids, node_names
 from replicator.cli.consequences import conclude
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.cli.jobs import change_job
@@ -37,8 +38,14 @@ class _Span(click.ParamType[float]):
 
 
 @click.command()
-@click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--node", "node_name", metavar="NODE", help="End the disabling of a node; its jobs run again.")
+@click.argument("job_id", metavar="[ID]", required=False, shell_complete=job_ids)
+@click.option(
+    "--node",
+    "node_name",
+    metavar="NODE",
+    help="End the disabling of a node; its jobs run again.",
+    shell_complete=node_names,
+)
 @config_option
 def enable(job_id: str | None, node_name: str | None) -> None:
     """Let job ID run, or the jobs of a node."""
@@ -53,8 +60,14 @@ def enable(job_id: str | None, node_name: str | None) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--node", "node_name", metavar="NODE", help="All jobs to and from a node, for its maintenance.")
+@click.argument("job_id", metavar="[ID]", required=False, shell_complete=job_ids)
+@click.option(
+    "--node",
+    "node_name",
+    metavar="NODE",
+    help="All jobs to and from a node, for its maintenance.",
+    shell_complete=node_names,
+)
 @click.option("--for", "span", type=_Span(), metavar="DURATION", help="Until then only, like 2h.  [default: no end]")
 @config_option
 def disable(job_id: str | None, node_name: str | None, span: float | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import click
 
+from replicator.cli.completion import node_names
 from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
@@ -34,7 +35,7 @@ def diverged() -> None:
 
 
 @diverged.command("list")
-@click.option("--node", "only", metavar="NODE", help="Only on this node. [default: all]")
+@click.option("--node", "only", metavar="NODE", help="Only on this node. [default: all]", shell_complete=node_names)
 @format_option
 @config_option
 def list_diverged(only: str | None, form: str) -> None:
@@ -52,7 +53,7 @@ def list_diverged(only: str | None, form: str) -> None:
 
 
 @diverged.command()
-@click.argument("node_name", metavar="NODE")
+@click.argument("node_name", metavar="NODE", shell_complete=node_names)
 @click.argument("dataset")
 @format_option
 @config_option
@@ -70,7 +71,7 @@ def show(node_name: str, dataset: str, form: str) -> None:
 
 
 @diverged.command()
-@click.argument("node_name", metavar="NODE")
+@click.argument("node_name", metavar="NODE", shell_complete=node_names)
 @click.argument("dataset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--only-copy", is_flag=True, help="Also if it is the only copy of its volume there.")

@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 import click
 
+from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.guest_drill import drill, drills
 from replicator.cli.guest_move import move
@@ -61,7 +62,7 @@ def list_guests(form: str) -> None:
 
 
 @guest.command()
-@click.argument("guest_id", metavar="ID", type=int)
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
 @format_option
 @config_option
 def replicas(guest_id: int, form: str) -> None:

@@ -10,6 +10,7 @@ from datetime import tzinfo
 
 import click
 
+from replicator.cli.completion import guest_ids, node_names
 from replicator.cli.context import config_option, settings, state_for_runs, state_to_read, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
@@ -30,8 +31,14 @@ class StoppedDrillError(BusyError):
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int)
-@click.option("--on", "node_name", metavar="NODE", help="The target whose replicas are drilled. [default: each target]")
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.option(
+    "--on",
+    "node_name",
+    metavar="NODE",
+    help="The target whose replicas are drilled. [default: each target]",
+    shell_complete=node_names,
+)
 @config_option
 def drill(guest_id: int, node_name: str | None) -> None:
     """Prove that the replicas of guest ID can be used: clone the newest proven set, check it, destroy the clones.

@@ -13,6 +13,7 @@ from contextlib import closing
 import click
 
 from replicator.cli.cluster_copies import Copies
+from replicator.cli.completion import guest_ids, targets
 from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
 from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
@@ -42,8 +43,8 @@ _TAKE_SECONDS = 300.0
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int)
-@click.argument("to", metavar="NODE")
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("to", metavar="NODE", shell_complete=targets)
 @click.option("--until", metavar="SECONDS", type=click.FloatRange(0), default=10.0, show_default=True,
               help="Stop the guest when the last sync took no longer.")  # fmt: skip
 @click.option("--cancel", is_flag=True, help="Give up a move that died: the guest goes on on this node.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, note_move, notify_daemon, settings, store
 from replicator.cli.guest_files import files_of, note_files, pending_files, place_files
 from replicator.cli.output import confirmed, local_time
@@ -40,7 +41,7 @@ from replicator.zfs.node_clients import Nodes, connected
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int)
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
 @click.option("--force", is_flag=True, help="Needed with the store 'file', which cannot say whether the owner is dead.")
 @click.option("--older", is_flag=True, help="Also if another node has a more recent replica, or does not say.")
 @click.option("--without", multiple=True, metavar="NAME", help="Give up this volume's replica, or this absent pool.")
@@ -57,7 +58,7 @@ def recover(guest_id: int, force: bool, older: bool, without: tuple[str, ...], y
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int)
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
 @click.option("--leave-off", is_flag=True, help="Do not start the guest.")
 @config_option
 def take(guest_id: int, leave_off: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.config.settings import Settings
 from replicator.daemon.left_volumes import described_alone, release_left
@@ -14,7 +15,7 @@ from replicator.zfs.node_clients import connected
 
 
 @click.command("release")
-@click.argument("guest_id", metavar="ID", type=int)
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
 @config_option
 def release_guest(guest_id: int) -> None:
     """Make the volumes that guest ID had on this node replicas of the node that owns it now.

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from replicator.api.pvesr_jobs import PvesrJobs
+from replicator.cli.completion import job_ids, new_job_ids, targets
 from replicator.cli.consequences import conclude
 from replicator.cli.context import config_option, notify_daemon, open_state, settings, store
 from replicator.cli.output import confirmed, format_option, print_json, print_table
@@ -67,8 +68,8 @@ def job_options(command: Any, fields: Sequence[JobField] = FIELDS) -> Any:
 
 
 @click.command("create-local-job")
-@click.argument("job_id", metavar="ID")
-@click.argument("target")
+@click.argument("job_id", metavar="ID", shell_complete=new_job_ids)
+@click.argument("target", shell_complete=targets)
 @job_options
 @config_option
 def create_local_job(job_id: str, target: str, **values: Any) -> None:
@@ -142,7 +143,7 @@ def list_jobs(form: str) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.option("--format", type=click.Choice(["json"]), expose_value=False, help="There is only this one.")
 @config_option
 def read(job_id: str) -> None:
@@ -152,7 +153,7 @@ def read(job_id: str) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @job_options
 @click.option("--delete", "delete_keys", help=f"Back to the default, with commas between: {', '.join(DELETABLE)}.")
 @click.option("--digest", help="Refuse if the cluster has another digest now.")
@@ -208,7 +209,7 @@ def _change_once(where: ClusterStore, job_id: JobId, change: Callable[[Job], Job
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.option("--keep", is_flag=True, help="Leave the target's volumes.")
 @click.option("--force", is_flag=True, help="Delete the job at once; snapshots and replicas are left as they are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

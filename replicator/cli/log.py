@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 
 import click
 
+from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.common.process_identity import is_alive
@@ -24,7 +25,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.option("--run", "number", type=int, help="The run of this number; see --runs. [default: the newest]")
 @click.option("--runs", is_flag=True, help="List the newest runs instead.")
 @click.option("--follow", is_flag=True, help="Follow the run until it ends; with --format json one object per line.")

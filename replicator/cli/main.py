@@ -20,6 +20,7 @@ COMMANDS_GROUP = "zsr.commands"
 
 _COMMANDS = {
     "adopt": ("replicator.cli.adopt:adopt", "Take over datasets that are on the target already."),
+    "assets": ("replicator.cli.assets:assets", "Files that come with zsr: alert rules, dashboards, units, ..."),
     "calendar": ("replicator.cli.calendar:calendar", "When a schedule fires."),
     "cancel": ("replicator.cli.run:cancel", "Stop the run of a job that is going on."),
     "check": ("replicator.cli.check:check", "Report the health of replication, for Nagios and Icinga."),

@@ -14,6 +14,7 @@ import click
 from replicator.api.job_status import Disablement
 from replicator.api.pvesr_jobs import old_job_stands
 from replicator.cli.adopt import known_jobs
+from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, own_guest, settings, state_to_read, store
 from replicator.cli.kept_files import ask_kept, described_kept
 from replicator.cli.output import format_option, local_time, print_json, print_table
@@ -42,7 +43,7 @@ SHOWN = 3
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @format_option
 @config_option
 def plan(job_id: str, form: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from replicator.cli.completion import job_ids
 from replicator.cli.context import ask_daemon, config_option, own_guest, settings, store
 from replicator.cli.output import confirmed, print_table
 from replicator.cli.run import CancelledRunError, in_foreground
@@ -22,7 +23,7 @@ COLUMNS = ("Volume", "Replica", "Bytes", "Space", "")
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.argument("volume", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option

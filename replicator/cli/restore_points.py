@@ -10,6 +10,7 @@ from datetime import tzinfo
 import click
 
 from replicator.cli.calendar import parse_time
+from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
@@ -45,7 +46,7 @@ def points() -> None:
 
 
 @click.command("restore-points")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @format_option
 @config_option
 def list_restore_points(job_id: str, form: str) -> None:
@@ -73,7 +74,7 @@ def list_restore_points(job_id: str, form: str) -> None:
 
 
 @points.command("open")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.option(
     "--at", metavar="TIME", help="The newest one of this time or before, e.g. 2026-11-23T09:45. [default: now]"
 )
@@ -94,7 +95,7 @@ def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
 
 
 @points.command("close")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @config_option
 def close_restore_points(job_id: str) -> None:
     """Close all that is open of job ID's restore points: the clones are destroyed, the restore points stay."""

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import click
 
+from replicator.cli.completion import job_ids
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, state_for_runs, store
 from replicator.common.tasks import until_stopped
 from replicator.config.settings import Settings
@@ -21,7 +22,13 @@ class CancelledRunError(BusyError):
 
 
 @click.command()
-@click.option("--id", "job_id", metavar="ID", help="Only this job, whatever its schedule. [default: all that are due]")
+@click.option(
+    "--id",
+    "job_id",
+    metavar="ID",
+    help="Only this job, whatever its schedule. [default: all that are due]",
+    shell_complete=job_ids,
+)
 @click.option("--verbose", is_flag=True, help="Print the log while it runs.")
 @config_option
 def run(job_id: str | None, verbose: bool) -> None:
@@ -87,7 +94,7 @@ def _be_silent(_: str) -> None:
 
 
 @click.command("schedule-now")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @config_option
 def schedule_now(job_id: str) -> None:
     """Let job ID run at the next possible moment, whatever its schedule."""
@@ -108,7 +115,7 @@ def schedule_now(job_id: str) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @config_option
 def cancel(job_id: str) -> None:
     """Cancel the run of job ID that is going on; it does not count as a failure."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from replicator.api.promise import Promise, promise_of
+from replicator.cli import completion
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table, terminal_width
 from replicator.common.durations import compact
@@ -29,8 +30,8 @@ _NARROW_COLUMNS = ("JobID", "Target", "Lag", "Kept", "State")
 
 
 @click.command()
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
-@click.option("--guest", type=int, help="Only the jobs of this guest.")
+@click.argument("job_ids", metavar="[ID]...", nargs=-1, shell_complete=completion.job_ids)
+@click.option("--guest", type=int, help="Only the jobs of this guest.", shell_complete=completion.guest_ids)
 @format_option
 @config_option
 def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:

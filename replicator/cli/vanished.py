@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, open_state, own_guest, settings, state_to_read, store
 from replicator.cli.output import confirmed, format_option, local_time, name_failures, print_json, print_table
 from replicator.cluster.model import Cluster
@@ -30,7 +31,13 @@ def vanished() -> None:
 
 
 @vanished.command("list")
-@click.option("--id", "only", metavar="ID", help="Only of this job. [default: all jobs of this node's guests]")
+@click.option(
+    "--id",
+    "only",
+    metavar="ID",
+    help="Only of this job. [default: all jobs of this node's guests]",
+    shell_complete=job_ids,
+)
 @format_option
 @config_option
 def list_vanished(only: str | None, form: str) -> None:
@@ -55,7 +62,7 @@ def list_vanished(only: str | None, form: str) -> None:
 
 
 @vanished.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_ids)
 @click.argument("dataset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
