@@ -14,12 +14,13 @@
 #   make monitoring [DURATION=90]   the demo with Prometheus, Alertmanager and the dashboards, on loopback
 #   make dashboards [MINUTES=12]  the dashboards' JSON, and their pictures in docs/ from a demo that ran so long, checked;
 #                             with PROM=URL [OUT=FOLDER] only pictures, of that Prometheus
+#   make package [ARCH=arm64] the Debian package, for Debian 12 and 13 and Proxmox VE 8 and 9, in dist/, looked at by lintian
 #   make clean                remove all that these left in this checkout; the virtual environment too
 
 .DEFAULT_GOAL := help
 export SEED CASE LANES PROM STEPS MODEL
 
-.PHONY: help demo test prepared check fix docs pytest unit coverage proof torture fuzz bench dashboards monitoring clean venv
+.PHONY: help demo test prepared check fix docs pytest unit coverage proof torture fuzz bench dashboards monitoring package clean venv
 
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
@@ -106,6 +107,10 @@ endif
 monitoring:
 	@tools/setup monitoring
 	@exec $(BIN)/python -m demo --monitoring $(if $(DURATION),--duration $(DURATION))
+
+package:
+	@tools/setup package
+	$(BIN)/python -m tools.debian_package --architecture $(or $(ARCH),amd64)
 
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo --clear; fi

@@ -1,7 +1,8 @@
 """A real systemd as PID 1 of namespaces of its own, over the host's /usr: for tests of the shipped unit.
 
 Nothing is installed. /usr is read-only there and all else is in memory, so nothing of the host can be changed. systemd
-finds only the units that a test gives it, which is why it starts in a fraction of a second.
+finds only the units that a test gives it, which is why it starts in a fraction of a second. With the tree of another
+Debian it is that one's systemd, and what is changed in the tree is in memory too.
 """
 
 from __future__ import annotations
@@ -38,16 +39,26 @@ exec unshare --cgroup sh -c "$2" sh "$@"
 
 _BOOT = """\
 set -e
-root=$1 program=$4
-shift 4
+root=$1 program=$4 tree=$5
+shift 5
 umount "$root/cgroup" && rmdir "$root/cgroup"
 cd "$root"
-mkdir usr etc etc/systemd run var var/lib tmp root proc sys dev
-for each in bin sbin lib lib64; do ln -s "usr/$each" "$each"; done
 share() { mkdir -p "./$1"; mount --rbind "$1" "./$1"; mount -o remount,bind,ro "./$1"; }
-for each in /usr "$@"; do share "$each"; done
-[ ! -d /etc/alternatives ] || share /etc/alternatives
-cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache etc/
+if [ -z "$tree" ]; then
+    mkdir usr etc etc/systemd run var var/lib tmp root proc sys dev
+    for each in bin sbin lib lib64; do ln -s "usr/$each" "$each"; done
+    share /usr
+    [ ! -d /etc/alternatives ] || share /etc/alternatives
+    cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache etc/
+    only=UNITS
+else
+    mkdir upper work new
+    mount -t overlay machine -o "lowerdir=$tree,upperdir=$root/upper,workdir=$root/work" new
+    cd new
+    rm -rf usr/lib/systemd/system/*.wants etc/systemd/system/*.wants
+    only=UNITS:/usr/lib/systemd/system
+fi
+for each in "$@"; do share "$each"; done
 mount -t proc proc proc
 mount --bind proc/sys proc/sys && mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro sysfs sys
@@ -59,7 +70,7 @@ mount --make-rshared /  # as a booting systemd does, but not in a container; the
 hostname machine
 mkdir -p UNITS
 for each in TARGETS; do printf '[Unit]\\nDefaultDependencies=no\\n' >"UNITS/$each.target"; done
-exec env -i container=zsr-test PATH=/usr/sbin:/usr/bin SYSTEMD_UNIT_PATH=UNITS SYSTEMD_GENERATOR_PATH=/none \\
+exec env -i container=zsr-test PATH=/usr/sbin:/usr/bin "SYSTEMD_UNIT_PATH=$only" SYSTEMD_GENERATOR_PATH=/none \\
     "$program" --system --unit=zsr-test.target --log-target=console --show-status=no
 """.replace("UNITS", UNITS).replace("TARGETS", " ".join(_TARGETS))
 
@@ -127,10 +138,11 @@ def why_none() -> str | None:
 
 
 @contextmanager
-def booted(shared: Sequence[Path] = ()) -> Iterator[SystemdMachine]:
+def booted(shared: Sequence[Path] = (), tree: Path | None = None) -> Iterator[SystemdMachine]:
     """Start a machine, and end it with all that runs there.
 
-    ``shared``: folders of the host that are there too, read-only, under the same paths. /usr is always one of them.
+    ``shared``: folders of the host that are there too, read-only, under the same paths; without a tree /usr is one of
+    them. ``tree``: the files of another Debian, of which nothing is changed.
 
     Raises:
         NoSystemdError: it cannot be started here.
@@ -139,13 +151,13 @@ def booted(shared: Sequence[Path] = ()) -> Iterator[SystemdMachine]:
         raise NoSystemdError(why)
     folder = Path(tempfile.mkdtemp(prefix="zsr-systemd-", dir="/run"))
     try:
-        yield from _booted(folder, [str(each) for each in shared])
+        yield from _booted(folder, [str(each) for each in shared], tree)
     finally:
         subprocess.run(["unshare", "--mount", "sh", "-c", _TIDY, "sh", str(folder), folder.name], check=False)
         folder.rmdir()
 
 
-def _booted(folder: Path, shared: Sequence[str]) -> Iterator[SystemdMachine]:
+def _booted(folder: Path, shared: Sequence[str], tree: Path | None) -> Iterator[SystemdMachine]:
     begin = [
         "unshare",
         "--mount",
@@ -157,7 +169,8 @@ def _booted(folder: Path, shared: Sequence[str]) -> Iterator[SystemdMachine]:
         "--fork",
         "--kill-child",
     ]
-    arguments = ["sh", str(folder), _BOOT, folder.name, str(_program()), *shared]
+    program = _program() if tree is None else _PROGRAMS[0]
+    arguments = ["sh", str(folder), _BOOT, folder.name, str(program), str(tree or ""), *shared]
     with tempfile.TemporaryFile("w+") as console:
         process = subprocess.Popen(
             [*begin, "sh", "-c", _GROUP, *arguments], stdin=subprocess.DEVNULL, stdout=console, stderr=console
