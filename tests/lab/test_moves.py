@@ -52,3 +52,21 @@ def test_a_disk_that_no_job_replicates_is_named_before_the_guest_stops_and_stays
     assert f"'tank/data/{left}' stays on {old.name}: it is not replicated (excluded)." in done.stderr
     assert old.out(f"zfs get -Ho value readonly tank/data/{left}") == "off"
     assert guest.runs_on() == [new.name]
+
+
+def test_what_it_needs_besides_its_disks_is_in_place_before_it_starts(guest: Moving) -> None:
+    old, new = guest.source, guest.target
+    settings = "/etc/guest-100.conf"
+    guest.cluster(RUNTIME, f'{RUNTIME}files = ["{settings}"]\n')
+    new.write(FILES[1], old.read(FILES[1]))
+    old.write(settings, "memory = 2\n")
+    old.run(f"chown 7:7 {settings} && chmod 640 {settings}")
+    new.write(settings, "of another guest\n")
+
+    said = old.zsr("guest", "move", "100", new.name, "--yes").stdout
+
+    assert settings in said
+    assert new.read(settings) == "memory = 2\n"
+    assert new.out(f"stat -c '%u:%g %a' {settings}") == "7:7 640"
+    assert new.out(f"cat {settings}.zsr-before-*") == "of another guest"
+    assert guest.runs_on() == [new.name]
