@@ -18,6 +18,7 @@ from replicator.common.service_socket import ServiceSocket
 from replicator.common.tasks import first_exception
 from replicator.config.settings import Settings
 from replicator.daemon.daemon import Daemon
+from replicator.state.guest_locks import daemon_lock
 
 
 @click.command()
@@ -49,6 +50,11 @@ def daemon(log_level: str, log_format: str) -> None:
 
 
 async def _serve(node: Settings) -> None:
+    with daemon_lock(node.state_dir / "locks"):
+        await _work(node)
+
+
+async def _work(node: Settings) -> None:
     state = state_for_runs(node)
     try:
         service = ServiceSocket.taken_from(os.environ)

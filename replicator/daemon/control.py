@@ -65,7 +65,9 @@ def _only_one(path: Path) -> int:
         lock = lock_file(place)
     except BlockingIOError:
         pid = place.read_text(errors="replace")[:32]
-        raise BusyError(f"zsr is running already (pid {pid}, control socket '{path}').", advice="") from None
+        raise BusyError(
+            f"zsr is running already (pid {pid}, control socket '{path}').", advice="One daemon is enough."
+        ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock

@@ -1,8 +1,9 @@
-"""The lock of a guest: a run, a move and a removal of one guest exclude each other, also between processes."""
+"""Locks between processes: a run, a move and a removal of one guest exclude each other, and so do two daemons."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,9 +11,11 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from replicator.common.files import file_error, lock_file
-from replicator.errors import BusyError
+from replicator.errors import BusyError, ZsrError
 
 LOCK_POLL_SECONDS = 0.5
+
+_log = logging.getLogger("zsr.daemon")
 
 
 @contextmanager
@@ -45,6 +48,25 @@ def move_lock(folder: Path, guest: int) -> Iterator[None]:
         BusyError: another process holds it. NoSpaceError, ZsrError: its file cannot be created.
     """
     with _lock(folder, f"move-{guest}", f"Guest {guest} is moved already"):
+        yield
+
+
+@contextmanager
+def daemon_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the daemon that uses a state folder while the body runs; never waits.
+
+    Where its file cannot be created, on a full disk for example, the daemon goes without it.
+
+    Raises:
+        BusyError: another daemon has it, perhaps with another control socket.
+    """
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(_lock(folder, "daemon", f"A daemon uses '{folder.parent}' already"))
+        except BusyError as error:
+            raise BusyError(error.what, advice="Stop it, or give this one a state_dir of its own.") from None
+        except ZsrError as error:
+            _log.warning("The daemon goes without the lock of its state folder: %s", error)
         yield
 
 

@@ -190,8 +190,22 @@ def test_a_second_daemon_ends_with_a_sentence(node: Node) -> None:
     with node.daemon():
         second = node.zsr("daemon")
     assert second.returncode == 1
-    assert "running already" in second.stderr
+    assert second.stderr.startswith("zsr: A daemon uses ")
+    assert "zsr retries by itself" not in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_second_daemon_of_the_same_state_folder_ends_whatever_its_socket(node: Node) -> None:
+    settings = node.folder / "zsr.toml"
+    first = settings.read_text()
+    with node.daemon():
+        settings.write_text(first.replace("control.sock", "other.sock"))
+        assert "other.sock" in settings.read_text()
+        second = node.zsr("daemon")
+        settings.write_text(first)
+    assert second.returncode == 1
+    assert "A daemon uses" in second.stderr
+    assert "zsr retries by itself" not in second.stderr
 
 
 def test_a_failing_run_is_seen_by_every_verb(node: Node) -> None:
