@@ -18,9 +18,10 @@ READ_TIMEOUT_SECONDS = 20.0
 
 _READ = """
 one=$1; left=$2; shift 2
+open=/proc/self/fd/3
+[ -d /proc/self/fd ] || open=/dev/fd/3
 content() {
-  facts=$(stat -L -c "%a %u %g %s" /dev/fd/3) && user=$(stat -L -c %U /dev/fd/3) && group=$(stat -L -c %G /dev/fd/3) ||
-    return 1
+  facts=$(stat -L -c "%a %u %g %s" $open) && user=$(stat -L -c %U $open) && group=$(stat -L -c %G $open) || return 1
   size=${facts##* }
   [ "$size" -le "$one" ] || { echo large; return; }
   [ "$size" -le "$left" ] || { echo full; return; }
