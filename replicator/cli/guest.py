@@ -17,6 +17,7 @@ from replicator.cli.guest_recover import recover, take
 from replicator.cli.guest_release import release_guest
 from replicator.cli.kept_files import KeptOrError, ask_kept, described_kept, times_of
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
+from replicator.cli.stand_by import stand_by
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact
 from replicator.common.sizes import size
@@ -39,6 +40,7 @@ def guest() -> None:
 guest.add_command(move)
 guest.add_command(recover)
 guest.add_command(take)
+guest.add_command(stand_by)
 guest.add_command(release_guest)
 guest.add_command(drill)
 guest.add_command(drills)

@@ -18,6 +18,7 @@ from replicator.cli.context import config_option, note_move, settings, state_for
 from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
 from replicator.cli.output import confirmed
+from replicator.cli.stand_by import StandBy, standing_by
 from replicator.cluster.file_copies import REPLACEABLE, Standing
 from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
@@ -94,6 +95,10 @@ class _Move:
         return self._record.guest
 
     @property
+    def _take_seconds(self) -> float:
+        return _TAKE_SECONDS + self._guest.stop_timeout
+
+    @property
     def is_begun(self) -> bool:
         """Whether an earlier command has begun with it, and not ended."""
         return self._guest.moving_to is not None
@@ -112,18 +117,29 @@ class _Move:
         with move_lock(self._locks, self._guest.id):
             async with connected(self._node, self._record.cluster.nodes.values()) as nodes:
                 await self._record.catch_up(nodes)
-                if not self._record.is_given:
-                    job = job_to(self._record.cluster.jobs.values(), self._guest, self._to)
-                    await self._prepare(nodes, job)
-                    await self._show_what_stays(nodes)
-                    try:
-                        await self._record.announce(nodes)
-                        await self._stop_and_hand_over(nodes, job)
-                    finally:
-                        await finish_despite_cancel(self._stay(nodes))
-                await self._take(nodes)
+                if self._record.is_given:
+                    await self._take(nodes, None)
+                else:
+                    await self._give_and_take(nodes)
                 await self._release(nodes)
                 await self._let_others_know(nodes)
+
+    async def _give_and_take(self, nodes: Nodes) -> None:
+        job = job_to(self._record.cluster.jobs.values(), self._guest, self._to)
+        await self._prepare(nodes, job)
+        await self._show_what_stays(nodes)
+        async with standing_by(nodes.client(self._to).host, self._what_to_take) as waiting:
+            try:
+                await self._record.announce(nodes)
+                await self._stop_and_hand_over(nodes, job)
+            finally:
+                await finish_despite_cancel(self._stay(nodes))
+            await self._take(nodes, waiting)
+
+    @property
+    def _what_to_take(self) -> list[str]:
+        """The guest, and whether it is started: the words behind ``zsr guest take``."""
+        return [str(self._guest.id), *(["--leave-off"] if self._was_off else [])]
 
     async def cancel(self) -> None:
         """Give up a move: the guest goes on here."""
@@ -243,9 +259,11 @@ class _Move:
 
     # --- after it was handed over
 
-    async def _take(self, nodes: Nodes) -> None:
+    async def _take(self, nodes: Nodes, waiting: StandBy | None) -> None:
+        """Let the other node take the guest; ``waiting``: the command that waits there, which may fail as any other."""
         try:
-            await self._order(nodes, "guest", "take", str(self._guest.id), *(["--leave-off"] if self._was_off else []))
+            if waiting is None or not await waiting.take(self._take_seconds):
+                await self._order(nodes, "guest", "take", *self._what_to_take)
         except ZsrError as error:
             raise BusyError(
                 f"Guest {self._guest.id} belongs to {self._to} now, and is off: {error}",
@@ -288,7 +306,7 @@ class _Move:
     async def _order(self, nodes: Nodes, *args: str) -> None:
         """Let zsr on the other node do something, and print what it says; raises ConfigError if it failed."""
         host = nodes.client(self._to).host
-        done = await host.run(["zsr", *args], limit=_TAKE_SECONDS + self._guest.stop_timeout)
+        done = await host.run(["zsr", *args], limit=self._take_seconds)
         for line in done.stdout.splitlines():
             click.echo(f"{self._to}: {line}")
         if not done.ok:
