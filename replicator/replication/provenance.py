@@ -219,7 +219,10 @@ def writable(way: Direction, target: Dataset, volume: Volume | None) -> TargetAc
 
 def written_to(way: Direction, target: Dataset, volume: Volume | None) -> TargetActiveError:
     """Return the error of a replica that was written to and would have to be destroyed."""
-    keep = f"Or keep it, without zsr's mark: zfs inherit zsr:job {target.name}, on {way.target}."
+    keep = (
+        f"Or keep it, without zsr's mark: zfs inherit zsr:job {target.name}, on {way.target}; if it lies below another "
+        "replica, move it away before (zfs rename)."
+    )
     return _active(way, target, volume, "was written to there, so it is not destroyed", f"{_if_moved(way)} {keep}")
 
 

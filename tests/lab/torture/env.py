@@ -227,7 +227,9 @@ class TortureEnv:
         replicas = " ".join(self.ground.names(there=True))
         kept = self.there.out(
             f"for d in {replicas}; do written=$(zfs get -Hpo value written $d 2>/dev/null) || continue; "
-            "[ $written = 0 ] || { zfs inherit zsr:job $d; echo $d; }; done"
+            "[ $written = 0 ] && continue; "
+            "case $d in */subvol-*/*) n=${d%/subvol-*}/kept; zfs rename $d $n && d=$n;; esac; "
+            "zfs inherit zsr:job $d; echo $d; done"
         )
         return kept.split()
 
