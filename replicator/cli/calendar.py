@@ -13,6 +13,7 @@ import click
 
 from replicator.common.durations import words
 from replicator.common.timezones import local_zone, zone
+from replicator.errors import ConfigError
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 
 EXIT_WRONG_USE = 2
@@ -81,6 +82,14 @@ def parse_time(text: str, its_zone: tzinfo) -> float:
         return (read if read.tzinfo else read.replace(tzinfo=its_zone)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(f"'{text}' is neither unix seconds nor ISO 8601 like 2026-11-23T08:00:00") from None
+
+
+def moment(text: str, its_zone: tzinfo) -> float:
+    """Return the unix seconds of an option's time, also as the tables print it; raises ConfigError if it is none."""
+    try:
+        return parse_time(text.replace("_", "T"), its_zone)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from None
 
 
 def _answers(lines: Iterable[bytes], its_zone: tzinfo, count: int) -> Iterator[str]:

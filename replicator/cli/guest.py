@@ -13,8 +13,9 @@ from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.guest_drill import drill, drills
 from replicator.cli.guest_move import move
-from replicator.cli.guest_recover import recover, take
+from replicator.cli.guest_recover import recover
 from replicator.cli.guest_release import release_guest
+from replicator.cli.guest_take import take
 from replicator.cli.kept_files import KeptOrError, ask_kept, described_kept, times_of
 from replicator.cli.output import format_option, local_time, name_failures, print_json, print_table
 from replicator.cli.stand_by import stand_by

@@ -14,34 +14,34 @@ from replicator.config.settings import Settings
 from replicator.errors import BusyError, ZsrError
 from replicator.guests import power
 from replicator.guests.file_placing import Placed
+from replicator.guests.recovery import Unfinished
 from replicator.guests.taken_files import TakenFile, put_in_place
-from replicator.models import Guest, JobId
+from replicator.models import Guest
 from replicator.replication.file_keeper import guest_files_of
 from replicator.replication.restore_points import Replicas, heads
 from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.model import Dataset
 
 
-def files_of(left: Sequence[tuple[JobId, Dataset]], guest: Guest) -> FilesOfSet | None:
+def files_of(left: Sequence[Unfinished], guest: Guest) -> FilesOfSet | None:
     """Return the files that go with the replicas of a guest on this node; None if there are no replicas or files."""
     if not left or not guest.files:
         return None
-    job, former = left[0][0], left[0][1].source or ""
-    whole = heads(job, Replicas({each.name: each for of, each in left if of == job})).whole
-    return None if whole is None else FilesOfSet(guest.epoch, str(job), whole, former)
+    job, replicas, at = left[0].job, left[0].replicas, left[0].set_time
+    whole = at if at is not None else heads(job, Replicas({each.name: each for each in replicas})).whole
+    former = replicas[0].source or ""
+    return None if whole is None else FilesOfSet(guest.epoch, str(job), whole, former, chosen=at is not None)
 
 
 def pending_files(node: Settings, guest: Guest) -> FilesOfSet | None:
-    """Return what an earlier command was to put in place for a guest; None also where that cannot be read."""
-    if not guest.files:
-        return None
+    """Return the set and files that an earlier command was to give a guest; None also where that cannot be read."""
     try:
         with open_state(node) as state:
-            return state.files.get(guest.id, guest.epoch)
+            found = state.files.get(guest.id, guest.epoch)
     except ZsrError as error:
-        click.echo(f"Whether files of guest {guest.id} are still to be put in place is not known: {error}", err=True)
+        click.echo(f"What an earlier command was still to do for guest {guest.id} is not known: {error}", err=True)
         return None
+    return found if found is not None and (guest.files or found.chosen) else None
 
 
 def note_files(node: Settings, guest_id: int, files: FilesOfSet | None) -> None:
@@ -50,7 +50,7 @@ def note_files(node: Settings, guest_id: int, files: FilesOfSet | None) -> None:
         with open_state(node) as state:
             state.files.put(guest_id, files)
     except ZsrError as error:
-        click.echo(f"That files of guest {guest_id} are to be put in place was not recorded: {error}", err=True)
+        click.echo(f"The set and the files that guest {guest_id} gets were not recorded: {error}", err=True)
 
 
 async def place_files(node: Settings, guest_id: int, files: FilesOfSet, here: ZfsClient) -> None:

@@ -9,7 +9,7 @@ from datetime import tzinfo
 
 import click
 
-from replicator.cli.calendar import parse_time
+from replicator.cli.calendar import moment
 from replicator.cli.completion import job_ids
 from replicator.cli.context import config_option, settings, store
 from replicator.cli.output import format_option, local_time, print_json, print_table
@@ -85,7 +85,7 @@ def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
     node = settings()
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
-    before = None if at is None else _moment(at, node.timezone)
+    before = None if at is None else moment(at, node.timezone)
     with guest_lock(node.state_dir / "locks", job.id.guest):
         point, opened = asyncio.run(_open(node, cluster, job, before, volume))
     click.echo(f"Open on {job.target}, read-only, as of {local_time(point.time, node.timezone)}:")
@@ -108,13 +108,6 @@ def close_restore_points(job_id: str) -> None:
         click.echo(f"closed {each.dataset} on {job.target}")
     if not closed:
         click.echo(f"Nothing of job {job.id} is open on {job.target}.")
-
-
-def _moment(text: str, zone: tzinfo) -> float:
-    try:
-        return parse_time(text.replace("_", "T"), zone)
-    except ValueError as error:
-        raise ConfigError(f"{error}.") from None
 
 
 async def _open(

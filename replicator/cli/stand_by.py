@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import click
 
 from replicator.cli.context import config_option
-from replicator.cli.guest_recover import take
+from replicator.cli.guest_take import take
 from replicator.errors import ConfigError, DeadlineError, ZsrError
 from replicator.hosts.host import Host, StreamProcess
 

@@ -7,6 +7,8 @@ the stamps were taken off (contract: Guests that move). All of it may be done tw
 from __future__ import annotations
 
 from replicator.errors import ZsrError
+from replicator.guests.claims import ACTIVATING, PLAIN
+from replicator.guests.clone_properties import CANMOUNT, RESERVED, canmount_of
 from replicator.guests.mounts import mount
 from replicator.replication.progress import Log
 from replicator.replication.streams import remembered_limits, remembering
@@ -15,7 +17,6 @@ from replicator.zfs.client import ZfsClient
 from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute
 from replicator.zfs.model import Dataset
 
-_ACTIVATING = "zsr:activating"
 _REWRITE_ZVOL = """
 n=0; until [ -b "$1" ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.1; done
 [ -b "$1" ] || { echo "there is no device $1" >&2; exit 1; }
@@ -27,14 +28,14 @@ _WRITE_FILE = (
 """The name is new, so no link or file that a guest made there is followed or overwritten."""
 
 
-async def begin_activation(client: ZfsClient, dataset: str) -> None:
+async def begin_activation(client: ZfsClient, dataset: str, claim: str = PLAIN) -> None:
     """Mark a replica as one that is becoming a guest's volume, until `activate` has ended."""
-    await client.set_properties(dataset, {_ACTIVATING: "on"})
+    await client.set_properties(dataset, {ACTIVATING: claim})
 
 
 async def is_activating(client: ZfsClient, dataset: str) -> bool:
     """Return whether `begin_activation` was done, and `activate` has not ended."""
-    return bool(await execute(client, commands.own_properties(dataset, [_ACTIVATING]), f"look at '{dataset}'"))
+    return bool(await execute(client, commands.own_properties(dataset, [ACTIVATING]), f"look at '{dataset}'"))
 
 
 async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> None:
@@ -47,14 +48,23 @@ async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> 
     await client.set_properties(name, {"readonly": "off"})
     await execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
     if not dataset.is_volume:
-        await execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
+        await _let_mount(client, name, fork)
     place = f"/dev/zvol/{name}" if dataset.is_volume else await _mounted(client, name, log)
     if place is not None and not forked:  # later a guest may work on it
         await _write(client, _REWRITE_ZVOL if dataset.is_volume else _WRITE_FILE, place, log)
     if not forked:
         await client.snapshot([f"{name}@{fork}"])
     await _restore_limits(client, dataset, log)
-    await execute(client, commands.inherit(name, _ACTIVATING), f"end the activation of '{name}'")
+    await execute(client, commands.inherit(name, ACTIVATING), f"end the activation of '{name}'")
+
+
+async def _let_mount(client: ZfsClient, name: str, fork: str) -> None:
+    """Give back the source's ``canmount``; what an older set was cloned from has none that came with a stream."""
+    own = output.properties(await execute(client, commands.own_properties(name, [CANMOUNT]), f"look at '{name}'"))
+    if (remembered := canmount_of(own, fork)) is not None:
+        await client.set_properties(name, {"canmount": remembered})
+    else:
+        await execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
 
 
 async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None:
@@ -63,18 +73,26 @@ async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None
     The replica may have more snapshots than its source had, and its pool less room.
     """
     limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
-    keys = [*limits, *remembering(dataset)]
+    keys = [*limits, *remembering(dataset), RESERVED]
     done = await execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
     own = output.properties(done)
     remembered = remembered_limits(own, dataset)
-    for limit in (*limits, commands.REFQUOTA):
+    if dataset.is_volume and RESERVED in own:
+        remembered["refreservation"] = own[RESERVED]
+    for limit in (*limits, commands.REFQUOTA, *(["refreservation"] if dataset.is_volume else [])):
         try:
             if limit in remembered:
                 await client.set_properties(dataset.name, {limit: remembered[limit]})
+                await _forget(client, dataset.name, f"{commands.REMEMBERED}{limit}")
             elif own.get(limit) in ("0", "none"):
                 await execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
         except ZsrError as error:
             log("warning", f"'{dataset.name}' is without its {limit}: {error.what}")
+
+
+async def _forget(client: ZfsClient, name: str, key: str) -> None:
+    """Take a remembered limit off: the guest may change the limit, and be a replica again later."""
+    await execute(client, commands.inherit(name, key), f"take {key} off '{name}'")
 
 
 async def _mounted(client: ZfsClient, name: str, log: Log) -> str | None:

@@ -1,14 +1,14 @@
 """Recovery: a guest goes on from its replicas, while the node that owns it is dead (contract: Guests that move).
 
 The order keeps each death on the way harmless. The store's record is changed first; only then do the replicas get the
-new owner's stamps, which refuse the former owner from its next order on; only then do they become writable. Done again,
-it does the rest.
+new owner's stamps, which refuse the former owner from its next order on; only then do they go back to an older set, if
+a person chose one, and become writable. Done again, it does the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from shlex import quote
 
 from replicator.errors import (
@@ -20,15 +20,17 @@ from replicator.errors import (
     ZsrError,
 )
 from replicator.guests.activation import activate, begin_activation, is_activating
+from replicator.guests.claims import PLAIN, claims_on, fork_name
+from replicator.guests.older_set import ChosenSet, claims_for, go_back, whole_sets
 from replicator.models import JobId
 from replicator.replication.progress import Log
+from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import Replicas, heads
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import has_guests_name
+from replicator.zfs.dataset_names import has_guests_name, is_diverged
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
-from replicator.zfs.snapshot_names import snapshot_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,17 @@ class Recovery:
     Attributes:
         job: the one that made them.
         former: the node that owns the guest.
-        set_time: the newest set that is whole (unix seconds); what was written on the former node since is not here.
+        set_time: the newest set that is whole, or the chosen one (unix seconds); what was written on the former node
+            since is not here.
         replicas: those of the guest's volumes, parents first.
+        newer: the time of the newest set that is kept aside here; None: there is none.
     """
 
     job: JobId
     former: str
     set_time: int
     replicas: tuple[Dataset, ...]
+    newer: int | None = None
 
     @property
     def identity(self) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -54,7 +59,13 @@ class Recovery:
 
 
 def plan_recovery(
-    job: JobId, former: str, node: str, replicas: Replicas, wanted: Collection[str] = (), without: Collection[str] = ()
+    job: JobId,
+    former: str,
+    node: str,
+    replicas: Replicas,
+    wanted: Collection[str] = (),
+    without: Collection[str] = (),
+    at: int | None = None,
 ) -> Recovery:
     """Return from what a guest of the ``former`` node can go on, on ``node``. Pure.
 
@@ -65,31 +76,68 @@ def plan_recovery(
         replicas: those of the job there.
         wanted: the replicas that the guest's listed volumes must have; empty where they are not listed.
         without: those that a person gives up.
+        at: the set that a person chose; a replica that has it belongs to the guest, also if its volume left since.
 
     Raises:
         ConfigError: there is no replica, no set of it is whole, or a volume would be left behind. DivergedError: one is
             ahead of the others. TargetActiveError: one is in use. EncryptionError: the key of one is not loaded.
     """
-    theirs = {name: each for name, each in replicas.datasets.items() if each.source == former and name not in without}
+    theirs = _from(former, replicas, without)
     found = heads(job, Replicas(theirs, replicas.wanted))
     if not found.current:
-        others = sorted({each.source or "(none)" for each in replicas.datasets.values()} - {former})
-        known = (
-            f" There are some from {', '.join(others)}: after a move, zsr adopt makes them {former}'s."
-            if others
-            else ""
-        )
-        raise ConfigError(
-            f"No replica of guest {job.guest} from {former} is on {node}.{known}", advice=_WHERE.format(job)
-        )
+        raise _none_from(former, job, node, replicas)
     if found.whole is None:
         raise ConfigError(f"No set of job {job} is whole on {node}.", advice=f"See: zsr restore-points {job}.")
-    _refuse_half(node, sorted({*theirs, *wanted} - found.current - set(without)))
-    _refuse_ahead(job, node, found.whole, found.ahead)
-    chosen = tuple(theirs[name] for name in sorted(found.current))
+    having = found.current if at is None else {name for name, each in theirs.items() if at in sets_of(job, each)}
+    due = {*theirs, *wanted} - (found.left.keys() if at is not None else set())
+    _refuse_half(node, sorted(due - having - set(without)))
+    if at is None:
+        _refuse_ahead(job, node, found.whole, found.ahead)
+    chosen = tuple(theirs[name] for name in sorted(having))
     for each in chosen:
         _refuse_unfit(node, each)
-    return Recovery(job, former, found.whole, chosen)
+    set_time = found.whole if at is None else at
+    return Recovery(job, former, set_time, chosen, _newest_after(job, set_time, chosen))
+
+
+def _newest_after(job: JobId, set_time: int, replicas: Iterable[Dataset]) -> int | None:
+    return max((time for each in replicas for time in sets_of(job, each) if time > set_time), default=None)
+
+
+def _none_from(former: str, job: JobId, node: str, replicas: Replicas) -> ConfigError:
+    others = sorted({each.source or "(none)" for each in replicas.datasets.values()} - {former})
+    known = (
+        f" There are some from {', '.join(others)}: after a move, zsr adopt makes them {former}'s." if others else ""
+    )
+    return ConfigError(f"No replica of guest {job.guest} from {former} is on {node}.{known}", advice=_WHERE.format(job))
+
+
+def without_way_back(recovery: Recovery) -> list[str]:
+    """Return the replicas of which the former node has probably nothing as old as the chosen set. Pure.
+
+    A source keeps the newest set of a job only, and the snapshots of others that travelled.
+    """
+
+    def is_left(replica: Dataset) -> bool:
+        sets = sets_of(recovery.job, replica)
+        end = sets[recovery.set_time].createtxg
+        others = any(each.job is None and not each.made_here and each.createtxg <= end for each in replica.snapshots)
+        return others or recovery.set_time == max(sets)
+
+    return [each.name for each in recovery.replicas if not is_left(each)]
+
+
+def sets_to_choose(
+    job: JobId, former: str, replicas: Replicas, wanted: Collection[str] = (), without: Collection[str] = ()
+) -> list[int]:
+    """Return the sets from which a guest of the ``former`` node can go on, newest first; see `plan_recovery`."""
+    theirs = _from(former, replicas, without)
+    current = heads(job, Replicas(theirs, replicas.wanted)).current | (set(wanted) - set(without))
+    return whole_sets(job, [theirs[name] for name in current]) if current <= theirs.keys() else []
+
+
+def _from(former: str, replicas: Replicas, without: Collection[str]) -> dict[str, Dataset]:
+    return {name: each for name, each in replicas.datasets.items() if each.source == former and name not in without}
 
 
 def _refuse_half(node: str, missing: Sequence[str]) -> None:
@@ -149,12 +197,11 @@ _WHERE = "Ask all nodes: zsr guest replicas {0.guest}."
 
 def _refuse_ahead(job: JobId, node: str, whole: int, ahead: Mapping[str, int]) -> None:
     for name in sorted(ahead):
-        base = quote(f"{name}@{snapshot_name(job, whole)}")
         raise DivergedError(
             f"'{name}' on {node} has a newer set than the other volumes: the transfer was cut off between them.",
             node=node,
-            advice=f"All volumes must be of one moment. Take it back by hand: zfs rollback -r {base}. That destroys "
-            "its newer state: keep it before under another name (zfs clone), if it may be needed.",
+            advice="All volumes must be of one moment. If the owner is dead, take it back to the newest set that all "
+            f"have: zsr guest recover {job.guest} --restore-point {whole}. What is newer is kept aside.",
         )
 
 
@@ -178,42 +225,90 @@ def _refuse_locked(node: str, replica: Dataset) -> None:
         )
 
 
-async def become_guest(fence: Fence, replicas: Sequence[Dataset], former: str, node: ZfsClient, log: Log) -> None:
+async def become_guest(
+    fence: Fence, replicas: Sequence[Dataset], former: str, node: ZfsClient, log: Log, chosen: ChosenSet | None = None
+) -> None:
     """Let replicas become the guest of the fence's owner, whose epoch was committed before. May be done again.
 
     The caller holds the guest's lock. What the ``former`` owner sends is refused from the stamps on, and what arrived
-    before them is seen: only then does a volume become writable.
+    before them is seen: only then does a volume become writable. With a ``chosen`` set what is newer is kept aside.
 
     Raises:
         SupersededError: a volume has a later epoch. DivergedError: they are not of one moment any more. ZsrError: a
             step failed; what was done stays.
     """
     await refuse_superseded(fence, node, replicas)
-    for each in replicas:
-        await begin_activation(node, each.name)
-    await node.stamp(fence, [each.name for each in replicas])
+    names = [each.name for each in replicas]
+    claims = (
+        dict.fromkeys(names, PLAIN)
+        if chosen is None
+        else claims_for(fence, replicas, chosen, await claims_on(node, names, fence.epoch))
+    )
+    for name, claim in claims.items():
+        await begin_activation(node, name, claim)
+    await node.stamp(fence, names)
     if await node.end_stale_receives(fence.job, former):
         log("warning", f"a receive from {former} was ended")
     now = [(await node.inventory(each.name, depth=1)).datasets[each.name] for each in replicas]
-    found = heads(fence.job, Replicas({each.name: each for each in now}, frozenset(each.name for each in now)))
-    _refuse_ahead(fence.job, node.node, found.whole or 0, found.ahead)
+    if chosen is None:
+        found = heads(fence.job, Replicas({each.name: each for each in now}, frozenset(each.name for each in now)))
+        _refuse_ahead(fence.job, node.node, found.whole or 0, found.ahead)
     for each in now:
         _refuse_locked(node.node, each)
+    if chosen is not None:
+        now = await go_back(fence, now, chosen, node, log)
     for each in sorted(now, key=lambda replica: replica.name):
         await activate(node, each, fork_name(fence), log)
         log("info", f"'{each.name}' is writable")
 
 
-def fork_name(fence: Fence) -> str:
-    """Return the name of the snapshot that marks where a guest was taken over."""
-    return f"zsr-recovered-{fence.epoch}"
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What is left of a recovery on the guest's own node.
+
+    Attributes:
+        job: the one that made the replicas.
+        replicas: those that are not the guest's volumes yet, under the names that they have now.
+        names: the names that they get.
+        set_time: the older set with which they go on; None: their newest.
+        is_begun: one of the others is the guest's volume by now, from its newest set.
+    """
+
+    job: JobId
+    replicas: tuple[Dataset, ...]
+    names: tuple[str, ...]
+    set_time: int | None = None
+    is_begun: bool = False
+
+    def apart_from(self, names: Collection[str]) -> Unfinished:
+        """Return the same without what a person gives up, by the names that they get."""
+        left = [pair for pair in zip(self.names, self.replicas, strict=True) if pair[0] not in names]
+        return replace(self, names=tuple(name for name, _ in left), replicas=tuple(each for _, each in left))
 
 
-async def unfinished(job: JobId, datasets: Mapping[str, Dataset], node: ZfsClient) -> list[Dataset]:
+async def unfinished(
+    job: JobId, datasets: Mapping[str, Dataset], node: ZfsClient, epoch: int, at: int | None = None
+) -> Unfinished:
     """Return the volumes of a guest on its own node that still are replicas of a job, as their marks say.
 
-    That is what a recovery leaves that died, and a guest whose node was edited by hand.
+    That is what a recovery leaves that died, and a guest whose node was edited by hand. ``at``: the older set that was
+    chosen, if none of them says it itself.
     """
     marked = {name: each for name, each in datasets.items() if each.job == str(job) and each.source != node.node}
-    current = [marked[name] for name in sorted(heads(job, Replicas(marked)).current)]
-    return [each for each in current if each.readonly or await is_activating(node, each.name)]
+    claims = await claims_on(node, marked, epoch)
+    at = next((claim.set_time for _, claim in sorted(claims.items())), at)
+    present = {name: each for name, each in marked.items() if not is_diverged(name)}
+    if at is None:
+        current = [present[name] for name in sorted(heads(job, Replicas(present)).current)]
+        left = {each.name: each for each in current if each.readonly or await is_activating(node, each.name)}
+        fork = fork_name(Fence(job, node.node, epoch))
+        is_begun = any(each.named(fork) is not None for each in present.values())
+        return Unfinished(job, tuple(left.values()), tuple(left), is_begun=is_begun)
+    left = {claims[name].home: marked[name] for name in sorted(claims) if is_diverged(name)}
+    left |= {name: each for name, each in present.items() if name in claims or _is_unclaimed(job, each, at)}
+    names = sorted(left)
+    return Unfinished(job, tuple(left[name] for name in names), tuple(names), at)
+
+
+def _is_unclaimed(job: JobId, replica: Dataset, at: int) -> bool:
+    return replica.readonly is True and at in sets_of(job, replica)

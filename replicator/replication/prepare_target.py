@@ -91,7 +91,7 @@ async def _in_place(
             await target.rollback(permit)
         case CloneFromDiverged(diverged, base):
             log("info", f"{pair.volume}: continuing from a clone of '{diverged}'")
-            await _clone(target, f"{diverged}@{base.name}", pair.target_name, properties)
+            await clone_unmounted(target, f"{diverged}@{base.name}", pair.target_name, properties)
         case TagForeignSnapshots(names):
             for name in names:
                 log("info", f"{pair.volume}: the snapshot {name} was created on the replica itself; it is kept")
@@ -110,7 +110,7 @@ async def _set_aside(
     log("warning", f"{pair.volume}: {_WHY[step.holds]}; the replica is kept aside as '{kept}'")
     others = await keep_aside(pair, kept, target, properties)
     if step.base is not None:
-        await _clone(target, f"{kept}@{step.base.name}", pair.target_name, properties)
+        await clone_unmounted(target, f"{kept}@{step.base.name}", pair.target_name, properties)
     return [kept] if others else []
 
 
@@ -215,7 +215,7 @@ def _is_placeholder(action: Full | Incremental, name: str) -> bool:
     return found is not None and found.name == name and found.job == PLACEHOLDER
 
 
-async def _clone(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
+async def clone_unmounted(target: ZfsClient, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
     """Clone unmounted: an old ZFS mounts a clone at once unless its ``canmount`` is off."""
     if "canmount" not in properties:
         await target.clone(snapshot, name, properties)

@@ -17,7 +17,7 @@ from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.moved_volumes import bears_others_stamps, job_of_replica
 from replicator.replication.plan import VolumePair, make_plan
 from replicator.replication.progress import Log
-from replicator.replication.provenance import Direction
+from replicator.replication.provenance import Direction, is_marked
 from replicator.zfs.channel_programs import PruneResult
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import is_diverged, volume_prefixes
@@ -28,7 +28,8 @@ from replicator.zfs.model import Dataset, Inventory, pool_of
 def others_on_target(way: Direction, found: TargetInventory, storages: Iterable[Storage]) -> list[Dataset]:
     """Return all datasets of a guest on the target: those of its jobs, and those with its number in their name.
 
-    A node that took the guest over may have replaced its volumes, so that none has the name of one of the source's.
+    A node that took the guest over may have replaced its volumes, so that none has the name of one of the source's; or
+    have died when it had set one aside, and not put an older set in its place yet.
     """
     paths = {storage.name: storage.path_on(way.target) for storage in storages}
     return [
@@ -36,8 +37,13 @@ def others_on_target(way: Direction, found: TargetInventory, storages: Iterable[
         for name, inventory in found.inventories.items()
         if isinstance(inventory, Inventory)
         for dataset in inventory.datasets.values()
-        if not is_diverged(dataset.name) and _is_of(way.job, dataset, paths[name])
+        if (not is_diverged(dataset.name) or _is_taken(way, dataset)) and _is_of(way.job, dataset, paths[name])
     ]
+
+
+def _is_taken(way: Direction, aside: Dataset) -> bool:
+    """Return whether another owner set a replica of this job and node aside."""
+    return is_marked(way, aside) and aside.owner not in (None, way.source)
 
 
 def _is_of(job: JobId, dataset: Dataset, path: str) -> bool:

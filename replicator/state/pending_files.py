@@ -1,4 +1,4 @@
-"""Which guests took this node as theirs whose files are not all in place yet, in ``state.db``."""
+"""Which guests took this node as theirs and are not finished: their set and files, in ``state.db``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ STORE = "zsr.files"
 
 @dataclass(frozen=True, slots=True)
 class FilesOfSet:
-    """The files that a guest gets on its new node: those that a job's node kept at the time of a set.
+    """The set with which a guest goes on, and gets the files that were kept at its time.
 
-    ``epoch`` is the guest's with which it came; ``former``: the node that it came from.
+    ``epoch`` is the guest's with which it came; ``former``: the node that it came from; ``chosen``: a person chose the
+    set, and it may be older than others that are there.
     """
 
     epoch: int
     job: str
     set_time: int
     former: str
+    chosen: bool = False
 
     @property
     def job_id(self) -> JobId:

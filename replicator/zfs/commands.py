@@ -344,6 +344,18 @@ def own_properties(dataset: str, keys: Sequence[str]) -> Argv:
     return ["zfs", "get", "-Hp", "-s", "local", "-o", "property,value", ",".join(keys), dataset]
 
 
+def own_values(datasets: Sequence[str], key: str) -> list[Argv]:
+    """Print a property of those of some datasets that have it themselves."""
+    return [
+        ["zfs", "get", "-Hp", "-s", "local", "-o", "name,property,value", key, *some] for some in in_parts(datasets)
+    ]
+
+
+def own_and_received(dataset: str) -> Argv:
+    """Print all properties of a dataset, with the values that came with streams, hidden ones included."""
+    return ["zfs", "get", "-Hp", "-o", "property,value,received,source", "all", dataset]
+
+
 def mount_state(dataset: str) -> Argv:
     """Print whether a filesystem is mounted, where it would be, and whether ZFS would mount it."""
     return ["zfs", "get", "-Hp", "-o", "property,value", "mounted,mountpoint,canmount", dataset]

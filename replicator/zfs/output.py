@@ -54,14 +54,14 @@ def space(text: str) -> dict[str, tuple[int, int]]:
     """Read ``zfs get`` of used and available: both in bytes, by pool; a pool of which one is missing is left out."""
     rows = {
         name: {key: int(value) for key, value in values.items() if value.isdigit()}
-        for name, values in _values_by_name(text).items()
+        for name, values in values_by_name(text).items()
     }
     return {name: (row["used"], row["available"]) for name, row in rows.items() if row.keys() >= {"used", "available"}}
 
 
 def local_marks(text: str) -> dict[str, Marks]:
     """Read ``zfs get -H -s local -o name,property,value`` of the two marks."""
-    found = _values_by_name(text)
+    found = values_by_name(text)
     return {name: (_set(values.get("zsr:job")), _set(values.get("zsr:source"))) for name, values in found.items()}
 
 
@@ -144,18 +144,18 @@ def _set(value: str | None) -> str | None:
 
 def salts(text: str) -> dict[str, int]:
     """Read ``zfs get`` of the salts of keys, by dataset."""
-    found = ((name, values.get("pbkdf2salt", "")) for name, values in _values_by_name(text).items())
+    found = ((name, values.get("pbkdf2salt", "")) for name, values in values_by_name(text).items())
     return {name: int(salt) for name, salt in found if salt.isdigit()}
 
 
 def has_values(text: str) -> bool:
     """Return whether ``zfs get`` of one property printed a value of anything."""
-    return any(value not in ("", "-") for values in _values_by_name(text).values() for value in values.values())
+    return any(value not in ("", "-") for values in values_by_name(text).values() for value in values.values())
 
 
 def block_sizes(text: str) -> dict[str, int]:
     """Read ``zfs get`` of the block sizes of datasets, of which each has one."""
-    found = _values_by_name(text)
+    found = values_by_name(text)
     return {name: int(size) for name, values in found.items() for size in values.values() if size.isdigit()}
 
 
@@ -171,6 +171,13 @@ def sourced_properties(text: str) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
+def own_and_received(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Read ``zfs get -Hp -o property,value,received,source``: the local properties, and those that were received."""
+    rows = [row for line in text.splitlines() if len(row := line.split("\t")) == 4]
+    own = {key: value for key, value, _, source in rows if source == "local"}
+    return own, {key: received for key, _, received, _ in rows if received != "-"}
+
+
 def own_stamps(dataset: str, properties: Mapping[str, tuple[str, str]]) -> Stamped:
     """Return the stamps that a dataset has itself, of its `sourced_properties`."""
     own = {key: value for key, (value, source) in properties.items() if source == "local"}
@@ -179,11 +186,11 @@ def own_stamps(dataset: str, properties: Mapping[str, tuple[str, str]]) -> Stamp
 
 def local_stamps(text: str) -> list[Stamped]:
     """Read ``zfs get -Hp -s local -o name,property,value`` of owner and epoch."""
-    found = _values_by_name(text)
+    found = values_by_name(text)
     return [Stamped(name, values.get(OWNER), values.get(EPOCH)) for name, values in found.items()]
 
 
-def _values_by_name(text: str) -> dict[str, dict[str, str]]:
+def values_by_name(text: str) -> dict[str, dict[str, str]]:
     """Read ``zfs get -o name,property,value``: the values of each dataset or snapshot; other lines are left out."""
     found: dict[str, dict[str, str]] = {}
     for line in text.splitlines():

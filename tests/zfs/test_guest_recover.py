@@ -118,7 +118,7 @@ class TestARefusal:
         said = self.refused(site, *RECOVER)
 
         assert f"'{site.there}' on beta has a newer set than the other volumes" in said
-        assert f"zfs rollback -r {site.there}@{name}" in said
+        assert f"zsr guest recover 100 --restore-point {name.split('_')[-3]}" in said
 
     def test_comes_for_a_pool_that_is_absent(self, site: Recovered) -> None:
         zsr = site.on("beta")
@@ -159,10 +159,10 @@ def test_what_arrives_at_the_last_moment_makes_nothing_writable(
     site.zsr.well(*RUN)
     newer = f"{site.there}@__replicate_100-0_1999999999__"
 
-    async def late(client: ZfsClient, dataset: str) -> None:
+    async def late(client: ZfsClient, dataset: str, claim: str) -> None:
         if dataset == site.there and newer.partition("@")[2] not in site.snapshots(site.there):
             site.zfs("snapshot", newer)
-        await begin_activation(client, dataset)
+        await begin_activation(client, dataset, claim)
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "begin_activation", late)
@@ -172,6 +172,12 @@ def test_what_arrives_at_the_last_moment_makes_nothing_writable(
             assert site.property(site.there, "readonly").startswith("on")
     site.zfs("destroy", newer)
     assert site.recover().exit == 0
+
+
+def test_a_clone_that_remembers_whether_it_is_mounted_is_so_for_its_own_fork_only(site: Recovered) -> None:
+    site.zfs("set", "zsr:canmount=off@zsr-recovered-2", site.there)
+    assert site.recover().exit == 0
+    assert site.property(site.there, "canmount") == "off\tlocal"
 
 
 @pytest.mark.parametrize("step", ["begin_activation", "refuse_superseded", "activate"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.cli import guest_files, guest_recover
+from replicator.cli import guest_files, taken_guest
 from tests.support.command_line import Said, Zsr
 from tests.support.guest_with_file import WithFile
 from tests.support.pools import Pools
@@ -53,10 +53,9 @@ class TestARecovery:
         site.run("old")
         old = site.sets[-1]
         site.run("new")
-        site.zfs("rollback", "-r", f"{site.there}@__replicate_100-0_{old}__")
         site.lose()
 
-        assert site.recover().exit == 0
+        assert site.recover("--restore-point", str(old)).exit == 0
 
         assert site.file.read_text() == "old"
 
@@ -75,7 +74,7 @@ class TestARecovery:
         site.run("alpha's")
         site.lose()
         with monkeypatch.context() as patched:
-            patched.setattr(guest_recover, step, die)
+            patched.setattr(taken_guest, step, die)
             with pytest.raises(BaseException):  # noqa: B017 - whatever a death looks like after task groups
                 site.recover()
         assert (site.zsr.cluster.guests[100].node, site.file.read_text()) == ("beta", "beta's own")

@@ -66,11 +66,11 @@ def test_replicas_of_another_source_do_not_count() -> None:
     assert [each.name for each in found.replicas] == ["tank/a"]
 
 
-def test_a_volume_that_is_ahead_refuses_with_the_command_that_takes_it_back() -> None:
+def test_a_volume_that_is_ahead_refuses_with_the_command_that_takes_all_back() -> None:
     with pytest.raises(DivergedError, match="'tank/a' on beta has a newer set than the other volumes") as caught:
         plan(replica("a", OLD, NEW), replica("b", OLD))
 
-    assert f"zfs rollback -r {'tank/a'}@{snapshot_name(JOB, OLD)}" in caught.value.advice
+    assert f"zsr guest recover 100 --restore-point {OLD}" in caught.value.advice
 
 
 @pytest.mark.parametrize(

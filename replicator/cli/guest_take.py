@@ -1,0 +1,93 @@
+"""``zsr guest take``: the last step of a move, on the node that gets the guest."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from replicator.cli.completion import guest_ids
+from replicator.cli.context import config_option, notify_daemon, settings
+from replicator.cli.guest_files import files_of, pending_files
+from replicator.cli.taken_guest import TakenGuest, former_of
+from replicator.config.settings import Settings
+from replicator.errors import BusyError, ConfigError, ZsrError
+from replicator.guests.both_sides import volumes_on
+from replicator.guests.recovery import refuse_taken, volumes_of
+from replicator.replication.guest_replicas import ask_nodes
+from replicator.state.guest_locks import guest_lock_within
+from replicator.zfs.node_clients import Nodes, connected
+
+_LOCK_SECONDS = 60.0
+
+
+@click.command()
+@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.option("--leave-off", is_flag=True, help="Do not start the guest.")
+@config_option
+def take(guest_id: int, leave_off: bool) -> None:
+    """Make the volumes of guest ID on this node, to which it was handed over, writable, and start it.
+
+    The last step of a move: zsr guest move types it. Refused while the former node's volumes are writable.
+    """
+    node = settings()
+    guest = TakenGuest(node, guest_id)
+    if not guest.is_here:
+        raise ConfigError(f"Guest {guest_id} was not handed over to this node.")
+    asyncio.run(_take(node, guest, leave_off=leave_off))
+
+
+async def _take(node: Settings, taken: TakenGuest, *, leave_off: bool) -> None:
+    """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
+    async with connected(node, taken.cluster.nodes.values()) as nodes:
+        zfs = nodes.client(node.node)
+        async with guest_lock_within(node.state_dir / "locks", taken.guest.id, _LOCK_SECONDS):
+            taken.look_again()
+            guest = taken.guest
+            if not taken.is_here or guest.moving_to is not None:
+                raise ConfigError(
+                    f"Guest {guest.id} was not handed over to this node: it is on {guest.node}, moving to "
+                    f"{guest.moving_to}.",
+                    advice="Finish the move on the node that owns it.",
+                )
+            pending = pending_files(node, guest)
+            left = await taken.unfinished(zfs, pending)
+            await _refuse_writable(node, taken, nodes, former_of(left))
+            taken.pend(files_of(left, guest) or pending)
+            await taken.become_all(left, former_of(left) or "", zfs)
+            await _refuse_unready(node, taken, nodes)
+            await taken.place_files(zfs)
+            if not leave_off:
+                await taken.start(zfs)
+    await asyncio.to_thread(notify_daemon, node)
+
+
+async def _refuse_writable(node: Settings, taken: TakenGuest, nodes: Nodes, former: str | None) -> None:
+    """Raise if the guest was taken by another node, or may be written on another one.
+
+    The ``former`` node has to answer; of the others those that do.
+    """
+    here, guest = node.node, taken.guest
+    answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
+    refuse_taken(guest.id, guest.epoch, former or here, here, answers)
+    if former is not None and isinstance(error := answers.get(former), ZsrError):
+        raise error
+    for name, answer in answers.items():
+        for each in volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer):
+            if name != here and each.owner == name and each.readonly is not True:
+                raise BusyError(
+                    f"'{each.name}' on {name} is writable: guest {guest.id} may run there.",
+                    advice=f"Stop it there, and make what it left replicas: zsr guest release {guest.id}.",
+                )
+
+
+async def _refuse_unready(node: Settings, taken: TakenGuest, nodes: Nodes) -> None:
+    """Raise unless all volumes here are this node's, of the guest's epoch, and writable: else it must not start."""
+    guest = taken.guest
+    for each in await volumes_on(taken.cluster, guest, node.node, nodes):
+        is_ours = (each.owner, each.epoch) in ((node.node, str(guest.epoch)), (None, None))
+        if not is_ours or each.readonly:
+            raise BusyError(
+                f"'{each.name}' is read-only, or of {each.owner}, epoch {each.epoch}: guest {guest.id} is not started.",
+                advice="See: zfs get readonly,zsr:owner,zsr:epoch.",
+            )
