@@ -66,6 +66,8 @@ def statuses(command: tuple[str, ...]) -> set[int]:
         return {2}
     if command[:2] == ("guest", "move"):  # needs a second machine: tests/lab/test_moves.py types it
         return {2}
+    if command[:3] == ("guest", "recover", "--all-of"):  # alpha is this node: test_recover_elsewhere.py types it
+        return {2}
     if command[:2] in NEEDS_A_RECEIVER:
         return {1}
     return {2} if command[0] == "check" else {0}  # critical: no daemon is running here
