@@ -53,7 +53,7 @@ class DocumentedSite(VerbsEnv):
         self.zsr.cluster_path.write_text(self._cluster)
         if command[0] == "create-local-job":
             self.zsr.cluster_path.write_text(self._cluster.partition("[jobs")[0])
-        names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail"}
+        names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail", "/tmp/zsr": f"{self.zsr.folder}/assets"}  # noqa: S108
         words = [self.kept if "zsr-diverged/" in word else names.get(word, word) for word in command]
         words = [f"data:{NAME}" if word.startswith("local-zfs:") else word for word in words]
         self.zsr.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"*/5\t2026-11-20T15:00:00\n")))
@@ -68,6 +68,8 @@ def statuses(command: tuple[str, ...]) -> set[int]:
         return {2}
     if command[:3] == ("guest", "recover", "--all-of"):  # alpha is this node: test_recover_elsewhere.py types it
         return {2}
+    if command[0] == "doctor":  # what is wrong with this site is not what the page is about
+        return {0, 1, 2, 3}
     if command[:2] in NEEDS_A_RECEIVER:
         return {1}
     return {2} if command[0] == "check" else {0}  # critical: no daemon is running here
