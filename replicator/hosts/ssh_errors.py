@@ -31,7 +31,7 @@ def openssh_error(node: str, stderr: str) -> ZsrError:
 
     The last line that is known counts: the client gives its reason at the end, after what a server or a shell prints.
     """
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    lines = [line.strip().removesuffix("^M") for line in stderr.splitlines() if line.strip()]  # it ends them with CR LF
     for said in reversed(lines):
         for pattern, kind, advice in _TABLE:
             if not re.search(pattern, said):
