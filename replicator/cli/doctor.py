@@ -62,7 +62,7 @@ def doctor(nodes: tuple[str, ...], prometheus: str | None, send: bool, timeout: 
     if prometheus is not None and not prometheus.startswith(("http://", "https://")):
         raise ConfigError("--prometheus is no URL.", advice="For example: --prometheus http://mon.example.org:9090")
     wishes = Wishes(nodes, prometheus, send=send, limit=timeout)
-    node, lines, addresses = _look(config_path(), wishes)
+    node, lines, addresses = look(config_path(), wishes)
     level = worst(lines)
     if form == "json":
         print_json(_document(node, lines))
@@ -72,7 +72,7 @@ def doctor(nodes: tuple[str, ...], prometheus: str | None, send: bool, timeout: 
     click.get_current_context().exit(EXIT[level])
 
 
-def _look(path: Path, wishes: Wishes) -> tuple[str, list[Line], Mapping[str, str]]:
+def look(path: Path, wishes: Wishes) -> tuple[str, list[Line], Mapping[str, str]]:
     """Return this node's name, all lines, and the addresses of the nodes."""
     problems = settings_problems(path)
     node, cluster = _readable(path)

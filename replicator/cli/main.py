@@ -49,6 +49,7 @@ _COMMANDS = {
     ),
     "run": ("replicator.cli.run:run", "Run a job now."),
     "schedule-now": ("replicator.cli.run:schedule_now", "Let a job run as soon as possible."),
+    "setup": ("replicator.cli.setup:setup", "Ask what a first user must decide, try it, and write the files."),
     "simulate": ("replicator.cli.simulate:simulate", "Play schedules on a virtual clock."),
     "status": ("replicator.cli.status:status", "Show the state of the jobs of this node."),
     "update": ("replicator.cli.jobs:update", "Change the settings of a job."),

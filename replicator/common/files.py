@@ -135,6 +135,27 @@ def replace_text(path: Path, text: str) -> None:
         raise
 
 
+def create_text(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Create a file with its whole content, also after a power cut.
+
+    Raises:
+        FileExistsError: there is one already; it stays. OSError: it could not be written, and there is none.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(fresh, path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

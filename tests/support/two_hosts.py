@@ -31,6 +31,7 @@ case "$1" in
   allow) cat "$here/allow" ;;
   get) shift; for each in "$@"; do grep "^$each	" "$here/space"; done; true ;;
   list) for last in "$@"; do :; done
+    [ "$last" != name,type,zsr:source ] || { cat "$here/all"; exit 0; }
     [ "$2" != -Hp ] || exit 0
     grep "^$last	" "$here/datasets" || { echo "cannot open '$last': dataset does not exist" >&2; exit 1; } ;;
   *) exit 1 ;;
@@ -55,11 +56,13 @@ FILES = {
     "version": "zfs-2.3.2-1\nzfs-kmod-2.3.2-1\n",
     "allow": "",
     "space": "tank/data\tused\t1000\ntank/data\tavailable\t1000000\ntank\tused\t1000\ntank\tavailable\t1000000\n",
+    "all": "tank\tfilesystem\t-\ntank/data\tfilesystem\t-\n",
     "datasets": "tank/data\tfilesystem\n",
     "pools": "tank\tONLINE\t42%\n",
     "features": "NAME  PROPERTY  VALUE  SOURCE\ntank  feature@lz4_compress  active  local\n",
     "ahead": "0",
 }
+ADDRESSES = '[{"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}, {"local": "::1"}]}]'
 CLUSTER = """\
 [nodes.alpha]
 address = "127.0.0.1"
@@ -144,6 +147,7 @@ def _programs(folder: Path) -> None:
         "zfs": ZFS,
         "zpool": ZPOOL,
         "date": DATE.format(real=shutil.which("date")),
+        "ip": f"#!/bin/sh\necho '{ADDRESSES}'\n",
         "timedatectl": "#!/bin/sh\necho NTPSynchronized=yes\n",
         "zsr": f"#!/bin/sh\necho zsr, version {__version__}\n",
     }

@@ -27,7 +27,7 @@ def ordered(names: str) -> list[str]:
 ORDER = {
     "replicator": ordered(
         "display errors job_choices models events common api schedule config hosts zfs cluster state replication "
-        "guests daemon doctor cli"
+        "guests daemon doctor setup cli"
     ),
     "exporter": ordered(
         "addresses metric guest_metrics job_metrics node_metrics replica_metrics target_metrics catalogue families "
