@@ -163,6 +163,27 @@ def test_a_host_key_that_is_not_confirmed_is_not_accepted(env: SetupEnv) -> None
     assert not env.known_hosts.exists()
 
 
+def test_ssh_copy_id_adds_the_key_where_a_person_wants_that(env: SetupEnv) -> None:
+    program = env.hosts.file("alpha", "ssh-copy-id")
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >{env.folder}/copied\ncat "$2.pub" >>{env.hosts.server.authorized_keys}\n'
+    )
+    program.chmod(0o755)
+
+    with env.at_terminal() as person:
+        answer_about_this_node(person, env)
+        answer_the_way(person, env)
+        person.answer("Are they the same?", "y")
+        person.answer("Next", "p")
+        person.expect("It lets root in with a key.")
+        person.interrupt()
+
+    asked = (env.folder / "copied").read_text()
+    assert f"-p {env.port}" in asked
+    assert "StrictHostKeyChecking=yes" in asked
+    assert not env.known_hosts.exists()
+
+
 QUESTIONS = ["Its name", "Its path", "Private key", "Are they the same?", "Next", "Write all this?"]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -209,3 +212,46 @@ def test_the_answers_that_are_shown_do_the_same_again(env: SetupEnv) -> None:
 
     assert again.out == shown
     assert env.files() == before
+
+
+class _Taker(BaseHTTPRequestHandler):
+    """Takes posts, and keeps their texts in its server."""
+
+    def do_POST(self) -> None:
+        self.server.taken.append(self.rfile.read(int(self.headers["Content-Length"])).decode())  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        pass
+
+
+@pytest.fixture
+def taker() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), _Taker) as server:
+        server.taken = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_test_message_is_sent_before_the_target_is_written(env: SetupEnv, taker: HTTPServer) -> None:
+    said = env.with_answers(f'{env.answers}[notify]\nname = "chat"\nurl = "json://127.0.0.1:{taker.server_port}"\n')
+
+    assert "chat (json) took a test message." in " ".join(said.out.split())
+    assert len(taker.taken) == 1  # type: ignore[attr-defined]
+    assert tomllib.loads(env.settings.read_text())["notify"][0]["name"] == "chat"
+    assert f"json://127.0.0.1:{taker.server_port}" not in said.out
+
+
+def test_no_test_message_is_sent_where_none_is_wanted(env: SetupEnv, taker: HTTPServer) -> None:
+    url = f"json://127.0.0.1:{taker.server_port}"
+
+    env.with_answers(f'{env.answers}[notify]\nname = "chat"\nurl = "{url}"\ntest = false\n')
+
+    assert taker.taken == []  # type: ignore[attr-defined]
+    assert tomllib.loads(env.settings.read_text())["notify"] == [{"name": "chat", "url": url}]

@@ -16,7 +16,7 @@ from replicator.setup.files import FileChange, add_line, write_file
 from replicator.setup.plan import Gathered, Plan, make_plan, write_plan
 from replicator.setup.ssh_keys import LoginKey
 
-SETTINGS = '# mine\nnode = "alpha"\n'
+SETTINGS = '# mine\nnode = "alpha"\n[cluster]\npath = "F/etc/cluster.toml"\n'
 CLUSTER = '[nodes.alpha]   # here\naddress = "10.0.0.11"\n'
 CALLS = ("fsync", "link", "replace", "rename", "unlink", "chmod")
 """Calls before which the process is killed."""
@@ -81,7 +81,7 @@ def test_killed_anywhere_each_file_is_old_or_new_and_the_next_run_finishes(
         folder = tmp_path / name
         (folder / "etc").mkdir(parents=True)
         for file, text in before.items():
-            (folder / file).write_text(text)
+            (folder / file).write_text(text.replace("F/", f"{folder}/"))
         monkeypatch.setenv("HOME", str(folder))
         return folder
 
