@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from replicator.config.settings import load_settings
-from replicator.setup.answers import (
-    GuestAnswer,
-    MetricsAnswer,
-    NotifyAnswer,
-    OtherNode,
-    SshAnswer,
-    StorageAnswer,
-    ThisNode,
-    read_answers,
-)
 from tests.support.setup_env import SetupEnv, setup_env
+from tests.support.setup_person import answer_about_this_node, answer_the_rest, answer_the_way, let_in
 from tests.support.terminal import Terminal
-
-PAGE = Path(__file__).parents[4] / "docs" / "five-minutes.md"
-SECTIONS = [
-    "This node",
-    "Storage: the",
-    "Guests: what",
-    "SSH\n",
-    "The other node",
-    "Another node",
-    "Messages: where",
-    "URL",
-]
 
 
 @pytest.fixture
@@ -53,44 +28,6 @@ def both(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         pytest.skip("no mount namespace: not root")
     with setup_env(tmp_path, capsys, monkeypatch, apart=True) as running:
         yield running
-
-
-def answer_about_this_node(person: Terminal, env: SetupEnv, key: str = "") -> None:
-    """Answer all but what is about other nodes, messages and metrics."""
-    person.answer("Its name", "alpha")
-    person.answer("Its address")
-    person.answer("Its SSH port", str(env.port))
-    for question in ("Its path", "Its name in zsr", "Replicate", "How often", "Restore points"):
-        person.answer(question)
-    person.answer("Private key", key)
-
-
-def answer_the_way(person: Terminal, env: SetupEnv) -> None:
-    """Name beta, and say where it is."""
-    person.answer("Its name", "beta")
-    person.answer("Its address", "127.0.0.1")
-    person.answer("Its SSH port", str(env.port))
-    person.answer("Log in there as")
-
-
-def answer_the_rest(person: Terminal, *, files: str = "n", way_back: str = "n") -> None:
-    """Answer what comes after the login."""
-    person.answer("Path of the storage there")
-    person.answer("Does zsr run there too", "y")
-    person.answer("Write its zsr.toml", files)
-    person.answer("May it log in here", way_back)
-    person.answer("Its name")
-    person.answer("URL")
-    person.answer("Its URL")
-
-
-def let_in(env: SetupEnv, person: Terminal) -> None:
-    """Add the line that is shown on beta, as a person there would."""
-    person.expect("Next")
-    (line,) = {each.strip() for each in person.seen.splitlines() if each.strip().startswith("ssh-ed25519 ")}
-    with env.hosts.server.authorized_keys.open("a") as file:
-        file.write(f"{line}\n")
-    person.type("\n")
 
 
 def test_from_nothing_to_a_node_that_logs_in_with_a_key_of_its_own(env: SetupEnv) -> None:
@@ -342,65 +279,3 @@ class TestBothSides:
 
         assert (both.on_beta / "cluster.toml").read_text() == text
         assert "zsr cluster diff beta" in " ".join(person.seen.split())
-
-
-class TestPage:
-    """docs/five-minutes.md shows what is printed."""
-
-    def test_the_session_of_the_page_is_one(self, both: SetupEnv) -> None:
-        with both.at_terminal() as person:
-            answer_about_this_node(person, both)
-            answer_the_way(person, both)
-            person.answer("Are they the same?", "y")
-            let_in(both, person)
-            answer_the_rest(person, files="y", way_back="y")
-            person.expect("[none]: ")
-            printed = person.seen
-            person.interrupt()
-
-        page = PAGE.read_text().partition("<!-- session -->")[2].partition("```console\n# zsr setup\n")[2]
-        for begin, end in pairwise(SECTIONS):
-            assert part(like_the_page(printed, both), begin, end) == part(page, begin, end)
-
-    def test_the_answers_of_the_page_are_right(self) -> None:
-        (text,) = re.findall(r"<!-- answers -->\n```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-        assert read_answers(tomllib.loads(text))[1] == []
-
-    def test_each_answer_has_its_row(self) -> None:
-        table = PAGE.read_text().partition("| key | default | meaning |")[2]
-        rows = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
-        named = set()
-        for row in rows:
-            first = re.findall(r"`([^`]+)`", row)
-            section = first[0].rpartition(".")[0] if first else ""
-            named |= {each if not each.startswith(".") else f"{section}{each}" for each in first}
-
-        parts: dict[str, type[BaseModel]] = {
-            "node": ThisNode,
-            "storage": StorageAnswer,
-            "ssh": SshAnswer,
-            "nodes.N": OtherNode,
-        }
-        parts |= {"guests.N": GuestAnswer, "notify": NotifyAnswer, "metrics": MetricsAnswer}
-        assert named == {f"{name}.{key}" for name, model in parts.items() for key in model.model_fields}
-
-
-def like_the_page(printed: str, env: SetupEnv) -> str:
-    """What was printed, as it would be on hosts with the page's addresses and keys."""
-    page = PAGE.read_text()
-    text = re.sub(r"\x1b\[\d+m", "", printed)
-    text = re.sub(r"SHA256:\S{43}", re.findall(r"SHA256:\S{43}", page)[0], text)
-    text = re.sub(r"ssh-ed25519 AAAA\S+", re.findall(r"ssh-ed25519 AAAA\S+", page)[0], text)
-    text = text.replace(f"{env.folder}/.ssh", "/root/.ssh").replace(
-        f"[{os.uname().nodename.partition('.')[0]}]: alpha", "[alpha]:"
-    )
-    text = re.sub(r"(?m)^(Its SSH port \[22\]:) \d+", r"\1", text).replace(f"port {env.port}", "port 22")
-    here, there = text.split("The other node", 1)
-    return f"{here.replace('127.0.0.1', '10.0.0.11')}The other node{there.replace('127.0.0.1', '10.0.0.12')}"
-
-
-def part(text: str, begin: str, end: str) -> list[str]:
-    """The words between two headings, without what this machine being both hosts adds."""
-    found = text.partition(f"{begin}")[2].partition(f"{end}")[0]
-    return re.sub(r"  FAIL  The address of beta leads.*?cluster file\.\n", "", found, flags=re.DOTALL).split()
