@@ -114,7 +114,7 @@ async def calm(directory: Path) -> AsyncIterator[Fleet]:
     jobs = (healthy("100-0", now=now), healthy("101-0", now=now))
     held = tuple(held_replica(guest, "alpha", now - 300) for guest in (100, 101))
     source = replace(status(*jobs, now=now), replicas=(), diverged={}, coverage=covered(*jobs))
-    source = replace(source, drills=(passed_drill(),), moves=(MOVED,))
+    source = replace(source, drills=(passed_drill(),), moves=(MOVED,), moving=(replace(MOVING, since=now - 30),))
     target = replace(status(now=now, reachable={"alpha": True}), node="beta", replicas=held, diverged={100: 0, 101: 0})
     async with (
         running_exporter(FakeCore(source)) as alpha,

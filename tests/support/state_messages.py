@@ -18,6 +18,7 @@ from replicator.daemon.health_check import (
     pvesr_findings,
     replica_findings,
 )
+from replicator.daemon.moving_guests import moving_findings
 from replicator.daemon.status_json import status_json
 from replicator.events import Event
 from tests.support.states import BEGIN, State
@@ -54,6 +55,7 @@ def check_lines(state: State, node: str, since: int) -> list[HealthFinding]:
     findings = daemon_findings(found, targets, promise_only=False)
     findings += frozen_findings(found["frozen"], status.time)
     findings += replica_findings(found["replicas"])
+    findings += moving_findings(found["moving"], status.time)
     findings += drill_findings(found["drills"], status.time)
     findings += pvesr_findings(status.pvesr, found["jobs"])
     findings += coverage_findings(status.coverage)

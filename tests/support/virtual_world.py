@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from replicator.config.ssh import SshSettings
 from replicator.errors import NetworkError, ZfsError
+from replicator.hosts.hook_unit import HookUnit
 from replicator.models import Guest, Job, JobId, Synced
 from replicator.replication.context import RunContext, RunResult
 from replicator.replication.progress import Progress, Step
@@ -150,7 +151,8 @@ class PlayedNodes(Nodes):
     """Connections to played nodes."""
 
     def __init__(self, world: World, here: str, ssh: SshSettings, *, limit: float, clock: Callable[[], float],
-                 may_destroy: Callable[[], bool]) -> None:  # fmt: skip
+                 may_destroy: Callable[[], bool], hooks: HookUnit | None = None) -> None:  # fmt: skip
+        del hooks  # no unit of systemd is played
         super().__init__(here, ssh, limit=limit, clock=clock, may_destroy=may_destroy)
         self._world = world
 

@@ -13,6 +13,8 @@ from tests.support.pages import ROOT
 from tests.support.pools import Pools
 from tests.support.recovered import Recovered
 
+pytestmark = pytest.mark.sampled(2)
+
 ON = ("guest", "recover", "100", "--on", "beta")
 ALL = ("guest", "recover", "--all-of", "alpha")
 OTHER = '[guests.101]\nname = "mail"\nnode = "alpha"\n'

@@ -14,6 +14,8 @@ from tests.support.pools import Pools
 from tests.support.recovered import RUN
 from tests.support.verbs_env import NAME
 
+pytestmark = pytest.mark.sampled(2)
+
 
 class DiedError(BaseException):
     """Stands for a death: nothing cleans up after it."""

@@ -12,6 +12,7 @@ from functools import partial
 
 from replicator.daemon import one_shot
 from replicator.daemon.run_worker import Worker
+from replicator.hosts.hook_unit import HookUnit
 from replicator.hosts.host import Completed
 from replicator.hosts.local import LocalHost
 from replicator.replication.progress import Progress, Step
@@ -153,8 +154,8 @@ class _Doomed(Progress):
 class ModelHost(LocalHost):
     """A played node: its ``zfs`` is the one in memory; hooks are run on this machine."""
 
-    def __init__(self, machine: ModelMachine, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, machine: ModelMachine, name: str, hooks: HookUnit | None = None) -> None:
+        super().__init__(name, hooks)
         self._machine = machine
 
     async def run(self, argv: Sequence[str], *, limit: float, stdin: str = "") -> Completed:
