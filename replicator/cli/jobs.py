@@ -161,7 +161,8 @@ def read(job_id: str) -> None:
 @config_option
 def update(job_id: str, delete_keys: str | None, digest: str | None, target: str | None, **values: Any) -> None:
     """Change the settings of job ID."""
-    node, where = settings(), store(settings())
+    node = settings()
+    where = store(node)
     before = where.read().job(JobId.parse(job_id))
     if target is not None:
         raise ConfigError(
