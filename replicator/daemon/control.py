@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,13 +78,9 @@ def _only_one(path: Path) -> int:
 async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     try:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            server = await asyncio.start_unix_server(
-                lambda reader, writer: _serve(reader, writer, handler), path, limit=_LINE_LIMIT
-            )
-        finally:
-            os.umask(before)
+        server = await asyncio.start_unix_server(
+            lambda reader, writer: _serve(reader, writer, handler), sock=_private_socket(path), limit=_LINE_LIMIT
+        )
     except OSError as error:
         raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
     try:
@@ -91,6 +88,22 @@ async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     finally:
         server.close()
         await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _private_socket(path: Path) -> socket.socket:
+    """Return a bound socket that only its owner may open: its rights are set before it listens.
+
+    The process's umask is left alone. It holds for all threads and tasks, and whatever one of them creates
+    meanwhile would get the rights of a socket.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind(str(path))
+        path.chmod(0o600)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:

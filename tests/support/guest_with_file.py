@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from replicator.common.kept_files import parse_listing
+from replicator.common.kept_files import Version, parse_listing
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RUN, Recovered
@@ -48,9 +48,18 @@ class WithFile(Recovered):
     @property
     def versions(self) -> list[int]:
         """The sets of the versions of the file that beta keeps, oldest first."""
+        return [each.set_time for each in self._kept]
+
+    @property
+    def read_times(self) -> list[int]:
+        """When the versions of the file that beta keeps were read."""
+        return [each.read for each in self._kept]
+
+    @property
+    def _kept(self) -> tuple[Version, ...]:
         folder = self.zsr.folder / "state" / "guest-files" / "100-0"
         names = [str(each.relative_to(folder)) for each in sorted(folder.rglob("*")) if each.is_file()]
-        return [each.set_time for each in parse_listing("\n".join(names)).versions.get(str(self.file), ())]
+        return parse_listing("\n".join(names)).versions.get(str(self.file), ())
 
     @property
     def sets(self) -> list[int]:

@@ -20,6 +20,13 @@ SHOWN_AS_WRONG = {
 }
 """Commands with which a page shows an error: status 2."""
 
+TRIED_ELSEWHERE = {
+    ("guest", "move"),  # needs a second machine: tests/lab/test_moves.py
+    ("guest", "recover", "--all-of"),  # alpha is this node: test_recover_elsewhere.py
+    ("setup",),  # asks at a terminal: test_setup.py
+}
+"""Commands that another test types as they are meant; here they are refused with status 2."""
+
 NEEDS_A_RECEIVER = {("notify", "test"), ("notify", "verify")}
 """No mail server runs here: the command says so with status 1."""
 
@@ -64,9 +71,7 @@ def statuses(command: tuple[str, ...]) -> set[int]:
     """The exit statuses with which a command may end."""
     if command in SHOWN_AS_WRONG or command[:2] == ("notify", "resend"):  # there is no such message here
         return {2}
-    if command[:2] == ("guest", "move"):  # needs a second machine: tests/lab/test_moves.py types it
-        return {2}
-    if command[:3] == ("guest", "recover", "--all-of"):  # alpha is this node: test_recover_elsewhere.py types it
+    if command[:2] in TRIED_ELSEWHERE or command[:3] in TRIED_ELSEWHERE:
         return {2}
     if command[0] == "doctor":  # what is wrong with this site is not what the page is about
         return {0, 1, 2, 3}

@@ -48,7 +48,7 @@ class TestARun:
         assert f"Files on beta: {site.file} (of 20" in zsr.well("plan", "100-0").out
         assert f"Files on beta: {site.file} (of 20" in zsr.well("guest", "replicas", "100").out
         [there] = zsr.well("guest", "replicas", "100", "--format", "json").json["replicas"]
-        assert there["files"] == {str(site.file): site.versions[-1]}
+        assert there["files"] == {str(site.file): site.read_times[-1]}
 
 
 class TestTheMoment:

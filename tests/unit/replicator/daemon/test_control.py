@@ -44,6 +44,11 @@ def exists(path: Path) -> bool:
     return path.exists()
 
 
+async def serve_for_a_moment(path: Path) -> None:
+    async with serve_control(path, answer):
+        await asyncio.sleep(0.05)
+
+
 async def raw(path: Path, text: bytes) -> dict[str, object]:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(text)
@@ -63,6 +68,23 @@ async def test_lines_come_before_the_result(path: Path) -> None:
 async def test_only_its_owner_may_open_it(path: Path) -> None:
     async with serve_control(path, answer):
         assert (rights(path), rights(path.parent)) == (0o600, 0o700)
+
+
+async def test_what_others_create_meanwhile_has_the_rights_that_they_ask_for(path: Path, tmp_path: Path) -> None:
+    async def make_files() -> None:
+        for number in range(200):
+            (tmp_path / str(number)).touch()
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(make_files())
+        for name in ("one", "two"):
+            await asyncio.sleep(0)
+            group.create_task(serve_for_a_moment(path.with_name(name)))
+    (tmp_path / "after").touch()
+    expected = rights(tmp_path / "0")
+    assert expected & 0o044
+    assert {rights(tmp_path / name) for name in ("after", *map(str, range(200)))} == {expected}
 
 
 async def test_it_is_gone_with_the_daemon(path: Path) -> None:
