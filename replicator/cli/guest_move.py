@@ -18,7 +18,7 @@ from replicator.cli.context import config_option, note_move, settings, state_for
 from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
 from replicator.cli.output import confirmed
-from replicator.cli.stand_by import StandBy, standing_by
+from replicator.cli.standing_by import StandBy, standing_by
 from replicator.cluster.file_copies import REPLACEABLE, Standing
 from replicator.common.tasks import finish_despite_cancel, until_stopped
 from replicator.config.settings import Settings
@@ -41,6 +41,8 @@ from replicator.zfs.node_clients import Nodes, connected
 _LOCK_SECONDS = 60.0
 _MOST_LAST_SYNCS = 3
 _TAKE_SECONDS = 300.0
+_READY_SECONDS = 30.0
+"""For the start of zsr on the other node, and its logins, before the guest stops: it is not waited for longer."""
 
 
 @click.command()
@@ -131,10 +133,11 @@ class _Move:
         async with standing_by(nodes.client(self._to).host, self._what_to_take) as waiting:
             try:
                 await self._record.announce(nodes)
+                is_ready = waiting is not None and await waiting.is_ready(_READY_SECONDS)
                 await self._stop_and_hand_over(nodes, job)
             finally:
                 await finish_despite_cancel(self._stay(nodes))
-            await self._take(nodes, waiting)
+            await self._take(nodes, waiting if is_ready else None)
 
     @property
     def _what_to_take(self) -> list[str]:
@@ -262,14 +265,16 @@ class _Move:
     async def _take(self, nodes: Nodes, waiting: StandBy | None) -> None:
         """Let the other node take the guest; ``waiting``: the command that waits there, which may fail as any other."""
         try:
-            if waiting is None or not await waiting.take(self._take_seconds):
+            taken = None if waiting is None else await waiting.take(self._take_seconds)
+            if taken is None:
                 await self._order(nodes, "guest", "take", *self._what_to_take)
+                taken = time.monotonic()
         except ZsrError as error:
             raise BusyError(
                 f"Guest {self._guest.id} belongs to {self._to} now, and is off: {error}",
                 advice="The same command goes on from here.",
             ) from error
-        downtime = None if self._stopped_at is None else time.monotonic() - self._stopped_at
+        downtime = None if self._stopped_at is None else taken - self._stopped_at
         if downtime is not None:
             click.echo(f"Guest {self._guest.id} was down for {downtime:.1f} s.")
         await asyncio.to_thread(self._note, downtime)

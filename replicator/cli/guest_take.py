@@ -14,7 +14,8 @@ from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests.both_sides import volumes_on
 from replicator.guests.recovery import refuse_taken, volumes_of
-from replicator.replication.guest_replicas import ask_nodes
+from replicator.models import Guest
+from replicator.replication.guest_replicas import Answers, ask_nodes
 from replicator.state.guest_locks import guest_lock_within
 from replicator.zfs.node_clients import Nodes, connected
 
@@ -31,44 +32,55 @@ def take(guest_id: int, leave_off: bool) -> None:
     The last step of a move: zsr guest move types it. Refused while the former node's volumes are writable.
     """
     node = settings()
-    guest = TakenGuest(node, guest_id)
-    if not guest.is_here:
+    taken = handed_over(node, guest_id)
+    asyncio.run(_take(node, taken, leave_off=leave_off))
+
+
+def handed_over(node: Settings, guest_id: int) -> TakenGuest:
+    """Return a guest that belongs to this node. Raises ConfigError: it belongs to another one."""
+    taken = TakenGuest(node, guest_id)
+    if not taken.is_here:
         raise ConfigError(f"Guest {guest_id} was not handed over to this node.")
-    asyncio.run(_take(node, guest, leave_off=leave_off))
+    return taken
 
 
 async def _take(node: Settings, taken: TakenGuest, *, leave_off: bool) -> None:
-    """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
     async with connected(node, taken.cluster.nodes.values()) as nodes:
-        zfs = nodes.client(node.node)
-        async with guest_lock_within(node.state_dir / "locks", taken.guest.id, _LOCK_SECONDS):
-            taken.look_again()
-            guest = taken.guest
-            if not taken.is_here or guest.moving_to is not None:
-                raise ConfigError(
-                    f"Guest {guest.id} was not handed over to this node: it is on {guest.node}, moving to "
-                    f"{guest.moving_to}.",
-                    advice="Finish the move on the node that owns it.",
-                )
-            pending = pending_files(node, guest)
-            left = await taken.unfinished(zfs, pending)
-            await _refuse_writable(node, taken, nodes, former_of(left))
-            taken.pend(files_of(left, guest) or pending)
-            await taken.become_all(left, former_of(left) or "", zfs)
-            await _refuse_unready(node, taken, nodes)
-            await taken.place_files(zfs)
-            if not leave_off:
-                await taken.start(zfs)
+        await take_over(node, taken, nodes, leave_off=leave_off)
     await asyncio.to_thread(notify_daemon, node)
 
 
-async def _refuse_writable(node: Settings, taken: TakenGuest, nodes: Nodes, former: str | None) -> None:
+async def take_over(node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_off: bool) -> None:
+    """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
+    zfs = nodes.client(node.node)
+    async with guest_lock_within(node.state_dir / "locks", taken.guest.id, _LOCK_SECONDS):
+        taken.look_again()
+        guest = taken.guest
+        if not taken.is_here or guest.moving_to is not None:
+            raise ConfigError(
+                f"Guest {guest.id} was not handed over to this node: it is on {guest.node}, moving to "
+                f"{guest.moving_to}.",
+                advice="Finish the move on the node that owns it.",
+            )
+        pending = pending_files(node, guest)
+        answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
+        if isinstance(found := answers[node.node], ZsrError):
+            raise found
+        left = await taken.unfinished(found, zfs, pending)
+        _refuse_writable(node.node, guest, former_of(left), answers)
+        taken.pend(files_of(left, guest) or pending)
+        await taken.become_all(left, former_of(left) or "", zfs)
+        await _refuse_unready(node, taken, nodes)
+        await taken.place_files(zfs)
+        if not leave_off:
+            await taken.start(zfs)
+
+
+def _refuse_writable(here: str, guest: Guest, former: str | None, answers: Answers) -> None:
     """Raise if the guest was taken by another node, or may be written on another one.
 
     The ``former`` node has to answer; of the others those that do.
     """
-    here, guest = node.node, taken.guest
-    answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
     refuse_taken(guest.id, guest.epoch, former or here, here, answers)
     if former is not None and isinstance(error := answers.get(former), ZsrError):
         raise error

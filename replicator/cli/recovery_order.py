@@ -149,7 +149,8 @@ class RecoveryOrder:
     async def _left(self, zfs: ZfsClient, pending: FilesOfSet | None) -> list[Unfinished]:
         """Return what is left to do, without what a person gives up; raises ConfigError if another set was begun."""
         given_up, until = set(self._wishes.without), self._wishes.until
-        left = await self._taken.unfinished(zfs, pending)
+        found = await self._taken.datasets(zfs)
+        left = await self._taken.unfinished(found, zfs, pending)
         if until is not None and any(each.set_time is None for each in left):
             if any(each.is_begun for each in left):
                 raise ConfigError(
@@ -159,7 +160,7 @@ class RecoveryOrder:
             sets = whole_sets(left[0].job, left[0].replicas)
             at = self._newest_until(sets, until, left[0].job)
             pending = FilesOfSet(self._guest.epoch, str(left[0].job), at, former_of(left) or "", chosen=True)
-            left = await self._taken.unfinished(zfs, pending)
+            left = await self._taken.unfinished(found, zfs, pending)
         for each in left:
             if until is not None and each.set_time is not None and each.set_time > until:
                 begun = local_time(each.set_time, self._node.timezone)

@@ -1,28 +1,30 @@
-"""A ``zsr guest take`` that is started on the other node before a guest stops, and waits for its order.
+"""``zsr guest stand-by``: a ``zsr guest take`` that is started before a guest stops, and waits for its order.
 
-Starting a program takes a second or more, in which a guest that moves would be off.
+Starting a program and logging in take seconds, in which a guest that moves would be off.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
 
 import click
 
-from replicator.cli.context import config_option
-from replicator.cli.guest_take import take
-from replicator.errors import ConfigError, DeadlineError, ZsrError
-from replicator.hosts.host import Host, StreamProcess
+from replicator.cli.context import config_option, notify_daemon, settings, store
+from replicator.cli.guest_take import handed_over, take_over
+from replicator.config.settings import Settings
+from replicator.errors import ConfigError, ZsrError
+from replicator.zfs.client import ZfsClient
+from replicator.zfs.node_clients import connected
 
-_ORDER = "take"
-_END_SECONDS = 5.0
-_OUTPUT_ON_STDERR = 'exec zsr guest stand-by "$@" 1>&2'
-"""Of a process that reads a descriptor only its standard error is kept."""
+ORDER = "take"
+"""The line on its standard input with which the command takes the guest."""
+
+READY = "zsr: ready"
+TAKEN = "zsr: taken"
+"""Lines that the command prints when it waits, and when the guest has all that it needs there."""
 
 
 @click.command("stand-by", hidden=True)
@@ -31,64 +33,41 @@ _OUTPUT_ON_STDERR = 'exec zsr guest stand-by "$@" 1>&2'
 @config_option
 def stand_by(guest_id: int, leave_off: bool) -> None:
     """Wait for the order on standard input to take guest ID, and end without one. A move uses it."""
-    if sys.stdin.readline().strip() != _ORDER:
+    asyncio.run(_take_when_ordered(settings(), guest_id, leave_off=leave_off))
+
+
+async def _take_when_ordered(node: Settings, guest_id: int, *, leave_off: bool) -> None:
+    known = store(node).read().nodes
+    async with connected(node, known.values()) as nodes:
+        await _order_on_stdin([nodes.client(name) for name in known])
+        taken = handed_over(node, guest_id)
+        await nodes.update(taken.cluster.nodes.values())
+        await take_over(node, taken, nodes, leave_off=leave_off)
+        click.echo(TAKEN)
+    await asyncio.to_thread(notify_daemon, node)
+
+
+async def _order_on_stdin(nodes: Iterable[ZfsClient]) -> None:
+    """Log in to the nodes, say that this is done, and wait for the order, which does not wait for a node.
+
+    Raises:
+        ConfigError: standard input ended without one.
+    """
+    async with asyncio.TaskGroup() as group:
+        logins = group.create_task(_log_in_to(nodes))
+        order = await asyncio.to_thread(sys.stdin.readline)
+        logins.cancel()
+    if order.strip() != ORDER:
         raise ConfigError("No order came; nothing was changed.")
-    click.get_current_context().invoke(take, guest_id=guest_id, leave_off=leave_off)
 
 
-@dataclass(frozen=True, slots=True)
-class StandBy:
-    """A command that waits on another node; ``order`` is the write end of its standard input."""
-
-    node: str
-    process: StreamProcess
-    order: int
-
-    async def take(self, limit: float) -> bool:
-        """Give the order, wait for the end, and print what was said; return whether it did all.
-
-        Raises:
-            DeadlineError: it did not end within ``limit`` seconds. NetworkError: the connection was lost meanwhile.
-        """
-        with suppress(BrokenPipeError):  # it has ended before: its status gives the reason
-            os.write(self.order, f"{_ORDER}\n".encode())
-        try:
-            async with asyncio.timeout(limit):
-                done = await self.process.wait()
-        except TimeoutError:
-            raise DeadlineError(f"'zsr guest take' on {self.node} did not end within {limit:.0f} s.") from None
-        if done.ok:
-            for line in done.stderr.splitlines():
-                click.echo(f"{self.node}: {line}")
-        return done.ok
+async def _log_in_to(nodes: Iterable[ZfsClient]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for each in nodes:
+            group.create_task(_log_in(each))
+    click.echo(READY)
 
 
-@asynccontextmanager
-async def standing_by(host: Host, words: Sequence[str]) -> AsyncIterator[StandBy | None]:
-    """Start the command that waits, while the body runs; None if it cannot be started. Without an order it ends."""
-    reading, writing = os.pipe()
-    try:
-        try:
-            argv = ["sh", "-c", _OUTPUT_ON_STDERR, "sh", *words]
-            process = await host.start_sink(argv, reading, expected_bytes=0)
-        except ZsrError:
-            yield None
-            return
-        try:
-            yield StandBy(host.name, process, writing)
-        finally:
-            os.close(writing)
-            writing = -1
-            await _end(process)
-    finally:
-        if writing >= 0:
-            os.close(writing)
-
-
-async def _end(process: StreamProcess) -> None:
-    """Wait a moment for the end of a process that got no order, or kill it."""
-    try:
-        async with asyncio.timeout(_END_SECONDS):
-            await process.ended()
-    except (TimeoutError, ZsrError, OSError):
-        await process.kill()
+async def _log_in(node: ZfsClient) -> None:
+    with suppress(ZsrError):  # the take says it, if it matters then
+        await node.features()

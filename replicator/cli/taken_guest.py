@@ -6,7 +6,7 @@ That is the same whether its former node is dead (``zsr guest recover``) or gave
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -47,10 +47,20 @@ class TakenGuest:
         """Read the guest again, as the cluster file has it now."""
         self.guest = store(self._node).read().guests[self.guest.id]
 
-    async def unfinished(self, zfs: ZfsClient, pending: FilesOfSet | None = None) -> list[Unfinished]:
-        """Return what is left to do here, by job; ``pending`` is what an earlier command remembered."""
-        storages = [each for each in self.cluster.storages.values() if each.allowed_on(self._node.node)]
-        found = await datasets_on(storages, zfs)
+    async def datasets(self, zfs: ZfsClient) -> dict[str, Dataset]:
+        """Return what lies on this node's storages."""
+        return await datasets_on([each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)], zfs)
+
+    async def unfinished(
+        self, found: Mapping[str, Dataset], zfs: ZfsClient, pending: FilesOfSet | None = None
+    ) -> list[Unfinished]:
+        """Return what is left to do here, by job.
+
+        Args:
+            found: what lies on this node's storages.
+            zfs: this node's.
+            pending: what an earlier command remembered.
+        """
         chosen = {pending.job: pending.set_time} if pending is not None and pending.chosen else {}
         left = [
             await unfinished(job.id, found, zfs, self.guest.epoch, chosen.get(str(job.id))) for job in self.jobs

@@ -1,4 +1,4 @@
-"""Makes a replica the volume of a guest that lives on this node: writable, mounted, with its own limits, and forked.
+"""Makes replicas the volumes of a guest that lives on this node: writable, mounted, with their limits, and forked.
 
 The fork is a small write and a snapshot: an incremental stream of the former owner can never fit again, even where
 the stamps were taken off (contract: Guests that move). All of it may be done twice.
@@ -6,15 +6,18 @@ the stamps were taken off (contract: Guests that move). All of it may be done tw
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
 from replicator.errors import ZsrError
-from replicator.guests.claims import ACTIVATING, PLAIN
+from replicator.guests.claims import ACTIVATING
 from replicator.guests.clone_properties import CANMOUNT, RESERVED, canmount_of
 from replicator.guests.mounts import mount
 from replicator.replication.progress import Log
 from replicator.replication.streams import remembered_limits, remembering
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute
+from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute, execute_all
 from replicator.zfs.model import Dataset
 
 _REWRITE_ZVOL = """
@@ -28,9 +31,10 @@ _WRITE_FILE = (
 """The name is new, so no link or file that a guest made there is followed or overwritten."""
 
 
-async def begin_activation(client: ZfsClient, dataset: str, claim: str = PLAIN) -> None:
-    """Mark a replica as one that is becoming a guest's volume, until `activate` has ended."""
-    await client.set_properties(dataset, {ACTIVATING: claim})
+async def begin_activation(client: ZfsClient, claims: Mapping[str, str]) -> None:
+    """Mark replicas as ones that are becoming a guest's volumes, each with its claim, until `activate` has ended."""
+    for claim in sorted({*claims.values()}):
+        await client.set_together([name for name in claims if claims[name] == claim], {ACTIVATING: claim})
 
 
 async def is_activating(client: ZfsClient, dataset: str) -> bool:
@@ -38,70 +42,111 @@ async def is_activating(client: ZfsClient, dataset: str) -> bool:
     return bool(await execute(client, commands.own_properties(dataset, [ACTIVATING]), f"look at '{dataset}'"))
 
 
-async def activate(client: ZfsClient, dataset: Dataset, fork: str, log: Log) -> None:
-    """Make a replica writable, mount a filesystem, and take the snapshot ``fork`` of it after a small write.
+async def activate(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
+    """Make replicas writable, mount the filesystems, and take the snapshot ``fork`` of each after a small write.
+
+    The guest is off meanwhile, and starting a process is what takes time: one command does a step for all.
 
     Raises:
         ZsrError: a step failed; what was done stays, and all of it may be done again.
     """
-    name, forked = dataset.name, dataset.named(fork) is not None
-    await client.set_properties(name, {"readonly": "off"})
-    await execute(client, commands.inherit(name, "com.sun:auto-snapshot"), f"let tools snapshot '{name}' again")
-    if not dataset.is_volume:
-        await _let_mount(client, name, fork)
-    place = f"/dev/zvol/{name}" if dataset.is_volume else await _mounted(client, name, log)
-    if place is not None and not forked:  # later a guest may work on it
-        await _write(client, _REWRITE_ZVOL if dataset.is_volume else _WRITE_FILE, place, log)
-    if not forked:
-        await client.snapshot([f"{name}@{fork}"])
-    await _restore_limits(client, dataset, log)
-    await execute(client, commands.inherit(name, ACTIVATING), f"end the activation of '{name}'")
+    volumes = {each.name: each for each in sorted(replicas, key=lambda replica: replica.name)}  # parents first
+    await client.set_together([*volumes], {"readonly": "off"})
+    await _inherit(client, [*volumes], "com.sun:auto-snapshot", "let tools snapshot it again")
+    own = await _own_values(client, volumes.values())
+    places = {name: f"/dev/zvol/{name}" for name, each in volumes.items() if each.is_volume}
+    filesystems = [name for name in volumes if name not in places]
+    await _let_mount(client, {name: own.get(name, {}) for name in filesystems}, fork)
+    places |= await _mounted(client, filesystems, log)
+    new = {name: each for name, each in volumes.items() if each.named(fork) is None}
+    for name in new.keys() & places.keys():  # later a guest may work on it
+        await _write(client, _REWRITE_ZVOL if new[name].is_volume else _WRITE_FILE, places[name], log)
+    for _, some in groupby(new, lambda name: name.partition("/")[0]):
+        await client.snapshot([f"{name}@{fork}" for name in some])
+    await _restore_limits(client, volumes, own, log)
+    await _inherit(client, [*volumes], ACTIVATING, "end the activation")
 
 
-async def _let_mount(client: ZfsClient, name: str, fork: str) -> None:
+async def _own_values(client: ZfsClient, volumes: Iterable[Dataset]) -> dict[str, dict[str, str]]:
+    """Return what volumes have themselves of all that counts here, by name."""
+    keys = {CANMOUNT, RESERVED, *commands.LIMITS, *(key for each in volumes for key in remembering(each))}
+    asked = commands.own_values([each.name for each in volumes], ",".join(sorted(keys)))
+    return output.values_by_name(await execute_all(client, asked, "read the limits of replicas"))
+
+
+async def _inherit(client: ZfsClient, names: Sequence[str], key: str, doing: str, *, received: bool = False) -> None:
+    if names:
+        await execute_all(client, commands.inherit(names, key, received=received), f"{doing}: '{names[0]}'")
+
+
+async def _let_mount(client: ZfsClient, own: Mapping[str, Mapping[str, str]], fork: str) -> None:
     """Give back the source's ``canmount``; what an older set was cloned from has none that came with a stream."""
-    own = output.properties(await execute(client, commands.own_properties(name, [CANMOUNT]), f"look at '{name}'"))
-    if (remembered := canmount_of(own, fork)) is not None:
-        await client.set_properties(name, {"canmount": remembered})
-    else:
-        await execute(client, commands.inherit(name, "canmount", received=True), f"let '{name}' be mounted")
+    remembered = {name: canmount_of(values, fork) for name, values in own.items()}
+    for name, value in remembered.items():
+        if value is not None:
+            await client.set_properties(name, {"canmount": value})
+    others = [name for name, value in remembered.items() if value is None]
+    await _inherit(client, others, "canmount", "let it be mounted", received=True)
 
 
-async def _restore_limits(client: ZfsClient, dataset: Dataset, log: Log) -> None:
+async def _restore_limits(
+    client: ZfsClient, volumes: Mapping[str, Dataset], own: Mapping[str, Mapping[str, str]], log: Log
+) -> None:
     """Give back the limits of the former source, which a replica is kept without; one that ZFS refuses is a warning.
 
     The replica may have more snapshots than its source had, and its pool less room.
     """
-    limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
-    keys = [*limits, *remembering(dataset), RESERVED]
-    done = await execute(client, commands.own_properties(dataset.name, keys), f"read the limits of '{dataset.name}'")
-    own = output.properties(done)
-    remembered = remembered_limits(own, dataset)
-    if dataset.is_volume and RESERVED in own:
-        remembered["refreservation"] = own[RESERVED]
-    for limit in (*limits, commands.REFQUOTA, *(["refreservation"] if dataset.is_volume else [])):
-        try:
-            if limit in remembered:
-                await client.set_properties(dataset.name, {limit: remembered[limit]})
-                await _forget(client, dataset.name, f"{commands.REMEMBERED}{limit}")
-            elif own.get(limit) in ("0", "none"):
-                await execute(client, commands.inherit(dataset.name, limit, received=True), f"give {limit} back")
-        except ZsrError as error:
-            log("warning", f"'{dataset.name}' is without its {limit}: {error.what}")
+    received: dict[str, list[str]] = {}
+    for name, dataset in volumes.items():
+        limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS
+        values = own.get(name, {})
+        remembered = remembered_limits(values, dataset)
+        if dataset.is_volume and RESERVED in values:
+            remembered["refreservation"] = values[RESERVED]
+        for limit, value in remembered.items():
+            await _restore(client, name, limit, value, log)
+        for limit in limits:
+            if limit not in remembered and values.get(limit) in ("0", "none"):
+                received.setdefault(limit, []).append(name)
+    for limit, names in received.items():
+        await _receive_back(client, names, limit, log)
 
 
-async def _forget(client: ZfsClient, name: str, key: str) -> None:
-    """Take a remembered limit off: the guest may change the limit, and be a replica again later."""
-    await execute(client, commands.inherit(name, key), f"take {key} off '{name}'")
+async def _restore(client: ZfsClient, name: str, limit: str, value: str, log: Log) -> None:
+    """Set a remembered limit, and forget it: the guest may change it, and be a replica again later."""
+    try:
+        await client.set_properties(name, {limit: value})
+        await _inherit(client, [name], f"{commands.REMEMBERED}{limit}", "forget a limit")
+    except ZsrError as error:
+        _warn_of_limit(name, limit, error, log)
 
 
-async def _mounted(client: ZfsClient, name: str, log: Log) -> str | None:
-    """Mount a filesystem; return where, or None if ZFS does not mount it."""
-    found = await mount(client, name)
-    if found.by_zfs:
-        return found.mountpoint
-    log("warning", f"'{name}' has mountpoint {found.mountpoint} and canmount {found.canmount}: ZFS does not mount it")
-    return None
+async def _receive_back(client: ZfsClient, names: Sequence[str], limit: str, log: Log) -> None:
+    """Let a limit that came with a stream count again; where ZFS refuses it for all together, for each one."""
+    try:
+        await _inherit(client, names, limit, f"give {limit} back", received=True)
+    except ZsrError as error:
+        if len(names) == 1:
+            _warn_of_limit(names[0], limit, error, log)
+            return
+        for name in names:
+            await _receive_back(client, [name], limit, log)
+
+
+def _warn_of_limit(name: str, limit: str, error: ZsrError, log: Log) -> None:
+    log("warning", f"'{name}' is without its {limit}: {error.what}")
+
+
+async def _mounted(client: ZfsClient, names: Sequence[str], log: Log) -> dict[str, str]:
+    """Mount filesystems; return where, without those that ZFS does not mount."""
+    found = await mount(client, names)
+    for name, where in found.items():
+        if not where.by_zfs:
+            log(
+                "warning",
+                f"'{name}' has mountpoint {where.mountpoint} and canmount {where.canmount}: ZFS does not mount it",
+            )
+    return {name: where.mountpoint for name, where in found.items() if where.by_zfs}
 
 
 async def _write(client: ZfsClient, script: str, place: str, log: Log) -> None:

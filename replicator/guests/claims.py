@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.execution import execute
+from replicator.zfs.execution import execute_all
 from replicator.zfs.fence import Fence
 
 ACTIVATING = "zsr:activating"
@@ -53,8 +53,7 @@ def parse_claim(text: str) -> Claim | None:
 async def claims_on(client: ZfsClient, datasets: Iterable[str], epoch: int | None) -> dict[str, Claim]:
     """Return the claims of an epoch that some datasets have themselves, by name."""
     asked = commands.own_values(sorted(datasets), ACTIVATING)
-    texts = [await execute(client, argv, "look for what a recovery has begun") for argv in asked]
-    own = output.values_by_name("".join(texts))
+    own = output.values_by_name(await execute_all(client, asked, "look for what a recovery has begun"))
     claims = {name: parse_claim(values.get(ACTIVATING, "")) for name, values in own.items()}
     return {name: claim for name, claim in claims.items() if claim is not None and claim.epoch == epoch}
 

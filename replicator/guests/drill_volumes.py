@@ -83,8 +83,9 @@ class VolumeChecks:
     async def _mount(self, each: Cloned) -> Finding | None:
         """Mount a filesystem's clone; return what is wrong with it if that fails."""
         done = await self.target.host.run(commands.mount(each.clone), limit=PROBE_SECONDS)
-        now = await self.target.host.run(commands.mount_state(each.clone), limit=PROBE_SECONDS)
-        if output.properties(now.stdout).get("mounted") == "yes":
+        [look] = commands.mount_state([each.clone])
+        now = await self.target.host.run(look, limit=PROBE_SECONDS)
+        if output.values_by_name(now.stdout).get(each.clone, {}).get("mounted") == "yes":
             return None
         said = quoted(done.stderr, done.status)
         if any(words in done.stderr.lower() for words in NOT_ALLOWED):

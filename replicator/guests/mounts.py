@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.execution import execute
+from replicator.zfs.execution import execute, execute_all
 
 _NOT_MOUNTED_BY_ZFS = ("none", "legacy", "-")
 
@@ -24,10 +25,18 @@ class Mount:
         return self.mountpoint not in _NOT_MOUNTED_BY_ZFS and self.canmount != "off"
 
 
-async def mount(client: ZfsClient, name: str) -> Mount:
-    """Mount a filesystem unless it is mounted, if ZFS does that; return where. Raises ZsrError: that failed."""
-    found = output.properties(await execute(client, commands.mount_state(name), f"read where '{name}' is mounted"))
-    place = Mount(found.get("mountpoint", "-"), found.get("canmount"))
-    if place.by_zfs and found.get("mounted") != "yes":
-        await execute(client, commands.mount(name), f"mount '{name}'")
-    return place
+async def mount(client: ZfsClient, names: Sequence[str]) -> dict[str, Mount]:
+    """Mount those filesystems that are not mounted, if ZFS does that, parents first; return where each is.
+
+    Raises:
+        ZsrError: that failed for one; those before it are mounted.
+    """
+    asked = commands.mount_state(sorted(names))
+    found = output.values_by_name(await execute_all(client, asked, "read where filesystems are mounted"))
+    places: dict[str, Mount] = {}
+    for name in sorted(names):
+        values = found.get(name, {})
+        places[name] = Mount(values.get("mountpoint", "-"), values.get("canmount"))
+        if places[name].by_zfs and values.get("mounted") != "yes":
+            await execute(client, commands.mount(name), f"mount '{name}'")
+    return places

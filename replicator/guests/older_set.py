@@ -22,7 +22,7 @@ from replicator.replication.provenance import sets_of
 from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, aside_name, is_diverged, owning_path, parse_aside
-from replicator.zfs.execution import execute
+from replicator.zfs.execution import execute, execute_all
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 from replicator.zfs.open_datasets import open_among
@@ -197,7 +197,7 @@ class _Return:
                 await self._node.set_properties(home, {key: value})
             except ZsrError as error:
                 self._log("warning", f"'{home}' is without its {key}: {error.what}")
-        await execute(self._node, commands.inherit(aside, ACTIVATING), f"end the return of '{home}'")
+        await execute_all(self._node, commands.inherit([aside], ACTIVATING), f"end the return of '{home}'")
 
     async def _claimed_asides(self) -> dict[str, Claim]:
         """Return what was set aside and is claimed still, by name."""

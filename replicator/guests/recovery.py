@@ -244,8 +244,7 @@ async def become_guest(
         if chosen is None
         else claims_for(fence, replicas, chosen, await claims_on(node, names, fence.epoch))
     )
-    for name, claim in claims.items():
-        await begin_activation(node, name, claim)
+    await begin_activation(node, claims)
     await node.stamp(fence, names)
     if await node.end_stale_receives(fence.job, former):
         log("warning", f"a receive from {former} was ended")
@@ -257,9 +256,9 @@ async def become_guest(
         _refuse_locked(node.node, each)
     if chosen is not None:
         now = await go_back(fence, now, chosen, node, log)
-    for each in sorted(now, key=lambda replica: replica.name):
-        await activate(node, each, fork_name(fence), log)
-        log("info", f"'{each.name}' is writable")
+    await activate(node, now, fork_name(fence), log)
+    for name in sorted(each.name for each in now):
+        log("info", f"'{name}' is writable")
 
 
 @dataclass(frozen=True, slots=True)

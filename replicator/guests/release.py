@@ -44,8 +44,7 @@ async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off:
     """
     await _refuse_open(node, [each for each in volumes if each.is_volume], is_off=is_off)
     await _unmount(node, [each.name for each in volumes if each.mounted])
-    for name in sorted(each.name for each in volumes if each.readonly is not True):
-        await node.set_properties(name, {"readonly": "on"})
+    await node.set_together(sorted(each.name for each in volumes if each.readonly is not True), {"readonly": "on"})
     await _refuse_open(node, volumes, is_off=is_off)
 
 
@@ -61,7 +60,7 @@ async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
             if each.readonly:
                 await node.set_properties(each.name, {"readonly": "off"})
             if not each.is_volume:
-                await mount(node, each.name)
+                await mount(node, [each.name])
         except ZsrError as error:
             failed.append(error)
     if failed:
@@ -108,9 +107,11 @@ async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: 
     await refuse_superseded(fence, node, volumes)
     await make_read_only(node, volumes, is_off=found is power.Presence.STOPPED)
     marks = {**fence.stamps, "zsr:source": fence.owner, "zsr:job": str(fence.job)}
-    for each in sorted(volumes, key=lambda volume: volume.name):
-        await node.set_properties(each.name, replica_properties(is_volume=each.is_volume, extra=marks))
-        log("info", f"'{each.name}' is a replica of job {fence.job}")
+    for is_volume in (False, True):
+        names = sorted(each.name for each in volumes if each.is_volume is is_volume)
+        await node.set_together(names, replica_properties(is_volume=is_volume, extra=marks))
+        for name in names:
+            log("info", f"'{name}' is a replica of job {fence.job}")
 
 
 async def _refuse_open(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:
@@ -138,7 +139,6 @@ async def _unmount(node: ZfsClient, names: Sequence[str]) -> None:
         try:
             await execute(node, commands.unmount(name), f"unmount '{name}'")
         except ZsrError:
-            for each in reversed(done):
-                await mount(node, each)
+            await mount(node, done)
             raise
         done.append(name)

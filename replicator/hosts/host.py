@@ -69,8 +69,13 @@ class Host(Protocol):
     async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
         """Start a process that writes its stdout to a file descriptor; the descriptor belongs to the callee."""
 
-    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
-        """Start a process that reads its stdin from a file descriptor; the descriptor belongs to the callee."""
+    async def start_sink(
+        self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None, stdout: int | None = None
+    ) -> StreamProcess:
+        """Start a process that reads its stdin from a file descriptor, and writes to ``stdout`` if that is given.
+
+        The descriptors belong to the callee. A process that has an output is never a child for large streams.
+        """
 
     async def probe(self) -> None:
         """Check the connection; raises NetworkError or AuthError if there is none."""

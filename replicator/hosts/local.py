@@ -112,12 +112,17 @@ class LocalHost:
         finally:
             os.close(stdout)
 
-    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
+    async def start_sink(
+        self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None, stdout: int | None = None
+    ) -> StreamProcess:
         """See `Host.start_sink`."""
         try:
-            return LocalStreamProcess(argv, await self._start(argv, stdin=stdin, stdout=DEVNULL))
+            output = DEVNULL if stdout is None else stdout
+            return LocalStreamProcess(argv, await self._start(argv, stdin=stdin, stdout=output))
         finally:
             os.close(stdin)
+            if stdout is not None:
+                os.close(stdout)
 
     async def probe(self) -> None:
         """Do nothing: this machine always answers."""

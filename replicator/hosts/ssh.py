@@ -12,7 +12,7 @@ import logging
 import math
 import os
 from asyncio.subprocess import DEVNULL
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -160,31 +160,35 @@ class SshHost:
     async def start_source(self, argv: Sequence[str], stdout: int) -> StreamProcess:
         """See `Host.start_source`."""
         try:
-            return await self._start_stream(argv, "stdout", stdout)
+            return await self._start_stream(argv, {"stdout": stdout})
         finally:
             os.close(stdout)
 
-    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> StreamProcess:
+    async def start_sink(
+        self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None, stdout: int | None = None
+    ) -> StreamProcess:
         """See `Host.start_sink`."""
+        ends = {"stdin": stdin} if stdout is None else {"stdin": stdin, "stdout": stdout}
         try:
-            if self._wants_child(expected_bytes):
+            if stdout is None and self._wants_child(expected_bytes):
                 if self._node.replication_network is not None:  # its address in there is found by connecting
                     await self._connect()
                 self._logins.refuse_too_soon()
                 return OpenSshStreamProcess(self, argv, await self._start_child(argv, stdin))
-            return await self._start_stream(argv, "stdin", stdin)
+            return await self._start_stream(argv, ends)
         finally:
-            os.close(stdin)
+            for descriptor in ends.values():
+                os.close(descriptor)
 
-    async def _start_stream(self, argv: Sequence[str], end: str, descriptor: int) -> StreamProcess:
+    async def _start_stream(self, argv: Sequence[str], ends: Mapping[str, int]) -> StreamProcess:
         """Start a stream's remote process; a server that answers but starts nothing must not block the run."""
         limit, command = self._settings.connect_timeout, remote_command(argv, marked=False)
 
         async def attempt() -> asyncssh.SSHClientProcess[bytes]:
-            with _duplicate(descriptor) as copy:
+            with _duplicates(ends) as copies:
                 connection = await self._connect()
                 async with asyncio.timeout(limit):
-                    return await connection.create_process(command, encoding=None, **{end: copy})
+                    return await connection.create_process(command, encoding=None, **copies)
 
         try:
             await self._connect()
@@ -322,13 +326,14 @@ def _close_late(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> No
 
 
 @contextmanager
-def _duplicate(descriptor: int) -> Iterator[int]:
-    """Duplicate a descriptor that the body hands over; it is closed if the body fails."""
-    copy = os.dup(descriptor)
+def _duplicates(ends: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Duplicate descriptors that the body hands over; they are closed if the body fails."""
+    copies = {end: os.dup(descriptor) for end, descriptor in ends.items()}
     try:
-        yield copy
+        yield copies
     except BaseException:
-        os.close(copy)
+        for copy in copies.values():
+            os.close(copy)
         raise
 
 

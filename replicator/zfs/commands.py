@@ -334,9 +334,9 @@ def destroy_snapshots(features: Features, dataset: str, snapshots: Sequence[Snap
     return [["zfs", "destroy", f"{dataset}@{name}"] for name in names]
 
 
-def inherit(dataset: str, key: str, *, received: bool = False) -> Argv:
-    """Take a local property off; ``received``: the value that came with a stream counts again then."""
-    return ["zfs", "inherit", *(["-S"] if received else []), key, dataset]
+def inherit(datasets: Sequence[str], key: str, *, received: bool = False) -> list[Argv]:
+    """Take a local property off datasets; ``received``: the value that came with a stream counts again then."""
+    return [["zfs", "inherit", *(["-S"] if received else []), key, *some] for some in in_parts(datasets)]
 
 
 def own_properties(dataset: str, keys: Sequence[str]) -> Argv:
@@ -356,9 +356,10 @@ def own_and_received(dataset: str) -> Argv:
     return ["zfs", "get", "-Hp", "-o", "property,value,received,source", "all", dataset]
 
 
-def mount_state(dataset: str) -> Argv:
-    """Print whether a filesystem is mounted, where it would be, and whether ZFS would mount it."""
-    return ["zfs", "get", "-Hp", "-o", "property,value", "mounted,mountpoint,canmount", dataset]
+def mount_state(datasets: Sequence[str]) -> list[Argv]:
+    """Print whether filesystems are mounted, where they would be, and whether ZFS would mount them."""
+    asked = ["zfs", "get", "-Hp", "-o", "name,property,value", "mounted,mountpoint,canmount"]
+    return [[*asked, *some] for some in in_parts(datasets)]
 
 
 def mount(dataset: str) -> Argv:

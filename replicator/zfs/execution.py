@@ -16,3 +16,8 @@ async def execute(client: ZfsClient, argv: Sequence[str], doing: str) -> str:
     if not done.ok:
         raise errors.classify(doing, done.stderr, node=client.node)
     return done.stdout
+
+
+async def execute_all(client: ZfsClient, commands: Sequence[Sequence[str]], doing: str) -> str:
+    """Run commands one after the other; return what all of them write. Raises ZsrError: one failed."""
+    return "".join([await execute(client, argv, doing) for argv in commands])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -159,10 +160,10 @@ def test_what_arrives_at_the_last_moment_makes_nothing_writable(
     site.zsr.well(*RUN)
     newer = f"{site.there}@__replicate_100-0_1999999999__"
 
-    async def late(client: ZfsClient, dataset: str, claim: str) -> None:
-        if dataset == site.there and newer.partition("@")[2] not in site.snapshots(site.there):
+    async def late(client: ZfsClient, claims: Mapping[str, str]) -> None:
+        if newer.partition("@")[2] not in site.snapshots(site.there):
             site.zfs("snapshot", newer)
-        await begin_activation(client, dataset, claim)
+        await begin_activation(client, claims)
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "begin_activation", late)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from replicator.guests import activation, older_set, recovery
+from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.model import Dataset
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RUN, Recovered
@@ -128,7 +131,8 @@ def test_the_job_goes_on_without_a_full_copy_when_the_old_node_is_back(site: Att
     ("where", "step", "nth"),
     [
         (recovery, "begin_activation", 0),
-        (recovery, "begin_activation", 1),
+        (ZfsClient, "set_together", 1),
+        (ZfsClient, "set_together", 3),
         (recovery, "go_back", 0),
         (older_set, "keep_aside", 0),
         (older_set, "keep_aside", 2),
@@ -139,7 +143,10 @@ def test_the_job_goes_on_without_a_full_copy_when_the_old_node_is_back(site: Att
         (older_set, "bring_back", 0),
         (older_set, "properties_for_clone", 1),
         (recovery, "activate", 0),
-        (recovery, "activate", 2),
+        (activation, "_let_mount", 0),
+        (activation, "_mounted", 0),
+        (activation, "_write", 1),
+        (activation, "_restore_limits", 0),
     ],
 )
 @pytest.mark.parametrize("again", ["with the time", "without"])
@@ -178,11 +185,10 @@ def test_a_recovery_that_began_as_of_one_set_does_not_go_on_as_of_an_earlier_one
 def test_a_recovery_that_began_from_the_newest_set_does_not_go_on_from_an_older_one(
     site: Attacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = activation.activate, [0]
-
-    async def dying(*args: object) -> None:
-        calls[0] += 1
-        await (real(*args) if calls[0] == 1 else die())  # type: ignore[arg-type]
+    async def dying(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
+        """Activate one of them, as on an old ZFS, or in two pools."""
+        await activation.activate(client, replicas[:1], fork, log)
+        die()
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "activate", dying)

@@ -185,8 +185,11 @@ class ModelHost(LocalHost):
         await asyncio.to_thread(_write_all, stdout, stream)
         return ModelProcess(Completed(tuple(argv), int(bool(said)), "", said))
 
-    async def start_sink(self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None) -> ModelProcess:
-        """See `Host.start_sink`."""
+    async def start_sink(
+        self, argv: Sequence[str], stdin: int, *, expected_bytes: int | None, stdout: int | None = None
+    ) -> ModelProcess:
+        """See `Host.start_sink`; nothing here has an output."""
+        assert stdout is None
         return ModelProcess(None, asyncio.ensure_future(self._sink(tuple(argv), stdin)))
 
     async def _sink(self, argv: tuple[str, ...], stdin: int) -> Completed:

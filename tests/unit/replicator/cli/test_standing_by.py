@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from replicator.cli.stand_by import standing_by
+from replicator.cli.standing_by import standing_by
 from replicator.errors import DeadlineError
 from replicator.hosts.local import LocalHost
 
 SCRIPT = """#!/bin/sh
 [ "$1 $2" = "guest stand-by" ] || exit 9
+echo "a login shell's noise"
+echo "zsr: ready"
 read -r order
 echo "order: $order, words: $3 $4" >>{folder}/said
 [ "$order" = take ] || exit 2
@@ -45,12 +48,38 @@ def is_gone(pid: int) -> bool:
 async def test_with_an_order_it_does_all_and_is_quoted(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plays(tmp_path, "echo is writable")
+    plays(tmp_path, "echo is writable; echo 'zsr: taken'; echo careful >&2")
     async with standing_by(host, ["100", "--leave-off"]) as waiting:
         assert waiting is not None
+        assert await waiting.is_ready(10)
         assert await waiting.take(10)
-    assert capsys.readouterr().out == "beta: is writable\n"
+    assert capsys.readouterr() == ("beta: is writable\n", "beta: careful\n")
     assert (tmp_path / "said").read_text() == "order: take, words: 100 --leave-off\n"
+
+
+async def test_the_guest_is_taken_before_the_command_ends(host: LocalHost, tmp_path: Path) -> None:
+    plays(tmp_path, "echo 'zsr: taken'; sleep 1")
+    async with standing_by(host, ["100"]) as waiting:
+        assert waiting is not None
+        taken = await waiting.take(10)
+    assert taken is not None
+    assert time.monotonic() - taken > 0.9
+
+
+async def test_one_that_is_slow_to_begin_is_not_waited_for(host: LocalHost, tmp_path: Path) -> None:
+    (tmp_path / "zsr").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "zsr").chmod(0o755)
+    async with standing_by(host, ["100"]) as waiting:
+        assert waiting is not None
+        assert not await waiting.is_ready(0.2)
+
+
+async def test_one_that_fails_at_once_is_not_ready(host: LocalHost, tmp_path: Path) -> None:
+    (tmp_path / "zsr").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "zsr").chmod(0o755)
+    async with standing_by(host, ["100"]) as waiting:
+        assert waiting is not None
+        assert not await waiting.is_ready(10)
 
 
 async def test_without_an_order_it_ends_and_takes_nothing(host: LocalHost, tmp_path: Path) -> None:
