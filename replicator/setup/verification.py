@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from replicator.api.doctor import Line
 from replicator.api.problem import Problem
@@ -119,8 +120,7 @@ class Verification:
         found = await login_lines(self.answers.node.name, ssh, node)
         for line in failures(found):
             if line.check == catalogue.LOGIN:
-                how = f"{line.text} Add this line there to ~{node.user}/.ssh/authorized_keys: {login.public}"
-                self._wrong("ssh.key", str(login.path), how)
+                self._wrong("ssh.key", str(login.path), f"{line.text} {_how_to_let_in(login, node.user)}")
             else:
                 self._wrong(f"{key}.{_KEY_OF[line.check]}", answer.address, f"{line.text} {line.advice}")
         if failures(found):
@@ -154,3 +154,13 @@ class Verification:
         if metrics is not None:
             lines = await plugin_lines(PROMETHEUS_CHECK, node, zone, {}, prometheus=metrics.prometheus)
             self.lines += [line for line in lines if line.level == "unknown"]
+
+
+def _how_to_let_in(login: LoginKey, user: str) -> str:
+    """Return what lets a key log in. A new one is gone with this command, which writes nothing when a login fails."""
+    place = f"there to ~{user}/.ssh/authorized_keys"
+    if login.private is None:
+        return f"Add this line {place}: {login.public}"
+    path = quote(str(login.path))
+    make = f"There is no such key yet. Make it: ssh-keygen -t ed25519 -N '' -f {path}."
+    return f"{make} Add the line of {path}.pub {place}, and repeat"

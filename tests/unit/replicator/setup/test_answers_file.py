@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -64,15 +66,23 @@ def test_what_a_person_wrote_stays_and_a_copy_of_the_file_is_kept(env: SetupEnv)
     assert kept.read_text() == cluster
 
 
-def test_a_key_that_is_not_there_is_made_only_when_it_can_log_in(env: SetupEnv) -> None:
+def test_a_key_that_is_not_there_is_to_be_made_before_and_the_command_for_that_works(env: SetupEnv) -> None:
     text = env.answers.replace(f"{env.hosts.server.folder}/key", str(env.key))
 
     said = env.with_answers(text)
 
     assert said.exit == 2
     assert "ssh.key" in said.err
-    assert "Add this line there to ~root/.ssh/authorized_keys: ssh-ed25519 " in said.err
     assert not env.key.exists()
+    (command,) = re.findall(r"Make it: (ssh-keygen .*?)\. Add", said.err.replace("\n", " "))
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    public = env.key.with_suffix(".pub").read_text()
+    refused = env.with_answers(text)
+    assert f"Add this line there to ~root/.ssh/authorized_keys: {' '.join(public.split()[:2])}" in refused.err
+    with env.hosts.server.authorized_keys.open("a") as file:
+        file.write(public)
+    env.with_answers(text)
+    assert load_settings(env.settings).ssh.keys == (str(env.key),)
 
 
 WRONG = {
