@@ -23,6 +23,7 @@ from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.durations import words
 from replicator.common.files import (
+    advice_on,
     digest_of,
     file_error,
     is_open_for_writing,
@@ -131,7 +132,7 @@ class FileStore:
         except OSError as error:
             raise ConfigError(
                 f"Could not read the cluster file '{self.path}': {error.strerror}.",
-                advice="Check its owner and rights.",
+                advice=advice_on(error, "Check its owner and rights."),
             ) from error
         except UnicodeDecodeError as error:
             raise DamagedStoreError(
@@ -185,7 +186,10 @@ class FileStore:
                 f"'{self.path}' has been locked by another program for {words(LOCK_TIMEOUT_SECONDS)}."
             ) from None
         except OSError as error:
-            raise ConfigError(f"Could not lock '{self.path}': {error.strerror}.") from error
+            raise ConfigError(
+                f"Could not lock '{self.path}': {error.strerror}.",
+                advice=advice_on(error, "Check owner and rights of the file and its folder."),
+            ) from error
         try:
             yield
         finally:
@@ -196,7 +200,8 @@ def _not_written(path: Path, error: OSError) -> ZsrError:
     what = f"Could not write '{path}': {error.strerror}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(what, advice="It is as it was; free space and try again.")
-    return ConfigError(what, advice="It is as it was; check owner and rights of the file and its folder.")
+    advice = advice_on(error, "Check owner and rights of the file and its folder.")
+    return ConfigError(what, advice=f"It is as it was. {advice}")
 
 
 def _edited(text: str, before: Cluster, after: Cluster) -> str:

@@ -84,7 +84,16 @@ def file_error(error: OSError, what: str) -> ZsrError:
     text = f"Could not {what}: {error.strerror or error}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(text, advice="Free space there and try again.")
-    return ZsrError(text, advice="Check its owner and rights, and whether the file system is read-only.")
+    return ZsrError(
+        text, advice=advice_on(error, "Check its owner and rights, and whether the file system is read-only.")
+    )
+
+
+def advice_on(error: OSError, otherwise: str) -> str:
+    """Return what to do about a file that cannot be used; most who meet a refusal have only not become root."""
+    if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+        return "Type it as root, or as the user of the daemon."
+    return otherwise
 
 
 def lock_file(path: Path, *, timeout_seconds: float = 0.0) -> int:
