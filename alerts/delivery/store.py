@@ -228,14 +228,17 @@ class Counters:
 
 
 def _fields(incident: Incident | None) -> list[object] | None:
-    return None if incident is None else [incident.reported, incident.synced, incident.node, incident.thread]
+    if incident is None:
+        return None
+    return [incident.reported, incident.synced, incident.node, incident.thread, incident.step]
 
 
 def _incident(fields: list[Any]) -> Incident:
-    reported, synced, *names = fields  # earlier versions wrote neither node nor thread
+    reported, synced, *later = fields
     if any(not isinstance(moment, int | float | None) for moment in (reported, synced)):
         raise ValueError(f"no times: {fields}")
-    return Incident(reported, synced, *map(str, names))
+    later += ("", "", 0)[len(later) :]  # earlier versions wrote fewer
+    return Incident(reported, synced, str(later[0]), str(later[1]), int(later[2]))
 
 
 def _condition_fields(condition: Condition) -> dict[str, object]:

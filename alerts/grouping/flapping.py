@@ -1,8 +1,8 @@
 """Flapping jobs, which fail and recover again and again, are reported once; then held back until they settle. Pure.
 
 When a job starts to fail for the third time within six hours, it is reported as flapping. From then on its single
-failures and recoveries are held back: the all-clear comes when it has not failed for three hours. If it fails three
-times in a row meanwhile, the ladder reports it like any other job.
+failures and recoveries are held back: the all-clear comes when it has not failed for three hours. If it fails for three
+steps of the retry ladder meanwhile, it is reported like any other job.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from alerts.grouping.grouping import Incident, IncidentState
 from replicator.events import Event, JobRemoved, RunFailed, RunSucceeded
+from replicator.schedule.scheduler import ladder_steps
 
 TIMES = 3
 """Starts of a failure within `WINDOW_SECONDS` that make a job flapping."""
@@ -19,7 +20,7 @@ WINDOW_SECONDS = 6 * 3600.0
 SETTLED_SECONDS = 3 * 3600.0
 """Seconds without a failure after which a flapping job has settled."""
 STEADY = 3
-"""Failures in a row from which on a flapping job counts as failing."""
+"""Steps of the retry ladder from which on a flapping job counts as failing."""
 
 Numbered = tuple[int, Event]
 
@@ -93,7 +94,8 @@ class Sieve:
                 self.flaps[str(event.job)] = replace(flap, reported=begins[0], failures=len(begins), lag=None)
                 return True
         self.flaps[str(event.job)] = flap
-        return flap.reported is None or event.consecutive >= STEADY
+        steps = ladder_steps(event.consecutive, event.time - event.failing_since)
+        return flap.reported is None or steps >= STEADY
 
     def release(self, now: float) -> None:
         """Let the recoveries of settled jobs pass, together with the others of their thread."""

@@ -24,6 +24,7 @@ from replicator.events import (
     SourceWentBack,
     VolumesVanished,
 )
+from replicator.schedule.scheduler import ladder_steps
 
 _GROUPED = RunFailed | ReplicaLost | VolumesVanished | GraceEnding | GraceEnded | GuestReplaced | SourceWentBack
 """The events of runs that others with the same cause may follow within seconds.
@@ -44,12 +45,14 @@ class Incident:
         synced: last sync before the failures began; None if there never was one.
         node: the target node that is the cause; empty where the cause is the job's own.
         thread: the same for all jobs and messages of one incident.
+        step: how far its last failure was on the retry ladder (`ladder_steps`); 0: not known.
     """
 
     reported: float | None = None
     synced: float | None = None
     node: str = ""
     thread: str = ""
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,9 @@ class IncidentState:
         return replace(self, incidents=incidents)
 
 
-Due = Callable[[int, bool], bool]
-"""Whether a failure is reported: its number in a row, and whether a failure of its job was reported before it."""
+Due = Callable[[int, int, bool], bool]
+"""Whether a failure is reported: the step of the ladder before it, its own, and whether a failure of its job was
+reported before it."""
 
 
 @dataclass(slots=True)
@@ -145,7 +149,9 @@ class EventGrouper:
         before = self.incidents.get(job)
         target = self.target_of(job)
         node = target if event.error_class in NODE_WIDE else ""
-        known = replace(before or Incident(synced=event.last_sync), node=node)
+        step = ladder_steps(event.consecutive, event.time - event.failing_since)
+        last = before.step if before is not None and before.step else step - 1
+        known = replace(before or Incident(synced=event.last_sync), node=node, step=step)
         self._take_out(job)
         others = {name: other for name, other in self.incidents.items() if node and other.node == node and name != job}
         reported = max((other.reported for other in others.values() if other.reported is not None), default=None)
@@ -154,7 +160,7 @@ class EventGrouper:
             thread = next((other.thread for other in others.values() if other.thread), "")
             self.incidents[job] = replace(known, reported=reported, thread=known.thread or thread)
             return
-        if not self.due(event.consecutive, known.reported is not None):
+        if not self.due(last, step, known.reported is not None):
             self.incidents[job] = known
             return
         threads = [each.thread for each in (known, *others.values()) if each.thread]
@@ -252,7 +258,7 @@ def group_events(
         state: the incidents before them.
         target_of: the node that a job replicates to, by job id; empty where it is not known.
         active: the enabled jobs, by id; an all-clear waits for no others.
-        due: the ladder.
+        due: which steps of the ladder are reported.
     """
     held = {node: list(waiting) for node, waiting in state.held.items()}
     work = EventGrouper(target_of, active, due, dict(state.incidents), held)

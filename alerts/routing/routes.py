@@ -70,16 +70,26 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Which failures in a row are reported at once, and when those that last are reported again (None: never)."""
+    """Which failures in a row are reported at once, and when those that last are reported again (None: never).
+
+    They are counted as the retry ladder makes them: a job of each minute reports its second failure after 5 minutes and
+    its third one after 15, like any other.
+    """
 
     failures: frozenset[int] = frozenset({1, 2, 3})
     then: CalendarEvent | None = field(default_factory=lambda: CalendarEvent.parse("08:00"))
 
-    def due(self, consecutive: int, reported: bool) -> bool:
-        """Whether a failure is reported at once; ``reported``: whether a failure of its job was reported before it."""
+    def due(self, before: int, step: int, reported: bool) -> bool:
+        """Whether a failure is reported at once.
+
+        Args:
+            before: the step of the ladder that the failure before it had reached.
+            step: its own.
+            reported: whether a failure of its job was reported before it.
+        """
         if not self.failures:
             return False
-        return consecutive in self.failures or (not reported and consecutive > min(self.failures))
+        return any(before < wanted <= step for wanted in self.failures) or (not reported and step > min(self.failures))
 
 
 @dataclass(frozen=True, slots=True)

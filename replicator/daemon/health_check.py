@@ -1,8 +1,7 @@
 """The health of this node's replication, as a verdict for monitoring scripts (`zsr check`). Pure.
 
 The thresholds are those of the alert rules (``alerts/rules/zsr.yml``), so that Nagios and Prometheus agree: the promise
-is a job's own, and failures count from the third in a row. Input is the JSON of a job
-(`replicator.daemon.status_json`), which the daemon returns and which can be made from ``state.db`` without it.
+is a job's own, and failures count from the third in a row. Input is a job's JSON (`replicator.daemon.status_json`).
 """
 
 from __future__ import annotations
@@ -21,9 +20,10 @@ from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
 from replicator.common.durations import words
 from replicator.daemon.coverage import in_words
 from replicator.models import JobId
+from replicator.schedule.scheduler import ladder_steps
 
 FAILURES = 3
-"""Failures in a row that are a warning: the third comes 15 minutes after the first (as ZsrJobFailing)."""
+"""Failures in a row, as the ladder makes them: the third comes 15 minutes after the first (as ZsrJobFailing)."""
 CHANGE_SECONDS = 86400.0
 """How long a replaced guest, or a source that went back, is reported (as ZsrGuestReplaced and ZsrSourceWentBack)."""
 FROZEN_SECONDS = 300.0
@@ -101,7 +101,7 @@ def job_health(job: Mapping[str, Any], now: float, *, warn_at: float, promise_on
     promises = bool(job["enabled"]) and job["state"] != "removing"
     found = [_promise(job, now, warn_at) if promises else _no_promise(job, now, promise_only=promise_only)]
     if not promise_only and job["enabled"] and job["fail_count"]:
-        found.append(_failures(job))
+        found.append(_failures(job, now))
     if promises and job.get("unconfirmed") and job["last_sync"] is not None:
         found.append(_unconfirmed(job))
     if not promise_only and promises:
@@ -182,10 +182,10 @@ def _no_promise(job: Mapping[str, Any], now: float, *, promise_only: bool) -> He
     return HealthFinding(HealthLevel.WARNING if is_long else HealthLevel.OK, f"{text}; {enable}")
 
 
-def _failures(job: Mapping[str, Any]) -> HealthFinding:
-    count = job["fail_count"]
+def _failures(job: Mapping[str, Any], now: float) -> HealthFinding:
+    count, elapsed = job["fail_count"], now - (job["failing_since"] or 0.0)
     times = "the last run failed" if count == 1 else f"the last {count} runs failed"
-    level = HealthLevel.WARNING if count >= FAILURES else HealthLevel.OK
+    level = HealthLevel.WARNING if ladder_steps(count, elapsed) >= FAILURES else HealthLevel.OK
     reason = f": {job['error_class']}: {job['error']}" if job["error"] else ""
     return HealthFinding(level, f"{_name(job)}: {times}{reason}".rstrip("."))
 

@@ -102,7 +102,7 @@ class RunSupervisor:
     def start_due(self) -> None:
         """Start the jobs that are due, as far as other runs allow."""
         while (job_id := self._next()) is not None:
-            self.start(self._jobs.plan[job_id].job)
+            self.start(self._jobs.plan[job_id].job, by_schedule=True)
 
     def _next(self) -> JobId | None:
         now = self._clock()
@@ -118,15 +118,19 @@ class RunSupervisor:
         chosen = first(ready, self._running.keys(), self._max_parallel, self._worker.full_copies.jobs)
         return None if chosen is None else chosen.id
 
-    def start(self, job: Job, reseed: Reseeded | None = None) -> RunningJob:
+    def start(self, job: Job, reseed: Reseeded | None = None, *, by_schedule: bool = False) -> RunningJob:
         """Start a run of a job that does not run; with ``reseed`` one that sends these volumes again.
+
+        ``by_schedule``: no person wants it now; see `Worker.run`.
 
         Raises:
             BusyError: the daemon is still starting.
         """
         if self.tasks is None:
             raise BusyError("The daemon is still starting.")
-        running = RunningJob(self.tasks.create_task(self._supervise(job, reseed), name=f"run {job.id}"))
+        running = RunningJob(
+            self.tasks.create_task(self._supervise(job, reseed, by_schedule=by_schedule), name=f"run {job.id}")
+        )
         self._running[job.id] = running
         # Not at the end of the task itself, which is never entered if it is cancelled before it begins.
         running.task.add_done_callback(lambda _: self._ended(job.id))
@@ -138,11 +142,11 @@ class RunSupervisor:
             running.outcome = Outcome.CANCELLED
         self._wake.set()
 
-    async def _supervise(self, job: Job, reseed: Reseeded | None) -> None:
+    async def _supervise(self, job: Job, reseed: Reseeded | None, *, by_schedule: bool) -> None:
         running = self._running[job.id]
         begun = self._clock()
         try:
-            await self._run(job, running, begun, reseed)
+            await self._run(job, running, begun, reseed, by_schedule=by_schedule)
         except asyncio.CancelledError:
             running.outcome = Outcome.CANCELLED
             if not running.cancel_wanted:
@@ -158,7 +162,9 @@ class RunSupervisor:
             _log.error("%s", error)
         await self._announce()
 
-    async def _run(self, job: Job, running: RunningJob, begun: float, reseed: Reseeded | None) -> None:
+    async def _run(
+        self, job: Job, running: RunningJob, begun: float, reseed: Reseeded | None, *, by_schedule: bool
+    ) -> None:
         """Do the run. If it cannot be done or recorded, clients get the error, and the daemon goes on."""
         try:
             running.outcome = await self._worker.run(
@@ -168,6 +174,7 @@ class RunSupervisor:
                 due=self._jobs.due_since(job.id),
                 others_due=bool(self._jobs.waiting(begun)),
                 reseed=reseed,
+                by_schedule=by_schedule,
             )
         except BusyError as error:
             running.error = error

@@ -27,13 +27,13 @@ from replicator.daemon.lines import Lines
 from replicator.daemon.other_jobs import other_jobs
 from replicator.daemon.run_records import RunRecords, run_records
 from replicator.daemon.tidiness import TidyLog, note_tidied
-from replicator.errors import ConfigError, ErrorClass, InternalError, ZsrError
-from replicator.events import JobRemoved, RunCancelled, RunSucceeded
+from replicator.errors import ConfigError, ConnectionLostError, ErrorClass, InternalError, NetworkError, ZsrError
+from replicator.events import JobRemoved, RunCancelled, RunFailed, RunSucceeded
 from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobState, Outcome
 from replicator.replication.context import RunContext, RunResult
 from replicator.replication.file_keeper import guest_files_of
-from replicator.replication.half_received import REFUSALS
+from replicator.replication.half_received import RUNS_KNOWN, PastFailure
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.replication.progress import Progress, Step
 from replicator.replication.removal import remove
@@ -54,6 +54,9 @@ from replicator.zfs.node_clients import Nodes
 Reseeded = tuple[str, ...]
 """The volumes that a reseed sends again, by name; empty: all."""
 
+SLOW_SECONDS = 1.0
+"""A run that failed faster kept no other one waiting, and the target may be there again for the next."""
+
 _log = logging.getLogger("zsr.daemon")
 
 
@@ -67,7 +70,7 @@ class _Before:
 
     state: JobState
     last_run_failed: bool
-    failures: tuple[str, ...]
+    failures: tuple[PastFailure, ...]
     former_keeps: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -76,6 +79,8 @@ class _Attempt:
     """All that belongs to one run; ``inventory_cache`` is given where other runs are due at the same time.
 
     ``reseed``: the volumes that it sends again, None for an ordinary run.
+
+    ``by_schedule``: no person wants it now.
 
     ``is_cancelled``: the run was cancelled while its start was recorded.
     """
@@ -90,6 +95,7 @@ class _Attempt:
     observer: RunObserver
     is_cancelled: bool
     reseed: Reseeded | None
+    by_schedule: bool
 
 
 class Worker:
@@ -125,10 +131,11 @@ class Worker:
         due: float,
         others_due: bool = False,
         reseed: Reseeded | None = None,
+        by_schedule: bool = False,
     ) -> Outcome:
         """Do one run of a job, which is ``due`` since a moment (unix seconds), and record its end.
 
-        ``others_due``: other runs are due at the same time. ``reseed``: send these volumes again, see `reseed.Reseed`.
+        ``others_due``: others are due now. ``reseed``: volumes to send again. ``by_schedule``: no order (`_silence`).
 
         Raises:
             BusyError: the guest is locked; nothing was recorded, the job stays due.
@@ -147,15 +154,29 @@ class Worker:
             observer.started(active)
             log = RunLogWriter(self._state.logs, run, observer.line, self._clock)
             try:
-                remembered = run_records(self._state, job, run, self._clock, before.state)
-                company = others_due or self._inventory_cache.has_fresh(job.target, due)
-                cache = self._inventory_cache if company else None
+                known = run_records(self._state, job, run, self._clock, before.state)
+                cache = self._cache(job, due, others_due=others_due)
                 return await self._recorded(
-                    _Attempt(cluster, active, before, remembered, cache, due, log, observer, cancelled, reseed)
+                    _Attempt(cluster, active, before, known, cache, due, log, observer, cancelled, reseed, by_schedule)
                 )
             finally:
                 self.full_copies.end(job.id)
                 await self._write_log(log)
+
+    def _cache(self, job: Job, due: float, *, others_due: bool) -> InventoryCache | None:
+        """Return the cache of inventories if a run shares one with others."""
+        return self._inventory_cache if others_due or self._inventory_cache.has_fresh(job.target, due) else None
+
+    def _silence(self, attempt: _Attempt) -> NetworkError | None:
+        """Return why a target is left to the probes: it could not be connected to a moment ago.
+
+        So a dead node costs one attempt a minute, not one for each of its jobs, which would make the others late. A job
+        that was never tried, or that a person wants now, is not spared the attempt.
+        """
+        job = attempt.active.job
+        if not attempt.by_schedule or attempt.before.state.last_try <= 0 or job.removal is Removal.LOCAL:
+            return None
+        return self._nodes.silence(job.target)
 
     def zone(self, job: Job) -> tzinfo:
         """Return the zone of a job's schedule."""
@@ -166,9 +187,10 @@ class Worker:
         self._state.jobs.ensure(job.id, now)
         before = self._state.jobs.get(job.id) or JobState(created=now)
         before = replace(before, sets=self._state.jobs.with_sent(job.id, before.sets))
-        runs = self._state.runs.newest(job.id, limit=REFUSALS)
+        runs = self._state.runs.newest(job.id, limit=RUNS_KNOWN)
         last_run_failed = not runs or runs[0].outcome is not Outcome.SUCCESS
-        failures = tuple(run.message or "" for run in takewhile(lambda run: run.outcome is Outcome.FAILURE, runs))
+        failed = takewhile(lambda run: run.outcome is Outcome.FAILURE, runs)
+        failures = tuple(PastFailure(run.message or "", run.start) for run in failed)
         missed = missed_runs(CalendarEvent.parse(job.schedule), self.zone(job), before.slots_from, now)
         number = self._state.runs.begin(job.id, now, owner=this_process(), missed=missed)
         keeps = self._state.keeps.note(job.id, job.keep, job.grace, now, gap=terms_of(job, now).gap)
@@ -196,9 +218,8 @@ class Worker:
             await finish_despite_cancel(self._finish(event, attempt, resume_pending=_pending(active, remembered)))
             raise
         except ZsrError as error:
-            self._note_reach(job, error)
-            after = replace(before, last_sync=remembered.synced.last_sync)
-            failed = failed_event(job.id, active.run, self._clock(), after, error, active.start)
+            self._note_reach(job, error, lasted=self._clock() - active.start)
+            failed = self._failure(attempt, error)
             failed_log(log, error)
             await self._finish(failed, attempt, resume_pending=_pending(active, remembered))
             return Outcome.FAILURE
@@ -219,6 +240,12 @@ class Worker:
         log.add("info", f"job {job.id}: done in {done.duration:.1f} s, {done.sent_bytes} bytes sent")
         await self._finish(done, attempt, unreplicated=result.unreplicated_bytes)
         return Outcome.SUCCESS
+
+    def _failure(self, attempt: _Attempt, error: ZsrError) -> RunFailed:
+        active, job = attempt.active, attempt.active.job
+        before = replace(attempt.before.state, last_sync=attempt.remembered.synced.last_sync)
+        schedule = None if job.removal else CalendarEvent.parse(job.schedule)
+        return failed_event(job.id, active.run, self._clock(), before, error, active.start, schedule, self.zone(job))
 
     async def _guarded(self, attempt: _Attempt) -> RunResult | None:
         """Do the run; an unexpected exception is logged and becomes a failure of the class ``internal``."""
@@ -248,6 +275,9 @@ class Worker:
         if attempt.is_cancelled:
             raise asyncio.CancelledError
         await active.progress.begin(Step.LOCK)
+        if (silence := self._silence(attempt)) is not None:
+            attempt.log.add("info", f"{job.target} could not be connected to a moment ago, and is not asked again")
+            raise silence
         source = self._nodes.client(self._settings.node)
         if job.removal is not None:
             await self._remove(attempt, source)
@@ -334,8 +364,10 @@ class Worker:
         )
         attempt.observer.ended(attempt.active, event)
 
-    def _note_reach(self, job: Job, error: ZsrError) -> None:
-        if error.error_class is ErrorClass.NETWORK:
+    def _note_reach(self, job: Job, error: ZsrError, *, lasted: float) -> None:
+        if isinstance(error, NetworkError) and not isinstance(error, ConnectionLostError) and lasted >= SLOW_SECONDS:
+            self._nodes.mark_silent(job.target, error)
+        elif error.error_class is ErrorClass.NETWORK:
             self._nodes.mark_unreachable(job.target)
         elif error.node == job.target:
             self._nodes.mark_reachable(job.target)

@@ -12,6 +12,7 @@ from replicator.hosts.pump import Line
 from replicator.hosts.stream import Limits
 from replicator.models import RATE_UNIT, Guest, Job, JobId, KnownSets, Storage, Synced, Vanished
 from replicator.replication.file_keeper import GuestFiles
+from replicator.replication.half_received import PastFailure
 from replicator.replication.hooks import HookRecorder
 from replicator.replication.inventory_cache import InventoryCache
 from replicator.zfs.fence import Fence
@@ -58,7 +59,7 @@ class RunContext:
         address: the target's address as configured.
         vanished: the records of replicas whose volumes are gone.
         neighbours: the other guests of the source node.
-        failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
+        failures: the job's last runs, newest first, up to the last one that did not fail.
         begin_full_copy: waits until the run may send a volume in full; returns whether that took time.
         lines: the lines of both nodes, where they have a limit.
         others: the other jobs; None: no replica of theirs is continued.
@@ -76,7 +77,7 @@ class RunContext:
     due: float = 0.0
     bookmarks: bool = True
     address: str = ""
-    failures: tuple[str, ...] = ()
+    failures: tuple[PastFailure, ...] = ()
     begin_full_copy: Callable[[], Awaitable[bool]] = at_once
     vanished: tuple[Vanished, ...] = ()
     neighbours: tuple[Guest, ...] = ()

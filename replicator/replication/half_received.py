@@ -8,7 +8,10 @@ the stream can never be applied to it. Neither the sender's nor the transport's 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
+from typing import NamedTuple
 
+from replicator.common.durations import words
 from replicator.errors import TargetActiveError, ZfsError, ZsrError
 from replicator.models import Job, JobId
 from replicator.replication.keys import is_raw_onto
@@ -21,6 +24,18 @@ from replicator.zfs.snapshot_names import job_of
 
 REFUSALS = 3
 """Consecutive runs with the same unknown words of the receiver, after which a half-received state is dropped."""
+REFUSED_SECONDS = 900.0
+"""Seconds that must lie between the first of those runs and the last: a job of each minute gives a fault that passes by
+itself no less time than the retry ladder does."""
+RUNS_KNOWN = 64
+"""How many failures in a row are looked at: those of a job of each minute reach far enough back."""
+
+
+class PastFailure(NamedTuple):
+    """A failed run of the same job: the sentence that it ended with, and its start (unix time)."""
+
+    message: str
+    start: float
 
 
 BASE_GONE = "its base is gone from the source"
@@ -103,7 +118,7 @@ def another_tools(pair: VolumePair, replica: Dataset, node: str) -> TargetActive
 
 
 def judged(
-    fault: StreamFault, token: ResumeToken, pair: VolumePair, node: str, failures: Sequence[str]
+    fault: StreamFault, token: ResumeToken, pair: VolumePair, node: str, failures: Sequence[PastFailure], now: float
 ) -> tuple[ZsrError, bool]:
     """Return the error of a resumed transfer that failed, and whether the half-received state is to be dropped.
 
@@ -112,7 +127,8 @@ def judged(
         token: what was resumed.
         pair: the volume, as both sides were listed before.
         node: the target.
-        failures: the sentences with which the job's last runs failed, newest first, up to the last one that did not.
+        failures: the job's last runs, newest first, up to the last one that did not fail.
+        now: unix time.
     """
     stderr = fault.receiver.stderr
     refused = refusal(stderr) if fault.side is Side.RECEIVER and fault.receiver.status > 0 else None
@@ -123,9 +139,12 @@ def judged(
     # The bytes are in the sentence: a state that still grows is not refused in the same words.
     doing = f"go on with the half-received state after {token.received} bytes"
     error = classify(doing, stderr, node=node, volume=str(pair.volume))
-    error.advice = f"It stays for now. After {REFUSALS} runs with these words it is dropped, and the volume sent again."
-    before = failures[: REFUSALS - 1]
-    return error, len(before) == REFUSALS - 1 and set(before) == {error.what}
+    error.advice = (
+        f"It stays for now. After {REFUSALS} runs with these words in {words(REFUSED_SECONDS)} it is dropped, and the "
+        "volume sent again."
+    )
+    same = list(takewhile(lambda before: before.message == error.what, failures))
+    return error, len(same) >= REFUSALS - 1 and now - same[-1].start >= REFUSED_SECONDS
 
 
 def _has_newer(token: ResumeToken, replica: Dataset | None) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from replicator.errors import ZsrError
 from replicator.models import Job
 from replicator.replication.destruction import decide_half_received
-from replicator.replication.half_received import BASE_GONE, base_is_gone, examine, judged
+from replicator.replication.half_received import BASE_GONE, PastFailure, base_is_gone, examine, judged
 from replicator.replication.plan import VolumePair, made_there
 from replicator.replication.progress import Log
 from replicator.replication.provenance import Direction, is_marked
@@ -24,8 +24,8 @@ from replicator.zfs.resume_token import ResumeToken
 class HalfReceived:
     """Finishes what earlier runs of a job began.
 
-    ``way`` is the job's, with what this node remembers of it. ``failures``: the sentences with which the job's last
-    runs failed, newest first, up to the last one that did not.
+    ``way`` is the job's, with what this node remembers of it. ``failures``: the job's last runs, newest first, up to
+    the last one that did not fail. ``started``: when this run began (unix time).
     """
 
     job: Job
@@ -33,7 +33,8 @@ class HalfReceived:
     transfers: Transfers
     source: ZfsClient
     target: ZfsClient
-    failures: Sequence[str]
+    failures: Sequence[PastFailure]
+    started: float
     log: Log
 
     async def resume_all(self, volumes: Iterable[VolumePair]) -> None:
@@ -88,7 +89,7 @@ class HalfReceived:
         fault = await self.transfers.attempt(pair, commands.send_resume(token.text), remaining, limits)
         if fault is None:
             return None
-        failed, drop = judged(fault, token, pair, self.target.node, self.failures)
+        failed, drop = judged(fault, token, pair, self.target.node, self.failures, self.started)
         if not drop:
             raise failed
         return f"the target's ZFS refuses it. {failed.what}"

@@ -237,8 +237,8 @@ class Run:
             refuse_foreign(self._direction(marks_late=await self._marks_late()), discovered.volumes)
             await self.progress.begin(Step.RESUME)
             await self._recorder.resume_pending(True)
-            way, failures = self._direction(), self._context.failures
-            half = HalfReceived(self._job, way, self._transfers, self._source, self._target, failures, self._log)
+            way, past, now = self._direction(), self._context.failures, self._clock()
+            half = HalfReceived(self._job, way, self._transfers, self._source, self._target, past, now, self._log)
             await half.resume_all(discovered.volumes)
             on_target = await self._inventories.on_target()
             discovered = await self._pair(on_source, on_target)

@@ -21,7 +21,7 @@ RPO_WITHOUT_EVENTS_SECONDS = 86400.0
 """The promise, in seconds, of a schedule that has no two events to measure a gap between."""
 
 _BACKOFF_SECONDS = (300.0, 600.0, 900.0, 1800.0)
-"""Seconds from one attempt to the next after one, two, three and more failures in a row."""
+"""The retry ladder: seconds from one attempt to the next after one, two, three and more failures in a row."""
 
 
 class Events(Protocol):
@@ -55,8 +55,30 @@ class Scheduled:
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds from the start of the last attempt to the next one, after a number of failures in a row."""
+    """Return the seconds that the ladder waits after the start of an attempt, the last of so many failures in a row."""
     return _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]
+
+
+def retry(event: Events | None, zone: tzinfo, last_try: float, failures: int) -> float:
+    """Return when a failed job is tried again, in unix seconds: by the ladder, or with its next slot if that is sooner.
+
+    A nightly job does not wait for the next night, and a job of each minute not for half an hour. Without an event, as
+    for a removal, the ladder decides alone.
+    """
+    by_ladder = last_try + backoff(failures)
+    slot = None if event is None else event.next(last_try, zone)
+    return by_ladder if slot is None else min(by_ladder, slot)
+
+
+def ladder_steps(failures: int, elapsed: float) -> int:
+    """Return how many of so many failures in a row the ladder alone would have brought in ``elapsed`` seconds.
+
+    A job that its schedule tries again each minute fails more often than a person wants to hear of it.
+    """
+    steps, until = 1, 0.0
+    while steps < failures and (until := until + backoff(steps)) <= elapsed:
+        steps += 1
+    return min(steps, failures)
 
 
 def next_run(job: Scheduled) -> float | None:
@@ -66,7 +88,8 @@ def next_run(job: Scheduled) -> float | None:
     if job.last_try <= 0:
         return 0.0
     if job.consecutive_failures > 0:
-        later = job.last_try + backoff(job.consecutive_failures)
+        event = None if job.removing else job.event
+        later = retry(event, job.zone, job.last_try, job.consecutive_failures)
         return later if job.answered_at is None else min(later, max(job.answered_at, job.last_try))
     if job.removing:
         return 0.0

@@ -11,7 +11,7 @@ from dataclasses import replace
 from replicator.common.process_identity import boot_id
 from replicator.config.settings import Settings
 from replicator.config.ssh import SshSettings
-from replicator.errors import AuthError, ConfigError, NetworkError
+from replicator.errors import AuthError, ConfigError, ConnectionLostError, NetworkError
 from replicator.hosts.boot_id import host_boot_id
 from replicator.hosts.hook_unit import HookUnit
 from replicator.hosts.host import Host
@@ -23,6 +23,8 @@ from replicator.zfs.client import ZfsClient
 from replicator.zfs.clock_skew import clock_skew
 from replicator.zfs.guarded_client import GuardedClient
 
+SILENT_SECONDS = 120.0
+"""Seconds for which a failed attempt to connect counts: two intervals of the probes, which renew it or end it."""
 CLOCK_VALID_SECONDS = 600.0
 """Seconds after which a node's clock is compared again."""
 
@@ -62,6 +64,7 @@ class Nodes:
         self._nodes: dict[str, Node] = {}
         self._clients: dict[str, ZfsClient] = {}
         self._reachable: dict[str, bool] = {}
+        self._silent: dict[str, tuple[NetworkError, float]] = {}
         self._clock = clock
         self._skews: dict[str, tuple[float, float]] = {}
         self._machines: dict[str, tuple[str, float]] = {}
@@ -109,6 +112,7 @@ class Nodes:
         changed = {name for name, node in self._nodes.items() if fresh.get(name) != node}
         self._machines = {name: known for name, known in self._machines.items() if name not in changed}
         self._reachable = {name: known for name, known in self._reachable.items() if name in fresh}
+        self._silent = {name: known for name, known in self._silent.items() if name not in changed}
         self._skews = {name: known for name, known in self._skews.items() if name in fresh}
         self._nodes = fresh
 
@@ -131,17 +135,33 @@ class Nodes:
     def mark_reachable(self, name: str) -> None:
         """Note that a node answered."""
         self._reachable[name] = True
+        self._silent.pop(name, None)
 
     def mark_unreachable(self, name: str) -> None:
         """Note that a node did not answer."""
         self._reachable[name] = False
 
+    def mark_silent(self, name: str, error: NetworkError) -> None:
+        """Note that a node could not be connected to, so that runs need not wait for that once more."""
+        self.mark_unreachable(name)
+        self._silent[name] = (error, self._clock())
+
+    def silence(self, name: str) -> NetworkError | None:
+        """Return why a node could not be connected to a moment ago; None where only an attempt would show it."""
+        error, at = self._silent.get(name, (None, 0.0))
+        if error is None or not 0 <= self._clock() - at < SILENT_SECONDS:
+            return None
+        return NetworkError(error.what, node=error.node, advice=error.advice, raw=error.raw)
+
     async def probe(self, name: str) -> bool:
         """Return whether a node lets commands run; one that refuses the login is reachable all the same."""
         try:
             await self.client(name).host.probe()
-        except NetworkError:
+        except ConnectionLostError:
             self.mark_unreachable(name)
+            return False
+        except NetworkError as error:
+            self.mark_silent(name, error)
             return False
         except AuthError:
             self.mark_reachable(name)

@@ -39,13 +39,13 @@ def test_a_dead_target_is_reported_retried_on_the_ladder_and_reported_recovered(
     duo: TwoNodeCluster, mail: MailServer
 ) -> None:
     duo.zvol("vm-100-disk-0", 8)
-    duo.job("--schedule", "*/1")
+    duo.job("--schedule", "hourly")
     duo.start_a_minute()
     duo.daemon()
     duo.until(lambda: duo.runs("success") >= 1, "the first run succeeded")
     duo.target.crash()
 
-    duo.source.set_clock((duo.source.clock() // 60 + 1) * 60 + 1)
+    duo.source.set_clock((duo.source.clock() // 3600 + 1) * 3600 + 1)
     duo.until(lambda: duo.runs("failure") >= 1, "the run against the dead target failed")
     first = duo.status()
     assert (first["state"], first["error_class"], first["fail_count"]) == ("error", "network", 1)

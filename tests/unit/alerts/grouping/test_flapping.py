@@ -19,8 +19,12 @@ HOUR = 3600.0
 OWN, NODE = ErrorClass.ZFS, ErrorClass.NETWORK
 
 
-def failed(time: float, consecutive: int = 1, *, guest: int = 100, error_class: ErrorClass = OWN) -> RunFailed:
-    return RunFailed(time, JobId(guest, 0), 1, error_class, "It broke.", "", consecutive, time, time - 900, None)
+def failed(
+    time: float, consecutive: int = 1, *, guest: int = 100, error_class: ErrorClass = OWN, since: float | None = None
+) -> RunFailed:
+    """A failed run; the failures before it were ten minutes apart, if nothing else is said."""
+    begin = time - 600 * (consecutive - 1) if since is None else since
+    return RunFailed(time, JobId(guest, 0), 1, error_class, "It broke.", "", consecutive, begin, begin - 900, None)
 
 
 def well(time: float, after: int = 1, *, guest: int = 100) -> RunSucceeded:
@@ -121,6 +125,14 @@ def test_one_that_does_not_recover_any_more_is_reported_by_the_ladder() -> None:
     last = route.flap(0.0)
     kinds = [route.take(failed(last + 600 * number, number), now=last + 600 * number) for number in (1, 2, 3, 4)]
     assert kinds == [[], [], ["failed"], []]
+
+
+def test_three_failures_of_three_minutes_do_not_make_a_flapping_job_a_failing_one() -> None:
+    route = Route()
+    last = route.flap(0.0)
+    times = [last + 60 * number for number in range(1, 30)]
+    said = [route.take(failed(time, number, since=times[0]), now=time) for number, time in enumerate(times, start=1)]
+    assert [time - times[0] for time, kinds in zip(times, said, strict=True) if kinds] == [15 * 60]
 
 
 def test_two_hundred_jobs_that_flap_together_are_one_message_and_one_when_all_have_settled() -> None:

@@ -113,12 +113,15 @@ class TestQuietHours:
 class TestTheLadder:
     def test_reports_the_failures_it_names_and_one_that_was_never_reported(self) -> None:
         due = Repeat(frozenset({2, 5})).due
-        assert [due(count, again) for count, again in ((1, False), (2, False), (3, True), (4, False), (5, True))] == [
-            False, True, False, True, True,
-        ]  # fmt: skip
+        reported = ((1, False), (2, False), (3, True), (4, False), (5, True))
+        assert [due(step - 1, step, again) for step, again in reported] == [False, True, False, True, True]
+
+    def test_reports_a_step_that_it_names_once_and_also_where_failures_passed_over_it(self) -> None:
+        due = Repeat(frozenset({2, 5})).due
+        assert [due(1, 3, True), due(2, 2, True), due(5, 5, True), due(3, 7, True)] == [True, False, False, True]
 
     def test_without_numbers_reports_nothing_at_once(self) -> None:
-        assert not Repeat(frozenset()).due(40, False)
+        assert not Repeat(frozenset()).due(39, 40, False)
 
 
 class TestSettings:

@@ -43,6 +43,7 @@ class TestWhen:
         assert stage.script.starts == [("100-0", 0.0), ("100-0", 15 * MINUTE)]
 
     async def test_failures_are_tried_again_5_10_15_and_30_minutes_after_their_start(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + 'schedule = "daily"\n')
         stage.script.acts[JOB] = [StorageMissingError("gone.") for _ in range(6)]
         async with stage.running():
             for number, minutes in enumerate([5, 10, 15, 30, 30], start=1):
@@ -53,15 +54,27 @@ class TestWhen:
             await at_rest(stage, 6)
         assert stage.state.jobs.all()[JOB].consecutive_failures == 6
 
+    async def test_a_job_of_each_minute_is_tried_again_in_the_next_one(self, stage: DaemonEnv) -> None:
+        stage.write(CLUSTER + JOB_100 + 'schedule = "*/1"\n')
+        stage.script.acts[JOB] = [StorageMissingError("gone.") for _ in range(6)]
+        async with stage.running() as daemon:
+            for number in range(1, 6):
+                await at_rest(stage, number)
+                assert shown(daemon).next_run == stage.clock.now + MINUTE
+                stage.clock.now += MINUTE
+            await at_rest(stage, 6)
+        events: list[Any] = [event for _, event in stage.state.journal.events(0) if isinstance(event, RunFailed)]
+        assert [event.next_run - NOW for event in events] == [MINUTE * number for number in range(1, 7)]
+
     async def test_a_run_knows_the_sentences_of_the_failures_right_before_it(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [*map(StorageMissingError, ["one.", "two."]), well, *map(BusyError, "abcd")]
         async with stage.running():
             for number in range(1, 9):
                 await at_rest(stage, number)
                 stage.clock.now += 30 * MINUTE
-        known = [context.failures for context in stage.script.contexts]
+        known = [tuple(each.message for each in context.failures) for context in stage.script.contexts]
         assert known[:4] == [(), ("one.",), ("two.", "one."), ()]
-        assert known[4:8] == [("a",), ("b", "a"), ("c", "b", "a"), ("d", "c", "b")]
+        assert known[4:8] == [("a",), ("b", "a"), ("c", "b", "a"), ("d", "c", "b", "a")]
 
     async def test_schedule_now_runs_at_once_also_a_failing_job(self, stage: DaemonEnv) -> None:
         stage.script.acts[JOB] = [StorageMissingError("gone.")]

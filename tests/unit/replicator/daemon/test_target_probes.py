@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from replicator.errors import (
+    ConnectionLostError,
+    ErrorClass,
     NetworkError,
     NoSpaceError,
 )
 from replicator.models import JobId
+from replicator.replication.context import RunResult
 from replicator.zfs.node_clients import Nodes
-from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, DaemonEnv, until
+from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, DaemonEnv, ScriptedRun, until
 from tests.support.daemon_waits import JOB, MINUTE, at_rest
 
 
@@ -55,6 +58,41 @@ class TestUnreachable:
             await at_rest(stage, 2)
             stage.clock.now += 10 * MINUTE
             await at_rest(stage, 3)
+
+    async def test_one_that_does_not_answer_in_time_keeps_no_other_job_waiting(
+        self, stage: DaemonEnv, answers: set[str]
+    ) -> None:
+        async def no_answer(_: ScriptedRun) -> RunResult:
+            stage.clock.now += 20
+            raise NetworkError("beta does not answer.", node="beta")
+
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        async with stage.running():
+            await at_rest(stage, 2)
+            stage.script.acts[JOB] = [no_answer]
+            stage.clock.now += 15 * MINUTE
+            await until(lambda: stage.state.jobs.all()[JobId(101, 0)].consecutive_failures)
+            assert [job for job, _ in stage.script.starts] == ["100-0", "101-0", "100-0"]
+            failure = stage.state.jobs.all()[JobId(101, 0)].failure
+            assert failure is not None
+            assert (failure.error_class, failure.message) == (ErrorClass.NETWORK, "beta does not answer.")
+            await stage.ask("schedule-now", "101-0")  # a person's order is tried all the same
+            await until(lambda: len(stage.script.starts) == 4)
+            assert stage.script.starts[3][0] == "101-0"
+
+    async def test_one_that_breaks_a_connection_is_asked_by_the_next_job(
+        self, stage: DaemonEnv, answers: set[str]
+    ) -> None:
+        async def lost(_: ScriptedRun) -> RunResult:
+            stage.clock.now += 20
+            raise ConnectionLostError("The connection to beta was lost.", node="beta")
+
+        stage.write(CLUSTER + JOB_100 + JOB_101)
+        async with stage.running():
+            await at_rest(stage, 2)
+            stage.script.acts[JOB] = [lost]
+            stage.clock.now += 15 * MINUTE
+            await at_rest(stage, 4)
 
     async def test_old_news_do_not_make_a_job_due_again_and_again(self, stage: DaemonEnv, answers: set[str]) -> None:
         stage.write(CLUSTER + JOB_100 + JOB_101)

@@ -12,6 +12,7 @@ from replicator.job_choices import Encryption
 from replicator.models import Job, JobId
 from replicator.replication.half_received import (
     REFUSALS,
+    PastFailure,
     base_is_gone,
     examine,
     is_gone,
@@ -29,6 +30,7 @@ from tests.support.volumes import JOB, bookmark, dataset, pair, snap
 SOURCE = dataset(snap(1), snap(2))
 REPLICA = dataset(snap(1), name="pool/vm-100-disk-0", job=str(JOB))
 PAIR = pair(SOURCE, REPLICA)
+NOW = 1_800_000_000.0
 TOKEN = ResumeToken("1-", f"tank/a@{snap(2).name}", 2, 1, 1, 0, received=5000, raw=False)
 
 CERTAIN = "cannot receive resume stream: destination pool/vm-100-disk-0 has been modified\nsince most recent snapshot"
@@ -49,9 +51,11 @@ def judge(
     status: int = 1,
     token: ResumeToken = TOKEN,
     volume: VolumePair = PAIR,
+    minutes: float = 10.0,
 ) -> tuple[ZsrError, bool]:
-    """The error of a resumed transfer, and whether its state is dropped."""
-    return judged(fault(stderr, side, status), token, volume, "beta", failures)
+    """The error of a resumed transfer, and whether its state is dropped; the runs are so many minutes apart."""
+    past = [PastFailure(sentence, NOW - number * minutes * 60) for number, sentence in enumerate(failures, start=1)]
+    return judged(fault(stderr, side, status), token, volume, "beta", past, NOW)
 
 
 class TestARawState:
@@ -160,6 +164,12 @@ class TestAResumeThatFails:
         assert not judge(UNKNOWN, same, grown, grown)[1]
         assert not judge(UNKNOWN, "Node beta cannot be reached.", same, same)[1]
         assert judge(UNKNOWN, same, same, other)[1]
+
+    def test_in_unknown_words_keeps_the_state_for_a_quarter_of_an_hour_however_often_a_job_runs(self) -> None:
+        same = judge(UNKNOWN)[0].what
+        assert not judge(UNKNOWN, *[same] * 14, minutes=1)[1]
+        assert judge(UNKNOWN, *[same] * 15, minutes=1)[1]
+        assert not judge(UNKNOWN, *[same] * 14, "Node beta cannot be reached.", same, minutes=1)[1]
 
     @pytest.mark.parametrize("words", [UNKNOWN, EINVAL, EMBEDDED])
     def test_in_unknown_words_drops_the_state_of_a_replica_that_got_a_snapshot_since(self, words: str) -> None:

@@ -12,6 +12,7 @@ from replicator.hosts.local import LocalHost
 from replicator.hosts.stream import Limits
 from replicator.job_choices import Encryption
 from replicator.models import Job, KnownSets, Volume
+from replicator.replication.half_received import PastFailure
 from replicator.replication.plan import VolumePair
 from replicator.replication.progress import Progress
 from replicator.replication.provenance import Direction
@@ -34,6 +35,9 @@ def replica(token: str, **more: object) -> Dataset:
     return replace(dataset(snap(1), name="pool/vm-100-disk-0", job=str(JOB), token=token), **more)  # type: ignore[arg-type]
 
 
+NOW = 1_800_000_000.0
+
+
 def volume(token: str | None = None, source: Dataset = SOURCE, **more: object) -> VolumePair:
     """The volume whose transfer of its newest snapshot was cut."""
     return pair(source, replica(token or make_token(NAME, 2, from_guid=1), **more))
@@ -45,7 +49,7 @@ class Site:
 
     zfs: PlayedZfs
     way: Direction = WAY
-    failures: list[str] = field(default_factory=list)
+    failures: list[PastFailure] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
     async def resume(self, *volumes: VolumePair, encryption: Encryption = Encryption.RAW) -> None:
@@ -59,7 +63,7 @@ class Site:
         self.zfs.show({each.name: each.token for each in replicas if each.token is not None})
         job = Job(JOB, "beta", encryption=encryption)
         transfers = Transfers(job, alpha, beta, Limits(None, 20), Progress(), log, lambda: 0.0)
-        await HalfReceived(job, self.way, transfers, alpha, beta, self.failures, log).resume_all(volumes)
+        await HalfReceived(job, self.way, transfers, alpha, beta, self.failures, NOW, log).resume_all(volumes)
 
     async def failure(self, *volumes: VolumePair) -> ZsrError:
         """The error with which it fails."""
@@ -187,8 +191,8 @@ async def test_a_state_is_dropped_and_the_run_goes_on_when_the_receiver_finds(si
 
 async def test_a_state_is_dropped_after_the_same_unknown_words_in_three_runs(site: Site) -> None:
     site.zfs.play(receive=SAYS.format("cannot receive resume stream: never seen"))
-    for _ in range(2):
-        site.failures.insert(0, (await site.failure(volume())).what)
+    for start in (NOW - 900, NOW - 600):
+        site.failures.insert(0, PastFailure((await site.failure(volume())).what, start))
     assert site.zfs.dropped() == []
     await site.resume(volume())
     assert site.zfs.dropped() == ["pool/vm-100-disk-0"]

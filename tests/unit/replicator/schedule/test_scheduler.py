@@ -17,6 +17,7 @@ from replicator.schedule.scheduler import (
     backoff,
     choose,
     due,
+    ladder_steps,
     missed_runs,
     next_run,
     rpo,
@@ -67,14 +68,41 @@ def test_a_schedule_that_has_no_event_left_never_runs_again() -> None:
 @pytest.mark.parametrize(("failures", "minutes"), [(1, 5), (2, 10), (3, 15), (4, 30), (5, 30), (99, 30)])
 def test_retries_come_up_the_ladder_from_the_start_of_the_last_attempt(failures: int, minutes: int) -> None:
     assert backoff(failures) == minutes * 60
-    assert next_run(job(last_try=1000, failures=failures)) == 1000 + minutes * 60
+    assert next_run(job(last_try=1000, failures=failures, schedule="daily")) == 1000 + minutes * 60
 
 
-def test_a_failing_job_forgets_its_schedule_until_it_succeeds() -> None:
-    failed = job(last_try=2740, failures=1)
+@pytest.mark.parametrize(
+    ("schedule", "failures", "at"),
+    [("*/1", 1, 1020), ("*/1", 99, 1020), ("*/15", 1, 1300), ("*/15", 2, 1600), ("*/15", 3, 1800), ("*/15", 99, 1800)],
+)
+def test_a_retry_never_comes_later_than_the_next_slot(schedule: str, failures: int, at: float) -> None:
+    assert next_run(job(last_try=1000, failures=failures, schedule=schedule)) == at
 
-    assert next_run(failed) == 3040
-    assert next_run(replace(failed, last_try=3040, consecutive_failures=0)) == 3600
+
+def test_a_failing_job_whose_schedule_is_over_is_tried_by_the_ladder() -> None:
+    assert next_run(job(last_try=1000, failures=1, schedule="1960-1-1")) == 1300
+
+
+@given(st.sampled_from(["*/1", "*/7", "*/15", "hourly", "1:00", "mon 2:00"]), st.floats(1, 1e9), st.integers(0, 12))
+def test_no_failure_makes_a_job_wait_longer(schedule: str, last_try: float, failures: int) -> None:
+    well, failed = (next_run(job(last_try=last_try, failures=count, schedule=schedule)) for count in (0, failures))
+
+    assert well is not None
+    assert failed is not None
+    assert last_try < failed <= well
+
+
+@pytest.mark.parametrize(
+    ("failures", "elapsed", "steps"),
+    [
+        (1, 0, 1), (1, 1e6, 1), (2, 60, 1), (2, 300, 2), (6, 299, 1), (6, 300, 2), (15, 899, 2), (16, 900, 3),
+        (31, 1800, 4), (60, 3599, 4), (60, 3600, 5), (3, 1e6, 3), (5, -60, 1),
+    ],
+)  # fmt: skip
+def test_failures_that_come_faster_than_the_ladder_are_counted_as_it_would_make_them(
+    failures: int, elapsed: float, steps: int
+) -> None:
+    assert ladder_steps(failures, elapsed) == steps
 
 
 def test_a_target_that_answers_again_makes_its_failing_job_due_at_once() -> None:
