@@ -17,6 +17,7 @@ from replicator.cli.completion import guest_ids, targets
 from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
 from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
+from replicator.cli.orders_elsewhere import refuse_unable
 from replicator.cli.output import confirmed
 from replicator.cli.standing_by import StandBy, standing_by
 from replicator.cluster.file_copies import REPLACEABLE, Standing
@@ -160,9 +161,7 @@ class _Move:
     async def _prepare(self, nodes: Nodes, job: Job) -> None:
         """Sync while the guest runs, and refuse what would fail later while it is off."""
         there = nodes.client(self._to).host
-        done = await there.run(["zsr", "--version"], limit=30)
-        if not done.ok:
-            raise ConfigError(f"zsr is not installed on {self._to}.", advice="Install it there, or correct the PATH.")
+        await refuse_unable(there, self._to)
         here = await self._presence(nodes)
         if self._guest.runtime is not None:
             self._refuse_unknown(here, self._node.node)

@@ -11,10 +11,11 @@ import click
 from replicator.cli.context import config_path
 from replicator.cli.recovery_order import parse_shown
 from replicator.errors import BusyError, ConfigError
-from replicator.hosts.host import Completed
+from replicator.hosts.host import Completed, Host
 from replicator.models import Node
 from replicator.zfs.node_clients import Nodes
 
+_ASK_SECONDS = 30.0
 _SHOW_SECONDS = 300.0
 _RECOVER_SECONDS = 3600.0
 """Seconds that a recovery may take: the guest's own limits for its start count there."""
@@ -66,6 +67,19 @@ class Elsewhere:
             raise BusyError(
                 f"Guest {guest} was not recovered on {name}.", advice="The same command goes on from here.", node=name
             )
+
+
+async def refuse_unable(host: Host, name: str) -> None:
+    """Raise ConfigError unless the zsr of a node can take a guest; asked before the guest stops for it.
+
+    An earlier version has no such verb: a guest that was handed over to it would be off.
+    """
+    if (await host.run(["zsr", "guest", "take", "--help"], limit=_ASK_SECONDS)).ok:
+        return
+    done = await host.run(["zsr", "--version"], limit=_ASK_SECONDS)
+    raise ConfigError(
+        f"The zsr of {name} cannot take a guest ({done.stdout.strip()}).", advice=f"Upgrade it on {name} first."
+    )
 
 
 def refuse_unfit(node: Node | None, name: str, targets: Sequence[str], guest: int) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import tomli
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
+from replicator.cluster.file_format import UPGRADES, Upgrade, format_of, upgraded
 from replicator.cluster.file_history import add_to_history
 from replicator.cluster.job_fields import stored_moment, stored_values
 from replicator.cluster.model import ChangedError, Cluster, Decide
@@ -46,9 +48,10 @@ _FIX_BY_HAND = "Fix it by hand; zsr will not modify it."
 
 @dataclass(frozen=True, slots=True)
 class FileStore:
-    """A cluster in one file (`replicator.cluster.model.ClusterBackend`)."""
+    """A cluster in one file (`replicator.cluster.model.ClusterBackend`). ``upgrades``: of older formats."""
 
     path: Path
+    upgrades: Mapping[int, Upgrade] = field(default_factory=lambda: UPGRADES, repr=False)
 
     @property
     def name(self) -> str:
@@ -83,19 +86,22 @@ class FileStore:
             if digest is not None and digest != before.digest:
                 raise self._changed_error()
             after = decide(before)
-            fresh = _edited(text, before, after)
-            if fresh == text:
+            present = self._in_present_format(text)
+            fresh = _edited(present, before, after)
+            if fresh == present:
                 return
             self._check(fresh, after)
             if self._text() != text:  # an editor does not know our lock
                 raise self._changed_error()
+            if present != text:
+                self._keep_copy(text)
             self._replace(digest_of(text), fresh)
 
     def draft(self, text: str, decide: Decide) -> str:
         """Return a text of the file after a change that is not made."""
         before = self.parsed(text)
         after = decide(before)
-        fresh = _edited(text, before, after)
+        fresh = _edited(self._in_present_format(text), before, after)
         self._check(fresh, after)
         return fresh
 
@@ -154,16 +160,36 @@ class FileStore:
 
     def parsed(self, text: str) -> Cluster:
         """Return the cluster of a text; raises as `read` does."""
-        try:
-            raw = tomli.loads(text)
-        except tomli.TOMLDecodeError as error:
-            raise DamagedStoreError(
-                f"The cluster file '{self.path}' is not TOML: {error}.", advice=_FIX_BY_HAND
-            ) from error
+        raw = self._raw(text)
+        present = upgraded(text, format_of(raw, self.name, self.upgrades), self.upgrades)
+        if present is not text:
+            raw = self._raw(present)
         cluster, problems = read_cluster(raw, digest_of(text))
         if problems:
             raise SettingsError(self.path, problems)
         return cluster
+
+    def _raw(self, text: str) -> dict[str, Any]:
+        try:
+            return tomli.loads(text)
+        except tomli.TOMLDecodeError as error:
+            raise DamagedStoreError(
+                f"The cluster file '{self.path}' is not TOML: {error}.", advice=_FIX_BY_HAND
+            ) from error
+
+    def _in_present_format(self, text: str) -> str:
+        """Return a text of an older format in the present one; raises ConfigError for a newer one."""
+        return upgraded(text, format_of(self._raw(text), self.name, self.upgrades), self.upgrades)
+
+    def _keep_copy(self, text: str) -> None:
+        """Keep a text of an older format next to the file, to go back to the version that wrote it."""
+        number = format_of(self._raw(text), self.name, self.upgrades)
+        copy = self.path.with_name(f"{self.path.name}.format-{number}")
+        try:
+            copy.touch(mode=0o600)
+            replace_text(copy, text)
+        except OSError as error:
+            raise _not_written(copy, error) from error
 
     def _check(self, fresh: str, wanted: Cluster) -> None:
         """Refuse a text that does not mean exactly the wanted cluster."""

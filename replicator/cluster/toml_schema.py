@@ -20,6 +20,7 @@ from pydantic import (
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems
+from replicator.cluster.file_format import FORMAT_KEY
 from replicator.cluster.followed_guests import followed
 from replicator.cluster.guest_files import refused_path
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
@@ -183,7 +184,9 @@ class _Reader:
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
         self.problems = [
-            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}") for key in raw if key not in SECTIONS
+            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}")
+            for key in raw
+            if key not in (*SECTIONS, FORMAT_KEY)
         ]
         self.wrong: set[str] = set()
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain, count
 from pathlib import Path
 
 from replicator.errors import ZsrError
 from replicator.state.connection import Connection
+
+_log = logging.getLogger("zsr.state")
 
 _SCHEMA = """
 CREATE TABLE job_state (
@@ -103,6 +108,8 @@ _VERSION = 13
 
 DAMAGED = ".damaged-"
 """Is in the name of a damaged file that was moved aside, before the time."""
+FORMER = ".format-"
+"""Is in the name of the copy of a file as it was before an upgrade, before the number of its format."""
 
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
@@ -143,7 +150,7 @@ def connect(path: Path | str, *, search: bool = True, empty: bool = False) -> Co
         db.execute("PRAGMA cache_spill = OFF")  # a full disk is met by the commit, which can be repeated in memory
         if search:
             _check(db)
-        _upgrade(db, path)
+        _upgrade(db, path, keep=path if isinstance(path, Path) else None)
     except BaseException:
         db.close()
         raise
@@ -199,11 +206,17 @@ def continue_numbers(db: sqlite3.Connection, numbers: Mapping[str, int]) -> None
     db.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", list(numbers.items()))
 
 
-def _upgrade(db: sqlite3.Connection, path: Path | str) -> None:
-    """Bring the tables to the present format, in one transaction."""
+def _upgrade(db: sqlite3.Connection, path: Path | str, *, keep: Path | None = None) -> None:
+    """Bring the tables to the present format, in one transaction.
+
+    ``keep``: the file, of which a copy in its older format is kept next to it, so that one can go back to that version.
+    """
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     _refuse_newer(path, version)
+    if keep is not None and 0 < version < _VERSION:
+        copy = _keep_copy(keep, version)
+        _log.info("'%s' is brought from format %d to %d; as it was it is kept in '%s'.", keep, version, _VERSION, copy)
     if version == 0:
         _execute(db, _SCHEMA + _HOOKS + _FREEZES + _VANISHED + _MARKS + ";\n" + _DRILLS)
     else:
@@ -227,12 +240,41 @@ def _check(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("quick_check failed")
 
 
+def _keep_copy(path: Path, version: int) -> Path:
+    """Copy a file of an older format, durably; nothing is overwritten. Its caller lets nobody write meanwhile."""
+    stem = f"{path.name}{FORMER}{version}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(1)))
+    copy = next(place for place in map(path.with_name, names) if not place.exists())
+    partial = copy.with_name(f"{copy.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.rename(copy)
+    return copy
+
+
 def _refuse_newer(path: Path | str, version: int) -> None:
     if version > _VERSION:
+        copy = _newest_copy(path) if isinstance(path, Path) else None
+        back = "" if copy is None else f", put '{copy}' in its place (what happened since is not in it)"
         raise ZsrError(
             f"'{path}' was written by a newer zsr (format {version}, this one knows {_VERSION}).",
-            advice="Install that version again, or move the file away: only history is lost.",
+            advice=f"Install that version again{back}, or move the file away: only history is lost.",
         )
+
+
+def _newest_copy(path: Path) -> Path | None:
+    """Return the copy of a file, kept before an upgrade, that has the highest format known here."""
+    found = []
+    for copy in path.parent.glob(f"{path.name}{FORMER}*"):
+        number = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", copy.name.removeprefix(path.name + FORMER), re.ASCII)
+        if number is not None and int(number[1]) <= _VERSION:
+            found.append((int(number[1]), int(number[2] or 0), copy))
+    return max(found)[-1] if found else None
 
 
 def move_aside(path: Path) -> Path:
