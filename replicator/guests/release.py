@@ -109,9 +109,14 @@ async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: 
     marks = {**fence.stamps, "zsr:source": fence.owner, "zsr:job": str(fence.job)}
     for is_volume in (False, True):
         names = sorted(each.name for each in volumes if each.is_volume is is_volume)
-        await node.set_together(names, replica_properties(is_volume=is_volume, extra=marks))
+        await mark_replicas(node, names, replica_properties(is_volume=is_volume, extra=marks))
         for name in names:
             log("info", f"'{name}' is a replica of job {fence.job}")
+
+
+async def mark_replicas(node: ZfsClient, names: Sequence[str], properties: Mapping[str, str]) -> None:
+    """Give volumes of one kind the properties of replicas."""
+    await node.set_together(names, properties)
 
 
 async def _refuse_open(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:

@@ -30,7 +30,7 @@ GIVING = [
     Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write", 3),
     Step("move", "hand over", f"{STORE}.hand_over", 2),
     Step("release", "read-only", "replicator.guests.release:make_read_only"),
-    Step("release", "stamp", "replicator.zfs.client:ZfsClient.set_properties", 3),
+    Step("release", "stamp", "replicator.guests.release:mark_replicas", 2),
 ]
 TAKING = [
     Step("take", "stamp", "replicator.zfs.client:ZfsClient.stamp"),
