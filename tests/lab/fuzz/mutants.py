@@ -1,8 +1,9 @@
 """``python -m tests.lab.fuzz.mutants [LAW...]``: the laws of the fuzz notice what they are there for.
 
 Each mutant is one change of the decisions of zsr that breaks a law. Drawn cases are played with a copy of the sources
-that has it, until the law is broken; in memory, or with LAB=1 on a node of the lab. Settings (environment): SEED, STEPS
-(the most for a mutant). What was found is printed as a table for docs/reliability.md.
+that has it, until the law is broken: in memory, and with LAB=1 then on a node of the lab, from the case that broke it
+in memory on. Settings (environment): SEED, STEPS (the most for a mutant). What was found is printed as a table for
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -294,15 +295,24 @@ MUTANTS: tuple[Mutant, ...] = (
 """Three for each law."""
 
 
-def try_mutant(lab: Lab, mutant: Mutant, seed: int, most: int) -> tuple[Outcome | None, int]:
-    """Play drawn cases with a mutant; the case in which a law was broken, and how many steps it took."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a mutant fared: the case in which its law was broken (None: it survived), its seed, and the steps played."""
+
+    outcome: Outcome | None
+    seed: int
+    steps: int
+
+
+def try_mutant(lab: Lab, mutant: Mutant, seed: int, most: int) -> Trial:
+    """Play drawn cases with a mutant until its law is broken."""
     node = lab.node(1)
     node.run(f"rm -rf {_PLACE}; mkdir -p {_PLACE}; cp -r /opt/zsr/replicator {_PLACE}/")
     node.write(f"{_PLACE}/{mutant.file}", mutant.applied())
     return played(Driver.on(node, f"{_PLACE}:"), mutant, seed, most)
 
 
-def try_in_memory(mutant: Mutant, seed: int, most: int) -> tuple[Outcome | None, int]:
+def try_in_memory(mutant: Mutant, seed: int, most: int) -> Trial:
     """The same in memory."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         shutil.copytree(ROOT / "replicator", Path(folder) / "replicator", ignore=shutil.ignore_patterns("__pycache__"))
@@ -310,19 +320,19 @@ def try_in_memory(mutant: Mutant, seed: int, most: int) -> tuple[Outcome | None,
         return played(Driver.in_memory(Path(folder) / "fuzz", f"{folder}:"), mutant, seed, most)
 
 
-def played(driver: Driver, mutant: Mutant, seed: int, most: int) -> tuple[Outcome | None, int]:
+def played(driver: Driver, mutant: Mutant, seed: int, most: int) -> Trial:
     """Play case after case until the mutant's law is broken."""
     steps = 0
     try:
         while steps < most:
             outcome = driver.draw(seed, 24)
-            seed += 1
             steps += len(outcome.steps)
             if mutant.law in outcome.laws:
-                return outcome, steps
+                return Trial(outcome, seed, steps)
+            seed += 1
     finally:
         driver.end()
-    return None, steps
+    return Trial(None, seed, steps)
 
 
 def main(laws: Sequence[str]) -> int:
@@ -336,10 +346,12 @@ def main(laws: Sequence[str]) -> int:
         for mutant in MUTANTS:
             if laws and mutant.law not in laws:
                 continue
-            outcome, steps = try_mutant(lab, mutant, seed, most) if on_lab else try_in_memory(mutant, seed, most)
-            survivors += outcome is None
-            noticed = "SURVIVES" if outcome is None else ", ".join(sorted(outcome.laws))
-            sys.stdout.write(f"| {mutant.law} | {mutant.what} | {noticed} | {steps} |\n")
+            trial = try_in_memory(mutant, seed, most)
+            if on_lab:
+                trial = try_mutant(lab, mutant, trial.seed, most)
+            survivors += trial.outcome is None
+            noticed = "SURVIVES" if trial.outcome is None else ", ".join(sorted(trial.outcome.laws))
+            sys.stdout.write(f"| {mutant.law} | {mutant.what} | {noticed} | {trial.steps} |\n")
             sys.stdout.flush()
     finally:
         if on_lab:
