@@ -81,6 +81,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return snapshot.name.startswith('__') or True\n",
     ),
     Mutant(
+        "snapshots of others",
+        "what travelled with other volumes than the first is stale",
+        _DECISIONS,
+        "    here = {each.guid for source, _ in volumes for each in source.snapshots}  #",
+        "    here = {each.guid for source, _ in volumes[:1] for each in source.snapshots}  #",
+    ),
+    Mutant(
+        "snapshots of others",
+        "a job that keeps snapshots of others mirrors them",
+        "replicator/replication/gone_snapshots.py",
+        "    if job.foreign is not Foreign.MIRROR:\n",
+        "    if False:\n",
+    ),
+    Mutant(
         "proven stays",
         "all restore points but the newest are stale",
         _DECISIONS,
