@@ -24,7 +24,6 @@ from replicator.replication.replica_heads import Heads
 from replicator.replication.restore_points import Replicas, RestorePoint, heads, read_replicas, restore_points
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
-from replicator.zfs.snapshot_names import snapshot_name
 
 COLUMNS = ("Time", "Age", "Volumes", "Written", "Complete")
 
@@ -67,7 +66,7 @@ def list_restore_points(job_id: str, form: str) -> None:
             )
     if replicas.source_error is not None:
         if form != "json":
-            click.echo("\n".join(_advice(job.id, found, node.timezone)))
+            click.echo("\n".join(_advice(job, found, node.timezone)))
         what = "Judged by the replicas alone, since the guest's present volumes are not known"
         click.echo(f"zsr: {what}: {replicas.source_error}", err=True)
         click.get_current_context().exit(1)
@@ -156,17 +155,20 @@ def _row(point: RestorePoint, now: float, zone: tzinfo) -> tuple[str, ...]:
     )
 
 
-def _advice(job: JobId, found: Heads, zone: tzinfo) -> Iterator[str]:
-    """Yield what to do before a guest whose source is dead is started from its replicas."""
+def _advice(job: Job, found: Heads, zone: tzinfo) -> Iterator[str]:
+    """Yield how a guest whose source is dead goes on from its replicas."""
+    recover = f"zsr guest recover {job.id.guest} --on {job.target}"
     if found.whole is None:
         yield "No set is whole." if found.current else "There is no set."
     elif not found.ahead:
-        yield f"All replicas are of {local_time(found.whole, zone)}."
+        yield f"All replicas are of {local_time(found.whole, zone)}. If the source is dead, go on from them:"
+        yield f"  {recover}"
     else:
-        yield f"The newest whole set is of {local_time(found.whole, zone)}. Before the guest is started from it:"
-        name = snapshot_name(job, found.whole or 0)
+        yield f"The newest whole set is of {local_time(found.whole, zone)}."
         for dataset, time_ahead in found.ahead.items():
-            yield f"  zfs rollback -r {dataset}@{name}   # it is ahead: {local_time(time_ahead, zone)}"
+            yield f"{dataset} is ahead of it: {local_time(time_ahead, zone)}."
+        yield "If the source is dead, go on from that set; what is newer is kept aside:"
+        yield f"  {recover} --restore-point {found.whole}"
     for dataset, newest in found.left.items():
         yield f"{dataset} has no set since {local_time(newest, zone)}: its volume had left the guest."
 

@@ -132,9 +132,10 @@ class TestRestorePoints:
         assert "node1" in said.stderr
 
     @on_two_nodes
-    def test_of_different_moments_come_with_the_way_to_the_whole_one(self, duo: TwoNodeCluster) -> None:
+    def test_of_different_moments_come_with_the_way_to_go_on_from_the_whole_one(self, duo: TwoNodeCluster) -> None:
         duo.zsr("run", "--id", "100-0")
         settle_on_target(duo)
+        whole = duo.checksums(duo.target)
         duo.write(FILESYSTEM, 1)
         duo.write(ZVOL, 8)
         duo.zsr("update", "100-0", "--rate", "1")
@@ -145,10 +146,13 @@ class TestRestorePoints:
 
         said = duo.target.zsr("restore-points", "100-0", check=False).stdout
 
-        assert "it is ahead" in said, said
-        [rollback] = re.findall(r"^  (zfs rollback -r \S+)   # it is ahead", said, re.MULTILINE)
-        duo.target.run(rollback)
-        assert "it is ahead" not in duo.target.zsr("restore-points", "100-0", check=False).stdout
+        assert f"{duo.target.path(FILESYSTEM)} is ahead of it: " in said
+        ahead = duo.checksums(duo.target)[FILESYSTEM]
+        [order] = re.findall(r"^  zsr (guest recover 100 --on node2 --restore-point \d+)$", said, re.MULTILINE)
+        duo.target.zsr(*order.split(), "--force", "--yes")
+        assert duo.checksums(duo.target) == whole
+        [aside] = json.loads(duo.target.zsr("diverged", "list", "--format", "json", check=False).stdout)
+        assert ahead.split()[0] in duo.target.out(f"zfs list -Ho name -t snapshot {aside['dataset']}")
 
 
 class TestDiverged:

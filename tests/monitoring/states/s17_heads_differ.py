@@ -20,6 +20,6 @@ STATE = State(
     alerts=(Alert("ZsrDaemonDown", Severity.CRITICAL, 6, {"instance": "alpha", "node": "alpha"}),),
     why_silent=(
         "the source's zsr is dead. The page says of how many guests the disks differ, and `zsr restore-points` on the "
-        "target which set is whole and what to roll back."
+        "target which set is whole, and how the guest goes on from it."
     ),
 )
