@@ -33,9 +33,14 @@ def _received(disk: Disk) -> dict[str, object]:
     """
     receive = disk.receive
     assert receive is not None
-    if disk.content != receive.base:
+    if (None if disk.absent else disk.content) != receive.base:
         return {"receive": None}
-    return {"receive": None, "content": receive.content, "snapshots": disk.snapshots | {receive.content}}
+    return {
+        "receive": None,
+        "absent": False,
+        "content": receive.content,
+        "snapshots": disk.snapshots | {receive.content},
+    }
 
 
 def happens(world: World) -> Steps:

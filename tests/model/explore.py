@@ -94,7 +94,8 @@ def ends_well(world: World) -> bool:
         record.phase == SETTLED
         and world.nodes[record.owner].running == record.epoch
         and all(
-            disk.content == world.disks[record.owner][volume].content and not disk.writable and not disk.claim
+            disk.content == world.disks[record.owner][volume].content
+            and not (disk.writable or disk.claim or disk.absent)
             for node, volume, disk in world.each_disk()
             if node != record.owner
         )

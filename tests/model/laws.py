@@ -21,15 +21,19 @@ def broken_in(world: World) -> str | None:
 
 def broken_by(before: World, step: str, after: World) -> str | None:
     """Return the law that a step breaks; None if all hold."""
-    for law, holds in (
-        ("no content changes under a running guest", _nothing_changes_under_a_guest),
-        ("no order of an older epoch changes a guest of which newer content is there", _no_old_order),
-        ("a replica does not change while its recovery may take effect", _a_recovery_is_let_alone),
-        ("no guest is started on volumes that are read-only or of another owner", _starts_on_its_own),
-        ("a guest is started on volumes of one set", _starts_on_one_set),
-    ):
-        if not holds(before, step, after):
-            return law
+    if before.disks is not after.disks:
+        if not _nothing_changes_under_a_guest(before, step, after):
+            return "no content changes under a running guest"
+        if not _no_old_order(before, step, after):
+            return "no order of an older epoch changes a guest of which newer content is there"
+    for node in _started(before, after):
+        for law, holds in (
+            ("no guest is started on volumes that are read-only or of another owner", _starts_on_its_own),
+            ("a guest is started on volumes of one set", _starts_on_one_set),
+            ("a guest goes on from the older set that was chosen", _starts_as_chosen),
+        ):
+            if not holds(after, node):
+                return law
     return None
 
 
@@ -67,30 +71,10 @@ def _no_old_order(before: World, step: str, after: World) -> bool:
         return True
     for node, volume, disk in before.each_disk():
         here = before.disks[node]
-        newest = max(each.epoch if each.owner == node else each.forked for each in here)
+        newest = max(each.forked for each in here)
         if disk.content != after.disks[node][volume].content and disk.receive and disk.receive.epoch < newest:
             return False
     return True
-
-
-def _a_recovery_is_let_alone(before: World, step: str, after: World) -> bool:
-    if step not in ("receive ends", "put aside"):
-        return True
-    return all(
-        disk.content == after.disks[node][volume].content
-        for node, volume, disk in before.each_disk()
-        if _recovers(before, node)
-    )
-
-
-def _recovers(world: World, node: int) -> bool:
-    task = world.nodes[node].task
-    if task is not None and task.kind == "recover" and task.step in ("commit", "unknown"):
-        return True
-    if world.late is None or world.late[0] != world.record:
-        return False
-    expected, new = world.late
-    return new.owner == node and expected.phase == SETTLED
 
 
 def _proven_stays(world: World) -> bool:
@@ -109,17 +93,24 @@ def _planned_moves_lose_nothing(world: World) -> bool:
 
 
 def _started(before: World, after: World) -> list[int]:
-    nodes = zip(before.nodes, after.nodes, strict=True)
-    return [node for node, (was, now) in enumerate(nodes) if now.running and not was.running]
+    if before.nodes is after.nodes:
+        return []
+    return [node for node, now in enumerate(after.nodes) if now.running and not before.nodes[node].running]
 
 
-def _starts_on_its_own(before: World, step: str, after: World) -> bool:
-    return all(
-        disk.writable and disk.owner == node and disk.epoch == after.nodes[node].running
-        for node in _started(before, after)
-        for disk in after.disks[node]
-    )
+def _starts_on_its_own(world: World, node: int) -> bool:
+    epoch = world.nodes[node].running
+    return all(disk.writable and disk.owner == node and disk.epoch == epoch for disk in world.disks[node])
 
 
-def _starts_on_one_set(before: World, step: str, after: World) -> bool:
-    return all(len({disk.content for disk in after.disks[node]}) == 1 for node in _started(before, after))
+def _starts_on_one_set(world: World, node: int) -> bool:
+    return len({disk.content for disk in world.disks[node]}) == 1
+
+
+def _starts_as_chosen(world: World, node: int) -> bool:
+    chosen, epoch = world.nodes[node].chosen, world.nodes[node].running
+    if chosen is None or chosen[0] != epoch:
+        return True
+    found = [disk.content for disk in world.disks[node]]
+    written = [tuple(each for each in content if not each.startswith(f"{node}.")) for content in found]
+    return all(each == (*chosen[1], f"fork {node} at {epoch}") for each in written)

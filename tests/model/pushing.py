@@ -8,6 +8,8 @@ from tests.model.world import Content, Disk, Receive, Task, World
 
 
 def _refuses(disk: Disk, epoch: int, sender: int, rules: Rules) -> bool:
+    if disk.absent and Rule.ASIDES_TOO not in rules:
+        return False
     if disk.claim and Rule.CLAIM in rules:
         return True
     return disk.fence > epoch or (disk.epoch == epoch and disk.owner != sender)
@@ -16,6 +18,11 @@ def _refuses(disk: Disk, epoch: int, sender: int, rules: Rules) -> bool:
 def _fenced(world: World, node: int, task: Task, rules: Rules) -> bool:
     there = world.disks[task.target]
     return any(_refuses(each, task.expects.epoch, node, rules) for each in there)
+
+
+def _has_no_base(ours: Disk, there: Disk) -> bool:
+    """Return whether both sides have the volume without a common snapshot: a conflict, found before any change."""
+    return not there.absent and not ours.snapshots & there.snapshots
 
 
 def snapshot(world: World, node: int, task: Task, rules: Rules) -> Steps:
@@ -33,6 +40,9 @@ def raise_fence(world: World, node: int, task: Task, rules: Rules) -> Steps:
     if _fenced(world, node, task, rules):
         yield "refused", ends(world, node)
         return
+    if any(map(_has_no_base, world.disks[node], world.disks[task.target])):
+        yield "conflict", ends(world, node)
+        return
     stamped = world.with_disk(task.target, task.volume, owner=node, epoch=task.expects.epoch)
     yield "raise the fence", next_volume(stamped, node, task, "fence", "end receives")
 
@@ -49,13 +59,20 @@ def end_older_receives(world: World, node: int, task: Task, rules: Rules) -> Ste
 
 
 def begin_receive(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    there = world.disks[task.target][task.volume]
+    content = task.sent[task.volume]
     if not world.nodes[task.target].up:
         return
     if _fenced(world, node, task, rules):
         yield "refused", ends(world, node)
+        if world.left.delays and not there.absent and there.content in world.disks[node][task.volume].snapshots:
+            delayed = world._replace(left=world.left._replace(delays=world.left.delays - 1))
+            receive = Receive(task.expects.epoch, there.content, content)
+            yield "receive begins late", _receives(delayed, node, task, receive)
         return
-    there = world.disks[task.target][task.volume]
-    content = task.sent[task.volume]
+    if there.absent:
+        yield "receive of all begins", _receives(world, node, task, Receive(task.expects.epoch, None, content))
+        return
     if there.content == content:
         yield "nothing to send", _after_receive(world, node, task)
         return
@@ -63,30 +80,41 @@ def begin_receive(world: World, node: int, task: Task, rules: Rules) -> Steps:
     if there.content not in mine:
         if there.writable or world.nodes[task.target].running:
             yield "in use", ends(world, node)
+        elif _has_no_base(world.disks[node][task.volume], there):
+            yield "conflict", ends(world, node)
         else:
             yield "put aside", put_aside(world, task.target, task.volume, mine)
         return
     if there.writable:
         yield "in use", ends(world, node)
         return
-    receive = Receive(task.expects.epoch, there.content, content)
-    yield (
-        "receive begins",
-        goes_on(world.with_disk(task.target, task.volume, receive=receive), node, task, "wait", task.volume),
-    )
+    yield "receive begins", _receives(world, node, task, Receive(task.expects.epoch, there.content, content))
+
+
+def _receives(world: World, node: int, task: Task, receive: Receive) -> World:
+    return goes_on(world.with_disk(task.target, task.volume, receive=receive), node, task, "wait", task.volume)
 
 
 def put_aside(world: World, node: int, volume: int, common: frozenset[Content]) -> World:
-    """Return the world with what a volume has beyond its newest common snapshot kept aside."""
+    """Return the world with what a volume has beyond its newest common snapshot kept aside; without one, with all."""
     disk = world.disks[node][volume]
     shared = sorted((each for each in disk.snapshots & common), key=len)
     if not shared:
-        return world
+        return set_aside(world, node, volume)
     base = shared[-1]
     newer = {each for each in (*disk.snapshots, disk.content) if base[: len(each)] != each}
     return world.with_disk(
         node, volume, content=base, snapshots=disk.snapshots - newer, kept=disk.kept | newer, receive=None
     )
+
+
+def set_aside(world: World, node: int, volume: int) -> World:
+    """Return the world with a volume renamed, so that nothing has its name."""
+    disk = world.disks[node][volume]
+    return world.with_disk(
+        node, volume, content=(), snapshots=frozenset(), kept=disk.kept | disk.snapshots | {disk.content},
+        writable=False, receive=None, absent=True,
+    )  # fmt: skip
 
 
 def _after_receive(world: World, node: int, task: Task) -> World:
@@ -115,4 +143,27 @@ def prove(world: World, node: int, task: Task, rules: Rules) -> Steps:
     after = world._replace(proven=proven)
     for volume in range(len(there)):
         after = after.with_disk(task.target, volume, owner=node, epoch=task.expects.epoch)
-    yield "prove", goes_on(after, node, task, "read-only") if task.kind == "move" else ends(after, node)
+    then = "read-only" if task.kind == "move" else "tidy" if world.keep else None
+    yield "prove", ends(after, node) if then is None else goes_on(after, node, task, then)
+
+
+def tidy(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    """Destroy the older sets of a volume on both sides; one program compares the stamps and destroys."""
+    if not world.nodes[task.target].up:
+        return
+    if _fenced(world, node, task, rules):
+        yield "refused", ends(world, node)
+        return
+    after = world
+    for where, keep in ((task.target, world.keep), (node, 1)):
+        held = world.disks[where][task.volume].snapshots
+        after = after.with_disk(where, task.volume, snapshots=_newest(held, keep))
+    if task.volume + 1 < len(world.disks[node]):
+        yield "tidy", goes_on(after, node, task, "tidy", task.volume + 1)
+    else:
+        yield "tidy", ends(after, node)
+
+
+def _newest(snapshots: frozenset[Content], keep: int) -> frozenset[Content]:
+    sets = sorted((each for each in snapshots if not each or not each[-1].startswith("fork")), key=len)
+    return snapshots - frozenset(sets[:-keep])

@@ -19,9 +19,13 @@ class Rule(Enum):
     CLAIM = "a recovery claims the replica before it commits, and nothing is received there meanwhile"
     OUTCOME = "a claim stays while its transaction may still take effect"
     FORK = "a volume gets a write and a snapshot of its own before it becomes writable"
+    COMPARE = "when no receive fits any more, the volumes are compared once more, before the guest can start on them"
     GIVE_UP = "giving up a move is a transaction, before the guest is started"
     NOT_IN_USE = "a node makes its volumes replicas only while nothing has them open"
+    TAKEN_FIRST = "a node makes its volumes replicas only when the guest's new node has taken it"
     KEEP_NEWER = "a node that makes its volumes replicas keeps aside what is newer"
+    LOOK_AGAIN = "a recovery looks at the replicas once more when they are claimed, before it commits"
+    ASIDES_TOO = "an order compares the stamps of what was set aside too, while nothing has its name"
     STOP_FIRST = "a move stops the guest before it takes the last set"
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.model.advance import Rules, Steps, ends, goes_on, next_volume, transact
-from tests.model.pushing import begin_receive, end_older_receives, prove, put_aside, raise_fence, snapshot, wait
+from tests.model.pushing import begin_receive, end_older_receives, prove, put_aside, raise_fence, snapshot, tidy, wait
+from tests.model.returning import chosen_here, clone, fork_of, look, promote, set_one_aside
 from tests.model.rules import Rule
-from tests.model.world import MOVING, SETTLED, TAKING, Disk, Record, Task, World
+from tests.model.world import MOVING, SETTLED, TAKING, Content, Disk, Record, Task, World
 
 
 def steps_of(world: World, rules: Rules) -> Steps:
@@ -40,17 +41,25 @@ def _beginnings(world: World, node: int, known: Record, rules: Rules) -> Steps:
             else:
                 yield "writable again", _begin(world, node, Task("reopen", "writable", known))
         for target in range(len(world.nodes)):
-            if target != node and any(a.content != b.content for a, b in zip(here, world.disks[target], strict=True)):
+            if target != node and any(
+                a.content != b.content or b.absent for a, b in zip(here, world.disks[target], strict=True)
+            ):
                 yield "begin a run", _begin(world, node, Task("push", "snapshot", known, target))
     if own and known.phase == MOVING:
         yield "move again", _begin(world, node, Task("move", "stop", known, known.to))
         yield "give up", _begin(world, node, Task("give up", "settle" if Rule.GIVE_UP in rules else "start", known))
     if own and known.phase == TAKING:
-        yield "take", _begin(world, node, Task("take", "end receives", known))
-    if not own and known.phase != MOVING and any(each.writable or each.owner == node for each in here):
+        yield "take", _begin(world, node, Task("take", "stamp", known))
+    if not own and _may_release(known, here, rules) and any(each.writable or each.owner == node for each in here):
         yield "release", _begin(world, node, Task("release", "ask", known))
     if not own and any(each.claim for each in here):
         yield "withdraw", _begin(world, node, Task("withdraw", "unknown", known))
+
+
+def _may_release(known: Record, here: tuple[Disk, ...], rules: Rules) -> bool:
+    """Return whether a guest has been taken; or was given over by a move, which has made the volumes read-only."""
+    given = known.phase == TAKING and (Rule.TAKEN_FIRST not in rules or not any(each.writable for each in here))
+    return known.phase == SETTLED or given
 
 
 def orders(world: World) -> Steps:
@@ -72,6 +81,15 @@ def orders(world: World) -> Steps:
         if world.left.recoveries and known.owner != node:
             spent = world._replace(left=world.left._replace(recoveries=world.left.recoveries - 1))
             yield "order a recovery", _begin(spent, node, Task("recover", "claim", known))
+        if world.left.returns and known.owner != node:
+            spent = world._replace(left=world.left._replace(returns=world.left.returns - 1))
+            for older in _older_sets(world.disks[node]):
+                yield "order a return", _begin(spent, node, Task("recover", "claim", known, sent=(older,)))
+
+
+def _older_sets(disks: tuple[Disk, ...]) -> list[Content]:
+    whole = frozenset.intersection(*(each.snapshots for each in disks))
+    return sorted(whole, key=len)[:-1]
 
 
 def _stamped(disk: Disk, record: Record) -> bool:
@@ -137,7 +155,7 @@ def _commit(world: World, node: int, task: Task, rules: Rules) -> Steps:
 
 
 def _take_back(world: World, node: int, task: Task, rules: Rules) -> Steps:
-    back = world.with_disk(node, task.volume, claim=0)
+    back = world.with_disk(node, task.volume, claim=0).with_node(node, chosen=None)
     yield "take the claim back", next_volume(back, node, task, task.step, "done")
 
 
@@ -165,44 +183,68 @@ def _end_receives(world: World, node: int, task: Task, rules: Rules) -> Steps:
     if Rule.END_RECEIVES in rules:
         for volume in range(len(world.disks[node])):
             after = after.with_disk(node, volume, receive=None)
-    yield "end receives", goes_on(after, node, task, "choose" if task.kind == "take" else "commit")
+    yield "end receives", goes_on(after, node, task, "choose" if task.kind == "take" else "look")
 
 
 def _choose(world: World, node: int, task: Task, rules: Rules) -> Steps:
     """Go back to the newest set that is whole here, unless the volumes were forked already."""
     disks = world.disks[node]
-    fork = _fork_of(task.expects)
-    if any(fork in disk.content for disk in disks) or any(disk.writable for disk in disks):
-        yield "choose", goes_on(world, node, task, "stamp")
+    fork = fork_of(task.expects)
+    if chosen_here(world, node, task) is not None:
+        yield "choose", goes_on(world, node, task, "set aside")
+        return
+    if any(_is_forked(disk, fork) for disk in disks):
+        yield "choose", goes_on(world, node, task, "writable")
         return
     whole = frozenset.intersection(*(disk.snapshots for disk in disks))
     after = world
     for volume in range(len(disks)):
         after = put_aside(after, node, volume, whole)
-    yield "choose", goes_on(after, node, task._replace(sent=(max(whole, key=len),)), "stamp")
-
-
-def _fork_of(record: Record) -> str:
-    """Return the write that only this owner makes at this epoch."""
-    return f"fork {record.owner} at {record.epoch}"
+    yield "choose", goes_on(after, node, task._replace(sent=(max(whole, key=len),)), "writable")
 
 
 def _stamp(world: World, node: int, task: Task, rules: Rules) -> Steps:
     stamped = world.with_disk(node, task.volume, owner=node, epoch=task.expects.epoch, claim=0)
-    yield "stamp", next_volume(stamped, node, task, "stamp", "fork" if task.kind == "take" else "done")
+    yield "stamp", next_volume(stamped, node, task, "stamp", "end receives" if task.kind == "take" else "done")
+
+
+def _write(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    """Write a little, so that no receive fits any more."""
+    disk, fork = world.disks[node][task.volume], fork_of(task.expects)
+    after = world
+    if Rule.FORK in rules and fork not in disk.content:
+        after = world.with_disk(node, task.volume, content=(*disk.content, fork))
+    yield "write a little", next_volume(after, node, task, "write", "compare")
+
+
+def _compare(world: World, node: int, task: Task, rules: Rules) -> Steps:
+    """See whether a receive that was late came before the write; then what it brought is put aside like the rest.
+
+    Where no older set was chosen, a person says so.
+    """
+    chosen, fork = chosen_here(world, node, task), fork_of(task.expects)
+    contents = {disk.content for disk in world.disks[node]}
+    same = len(contents) == 1 if chosen is None else contents <= {chosen, (*chosen, fork)}
+    if Rule.COMPARE in rules and not same and not any(_is_forked(each, fork) for each in world.disks[node]):
+        yield "compare (they differ)", goes_on(world, node, task, "choose")
+    else:
+        yield "compare", goes_on(world, node, task, "fork")
+
+
+def _is_forked(disk: Disk, fork: str) -> bool:
+    return any(fork in each for each in disk.snapshots)
 
 
 def _fork(world: World, node: int, task: Task, rules: Rules) -> Steps:
     disk = world.disks[node][task.volume]
     after = world
-    if Rule.FORK in rules and _fork_of(task.expects) not in disk.content:
-        content = (*disk.content, _fork_of(task.expects))
-        after = world.with_disk(node, task.volume, content=content, snapshots=disk.snapshots | {content})
-    yield "fork", next_volume(after, node, task, "fork", "writable")
+    if Rule.FORK in rules and not _is_forked(disk, fork_of(task.expects)):
+        after = world.with_disk(node, task.volume, snapshots=disk.snapshots | {disk.content})
+    yield "fork", next_volume(after, node, task, "fork", "settle")
 
 
 def _writable(world: World, node: int, task: Task, rules: Rules) -> Steps:
-    then = "settle" if task.kind == "take" else "done"
+    then = "write" if task.kind == "take" else "done"
     yield "writable", next_volume(world.with_disk(node, task.volume, writable=True), node, task, "writable", then)
 
 
@@ -261,6 +303,7 @@ _TASKS: dict[tuple[str, str], _Step] = {
     ("push", "begin"): begin_receive,
     ("push", "wait"): wait,
     ("push", "prove"): prove,
+    ("push", "tidy"): tidy,
     ("move", "announce"): _announce,
     ("move", "stop"): _stop,
     ("move", "snapshot"): snapshot,
@@ -281,6 +324,7 @@ _TASKS: dict[tuple[str, str], _Step] = {
     ("give up", "done"): _done,
     ("recover", "claim"): _claim,
     ("recover", "end receives"): _end_receives,
+    ("recover", "look"): look,
     ("recover", "commit"): _commit,
     ("recover", "refused"): _take_back,
     ("recover", "unknown"): _outcome,
@@ -294,8 +338,13 @@ _TASKS: dict[tuple[str, str], _Step] = {
     ("take", "end receives"): _end_receives,
     ("take", "choose"): _choose,
     ("take", "stamp"): _stamp,
-    ("take", "fork"): _fork,
+    ("take", "set aside"): set_one_aside,
+    ("take", "clone"): clone,
+    ("take", "promote"): promote,
     ("take", "writable"): _writable,
+    ("take", "write"): _write,
+    ("take", "compare"): _compare,
+    ("take", "fork"): _fork,
     ("take", "settle"): _settle,
     ("take", "refused"): _done,
     ("take", "unknown"): _outcome,

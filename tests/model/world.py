@@ -29,10 +29,13 @@ class Record(NamedTuple):
 
 
 class Receive(NamedTuple):
-    """A ``zfs receive`` that has begun: of which epoch, onto which content, and what the volume holds after it."""
+    """A ``zfs receive`` that has begun: of which epoch, onto which content, and what the volume holds after it.
+
+    ``base`` is None where it makes the volume.
+    """
 
     epoch: int
-    base: Content
+    base: Content | None
     content: Content
 
 
@@ -47,6 +50,7 @@ class Disk(NamedTuple):
         kept: content of what was kept aside, or of snapshots in it.
         claim: the epoch that a recovery on this node wants; 0 without one.
         receive: the receive going on.
+        absent: nothing has its name; it was set aside with its stamps, and all that it held is among ``kept``.
     """
 
     owner: int
@@ -57,11 +61,13 @@ class Disk(NamedTuple):
     kept: frozenset[Content] = frozenset()
     claim: int = 0
     receive: Receive | None = None
+    absent: bool = False
 
     @property
     def forked(self) -> int:
-        """The epoch of the newest fork in it; 0 without one. No hand removes it."""
-        return max((int(each.rpartition(" ")[2]) for each in self.content if each.startswith("fork")), default=0)
+        """The epoch of the newest fork among its snapshots; 0 without one. No hand removes it."""
+        forks = (write for each in self.snapshots for write in each if write.startswith("fork"))
+        return max((int(each.rpartition(" ")[2]) for each in forks), default=0)
 
     @property
     def fence(self) -> int:
@@ -72,7 +78,8 @@ class Disk(NamedTuple):
 class Task(NamedTuple):
     """The process that zsr runs for the guest on a node: which protocol, its next step, and what it has read.
 
-    ``expects`` is the record that the task acts on, and ``target`` the node that it sends to.
+    ``expects`` is the record that the task acts on, and ``target`` the node that it sends to. ``sent`` is what a push
+    sends, of each volume, and the older set that a person chose for a recovery.
     """
 
     kind: str
@@ -91,24 +98,31 @@ class Node(NamedTuple):
         known: the record as it was read last, since the last boot; None before.
         running: the epoch at which zsr started the guest here; 0 while it does not run.
         task: what zsr is doing.
+        chosen: the older set with which the guest goes on here, and the epoch for which that holds; on its disk.
     """
 
     up: bool = True
     known: Record | None = None
     running: int = 0
     task: Task | None = None
+    chosen: tuple[int, Content] | None = None
 
 
 class Budget(NamedTuple):
-    """How often something may still happen that nobody can foresee."""
+    """How often something may still happen that nobody can foresee.
+
+    ``delays``: receives that begin although the stamps refuse them, since they were looked at a moment before.
+    """
 
     writes: int = 0
     kills: int = 0
     crashes: int = 0
     moves: int = 0
     recoveries: int = 0
+    returns: int = 0
     unknown: int = 0
     inherits: int = 0
+    delays: int = 0
 
 
 class World(NamedTuple):
@@ -120,6 +134,7 @@ class World(NamedTuple):
         written: all that a guest ever wrote.
         proven: the newest set that was proven on each node.
         recovered: a recovery has happened, so the old owner may have had writes that the new one does not.
+        keep: how many sets a run leaves on a target; on the source it leaves one. 0: all, on both.
     """
 
     record: Record
@@ -130,18 +145,18 @@ class World(NamedTuple):
     written: frozenset[str] = frozenset()
     proven: tuple[tuple[Content, ...] | None, ...] = ()
     recovered: bool = False
+    keep: int = 0
 
     def with_node(self, index: int, **changes: Any) -> World:
         """Return the world with changes of one node."""
-        nodes = list(self.nodes)
-        nodes[index] = nodes[index]._replace(**changes)
-        return self._replace(nodes=tuple(nodes))
+        changed = self.nodes[index]._replace(**changes)
+        return self._replace(nodes=(*self.nodes[:index], changed, *self.nodes[index + 1 :]))
 
     def with_disk(self, node: int, volume: int, **changes: Any) -> World:
         """Return the world with changes of one volume on one node."""
-        disks = [list(each) for each in self.disks]
-        disks[node][volume] = disks[node][volume]._replace(**changes)
-        return self._replace(disks=tuple(tuple(each) for each in disks))
+        here = self.disks[node]
+        changed = (*here[:volume], here[volume]._replace(**changes), *here[volume + 1 :])
+        return self._replace(disks=(*self.disks[:node], changed, *self.disks[node + 1 :]))
 
     def each_disk(self) -> Iterator[tuple[int, int, Disk]]:
         """Yield node, volume and disk of all."""
