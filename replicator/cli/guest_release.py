@@ -9,7 +9,7 @@ import click
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings, store
 from replicator.config.settings import Settings
-from replicator.daemon.left_volumes import described_alone, release_left
+from replicator.daemon.left_volumes import described_alone, release_left, take_void_claims_back
 from replicator.guests.both_sides import Left
 from replicator.zfs.node_clients import connected
 
@@ -31,6 +31,8 @@ def release_guest(guest_id: int) -> None:
 async def _release(node: Settings, guest_id: int) -> None:
     cluster = await asyncio.to_thread(store(node).read)
     async with connected(node, cluster.nodes.values()) as nodes:
+        for name in await take_void_claims_back(node, store(node).read, guest_id, nodes):
+            click.echo(f"the claim of a recovery on '{name}' was taken back")
         left = await release_left(node, store(node).read, guest_id, nodes)
     print_left(guest_id, left)
     if not left.shared and not left.alone:

@@ -18,6 +18,7 @@ from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, StorageMissingError, ZsrError
 from replicator.events import GuestMoved
+from replicator.guests.epoch_claims import claim_epoch, take_claims_back
 from replicator.guests.older_set import newest_until, refuse_unmovable, whole_sets
 from replicator.guests.recovery import (
     Recovery,
@@ -26,6 +27,7 @@ from replicator.guests.recovery import (
     plan_recovery,
     refuse_taken,
     sets_to_choose,
+    volumes_of,
     without_way_back,
 )
 from replicator.models import Job, JobId
@@ -86,6 +88,11 @@ class RecoveryOrder:
         """Show what would be lost, ask, and take the guest under its lock, if what was shown still holds."""
         guest, job = self._guest, self._job_to_here()
         async with connected(self._node, self._cluster.nodes.values()) as nodes:
+            with guest_lock(self._node.state_dir / "locks", guest.id):
+                self._taken.look_again()
+                if self._taken.is_here:
+                    raise BusyError(f"Guest {guest.id} was recovered here meanwhile.", advice="Run it again.")
+                await self._take_claims_back(nodes)
             here = await self._look(nodes, guest.node)
             shown = await self._plan(job, here)
             self._show(shown)
@@ -104,19 +111,39 @@ class RecoveryOrder:
                 now = await self._plan(job, here)
                 if now.identity != shown.identity:
                     raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
-                await self._become_guest(now, here)
+                epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
+                await self._commit(job, now, epoch, here, nodes)
+                at, fence = None if self._wishes.until is None else now.set_time, Fence(now.job, self._node.node, epoch)
+                await self._taken.become(fence, now.replicas, guest.node, at, here.zfs)
             await self._end(here.zfs, guest.node)
             return True
 
-    async def _become_guest(self, now: Recovery, here: _Here) -> None:
-        """Write the new owner into the cluster file, and let the replicas become the guest."""
-        guest, at = self._guest, None if self._wishes.until is None else now.set_time
-        epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
-        self._taken.pend(FilesOfSet(epoch, str(now.job), now.set_time, guest.node, chosen=at is not None))
-        await asyncio.to_thread(store(self._node).hand_over, guest.id, guest.node, self._node.node, epoch)
+    async def _commit(self, job: Job, now: Recovery, epoch: int, here: _Here, nodes: Nodes) -> None:
+        """Claim the replicas, see that they are as they were shown still, and write the new owner and epoch."""
+        guest, chosen = self._guest, self._wishes.until is not None
+        try:
+            await claim_epoch(here.zfs, now.replicas, epoch)
+            if await here.zfs.end_stale_receives(now.job, guest.node):
+                click.echo(f"a receive from {guest.node} was ended")
+            answers = await ask_nodes(self._cluster, [self._node.node], nodes)
+            if (await self._plan(job, _Here(here.zfs, answers))).identity != now.identity:
+                raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
+            self._taken.pend(FilesOfSet(epoch, str(now.job), now.set_time, guest.node, chosen=chosen))
+            await asyncio.to_thread(store(self._node).hand_over, guest.id, guest.node, self._node.node, epoch)
+        except (ZsrError, asyncio.CancelledError):
+            self._taken.look_again()
+            if not self._taken.is_here:
+                await self._take_claims_back(nodes)
+            raise
         click.echo(f"guest {guest.id}: node {self._node.node}, epoch {epoch} in {self._node.cluster.path}")
-        fence = Fence(now.job, self._node.node, epoch)
-        await self._taken.become(fence, now.replicas, guest.node, at, here.zfs)
+
+    async def _take_claims_back(self, nodes: Nodes) -> None:
+        """Take back what a recovery claimed here and did not commit. The guest's lock is held."""
+        node, guest = self._node.node, self._guest
+        answer = (await ask_nodes(self._cluster, [node], nodes))[node]
+        mine = volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer)
+        for name in await take_claims_back(nodes.client(node), mine, guest.node, guest.epoch):
+            click.echo(f"the claim on '{name}' was taken back", err=True)
 
     async def finish(self) -> bool:
         """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""

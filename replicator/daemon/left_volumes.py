@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.guests.both_sides import Left, left_on
+from replicator.guests.both_sides import Left, left_on, volumes_on
+from replicator.guests.epoch_claims import take_claims_back
 from replicator.guests.move import job_to
 from replicator.guests.release import refuse_untaken, release
 from replicator.models import Guest
@@ -53,6 +54,22 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
             fence = Fence(back.id, guest.node, guest.epoch)
             await release(guest, fence, left.shared, nodes.client(settings.node), _debug)
     return left
+
+
+async def take_void_claims_back(
+    settings: Settings, read: Callable[[], Cluster], guest_id: int, nodes: Nodes
+) -> list[str]:
+    """Take back the claims of a recovery here that did not commit; return the names of the replicas.
+
+    A recovery holds the guest's lock from its claim to its commit: here it has died, and the record says what it did.
+    """
+    async with guest_lock_within(settings.state_dir / "locks", guest_id, _LOCK_SECONDS):
+        cluster = await asyncio.to_thread(read)
+        guest = cluster.guests.get(guest_id)
+        if guest is None or guest.node == settings.node:
+            return []
+        volumes = await volumes_on(cluster, guest, settings.node, nodes)
+        return await take_claims_back(nodes.client(settings.node), volumes, guest.node, guest.epoch)
 
 
 def described_alone(guest: int, volumes: Iterable[Dataset]) -> str:
@@ -101,6 +118,10 @@ class LeftVolumes:
     async def _release(self, guest: Guest) -> None:
         """Release what a guest left; why that cannot be is logged once."""
         try:
+            if claims := await take_void_claims_back(self._settings, self._cluster, guest.id, self._nodes):
+                text = "A recovery of guest %d here did not take it: the claim on %s was taken back."
+                _log.warning(text, guest.id, ", ".join(claims))
+                return
             left = await release_left(self._settings, self._cluster, guest.id, self._nodes)
         except ZsrError as error:
             if self._why.get(guest.id) != error.what:

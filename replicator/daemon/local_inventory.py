@@ -26,6 +26,7 @@ from replicator.replication.discovery import guest_storages, guest_volumes
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import LEVELS, owning_path
+from replicator.zfs.fence import claim_of
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 _log = logging.getLogger("zsr.daemon")
@@ -48,7 +49,8 @@ class LocalInventory:
         sights: the restore points of each replica here, by dataset, that a job of the cluster sends here.
         coverage: the jobs of each guest of this node and what they leave out, of the storages that were read.
         unknown: the guests with volumes here that the cluster file does not have; None: not looked yet.
-        left: the guests of other nodes that have volumes here which are no replicas: they have left them.
+        left: the guests of other nodes that have volumes here which are no replicas: they have left them; and those
+            whose replicas here a recovery has claimed.
         problems: why storages could not be read, in sentences; a storage that does not exist is no problem.
     """
 
@@ -158,7 +160,7 @@ def conclude(
 
 
 def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[int]:
-    """Yield the guests that have gone to another node, and whose volumes here are still this node's own."""
+    """Yield the guests of other nodes whose volumes here are still this node's own, or claimed by a recovery."""
     back = [job for job in cluster.jobs.values() if job.target == node and job.removal is None]
     for guest_id in sorted({job.id.guest for job in back}):
         guest = cluster.guests.get(guest_id)
@@ -166,7 +168,8 @@ def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[i
             continue
         found = _volumes(replace(guest, node=node), cluster, node, trees)
         known = () if isinstance(found, Unmeasured) else found
-        if any(each.owner is not None and is_left(guest, node, each) for each in known):
+        kept = any(each.owner is not None and is_left(guest, node, each) for each in known)
+        if kept or any(claim_of(each.stamped) is not None for each in known):
             yield guest_id
 
 

@@ -42,8 +42,8 @@ async def is_activating(client: ZfsClient, dataset: str) -> bool:
     return bool(await execute(client, commands.own_properties(dataset, [ACTIVATING]), f"look at '{dataset}'"))
 
 
-async def activate(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
-    """Make replicas writable, mount the filesystems, and take the snapshot ``fork`` of each after a small write.
+async def open_volumes(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
+    """Make replicas writable, mount filesystems, and write a little: no stream of the former owner fits any more.
 
     The guest is off meanwhile, and starting a process is what takes time: one command does a step for all.
 
@@ -53,25 +53,40 @@ async def activate(client: ZfsClient, replicas: Sequence[Dataset], fork: str, lo
     volumes = {each.name: each for each in sorted(replicas, key=lambda replica: replica.name)}  # parents first
     await client.set_together([*volumes], {"readonly": "off"})
     await _inherit(client, [*volumes], "com.sun:auto-snapshot", "let tools snapshot it again")
-    own = await _own_values(client, volumes.values())
     places = {name: f"/dev/zvol/{name}" for name, each in volumes.items() if each.is_volume}
     filesystems = [name for name in volumes if name not in places]
-    await _let_mount(client, {name: own.get(name, {}) for name in filesystems}, fork)
+    await _let_mount(client, filesystems, fork)
     places |= await _mounted(client, filesystems, log)
-    new = {name: each for name, each in volumes.items() if each.named(fork) is None}
-    for name in new.keys() & places.keys():  # later a guest may work on it
-        await _write(client, _REWRITE_ZVOL if new[name].is_volume else _WRITE_FILE, places[name], log)
+    for name, each in volumes.items():
+        if name in places and each.named(fork) is None:  # later a guest may work on it
+            await _write(client, _REWRITE_ZVOL if each.is_volume else _WRITE_FILE, places[name], log)
+
+
+async def close_volume(client: ZfsClient, dataset: Dataset) -> None:
+    """Take `open_volumes` back, so that a volume can be set aside: nothing can have used it yet."""
+    if dataset.mounted:
+        await execute(client, commands.unmount(dataset.name), f"unmount '{dataset.name}'")
+    await client.set_properties(dataset.name, {"readonly": "on"})
+
+
+async def activate(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
+    """Take the snapshot ``fork`` of volumes that `open_volumes` made writable, and give them their own limits back.
+
+    Raises:
+        ZsrError: a step failed; what was done stays, and all of it may be done again.
+    """
+    volumes = {each.name: each for each in sorted(replicas, key=lambda replica: replica.name)}
+    new = [name for name, each in volumes.items() if each.named(fork) is None]
     for _, some in groupby(new, lambda name: name.partition("/")[0]):
         await client.snapshot([f"{name}@{fork}" for name in some])
-    await _restore_limits(client, volumes, own, log)
+    await _restore_limits(client, volumes, log)
     await _inherit(client, [*volumes], ACTIVATING, "end the activation")
 
 
-async def _own_values(client: ZfsClient, volumes: Iterable[Dataset]) -> dict[str, dict[str, str]]:
-    """Return what volumes have themselves of all that counts here, by name."""
-    keys = {CANMOUNT, RESERVED, *commands.LIMITS, *(key for each in volumes for key in remembering(each))}
-    asked = commands.own_values([each.name for each in volumes], ",".join(sorted(keys)))
-    return output.values_by_name(await execute_all(client, asked, "read the limits of replicas"))
+async def _own_values(client: ZfsClient, names: Sequence[str], keys: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return those of some properties that volumes have themselves, by name."""
+    asked = commands.own_values(names, ",".join(sorted({*keys})))
+    return output.values_by_name(await execute_all(client, asked, "read what replicas remember"))
 
 
 async def _inherit(client: ZfsClient, names: Sequence[str], key: str, doing: str, *, received: bool = False) -> None:
@@ -79,9 +94,10 @@ async def _inherit(client: ZfsClient, names: Sequence[str], key: str, doing: str
         await execute_all(client, commands.inherit(names, key, received=received), f"{doing}: '{names[0]}'")
 
 
-async def _let_mount(client: ZfsClient, own: Mapping[str, Mapping[str, str]], fork: str) -> None:
+async def _let_mount(client: ZfsClient, names: Sequence[str], fork: str) -> None:
     """Give back the source's ``canmount``; what an older set was cloned from has none that came with a stream."""
-    remembered = {name: canmount_of(values, fork) for name, values in own.items()}
+    own = await _own_values(client, names, [CANMOUNT])
+    remembered = {name: canmount_of(own.get(name, {}), fork) for name in names}
     for name, value in remembered.items():
         if value is not None:
             await client.set_properties(name, {"canmount": value})
@@ -89,13 +105,13 @@ async def _let_mount(client: ZfsClient, own: Mapping[str, Mapping[str, str]], fo
     await _inherit(client, others, "canmount", "let it be mounted", received=True)
 
 
-async def _restore_limits(
-    client: ZfsClient, volumes: Mapping[str, Dataset], own: Mapping[str, Mapping[str, str]], log: Log
-) -> None:
+async def _restore_limits(client: ZfsClient, volumes: Mapping[str, Dataset], log: Log) -> None:
     """Give back the limits of the former source, which a replica is kept without; one that ZFS refuses is a warning.
 
     The replica may have more snapshots than its source had, and its pool less room.
     """
+    keys = {RESERVED, *commands.LIMITS, *(key for each in volumes.values() for key in remembering(each))}
+    own = await _own_values(client, [*volumes], keys)
     received: dict[str, list[str]] = {}
     for name, dataset in volumes.items():
         limits = commands.VOLUME_LIMITS if dataset.is_volume else commands.LIMITS

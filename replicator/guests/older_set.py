@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from replicator.errors import DivergedError, StorageMissingError, TargetActiveError, ZsrError
+from replicator.guests.activation import close_volume
 from replicator.guests.claims import ACTIVATING, Claim, claims_on, fork_name
 from replicator.guests.clone_properties import RESERVED, properties_for_clone
 from replicator.models import JobId, Volume
@@ -117,6 +118,11 @@ async def go_back(
     Raises:
         DivergedError: one has the set no more. ZsrError: a step failed; what was done stays.
     """
+    shapes = [shape_of(fence.job, each, chosen.set_time, fork_name(fence)) for each in replicas]
+    if any(each is not Shape.DONE for each in shapes):
+        for each in sorted(replicas, key=lambda replica: replica.name, reverse=True):  # children first
+            if each.readonly is False and each.named(fork_name(fence)) is None:
+                await close_volume(node, each)
     return await _Return(fence, chosen, node, log).all(replicas)
 
 

@@ -19,9 +19,9 @@ from replicator.errors import (
     TargetActiveError,
     ZsrError,
 )
-from replicator.guests.activation import activate, begin_activation, is_activating
+from replicator.guests.activation import activate, begin_activation, is_activating, open_volumes
 from replicator.guests.claims import PLAIN, claims_on, fork_name
-from replicator.guests.older_set import ChosenSet, claims_for, go_back, whole_sets
+from replicator.guests.older_set import ChosenSet, claims_for, go_back, is_behind, whole_sets
 from replicator.models import JobId
 from replicator.replication.progress import Log
 from replicator.replication.provenance import sets_of
@@ -29,7 +29,7 @@ from replicator.replication.restore_points import Replicas, heads
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import has_guests_name, is_diverged
-from replicator.zfs.fence import Fence
+from replicator.zfs.fence import Fence, claim_of
 from replicator.zfs.model import Dataset
 
 
@@ -154,13 +154,20 @@ def refuse_taken(
 ) -> None:
     """Raise if any node has volumes of a guest that say that it was taken already.
 
-    They are another owner's at a later epoch than the store's, or its own and writable; or their epoch cannot be read.
+    They are another owner's at a later epoch than the store's, or its own and writable; or their epoch cannot be read,
+    or a recovery has claimed a later one.
 
     Raises:
         SupersededError: it was taken.
     """
     for node, each in _volumes_of(guest, answers):
-        unreadable = each.epoch is not None and not each.epoch.isdecimal()
+        if (wanted := claim_of(each.stamped)) is not None and wanted > epoch:
+            raise SupersededError(
+                f"A recovery of guest {guest} was begun on {node}: '{each.name}' there is claimed ({each.epoch}).",
+                node=node,
+                advice=f"Finish it there, or let it take the claim back: zsr guest recover {guest}.",
+            )
+        unreadable = each.epoch is not None and not each.epoch.isdecimal() and wanted is None
         others = each.owner not in (None, former)
         later = others and each.epoch is not None and each.epoch.isdecimal() and int(each.epoch) > epoch
         used = others and each.readonly is False and each.owner == node != here
@@ -232,6 +239,7 @@ async def become_guest(
 
     The caller holds the guest's lock. What the ``former`` owner sends is refused from the stamps on, and what arrived
     before them is seen: only then does a volume become writable. With a ``chosen`` set what is newer is kept aside.
+    A receive that had passed the stamps a moment before is seen after the write that lets none fit any more.
 
     Raises:
         SupersededError: a volume has a later epoch. DivergedError: they are not of one moment any more. ZsrError: a
@@ -248,17 +256,41 @@ async def become_guest(
     await node.stamp(fence, names)
     if await node.end_stale_receives(fence.job, former):
         log("warning", f"a receive from {former} was ended")
-    now = [(await node.inventory(each.name, depth=1)).datasets[each.name] for each in replicas]
+    now = await _listed(node, replicas)
     if chosen is None:
-        found = heads(fence.job, Replicas({each.name: each for each in now}, frozenset(each.name for each in now)))
-        _refuse_ahead(fence.job, node.node, found.whole or 0, found.ahead)
+        _refuse_differing(fence.job, now, node)
     for each in now:
         _refuse_locked(node.node, each)
     if chosen is not None:
         now = await go_back(fence, now, chosen, node, log)
+    await open_volumes(node, now, fork_name(fence), log)
+    _refuse_late(fence, await _listed(node, now), chosen, node)
     await activate(node, now, fork_name(fence), log)
     for name in sorted(each.name for each in now):
         log("info", f"'{name}' is writable")
+
+
+async def _listed(node: ZfsClient, datasets: Iterable[Dataset]) -> list[Dataset]:
+    return [(await node.inventory(each.name, depth=1)).datasets[each.name] for each in datasets]
+
+
+def _refuse_differing(job: JobId, replicas: Sequence[Dataset], node: ZfsClient) -> None:
+    found = heads(job, Replicas({each.name: each for each in replicas}, frozenset(each.name for each in replicas)))
+    _refuse_ahead(job, node.node, found.whole or 0, found.ahead)
+
+
+def _refuse_late(fence: Fence, opened: Sequence[Dataset], chosen: ChosenSet | None, node: ZfsClient) -> None:
+    """Raise DivergedError if a receive that was late brought a set before the volume was written to."""
+    if chosen is None:
+        _refuse_differing(fence.job, opened, node)
+        return
+    for each in opened:
+        if each.named(fork_name(fence)) is None and is_behind(fence.job, each, chosen.set_time):
+            raise DivergedError(
+                f"'{each.name}' on {node.node} got a newer set while the guest was recovered.",
+                node=node.node,
+                advice="The owner may not be dead: look. Then run it again: what is newer is kept aside too.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ def _is_of(job: JobId, dataset: Dataset, path: str) -> bool:
 
 
 def refusing(fence: Fence, datasets: Iterable[Stamped], *, later_only: bool = False) -> list[Stamped]:
-    """Return the datasets whose stamps refuse a fence; ``later_only``: those with a later epoch."""
-    wanted = {Standing.SUPERSEDED} if later_only else set(Standing) - {Standing.PASSES}
+    """Return the datasets whose stamps refuse a fence; ``later_only``: by a later epoch, or the claim to one."""
+    wanted = {Standing.SUPERSEDED, Standing.CLAIMED} if later_only else set(Standing) - {Standing.PASSES}
     return [each for each in datasets if standing(fence, each) in wanted]
 
 

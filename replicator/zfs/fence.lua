@@ -8,6 +8,8 @@ local function refuses(dataset)  -- the same rule as standing() in fence.py
   local owner, epoch = own(dataset, "zsr:owner"), own(dataset, "zsr:epoch")
   if request.epoch == "" then return owner ~= nil and owner ~= request.owner end
   if epoch == nil then return false end
+  local wanted = string.match(epoch, "^([1-9]%d*)%-claimed$")
+  if wanted and #wanted <= 9 then return tonumber(wanted) > tonumber(request.epoch) end
   if #epoch > 9 or not string.find(epoch, "^[1-9]%d*$") then return true end
   local seen, ours = tonumber(epoch), tonumber(request.epoch)
   return seen > ours or (seen == ours and owner ~= nil and owner ~= request.owner)

@@ -15,6 +15,7 @@ from replicator.models import MAX_EPOCH, JobId
 OWNER, EPOCH = "zsr:owner", "zsr:epoch"
 
 _EPOCH = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_CLAIMED = re.compile(r"([1-9][0-9]{0,8})-claimed", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class Guard:
 class Standing(Enum):
     """How a dataset's stamps stand to a fence.
 
-    ``DISPUTED``: another owner at the same epoch. ``SUPERSEDED``: a later epoch. ``UNREADABLE``: no epoch at all.
+    ``DISPUTED``: another owner at the same epoch. ``SUPERSEDED``: a later epoch. ``CLAIMED``: a recovery wants a later
+    epoch, which may not be committed yet. ``UNREADABLE``: no epoch at all.
     """
 
     PASSES = "passes"
     DISPUTED = "disputed"
     SUPERSEDED = "superseded"
+    CLAIMED = "claimed"
     UNREADABLE = "unreadable"
 
 
@@ -82,11 +85,27 @@ def standing(fence: Fence, seen: Stamped) -> Standing:
         return Standing.DISPUTED if others else Standing.PASSES
     if seen.epoch is None:
         return Standing.PASSES
+    if (wanted := claim_of(seen)) is not None:
+        return Standing.CLAIMED if wanted > fence.epoch else Standing.PASSES
     if _EPOCH.fullmatch(seen.epoch) is None:
         return Standing.UNREADABLE
     if int(seen.epoch) > fence.epoch:
         return Standing.SUPERSEDED
     return Standing.DISPUTED if others and int(seen.epoch) == fence.epoch else Standing.PASSES
+
+
+def claimed(epoch: int) -> str:
+    """Return what `EPOCH` is while a recovery wants an epoch that may not be committed yet.
+
+    It is no number, so that a program that does not know claims is refused too.
+    """
+    return f"{epoch}-claimed"
+
+
+def claim_of(seen: Stamped) -> int | None:
+    """Return the epoch that a recovery wants; None if the dataset is not claimed."""
+    found = _CLAIMED.fullmatch(seen.epoch or "")
+    return None if found is None else int(found[1])
 
 
 def is_stamped(fence: Fence, seen: Stamped) -> bool:
@@ -97,11 +116,11 @@ def is_stamped(fence: Fence, seen: Stamped) -> bool:
 def epoch_to_take(fence: Fence, seen: Stamped) -> int | None:
     """Return the epoch with which the fence's owner takes over a guest with a volume that is stamped like this.
 
-    None: it cannot, because the volume has a later epoch, or one that cannot be read. Only a person may name a higher
-    one then, in the cluster file.
+    None: it cannot, because the volume has a later epoch, is claimed for one, or has one that cannot be read. Only a
+    person may name a higher one then, in the cluster file.
     """
     found = standing(fence, seen)
-    if fence.epoch is None or found in (Standing.SUPERSEDED, Standing.UNREADABLE):
+    if fence.epoch is None or found in (Standing.SUPERSEDED, Standing.CLAIMED, Standing.UNREADABLE):
         return None
     taken = fence.epoch + (found is Standing.DISPUTED)
     return taken if taken <= MAX_EPOCH else None
@@ -115,6 +134,7 @@ def refusal(fence: Fence, node: str, seen: Stamped) -> SupersededError | None:
     words = {
         Standing.UNREADABLE: _unreadable,
         Standing.SUPERSEDED: _older if seen.owner == fence.owner else _superseded,
+        Standing.CLAIMED: _claimed,
         Standing.DISPUTED: _disputed,
     }[found]
     what, advice = words(fence, node, seen)
@@ -131,6 +151,15 @@ def _unreadable(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
         f"knows who owns guest {fence.job.guest}.",
         f"If {fence.owner} owns it, take that stamp off on {node}: zfs inherit {EPOCH} '{seen.dataset}'. The next run "
         "sets the right one.",
+    )
+
+
+def _claimed(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
+    guest = fence.job.guest
+    return (
+        f"A recovery of guest {guest} was begun on {node} and has not ended: {_where(node, seen)} is claimed for epoch "
+        f"{claim_of(seen)}.",
+        f"Type there: zsr guest recover {guest}. It takes the claim back if {fence.owner} answers, else it goes on.",
     )
 
 

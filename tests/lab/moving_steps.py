@@ -35,8 +35,9 @@ GIVING = [
 TAKING = [
     Step("take", "stamp", "replicator.zfs.client:ZfsClient.stamp"),
     Step("take", "end receives", "replicator.zfs.client:ZfsClient.end_stale_receives"),
+    Step("take", "writable", "replicator.guests.recovery:open_volumes"),
+    Step("take", "compare", "replicator.guests.recovery:_refuse_late"),
     Step("take", "fork", "replicator.zfs.client:ZfsClient.snapshot"),
-    Step("take", "writable", "replicator.guests.recovery:activate"),
     Step("take", "settle", "replicator.guests.power:start"),
 ]
 GIVING_UP = [
@@ -45,6 +46,13 @@ GIVING_UP = [
     Step("reopen", "writable", f"{MOVE}:make_writable"),
     Step("reopen", "done", "replicator.guests.power:start_again"),
 ]
+RETURNING = [
+    Step("take", "set aside", "replicator.guests.older_set:keep_aside", 2),
+    Step("take", "clone", "replicator.guests.older_set:clone_unmounted"),
+    Step("take", "promote", "replicator.zfs.client:ZfsClient.promote", 2),
+    Step("take", "fork", "replicator.zfs.client:ZfsClient.snapshot", 2),
+]
+"""The return to an older set, by which a recovery begins to take the guest."""
 COMMITTED = 5
 """From this one on of `GIVING`, after it, the guest belongs to the other node."""
 WHEN = ("before", "after")

@@ -165,3 +165,31 @@ class TestUnreadableEpoch:
         node.run(f"zfs inherit zsr:epoch {node.path(A)}")
         guest.well()
         assert guest.stamps() == {"node1": {("node1", "1")}, "node2": {("node1", "1")}}
+
+
+class TestClaim:
+    """What a recovery writes on the replicas before it commits its epoch."""
+
+    @staticmethod
+    def command(guest: Fenced) -> str:
+        return " && ".join(f"zfs set zsr:epoch=2-claimed {guest.target.path(name)}" for name in guest.volumes)
+
+    def test_is_as_good_as_a_later_epoch_until_it_is_taken_back(self, guest: Fenced) -> None:
+        guest.write(A, 1)
+        guest.target.run(self.command(guest))
+
+        assert "A recovery of guest 100 was begun on node2 and has not ended" in guest.refused(guest.source)
+
+        for name in guest.volumes:
+            guest.target.run(f"zfs set zsr:epoch=1 {guest.target.path(name)}")
+        guest.well()
+
+    def test_that_comes_during_a_run_keeps_the_sets_that_the_run_would_destroy(self, guest: Fenced) -> None:
+        guest.zsr("update", "100-0", "--keep", "1")
+        before = {name: guest.points(guest.target, name) for name in guest.volumes}
+        guest.write(A, 1)
+        guest.hooks("true", self.command(guest))  # thawed after the look at the stamps, and before the first byte
+
+        assert guest.fails() == "superseded"
+
+        assert all(points <= guest.points(guest.target, name) for name, points in before.items())

@@ -113,3 +113,16 @@ class TestNothingChanges:
             user.kill()
         assert said.exit == 1
         assert site.marks()["zsr:job"] == "-"
+
+
+def test_what_a_recovery_claimed_and_did_not_take_is_given_back(site: Returned) -> None:
+    """It died before it had changed the cluster file."""
+    site.zfs("set", "zsr:epoch=2-claimed", site.there)
+    site.revive()
+    assert "A recovery of guest 100 was begun on beta" in site.on("alpha")(*RUN).err
+
+    said = site.on("beta").well(*RELEASE)
+
+    assert f"the claim of a recovery on '{site.there}' was taken back" in said.out
+    assert site.property(site.there, "zsr:epoch") == "1\tlocal"
+    site.on("alpha").well(*RUN)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from replicator.cli import recovery_order
+from replicator.cluster.store import ClusterStore
 from replicator.guests import activation, older_set, recovery
+from replicator.guests.epoch_claims import claim_epoch
 from replicator.replication.progress import Log
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
+from tests.model.steps import STEP_NAMES
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RUN, Recovered
@@ -30,6 +35,20 @@ class DiedError(BaseException):
 def die(*_: object, **__: object) -> NoReturn:
     """Die."""
     raise DiedError
+
+
+@dataclass(frozen=True)
+class Death:
+    """A step of the model, and the call of a function after ``nth`` others at which a recovery dies there."""
+
+    task: str
+    name: str
+    where: object
+    function: str
+    nth: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.name} ({self.function} {self.nth})"
 
 
 class Attacked(Recovered):
@@ -127,42 +146,68 @@ def test_the_job_goes_on_without_a_full_copy_when_the_old_node_is_back(site: Att
         assert site.digest(f"{site.source}/{name}@{last}") == site.digest(f"{there}@{last}")
 
 
-@pytest.mark.parametrize(
-    ("where", "step", "nth"),
-    [
-        (recovery, "begin_activation", 0),
-        (ZfsClient, "set_together", 1),
-        (ZfsClient, "set_together", 3),
-        (recovery, "go_back", 0),
-        (older_set, "keep_aside", 0),
-        (older_set, "keep_aside", 2),
-        (older_set, "clone_unmounted", 0),
-        (older_set, "clone_unmounted", 1),
-        (ZfsClient, "promote", 0),
-        (ZfsClient, "promote", 2),
-        (older_set, "bring_back", 0),
-        (older_set, "properties_for_clone", 1),
-        (recovery, "activate", 0),
-        (activation, "_let_mount", 0),
-        (activation, "_mounted", 0),
-        (activation, "_write", 1),
-        (activation, "_restore_limits", 0),
-    ],
-)
-@pytest.mark.parametrize("again", ["with the time", "without"])
-def test_killed_between_any_two_steps_the_same_command_does_the_rest(
-    site: Attacked, monkeypatch: pytest.MonkeyPatch, where: object, step: str, nth: int, again: str
-) -> None:
-    real, calls = getattr(where, step), [0]
+CLAIMING = [
+    Death("recover", "claim", recovery_order, "claim_epoch"),
+    Death("recover", "end receives", ZfsClient, "end_stale_receives"),
+    Death("recover", "look", recovery_order, "plan_recovery", 2),
+    Death("recover", "commit", ClusterStore, "hand_over"),
+]
+TAKING = [
+    Death("take", "stamp", recovery, "begin_activation"),
+    Death("take", "stamp", ZfsClient, "set_together", 1),
+    Death("take", "stamp", ZfsClient, "set_together", 3),
+    Death("take", "end receives", ZfsClient, "end_stale_receives", 1),
+    Death("take", "choose", recovery, "go_back"),
+    Death("take", "set aside", older_set, "keep_aside"),
+    Death("take", "set aside", older_set, "keep_aside", 2),
+    Death("take", "clone", older_set, "clone_unmounted"),
+    Death("take", "clone", older_set, "clone_unmounted", 1),
+    Death("take", "promote", ZfsClient, "promote"),
+    Death("take", "promote", ZfsClient, "promote", 2),
+    Death("take", "promote", older_set, "bring_back"),
+    Death("take", "promote", older_set, "properties_for_clone", 1),
+    Death("take", "writable", recovery, "open_volumes"),
+    Death("take", "writable", activation, "_let_mount"),
+    Death("take", "writable", activation, "_mounted"),
+    Death("take", "write", activation, "_write", 1),
+    Death("take", "compare", recovery, "is_behind"),
+    Death("take", "fork", recovery, "activate"),
+    Death("take", "fork", activation, "_restore_limits"),
+]
+
+
+def test_every_step_is_one_of_the_model() -> None:
+    """The others are of a command that has an answer of its store, and of a guest that is started."""
+    steps = {(each.task, each.name) for each in (*CLAIMING, *TAKING)}
+    theirs = {each for each in STEP_NAMES if each[0] in ("recover", "take")}
+    assert theirs - steps == {
+        *(("recover", name) for name in ("refused", "unknown", "done")),
+        *(("take", name) for name in ("settle", "refused", "unknown", "done")),
+    }
+    assert steps <= theirs
+
+
+def recovery_dies(site: Attacked, monkeypatch: pytest.MonkeyPatch, death: Death) -> None:
+    """Begin to recover as of the good set, and die."""
+    real, calls = getattr(death.where, death.function), [0]
 
     def dying(*args: object, **more: object) -> object:
         calls[0] += 1
-        return die() if calls[0] > nth else real(*args, **more)
+        return die() if calls[0] > death.nth else real(*args, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(where, step, dying)
+        patched.setattr(death.where, death.function, dying)
         with pytest.raises(BaseException):  # noqa: B017 - whatever a death looks like after task groups
             site.recover("--restore-point", str(site.good))
+    assert calls[0] > death.nth
+
+
+@pytest.mark.parametrize("death", TAKING, ids=str)
+@pytest.mark.parametrize("again", ["with the time", "without"])
+def test_killed_between_any_two_steps_the_same_command_does_the_rest(
+    site: Attacked, monkeypatch: pytest.MonkeyPatch, death: Death, again: str
+) -> None:
+    recovery_dies(site, monkeypatch, death)
     assert site.zsr.cluster.guests[100].node == "beta"
 
     said = site.recover(*(("--restore-point", str(site.good)) if again == "with the time" else ()))
@@ -170,6 +215,80 @@ def test_killed_between_any_two_steps_the_same_command_does_the_rest(
     assert said.exit == 0, said
     site.is_as_of_the_good_set()
     assert "nothing is left to do" in site.recover().out
+
+
+@pytest.mark.parametrize("death", CLAIMING, ids=str)
+def test_killed_before_the_record_is_changed_the_same_command_does_all(
+    site: Attacked, monkeypatch: pytest.MonkeyPatch, death: Death
+) -> None:
+    recovery_dies(site, monkeypatch, death)
+    assert site.zsr.cluster.guests[100].node == "alpha"
+    assert site.asides == []
+
+    assert site.recover("--restore-point", str(site.good)).exit == 0
+
+    site.is_as_of_the_good_set()
+
+
+def test_a_former_owner_that_lives_is_refused_until_the_claim_is_taken_back(
+    site: Attacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(ClusterStore, "hand_over", die)
+        with pytest.raises(BaseException):  # noqa: B017 - whatever a death looks like after task groups
+            site.recover("--restore-point", str(site.good))
+    assert site.zsr.cluster.guests[100].node == "alpha"
+    before = site.everything()
+    site.zsr.well("update", "100-0", "--keep", "1")
+
+    refused = site.on("alpha")(*RUN)
+
+    assert "A recovery of guest 100 was begun on beta and has not ended" in refused.err
+    assert site.everything() == before
+    site.revive()
+    said = site.recover("--restore-point", str(site.good))
+    assert "it is not dead" in said.err
+    assert said.err.count("was taken back") == len(ALL)
+    site.on("alpha").well(*RUN)
+
+
+def test_nothing_is_committed_when_the_chosen_set_goes_before_it_is_claimed(
+    site: Attacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(node: ZfsClient, replicas: tuple[Dataset, ...], epoch: int) -> None:
+        site.zfs("destroy", f"{site.there}@{site.name(site.good)}")
+        await claim_epoch(node, replicas, epoch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery_order, "claim_epoch", late)
+        said = site.recover("--restore-point", str(site.good))
+
+    assert "The replicas changed meanwhile; nothing was changed." in said.err
+    assert site.zsr.cluster.guests[100].node == "alpha"
+    assert {site.property(f"{site.target}/{name}", "zsr:epoch") for name in ALL} == {"1\tlocal"}
+    assert site.asides == []
+
+
+def test_a_set_that_arrives_after_the_return_is_kept_aside_by_the_same_command(
+    site: Attacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner was not dead, and a receive had begun a moment before the stamps; here a snapshot stands for it."""
+    newer = site.name(site.bad + 60)
+
+    async def late(client: ZfsClient, replicas: Sequence[Dataset], fork: str, log: Log) -> None:
+        site.zfs("snapshot", f"{site.there}@{newer}")
+        await activation.open_volumes(client, replicas, fork, log)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "open_volumes", late)
+        said = site.recover("--restore-point", str(site.good))
+    assert "got a newer set while the guest was recovered" in said.err
+    assert not any("zsr-recovered" in each for name in ALL for each in site.snapshots(f"{site.target}/{name}"))
+
+    assert site.recover().exit == 0
+
+    assert {site.sets(name)[-1] for name in ALL} == {site.good}
+    assert newer in [snapshot for aside in site.asides for snapshot in site.snapshots(aside)]
 
 
 def test_a_recovery_that_began_as_of_one_set_does_not_go_on_as_of_an_earlier_one(

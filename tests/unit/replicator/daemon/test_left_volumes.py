@@ -41,6 +41,10 @@ def test_nothing_else_is(dataset: Dataset) -> None:
     assert left(dataset) == ()
 
 
+def test_so_is_a_replica_that_a_recovery_here_has_claimed() -> None:
+    assert left(replace(LEFT, owner="beta", epoch="3-claimed", job="100-0", source="beta")) == (100,)
+
+
 def test_nothing_is_left_of_a_guest_of_this_node() -> None:
     assert left(LEFT, replace(CLUSTER, guests={100: Guest(100, "web", "alpha")})) == ()
 

@@ -127,6 +127,12 @@ def test_what_this_node_has_taken_itself_may_be_finished() -> None:
     refuse_taken(100, 2, "alpha", "beta", seen("beta", owner="beta", epoch="2", readonly=False))
 
 
+def test_a_claim_refuses_another_recovery_until_the_record_has_its_epoch() -> None:
+    with pytest.raises(SupersededError, match="A recovery of guest 100 was begun on gamma"):
+        refuse_taken(100, 1, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
+    refuse_taken(100, 2, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
+
+
 @pytest.mark.parametrize(("known", "epoch", "expected"), [(1, "1", 1), (3, "2", 3), (1, "7", 7), (1, "many", 1)])
 def test_the_highest_epoch_is_that_of_the_store_or_of_any_volume_anywhere(
     known: int, epoch: str, expected: int

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.models import MAX_EPOCH, JobId
-from replicator.zfs.fence import Fence, Stamped, Standing, epoch_to_take, is_stamped, refusal, standing
+from replicator.zfs.fence import (
+    Fence,
+    Stamped,
+    Standing,
+    claim_of,
+    claimed,
+    epoch_to_take,
+    is_stamped,
+    refusal,
+    standing,
+)
 
 JOB = JobId(100, 0)
 NAME = "tank/vm-100-disk-0"
@@ -51,6 +61,16 @@ def test_of_two_owners_at_one_epoch_at_most_one_pushes(one: str, other: str, epo
 def test_what_is_no_epoch_is_never_passed(owner: str, ours: int, text: str) -> None:
     if not (text.isascii() and text.isdecimal() and not text.startswith("0") and len(text) < 10):
         assert standing(fence(owner, ours), seen(owner, text)) is Standing.UNREADABLE
+
+
+@given(owners, epochs, st.none() | owners, epochs)
+def test_a_claim_refuses_each_epoch_below_it_until_it_is_committed(
+    owner: str, ours: int, other: str | None, wanted: int
+) -> None:
+    volume = seen(other, claimed(wanted))
+    assert claim_of(volume) == wanted
+    assert standing(fence(owner, ours), volume) is (Standing.CLAIMED if wanted > ours else Standing.PASSES)
+    assert not is_stamped(fence(owner, ours), volume)
 
 
 @given(owners, epochs, st.none() | owners, epochs | st.none())
@@ -129,6 +149,20 @@ def test_a_superseded_node_is_shown_the_owner_and_where_it_is_written() -> None:
     )
     assert "Copy the cluster file of beta to alpha (there: zsr cluster push)." in error.advice
     assert "guests.100.epoch = 4" in error.advice
+
+
+def test_a_claim_is_said_with_the_command_that_ends_it() -> None:
+    error = refusal(fence("alpha", 1), "beta", seen("alpha", "2-claimed"))
+    assert error is not None
+    assert error.what == (
+        f"A recovery of guest 100 was begun on beta and has not ended: '{NAME}' on node beta is claimed for epoch 2."
+    )
+    assert "Type there: zsr guest recover 100." in error.advice
+
+
+@pytest.mark.parametrize("text", ["-claimed", "0-claimed", "2-claimed ", "2-Claimed", "1000000000-claimed"])
+def test_what_only_looks_like_a_claim_is_an_epoch_that_cannot_be_read(text: str) -> None:
+    assert standing(fence(epoch=MAX_EPOCH), seen("alpha", text)) is Standing.UNREADABLE
 
 
 def test_a_cluster_file_that_is_older_than_its_own_volumes_has_a_sentence_of_its_own() -> None:
