@@ -35,7 +35,7 @@ async def _release(node: Settings, guest_id: int) -> None:
             click.echo(f"the claim of a recovery on '{name}' was taken back")
         left = await release_left(node, store(node).read, guest_id, nodes)
     print_left(guest_id, left)
-    if not left.shared and not left.alone:
+    if not left.shared and not left.aside and not left.alone:
         click.echo(f"Nothing of guest {guest_id} on {node.node} is left to release.")
 
 
@@ -43,5 +43,7 @@ def print_left(guest_id: int, left: Left) -> None:
     """Print what became of the volumes that a guest left."""
     for each in left.shared:
         click.echo(f"'{each.name}' is a replica now")
+    for each in left.aside:
+        click.echo(f"'{each.name}' is newer than what the guest goes on from: it is kept aside, see zsr diverged list")
     if left.alone:
         click.echo(f"{described_alone(guest_id, left.alone)}.", err=True)

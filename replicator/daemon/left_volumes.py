@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from replicator.cluster.model import Cluster
@@ -15,7 +16,7 @@ from replicator.errors import ConfigError, ZsrError
 from replicator.guests.both_sides import Left, left_on, volumes_on
 from replicator.guests.epoch_claims import take_claims_back
 from replicator.guests.move import job_to
-from replicator.guests.release import refuse_untaken, release
+from replicator.guests.release import KeptAside, refuse_untaken, release
 from replicator.models import Guest
 from replicator.replication.guest_replicas import ask_nodes
 from replicator.state.guest_locks import guest_lock_within
@@ -50,9 +51,12 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
             raise there
         refuse_untaken(guest, there)
         left = await left_on(cluster, guest, settings.node, there, nodes)
-        if left.shared:
+        if left.shared or left.aside:
             fence = Fence(back.id, guest.node, guest.epoch)
-            await release(guest, fence, left.shared, nodes.client(settings.node), _debug)
+            storages = [each for each in cluster.storages.values() if each.allowed_on(settings.node)]
+            paths = tuple(sorted(each.path_on(settings.node) for each in storages))
+            aside = KeptAside(left.aside, paths, time.time())
+            await release(guest, fence, left.shared, aside, nodes.client(settings.node), _debug)
     return left
 
 
@@ -78,6 +82,15 @@ def described_alone(guest: int, volumes: Iterable[Dataset]) -> str:
     return (
         f"{names} of guest {guest} shares no snapshot with the guest's new node: it may be the only copy, and stays as "
         "it is"
+    )
+
+
+def described_aside(guest: Guest, volumes: Iterable[Dataset]) -> str:
+    """Return the sentence about volumes that are newer than what a guest goes on from."""
+    names = ", ".join(f"'{each.name}'" for each in volumes)
+    return (
+        f"guest {guest.id} goes on from an older set on {guest.node}, so {names} stays aside as a whole "
+        "(zsr diverged list), and a full copy takes its place"
     )
 
 
@@ -133,6 +146,8 @@ class LeftVolumes:
             if left.shared:
                 text = "Guest %d went on on %s; what it left here are replicas now: %s."
                 _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
+            if left.aside:
+                _log.warning("What a guest left here is newer: %s.", described_aside(guest, left.aside))
             if left.alone and self._why.get(guest.id) != (why := described_alone(guest.id, left.alone)):
                 self._why[guest.id] = why
                 _log.warning("What a guest left here stays as it is: %s.", why)

@@ -12,6 +12,7 @@ from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
 from replicator.replication.restore_points import replicas_of, volumes_by_name
+from replicator.zfs.dataset_names import aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.node_clients import Nodes
 
@@ -33,12 +34,17 @@ class BothSides:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a guest left on a node: the volumes that have a snapshot in common with its new node's, and the others.
+    """What a guest left on a node.
 
-    Only the first become replicas. The others are on no other node: a disk that was never replicated, for example.
+    Attributes:
+        shared: the volumes that have a snapshot in common with its new node's; they become replicas.
+        aside: those that have one in common only with what its new node keeps aside, since the guest goes on from an
+            older set there; they are kept aside here too, and a full copy gets their name.
+        alone: the others, which are on no other node: a disk that was never replicated, for example.
     """
 
     shared: tuple[Dataset, ...]
+    aside: tuple[Dataset, ...]
     alone: tuple[Dataset, ...]
 
 
@@ -50,13 +56,29 @@ async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str,
     """
     storages = cluster.storages
     shared: list[Dataset] = []
+    aside: list[Dataset] = []
     alone: list[Dataset] = []
     for (storage, name), volume in (await _by_name(cluster, guest, node, nodes)).items():
-        theirs = there.get(f"{storages[storage].path_on(guest.node)}/{name}")
-        common = set() if theirs is None else {each.guid for each in theirs.snapshots}
-        if is_left(guest, node, volume):
-            (shared if common & {each.guid for each in volume.snapshots} else alone).append(volume)
-    return Left(tuple(shared), tuple(alone))
+        if not is_left(guest, node, volume):
+            continue
+        path = storages[storage].path_on(guest.node)
+        if (theirs := there.get(f"{path}/{name}")) is not None and _have_common(volume, theirs):
+            shared.append(volume)
+        elif theirs is not None and any(_have_common(volume, each) for each in _asides_of(path, name, there)):
+            aside.append(volume)
+        else:
+            alone.append(volume)
+    return Left(tuple(shared), tuple(aside), tuple(alone))
+
+
+def _have_common(one: Dataset, other: Dataset) -> bool:
+    return bool({each.guid for each in one.snapshots} & {each.guid for each in other.snapshots})
+
+
+def _asides_of(path: str, volume: str, listed: Mapping[str, Dataset]) -> list[Dataset]:
+    """Return what was set aside of a volume of a storage, among what is listed on its node."""
+    stem, named = aside_stem(path, volume), ((each, parse_aside(name)) for name, each in listed.items())
+    return [each for each, parsed in named if parsed is not None and parsed.stem == stem]
 
 
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests import power
 from replicator.guests.mounts import mount
 from replicator.guests.recovery import volumes_of
-from replicator.models import Guest
+from replicator.models import Guest, Volume
+from replicator.replication.plan import VolumePair
+from replicator.replication.prepare_target import keep_aside
 from replicator.replication.progress import Log
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.commands import replica_properties
+from replicator.zfs.dataset_names import aside_name, owning_path
 from replicator.zfs.execution import execute
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
@@ -91,7 +95,24 @@ def is_left(guest: Guest, node: str, volume: Dataset) -> bool:
     return volume.owner == guest.node and (volume.job is None or volume.source != guest.node)
 
 
-async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: ZfsClient, log: Log) -> None:
+@dataclass(frozen=True, slots=True)
+class KeptAside:
+    """Volumes that cannot become replicas, since the guest's new node has nothing as new: they are kept aside whole.
+
+    Attributes:
+        volumes: they.
+        paths: of the storages on the node.
+        now: the time in their names there (unix seconds).
+    """
+
+    volumes: tuple[Dataset, ...]
+    paths: tuple[str, ...]
+    now: float
+
+
+async def release(
+    guest: Guest, fence: Fence, volumes: Sequence[Dataset], aside: KeptAside, node: ZfsClient, log: Log
+) -> None:
     """Make volumes that the guest had on a node replicas of the node that owns it now. The guest's lock is held.
 
     Raises:
@@ -104,9 +125,13 @@ async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: 
             f"Guest {guest.id} runs on {node.node}, and belongs to {guest.node}.",
             advice="Stop it here: what it writes diverges.",
         )
-    await refuse_superseded(fence, node, volumes)
-    await make_read_only(node, volumes, is_off=found is power.Presence.STOPPED)
+    everything = (*volumes, *aside.volumes)
+    await refuse_superseded(fence, node, everything)
+    await make_read_only(node, everything, is_off=found is power.Presence.STOPPED)
     marks = {**fence.stamps, "zsr:source": fence.owner, "zsr:job": str(fence.job)}
+    for each in sorted(aside.volumes, key=lambda volume: volume.name, reverse=True):  # children first
+        kept = await _keep_whole(each, aside, marks, node)
+        log("warning", f"'{each.name}' is kept aside as '{kept}': {fence.owner} has nothing as new")
     for is_volume in (False, True):
         names = sorted(each.name for each in volumes if each.is_volume is is_volume)
         await mark_replicas(node, names, replica_properties(is_volume=is_volume, extra=marks))
@@ -117,6 +142,21 @@ async def release(guest: Guest, fence: Fence, volumes: Sequence[Dataset], node: 
 async def mark_replicas(node: ZfsClient, names: Sequence[str], properties: Mapping[str, str]) -> None:
     """Give volumes of one kind the properties of replicas."""
     await node.set_together(names, properties)
+
+
+async def _keep_whole(volume: Dataset, aside: KeptAside, marks: Mapping[str, str], node: ZfsClient) -> str:
+    """Rename a volume that is read-only to the folder of diverged ones; return its name there.
+
+    It gets the marks by which it is listed before, and the stamps after: until then it is what the guest left.
+    """
+    path = owning_path(volume.name, aside.paths) or ""
+    name = volume.name[len(path) + 1 :]
+    kept = aside_name(path, name, aside.now)
+    found = {key: marks[key] for key in ("zsr:source", "zsr:job")}
+    await node.set_properties(volume.name, found)
+    await keep_aside(VolumePair(Volume("", name), path, volume, volume.name, volume), kept, node, found)
+    await node.set_properties(kept, replica_properties(is_volume=volume.is_volume, extra=marks))
+    return kept
 
 
 async def _refuse_open(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:

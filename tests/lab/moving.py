@@ -21,6 +21,18 @@ esac
 RUNTIME = "".join(f'{verb} = "/usr/local/bin/guest-100 {verb}"\n' for verb in ("start", "stop", "status"))
 
 
+_ON_DISK = "etc/zsr var/lib/zsr usr/local/bin"
+"""What a node of the lab has in memory only, and a real one on its disk."""
+
+
+def loses_power(node: Node) -> None:
+    """Cut a node's power and boot it, with the files that a real node has on its disk."""
+    kept = node.out(f"sync; tar cz -C / {_ON_DISK} | base64 -w0", timeout=60)
+    node.crash()
+    node.start()
+    node.run("base64 -d | tar xz -C /", stdin=kept)
+
+
 class Moving(Holdings):
     """A guest that runs, with the same cluster file on both nodes."""
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.lab import Lab, Node, NodeProcess
-from tests.lab.moving import FILES, Moving
+from tests.lab.moving import FILES, Moving, loses_power
 from tests.lab.moving_steps import GIVING, MOVE, TAKING, WHEN, Step, dies, stands_still
 
 pytestmark = pytest.mark.sampled(24)
 
 _SECONDS = 300.0
-_ON_DISK = "etc/zsr var/lib/zsr usr/local/bin"
-"""What a node of the lab has in memory only, and a real one on its disk."""
 
 
 @pytest.fixture
@@ -28,12 +26,9 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Moving:
     return guest
 
 
-def loses_power(guest: Moving, node: Node) -> None:
+def boots_again(node: Node) -> None:
     """Cut a node's power and boot it; as at each boot of a host, a guest that is settled there is started."""
-    kept = node.out(f"sync; tar cz -C / {_ON_DISK} | base64 -w0", timeout=60)
-    node.crash()
-    node.start()
-    node.run("base64 -d | tar xz -C /", stdin=kept)
+    loses_power(node)
     text = node.read(FILES[1])
     if f'node = "{node.name}"' in text and "moving_to" not in text:
         node.run("/usr/local/bin/guest-100 start")
@@ -64,7 +59,7 @@ def finish(guest: Moving) -> None:
 def test_the_old_node_loses_its_power(step: Step, when: str, guest: Moving) -> None:
     stands_still(guest.source, when, step, *order(guest))
 
-    loses_power(guest, guest.source)
+    boots_again(guest.source)
 
     assert len(guest.runs_on()) <= 1
     finish(guest)
@@ -75,7 +70,7 @@ def test_the_old_node_loses_its_power(step: Step, when: str, guest: Moving) -> N
 def test_the_new_node_loses_its_power(step: Step, when: str, guest: Moving) -> None:
     command = stands_still(guest.source, when, step, *order(guest))
 
-    loses_power(guest, guest.target)
+    boots_again(guest.target)
     goes_on(guest, command)
 
     finish(guest)
@@ -98,7 +93,7 @@ def test_the_new_node_loses_its_power_while_it_takes_the_guest(step: Step, when:
     dies(guest.source, "before", Step("move", "done", f"{MOVE}:_Move._take"), *order(guest))
     stands_still(guest.target, when, step, "guest", "take", "100")
 
-    loses_power(guest, guest.target)
+    boots_again(guest.target)
 
     assert set(guest.runs_on()) <= {guest.target.name}
     finish(guest)

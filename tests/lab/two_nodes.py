@@ -124,6 +124,10 @@ class TwoNodeCluster:
         dataset = node.path(name)
         listing = node.out(["zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-s", "createtxg", "-d", "1", dataset])
         snapshot = [line for line in listing.splitlines() if "@__replicate_100-0_" in line][-1]
+        return f"{snapshot.partition('@')[2]} {self.content(node, name, snapshot)}"
+
+    def content(self, node: Node, name: str, snapshot: str) -> str:
+        """The checksum of a snapshot of a volume, wherever the volume is now."""
         clone = f"{node.pool}/look"
         look = {
             "zvol": f"udevadm settle; sha256sum < /dev/zvol/{clone}",
@@ -131,7 +135,7 @@ class TwoNodeCluster:
         }[self.volumes[name]]
         option = "" if self.volumes[name] == "zvol" else "-o mountpoint=/mnt/look "
         command = f"zfs clone {option}'{snapshot}' {clone} && ({look}); zfs destroy {clone}"
-        return f"{snapshot.partition('@')[2]} {node.out(command).split()[0]}"
+        return node.out(command).split()[0]
 
     # --- zsr
 

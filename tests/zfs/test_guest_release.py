@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from replicator.guests import release
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RUN, Recovered
@@ -126,3 +127,69 @@ def test_what_a_recovery_claimed_and_did_not_take_is_given_back(site: Returned) 
     assert f"the claim of a recovery on '{site.there}' was taken back" in said.out
     assert site.property(site.there, "zsr:epoch") == "1\tlocal"
     site.on("alpha").well(*RUN)
+
+
+class Spoilt(Returned):
+    """Beta went back to a set of which alpha has nothing any more; alpha's newest write is on no other node."""
+
+    CHILD = f"{NAME}/child"
+
+    def __init__(self, pools: Pools, zsr: Zsr) -> None:
+        super().__init__(pools, zsr)
+        self.digest = pools.sandbox.digest
+        zsr.well("update", "100-0", "--keep", "9")
+        self.zfs("create", f"{self.source}/{self.CHILD}")
+        zsr.well(*RUN)
+        older = self.snapshots(self.there)[-1].split("_")[-3]
+        for name in (NAME, self.CHILD):
+            self.change_in(name)
+        zsr.well(*RUN)
+        self.newest = {}
+        for name in (NAME, self.CHILD):
+            here = f"{self.source}/{name}"
+            self.change_in(name)
+            self.zfs("snapshot", f"{here}@last")
+            self.newest[name] = (self.snapshots(here), self.digest(f"{here}@last"))
+        assert self.recover("--restore-point", older).exit == 0
+
+    def kept(self) -> dict[str, str]:
+        """What is kept aside on alpha, by the volume."""
+        asides = [name for name in self.names(self.source) if "/zsr-diverged/" in name]
+        return {self.CHILD if "_child" in name else NAME: name for name in asides}
+
+
+@pytest.fixture
+def spoilt(pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Spoilt:
+    return Spoilt(pools, Zsr.on_alpha(tmp_path, capsys, monkeypatch))
+
+
+class DiedError(BaseException):
+    """Stands for a death: nothing cleans up after it."""
+
+
+@pytest.mark.parametrize("dies_before", ["nothing", "keep_aside", "replica_properties"])
+def test_volumes_that_are_newer_than_what_the_guest_goes_on_from_are_kept_aside_whole(
+    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch, dies_before: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise DiedError
+
+    alpha = spoilt.give_back()
+    if dies_before != "nothing":
+        with monkeypatch.context() as patched:
+            patched.setattr(release, dies_before, die)
+            with pytest.raises(BaseException):  # noqa: B017 - whatever a death looks like after task groups
+                alpha(*RELEASE)
+
+    said = alpha(*RELEASE)
+
+    assert said.exit == 0, said
+    assert spoilt.here not in spoilt.names(spoilt.source)
+    for name, (snapshots, digest) in spoilt.newest.items():
+        aside = spoilt.kept()[name]
+        assert spoilt.snapshots(aside) == snapshots
+        assert spoilt.digest(f"{aside}@last") == digest
+    listed = spoilt.on("beta").well("diverged", "list").out
+    assert all(aside in listed for aside in spoilt.kept().values())
+    spoilt.zsr.well(*RUN)
+    assert spoilt.snapshots(spoilt.here)[-1] == spoilt.snapshots(spoilt.there)[-1]
