@@ -66,7 +66,7 @@ def adopt(job_id: str, yes: bool) -> None:
         click.echo(f"{_summary(shown)} There is nothing to adopt.")
     elif yes or confirmed(f"{_summary(shown)} {_taken(fence) if moved else ''}{_question(shown, job.id, unknown)}"):
         asyncio.run(_mark(node, cluster, job, guest, shown, fence))
-        notify_daemon(node)
+        _end_waiting(node, job.id)
     else:
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(1)
@@ -146,6 +146,17 @@ async def _mark(
                 click.echo(f"adopted {name}")
             if own.guids:
                 click.echo(f"{len(own.guids)} snapshots there are the job's own now")
+
+
+def _end_waiting(node: Settings, job: JobId) -> None:
+    """Let a job that waits for its next try run at once: what it failed for is probably over."""
+    with open_state(node) as state:
+        known = state.jobs.get(job)
+        waits = known is not None and known.consecutive_failures > 0
+        if waits:
+            state.jobs.schedule_now(job)
+    if notify_daemon(node) and waits:
+        click.echo(f"job {job} runs as soon as possible")
 
 
 def _taken(fence: Fence) -> str:

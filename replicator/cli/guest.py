@@ -35,7 +35,10 @@ UNKNOWN = "?"
 
 @click.group()
 def guest() -> None:
-    """The guests of the cluster, and the replicas of them."""
+    """The guests of the cluster, and the replicas of them.
+
+    Is a node dead? First replicas, then recover; docs/node-is-dead.md has each step.
+    """
 
 
 guest.add_command(move)

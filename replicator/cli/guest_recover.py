@@ -17,7 +17,7 @@ from replicator.config.settings import Settings
 from replicator.zfs.node_clients import connected
 
 
-@click.command()
+@click.command(short_help="The node of guest ID is dead: go on from replicas.")
 @click.argument("guest_id", metavar="[ID]", type=int, required=False, shell_complete=guest_ids)
 @click.option(
     "--on",

@@ -37,7 +37,7 @@ _COMMANDS = {
     ),
     "doctor": ("replicator.cli.doctor:doctor", "Look for what is set up wrongly, here and on the other nodes."),
     "enable": ("replicator.cli.disable:enable", "Let a job run again, or all jobs of a node."),
-    "guest": ("replicator.cli.guest:guest", "Show the guests of the cluster, and on which nodes replicas of them are."),
+    "guest": ("replicator.cli.guest:guest", "Guests and their replicas: list, move, or recover when a node is dead."),
     "list": ("replicator.cli.jobs:list_jobs", "List the jobs of all nodes."),
     "log": ("replicator.cli.log:log", "Print the log of a run."),
     "plan": ("replicator.cli.plan:plan", "Show what a run of a job would do, and change nothing."),

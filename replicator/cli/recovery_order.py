@@ -297,7 +297,8 @@ class RecoveryOrder:
         ]  # fmt: skip
         if (newer or silent) and not self._wishes.older:
             raise ConfigError(
-                f"{'; '.join([*newer, *silent])}. Nothing was changed.", advice="Recover there, or give --older."
+                f"{'; '.join([*newer, *silent])}. Nothing was changed.",
+                advice=f"Recover there (--on NODE): zsr guest replicas {self._guest.id} lists all. Or give --older.",
             )
 
     def _is_confirmed(self, question: str, former: str) -> bool:
@@ -318,7 +319,7 @@ class RecoveryOrder:
             click.echo(f"without {name}")
         lost = compact(max(0.0, float(round(time.time() - at))))
         when = local_time(at, self._node.timezone)
-        click.echo(f"as of {when}. What was written on {guest.node} since, {lost}, is not here.")
+        click.echo(f"as of {when}. What {guest.node} wrote after that, until it died, is not here: {lost} at most.")
         if self._wishes.until is None:
             return
         if found.newer is not None:
@@ -355,7 +356,8 @@ async def refuse_living(cluster: Cluster, former: str, here: str, what: str, nod
         heard = ", ".join(found.answers)
         raise BusyError(
             f"{what}, which answers {heard}: it is not dead.",
-            advice="Stop the guest there, and move it by hand (docs/replication.md, Owner and epoch).",
+            advice=f"Does it serve its users? Leave it, or move the guest: zsr guest move, typed on {former}. If "
+            "it does not, switch it off first.",
         )
     for name in found.unknown:
         click.echo(f"Whether {former} answers {name} is not known: {name} could not be asked.", err=True)

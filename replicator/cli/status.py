@@ -48,6 +48,8 @@ def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
         print_table(COLUMNS, [_row(job, node) for job in jobs])
     else:
         _print_narrow(jobs, node, width)
+    if not jobs and form == "table":
+        click.echo(f"No job is of a guest of {node.node}. The guests of all nodes: zsr guest list", err=True)
     if not is_live:
         click.echo(
             f"No daemon runs on {node.node}: nothing is replicated. Shown is what was recorded last. Start it: "
@@ -86,7 +88,7 @@ def _print_narrow(jobs: Sequence[dict[str, Any]], node: Settings, width: int) ->
     print_table(columns, rows)
     for job in jobs:
         if job["state"] == "error" and job["enabled"]:
-            text = displayable("{id}: {error}".format(**job))
+            text = displayable(f"{job['id']}: {job['error']} {job.get('advice') or ''}".rstrip())
             click.echo(f"\n{click.wrap_text(text, width)}")
 
 

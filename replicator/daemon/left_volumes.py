@@ -25,6 +25,7 @@ from replicator.zfs.model import Dataset
 from replicator.zfs.node_clients import Nodes
 
 _LOCK_SECONDS = 10.0
+_ORDER_SECONDS = 60.0
 LOOK_SECONDS = 30.0
 """Seconds between two looks at the guests that the last inventory found."""
 
@@ -74,6 +75,22 @@ async def take_void_claims_back(
             return []
         volumes = await volumes_on(cluster, guest, settings.node, nodes)
         return await take_claims_back(nodes.client(settings.node), volumes, guest.node, guest.epoch)
+
+
+async def order_sync(cluster: Cluster, guest: Guest, here: str, nodes: Nodes) -> None:
+    """Let the guest's node run its job to this one at once: it has failed while the volumes here were no replicas.
+
+    If the order fails, the job waits for its next try, which is half an hour away at worst.
+    """
+    try:
+        job = job_to(cluster.jobs.values(), guest, here)
+        order = ["zsr", "schedule-now", str(job.id)]
+        done = await nodes.client(guest.node).host.run(order, limit=_ORDER_SECONDS)
+    except ZsrError as error:
+        _log.info("The next sync of guest %d waits for its next try: %s", guest.id, error)
+        return
+    if not done.ok:
+        _log.info("The next sync of guest %d waits for its next try: %s", guest.id, done.stderr.strip())
 
 
 def described_alone(guest: int, volumes: Iterable[Dataset]) -> str:
@@ -148,6 +165,7 @@ class LeftVolumes:
                 _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
             if left.aside:
                 _log.warning("What a guest left here is newer: %s.", described_aside(guest, left.aside))
+                await order_sync(self._cluster(), guest, self._settings.node, self._nodes)
             if left.alone and self._why.get(guest.id) != (why := described_alone(guest.id, left.alone)):
                 self._why[guest.id] = why
                 _log.warning("What a guest left here stays as it is: %s.", why)

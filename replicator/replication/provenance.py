@@ -206,7 +206,8 @@ def _if_moved(way: Direction) -> str:
     guest = way.job.guest
     return (
         f'Do not remove anything. If guest {guest} was moved to {way.target}, set guests.{guest}.node = "{way.target}" '
-        "in the cluster file of every node."
+        f"in the cluster file of every node. If guest {guest} was recovered on {way.source}, make it a replica: zsr "
+        f"guest release {guest}, typed on {way.target}."
     )
 
 

@@ -42,10 +42,7 @@ def test_with_its_daemon_the_old_node_becomes_a_target_by_itself(guest: Holdings
     guest.until(lambda: old.zsr("schedule-now", "100-0", check=False).returncode == 0, "the old node's daemon answers")
 
     def is_a_target() -> bool:
-        if not guest.status()["last_sync"]:
-            new.zsr("schedule-now", "100-0", check=False)
-            return False
-        return guest.same_on_both()
+        return bool(guest.status()["last_sync"]) and guest.same_on_both()
 
     guest.until(is_a_target, "the guest is replicated to its old node", timeout=300)
     assert ": full" not in guest.log()

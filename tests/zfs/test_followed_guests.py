@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_its_job_follows_it_there_and_back(site: Moves) -> None:
         assert ": full" not in site.zsr.well("log", "100-0").out
         assert site.snapshots(f"{site.source}/{NAME}")[-1] == site.snapshots(f"{site.target}/{NAME}")[-1]
         assert site.property(f"{site.target}/{NAME}", "zsr:source") == f"{now}\tlocal"
+
+
+def test_a_job_that_was_refused_before_the_adoption_does_not_wait_for_its_next_try(site: Moves) -> None:
+    site.zsr.well(*RUN)
+    site.move("alpha", "beta")
+    assert site.zsr(*RUN).exit == 1
+    assert site.zsr.well("status", "--format", "json").json[0]["next_sync"] > time.time()
+
+    site.zsr.well("adopt", "100-0", "--yes")
+
+    assert site.zsr.well("status", "--format", "json").json[0]["next_sync"] <= time.time()
 
 
 def test_a_job_that_does_not_know_its_source_is_refused_with_what_to_add(site: Moves) -> None:

@@ -97,7 +97,9 @@ class TestARefusal:
 
     def test_comes_while_the_owner_answers(self, site: Recovered) -> None:
         site.revive()
-        assert "was on alpha, which answers beta: it is not dead" in self.refused(site, *RECOVER)
+        said = self.refused(site, *RECOVER)
+        assert "was on alpha, which answers beta: it is not dead" in said
+        assert "zsr guest move, typed on alpha" in said
 
     def test_comes_where_no_job_replicates_to_this_node(self, site: Recovered) -> None:
         zsr = site.on("beta")

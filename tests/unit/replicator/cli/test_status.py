@@ -35,6 +35,23 @@ def test_a_job_is_one_line_in_a_narrow_terminal_and_its_error_follows(
     assert lines[4].startswith("101-0: ")
 
 
+def test_the_advice_follows_the_error_in_a_narrow_terminal(
+    zsr: Zsr, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_command, "terminal_width", lambda: 100)
+    answer = status_json(status(failing("101-0")))
+    answer["jobs"][0]["advice"] = "Adopt it: zsr adopt 101-0."
+    daemon.answers["status"] = answer
+    assert "Adopt it: zsr adopt 101-0." in " ".join(zsr.well("status").out.split())
+
+
+def test_on_a_node_without_guests_it_says_how_to_see_all_guests(zsr: Zsr, daemon: FakeDaemon) -> None:
+    daemon.answers["status"] = status_json(status())
+    said = zsr.well("status")
+    assert said.err == "No job is of a guest of alpha. The guests of all nodes: zsr guest list\n"
+    assert zsr.well("status", "--format", "json").err == ""
+
+
 def test_a_wide_terminal_has_all_columns(zsr: Zsr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_command, "terminal_width", lambda: 140)
     assert tuple(zsr.well("status").rows[0]) == status_command.COLUMNS
