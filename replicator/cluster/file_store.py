@@ -25,7 +25,7 @@ from replicator.cluster.model import ChangedError, Cluster, Decide
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.durations import words
 from replicator.common.files import (
-    advice_on,
+    advice_of,
     digest_of,
     file_error,
     is_open_for_writing,
@@ -138,7 +138,7 @@ class FileStore:
         except OSError as error:
             raise ConfigError(
                 f"Could not read the cluster file '{self.path}': {error.strerror}.",
-                advice=advice_on(error, "Check its owner and rights."),
+                advice=advice_of(error),
             ) from error
         except UnicodeDecodeError as error:
             raise DamagedStoreError(
@@ -214,7 +214,7 @@ class FileStore:
         except OSError as error:
             raise ConfigError(
                 f"Could not lock '{self.path}': {error.strerror}.",
-                advice=advice_on(error, "Check owner and rights of the file and its folder."),
+                advice=advice_of(error),
             ) from error
         try:
             yield
@@ -226,8 +226,7 @@ def _not_written(path: Path, error: OSError) -> ZsrError:
     what = f"Could not write '{path}': {error.strerror}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(what, advice="It is as it was; free space and try again.")
-    advice = advice_on(error, "Check owner and rights of the file and its folder.")
-    return ConfigError(what, advice=f"It is as it was. {advice}")
+    return ConfigError(what, advice=f"It is as it was. {advice_of(error)}")
 
 
 def _edited(text: str, before: Cluster, after: Cluster) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from replicator.errors import NoSpaceError, ZsrError
+from replicator.errors import BusyError, NoSpaceError, ZsrError
 
 _LOCK_POLL_SECONDS = 0.05
 
@@ -79,32 +79,49 @@ def writable_by_others(path: Path) -> str | None:
     return None
 
 
+OF_LIMITS = "Raise the limit (LimitNOFILE, memory), or end what has so much open; zsr tries it again."
+"""What to do where this machine, or this process, has no more descriptors or memory to give."""
+
+
+def is_exhausted(error: OSError) -> bool:
+    """Return whether this machine, or this process, has no more descriptors or memory to give."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def advice_of(error: OSError) -> str:
+    """Return what to do where a file cannot be used; most who meet a refusal have only not become root."""
+    match error.errno:
+        case errno.EACCES | errno.EPERM if os.geteuid() != 0:
+            return "Type it as root, or as the user of the daemon."
+        case errno.EROFS:
+            return (
+                "Its file system is read-only, often after an error of its disk: see dmesg, repair it, mount it again."
+            )
+        case errno.EIO:
+            return "Its disk does not answer: see dmesg."
+    return OF_LIMITS if is_exhausted(error) else "Check its owner and rights, and whether the file system is read-only."
+
+
 def file_error(error: OSError, what: str) -> ZsrError:
     """Return the error of a file operation; ``what`` names the attempt, like ``write '/etc/zsr/cluster.toml'``."""
     text = f"Could not {what}: {error.strerror or error}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(text, advice="Free space there and try again.")
-    return ZsrError(
-        text, advice=advice_on(error, "Check its owner and rights, and whether the file system is read-only.")
-    )
-
-
-def advice_on(error: OSError, otherwise: str) -> str:
-    """Return what to do about a file that cannot be used; most who meet a refusal have only not become root."""
-    if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
-        return "Type it as root, or as the user of the daemon."
-    return otherwise
+    if is_exhausted(error):
+        return BusyError(text, advice=OF_LIMITS)
+    return ZsrError(text, advice=advice_of(error))
 
 
 def lock_file(path: Path, *, timeout_seconds: float = 0.0) -> int:
     """Take the lock of a file, which is created if need be; return the descriptor that holds it until it is closed.
 
-    The kernel releases the lock when its holder dies, so nothing is ever left locked.
+    The kernel releases the lock when its holder dies, so nothing is ever left locked. On a read-only disk too, a file
+    that is there can be locked.
 
     Raises:
         BlockingIOError: another process holds it, still after the timeout. OSError: the file cannot be created.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open_lock(path)
     end = time.monotonic() + timeout_seconds
     try:
         while True:
@@ -119,6 +136,15 @@ def lock_file(path: Path, *, timeout_seconds: float = 0.0) -> int:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not path.exists():
+            raise
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def replace_text(path: Path, text: str) -> None:

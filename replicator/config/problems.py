@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from replicator.api.problem import Problem
 from replicator.common.durations import parse_duration
-from replicator.common.files import advice_on
+from replicator.common.files import advice_of
 from replicator.common.timezones import zone
 from replicator.errors import ConfigError
 
@@ -101,9 +101,7 @@ def read_toml(path: Path, hint: str) -> dict[str, object]:
     except FileNotFoundError:
         raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
     except OSError as error:
-        raise ConfigError(
-            f"Could not read '{path}': {error.strerror}.", advice=advice_on(error, "Check its owner and rights.")
-        ) from error
+        raise ConfigError(f"Could not read '{path}': {error.strerror}.", advice=advice_of(error)) from error
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
 

@@ -338,7 +338,7 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     if (since := status.get("state_unwritable_since")) is not None:
         yield (
             f"state.db cannot be written, since {words(now - since)}; copies go on and are remembered in memory, and "
-            "nothing is destroyed; free space below state_dir"
+            "nothing is destroyed; free space below state_dir, or mount it writable again"
         )
     for name in status.get("damaged_states", ()):
         yield f"state.db was damaged and replaced; remove {name} when you have looked at it"

@@ -74,12 +74,14 @@ class Drills:
 
     def all(self) -> list[KnownDrill]:
         """Return what is known of all drills, by guest and target."""
-        return [_known(row) for row in self.database.rows("SELECT * FROM drills ORDER BY guest, node")]
+        with self.database.decoding():
+            return [_known(row) for row in self.database.rows("SELECT * FROM drills ORDER BY guest, node")]
 
     def get(self, guest: int, node: str) -> KnownDrill | None:
         """Return what is known of a guest's drills on a target."""
-        rows = self.database.rows("SELECT * FROM drills WHERE guest = ? AND node = ?", guest, node)
-        return _known(rows[0]) if rows else None
+        with self.database.decoding():
+            rows = self.database.rows("SELECT * FROM drills WHERE guest = ? AND node = ?", guest, node)
+            return _known(rows[0]) if rows else None
 
     def schedule(self, job: JobId, node: str, event: str | None, now: float) -> None:
         """Know the schedule of a guest's drills on the target of a job; one that is new counts from ``now``."""

@@ -67,8 +67,9 @@ class FormerKeeps:
         text = SqlitePluginStore(self.database, STORE).get(str(job))
         if text is None:
             return None, {}
-        found = json.loads(text)
-        return str(found["keep"]), {str(each): _wait(at) for each, at in found["ended"].items()}
+        with self.database.decoding():
+            found = json.loads(text)
+            return str(found["keep"]), {str(each): _wait(at) for each, at in found["ended"].items()}
 
     def _write(self, job: JobId, keep: str, ended: dict[str, _Wait]) -> None:
         text = json.dumps({"keep": keep, "ended": ended}, sort_keys=True)

@@ -64,18 +64,21 @@ class GuestHooks:
 
     def frozen(self) -> list[FrozenGuest]:
         """Return the guests that may be frozen."""
-        return [_frozen_guest(row) for row in self.database.rows("SELECT * FROM frozen_guests ORDER BY guest")]
+        with self.database.decoding():
+            return [_frozen_guest(row) for row in self.database.rows("SELECT * FROM frozen_guests ORDER BY guest")]
 
     def get(self, guest: int) -> FrozenGuest | None:
         """Return the record of one guest, or None if it is not frozen."""
-        rows = self.database.rows("SELECT * FROM frozen_guests WHERE guest = ?", guest)
-        return _frozen_guest(rows[0]) if rows else None
+        with self.database.decoding():
+            rows = self.database.rows("SELECT * FROM frozen_guests WHERE guest = ?", guest)
+            return _frozen_guest(rows[0]) if rows else None
 
     def failures(self) -> HookFailures:
         """Return how often the hooks of each guest failed."""
         found: dict[int, dict[Hook, int]] = {}
-        for row in self.database.rows("SELECT guest, hook, count FROM hook_failures"):
-            found.setdefault(row["guest"], {})[Hook(row["hook"])] = row["count"]
+        with self.database.decoding():
+            for row in self.database.rows("SELECT guest, hook, count FROM hook_failures"):
+                found.setdefault(row["guest"], {})[Hook(row["hook"])] = row["count"]
         return found
 
     def failed_freezes(self, now: float) -> Mapping[int, int]:

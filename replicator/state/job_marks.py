@@ -43,14 +43,16 @@ class JobMarks:
     def all(self) -> dict[JobMark, dict[JobId, float]]:
         """Return since when (unix time) each job has a mark."""
         found: dict[JobMark, dict[JobId, float]] = {mark: {} for mark in JobMark}
-        for row in self.database.rows("SELECT job, mark, time FROM job_marks"):
-            found[JobMark(row["mark"])][JobId.from_text(row["job"])] = row["time"]
+        with self.database.decoding():
+            for row in self.database.rows("SELECT job, mark, time FROM job_marks"):
+                found[JobMark(row["mark"])][JobId.from_text(row["job"])] = row["time"]
         return found
 
     def since(self, mark: JobMark) -> dict[JobId, float]:
         """Return since when (unix time) each job has one mark."""
-        rows = self.database.rows("SELECT job, time FROM job_marks WHERE mark = ?", mark)
-        return {JobId.from_text(row["job"]): row["time"] for row in rows}
+        with self.database.decoding():
+            rows = self.database.rows("SELECT job, time FROM job_marks WHERE mark = ?", mark)
+            return {JobId.from_text(row["job"]): row["time"] for row in rows}
 
     def set(self, mark: JobMark, jobs: Collection[JobId], now: float) -> None:
         """Mark jobs; one that has the mark keeps its time."""

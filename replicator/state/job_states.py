@@ -45,7 +45,8 @@ class JobStates:
         with self._database.lock:
             version = self._database.version()
             if version != self._cache_version:
-                self._cache = self._read()
+                with self._database.decoding():
+                    self._cache = self._read()
                 self._cache_version = version
             return {job: state for job, _, _, state in self._cache.values()}
 
@@ -81,11 +82,12 @@ class JobStates:
     def get(self, job: JobId) -> JobState | None:
         """Return the state of one job, or None if it has none."""
         query = "SELECT class, count FROM job_errors WHERE job = ? ORDER BY class"
-        counts = tuple((ErrorClass(row["class"]), row["count"]) for row in self._database.rows(query, str(job)))
-        gone = self._database.rows("SELECT * FROM vanished_replicas WHERE job = ? ORDER BY dataset", str(job))
-        rows = self._database.rows("SELECT * FROM job_state WHERE job = ?", str(job))
-        times = self._times_of_marks().get(str(job), {})
-        return _job_state(rows[0], counts, tuple(map(vanished_from_row, gone)), times) if rows else None
+        with self._database.decoding():
+            counts = tuple((ErrorClass(row["class"]), row["count"]) for row in self._database.rows(query, str(job)))
+            gone = self._database.rows("SELECT * FROM vanished_replicas WHERE job = ? ORDER BY dataset", str(job))
+            rows = self._database.rows("SELECT * FROM job_state WHERE job = ?", str(job))
+            times = self._times_of_marks().get(str(job), {})
+            return _job_state(rows[0], counts, tuple(map(vanished_from_row, gone)), times) if rows else None
 
     def count_slots(self, wanted: Mapping[JobId, str | None], now: float) -> None:
         """Set the schedule whose passed slots count as missed, for each job; None: none, the job is disabled.
@@ -154,8 +156,9 @@ class JobStates:
 
     def with_sent(self, job: JobId, sets: KnownSets) -> KnownSets:
         """Return known sets with the GUIDs of what a job brought to its target; `get` and `all` leave them out."""
-        rows = self._database.rows("SELECT guid, carried FROM sent_snapshots WHERE job = ?", str(job))
-        return replace(sets, sent=_guids(rows), carried=_guids(row for row in rows if row["carried"]))
+        with self._database.decoding():
+            rows = self._database.rows("SELECT guid, carried FROM sent_snapshots WHERE job = ?", str(job))
+            return replace(sets, sent=_guids(rows), carried=_guids(row for row in rows if row["carried"]))
 
     def take_over(self, job: JobId, sets: Collection[int], guids: Collection[int], now: float) -> None:
         """Remember sets as taken here and snapshots as brought to the target: a person says so."""

@@ -25,7 +25,8 @@ class Journal:
             *KINDS,
             limit,
         )
-        return [(row["number"], from_json(row["kind"], row["body"])) for row in rows]
+        with self.database.decoding():
+            return [(row["number"], from_json(row["kind"], row["body"])) for row in rows]
 
     def last_event(self) -> int:
         """Return the number of the newest event, 0 if there never was one."""

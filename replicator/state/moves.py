@@ -42,5 +42,7 @@ class Moves:
 
     def all(self) -> tuple[GuestMoves, ...]:
         """Return what is known of each guest, by its number."""
-        found = [GuestMoves(**json.loads(text)) for text in SqlitePluginStore(self.database, STORE).items("").values()]
+        with self.database.decoding():
+            texts = SqlitePluginStore(self.database, STORE).items("").values()
+            found = [GuestMoves(**json.loads(text)) for text in texts]
         return tuple(sorted(found, key=lambda each: each.guest))

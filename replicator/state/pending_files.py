@@ -46,7 +46,8 @@ class PendingFiles:
     def get(self, guest: int, epoch: int) -> FilesOfSet | None:
         """Return what is to be put in place for a guest that came with this epoch; None if nothing is."""
         text = self._store.get(str(guest))
-        files = None if text is None else FilesOfSet(**json.loads(text))
+        with self.database.decoding():
+            files = None if text is None else FilesOfSet(**json.loads(text))
         return files if files is not None and files.epoch == epoch else None
 
     @property

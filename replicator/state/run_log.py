@@ -51,10 +51,12 @@ class RunLogs:
 
     def lines(self, run: int, after: int = 0) -> list[LogLine]:
         """Return the lines of a run's log with a number above ``after``."""
-        rows = self.database.rows(
-            "SELECT number, time, level, text FROM run_log WHERE run = ? AND number > ? ORDER BY number", run, after
+        query = (
+            "SELECT number, time, CAST(level AS BLOB), CAST(text AS BLOB) FROM run_log WHERE run = ? AND number > ? "
+            "ORDER BY number"
         )
-        return [LogLine(*row) for row in rows]
+        rows = self.database.rows(query, run, after)
+        return [LogLine(number, at, *(part.decode(errors="replace") for part in parts)) for number, at, *parts in rows]
 
 
 class RunLogWriter:

@@ -98,17 +98,19 @@ class Runs:
 
     def unfinished(self) -> list[RunRecord]:
         """Return the runs that have begun and not ended: going on now, or cut off by a kill or a power cut."""
-        return [_record(row) for row in self.database.rows("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")]
+        return self._records("SELECT * FROM runs WHERE finish IS NULL ORDER BY id")
 
     def newest(self, job: JobId, limit: int = 20) -> list[RunRecord]:
         """Return the newest runs of a job, newest first; without those of a former job of this id."""
-        rows = self.database.rows(_NEWEST, str(job), REMOVED, str(job), limit)
-        return [_record(row) for row in rows]
+        return self._records(_NEWEST, str(job), REMOVED, str(job), limit)
 
     def all(self, job: JobId) -> list[RunRecord]:
         """Return all runs of a job, and of a former one of this id, newest first."""
-        rows = self.database.rows("SELECT * FROM runs WHERE job = ? ORDER BY id DESC", str(job))
-        return [_record(row) for row in rows]
+        return self._records("SELECT * FROM runs WHERE job = ? ORDER BY id DESC", str(job))
+
+    def _records(self, query: str, *values: object) -> list[RunRecord]:
+        with self.database.decoding():
+            return [_record(row) for row in self.database.rows(query, *values)]
 
     def former_jobs(self) -> list[str]:
         """Return the ids of removed jobs that have runs still."""
@@ -122,11 +124,14 @@ class Runs:
 
     def histories(self, begin: float, end: float) -> dict[JobId, JobHistory]:
         """Sum up, by job, the runs that ended from ``begin`` to before ``end`` (unix seconds)."""
-        rows = self.database.rows(_HISTORIES, Outcome.FAILURE, begin, end, Outcome.CANCELLED)
-        return {
-            JobId.from_text(row["job"]): JobHistory(row["runs"], row["failures"], row["sent"], max(0.0, row["slowest"]))
-            for row in rows
-        }
+        with self.database.decoding():
+            rows = self.database.rows(_HISTORIES, Outcome.FAILURE, begin, end, Outcome.CANCELLED)
+            return {
+                JobId.from_text(row["job"]): JobHistory(
+                    row["runs"], row["failures"], row["sent"], max(0.0, row["slowest"])
+                )
+                for row in rows
+            }
 
 
 def _update_job(db: sqlite3.Connection, event: RunEnd, unreplicated: int | None) -> None:

@@ -13,7 +13,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from replicator.errors import ZsrError
-from replicator.state.connection import Connection
+from replicator.state.connection import Connection, damaged, primary_code
+from replicator.state.content import check_content, columns_of
 
 _log = logging.getLogger("zsr.state")
 
@@ -150,11 +151,19 @@ def connect(path: Path | str, *, search: bool = True, empty: bool = False) -> Co
         db.execute("PRAGMA cache_spill = OFF")  # a full disk is met by the commit, which can be repeated in memory
         if search:
             _check(db)
-        _upgrade(db, path, keep=path if isinstance(path, Path) else None)
+        upgrade(db, path, keep=path if isinstance(path, Path) else None)
+        if search:
+            check_content(db, wanted_columns())
     except BaseException:
         db.close()
         raise
     return db
+
+
+def wanted_columns() -> dict[str, dict[str, str]]:
+    """Return the columns of a file as it is made today, as `columns_of`."""
+    with closing(connect(":memory:", search=False)) as fresh:
+        return columns_of(fresh)
 
 
 def _execute(db: sqlite3.Connection, statements: str) -> None:
@@ -166,14 +175,21 @@ def _execute(db: sqlite3.Connection, statements: str) -> None:
 def connect_to_read(path: Path) -> Connection:
     """Open an existing database without changing it; one of an older format is copied to memory and upgraded there.
 
-    Without a write-ahead log nobody has it open, and SQLite is not to make one: a reader could not remove it again.
-
     Raises:
         sqlite3.DatabaseError, ZsrError: as `connect`.
     """
-    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    try:
+        return _connected_to_read(path, address_to_read(path))
+    except sqlite3.OperationalError as error:
+        if primary_code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+            raise
+    # On a read-only disk the companions of the log cannot be made: what the file itself has can be read.
+    return _connected_to_read(path, _address_alone(path))
+
+
+def _connected_to_read(path: Path, address: str) -> Connection:
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro{alone}",
+        address,
         uri=True,
         timeout=10,
         isolation_level=None,
@@ -188,12 +204,25 @@ def connect_to_read(path: Path) -> Connection:
             db.backup(copy)
             db.close()
             db = copy
-            _upgrade(db, path)
+            upgrade(db, path)
         db.row_factory = sqlite3.Row
     except BaseException:
         db.close()
         raise
     return db
+
+
+def address_to_read(path: Path) -> str:
+    """Return the address at which SQLite opens a file to read it only.
+
+    Without a write-ahead log nobody has it open, and SQLite is not to make one: a reader could not remove it again.
+    """
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro" if has_log else _address_alone(path)
+
+
+def _address_alone(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 
 def last_numbers(db: sqlite3.Connection) -> dict[str, int]:
@@ -206,7 +235,7 @@ def continue_numbers(db: sqlite3.Connection, numbers: Mapping[str, int]) -> None
     db.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", list(numbers.items()))
 
 
-def _upgrade(db: sqlite3.Connection, path: Path | str, *, keep: Path | None = None) -> None:
+def upgrade(db: sqlite3.Connection, path: Path | str, *, keep: Path | None = None) -> None:
     """Bring the tables to the present format, in one transaction.
 
     ``keep``: the file, of which a copy in its older format is kept next to it, so that one can go back to that version.
@@ -236,8 +265,10 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _check(db: sqlite3.Connection) -> None:
-    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise sqlite3.DatabaseError("quick_check failed")
+    """Search pages and indexes for damage; a table whose index lacks a row would get it a second time."""
+    found = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    if found != "ok":
+        raise damaged(found)
 
 
 def _keep_copy(path: Path, version: int) -> Path:

@@ -12,6 +12,9 @@ from replicator.models import JobId, Vanished
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 
+_CLOCK_SECONDS = 86400.0
+"""Seconds by which what counts of a wait may be more than the clock says."""
+
 _INSERT = "INSERT INTO vanished_replicas VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -105,7 +108,13 @@ def _write(db: sqlite3.Connection, job: JobId, records: Collection[Vanished]) ->
 
 
 def vanished_from_row(row: sqlite3.Row) -> Vanished:
-    """Return the record of a row; GUIDs are text, since SQLite's integers are too small for them."""
+    """Return the record of a row; GUIDs are text, since SQLite's integers are too small for them.
+
+    Raises:
+        ValueError: it says that a replica has waited for longer than it is known.
+    """
+    if not 0 <= row["waited"] <= max(0.0, row["seen"] - row["since"]) + _CLOCK_SECONDS:
+        raise ValueError(f"waited {row['waited']} s since {row['since']}")
     return Vanished(
         dataset=row["dataset"],
         guid=int(row["guid"]),

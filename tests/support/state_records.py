@@ -61,6 +61,12 @@ def fail(state: State, at: float, consecutive: int = 1, *, since: float | None =
     return run
 
 
+def refuse_events(state: State) -> None:
+    """Let each event that is written to the journal fail, as an error of zsr would."""
+    refusing = "CREATE TRIGGER refusing BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no'); END"
+    state.database._connection.execute(refusing)
+
+
 NEWEST = 13
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",

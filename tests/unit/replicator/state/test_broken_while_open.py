@@ -165,7 +165,6 @@ class TestFullDisk:
             state.logs.append(run, [(NOW, "info", "x" * 100_000)])
         assert not state.is_writable
         state.logs.append(run, [(NOW, "info", "y" * 100_000)])
-        connection.execute(f"PRAGMA max_page_count = {pages + 99}")
         state.database.return_to_file(at_once=True)
         assert [line.text[0] for line in state.logs.lines(run)] == ["y"]
         assert state.database.unwritable_since is None

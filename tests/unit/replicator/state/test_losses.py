@@ -13,7 +13,7 @@ from replicator.errors import ZsrError
 from replicator.events import Event, GraceEnded, GraceEnding, GuestReplaced, ReplicaLost, RunSucceeded, VolumesVanished
 from replicator.models import JobState, Synced
 from replicator.state.stores import State
-from tests.support.state_records import JOB, NOW, opened_state, records_of_run
+from tests.support.state_records import JOB, NOW, opened_state, records_of_run, refuse_events
 
 ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 
@@ -52,7 +52,7 @@ class TestALastSyncThatIsTakenBack:
 
     def test_stays_if_its_event_cannot_be_written(self, state: State) -> None:
         state.jobs.set_synced(JOB, Synced(NOW, int(NOW)), run=7, now=NOW + 5)
-        state.database._connection.execute("DROP TABLE journal")
+        refuse_events(state)
         with pytest.raises(ZsrError):
             state.jobs.set_synced(JOB, Synced(), run=8, now=NOW + 900)
 

@@ -16,7 +16,7 @@ from replicator.models import JobId, Vanished
 from replicator.replication.grace_ends import AGAIN
 from replicator.schedule.grace import Terms
 from replicator.state.stores import State
-from tests.support.state_records import DAY, JOB, NOW, gone, opened_state, records_of_run
+from tests.support.state_records import DAY, JOB, NOW, gone, opened_state, records_of_run, refuse_events
 
 ONE, TWO = "tank/vm-100-disk-1", "tank/vm-100-disk-2"
 WEEK = Terms(7 * DAY)
@@ -110,7 +110,7 @@ class TestAVolumeThatVanished:
         assert known(state) == ()
 
     async def test_stays_unknown_if_its_event_cannot_be_written(self, state: State) -> None:
-        state.database._connection.execute("DROP TABLE journal")
+        refuse_events(state)
         with pytest.raises(ZsrError):
             await see(state, {ONE: 1})
 
