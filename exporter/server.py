@@ -22,7 +22,7 @@ from aiohttp import web
 from exporter.addresses import Address
 from exporter.auth import Guard
 from exporter.certificates import certificates
-from exporter.listeners import Listener, listening
+from exporter.listeners import BACKLOG, Listener, listening
 from exporter.routes import make_app
 from exporter.service_discovery import default_sd_target
 from exporter.settings import Settings
@@ -30,6 +30,7 @@ from exporter.tls import make_context
 from exporter.web_config import WebConfig, read_web_config
 from replicator.api.certificate import Certificate
 from replicator.api.plugin import Core
+from replicator.common.event_loop import ONE_BY_ONE
 from replicator.common.files import stamp_of
 from replicator.errors import ConfigError
 
@@ -83,11 +84,15 @@ class Server:
         self._loaded = loaded
         self._guard.config = loaded.config
         self._sites = [
-            web.SockSite(self._runner, ear.socket.dup(), ssl_context=loaded.context if ear.is_tcp else None)
+            web.SockSite(
+                self._runner, ear.socket.dup(), ssl_context=loaded.context if ear.is_tcp else None, backlog=ONE_BY_ONE
+            )
             for ear in self._ears
         ]
         for site in self._sites:
             await site.start()
+        for ear in self._ears:
+            ear.socket.listen(BACKLOG)
         self._show(loaded.certificates)
 
     async def follow(self) -> None:

@@ -188,6 +188,10 @@ class ConfigError(ZsrError):
     default_advice = ""
 
 
+class UnreadableError(ConfigError):
+    """A file of settings cannot be read at the moment, whatever is in it; the daemon tries it again."""
+
+
 class InternalError(ZsrError):
     """A bug of zsr, or a run that was cut off from outside (kill, power cut)."""
 

@@ -100,6 +100,7 @@ class Status:
         drills: of this node's guests that have a schedule of drills, or were ever drilled.
         owners: of the guests that this node owns, or that have a job to it.
         start_failures: how often a run could not begin since the daemon's start, by class.
+        blocked: why no run of a job can begin now, other than that its guest is locked.
         pvesr: the replication jobs of Proxmox VE in this cluster, as of the last look.
         vanished_jobs: since when jobs of this node are gone from the cluster that nobody removed (unix time).
         coverage: of the guests of this node, as of the last inventory.
@@ -150,6 +151,7 @@ class Status:
     owners: Mapping[int, GuestOwner] = field(default_factory=dict)
     pvesr: PvesrJobs = field(default_factory=PvesrJobs)
     start_failures: Mapping[ErrorClass, int] = field(default_factory=dict)
+    blocked: Mapping[JobId, str] = field(default_factory=dict)
     vanished_jobs: Mapping[JobId, float] = field(default_factory=dict)
     coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
     view: ClusterView = field(default_factory=ClusterView)

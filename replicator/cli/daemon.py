@@ -12,6 +12,7 @@ from contextlib import suppress
 import click
 
 from replicator.cli.context import config_option, settings, state_for_runs, store
+from replicator.common.event_loop import run
 from replicator.common.gc_tuning import freeze_long_lived
 from replicator.common.log_format import JsonFormatter, TextFormatter
 from replicator.common.service_socket import ServiceSocket
@@ -44,7 +45,7 @@ def daemon(log_level: str, log_format: str) -> None:
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs with SIGABRT: the log shows where it hung
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(settings()))
+        run(_serve(settings()))
     except BaseExceptionGroup as errors:
         raise first_exception(errors) from None
 

@@ -114,17 +114,20 @@ def main() -> None:
     """Run ``zsr``; expected errors are a sentence on standard error, never a traceback."""
     try:
         cli()
-    except (ZsrError, OSError) as error:
+    except (ZsrError, OSError, MemoryError) as error:
         sys.exit(_report(error))
     except BaseExceptionGroup as errors:
         leaf = first_exception(errors)
-        if not isinstance(leaf, ZsrError | OSError):
+        if not isinstance(leaf, ZsrError | OSError | MemoryError):
             raise
         sys.exit(_report(leaf))
 
 
-def _report(error: ZsrError | OSError) -> int:
+def _report(error: ZsrError | OSError | MemoryError) -> int:
     """Print an error; return its exit status."""
+    if isinstance(error, MemoryError):
+        click.echo("zsr: This process gets no more memory. Raise its limit (MemoryMax), or free memory.", err=True)
+        return EXIT_FAILED
     if isinstance(error, ZsrError):
         click.echo(f"zsr: {error}", err=True)
         return EXIT_WRONG_USE if isinstance(error, ConfigError) else EXIT_FAILED

@@ -16,6 +16,7 @@ from replicator.cli.output import format_option, local_time, print_json, print_t
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError
+from replicator.daemon.host_texts import of_host, of_settings
 from replicator.display import displayable
 from replicator.errors import ConfigError
 from replicator.models import JobId
@@ -40,7 +41,7 @@ def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
     Its exit status says nothing of that: zsr check is for monitors.
     """
     node = settings()
-    jobs, is_live = _jobs(node)
+    jobs, wrong = _jobs(node)
     jobs = _chosen(jobs, [JobId.parse(each) for each in job_ids], guest, node)
     if form == "json":
         print_json(jobs)
@@ -50,12 +51,8 @@ def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
         _print_narrow(jobs, node, width)
     if not jobs and form == "table":
         click.echo(f"No job is of a guest of {node.node}. The guests of all nodes: zsr guest list", err=True)
-    if not is_live:
-        click.echo(
-            f"No daemon runs on {node.node}: nothing is replicated. Shown is what was recorded last. Start it: "
-            "systemctl start zsr",
-            err=True,
-        )
+    for text in wrong:
+        click.echo(displayable(text), err=True)
 
 
 def _chosen(
@@ -100,12 +97,17 @@ def _short_time(seconds: float | None, zone: tzinfo) -> str:
     return at.strftime("%H:%M" if at.date() == now.date() else "%m-%d_%H:%M")
 
 
-def _jobs(node: Settings) -> tuple[list[dict[str, Any]], bool]:
-    """Return this node's jobs, and whether a daemon says so."""
+def _jobs(node: Settings) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return this node's jobs, and what else a person should know of the node: lines."""
     try:
-        return ask_daemon(node, {"verb": "status"})["jobs"], True
+        found = ask_daemon(node, {"verb": "status"})
     except NoDaemonError:
-        return remembered(node), False
+        why = (
+            f"No daemon runs on {node.node}: nothing is replicated. Shown is what was recorded last. Start it: "
+            "systemctl start zsr"
+        )
+        return remembered(node), [why]
+    return found["jobs"], [f"On {node.node}: {text}." for text in (*of_settings(found), *of_host(found))]
 
 
 def remembered(node: Settings) -> list[dict[str, Any]]:

@@ -35,7 +35,15 @@ from replicator.common.files import (
     writable_by_others,
 )
 from replicator.config.problems import SettingsError
-from replicator.errors import BusyError, ConfigError, DamagedStoreError, InternalError, NoSpaceError, ZsrError
+from replicator.errors import (
+    BusyError,
+    ConfigError,
+    DamagedStoreError,
+    InternalError,
+    NoSpaceError,
+    UnreadableError,
+    ZsrError,
+)
 from replicator.models import Guest, Job, Node
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -136,9 +144,8 @@ class FileStore:
         except FileNotFoundError:
             raise ConfigError(f"There is no cluster file '{self.path}'.", advice=_HINT) from None
         except OSError as error:
-            raise ConfigError(
-                f"Could not read the cluster file '{self.path}': {error.strerror}.",
-                advice=advice_of(error),
+            raise UnreadableError(
+                f"Could not read the cluster file '{self.path}': {error.strerror}.", advice=advice_of(error)
             ) from error
         except UnicodeDecodeError as error:
             raise DamagedStoreError(
@@ -152,7 +159,7 @@ class FileStore:
                 if not is_open_for_writing(file.fileno()):
                     return file.read()
             if time.monotonic() >= end:
-                raise ConfigError(
+                raise UnreadableError(
                     f"'{self.path}' has been open for writing for {words(WRITER_TIMEOUT_SECONDS)}, and is not read.",
                     advice="Wait for the program that writes it, or end it. Best write a copy and rename it.",
                 )
@@ -212,10 +219,7 @@ class FileStore:
                 f"'{self.path}' has been locked by another program for {words(LOCK_TIMEOUT_SECONDS)}."
             ) from None
         except OSError as error:
-            raise ConfigError(
-                f"Could not lock '{self.path}': {error.strerror}.",
-                advice=advice_of(error),
-            ) from error
+            raise ConfigError(f"Could not lock '{self.path}': {error.strerror}.", advice=advice_of(error)) from error
         try:
             yield
         finally:

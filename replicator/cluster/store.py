@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import TypeVar
 
 from replicator.api.problem import Problem
 from replicator.cluster.checks import cluster_problems, refuse_dead_schedule, refuse_long_names, refuse_without_guest
@@ -16,12 +17,21 @@ from replicator.cluster.file_store import FileStore
 from replicator.cluster.followed_guests import followed
 from replicator.cluster.model import ChangedError, Cluster, ClusterBackend, Decide
 from replicator.cluster.toml_schema import job_entry_problems
+from replicator.common.bounded_calls import BoundedCalls
+from replicator.common.files import hanging
 from replicator.common.timezones import zone
 from replicator.config.problems import SettingsError
 from replicator.config.settings import ClusterSettings
 from replicator.errors import ConfigError
 from replicator.models import Job, JobId
 from replicator.schedule.calendar import CalendarError
+
+READ_SECONDS = 10.0
+"""The longest that reading may take; a file that another program has open for writing is waited for, for less."""
+CHANGE_SECONDS = 60.0
+"""The longest that a change may take, with the wait for the lock."""
+
+T = TypeVar("T")
 
 _BACKENDS: Mapping[str, Callable[[Path], ClusterBackend]] = {"file": FileStore}
 """The cluster stores that there are, by the setting ``cluster.store``."""
@@ -36,21 +46,29 @@ class ClusterStore:
     """Each change is checked as a whole and written atomically.
 
     All methods block (a file's lock, a network); call them in a thread. ``default_zone`` is the zone of schedules that
-    name none, for the rule that a new schedule must fire once more.
+    name none, for the rule that a new schedule must fire once more. A file system that hangs makes each of them raise
+    UnreadableError.
     """
 
     def __init__(self, backend: ClusterBackend, default_zone: tzinfo, clock: Callable[[], float] = time.time) -> None:
         self._backend = backend
         self._default_zone = default_zone
         self._clock = clock
+        self._calls = BoundedCalls()
 
     def read(self) -> Cluster:
         """See `ClusterBackend.read`."""
-        return self._backend.read()
+        return self._bounded(self._backend.read, READ_SECONDS)
 
     def stamp(self) -> object:
         """See `ClusterBackend.stamp`."""
-        return self._backend.stamp()
+        return self._bounded(self._backend.stamp, READ_SECONDS)
+
+    def _bounded(self, call: Callable[[], T], limit: float, more: str = "") -> T:
+        try:
+            return self._calls.call(call, limit)
+        except TimeoutError:
+            raise hanging(f"The cluster file '{self._backend.name}'", limit, more) from None
 
     def create_job(self, job: Job) -> None:
         """Add a job; raises ConfigError if it may not be."""
@@ -173,7 +191,8 @@ class ClusterStore:
                 raise SettingsError(Path(self._backend.name), problems, f"{heading}; nothing was changed:")
             return fresh
 
-        self._backend.change(checked, digest)
+        unknown = " Whether it was changed is not known."
+        self._bounded(lambda: self._backend.change(checked, digest), CHANGE_SECONDS, unknown)
 
     def _refuse_dead(self, job: Job) -> None:
         with suppress(CalendarError, ValueError):  # a wrong schedule or zone is reported with all other problems

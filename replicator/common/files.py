@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from replicator.errors import BusyError, NoSpaceError, ZsrError
+from replicator.common.durations import words
+from replicator.errors import BusyError, NoSpaceError, UnreadableError, ZsrError
 
 _LOCK_POLL_SECONDS = 0.05
 
@@ -100,6 +101,14 @@ def advice_of(error: OSError) -> str:
         case errno.EIO:
             return "Its disk does not answer: see dmesg."
     return OF_LIMITS if is_exhausted(error) else "Check its owner and rights, and whether the file system is read-only."
+
+
+def hanging(what: str, limit: float, more: str = "") -> UnreadableError:
+    """Return the error of a file whose file system did not answer within ``limit`` seconds."""
+    return UnreadableError(
+        f"{what} does not answer within {words(limit)}: its file system hangs.{more}",
+        advice="Look at that mount and at the server behind it (findmnt, dmesg).",
+    )
 
 
 def file_error(error: OSError, what: str) -> ZsrError:

@@ -17,7 +17,7 @@ from replicator.api.problem import Problem
 from replicator.common.durations import parse_duration
 from replicator.common.files import advice_of
 from replicator.common.timezones import zone
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, UnreadableError
 
 _LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes with the end
 
@@ -101,7 +101,7 @@ def read_toml(path: Path, hint: str) -> dict[str, object]:
     except FileNotFoundError:
         raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
     except OSError as error:
-        raise ConfigError(f"Could not read '{path}': {error.strerror}.", advice=advice_of(error)) from error
+        raise UnreadableError(f"Could not read '{path}': {error.strerror}.", advice=advice_of(error)) from error
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
 

@@ -1,25 +1,36 @@
 """Watches the cluster and this node's settings file, and keeps the last cluster that could be read.
 
 A file that cannot be read is logged once and shows in the status; the last good cluster stays in use (architecture.md,
-"Bad input"). The settings of this node take effect when the daemon starts, those of plugins also with a reload. They
-are watched all the same, so that a file with which the daemon would not start again is reported before it has to.
+"Bad input"). One that could not be read whatever is in it, as on a mount that hangs, is tried again. The settings of
+this node take effect when the daemon starts, those of plugins also with a reload. They are watched all the same: a file
+with which the daemon would not start again is reported before it has to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from replicator.api.status import ConfigStatus
 from replicator.cluster.model import Cluster
-from replicator.cluster.store import ClusterStore
-from replicator.common.files import FileStamp, stamp_of
+from replicator.cluster.store import READ_SECONDS, ClusterStore
+from replicator.common.bounded_calls import BoundedCalls
+from replicator.common.files import FileStamp, hanging, stamp_of
 from replicator.config.settings import Settings, changed_keys, load_settings
-from replicator.errors import ConfigError
+from replicator.errors import ConfigError, UnreadableError
+
+RETRY_SECONDS = 10.0
+"""Seconds until a file that could not be read is tried again."""
 
 _log = logging.getLogger("zsr.daemon")
+
+
+T = TypeVar("T")
 
 
 class ConfigWatcher:
@@ -36,6 +47,8 @@ class ConfigWatcher:
         self._cluster_problem: ConfigError | None = None
         self._settings_problem: ConfigError | None = None
         self._last_success = 0.0
+        self._retry_at = 0.0
+        self._calls = BoundedCalls()
         self._pending: tuple[str, ...] = ()
 
     @property
@@ -62,15 +75,20 @@ class ConfigWatcher:
     async def read_again(self) -> bool:
         """Read again what has changed; return whether there is a new cluster."""
         await self._check_settings()
-        stamp = await asyncio.to_thread(self._store.stamp)
-        if stamp == self._cluster_stamp or self._may_be_half(stamp):
+        is_unread = isinstance(self._cluster_problem, UnreadableError)
+        if is_unread and time.monotonic() < self._retry_at:
             return False
-        self._cluster_stamp = stamp
         try:
+            stamp = await asyncio.to_thread(self._store.stamp)
+            if self._may_be_half(stamp) or (stamp == self._cluster_stamp and not is_unread):
+                return False
+            self._cluster_stamp = stamp
             await self.read()
         except ConfigError as error:
-            _log.error("%s The last good settings stay in use.", error)
+            if str(error) != str(self._cluster_problem):
+                _log.error("%s The last good settings stay in use.", error)
             self._cluster_problem = error
+            self._retry_at = time.monotonic() + RETRY_SECONDS
             return False
         return True
 
@@ -94,8 +112,13 @@ class ConfigWatcher:
         return fresh.sections
 
     async def _check_settings(self) -> None:
-        stamp = await asyncio.to_thread(stamp_of, self._settings.path)
-        if stamp == self._settings_stamp:
+        is_unread = isinstance(self._settings_problem, UnreadableError)
+        try:
+            stamp = await self._bounded(partial(stamp_of, self._settings.path))
+        except UnreadableError as error:
+            self._refuse_settings(error)
+            return
+        if stamp == self._settings_stamp and not is_unread:
             return
         self._settings_stamp = stamp
         fresh = await self._load()
@@ -107,11 +130,22 @@ class ConfigWatcher:
     async def _load(self) -> Settings | None:
         """Return this node's settings as they are now; None if they are wrong, which is logged and shown."""
         try:
-            fresh = await asyncio.to_thread(load_settings, self._settings.path)
+            fresh = await self._bounded(partial(load_settings, self._settings.path))
         except ConfigError as error:
-            _log.error("%s The daemon keeps the settings that it has, but would not start again.", error)
-            self._settings_problem = error
+            self._refuse_settings(error)
             return None
         self._settings_problem = None
         self._last_success = self._clock()
         return fresh
+
+    def _refuse_settings(self, error: ConfigError) -> None:
+        if str(error) != str(self._settings_problem):
+            _log.error("%s The daemon keeps the settings that it has, but would not start again.", error)
+        self._settings_problem = error
+
+    async def _bounded(self, call: Callable[[], T]) -> T:
+        """Look at the settings' file; raises UnreadableError if its file system hangs."""
+        try:
+            return await asyncio.to_thread(self._calls.call, call, READ_SECONDS)
+        except TimeoutError:
+            raise hanging(f"'{self._settings.path}'", READ_SECONDS) from None

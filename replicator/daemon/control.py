@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from replicator.common.event_loop import ONE_BY_ONE
 from replicator.common.files import lock_file
 from replicator.errors import AuthError, BusyError, ConfigError, NetworkError, ZsrError
 
@@ -23,6 +24,7 @@ Say = Callable[[str], None]
 Handler = Callable[[Request, Say], Awaitable[object]]
 """Answers a request with a JSON value; sends lines while it works; raises ZsrError if the request fails."""
 
+_BACKLOG = 100
 _LINE_LIMIT = 16 * 1024 * 1024
 _log = logging.getLogger("zsr.daemon")
 
@@ -78,9 +80,11 @@ def _only_one(path: Path) -> int:
 async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     try:
         await asyncio.to_thread(path.unlink, missing_ok=True)
+        listener = _private_socket(path)
         server = await asyncio.start_unix_server(
-            lambda reader, writer: _serve(reader, writer, handler), sock=_private_socket(path), limit=_LINE_LIMIT
+            lambda reader, writer: _serve(reader, writer, handler), sock=listener, limit=_LINE_LIMIT, backlog=ONE_BY_ONE
         )
+        listener.listen(_BACKLOG)
     except OSError as error:
         raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
     try:
@@ -122,6 +126,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, han
         await writer.drain()
     except ConnectionError:
         _log.info("A client closed its connection before it was answered.")
+    except asyncio.CancelledError:
+        return  # the daemon ends; asyncio of Python 3.11 would print it
     finally:
         writer.close()
 

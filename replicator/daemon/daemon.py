@@ -271,6 +271,7 @@ class Daemon:
             moving=self._jobs.moving,
             pvesr=self._pvesr.jobs,
             start_failures=dict(self._runs.start_failures),
+            blocked={job: why for job, why in self._runs.blocked.items() if job in self._jobs.plan},
             vanished_jobs=self._jobs.vanished.since,
             plugins=dict(self._core.ends),
             certificates=self._core.certificates,

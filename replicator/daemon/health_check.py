@@ -19,6 +19,7 @@ from replicator.api.promise import Promise, promise_of
 from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
 from replicator.common.durations import words
 from replicator.daemon.coverage import in_words
+from replicator.daemon.host_texts import of_host, of_settings
 from replicator.models import JobId
 from replicator.schedule.scheduler import ladder_steps
 
@@ -260,10 +261,7 @@ def daemon_findings(status: Mapping[str, Any], targets: Iterable[str], *, promis
 
 def settings_findings(status: Mapping[str, Any]) -> list[HealthFinding]:
     """Return the findings about settings that are wrong, or that the daemon has not taken over yet."""
-    texts = [f"settings: {problem}".rstrip(".") for problem in status["config_problems"]]
-    if pending := status.get("config_pending"):
-        texts.append(f"settings: {', '.join(pending)} changed and not in use yet; systemctl reload zsr, or restart")
-    return [HealthFinding(HealthLevel.WARNING, text) for text in texts]
+    return [HealthFinding(HealthLevel.WARNING, text) for text in of_settings(status)]
 
 
 def _old_look(status: Mapping[str, Any]) -> list[HealthFinding]:
@@ -335,11 +333,7 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     for job, since in status.get("untidy", {}).items():
         if now - since > UNTIDY_SECONDS:
             yield f"job {job} cannot destroy what is to go, since {words(now - since)}; zsr log {job}"
-    if (since := status.get("state_unwritable_since")) is not None:
-        yield (
-            f"state.db cannot be written, since {words(now - since)}; copies go on and are remembered in memory, and "
-            "nothing is destroyed; free space below state_dir, or mount it writable again"
-        )
+    yield from of_host(status)
     for name in status.get("damaged_states", ()):
         yield f"state.db was damaged and replaced; remove {name} when you have looked at it"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cluster.replication_cfg import read_pvesr_jobs
+from replicator.common.bounded_calls import BoundedCalls
 
 _log = logging.getLogger("zsr.daemon")
 
@@ -22,6 +24,7 @@ class PvesrWatch:
     def __init__(self, path: Path) -> None:
         self.jobs = PvesrJobs(problem=f"'{path}' has not been read yet.")
         self._path = path
+        self._calls = BoundedCalls()
 
     async def keep_reading(self) -> None:
         """Read the file once a minute, until cancelled."""
@@ -33,8 +36,8 @@ class PvesrWatch:
         """Read the file now; a problem is logged once."""
         before = self.jobs.problem
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                self.jobs = await asyncio.to_thread(read_pvesr_jobs, self._path)
+            look = partial(read_pvesr_jobs, self._path)
+            self.jobs = await asyncio.to_thread(self._calls.call, look, TIMEOUT_SECONDS)
         except TimeoutError:
             self.jobs = PvesrJobs(problem=f"'{self._path}' cannot be read: no answer within {TIMEOUT_SECONDS:g} s.")
         except Exception as error:  # noqa: BLE001 - a task's outermost frame: replication goes on without it

@@ -51,7 +51,7 @@ class RunningJob:
 
 
 class RunSupervisor:
-    """The runs of this node.
+    """The runs of this node; ``blocked``: why no run of a job can begin, other than that its guest is locked.
 
     Args:
         worker: does the runs.
@@ -85,7 +85,8 @@ class RunSupervisor:
         self._wake = wake
         self._clock = clock
         self._max_parallel = max_parallel
-        self._busy: dict[JobId, str] = {}
+        self.blocked: dict[JobId, str] = {}
+        self._logged: dict[JobId, str] = {}
 
     def active(self) -> dict[JobId, ActiveRun]:
         """Return the runs that are going on."""
@@ -178,23 +179,27 @@ class RunSupervisor:
             )
         except BusyError as error:
             running.error = error
-            self._log_busy(job.id, error)
+            if self._is_news(job.id, error):
+                _log.warning("A run of job %s cannot begin; it is tried again: %s", job.id, error)
         except ZsrError as error:
-            _log.error("Could not do or record a run of job %s: %s", job.id, error)
             running.error = error
+            if self._is_news(job.id, error):
+                _log.error("Could not do or record a run of job %s: %s", job.id, error)
         except Exception as error:  # noqa: BLE001 - a task's outermost frame: one job's failure is not the daemon's
             _log.exception("Could not do or record a run of job %s (class internal).", job.id)
             running.error = InternalError(f"Unexpected {type(error).__name__}: {error}.")
         if running.active is not None:
-            self._busy.pop(job.id, None)
+            self._logged.pop(job.id, None)
+            self.blocked.pop(job.id, None)
         elif running.error is not None:
             self.start_failures[running.error.error_class] += 1
+            if not isinstance(running.error, BusyError):
+                self.blocked[job.id] = running.error.what
 
-    def _log_busy(self, job_id: JobId, error: BusyError) -> None:
-        """Log who is in the way, once and not with each try."""
-        if self._busy.get(job_id) != str(error):
-            self._busy[job_id] = str(error)
-            _log.warning("A run of job %s cannot begin; it is tried again: %s", job_id, error)
+    def _is_news(self, job_id: JobId, error: ZsrError) -> bool:
+        """Return whether what is in the way is to be logged: once and not with each try."""
+        before, self._logged[job_id] = self._logged.get(job_id), str(error)
+        return before != str(error)
 
     def cancel(self, job_id: JobId) -> None:
         """Cancel the run of a job.

@@ -16,6 +16,7 @@ from itertools import takewhile
 
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
+from replicator.common.files import OF_LIMITS
 from replicator.common.process_identity import this_process
 from replicator.common.tasks import finish_despite_cancel, first_exception
 from replicator.common.timezones import zone
@@ -27,7 +28,15 @@ from replicator.daemon.lines import Lines
 from replicator.daemon.other_jobs import other_jobs
 from replicator.daemon.run_records import RunRecords, run_records
 from replicator.daemon.tidiness import TidyLog, note_tidied
-from replicator.errors import ConfigError, ConnectionLostError, ErrorClass, InternalError, NetworkError, ZsrError
+from replicator.errors import (
+    BusyError,
+    ConfigError,
+    ConnectionLostError,
+    ErrorClass,
+    InternalError,
+    NetworkError,
+    ZsrError,
+)
 from replicator.events import JobRemoved, RunCancelled, RunFailed, RunSucceeded
 from replicator.job_choices import Removal
 from replicator.models import Guest, Job, JobState, Outcome
@@ -254,6 +263,8 @@ class Worker:
                 return await self._execute(attempt)
         except (ZsrError, asyncio.CancelledError):
             raise
+        except MemoryError as error:
+            raise BusyError("This node has no memory left for the run.", advice=OF_LIMITS) from error
         except BaseExceptionGroup as errors:
             leaf = first_exception(errors)
             if isinstance(leaf, ZsrError):

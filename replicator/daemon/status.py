@@ -68,7 +68,7 @@ class DaemonFacts:
         hook_failures, failed_freezes: as ``state.db`` has them.
         drills, moves, moving: as in `Status`.
         pvesr: the replication jobs of Proxmox VE.
-        start_failures: how often a run could not begin, by class.
+        start_failures: how often a run could not begin, by class; ``blocked``: as in `Status`.
         vanished_jobs: since when jobs are gone that nobody removed (unix time).
         view: of the cluster, in short; ``disagreements``: with other nodes' views, as contacts with them showed.
         plugins, certificates, unreported, damaged_states: as in `Status`.
@@ -104,6 +104,7 @@ class DaemonFacts:
     moving: tuple[MovingGuest, ...]
     pvesr: PvesrJobs
     start_failures: Mapping[ErrorClass, int]
+    blocked: Mapping[JobId, str]
     vanished_jobs: Mapping[JobId, float]
     view: ClusterView
     disagreements: tuple[Disagreement, ...]
@@ -144,6 +145,7 @@ def build_status(facts: DaemonFacts) -> Status:
         drills=facts.drills,
         pvesr=facts.pvesr,
         start_failures=facts.start_failures,
+        blocked=facts.blocked,
         vanished_jobs=facts.vanished_jobs,
         view=facts.view,
         disagreements=facts.disagreements,

@@ -106,6 +106,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "certificates": [asdict(each) for each in status.certificates],
         "unreported": None if status.unreported is None else [str(job) for job in status.unreported],
         "state_unwritable_since": status.state_unwritable_since,
+        "blocked": {str(job): why for job, why in sorted(status.blocked.items())},
         "disagreements": [asdict(each) for each in status.disagreements],
         "moving": [asdict(each) for each in status.moving],
         "drills": [drill_json(each, status.time) for each in status.drills],

@@ -198,6 +198,10 @@ class Database:
         return self._replace_damaged(error) or self._leave_for_memory(error)
 
     def _replace_damaged(self, error: sqlite3.Error) -> bool:
+        with self.lock:  # no other thread may use the connection that is closed
+            return self._replaced(error)
+
+    def _replaced(self, error: sqlite3.Error) -> bool:
         if self._path is None or self.unwritable_since is not None or not is_damage(error):
             return False
         self._connection.close()
@@ -221,6 +225,10 @@ class Database:
 
     def _leave_for_memory(self, error: sqlite3.Error) -> bool:
         """Go on in memory with all that the file has; an open transaction is rolled back."""
+        with self.lock:
+            return self._left_for_memory(error)
+
+    def _left_for_memory(self, error: sqlite3.Error) -> bool:
         if self._path is None or self.unwritable_since is not None or primary_code(error) not in _UNWRITABLE:
             return False
         if self._connection.in_transaction:

@@ -179,11 +179,8 @@ class RealNode:
             "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
         }
 
-    def _zsr(self, *arguments: str) -> list[str]:
-        return self.inside(
-            sys.executable, "-m", "tests.support.hurried_zsr", arguments[0], *arguments[1:], "--config",
-            str(self.settings),
-        )  # fmt: skip
+    def _zsr(self, *arguments: str, module: str = "tests.support.hurried_zsr") -> list[str]:
+        return self.inside(sys.executable, "-m", module, arguments[0], *arguments[1:], "--config", str(self.settings))
 
     def zsr(self, *arguments: str, good: bool = True) -> str:
         """Run ``zsr`` on this node and give what it prints; ``good``: it must end with status 0."""
@@ -193,16 +190,18 @@ class RealNode:
         assert done.returncode == 0 or not good, f"zsr {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Begin a ``zsr`` that goes on; it ends with the node."""
+    def begin(
+        self, *arguments: str, module: str = "tests.support.hurried_zsr", **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Begin a ``zsr`` that goes on, with ``variables`` in its environment; it ends with the node."""
         with self.log.open("ab") as log:
             begun = self.sandbox.spawn(
                 lambda: subprocess.Popen(
-                    self._zsr(*arguments),
+                    self._zsr(*arguments, module=module),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=self._environment(),
+                    env={**self._environment(), **variables},
                     start_new_session=True,
                 )
             )
@@ -216,6 +215,11 @@ class RealNode:
             control = self.folder / "run" / "control.sock"
             until(lambda: control.exists() or self._daemon_ended(), lambda: f"{self.name}: {self.log.read_text()}")
             assert not self._daemon_ended(), self.log.read_text()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its daemon runs."""
+        return not self._daemon_ended()
 
     def _daemon_ended(self) -> bool:
         return self._daemon is None or self._daemon.poll() is not None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from replicator.cli import status as status_command
 from replicator.daemon.status_json import status_json
+from tests.support import statuses
 from tests.support.command_line import Zsr
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.statuses import failing, healthy, status
@@ -61,6 +63,21 @@ def test_without_a_daemon_it_says_that_nothing_is_replicated(zsr: Zsr) -> None:
     said = zsr.well("status")
     assert said.err.startswith("No daemon runs on alpha: nothing is replicated.")
     assert zsr.well("status", "--format", "json").json
+
+
+def test_what_is_wrong_with_the_host_follows_the_jobs(zsr: Zsr, daemon: FakeDaemon) -> None:
+    found = status_json(replace(status(healthy("100-0")), state_unwritable_since=statuses.NOW - 120))
+    daemon.answers["status"] = {
+        **found,
+        "config_problems": ["The cluster file is not TOML."],
+        "blocked": {"100-0": "No."},
+    }
+    assert zsr.well("status").err.splitlines() == [
+        "On alpha: settings: The cluster file is not TOML.",
+        "On alpha: no run of job 100-0 can begin: No.",
+        "On alpha: state.db cannot be written, since 2 min; copies go on and are remembered in memory, and nothing is "
+        "destroyed; free space below state_dir, or mount it writable again.",
+    ]
 
 
 def test_jobs_are_chosen_by_id_and_by_guest(zsr: Zsr) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from replicator.cluster import file_store
 from replicator.cluster.file_store import FileStore
 from replicator.cluster.store import ClusterStore
 from replicator.config.settings import load_settings
+from replicator.daemon import config_watcher
 from replicator.daemon.config_watcher import ConfigWatcher
 from replicator.errors import ConfigError
 
@@ -147,3 +150,68 @@ async def test_settings_that_take_effect_at_the_next_start_are_shown_by_their_ke
     files.write(files.settings, f"# as it was\n{good}")
     await reading.read_again()
     assert reading.status.pending == ()
+
+
+class TestAFileThatCannotBeRead:
+    """Whatever is in it: it is tried again, though it does not change."""
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(config_watcher, "RETRY_SECONDS", 0.0)
+
+    async def test_is_read_as_soon_as_that_is_possible(
+        self, files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        reading = files.reading()
+        await reading.read()
+        files.write(files.cluster, CLUSTER + '[guests.101]\nnode = "alpha"\n')
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", without_descriptors)
+            for _ in range(4):
+                assert not await reading.read_again()
+        assert "Too many open files. Raise the limit" in reading.status.problems[0]
+        assert caplog.text.count("Could not read the cluster file") == 1
+        assert await reading.read_again()
+        assert (sorted(reading.cluster.guests), reading.status.ok) == ([100, 101], True)
+
+    async def test_is_read_again_after_a_program_that_held_it_open_without_a_change(
+        self, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(file_store, "WRITER_TIMEOUT_SECONDS", 0.0)
+        reading = files.reading()
+        await reading.read()
+        files.write(files.cluster, CLUSTER + '[guests.101]\nnode = "alpha"\n')
+        with files.cluster.open("a"):
+            for _ in range(3):
+                assert not await reading.read_again()
+            assert "open for writing" in reading.status.problems[0]
+        assert await reading.read_again()
+        assert reading.status.ok
+
+    async def test_is_not_tried_with_each_turn(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(config_watcher, "RETRY_SECONDS", 600.0)
+        reading = files.reading()
+        await reading.read()
+        files.write(files.cluster, CLUSTER)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", without_descriptors)
+            for _ in range(2):
+                await reading.read_again()
+        assert not await reading.read_again()
+        assert not reading.status.ok
+
+    async def test_with_the_settings_is_read_again_too(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+        reading = files.reading()
+        await reading.read()
+        files.write(files.settings, files.settings.read_text())
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", without_descriptors)
+            await reading.read_again()
+        assert "Too many open files" in reading.status.problems[0]
+        await reading.read_again()
+        assert reading.status.ok
+
+
+def without_descriptors(*_: object, **__: object) -> None:
+    """Open a file in a process that has no descriptor left; a fake, since pytest needs some."""
+    raise OSError(errno.EMFILE, "Too many open files")

@@ -3,131 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from replicator.errors import ErrorClass
 from replicator.models import JobId, Outcome
-from replicator.state.stores import State
+from tests.support.daemon_process import CLUSTER, HANGS, REFUSES, Node, ended, wait_for
 
 JOB = JobId(100, 0)
-CLUSTER = """\
-[nodes.alpha]
-address = "local"
-[nodes.beta]
-address = "local"
-[storages.data]
-path = "pool/data"
-paths = { beta = "other/data" }
-[guests.100]
-node = "alpha"
-[jobs.100-0]
-target = "beta"
-comment = "to and fro"
-"""
-HANGS = "exec sleep 600"
-REFUSES = 'echo "cannot open: permission denied" >&2; exit 1'
-
-
-class Node:
-    """A node's files, its ``zsr``, and the ``zfs`` that it finds first."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "bin").mkdir()
-        (folder / "cluster.toml").write_text(CLUSTER)
-        (folder / "zsr.toml").write_text(
-            f'node = "alpha"\nstate_dir = "{folder}/state"\ncontrol = "{folder}/control.sock"\n'
-            f'[cluster]\npath = "{folder}/cluster.toml"\n[exporter]\nenabled = false\n'
-        )
-        self.zfs(REFUSES)
-
-    def zfs(self, script: str) -> None:
-        """Play zfs."""
-        for name in ("zfs", "zpool"):
-            path = self.folder / "bin" / name
-            fresh = path.with_suffix(".new")  # the old one may be running
-            fresh.write_text(f"#!/bin/sh\n{script}\n")
-            fresh.chmod(0o755)
-            fresh.rename(path)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process of this node sees."""
-        return {
-            **os.environ,
-            "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
-            "ZSR_CONFIG": f"{self.folder}/zsr.toml",
-        }
-
-    def argv(self, *arguments: str) -> list[str]:
-        """The argv of a ``zsr`` command."""
-        return [sys.executable, "-m", "replicator.cli.main", *arguments]
-
-    def zsr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``zsr`` to its end."""
-        return subprocess.run(
-            self.argv(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=30
-        )
-
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """A daemon that answers."""
-        daemon = subprocess.Popen(
-            self.argv("daemon", *options), env=self.environment, stderr=subprocess.PIPE, text=True
-        )
-        wait_for(lambda: (self.folder / "control.sock").exists() or daemon.poll() is not None)
-        return daemon
-
-    @contextmanager
-    def daemon(self) -> Iterator[subprocess.Popen[str]]:
-        """A daemon while the body runs, then SIGTERM if it still lives."""
-        with ended(self.start()) as process:
-            yield process
-
-    def job(self) -> dict[str, object]:
-        """The job as ``zsr status`` shows it."""
-        (job,) = json.loads(self.zsr("status", "--format", "json").stdout)
-        assert isinstance(job, dict)
-        return job
-
-    def state(self) -> closing[State]:
-        """What the node remembers."""
-        return closing(State.open(self.folder / "state" / "state.db"))
-
-    def running(self) -> bool:
-        """Whether a run is going on, or was cut off."""
-        with self.state() as state:
-            return bool(state.runs.unfinished())
-
-
-@contextmanager
-def ended(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
-    """End a process after the body, by force if SIGTERM does not do it."""
-    with process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def wait_for(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 15
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 @pytest.fixture
