@@ -59,11 +59,20 @@ def overlap(cluster: Cluster, node: str) -> list[Line]:
     return lines or [subject.ok("No storage lies in another one.")]
 
 
+def _without_job(subject: Subject, cluster: Cluster, node: str) -> Line:
+    """Return the line about a node that replicates nothing: no fault where it has no guest, and gets copies."""
+    guests = any(guest.node == node for guest in cluster.guests.values())
+    coming = sum(job.target == node and job.removal is None for job in cluster.jobs.values())
+    if coming and not guests:
+        return subject.off(f"This node has no guest. Jobs of other nodes that end here: {coming}.")
+    return subject.warn("This node has no job: nothing is replicated.", "zsr create-local-job ID TARGET")
+
+
 def promises(cluster: Cluster, node: str, now: float) -> list[Line]:
     """Return the lines about jobs that promise little, or what they cannot keep; ``now``: unix time."""
     subject, jobs = Subject(catalogue.PROMISES, node), own_jobs(cluster, node)
     if not jobs:
-        return [subject.warn("This node has no job: nothing is replicated.", "zsr create-local-job ID TARGET")]
+        return [_without_job(subject, cluster, node)]
     lines = [line for job in jobs if not job.disabled for line in _promise(subject, job, now)]
     own = {str(job.id) for job in jobs}
     doubts = (each for each in doubtful_schedules(cluster) if each.removeprefix("Job ").partition(":")[0] in own)

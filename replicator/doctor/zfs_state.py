@@ -18,6 +18,9 @@ _OLD = {
 }
 """What is missing without a feature of the ``zfs`` command."""
 
+_OLDER_MODULE = "Reboot the node: it was upgraded, and still runs the old module."
+_NEWER_MODULE = "Upgrade the tools to the version of the module (zfsutils-linux); a reboot does not help."
+
 NEARLY_FULL_PERCENT = 90
 """From here on ZFS becomes slow, and the next run may fail."""
 
@@ -30,12 +33,16 @@ def version(subject: Subject, printed: str, features: Features) -> list[Line]:
     tools, module = _version(printed, ""), _version(printed, "kmod-")
     if tools and module and tools != module:
         text = f"The tools of OpenZFS are {tools}, and the loaded module is {module}."
-        return [subject.warn(text, "Reboot the node: it was upgraded, and still runs the old module.")]
+        return [subject.warn(text, _NEWER_MODULE if _numbers(tools) < _numbers(module) else _OLDER_MODULE)]
     missing = [what for feature, what in _OLD.items() if not getattr(features, feature)]
     if missing:
         named = f"Its ZFS ({tools or 'without a version'}) is old: {', '.join(missing)}."
         return [subject.warn(named, "Upgrade to OpenZFS 2.x when you can.")]
     return [subject.ok(f"OpenZFS {tools or 'of an unknown version'} is installed and loaded.")]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(each) for each in re.findall(r"\d+", version.partition("-")[0])]
 
 
 def _version(printed: str, kind: str) -> str | None:

@@ -102,6 +102,11 @@ class TestPromises:
     def test_a_schedule_that_is_hardly_meant_is_named(self) -> None:
         assert self.judged(replace(JOB, schedule="24:00")).level is Level.WARN
 
+    def test_a_node_without_a_guest_that_gets_copies_needs_no_job(self) -> None:
+        line = only(cluster_state.promises(cluster(JOB), "beta", NOW))
+
+        assert (line.level, line.text) == (Level.OFF, "This node has no guest. Jobs of other nodes that end here: 1.")
+
     def test_a_node_without_a_job_replicates_nothing(self) -> None:
         assert only(cluster_state.promises(cluster(), "alpha", NOW)).level is Level.WARN
 

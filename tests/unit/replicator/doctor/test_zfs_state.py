@@ -36,6 +36,12 @@ class TestVersion:
         assert "2.2.2-1" in line.text
         assert "Reboot" in line.advice
 
+    def test_tools_that_are_older_than_the_module_are_to_be_upgraded(self) -> None:
+        line = only(zfs_state.version(self.subject, "zfs-2.3.10-2~bpo12+2\nzfs-kmod-2.10.1-1\n", NEW))
+
+        assert line.level is Level.WARN
+        assert "Upgrade the tools" in line.advice
+
     def test_an_old_one_says_what_does_not_work(self) -> None:
         line = only(zfs_state.version(self.subject, "", replace(NEW, resume=False)))
 
