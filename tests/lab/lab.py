@@ -68,10 +68,20 @@ class Lab:
 
     # --- life
 
-    def up(self, count: int = 2, *, memory_mb: int = 1024, disk_gb: int = 4, disks: Path | None = None) -> None:
+    def up(
+        self,
+        count: int = 2,
+        *,
+        memory_mb: int = 1024,
+        disk_gb: int = 4,
+        disks: Path | None = None,
+        network: str = "10.91.0",
+        roots: Path | None = None,
+    ) -> None:
         """Start nodes 1 to ``count`` and wait until their ssh answers; those that run already go on.
 
         Each has two disks of ``disk_gb``; ``disks`` is the folder for their images, None: with the lab's state.
+        ``network``: its first three numbers; ``roots``: a folder with other root file systems, ``node1.sqfs``, ...
 
         Raises:
             LabError: one of them does not boot.
@@ -85,6 +95,8 @@ class Lab:
             ZLAB_MEM=f"{memory_mb}M",
             ZLAB_DISK=f"{disk_gb}G",
             ZLAB_DISKS="" if disks is None else str(disks),
+            ZLAB_NET=network,
+            ZLAB_ROOTS="" if roots is None else str(roots),
         )
         self.nodes = [Node(i, self.state, self.inside, self.control) for i in range(1, count + 1)]
 

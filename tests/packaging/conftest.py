@@ -1,4 +1,4 @@
-"""A machine whose PID 1 is a real systemd, new for each test, with the checkout and its interpreter."""
+"""The Debian package of this checkout, and a machine whose PID 1 is a real systemd, new for each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.debian_trees import cache, locked
 from tests.support.systemd_machine import NoSystemdError, SystemdMachine, booted
+from tools.debian_package import build, kept_wheels
 
 SHARED = tuple(sorted({Path(__file__).parents[2], Path(sys.prefix), Path(sys.base_prefix)}))
 
@@ -22,3 +24,11 @@ def machine() -> Iterator[SystemdMachine]:
             yield running
     except NoSystemdError as error:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no real systemd: {error}")
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The package of this checkout; not compressed, which takes most of the time."""
+    folder = cache().parent / "package"
+    with locked(folder):
+        return build(folder, "amd64", kept_wheels(), "none")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.debian_trees import NoTreeError, cache, installed, locked
+from tests.support.debian_trees import NoTreeError, installed
 from tests.support.systemd_machine import NoSystemdError, SystemdMachine, booted
 from tools.debian_package import DOCS, build, kept_wheels
 
@@ -36,14 +36,6 @@ from replicator.hosts.local import LocalHost
 argv = ["cat", "/proc/self/cgroup"]
 print(asyncio.run(LocalHost("alpha", HookUnit("/run/zsr-hook.sock")).run_configured(argv, limit=20)).stdout)
 """
-
-
-@pytest.fixture(scope="session")
-def package() -> Path:
-    """The package of this checkout; not compressed, which takes most of the time."""
-    folder = cache().parent / "package"
-    with locked(folder):
-        return build(folder, "amd64", kept_wheels(), "none")
 
 
 @pytest.fixture(params=SUITES)

@@ -8,7 +8,7 @@ BUDGET_SECONDS: Mapping[str, int] = {
     "tests/lab": 1900,
     "tests/model": 30,
     "tests/monitoring": 700,
-    "tests/packaging": 150,
+    "tests/packaging": 240,
     "tests/unit": 300,
     "tests/zfs": 550,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,11 +94,16 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(
-    directory: Path, *, login: tuple[str, str] | None = None, hostname: str = "localhost"
+    directory: Path,
+    *,
+    login: tuple[str, str] | None = None,
+    hostname: str = "localhost",
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[MailServer]:
     """A server that insists on STARTTLS; ``login`` makes it insist on that user and password too.
 
     Its authority's certificate is written to ``directory``; ``hostname`` is the name in the server's certificate.
+    ``listener``: what it listens on, in place of loopback.
     """
     authority = trustme.CA()
     ca_file = directory / "mail-ca.pem"
@@ -121,7 +127,8 @@ async def mail_server(
             loop=asyncio.get_running_loop(),
         )
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.get_running_loop().create_server(protocol, sock=listener)
     async with server:
         handler.port = server.sockets[0].getsockname()[1]
         yield handler
