@@ -90,6 +90,7 @@ bench: prepared
 	$(BIN)/python -m bench.rows
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.transfer
+	$(BIN)/python -m bench.quickstarts
 
 dashboards:
 	@tools/setup dashboards
