@@ -279,6 +279,5 @@ class Daemon:
             damaged_states=self._damaged_states.names,
             view=self._peers.view,
             disagreements=self._peers.disagreements,
-            state_created=self._state_created,
-            state_unwritable_since=self._state.database.unwritable_since,
-        )
+            state_created=self._state_created, state_unwritable_since=self._state.database.unwritable_since,
+        )  # fmt: skip
