@@ -71,7 +71,7 @@ def stands_still(node: Node, when: str, step: Step, *arguments: str) -> NodeProc
     node.run("rm -f /run/held /run/go")
     command = node.spawn(f"{_PROGRAM} held {when} {step.function} {step.call} {' '.join(arguments)}")
     done = node.run(
-        "for i in $(seq 600); do [ -e /run/held ] && exit 0; sleep 0.1; done; exit 1", check=False, timeout=90
+        "for i in $(seq 600); do [ -e /run/held ] && exit 0; sleep 0.5; done; exit 1", check=False, timeout=400
     )
     assert done.returncode == 0, command.output()
     return command
