@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from replicator import __version__
+from replicator.cli import main
 from tests.support.command_line import Zsr
 
 HEAVY = ("asyncssh", "aiohttp", "apprise", "prometheus_client", "sqlite3", "pydantic", "rich")
@@ -40,6 +41,19 @@ def test_it_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "replicator.cli.main", "--version"], capture_output=True, check=True)
 
     assert __version__ in done.stdout.decode()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ExceptionGroup("tasks", [MemoryError()])], ids=["one", "of a task"])
+def test_a_process_without_memory_ends_with_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "cli", fails)
+    with pytest.raises(SystemExit, match="1"):
+        main.main()
+    assert capsys.readouterr().err.startswith("zsr: This process gets no more memory. Raise its limit")
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("calendar", "--help")])

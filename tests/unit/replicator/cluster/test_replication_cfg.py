@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,26 @@ class TestTheDaemon:
         watch = PvesrWatch(cfg)
         await watch.read()
         assert watch.jobs.problem == f"Unexpected RuntimeError while '{cfg}' was read."
+
+    async def test_has_one_thread_that_waits_while_the_file_system_hangs(
+        self, cfg: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold, waiting = threading.Event(), []
+
+        def hangs(path: Path) -> PvesrJobs:
+            waiting.append(path)
+            hold.wait(30)
+            return PvesrJobs()
+
+        monkeypatch.setattr(pvesr_watch, "read_pvesr_jobs", hangs)
+        monkeypatch.setattr(pvesr_watch, "TIMEOUT_SECONDS", 0.05)
+        watch = PvesrWatch(cfg)
+        for _ in range(3):
+            await watch.read()
+            assert watch.jobs.problem == f"'{cfg}' cannot be read: no answer within 0.05 s."
+        assert waiting == [cfg]
+        hold.set()
+        monkeypatch.setattr(pvesr_watch, "TIMEOUT_SECONDS", 10.0)
+        async with asyncio.timeout(10):
+            while watch.jobs.problem is not None:
+                await watch.read()

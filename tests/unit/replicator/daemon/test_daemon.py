@@ -35,6 +35,17 @@ class TestWhatMayGoWrong:
         (run,) = stage.state.runs.newest(JOB)
         assert any("Traceback" in line.text for line in stage.state.logs.lines(run.id))
 
+    async def test_a_run_for_which_there_is_no_memory_is_busy_and_tried_again(self, stage: DaemonEnv) -> None:
+        stage.script.acts[JOB] = [MemoryError()]
+        async with stage.running() as daemon:
+            await at_rest(stage, 1)
+            failure = shown(daemon).state.failure
+            assert failure is not None
+            assert (failure.error_class, failure.message) == (
+                ErrorClass.BUSY,
+                "This node has no memory left for the run.",
+            )
+
     async def test_a_run_that_cannot_be_recorded_does_not_end_the_daemon(
         self, stage: DaemonEnv, monkeypatch: pytest.MonkeyPatch
     ) -> None:
