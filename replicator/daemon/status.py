@@ -153,9 +153,8 @@ def build_status(facts: DaemonFacts) -> Status:
         certificates=facts.certificates,
         unreported=facts.unreported,
         damaged_states=facts.damaged_states,
-        state_created=facts.state_created,
-        state_unwritable_since=facts.state_unwritable_since,
-    )
+        state_created=facts.state_created, state_unwritable_since=facts.state_unwritable_since,
+    )  # fmt: skip
     return _with_looks(found, facts)
 
 
