@@ -112,6 +112,9 @@ DAMAGED = ".damaged-"
 FORMER = ".format-"
 """Is in the name of the copy of a file as it was before an upgrade, before the number of its format."""
 
+_ROOM_BYTES = 128 * 1024
+"""Room on the disk for what SQLite needs next to the file."""
+
 _UPGRADES = {
     1: "ALTER TABLE job_state ADD COLUMN last_set REAL",
     2: "ALTER TABLE job_state ADD COLUMN vanished TEXT",
@@ -137,8 +140,10 @@ def connect(path: Path | str, *, search: bool = True, empty: bool = False) -> Co
 
     Raises:
         sqlite3.DatabaseError: the file is damaged (OperationalError: it cannot be used at all).
-        ZsrError: it was written by a newer zsr.
+        ZsrError: it was written by a newer zsr. OSError: it cannot be written, or there is no room for its companions.
     """
+    if isinstance(path, Path):
+        _refuse_without_room(path)
     db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False, factory=Connection)
     try:
         if isinstance(path, Path):
@@ -158,6 +163,24 @@ def connect(path: Path | str, *, search: bool = True, empty: bool = False) -> Co
         db.close()
         raise
     return db
+
+
+def _refuse_without_room(path: Path) -> None:
+    """Raise OSError where a file's companions cannot be made.
+
+    SQLite maps one of them into memory. A process that writes there without room on the disk is killed (SIGBUS).
+    """
+    if path.with_name(f"{path.name}-shm").exists():
+        return
+    trial = path.with_name(f".{path.name}.room")
+    try:
+        with trial.open("wb") as file:
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        with suppress(OSError):
+            trial.unlink(missing_ok=True)
 
 
 def wanted_columns() -> dict[str, dict[str, str]]:

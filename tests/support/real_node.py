@@ -258,15 +258,20 @@ class RealNode:
             for pid in sessions:
                 _kill(pid)
 
-    def close(self) -> None:
-        """End all that runs on the node."""
-        self.stop_ssh()
+    def close_begun(self) -> None:
+        """End the daemons and all other ``zsr`` that were begun."""
         for begun in self._begun:
             begun.send_signal(signal.SIGCONT)
         self.stop()
         for begun in self._begun:
             begun.kill()
             begun.wait()
+        self._begun.clear()
+
+    def close(self) -> None:
+        """End all that runs on the node."""
+        self.stop_ssh()
+        self.close_begun()
         if self._keeper is not None:
             self._keeper.kill()
             self._keeper.wait()

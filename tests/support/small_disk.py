@@ -57,7 +57,8 @@ def mounted_disk(folder: Path, megabytes: int = 4, *, enter: Sequence[str] = ())
     image = folder.with_name(f"{folder.name}.image")
     with image.open("wb") as file:
         file.truncate(megabytes * 1024 * 1024)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(image)], check=True, capture_output=True)
+    argv = ["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-O", "^has_journal", str(image)]  # the blocks of larger ones
+    subprocess.run(argv, check=True, capture_output=True)
     folder.mkdir(exist_ok=True)
     disk = Disk(folder, image, _mount(image, folder, enter), tuple(enter))
     try:

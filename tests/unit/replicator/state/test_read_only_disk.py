@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -59,7 +61,7 @@ def test_a_start_goes_on_with_what_the_file_has(disk: Disk, killed: bool) -> Non
 
 def test_a_file_that_is_not_there_is_a_sentence(disk: Disk) -> None:
     disk.fail()
-    with pytest.raises(ZsrError, match=r"Could not use .*state.db.*read-only \(dmesg says why\)"):
+    with pytest.raises(ZsrError, match=r"Could not open .*state.db.: Read-only file system\. .*see dmesg"):
         State.open(disk.folder / "state.db")
 
 
@@ -86,3 +88,20 @@ def test_a_lock_needs_no_room(disk: Disk) -> None:
     path.touch()
     disk.fill()
     assert lock_file(path) > 0
+
+
+def test_a_start_on_a_full_disk_goes_on_with_what_the_file_has(disk: Disk) -> None:
+    with closing(State.open(disk.folder / "state.db")) as state:
+        succeed(state, NOW)
+    disk.fill()
+    code = (
+        "import sys; from pathlib import Path; from replicator.state.stores import State\n"
+        "from tests.support.state_records import JOB, NOW, succeed\n"
+        "state = State.open(Path(sys.argv[1])); succeed(state, NOW + 60)\n"
+        "assert len(state.runs.newest(JOB)) == 2 and not state.is_writable\n"
+    )
+    argv = [sys.executable, "-c", code, str(disk.folder / "state.db")]
+    assert subprocess.run(argv, check=False).returncode == 0, "a process of its own: SIGBUS would kill this one"
+    disk.make_room()
+    with closing(State.open(disk.folder / "state.db")) as state:
+        assert state.is_writable
