@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from replicator.models import GuestId
+
 MASK = "***"
 
 GUARDED_LOGGERS = ("apprise", "urllib3", "urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
@@ -69,7 +71,7 @@ class RedactingFilter(logging.Filter):
     def __init__(self, secrets: frozenset[str]) -> None:
         super().__init__()
         self._secrets = secrets
-        self._listeners: dict[int, list[str]] = {}
+        self._listeners: dict[GuestId, list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact a record in place; False (drop it) for DEBUG and below, and for all of apprise's."""

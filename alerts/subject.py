@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.api.promise import FUTURE_SECONDS
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Subject:
     """
 
     job: JobId
-    guest: int
+    guest: GuestId
     guest_name: str
     source: str
     target: str

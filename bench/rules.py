@@ -33,6 +33,7 @@ from exporter.collectors import ScrapeInput, collect
 from exporter.exposition import Format, render
 from replicator.api.held import HeldReplica
 from replicator.api.status import Status
+from replicator.models import GuestId
 from tests.support.prometheus import binary
 from tests.support.statuses import covered, failing, healthy, status
 
@@ -71,7 +72,7 @@ def fleet(jobs: int, now: float) -> Iterator[tuple[str, Status]]:
         yield node, replace(found, node=node, replicas=held, diverged={}, coverage=covered(*known))
 
 
-def _job(guest: int, node: str, target: str, now: float, number: int) -> Any:
+def _job(guest: GuestId, node: str, target: str, now: float, number: int) -> Any:
     name = f"{guest}-0"
     found = failing(name, now=now) if number % int(1 / FAILING) == 0 else healthy(name, now=now)
     return replace(found, source=node, job=replace(found.job, target=target), rpo=PROMISE)

@@ -27,7 +27,7 @@ from replicator.api.job_status import is_off
 from replicator.api.plugin import Core
 from replicator.api.status import GuestOwner, RunHistogram, Status
 from replicator.errors import ErrorClass
-from replicator.models import DrillResult, Outcome
+from replicator.models import DrillResult, GuestId, Outcome
 
 _log = logging.getLogger("zsr.exporter")
 
@@ -255,7 +255,7 @@ _KNOWN_OF_DRILLS: tuple[tuple[Metric, Callable[[GuestDrills], float | None]], ..
 )
 
 
-def _coverage(coverage: Mapping[int, GuestCoverage]) -> Iterator[AnyFamily]:
+def _coverage(coverage: Mapping[GuestId, GuestCoverage]) -> Iterator[AnyFamily]:
     known = sorted(coverage.items())
     jobs = guest_metrics.GUEST_JOBS
     yield LineFamily(jobs, [f'{jobs.name}{{guest="{guest}"}} {len(each.jobs)}\n' for guest, each in known])
@@ -264,7 +264,7 @@ def _coverage(coverage: Mapping[int, GuestCoverage]) -> Iterator[AnyFamily]:
     yield Family(guest_metrics.GUEST_UNCOVERED, counts)
 
 
-def _owners(owners: Mapping[int, GuestOwner]) -> Iterator[AnyFamily]:
+def _owners(owners: Mapping[GuestId, GuestOwner]) -> Iterator[AnyFamily]:
     owner, epoch = guest_metrics.GUEST_OWNER.name, guest_metrics.GUEST_EPOCH.name
     known = sorted(owners.items())
     lines = [f'{owner}{{guest="{guest}",node="{each.node}"}} 1\n' for guest, each in known]

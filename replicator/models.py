@@ -5,13 +5,14 @@ Words as in docs/glossary.md. Times are unix seconds (float), sizes bytes, rates
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from replicator.errors import ConfigError, ErrorClass
+from replicator.errors import ErrorClass
+from replicator.ids import GuestId as GuestId  # noqa: PLC0414 - theirs too
+from replicator.ids import JobId as JobId  # noqa: PLC0414 - theirs too
 from replicator.job_choices import Encryption, Foreign, FreezeFailure, Removal
 
 DEFAULT_SCHEDULE = "*/15"
@@ -20,54 +21,6 @@ MAX_EPOCH = 999_999_999
 DRILL_TIMEOUT_SECONDS = 6 * 3600.0
 RATE_UNIT = 1_000_000
 """``rate`` is in MB/s of 10^6 bytes (reference: pvesr)."""
-_JOB_ID = re.compile(r"(?P<guest>[1-9][0-9]{2,8})-(?P<number>[0-9]{1,9})", re.ASCII)
-_OBSERVED_ID = re.compile(r"(?P<engine>[a-z][a-z0-9]*):(?P<name>[\x21-\x7e]+)", re.ASCII)
-OWN_ENGINE = "zsr"
-"""The engine of jobs that zsr runs itself; their ids do not name it."""
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class JobId:
-    """``<guest>-<number>``, compared as two numbers; with the engine in front for a job of another engine.
-
-    Attributes:
-        guest: the guest's number; 0 where an observed job belongs to no guest.
-        number: distinguishes the jobs of one guest; 0 where the job has a name.
-        engine: the program that runs the job.
-        name: the name of an observed job that has no guest and number, like a dataset's.
-    """
-
-    guest: int
-    number: int
-    engine: str = OWN_ENGINE
-    name: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> JobId:
-        """Read the id of a job that zsr runs, like ``100-0``; raises ConfigError for anything else."""
-        match = _JOB_ID.fullmatch(text)
-        if match is None:
-            raise ConfigError(
-                f"'{text}' is not a job id.",
-                advice="A job id is the guest's number (100 or more), a hyphen and a number, like 100-0.",
-            )
-        return cls(int(match["guest"]), int(match["number"]))
-
-    @classmethod
-    def from_text(cls, text: str) -> JobId:
-        """Read what `str` of an id gives, also of a job that is only observed: ``pvesr:100-0``, ``zfs:tank/data``."""
-        match = _OBSERVED_ID.fullmatch(text)
-        if match is None or match["engine"] == OWN_ENGINE:
-            return cls.parse(text)
-        if numbers := _JOB_ID.fullmatch(match["name"]):
-            numbered = cls(int(numbers["guest"]), int(numbers["number"]), match["engine"])
-            if str(numbered) == text:
-                return numbered
-        return cls(0, 0, match["engine"], match["name"])
-
-    def __str__(self) -> str:
-        name = self.name or f"{self.guest}-{self.number}"
-        return name if self.engine == OWN_ENGINE else f"{self.engine}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +100,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A numeric id with a name and a set of volumes, owned by one node.
+    """A number, or a group's name, with a set of volumes, owned by one node; ``name`` is for people.
 
     ``volumes`` lists them by hand; otherwise they are found by name below ``storages`` (empty: all). ``excluded`` are
     not replicated. ``children``: what lies below its volumes is; ``children_of`` says otherwise for some. ``others``:
@@ -155,7 +108,7 @@ class Guest:
     must not run. ``moving_to``: a node. ``drill``: a calendar event; ``drill_off``: none is wanted. ``files``: paths.
     """
 
-    id: int
+    id: GuestId
     name: str
     node: str
     storages: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from alerts.foreign import Foreign
 from alerts.notice import Notice, NoticeKind, Severity
 from alerts.subject import Digest, DigestLine, Subject
+from replicator.ids import stored_guest
 from replicator.models import JobId
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def plain(value: object) -> Any:
 
 def subject_of(data: Mapping[str, Any]) -> Subject:
     """A subject from JSON; raises KeyError, TypeError, ValueError or ConfigError where it is none."""
-    return _made(Subject, data, job=JobId.from_text(data["job"]))
+    return _made(Subject, data, job=JobId.from_text(data["job"]), guest=stored_guest(data["guest"]))
 
 
 def notice_of(data: Mapping[str, Any]) -> Notice:

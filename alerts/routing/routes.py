@@ -18,7 +18,8 @@ from alerts.subject import Subject
 from replicator.api.problem import Problem
 from replicator.config.problems import shown
 from replicator.errors import ConfigError
-from replicator.models import JobId
+from replicator.ids import parse_guest
+from replicator.models import GuestId, JobId
 from replicator.schedule.calendar import CalendarEvent
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Match:
 
     severity: frozenset[Severity] = frozenset()
     event: frozenset[NoticeKind] = frozenset()
-    guest: frozenset[int] = frozenset()
+    guest: frozenset[GuestId] = frozenset()
     job: frozenset[JobId] = frozenset()
     target: frozenset[str] = frozenset()
 
@@ -182,7 +183,7 @@ def _match(place: str, given: object, problems: list[Problem]) -> Match:
     return Match(
         severity=_set(place, "severity", table, Severity, severities, problems),
         event=_set(place, "event", table, NoticeKind, kinds, problems),
-        guest=_set(place, "guest", table, _guest, "a guest's number, 100 or more", problems),
+        guest=_set(place, "guest", table, _guest, "a guest's number, 100 or more, or the name of a group", problems),
         job=_set(place, "job", table, _job, "a job id like 100-0", problems),
         target=_set(place, "target", table, _word, "the name of a node", problems),
     )
@@ -206,7 +207,9 @@ def _set(
     return frozenset(found)
 
 
-def _guest(value: object) -> int:
+def _guest(value: object) -> GuestId:
+    if isinstance(value, str):
+        return parse_guest(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 100:
         raise ValueError(value)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from replicator.models import DrillResult, JobId
+from replicator.models import DrillResult, GuestId, JobId
 
 LONGEST_WITHOUT_SECONDS = 30 * 86400.0
 """Seconds after the last drill that passed from which on another one is overdue; a rarer schedule has longer."""
@@ -29,7 +29,7 @@ class GuestDrills:
         clones_since: since when clones of one may be there that does not go on; None: there are none.
     """
 
-    guest: int
+    guest: GuestId
     guest_name: str
     node: str
     job: JobId

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from replicator.models import GuestId
+
 
 @dataclass(frozen=True, slots=True)
 class HeldReplica:
@@ -22,7 +24,7 @@ class HeldReplica:
         foreign: the highest number of snapshots on one of them that no job took.
     """
 
-    guest: int
+    guest: GuestId
     source: str
     storage: str
     last_sync: float
@@ -56,7 +58,7 @@ class KeptAside:
         size: bytes that only they hold; None where this ZFS does not report it.
     """
 
-    guest: int
+    guest: GuestId
     kind: AsideKind
     count: int
     oldest: float | None
@@ -104,5 +106,5 @@ class TargetLook:
     """
 
     replicas: tuple[HeldReplica, ...] = ()
-    diverged: Mapping[int, int] = field(default_factory=dict)
+    diverged: Mapping[GuestId, int] = field(default_factory=dict)
     pools: tuple[PoolSpace, ...] = ()

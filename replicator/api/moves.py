@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.models import GuestId
+
 
 @dataclass(frozen=True, slots=True)
 class GuestMoves:
@@ -18,7 +20,7 @@ class GuestMoves:
         downtime: how many seconds the guest was off then; None: not known.
     """
 
-    guest: int
+    guest: GuestId
     moved: int
     recovered: int
     time: float
@@ -39,7 +41,7 @@ class MovingGuest:
         since: when the daemon first saw that (unix time).
     """
 
-    guest: int
+    guest: GuestId
     name: str
     to: str
     since: float

@@ -16,7 +16,7 @@ from replicator.api.job_status import JobStatus
 from replicator.api.moves import GuestMoves, MovingGuest
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.errors import ErrorClass
-from replicator.models import Hook, JobId, Node
+from replicator.models import GuestId, Hook, JobId, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Status:
     config: ConfigStatus
     durations: Mapping[str, RunHistogram]
     replicas: tuple[HeldReplica, ...] = ()
-    diverged: Mapping[int, int] = field(default_factory=dict)
+    diverged: Mapping[GuestId, int] = field(default_factory=dict)
     not_ready: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     pools: tuple[PoolSpace, ...] = ()
@@ -145,15 +145,15 @@ class Status:
     source_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
     foreign_snapshots: Mapping[JobId, int | None] = field(default_factory=dict)
     timezone: tzinfo | None = None
-    frozen_since: Mapping[int, float] = field(default_factory=dict)
-    hook_failures: Mapping[int, Mapping[Hook, int]] = field(default_factory=dict)
-    failed_freezes: Mapping[int, int] = field(default_factory=dict)
-    owners: Mapping[int, GuestOwner] = field(default_factory=dict)
+    frozen_since: Mapping[GuestId, float] = field(default_factory=dict)
+    hook_failures: Mapping[GuestId, Mapping[Hook, int]] = field(default_factory=dict)
+    failed_freezes: Mapping[GuestId, int] = field(default_factory=dict)
+    owners: Mapping[GuestId, GuestOwner] = field(default_factory=dict)
     pvesr: PvesrJobs = field(default_factory=PvesrJobs)
     start_failures: Mapping[ErrorClass, int] = field(default_factory=dict)
     blocked: Mapping[JobId, str] = field(default_factory=dict)
     vanished_jobs: Mapping[JobId, float] = field(default_factory=dict)
-    coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
+    coverage: Mapping[GuestId, GuestCoverage] = field(default_factory=dict)
     view: ClusterView = field(default_factory=ClusterView)
     disagreements: tuple[Disagreement, ...] = ()
     zfs_readable: bool = True
@@ -164,7 +164,7 @@ class Status:
     damaged_states: tuple[str, ...] = ()
     state_created: float = 0.0
     state_unwritable_since: float | None = None
-    unknown_guests: tuple[int, ...] | None = None
+    unknown_guests: tuple[GuestId, ...] | None = None
     certificates: tuple[Certificate, ...] = ()
     unreported: tuple[JobId, ...] | None = None
     drills: tuple[GuestDrills, ...] = ()

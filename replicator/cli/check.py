@@ -19,6 +19,7 @@ import click
 from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings
+from replicator.cli.guest_argument import GUEST
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.durations import words
 from replicator.common.tasks import first_exception
@@ -41,6 +42,7 @@ from replicator.daemon.health_check import (
 from replicator.daemon.moving_guests import moving_findings
 from replicator.daemon.status_json import coverage_from_json, pvesr_from_json
 from replicator.errors import ConfigError, ZsrError
+from replicator.models import GuestId
 
 
 class _Check(click.Command):
@@ -71,7 +73,7 @@ def _end_unknown(why: str) -> NoReturn:
 
 
 @click.command(cls=_Check)
-@click.option("--guest", type=int, help="Only the jobs of this guest.", shell_complete=guest_ids)
+@click.option("--guest", type=GUEST, help="Only the jobs of this guest.", shell_complete=guest_ids)
 @click.option("--rpo", "promise_only", is_flag=True, help="Check the promise only, not failures, nodes and settings.")
 @click.option(
     "--warning",
@@ -91,7 +93,7 @@ def _end_unknown(why: str) -> NoReturn:
 )
 @click.option("--verbose", "-v", is_flag=True, help="Details of healthy jobs too.")
 @config_option
-def check(guest: int | None, promise_only: bool, warning: int, timeout: float, verbose: bool) -> None:
+def check(guest: GuestId | None, promise_only: bool, warning: int, timeout: float, verbose: bool) -> None:
     """Report the health of replication, for Nagios and Icinga.
 
     Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.

@@ -34,15 +34,14 @@ def script(command: click.Command, shell: str) -> str:
 def job_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a job's id; shown with it: guest and target."""
     cluster = _cluster(ctx)
-    guests = _table(cluster, "guests")
-    jobs = _table(cluster, "jobs")
+    guests, jobs = _guests(cluster), _table(cluster, "jobs")
     return _items(((job, _described(job, jobs[job], guests)) for job in jobs), incomplete)
 
 
 def new_job_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the id of a job that is to be created: each guest with its first free number."""
     cluster = _cluster(ctx)
-    guests, jobs = _table(cluster, "guests"), _table(cluster, "jobs")
+    guests, jobs = _guests(cluster), _table(cluster, "jobs")
     free = ((guest, next(n for n in range(len(jobs) + 1) if f"{guest}-{n}" not in jobs)) for guest in guests)
     return _items(((f"{guest}-{n}", str(_table(guests, guest).get("name", ""))) for guest, n in free), incomplete)
 
@@ -57,14 +56,18 @@ def targets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> 
     """Complete a node that a guest can be replicated to: not its own, as far as the command line names the guest."""
     cluster = _cluster(ctx)
     given = str(ctx.params.get("guest_id") or str(ctx.params.get("job_id") or "").rpartition("-")[0])
-    own = _table(_table(cluster, "guests"), given).get("node")
+    own = _table(_guests(cluster), given).get("node")
     return [each for each in node_names(ctx, parameter, incomplete) if each.value != own]
 
 
 def guest_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a guest's id; shown with it: its name."""
-    guests = _table(_cluster(ctx), "guests")
+    guests = _guests(_cluster(ctx))
     return _items(((guest, str(_table(guests, guest).get("name", ""))) for guest in guests), incomplete)
+
+
+def _guests(cluster: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**_table(cluster, "guests"), **_table(cluster, "groups")}
 
 
 def _described(job: str, entry: object, guests: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from replicator.config.settings import Settings, load_settings, plugin_notes
 from replicator.doctor.programs import path_of, programs_of
 from replicator.doctor.settings_problems import settings_problems
 from replicator.errors import ConfigError
+from replicator.ids import entry_of
 from replicator.schedule.scheduler import weakness
 
 
@@ -55,4 +56,4 @@ def _missing_programs(node: Settings, cluster: Cluster) -> Iterator[str]:
     for guest in cluster.guests.values():
         for name, program in programs_of(guest) if guest.node == node.node else ():
             if path_of(program) is None:
-                yield f"guests.{guest.id}.{name}: '{program}' is no program that can be run on {node.node}."
+                yield f"{entry_of(guest.id)}.{name}: '{program}' is no program that can be run on {node.node}."

@@ -15,6 +15,7 @@ from replicator.config.settings import Settings
 from replicator.daemon.local_inventory import LocalInventory, take_inventory
 from replicator.daemon.status_json import coverage_json
 from replicator.errors import ZsrError
+from replicator.models import GuestId
 from replicator.zfs.node_clients import connected
 
 COLUMNS = ("Guest", "Name", "Jobs", "Not replicated", "Reason")
@@ -47,7 +48,7 @@ async def _look(node: Settings, cluster: Cluster) -> LocalInventory:
         return await take_inventory(cluster, (), nodes.client(node.node))
 
 
-def _rows(coverage: Mapping[int, GuestCoverage]) -> Iterator[tuple[str, ...]]:
+def _rows(coverage: Mapping[GuestId, GuestCoverage]) -> Iterator[tuple[str, ...]]:
     for guest, each in coverage.items():
         jobs = ", ".join(map(str, each.jobs)) or "-"
         left_out = [(one.dataset, str(one.reason)) for one in each.uncovered]

@@ -11,6 +11,7 @@ import click
 
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.guest_drill import drill, drills
 from replicator.cli.guest_move import move
 from replicator.cli.guest_recover import recover
@@ -24,7 +25,7 @@ from replicator.common.durations import compact
 from replicator.common.sizes import size
 from replicator.config.settings import Settings
 from replicator.errors import ZsrError
-from replicator.models import Guest, JobId
+from replicator.models import Guest, GuestId, JobId
 from replicator.replication.guest_replicas import Answers, GuestReplica, ask_nodes, guest_replicas, nodes_of
 from replicator.zfs.node_clients import connected
 
@@ -68,10 +69,10 @@ def list_guests(form: str) -> None:
 
 
 @guest.command()
-@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @format_option
 @config_option
-def replicas(guest_id: int, form: str) -> None:
+def replicas(guest_id: GuestId, form: str) -> None:
     """Show what each node holds of guest ID, the most recent first, and what would be lost with it.
 
     Asks each node; runs on any node, also while the guest's own node is dead. Exit status: 1 if a node does not answer.

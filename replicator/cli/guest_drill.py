@@ -12,13 +12,14 @@ import click
 
 from replicator.cli.completion import guest_ids, node_names
 from replicator.cli.context import config_option, settings, state_for_runs, state_to_read, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.output import format_option, local_time, print_json, print_table
 from replicator.cluster.model import Cluster
 from replicator.common.durations import compact, words
 from replicator.common.tasks import until_stopped
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError
-from replicator.models import DrillResult, Guest, Job
+from replicator.models import DrillResult, Guest, GuestId, Job
 from replicator.state.drills import KnownDrill
 from replicator.state.stores import State
 from replicator.zfs.node_clients import Nodes
@@ -31,7 +32,7 @@ class StoppedDrillError(BusyError):
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @click.option(
     "--on",
     "node_name",
@@ -40,7 +41,7 @@ class StoppedDrillError(BusyError):
     shell_complete=node_names,
 )
 @config_option
-def drill(guest_id: int, node_name: str | None) -> None:
+def drill(guest_id: GuestId, node_name: str | None) -> None:
     """Prove that the replicas of guest ID can be used: clone the newest proven set, check it, destroy the clones.
 
     Runs on the node that owns the guest. Exit status: 0 if each drill passed, 1 if one failed or could not be done.
@@ -71,7 +72,7 @@ def drills(form: str) -> None:
         print_table(COLUMNS, [_row(each, node.timezone) for each in found])
 
 
-def _guest(cluster: Cluster, guest_id: int, here: str) -> Guest:
+def _guest(cluster: Cluster, guest_id: GuestId, here: str) -> Guest:
     found = cluster.guest(guest_id)
     if found.node != here:
         raise ConfigError(f"Guest {guest_id} is on {found.node}, which drills its replicas.", advice="Run it there.")

@@ -16,7 +16,7 @@ from replicator.guests import power
 from replicator.guests.file_placing import Placed
 from replicator.guests.recovery import Unfinished
 from replicator.guests.taken_files import TakenFile, put_in_place
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.replication.file_keeper import guest_files_of
 from replicator.replication.restore_points import Replicas, heads
 from replicator.state.pending_files import FilesOfSet
@@ -44,7 +44,7 @@ def pending_files(node: Settings, guest: Guest) -> FilesOfSet | None:
     return found if found is not None and (guest.files or found.chosen) else None
 
 
-def note_files(node: Settings, guest_id: int, files: FilesOfSet | None) -> None:
+def note_files(node: Settings, guest_id: GuestId, files: FilesOfSet | None) -> None:
     """Remember what is to be put in place, so that the same command goes on after a kill; None: all is done."""
     try:
         with open_state(node) as state:
@@ -53,7 +53,7 @@ def note_files(node: Settings, guest_id: int, files: FilesOfSet | None) -> None:
         click.echo(f"The set and the files that guest {guest_id} gets were not recorded: {error}", err=True)
 
 
-async def place_files(node: Settings, guest_id: int, files: FilesOfSet, here: ZfsClient) -> None:
+async def place_files(node: Settings, guest_id: GuestId, files: FilesOfSet, here: ZfsClient) -> None:
     """Put the files of a guest in place on this node, and print what was done.
 
     Raises:

@@ -15,6 +15,7 @@ import click
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.completion import guest_ids, targets
 from replicator.cli.context import config_option, note_move, settings, state_for_runs, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.guest_release import print_left
 from replicator.cli.moving_record import MovingRecord
 from replicator.cli.orders_elsewhere import refuse_unable
@@ -32,7 +33,8 @@ from replicator.guests import power
 from replicator.guests.both_sides import both_sides, volumes_on
 from replicator.guests.move import is_small, job_to, written_since
 from replicator.guests.release import make_read_only, make_writable
-from replicator.models import Guest, Job, Outcome
+from replicator.ids import entry_of
+from replicator.models import Guest, GuestId, Job, Outcome
 from replicator.replication.stamps import refuse_superseded
 from replicator.state.guest_locks import guest_lock_within, move_lock
 from replicator.zfs.fence import Fence
@@ -47,14 +49,14 @@ _READY_SECONDS = 30.0
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @click.argument("to", metavar="NODE", shell_complete=targets)
 @click.option("--until", metavar="SECONDS", type=click.FloatRange(0), default=10.0, show_default=True,
               help="Stop the guest when the last sync took no longer.")  # fmt: skip
 @click.option("--cancel", is_flag=True, help="Give up a move that died: the guest goes on on this node.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
-def move(guest_id: int, to: str, until: float, cancel: bool, yes: bool) -> None:
+def move(guest_id: GuestId, to: str, until: float, cancel: bool, yes: bool) -> None:
     """Move guest ID from this node to NODE, to which a job replicates it.
 
     Syncs while the guest runs, stops it, syncs once more, and starts it there, as guests.ID.runtime says. Without one,
@@ -74,7 +76,7 @@ def move(guest_id: int, to: str, until: float, cancel: bool, yes: bool) -> None:
 class _Move:
     """An order to move a guest of this node."""
 
-    def __init__(self, node: Settings, guest_id: int, to: str, until: float) -> None:
+    def __init__(self, node: Settings, guest_id: GuestId, to: str, until: float) -> None:
         self._node, self._to, self._until = node, to, until
         self._locks = node.state_dir / "locks"
         self._record = MovingRecord(node, guest_id, to)
@@ -191,7 +193,8 @@ class _Move:
         if found is power.Presence.UNKNOWN:
             raise ConfigError(
                 f"The status command of guest {self._guest.id} does not say on {node} whether it runs.",
-                advice=f"Try it there: exit status 0 means that it runs, 3 that it is off (guests.{self._guest.id}).",
+                advice="Try it there: exit status 0 means that it runs, 3 that it is off "
+                f"({entry_of(self._guest.id)}).",
             )
 
     async def _sync(self, job: Job) -> float:

@@ -9,16 +9,18 @@ import click
 from replicator.cli.calendar import moment
 from replicator.cli.completion import guest_ids, node_names, targets
 from replicator.cli.context import config_option, settings, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.orders_elsewhere import Elsewhere, refuse_unfit
 from replicator.cli.output import confirmed
 from replicator.cli.recover_all import recover_all
 from replicator.cli.recovery_order import RecoveryOrder, Wishes, refuse_without_force
 from replicator.config.settings import Settings
+from replicator.models import GuestId
 from replicator.zfs.node_clients import connected
 
 
 @click.command(short_help="The node of guest ID is dead: go on from replicas.")
-@click.argument("guest_id", metavar="[ID]", type=int, required=False, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="[ID]", type=GUEST, required=False, shell_complete=guest_ids)
 @click.option(
     "--on",
     "to",
@@ -42,7 +44,7 @@ from replicator.zfs.node_clients import connected
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 def recover(
-    guest_id: int | None, *, to: str | None, dead: str | None, at: str | None, without: tuple[str, ...],
+    guest_id: GuestId | None, *, to: str | None, dead: str | None, at: str | None, without: tuple[str, ...],
     force: bool, older: bool, yes: bool, show: bool, as_shown: int | None,
 ) -> None:  # fmt: skip
     """Make the replicas on this node guest ID, whose own node is dead: what was written there since is not here.
@@ -67,7 +69,7 @@ def recover(
         click.get_current_context().exit(1)
 
 
-async def _recover_on(node: Settings, guest_id: int, to: str, wishes: Wishes) -> bool:
+async def _recover_on(node: Settings, guest_id: GuestId, to: str, wishes: Wishes) -> bool:
     """Show what another node would do, ask here, and order it there; return whether it was done."""
     cluster = await asyncio.to_thread(store(node).read)
     guest = cluster.guest(guest_id)

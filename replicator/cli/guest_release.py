@@ -8,16 +8,18 @@ import click
 
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings, store
+from replicator.cli.guest_argument import GUEST
 from replicator.config.settings import Settings
 from replicator.daemon.left_volumes import described_alone, release_left, take_void_claims_back
 from replicator.guests.both_sides import Left
+from replicator.models import GuestId
 from replicator.zfs.node_clients import connected
 
 
 @click.command("release")
-@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @config_option
-def release_guest(guest_id: int) -> None:
+def release_guest(guest_id: GuestId) -> None:
     """Make the volumes that guest ID had on this node replicas of the node that owns it now.
 
     Refused while the guest runs here or a volume is open, and unless its node has taken it. What is newer here stays,
@@ -28,7 +30,7 @@ def release_guest(guest_id: int) -> None:
     notify_daemon(node)
 
 
-async def _release(node: Settings, guest_id: int) -> None:
+async def _release(node: Settings, guest_id: GuestId) -> None:
     cluster = await asyncio.to_thread(store(node).read)
     async with connected(node, cluster.nodes.values()) as nodes:
         for name in await take_void_claims_back(node, store(node).read, guest_id, nodes):
@@ -39,7 +41,7 @@ async def _release(node: Settings, guest_id: int) -> None:
         click.echo(f"Nothing of guest {guest_id} on {node.node} is left to release.")
 
 
-def print_left(guest_id: int, left: Left) -> None:
+def print_left(guest_id: GuestId, left: Left) -> None:
     """Print what became of the volumes that a guest left."""
     for each in left.shared:
         click.echo(f"'{each.name}' is a replica now")

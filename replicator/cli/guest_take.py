@@ -8,13 +8,14 @@ import click
 
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.guest_files import files_of, pending_files
 from replicator.cli.taken_guest import TakenGuest, former_of
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests.both_sides import volumes_on
 from replicator.guests.recovery import refuse_taken, volumes_of
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.replication.guest_replicas import Answers, ask_nodes
 from replicator.state.guest_locks import guest_lock_within
 from replicator.zfs.node_clients import Nodes, connected
@@ -23,10 +24,10 @@ _LOCK_SECONDS = 60.0
 
 
 @click.command()
-@click.argument("guest_id", metavar="ID", type=int, shell_complete=guest_ids)
+@click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @click.option("--leave-off", is_flag=True, help="Do not start the guest.")
 @config_option
-def take(guest_id: int, leave_off: bool) -> None:
+def take(guest_id: GuestId, leave_off: bool) -> None:
     """Make the volumes of guest ID on this node, to which it was handed over, writable, and start it.
 
     The last step of a move: zsr guest move types it. Refused while the former node's volumes are writable.
@@ -36,7 +37,7 @@ def take(guest_id: int, leave_off: bool) -> None:
     asyncio.run(_take(node, taken, leave_off=leave_off))
 
 
-def handed_over(node: Settings, guest_id: int) -> TakenGuest:
+def handed_over(node: Settings, guest_id: GuestId) -> TakenGuest:
     """Return a guest that belongs to this node. Raises ConfigError: it belongs to another one."""
     taken = TakenGuest(node, guest_id)
     if not taken.is_here:

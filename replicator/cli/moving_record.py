@@ -20,7 +20,7 @@ from replicator.cluster.store import ClusterStore
 from replicator.common.files import FileText, digest_of
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.zfs.node_clients import Nodes
 
 
@@ -30,7 +30,7 @@ class MovingRecord:
     ``may_be_given``: a hand-over was tried whose outcome may not be known.
     """
 
-    def __init__(self, node: Settings, guest_id: int, to: str) -> None:
+    def __init__(self, node: Settings, guest_id: GuestId, to: str) -> None:
         self._node, self._to = node, to
         self.cluster = store(node).read()
         self.guest = self.cluster.guest(guest_id)

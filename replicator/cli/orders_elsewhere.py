@@ -12,7 +12,7 @@ from replicator.cli.context import config_path
 from replicator.cli.recovery_order import parse_shown
 from replicator.errors import BusyError, ConfigError
 from replicator.hosts.host import Completed, Host
-from replicator.models import Node
+from replicator.models import GuestId, Node
 from replicator.zfs.node_clients import Nodes
 
 _ASK_SECONDS = 30.0
@@ -28,7 +28,7 @@ class Elsewhere:
     here: str
     nodes: Nodes
 
-    async def show(self, name: str, guest: int, options: Sequence[str]) -> int | None:
+    async def show(self, name: str, guest: GuestId, options: Sequence[str]) -> int | None:
         """Print what a node would do to recover a guest; return the set with which it would go on.
 
         None: nothing is left to do; 0: the rest of a recovery that was begun. Raises BusyError: it would refuse.
@@ -39,12 +39,12 @@ class Elsewhere:
         self._refuse_failed(name, guest, done)
         return set_time
 
-    async def is_left(self, name: str, guest: int) -> bool | None:
+    async def is_left(self, name: str, guest: GuestId) -> bool | None:
         """Return whether a node has to finish the recovery of a guest; None: it does not say. Prints nothing."""
         done = await self._type(name, ["guest", "recover", str(guest), "--show"], _SHOW_SECONDS)
         return parse_shown(done.stdout)[1] is not None if done.ok else None
 
-    async def recover(self, name: str, guest: int, set_time: int, options: Sequence[str]) -> None:
+    async def recover(self, name: str, guest: GuestId, set_time: int, options: Sequence[str]) -> None:
         """Let a node recover a guest as it was shown, without a question; raises BusyError if it failed there."""
         seen = ["--as-shown", str(set_time)] if set_time else []
         order = ["guest", "recover", str(guest), "--force", "--yes", *seen, *options]
@@ -62,7 +62,7 @@ class Elsewhere:
         own = [sys.executable, "-m", "replicator.cli.main", "--config", str(config_path())]
         return await self.nodes.client(name).host.run([*(own if name == self.here else ["zsr"]), *args], limit=limit)
 
-    def _refuse_failed(self, name: str, guest: int, done: Completed) -> None:
+    def _refuse_failed(self, name: str, guest: GuestId, done: Completed) -> None:
         if not done.ok:
             raise BusyError(
                 f"Guest {guest} was not recovered on {name}.", advice="The same command goes on from here.", node=name
@@ -82,7 +82,7 @@ async def refuse_unable(host: Host, name: str) -> None:
     )
 
 
-def refuse_unfit(node: Node | None, name: str, targets: Sequence[str], guest: int) -> None:
+def refuse_unfit(node: Node | None, name: str, targets: Sequence[str], guest: GuestId) -> None:
     """Raise ConfigError unless a node can be ordered to recover a guest; ``targets`` are those of its jobs."""
     known = ", ".join(targets) or "none"
     if node is None or name not in targets:

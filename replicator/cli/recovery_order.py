@@ -30,7 +30,7 @@ from replicator.guests.recovery import (
     volumes_of,
     without_way_back,
 )
-from replicator.models import Job, JobId
+from replicator.models import GuestId, Job, JobId
 from replicator.replication.guest_replicas import Answers, ask_nodes, guest_replicas
 from replicator.replication.restore_points import replicas_of
 from replicator.state.guest_locks import guest_lock
@@ -76,7 +76,7 @@ class _Here:
 class RecoveryOrder:
     """A person's order to recover a guest on this node."""
 
-    def __init__(self, node: Settings, guest_id: int, wishes: Wishes) -> None:
+    def __init__(self, node: Settings, guest_id: GuestId, wishes: Wishes) -> None:
         self._node, self._wishes, self._taken = node, wishes, TakenGuest(node, guest_id)
         self._cluster, self._guest = self._taken.cluster, self._taken.guest
 

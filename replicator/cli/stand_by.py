@@ -13,9 +13,11 @@ from contextlib import suppress
 import click
 
 from replicator.cli.context import config_option, notify_daemon, settings, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.guest_take import handed_over, take_over
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
+from replicator.models import GuestId
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.node_clients import connected
 
@@ -28,15 +30,15 @@ TAKEN = "zsr: taken"
 
 
 @click.command("stand-by", hidden=True)
-@click.argument("guest_id", metavar="ID", type=int)
+@click.argument("guest_id", metavar="ID", type=GUEST)
 @click.option("--leave-off", is_flag=True)
 @config_option
-def stand_by(guest_id: int, leave_off: bool) -> None:
+def stand_by(guest_id: GuestId, leave_off: bool) -> None:
     """Wait for the order on standard input to take guest ID, and end without one. A move uses it."""
     asyncio.run(_take_when_ordered(settings(), guest_id, leave_off=leave_off))
 
 
-async def _take_when_ordered(node: Settings, guest_id: int, *, leave_off: bool) -> None:
+async def _take_when_ordered(node: Settings, guest_id: GuestId, *, leave_off: bool) -> None:
     known = store(node).read().nodes
     async with connected(node, known.values()) as nodes:
         await _order_on_stdin([nodes.client(name) for name in known])

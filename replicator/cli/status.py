@@ -12,6 +12,7 @@ import click
 from replicator.api.promise import Promise, promise_of
 from replicator.cli import completion
 from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
+from replicator.cli.guest_argument import GUEST
 from replicator.cli.output import format_option, local_time, print_json, print_table, terminal_width
 from replicator.common.durations import compact
 from replicator.config.settings import Settings
@@ -19,7 +20,7 @@ from replicator.daemon.control import NoDaemonError
 from replicator.daemon.host_texts import of_host, of_settings
 from replicator.display import displayable
 from replicator.errors import ConfigError
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 
 COLUMNS = ("JobID", "Enabled", "Target", "LastSync", "NextSync", "Duration", "FailCount", "Lag", "RPO", "Kept", "State")
 """The columns of pvesr, and before the last one: the replica's age, its allowed age, and whether that is kept."""
@@ -32,10 +33,10 @@ _NARROW_COLUMNS = ("JobID", "Target", "Lag", "Kept", "State")
 
 @click.command()
 @click.argument("job_ids", metavar="[ID]...", nargs=-1, shell_complete=completion.job_ids)
-@click.option("--guest", type=int, help="Only the jobs of this guest.", shell_complete=completion.guest_ids)
+@click.option("--guest", type=GUEST, help="Only the jobs of this guest.", shell_complete=completion.guest_ids)
 @format_option
 @config_option
-def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
+def status(job_ids: tuple[str, ...], guest: GuestId | None, form: str) -> None:
     """Show the jobs of this node's guests: last and next sync, failures, and whether the promise is kept.
 
     Its exit status says nothing of that: zsr check is for monitors.
@@ -56,7 +57,7 @@ def status(job_ids: tuple[str, ...], guest: int | None, form: str) -> None:
 
 
 def _chosen(
-    jobs: Sequence[dict[str, Any]], ids: Collection[JobId], guest: int | None, node: Settings
+    jobs: Sequence[dict[str, Any]], ids: Collection[JobId], guest: GuestId | None, node: Settings
 ) -> list[dict[str, Any]]:
     """Return the jobs that were asked for; raises ConfigError for one that this node does not have."""
     known = {job["id"] for job in jobs}

@@ -16,6 +16,7 @@ from replicator.config.settings import Settings
 from replicator.guests import power
 from replicator.guests.older_set import ChosenSet
 from replicator.guests.recovery import Unfinished, become_guest, unfinished
+from replicator.models import GuestId
 from replicator.replication.restore_points import datasets_on
 from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
@@ -32,7 +33,7 @@ class TakenGuest:
         files: what is still to be put in place; None: nothing.
     """
 
-    def __init__(self, node: Settings, guest_id: int) -> None:
+    def __init__(self, node: Settings, guest_id: GuestId) -> None:
         self._node, self.cluster = node, store(node).read()
         self.guest = self.cluster.guest(guest_id)
         self.files: FilesOfSet | None = None

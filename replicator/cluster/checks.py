@@ -10,7 +10,8 @@ from datetime import tzinfo
 from replicator.api.problem import Problem
 from replicator.cluster.model import Cluster
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job
+from replicator.ids import entry_of
+from replicator.models import Guest, GuestId, Job
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged, longest_aside
 from replicator.zfs.snapshot_names import room
@@ -58,7 +59,7 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
 
 def _guests(cluster: Cluster) -> Iterator[Problem]:
     for guest in cluster.guests.values():
-        key = f"guests.{guest.id}"
+        key = entry_of(guest.id)
         if guest.id < 100:
             yield Problem(key, str(guest.id), "a guest's number is 100 or more")
         if guest.node not in cluster.nodes:
@@ -89,7 +90,7 @@ def _twice(key: str, guest: Guest) -> Iterator[Problem]:
 
 
 def _jobs(cluster: Cluster) -> Iterator[Problem]:
-    taken: dict[tuple[int, str], Job] = {}
+    taken: dict[tuple[GuestId, str], Job] = {}
     for job in cluster.jobs.values():
         yield from job_problems(cluster, job)
         twin = taken.setdefault((job.id.guest, job.target), job)
@@ -211,7 +212,7 @@ def refuse_without_guest(cluster: Cluster, job: Job) -> None:
         known = ", ".join(str(known) for known in sorted(cluster.guests)) or "none yet"
         raise ConfigError(
             f"Job {job.id} cannot be created: there is no such guest; known guests: {known}.",
-            advice=f"Add [guests.{job.id.guest}] to the cluster file.",
+            advice=f"Add [{entry_of(job.id.guest)}] to the cluster file.",
         )
 
 

@@ -16,7 +16,7 @@ import tomli
 from replicator.cluster.model import Cluster
 from replicator.cluster.toml_schema import read_cluster
 from replicator.common.files import FileText
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 
 
 class Standing(StrEnum):
@@ -77,7 +77,7 @@ def later_epochs(ours: FileText, theirs: FileText) -> Iterable[str]:
             yield f"guest {guest_id} is on {guest.node} there and on {mine.node} here, both at epoch {guest.epoch}"
 
 
-def guests_of(copy: FileText) -> Mapping[int, Guest]:
+def guests_of(copy: FileText) -> Mapping[GuestId, Guest]:
     """Return the guests that a copy has; none if it cannot be read."""
     try:
         return read_cluster(tomli.loads(copy.text), copy.digest)[0].guests

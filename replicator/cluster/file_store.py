@@ -44,6 +44,7 @@ from replicator.errors import (
     UnreadableError,
     ZsrError,
 )
+from replicator.ids import section_of
 from replicator.models import Guest, Job, Node
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -248,7 +249,7 @@ def _edited(text: str, before: Cluster, after: Cluster) -> str:
         if before.nodes[name] != node:
             _set_disabled(document["nodes"][name], node)
     for guest_id, guest in after.guests.items():
-        _set_place(document["guests"][str(guest_id)], guest, before.guests[guest_id])
+        _set_place(document[section_of(guest_id)][str(guest_id)], guest, before.guests[guest_id])
     return tomlkit.dumps(document)
 
 

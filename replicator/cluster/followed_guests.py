@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, GuestId, Job, JobId
 
 
-def followed(jobs: Mapping[JobId, Job], guests: Mapping[int, Guest]) -> dict[JobId, Job]:
+def followed(jobs: Mapping[JobId, Job], guests: Mapping[GuestId, Guest]) -> dict[JobId, Job]:
     """Return the jobs with the targets that they have where their guests are now."""
-    by_guest: dict[int, list[Job]] = {}
+    by_guest: dict[GuestId, list[Job]] = {}
     for job in jobs.values():
         by_guest.setdefault(job.id.guest, []).append(job)
     turned: dict[JobId, Job] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from replicator.errors import ConfigError
-from replicator.models import Guest, Job, JobId, Node, Storage
+from replicator.models import Guest, GuestId, Job, JobId, Node, Storage
 
 
 class ChangedError(ConfigError):
@@ -22,7 +22,7 @@ class Cluster:
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     storages: Mapping[str, Storage] = field(default_factory=dict)
-    guests: Mapping[int, Guest] = field(default_factory=dict)
+    guests: Mapping[GuestId, Guest] = field(default_factory=dict)
     jobs: Mapping[JobId, Job] = field(default_factory=dict)
     digest: str = ""
 
@@ -33,7 +33,7 @@ class Cluster:
             raise ConfigError(f"There is no job {job_id}.", advice=f"Known jobs: {known}.")
         return self.jobs[job_id]
 
-    def guest(self, guest_id: int) -> Guest:
+    def guest(self, guest_id: GuestId) -> Guest:
         """Return a guest; raises ConfigError if there is none of this number."""
         if guest_id not in self.guests:
             known = ", ".join(map(str, sorted(self.guests))) or "none"

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from replicator.models import Guest, Storage, Volume
+from replicator.models import Guest, GuestId, Storage, Volume
 from replicator.zfs.dataset_names import volume_prefixes
 
-_Mention = tuple[str, Volume, int]
+_Mention = tuple[str, Volume, GuestId]
 """A dataset, the volume as which a guest's settings mention it, and that guest."""
 
 
-def with_others(guests: Mapping[int, Guest], storages: Mapping[str, Storage]) -> dict[int, Guest]:
+def with_others(guests: Mapping[GuestId, Guest], storages: Mapping[str, Storage]) -> dict[GuestId, Guest]:
     """Return guests with the volumes (``Guest.others``) that the others mention and that lie below theirs.
 
     Guests of all nodes count: the dataset may be the replica of one that is elsewhere now.

@@ -23,7 +23,7 @@ from replicator.common.timezones import zone
 from replicator.config.problems import SettingsError
 from replicator.config.settings import ClusterSettings
 from replicator.errors import ConfigError
-from replicator.models import Job, JobId
+from replicator.models import GuestId, Job, JobId
 from replicator.schedule.calendar import CalendarError
 
 READ_SECONDS = 10.0
@@ -126,7 +126,7 @@ class ClusterStore:
 
         self._change(delete, f"Job {job_id} cannot be deleted")
 
-    def raise_epoch(self, guest_id: int, owner: str, epoch: int) -> None:
+    def raise_epoch(self, guest_id: GuestId, owner: str, epoch: int) -> None:
         """Give a guest a higher epoch; it must be committed here before any volume is stamped with it.
 
         Raises:
@@ -141,7 +141,7 @@ class ClusterStore:
 
         self._change(take, f"Guest {guest_id} cannot get epoch {epoch}")
 
-    def announce_move(self, guest_id: int, owner: str, to: str | None) -> None:
+    def announce_move(self, guest_id: GuestId, owner: str, to: str | None) -> None:
         """Record that a guest of the node ``owner`` is being moved to another one; None: that it is not any more.
 
         Raises:
@@ -158,7 +158,7 @@ class ClusterStore:
 
         self._change(change, f"Guest {guest_id} cannot be moved to {to}")
 
-    def hand_over(self, guest_id: int, former: str, owner: str, epoch: int, *, announced: bool = False) -> None:
+    def hand_over(self, guest_id: GuestId, former: str, owner: str, epoch: int, *, announced: bool = False) -> None:
         """Give a guest another node and a higher epoch, end its move, and let its jobs follow; in one change.
 
         ``announced``: only if it is being moved to that node.

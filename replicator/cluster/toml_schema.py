@@ -30,12 +30,24 @@ from replicator.cluster.runtimes import runtime_of
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
 from replicator.hosts.replication_network import parse_network
+from replicator.ids import GROUP_ALLOWED, GroupName, group_name
 from replicator.job_choices import FreezeFailure
-from replicator.models import DRILL_TIMEOUT_SECONDS, MAX_EPOCH, Guest, Job, JobId, Node, Runtime, Storage, Volume
+from replicator.models import (
+    DRILL_TIMEOUT_SECONDS,
+    MAX_EPOCH,
+    Guest,
+    GuestId,
+    Job,
+    JobId,
+    Node,
+    Runtime,
+    Storage,
+    Volume,
+)
 from replicator.schedule.rates import ALLOWED as RATE_ALLOWED
 from replicator.schedule.rates import parse_rates
 
-SECTIONS = ("nodes", "storages", "guests", "jobs", "defaults")
+SECTIONS = ("nodes", "storages", "guests", "groups", "jobs", "defaults")
 NO_DRILL = "off"
 """The ``drill`` of a guest that has no schedule although there is one in ``defaults``."""
 NO_NETWORK = "off"
@@ -125,11 +137,11 @@ class _Listed(_Entry):
         return value
 
 
-class _Guest(_Entry):
+class _Listing(_Entry):
+    """What guests and groups have in common."""
+
     name: str = ""
     node: str
-    storages: list[str] = []
-    volumes: list[_Listed] = []
     children: bool = True
     freeze: str | None = None
     thaw: str | None = None
@@ -154,6 +166,23 @@ class _Guest(_Entry):
             raise ValueError("start, stop and status go together")
         if any(own) and self.runtime is not None:
             raise ValueError("either a runtime, or start, stop and status")
+        return self
+
+
+class _Guest(_Listing):
+    storages: list[str] = []
+    volumes: list[_Listed] = []
+
+
+class _Group(_Listing):
+    """A guest that has a name and no number: its volumes are listed, since no name of a dataset shows whose it is."""
+
+    volumes: list[_Listed]
+
+    @model_validator(mode="after")
+    def _some_volume(self) -> Self:
+        if not any(entry.replicate for entry in self.volumes):
+            raise ValueError("volumes: at least one that is replicated; a group's are listed by hand")
         return self
 
 
@@ -251,6 +280,7 @@ def _of_the_whole(cluster: Cluster, reader: _Reader) -> list[Problem]:
         },
         guests={
             **{int(name): Guest(int(name), "", "") for name in reader.names_of("guests") if name.isdecimal()},
+            **{GroupName(name): Guest(GroupName(name), "", "") for name in reader.names_of("groups")},
             **cluster.guests,
         },
         jobs=cluster.jobs,
@@ -276,13 +306,19 @@ def _network_of(node: _Node, defaults: _Defaults) -> str | None:
     return None if found == NO_NETWORK or node.address == "local" else found
 
 
-def _guests(reader: _Reader, defaults: _Defaults) -> dict[int, Guest]:
-    guests = {}
+def _guests(reader: _Reader, defaults: _Defaults) -> dict[GuestId, Guest]:
+    guests: dict[GuestId, Guest] = {}
     for key, entry in reader.entries("guests", _Guest).items():
         if key.isdecimal() and str(int(key)) == key:
             guests[int(key)] = _guest(int(key), entry, defaults)
         else:
-            reader.refuse(f"guests.{key}", "", repr(key), "a guest's number, 100 or more")
+            named = f"; or, as a group: [groups.{key}]" if group_name(key) else ""
+            reader.refuse(f"guests.{key}", "", repr(key), f"a guest's number, 100 or more{named}")
+    for key, group in reader.entries("groups", _Group).items():
+        if (name := group_name(key)) is None:
+            reader.refuse(f"groups.{key}", "", repr(key), GROUP_ALLOWED)
+        else:
+            guests[name] = _guest(name, group, defaults)
     return guests
 
 
@@ -310,13 +346,13 @@ def _listed(entry: _Listed) -> Volume:
     return Volume(*entry.volume.split(":", 1))
 
 
-def _guest(number: int, guest: _Guest, defaults: _Defaults) -> Guest:
+def _guest(number: GuestId, guest: _Guest | _Group, defaults: _Defaults) -> Guest:
     drill = guest.drill if guest.drill is not None else defaults.drill
     return Guest(
         id=number,
         name=guest.name or str(number),
         node=guest.node,
-        storages=tuple(guest.storages),
+        storages=tuple(guest.storages) if isinstance(guest, _Guest) else (),
         volumes=tuple(_listed(entry) for entry in guest.volumes if entry.replicate),
         excluded=frozenset(_listed(entry) for entry in guest.volumes if not entry.replicate),
         children=guest.children,
@@ -337,7 +373,7 @@ def _guest(number: int, guest: _Guest, defaults: _Defaults) -> Guest:
     )
 
 
-def _runtime_of(guest: _Guest) -> Runtime | None:
+def _runtime_of(guest: _Listing) -> Runtime | None:
     if guest.start is not None and guest.stop is not None and guest.status is not None:
         return Runtime(guest.start, guest.stop, guest.status)
     return None if guest.runtime is None else runtime_of(guest.runtime)

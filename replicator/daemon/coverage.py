@@ -9,14 +9,14 @@ from itertools import groupby
 
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
 from replicator.cluster.model import Cluster
-from replicator.models import Guest, JobId
+from replicator.models import Guest, GuestId, JobId
 from replicator.replication.branches import branches_of, children, left_out
 from replicator.replication.discovery import guest_storages
 from replicator.zfs.dataset_names import owning_path, volume_prefixes
 from replicator.zfs.model import Dataset, Inventory
 
 
-def guest_coverage(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> dict[int, GuestCoverage]:
+def guest_coverage(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> dict[GuestId, GuestCoverage]:
     """Return the jobs of each guest of a node, and what they leave out.
 
     Of a guest without a job nothing is listed: all of it is left out. A replica from another node is no volume of it.
@@ -26,7 +26,7 @@ def guest_coverage(cluster: Cluster, node: str, inventories: Mapping[str, Invent
         node: the node's name.
         inventories: what lies below the paths of storages on that node, also of those that it may not use, by path.
     """
-    jobs: defaultdict[int, list[JobId]] = defaultdict(list)
+    jobs: defaultdict[GuestId, list[JobId]] = defaultdict(list)
     for job in cluster.jobs.values():
         if job.removal is None:
             jobs[job.id.guest].append(job.id)
@@ -41,7 +41,7 @@ def guest_coverage(cluster: Cluster, node: str, inventories: Mapping[str, Invent
     return found
 
 
-def unknown_guests(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> tuple[int, ...]:
+def unknown_guests(cluster: Cluster, node: str, inventories: Mapping[str, Inventory]) -> tuple[GuestId, ...]:
     """Return the guests that have volumes on a node, and that the cluster file does not have.
 
     A volume that another program or cluster replicates (it has snapshots with a name like zsr's, and no stamp of this
@@ -52,7 +52,7 @@ def unknown_guests(cluster: Cluster, node: str, inventories: Mapping[str, Invent
         node: the node's name.
         inventories: what lies below the paths of the storages that the node may use, by path.
     """
-    found = set()
+    found: set[GuestId] = set()
     for guest, names in _by_guest(inventories, node).items():
         volumes = [each for name, path in names.items() if (each := inventories[path].get(name)) is not None]
         if guest not in cluster.guests and any(_is_forgotten(volume, node) for volume in volumes):
@@ -64,7 +64,7 @@ def _is_forgotten(volume: Dataset, node: str) -> bool:
     return volume.owner == node or not any(snapshot.job for snapshot in volume.snapshots)
 
 
-def in_words(coverage: Mapping[int, GuestCoverage]) -> Iterator[str]:
+def in_words(coverage: Mapping[GuestId, GuestCoverage]) -> Iterator[str]:
     """Return a sentence, without its full stop, for each guest of which volumes are forgotten."""
     for guest, each in sorted(coverage.items()):
         if forgotten := each.forgotten:
@@ -74,13 +74,13 @@ def in_words(coverage: Mapping[int, GuestCoverage]) -> Iterator[str]:
             yield f"guest {guest}{_named(each, guest)}: {count} not replicated ({named})"
 
 
-def _named(coverage: GuestCoverage, guest: int) -> str:
+def _named(coverage: GuestCoverage, guest: GuestId) -> str:
     return f" ({coverage.name})" if coverage.name not in {"", str(guest)} else ""
 
 
-def _by_guest(inventories: Mapping[str, Inventory], node: str) -> dict[int, dict[str, str]]:
+def _by_guest(inventories: Mapping[str, Inventory], node: str) -> dict[GuestId, dict[str, str]]:
     """Return the datasets that look like volumes by guest and name, each with the path that it is directly below."""
-    found: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    found: defaultdict[GuestId, dict[str, str]] = defaultdict(dict)
     for path, inventory in inventories.items():
         for dataset in inventory.below(path):
             number = dataset.name[len(path) + 1 :].partition("-")[2].partition("-")[0]

@@ -8,6 +8,7 @@ from typing import Any
 from replicator.common.durations import words
 from replicator.daemon.health_check import HealthFinding, HealthLevel
 from replicator.display import shortened
+from replicator.models import GuestId
 
 CLONES_SECONDS = 86400.0
 """Seconds after the begin of a drill from which on clones that are still there are a warning."""
@@ -16,7 +17,7 @@ LONGEST_REASON = 300
 
 
 def drill_findings(
-    drills: Iterable[Mapping[str, Any]], now: float, guest: int | None = None
+    drills: Iterable[Mapping[str, Any]], now: float, guest: GuestId | None = None
 ) -> Iterator[HealthFinding]:
     """Yield the findings about drills that failed, or that are overdue, of one guest or of all.
 

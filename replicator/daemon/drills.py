@@ -13,7 +13,7 @@ from replicator.common.durations import words
 from replicator.errors import BusyError, ZsrError
 from replicator.guests.drill_plan import drilled_jobs, due_drills, guest_drills
 from replicator.guests.drilling import Driller
-from replicator.models import DrillResult, Job, JobId
+from replicator.models import DrillResult, GuestId, Job, JobId
 from replicator.state.drills import KnownDrill
 
 LOOK_SECONDS = 10.0
@@ -43,9 +43,9 @@ class ScheduledDrills:
         self._known: tuple[KnownDrill, ...] = ()
         self._running: JobId | None = None
         self._driller, self._cluster, self._zone, self._announce = driller, cluster, zone, announce
-        self._tidied: dict[tuple[int, str], float] = {}
+        self._tidied: dict[tuple[GuestId, str], float] = {}
         self._begun: dict[JobId, float] = {}
-        self._said: dict[tuple[int, str], str] = {}
+        self._said: dict[tuple[GuestId, str], str] = {}
 
     async def keep_drilling(self, tasks: asyncio.TaskGroup) -> None:
         """Look again and again, until cancelled, and start what is due."""
@@ -103,7 +103,7 @@ class ScheduledDrills:
             else:
                 self._said.pop(place, None)
                 if gone:
-                    _log.warning("%d clones were left on %s by a drill of guest %d.", gone, each.node, each.guest)
+                    _log.warning("%d clones were left on %s by a drill of guest %s.", gone, each.node, each.guest)
 
     async def _drill(self, job: Job) -> None:
         """Do one drill. Its failure is recorded, and an error is not the daemon's."""
@@ -117,7 +117,7 @@ class ScheduledDrills:
             self._say(place, f"Could not drill guest {job.id.guest} on {job.target}, or not record it: {error}")
             return
         except Exception:  # noqa: BLE001 - a task's outermost frame: one drill's failure is not the daemon's
-            _log.exception("Could not drill guest %d on %s (class internal).", *place)
+            _log.exception("Could not drill guest %s on %s (class internal).", *place)
             return
         finally:
             self._running = None
@@ -127,13 +127,13 @@ class ScheduledDrills:
             self._said.pop(place, None)
             took = words(event.duration)
             if event.result is DrillResult.FAILED:
-                _log.error("The drill of guest %d on %s failed after %s: %s", *place, took, end.message)
+                _log.error("The drill of guest %s on %s failed after %s: %s", *place, took, end.message)
             else:
-                _log.info("The drill of guest %d on %s passed after %s: %s", *place, took, end.message)
+                _log.info("The drill of guest %s on %s passed after %s: %s", *place, took, end.message)
         await asyncio.to_thread(self._look)
         await self._announce()
 
-    def _say(self, place: tuple[int, str], text: str) -> None:
+    def _say(self, place: tuple[GuestId, str], text: str) -> None:
         """Log a warning, once while it stays the same."""
         if self._said.get(place) != text:
             self._said[place] = text

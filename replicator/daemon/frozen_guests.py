@@ -18,7 +18,7 @@ from replicator.common.tasks import finish_despite_cancel
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, HookError, ZsrError
 from replicator.hosts.host import Host
-from replicator.models import Guest, Hook
+from replicator.models import Guest, GuestId, Hook
 from replicator.replication.hooks import run_hook
 from replicator.state.guest_hooks import FrozenGuest, GuestHooks, HookFailures
 from replicator.state.guest_locks import guest_lock
@@ -49,7 +49,7 @@ class Thaws:
     hooks: GuestHooks
     locks: Path
     host: Callable[[], Host]
-    guests: Callable[[], Mapping[int, Guest]]
+    guests: Callable[[], Mapping[GuestId, Guest]]
     clock: Callable[[], float]
     announce: Callable[[], Awaitable[None]]
 
@@ -60,7 +60,7 @@ class Thaws:
         state: State,
         nodes: Nodes,
         *,
-        guests: Callable[[], Mapping[int, Guest]],
+        guests: Callable[[], Mapping[GuestId, Guest]],
         clock: Callable[[], float],
         announce: Callable[[], Awaitable[None]],
     ) -> Thaws:
@@ -68,7 +68,7 @@ class Thaws:
         locks = settings.state_dir / "locks"
         return cls(state.hooks, locks, lambda: nodes.client(settings.node).host, guests, clock, announce)
 
-    async def thaw(self, guest: int, locked: asyncio.Event | None = None) -> None:
+    async def thaw(self, guest: GuestId, locked: asyncio.Event | None = None) -> None:
         """Thaw a guest if it is recorded and nobody works with it; never raises an error, and logs what fails.
 
         ``locked`` is set as soon as the guest's lock is held, or cannot be had.
@@ -80,11 +80,11 @@ class Thaws:
                 # A thaw that is cut off by a cancel would be one that failed.
                 await finish_despite_cancel(self._thaw_recorded(guest))
         except BusyError:
-            _log.debug("Guest %d may be frozen; its lock is held, by a run for example, which thaws it.", guest)
+            _log.debug("Guest %s may be frozen; its lock is held, by a run for example, which thaws it.", guest)
         except ZsrError as error:
-            _log.error("Could not thaw guest %d, or not record it: %s", guest, error)
+            _log.error("Could not thaw guest %s, or not record it: %s", guest, error)
         except Exception:  # noqa: BLE001 - a task's outermost frame: one guest's failure is not the daemon's
-            _log.exception("Could not thaw guest %d (class internal); it is tried again.", guest)
+            _log.exception("Could not thaw guest %s (class internal); it is tried again.", guest)
         finally:
             if locked is not None:
                 locked.set()
@@ -95,7 +95,7 @@ class Thaws:
             for record in await asyncio.to_thread(self.hooks.frozen):
                 group.create_task(self.thaw(record.guest))
 
-    async def _thaw_recorded(self, guest: int) -> None:
+    async def _thaw_recorded(self, guest: GuestId) -> None:
         record = await asyncio.to_thread(self.hooks.get, guest)
         if record is None:  # a run has thawed it meanwhile
             return
@@ -104,10 +104,10 @@ class Thaws:
             await run_hook(Hook.THAW, guest, command, limit, self.host())
         except HookError as error:
             since = time.ctime(record.since)
-            _log.error("Guest %d may be frozen since %s: %s Thaw it now: %s", guest, since, error.what, command)
+            _log.error("Guest %s may be frozen since %s: %s Thaw it now: %s", guest, since, error.what, command)
             await asyncio.to_thread(self.hooks.record_failed_thaw, guest, error.what, self.clock())
         else:
-            _log.warning("Guest %d was left frozen by a run of job %s, and is thawed now.", guest, record.job)
+            _log.warning("Guest %s was left frozen by a run of job %s, and is thawed now.", guest, record.job)
             await asyncio.to_thread(self.hooks.record_thaw, guest, self.clock())
         await self.announce()
 
@@ -128,11 +128,11 @@ class FrozenGuests:
     """
 
     def __init__(self, thaws: Thaws) -> None:
-        self.since: Mapping[int, float] = {}
+        self.since: Mapping[GuestId, float] = {}
         self.failures: HookFailures = {}
-        self.failed_freezes: Mapping[int, int] = {}
+        self.failed_freezes: Mapping[GuestId, int] = {}
         self._thaws = thaws
-        self._attempts: set[int] = set()
+        self._attempts: set[GuestId] = set()
 
     async def begin(self, tasks: asyncio.TaskGroup) -> None:
         """Start to thaw the recorded guests. When this returns, their locks make runs wait for the thaw.
@@ -158,11 +158,11 @@ class FrozenGuests:
                 if guest not in self._attempts:
                     self._start(guest, tasks, None)
 
-    def _start(self, guest: int, tasks: asyncio.TaskGroup, locked: asyncio.Event | None) -> None:
+    def _start(self, guest: GuestId, tasks: asyncio.TaskGroup, locked: asyncio.Event | None) -> None:
         self._attempts.add(guest)
         tasks.create_task(self._attempt(guest, locked), name=f"thaw guest {guest}")
 
-    async def _attempt(self, guest: int, locked: asyncio.Event | None) -> None:
+    async def _attempt(self, guest: GuestId, locked: asyncio.Event | None) -> None:
         try:
             await self._thaws.thaw(guest, locked)
             await asyncio.sleep(RETRY_SECONDS)

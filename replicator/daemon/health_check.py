@@ -20,7 +20,7 @@ from replicator.api.pvesr_jobs import PvesrJobs, old_job_stands
 from replicator.common.durations import words
 from replicator.daemon.coverage import in_words
 from replicator.daemon.host_texts import of_host, of_settings
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 from replicator.schedule.scheduler import ladder_steps
 
 FAILURES = 3
@@ -289,7 +289,7 @@ def _vanished_job(job: str, age: float) -> str:
     return f"{since}; nothing replicates for it; put it back, or confirm: zsr delete {job} --force"
 
 
-def frozen_findings(frozen: Mapping[str, float], now: float, guest: int | None = None) -> list[HealthFinding]:
+def frozen_findings(frozen: Mapping[str, float], now: float, guest: GuestId | None = None) -> list[HealthFinding]:
     """Return the findings about guests that are frozen for too long, of one guest or of all.
 
     ``frozen``: since when each may be (unix time), by its number; ``now``: unix time.
@@ -300,11 +300,11 @@ def frozen_findings(frozen: Mapping[str, float], now: float, guest: int | None =
             f"guest {number} may have been frozen for {words(now - since)}; run its thaw command now",
         )
         for number, since in frozen.items()
-        if now - since > FROZEN_SECONDS and guest in (None, int(number))
+        if now - since > FROZEN_SECONDS and (guest is None or str(guest) == number)
     ]
 
 
-def replica_findings(replicas: Iterable[Mapping[str, Any]], guest: int | None = None) -> list[HealthFinding]:
+def replica_findings(replicas: Iterable[Mapping[str, Any]], guest: GuestId | None = None) -> list[HealthFinding]:
     """Return the findings about replicas on this node that lack restore points, of one guest or of all."""
     return [
         HealthFinding(HealthLevel.WARNING, _points_missing(each))
@@ -383,7 +383,7 @@ def pvesr_findings(pvesr: PvesrJobs, jobs: Sequence[Mapping[str, Any]]) -> list[
     return found
 
 
-def coverage_findings(coverage: Mapping[int, GuestCoverage], guest: int | None = None) -> list[HealthFinding]:
+def coverage_findings(coverage: Mapping[GuestId, GuestCoverage], guest: GuestId | None = None) -> list[HealthFinding]:
     """Return the findings about volumes that no job replicates and no setting excludes, of one guest or of all."""
     chosen = {number: each for number, each in coverage.items() if guest in (None, number)}
     return [HealthFinding(HealthLevel.WARNING, f"{text}; zsr coverage") for text in in_words(chosen)]

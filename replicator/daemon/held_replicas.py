@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from replicator.api.held import HeldReplica
 from replicator.errors import ConfigError
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 from replicator.replication.provenance import sets_of
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
@@ -50,7 +50,7 @@ def held_replicas(found: Iterable[Replica]) -> list[HeldReplica]:
     one whose volume left the guest does not count.
     """
     jobs: defaultdict[Sender, dict[str, Collection[int]]] = defaultdict(dict)
-    places: defaultdict[tuple[int, str, str], list[Replica]] = defaultdict(list)
+    places: defaultdict[tuple[GuestId, str, str], list[Replica]] = defaultdict(list)
     for each in found:
         jobs[each.job, each.source][each.dataset.name] = each.sets
         places[each.job.guest, each.source, each.storage].append(each)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from replicator.api.held import AsideKind, KeptAside
-from replicator.models import Job, JobId
+from replicator.models import GuestId, Job, JobId
 from replicator.replication.asides import is_diverged_data
 from replicator.replication.diverged import diverged_below
 from replicator.replication.snapshot_sets import sum_if_known, unreplicated_bytes
@@ -22,7 +22,7 @@ def kept_aside(inventories: Mapping[str, Inventory], jobs: Mapping[JobId, Job], 
         jobs: all jobs of the cluster.
         node: the node's name.
     """
-    found: defaultdict[tuple[int, AsideKind], dict[str, Dataset]] = defaultdict(dict)
+    found: defaultdict[tuple[GuestId, AsideKind], dict[str, Dataset]] = defaultdict(dict)
     for path, each in inventories.items():
         for dataset, job in diverged_below(path, each):
             if not is_reseed(dataset.name):
@@ -39,7 +39,9 @@ def kept_aside(inventories: Mapping[str, Inventory], jobs: Mapping[JobId, Job], 
     )
 
 
-def count_diverged(asides: Iterable[KeptAside], jobs: Iterable[Job], node: str, *, all_read: bool) -> dict[int, int]:
+def count_diverged(
+    asides: Iterable[KeptAside], jobs: Iterable[Job], node: str, *, all_read: bool
+) -> dict[GuestId, int]:
     """Return how many volumes are kept aside on a node because they differ from their source, by guest.
 
     Stale restore points, and asides with nothing but snapshots of others, do not count.

@@ -17,7 +17,7 @@ from replicator.guests.both_sides import Left, left_on, volumes_on
 from replicator.guests.epoch_claims import take_claims_back
 from replicator.guests.move import job_to
 from replicator.guests.release import KeptAside, refuse_untaken, release
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.replication.guest_replicas import ask_nodes
 from replicator.state.guest_locks import guest_lock_within
 from replicator.zfs.fence import Fence
@@ -32,7 +32,7 @@ LOOK_SECONDS = 30.0
 _log = logging.getLogger("zsr.daemon")
 
 
-async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id: int, nodes: Nodes) -> Left:
+async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id: GuestId, nodes: Nodes) -> Left:
     """Make what a guest left on a node replicas of its new node; return that, and what has to stay as it is.
 
     ``read`` returns the cluster as it is now: it is asked under the guest's lock, since the guest may come back.
@@ -62,7 +62,7 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
 
 
 async def take_void_claims_back(
-    settings: Settings, read: Callable[[], Cluster], guest_id: int, nodes: Nodes
+    settings: Settings, read: Callable[[], Cluster], guest_id: GuestId, nodes: Nodes
 ) -> list[str]:
     """Take back the claims of a recovery here that did not commit; return the names of the replicas.
 
@@ -87,13 +87,13 @@ async def order_sync(cluster: Cluster, guest: Guest, here: str, nodes: Nodes) ->
         order = ["zsr", "schedule-now", str(job.id)]
         done = await nodes.client(guest.node).host.run(order, limit=_ORDER_SECONDS)
     except ZsrError as error:
-        _log.info("The next sync of guest %d waits for its next try: %s", guest.id, error)
+        _log.info("The next sync of guest %s waits for its next try: %s", guest.id, error)
         return
     if not done.ok:
-        _log.info("The next sync of guest %d waits for its next try: %s", guest.id, done.stderr.strip())
+        _log.info("The next sync of guest %s waits for its next try: %s", guest.id, done.stderr.strip())
 
 
-def described_alone(guest: int, volumes: Iterable[Dataset]) -> str:
+def described_alone(guest: GuestId, volumes: Iterable[Dataset]) -> str:
     """Return the sentence about volumes that no other node has."""
     names = ", ".join(f"'{each.name}'" for each in volumes)
     return (
@@ -126,13 +126,13 @@ class LeftVolumes:
         settings: Settings,
         nodes: Nodes,
         cluster: Callable[[], Cluster],
-        left: Callable[[], Iterable[int]],
+        left: Callable[[], Iterable[GuestId]],
     ) -> None:
         self._settings = settings
         self._nodes = nodes
         self._cluster = cluster
         self._left = left
-        self._why: dict[int, str] = {}
+        self._why: dict[GuestId, str] = {}
 
     async def keep_releasing(self) -> None:
         """Release what is left, until cancelled."""
@@ -149,19 +149,19 @@ class LeftVolumes:
         """Release what a guest left; why that cannot be is logged once."""
         try:
             if claims := await take_void_claims_back(self._settings, self._cluster, guest.id, self._nodes):
-                text = "A recovery of guest %d here did not take it: the claim on %s was taken back."
+                text = "A recovery of guest %s here did not take it: the claim on %s was taken back."
                 _log.warning(text, guest.id, ", ".join(claims))
                 return
             left = await release_left(self._settings, self._cluster, guest.id, self._nodes)
         except ZsrError as error:
             if self._why.get(guest.id) != error.what:
                 self._why[guest.id] = error.what
-                _log.warning("What guest %d left here does not become a replica yet: %s", guest.id, error)
+                _log.warning("What guest %s left here does not become a replica yet: %s", guest.id, error)
         except Exception:  # noqa: BLE001 - a task's outermost frame
-            _log.exception("What guest %d left here could not be released (class internal).", guest.id)
+            _log.exception("What guest %s left here could not be released (class internal).", guest.id)
         else:
             if left.shared:
-                text = "Guest %d went on on %s; what it left here are replicas now: %s."
+                text = "Guest %s went on on %s; what it left here are replicas now: %s."
                 _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
             if left.aside:
                 _log.warning("What a guest left here is newer: %s.", described_aside(guest, left.aside))

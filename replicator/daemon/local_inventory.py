@@ -21,7 +21,7 @@ from replicator.daemon.pool_usage import asked_for, pool_roles, pool_spaces, sto
 from replicator.daemon.restore_point_watch import Sight, sights
 from replicator.errors import StorageMissingError, ZsrError
 from replicator.guests.release import is_left
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, GuestId, Job, JobId
 from replicator.replication.discovery import guest_storages, guest_volumes
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
@@ -60,14 +60,14 @@ class LocalInventory:
     oldest_sets: Mapping[JobId, float] = field(default_factory=dict)
     foreign: Mapping[JobId, int | None] = field(default_factory=dict)
     replicas: tuple[HeldReplica, ...] = ()
-    diverged: Mapping[int, int] = field(default_factory=dict)
+    diverged: Mapping[GuestId, int] = field(default_factory=dict)
     asides: tuple[KeptAside, ...] = ()
     pools: tuple[PoolSpace, ...] = ()
     storages: tuple[StorageSpace, ...] = ()
     sights: Mapping[str, Sight] = field(default_factory=dict)
-    coverage: Mapping[int, GuestCoverage] = field(default_factory=dict)
-    unknown: tuple[int, ...] | None = None
-    left: tuple[int, ...] = ()
+    coverage: Mapping[GuestId, GuestCoverage] = field(default_factory=dict)
+    unknown: tuple[GuestId, ...] | None = None
+    left: tuple[GuestId, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -159,7 +159,7 @@ def conclude(
     )
 
 
-def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[int]:
+def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[GuestId]:
     """Yield the guests of other nodes whose volumes here are still this node's own, or claimed by a recovery."""
     back = [job for job in cluster.jobs.values() if job.target == node and job.removal is None]
     for guest_id in sorted({job.id.guest for job in back}):
@@ -183,13 +183,13 @@ class Trees:
     """What lies below a path, by the first part of the names below it; and those parts by the guest that they name."""
 
     by_name: Mapping[str, Sequence[Dataset]]
-    by_guest: Mapping[int, Sequence[str]]
+    by_guest: Mapping[GuestId, Sequence[str]]
 
 
 def trees_of(path: str, inventory: Inventory) -> Trees:
     """Group the datasets below a path."""
     by_name: dict[str, list[Dataset]] = {}
-    by_guest: dict[int, list[str]] = {}
+    by_guest: dict[GuestId, list[str]] = {}
     for name, dataset in inventory.datasets.items():
         if name.startswith(f"{path}/"):
             by_name.setdefault(name[len(path) + 1 :].partition("/")[0], []).append(dataset)

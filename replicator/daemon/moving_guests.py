@@ -9,6 +9,7 @@ from replicator.api.moves import MovingGuest
 from replicator.cluster.model import Cluster
 from replicator.common.durations import words
 from replicator.daemon.health_check import HealthFinding, HealthLevel
+from replicator.models import GuestId
 
 MOVE_SECONDS = 900.0
 """Seconds from the announcement of a move, right before its guest stops, after which it should have ended long ago."""
@@ -25,7 +26,7 @@ def moving_guests(cluster: Cluster, node: str, before: Iterable[MovingGuest], no
 
 
 def moving_findings(
-    moving: Iterable[Mapping[str, Any]], now: float, guest: int | None = None
+    moving: Iterable[Mapping[str, Any]], now: float, guest: GuestId | None = None
 ) -> Iterator[HealthFinding]:
     """Yield the findings of `zsr check` about moves that take too long, by the same limit as ZsrMoveUnfinished. Pure.
 

@@ -16,6 +16,7 @@ from replicator.api.held import HeldReplica
 from replicator.api.plugin import PluginStore
 from replicator.cluster.model import Cluster
 from replicator.daemon.held_replicas import Replica, Sender
+from replicator.models import GuestId
 from replicator.schedule.retention import RetentionPolicy
 
 REPORTED_SECONDS = 7 * 86400.0
@@ -38,7 +39,7 @@ class Sight:
         keep: the job's.
     """
 
-    place: tuple[int, str, str]
+    place: tuple[GuestId, str, str]
     times: frozenset[int]
     whole: frozenset[int]
     keep: RetentionPolicy
@@ -119,7 +120,7 @@ class RestorePointWatch:
 
     def with_missing(self, held: Collection[HeldReplica], found: Mapping[str, Sight]) -> tuple[HeldReplica, ...]:
         """Return the replicas with how many restore points they lack: the most of one volume."""
-        counts: dict[tuple[int, str, str], int] = {}
+        counts: dict[tuple[GuestId, str, str], int] = {}
         for name, known in (self.known or {}).items():
             if name in found:
                 place = found[name].place

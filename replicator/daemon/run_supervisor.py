@@ -15,7 +15,7 @@ from replicator.daemon.run_durations import RunDurations
 from replicator.daemon.run_report import log_end, log_start
 from replicator.daemon.run_worker import Reseeded, Worker
 from replicator.errors import BusyError, ConfigError, ErrorClass, InternalError, ZsrError
-from replicator.models import Job, JobId, Outcome
+from replicator.models import GuestId, Job, JobId, Outcome
 from replicator.schedule.scheduler import first
 
 POSTPONE_SECONDS = 10.0
@@ -96,7 +96,7 @@ class RunSupervisor:
         """Return the run of a job, or None if it does not run."""
         return self._running.get(job_id)
 
-    def is_guest_busy(self, guest: int) -> bool:
+    def is_guest_busy(self, guest: GuestId) -> bool:
         """Return whether a job of a guest runs."""
         return any(job.guest == guest for job in self._running)
 

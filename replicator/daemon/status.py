@@ -23,7 +23,7 @@ from replicator.common.clocks import CLOCK_SLACK_SECONDS
 from replicator.daemon.active_run import ActiveRun
 from replicator.daemon.local_inventory import LocalInventory
 from replicator.errors import ErrorClass
-from replicator.models import Guest, Hook, Job, JobCondition, JobId, JobState
+from replicator.models import Guest, GuestId, Hook, Job, JobCondition, JobId, JobState
 from replicator.schedule.grace import Terms, nearest_end
 from replicator.schedule.scheduler import Scheduled, missed_runs
 from replicator.state.guest_hooks import HookFailures
@@ -96,9 +96,9 @@ class DaemonFacts:
     looked_at: Mapping[str, float]
     inventory: LocalInventory
     targets: Mapping[str, TargetLook]
-    frozen_since: Mapping[int, float]
+    frozen_since: Mapping[GuestId, float]
     hook_failures: HookFailures
-    failed_freezes: Mapping[int, int]
+    failed_freezes: Mapping[GuestId, int]
     drills: tuple[GuestDrills, ...]
     moves: tuple[GuestMoves, ...]
     moving: tuple[MovingGuest, ...]
@@ -203,7 +203,7 @@ def is_forgotten(state: JobState, oldest_set: float | None, state_created: float
     return is_as_old_as_the_file and oldest_set < state_created - CLOCK_SLACK_SECONDS
 
 
-def owners(cluster: Cluster, node: str) -> Mapping[int, GuestOwner]:
+def owners(cluster: Cluster, node: str) -> Mapping[GuestId, GuestOwner]:
     """Return the owners and epochs of the guests that a node owns, or that have a job to it."""
     received = {job.id.guest for job in cluster.jobs.values() if job.target == node}
     return {
@@ -214,18 +214,18 @@ def owners(cluster: Cluster, node: str) -> Mapping[int, GuestOwner]:
 
 
 def counted_hooks(
-    cluster: Cluster, node: str, frozen: Iterable[int], failures: HookFailures
-) -> Mapping[int, Mapping[Hook, int]]:
+    cluster: Cluster, node: str, frozen: Iterable[GuestId], failures: HookFailures
+) -> Mapping[GuestId, Mapping[Hook, int]]:
     """Return how often each hook of a node's guests failed; 0 for a hook that never did.
 
     A guest that may be frozen, and is no longer in the cluster file, has its thaw hook in the result.
     """
-    hooks: dict[int, Iterable[Hook]] = dict.fromkeys(frozen, (Hook.THAW,))
+    hooks: dict[GuestId, Iterable[Hook]] = dict.fromkeys(frozen, (Hook.THAW,))
     hooks |= {guest.id: guest.hooks for guest in cluster.guests.values() if guest.node == node and guest.hooks}
     return {guest: {hook: failures.get(guest, {}).get(hook, 0) for hook in hooks[guest]} for guest in sorted(hooks)}
 
 
-def counted_freezes(cluster: Cluster, node: str, failed: Mapping[int, int]) -> Mapping[int, int]:
+def counted_freezes(cluster: Cluster, node: str, failed: Mapping[GuestId, int]) -> Mapping[GuestId, int]:
     """Return how many of the last freezes failed, of each guest of a node that has a freeze hook; 0 where none did."""
     guests = sorted(guest.id for guest in cluster.guests.values() if guest.node == node and Hook.FREEZE in guest.hooks)
     return {guest: failed.get(guest, 0) for guest in guests}

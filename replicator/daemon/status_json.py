@@ -11,7 +11,8 @@ from replicator.api.drills import GuestDrills
 from replicator.api.job_status import JobStatus
 from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import Status
-from replicator.models import JobId
+from replicator.ids import stored_guest
+from replicator.models import GuestId, JobId
 
 
 def job_json(job: JobStatus, now: float) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def drill_json(drill: GuestDrills, now: float) -> dict[str, Any]:
     }
 
 
-def coverage_json(coverage: Mapping[int, GuestCoverage]) -> list[dict[str, Any]]:
+def coverage_json(coverage: Mapping[GuestId, GuestCoverage]) -> list[dict[str, Any]]:
     """Return the guests of a node with their jobs, and with the volumes that none of these replicates."""
     return [
         {
@@ -146,10 +147,10 @@ def coverage_json(coverage: Mapping[int, GuestCoverage]) -> list[dict[str, Any]]
     ]
 
 
-def coverage_from_json(values: Sequence[Mapping[str, Any]]) -> dict[int, GuestCoverage]:
+def coverage_from_json(values: Sequence[Mapping[str, Any]]) -> dict[GuestId, GuestCoverage]:
     """Return what `coverage_json` made."""
     return {
-        each["guest"]: GuestCoverage(
+        stored_guest(each["guest"]): GuestCoverage(
             each["guest_name"],
             tuple(JobId.parse(job) for job in each["jobs"]),
             tuple(UncoveredVolume(one["dataset"], Gap(one["reason"])) for one in each["uncovered"]),

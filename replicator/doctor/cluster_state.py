@@ -13,7 +13,7 @@ from replicator.cluster.model import Cluster
 from replicator.common.durations import compact, words
 from replicator.daemon.coverage import in_words
 from replicator.doctor import catalogue
-from replicator.models import DEFAULT_KEEP, Job
+from replicator.models import DEFAULT_KEEP, GuestId, Job
 from replicator.schedule.calendar import CalendarEvent
 from replicator.schedule.scheduler import rpo, weakness
 
@@ -105,7 +105,7 @@ def _promise(subject: Subject, job: Job, now: float) -> Iterator[Line]:
 def copies(cluster: Cluster, node: str) -> list[Line]:
     """Return the lines about guests whose copies would all be lost with the machine that they run on."""
     subject = Subject(catalogue.COPIES, node)
-    targets: dict[int, set[str]] = {}
+    targets: dict[GuestId, set[str]] = {}
     for job in own_jobs(cluster, node):
         targets.setdefault(job.id.guest, set()).add(job.target)
     here = [
@@ -121,7 +121,9 @@ def copies(cluster: Cluster, node: str) -> list[Line]:
     return [subject.ok("Each guest with a job has a copy on another machine.")]
 
 
-def coverage(node: str, cluster: Cluster, found: Mapping[int, GuestCoverage], unknown: Collection[int]) -> list[Line]:
+def coverage(
+    node: str, cluster: Cluster, found: Mapping[GuestId, GuestCoverage], unknown: Collection[GuestId]
+) -> list[Line]:
     """Return the lines about guests and volumes of a node that no job replicates.
 
     Args:

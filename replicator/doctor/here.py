@@ -23,7 +23,7 @@ from replicator.doctor.zfs_looks import time_sync, zfs_checks
 from replicator.errors import ZsrError
 from replicator.hosts.host import Host
 from replicator.hosts.local import LocalHost
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.state.database import Database
 
 _UNIT = ["systemctl", "show", "zsr.service", "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,Result"]
@@ -142,7 +142,7 @@ def hook_programs(guest: Guest) -> Iterator[service.HookProgram]:
     return (_program(guest.id, name, word) for name, word in programs_of(guest))
 
 
-def _program(guest: int, name: str, word: str) -> service.HookProgram:
+def _program(guest: GuestId, name: str, word: str) -> service.HookProgram:
     found = word if "/" in word else path_of(word)
     if found is None or not Path(found).exists():
         return service.HookProgram(guest, name, word, None)

@@ -11,6 +11,7 @@ from replicator.common.sizes import size
 from replicator.daemon.health_check import HealthFinding, HealthLevel, daemon_findings, settings_findings
 from replicator.doctor import catalogue
 from replicator.errors import ZsrError
+from replicator.models import GuestId
 
 _LEVELS = {
     HealthLevel.OK: Level.OK,
@@ -187,7 +188,7 @@ class HookProgram:
         writable: who else may change it; None: nobody.
     """
 
-    guest: int
+    guest: GuestId
     name: str
     program: str
     found: str | None

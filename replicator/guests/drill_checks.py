@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from replicator.common.sizes import size
 from replicator.display import shortened
+from replicator.models import GuestId
 
 LONGEST_WORDS = 300
 """Characters of a program's output that a result quotes."""
@@ -197,7 +198,9 @@ def quoted(output: str, status: int) -> str:
     return shortened(" / ".join(lines[-3:]), LONGEST_WORDS) or f"exit status {status}"
 
 
-def environment(guest: int, job: str, node: str, time: int, clones: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def environment(
+    guest: GuestId, job: str, node: str, time: int, clones: Iterable[tuple[str, str, str]]
+) -> Iterator[str]:
     """Yield the environment of a guest's own check, ``NAME=value`` each.
 
     ``clones`` are a volume (``storage:name``), its clone's dataset, and the clone's device or folder.

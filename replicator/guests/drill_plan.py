@@ -9,7 +9,7 @@ from replicator.api.drills import LONGEST_WITHOUT_SECONDS, GuestDrills
 from replicator.cluster.disabling import disablement
 from replicator.cluster.model import Cluster
 from replicator.common.clocks import CLOCK_SLACK_SECONDS
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, GuestId, Job, JobId
 from replicator.schedule.calendar import CalendarEvent
 from replicator.state.drills import KnownDrill
 
@@ -18,7 +18,7 @@ RETRY_SECONDS = 3600.0
 GAPS = 1.5
 """How many of its longest gaps a schedule may be without a drill that passes, where that is more than 30 days."""
 
-Known = Mapping[tuple[int, str], KnownDrill]
+Known = Mapping[tuple[GuestId, str], KnownDrill]
 """What is known of drills, by guest and target."""
 
 

@@ -22,7 +22,7 @@ from replicator.errors import (
 from replicator.guests.activation import activate, begin_activation, is_activating, open_volumes
 from replicator.guests.claims import PLAIN, claims_on, fork_name
 from replicator.guests.older_set import ChosenSet, claims_for, go_back, is_behind, whole_sets
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 from replicator.replication.progress import Log
 from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import Replicas, heads
@@ -150,7 +150,7 @@ def _refuse_half(node: str, missing: Sequence[str]) -> None:
 
 
 def refuse_taken(
-    guest: int, epoch: int, former: str, here: str, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]
+    guest: GuestId, epoch: int, former: str, here: str, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]
 ) -> None:
     """Raise if any node has volumes of a guest that say that it was taken already.
 
@@ -180,20 +180,22 @@ def refuse_taken(
             )
 
 
-def highest_epoch(guest: int, epoch: int, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]) -> int:
+def highest_epoch(guest: GuestId, epoch: int, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]) -> int:
     """Return the highest epoch of a guest that can be seen anywhere; ``epoch`` is the store's."""
     stamps = (each.epoch for _, each in _volumes_of(guest, answers))
     return max([epoch, *(int(each) for each in stamps if each is not None and each.isdecimal())])
 
 
-def volumes_of(guest: int, listed: Mapping[str, Dataset]) -> Iterator[Dataset]:
+def volumes_of(guest: GuestId, listed: Mapping[str, Dataset]) -> Iterator[Dataset]:
     """Yield the volumes and replicas of a guest among what lies on a node."""
     for name, each in listed.items():
         if (each.job or "").partition("-")[0] == str(guest) or has_guests_name(name, guest):
             yield each
 
 
-def _volumes_of(guest: int, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]) -> Iterator[tuple[str, Dataset]]:
+def _volumes_of(
+    guest: GuestId, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]
+) -> Iterator[tuple[str, Dataset]]:
     for node, answer in answers.items():
         for each in volumes_of(guest, {} if isinstance(answer, ZsrError) else answer):
             yield node, each

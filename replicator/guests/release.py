@@ -15,6 +15,7 @@ from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests import power
 from replicator.guests.mounts import mount
 from replicator.guests.recovery import volumes_of
+from replicator.ids import entry_of
 from replicator.models import Guest, Volume
 from replicator.replication.plan import VolumePair
 from replicator.replication.prepare_target import keep_aside
@@ -84,7 +85,7 @@ def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
         raise ConfigError(
             f"Guest {guest.id} is on {guest.node} by the cluster file, but {guest.node} has not taken it: no volume of "
             f"it there is writable with epoch {guest.epoch}.",
-            advice=f"Take it there (zsr guest take {guest.id}), or correct guests.{guest.id}.node.",
+            advice=f"Take it there (zsr guest take {guest.id}), or correct {entry_of(guest.id)}.node.",
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from replicator.errors import ConfigError
-from replicator.models import Guest, JobId, Storage, Volume
+from replicator.models import Guest, GuestId, JobId, Storage, Volume
 from replicator.zfs.channel_programs import Branches
 from replicator.zfs.dataset_names import is_diverged
 from replicator.zfs.model import Dataset, Inventory
@@ -52,7 +52,7 @@ def left_out(of: Branches, volumes: Iterable[str], inventory: Inventory) -> list
     return [name for name in _below(names, of.closed - names, of.guest, inventory) if name not in names]
 
 
-def _below(taken: Collection[str], closed: Collection[str], guest: int, inventory: Inventory) -> list[str]:
+def _below(taken: Collection[str], closed: Collection[str], guest: GuestId, inventory: Inventory) -> list[str]:
     if not taken:
         return []
     open_names = set(taken)
@@ -67,7 +67,7 @@ def _below(taken: Collection[str], closed: Collection[str], guest: int, inventor
     return found
 
 
-def is_others(guest: int, dataset: Dataset) -> bool:
+def is_others(guest: GuestId, dataset: Dataset) -> bool:
     """Return whether a dataset is a replica of another guest: its own mark says so."""
     try:
         return dataset.job is not None and JobId.parse(dataset.job).guest != guest

@@ -10,7 +10,7 @@ from typing import Protocol
 from replicator.common.snapshot_patterns import SnapshotPatterns
 from replicator.hosts.pump import Line
 from replicator.hosts.stream import Limits
-from replicator.models import RATE_UNIT, Guest, Job, JobId, KnownSets, Storage, Synced, Vanished
+from replicator.models import RATE_UNIT, Guest, GuestId, Job, JobId, KnownSets, Storage, Synced, Vanished
 from replicator.replication.file_keeper import GuestFiles
 from replicator.replication.half_received import PastFailure
 from replicator.replication.hooks import HookRecorder
@@ -37,9 +37,9 @@ class OtherJobs:
     """
 
     jobs: Mapping[JobId, Job]
-    guests: Mapping[int, Guest]
+    guests: Mapping[GuestId, Guest]
     known: Callable[[JobId], Awaitable[KnownSets]]
-    lock: Callable[[int], AbstractContextManager[None]]
+    lock: Callable[[GuestId], AbstractContextManager[None]]
     ended: Callable[[JobId, int], Awaitable[None]]
     keeps: Callable[[JobId], Awaitable[tuple[str, ...]]]
     inherit: Callable[[Job, tuple[str, ...], float], Awaitable[None]]

@@ -17,7 +17,7 @@ from replicator.errors import HookError, ZsrError
 from replicator.hosts.configured_commands import run_configured
 from replicator.hosts.host import Host
 from replicator.job_choices import FreezeFailure
-from replicator.models import Guest, Hook
+from replicator.models import Guest, GuestId, Hook
 from replicator.replication.progress import Log
 
 
@@ -164,7 +164,7 @@ class _Hooks:
             self.log("error", f"Could not record how a hook ended: {error.what}")
 
 
-async def run_hook(hook: Hook, guest: int, command: str, limit: float, host: Host) -> None:
+async def run_hook(hook: Hook, guest: GuestId, command: str, limit: float, host: Host) -> None:
     """Run a hook of a guest on its node, for ``limit`` seconds at most.
 
     Raises:

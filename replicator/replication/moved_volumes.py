@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from replicator.errors import ConfigError, ZsrError
-from replicator.models import Job, JobId, KnownSets, Storage, Synced
+from replicator.models import GuestId, Job, JobId, KnownSets, Storage, Synced
 from replicator.replication.context import OtherJobs
 from replicator.replication.discovery import Discovered
 from replicator.replication.keys import check_keys
@@ -126,7 +126,7 @@ def still_continued(
     return next((each for each in theirs if each != own or moved.job.guest != guest), None)
 
 
-def is_volume_of(others: OtherJobs, storages: Iterable[Storage], node: str, guest: int, dataset: str) -> bool:
+def is_volume_of(others: OtherJobs, storages: Iterable[Storage], node: str, guest: GuestId, dataset: str) -> bool:
     """Return whether a dataset of a node is a volume of a guest by its name or by the settings, be it left out."""
     by_name = {each.name: each for each in storages if each.allowed_on(node)}
     known = others.guests.get(guest)

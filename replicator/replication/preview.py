@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from replicator.errors import ZsrError
-from replicator.models import JobId, Volume
+from replicator.models import GuestId, JobId, Volume
 from replicator.zfs.permits import Law
 
 
@@ -123,7 +123,7 @@ class Preview:
     """
 
     job: JobId
-    guest: int
+    guest: GuestId
     guest_name: str
     source: str
     target: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from replicator.common.snapshot_patterns import Travelling
 from replicator.errors import TargetActiveError
+from replicator.ids import entry_of
 from replicator.models import JobId, KnownSets, Volume
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import PLACEHOLDER, Dataset, Inventory, Snapshot, SnapshotLike
@@ -205,9 +206,9 @@ _OTHERWISE = " Otherwise rename it there (zfs rename); the volume is then sent i
 def _if_moved(way: Direction) -> str:
     guest = way.job.guest
     return (
-        f'Do not remove anything. If guest {guest} was moved to {way.target}, set guests.{guest}.node = "{way.target}" '
-        f"in the cluster file of every node. If guest {guest} was recovered on {way.source}, make it a replica: zsr "
-        f"guest release {guest}, typed on {way.target}."
+        f"Do not remove anything. If guest {guest} was moved to {way.target}, set {entry_of(guest)}.node = "
+        f'"{way.target}" in the cluster file of every node. If guest {guest} was recovered on {way.source}, make it a '
+        f"replica: zsr guest release {guest}, typed on {way.target}."
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from replicator.errors import BusyError, StorageMissingError, ZsrError
-from replicator.models import Synced
+from replicator.models import GuestId, Synced
 from replicator.replication.context import OtherJobs, RunContext
 from replicator.replication.discovery import Discovered, TargetInventory
 from replicator.replication.grace_ends import source_pools
@@ -208,7 +208,7 @@ class TakeOver:
                 if any(isinstance(step, Rename) for step in action.preparations):
                     missing = [each for each in missing if each != f"{action.pair.target_name}/"]
 
-    async def _lock(self, locks: ExitStack, others: OtherJobs, way: Direction, guest: int) -> None:
+    async def _lock(self, locks: ExitStack, others: OtherJobs, way: Direction, guest: GuestId) -> None:
         left = LOCK_SECONDS_HIGHER if guest > way.job.guest else LOCK_SECONDS
         while True:
             try:

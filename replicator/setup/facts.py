@@ -11,7 +11,7 @@ from pathlib import Path
 
 from replicator.cluster.model import Cluster
 from replicator.config.problems import NODE_NAME
-from replicator.models import Guest
+from replicator.models import Guest, GuestId
 from replicator.zfs.dataset_names import DIVERGED_DATASET
 
 FIRST_GUEST = 100
@@ -136,7 +136,11 @@ def candidates(
             by_name.setdefault(int(match["guest"]), []).append(name)
     listed = {str(volume) for guest in guests.values() for volume in (*guest.volumes, *guest.excluded)}
     others = [name for name in below if _BY_NAME.fullmatch(name) is None and f"{storage}:{name}" not in listed]
-    mine = [_known(guest, storage, by_name) for guest in guests.values() if guest.node == node]
+    mine = [
+        _known(guest, guest.id, storage, by_name)
+        for guest in guests.values()
+        if guest.node == node and isinstance(guest.id, int)  # the volumes of a group stand in the cluster file
+    ]
     fresh = [Candidate(number, str(number), tuple(names)) for number, names in by_name.items() if number not in guests]
     taken = {*guests, *by_name}
     made = [
@@ -146,17 +150,17 @@ def candidates(
     return sorted([*mine, *fresh, *made], key=lambda each: each.id)
 
 
-def _known(guest: Guest, storage: str, by_name: dict[int, list[str]]) -> Candidate:
+def _known(guest: Guest, number: int, storage: str, by_name: dict[int, list[str]]) -> Candidate:
     volumes = tuple(map(str, guest.volumes))
     listed = tuple(volume.name for volume in guest.volumes if volume.storage == storage)
-    return Candidate(guest.id, guest.name, (*by_name.get(guest.id, ()), *listed), volumes)
+    return Candidate(number, guest.name, (*by_name.get(number, ()), *listed), volumes)
 
 
 def _guest_name(dataset: str) -> str:
     return dataset.rpartition("/")[2]
 
 
-def _free(taken: Collection[int], count: int) -> list[int]:
+def _free(taken: Collection[GuestId], count: int) -> list[int]:
     free: list[int] = []
     number = FIRST_GUEST
     while len(free) < count:

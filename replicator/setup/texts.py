@@ -16,7 +16,7 @@ from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore
 from replicator.errors import ConfigError
 from replicator.job_choices import Foreign
-from replicator.models import Job, JobId
+from replicator.models import GuestId, Job, JobId
 from replicator.schedule.grace import NEW_GRACE_SECONDS
 from replicator.setup.answers import Answers, GuestAnswer, OtherNode
 from replicator.setup.facts import is_loopback
@@ -182,7 +182,7 @@ def _put_job(store: ClusterStore, answers: Answers, guest: GuestAnswer, pvesr: P
     store.create_job(replace(fresh, grace=NEW_GRACE_SECONDS, foreign=Foreign.MIRROR))
 
 
-def job_to(cluster: Cluster, guest: int, target: str) -> Job | None:
+def job_to(cluster: Cluster, guest: GuestId, target: str) -> Job | None:
     """Return the job of a guest to a node, if there is one."""
     return next((job for job in cluster.jobs.values() if job.id.guest == guest and job.target == target), None)
 

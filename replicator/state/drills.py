@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from replicator.display import shortened
 from replicator.events import GuestDrilled
-from replicator.models import DrillResult, JobId
+from replicator.ids import stored_guest
+from replicator.models import DrillResult, GuestId, JobId
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 
@@ -48,7 +49,7 @@ class KnownDrill:
         may_be_open: clones may be there.
     """
 
-    guest: int
+    guest: GuestId
     node: str
     job: JobId
     since: float
@@ -77,7 +78,7 @@ class Drills:
         with self.database.decoding():
             return [_known(row) for row in self.database.rows("SELECT * FROM drills ORDER BY guest, node")]
 
-    def get(self, guest: int, node: str) -> KnownDrill | None:
+    def get(self, guest: GuestId, node: str) -> KnownDrill | None:
         """Return what is known of a guest's drills on a target."""
         with self.database.decoding():
             rows = self.database.rows("SELECT * FROM drills WHERE guest = ? AND node = ?", guest, node)
@@ -98,7 +99,7 @@ class Drills:
             db.execute(_ENSURE, (job.guest, node, str(job), now))
             db.execute("UPDATE drills SET last_try = ?, open = 1 WHERE guest = ? AND node = ?", (now, job.guest, node))
 
-    def closed(self, guest: int, node: str) -> None:
+    def closed(self, guest: GuestId, node: str) -> None:
         """Record that no clone is there any more."""
         with self.database.transaction() as db:
             db.execute("UPDATE drills SET open = 0 WHERE guest = ? AND node = ?", (guest, node))
@@ -118,7 +119,7 @@ class Drills:
             ended = (event.time,) if event.result is DrillResult.PASSED else ()
             db.execute(_COUNT[event.result], (*ended, *key))
 
-    def forget(self, guest: int, node: str) -> None:
+    def forget(self, guest: GuestId, node: str) -> None:
         """Forget the drills of a guest on a node that is no target of it any more; not while clones may be there."""
         with self.database.transaction() as db:
             db.execute("DELETE FROM drills WHERE guest = ? AND node = ? AND open = 0", (guest, node))
@@ -133,7 +134,7 @@ def _after(event: GuestDrilled, message: str, before: str | None) -> GuestDrille
 
 def _known(row: sqlite3.Row) -> KnownDrill:
     return KnownDrill(
-        guest=row["guest"],
+        guest=stored_guest(row["guest"]),
         node=row["node"],
         job=JobId.from_text(row["job"]),
         since=row["since"],

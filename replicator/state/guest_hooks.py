@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from replicator.events import GuestFrozen, GuestThawed
-from replicator.models import Guest, Hook, JobId
+from replicator.ids import stored_guest
+from replicator.models import Guest, GuestId, Hook, JobId
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 
-HookFailures = Mapping[int, Mapping[Hook, int]]
+HookFailures = Mapping[GuestId, Mapping[Hook, int]]
 """How often hooks failed, by guest; a hook that never failed is missing."""
 
 FREEZES_KEPT = 5
@@ -47,7 +48,7 @@ class FrozenGuest:
         reported: whether a thaw failed, so that the journal has a `GuestFrozen`.
     """
 
-    guest: int
+    guest: GuestId
     since: float
     thaw: str
     time_limit: float
@@ -67,7 +68,7 @@ class GuestHooks:
         with self.database.decoding():
             return [_frozen_guest(row) for row in self.database.rows("SELECT * FROM frozen_guests ORDER BY guest")]
 
-    def get(self, guest: int) -> FrozenGuest | None:
+    def get(self, guest: GuestId) -> FrozenGuest | None:
         """Return the record of one guest, or None if it is not frozen."""
         with self.database.decoding():
             rows = self.database.rows("SELECT * FROM frozen_guests WHERE guest = ?", guest)
@@ -75,16 +76,16 @@ class GuestHooks:
 
     def failures(self) -> HookFailures:
         """Return how often the hooks of each guest failed."""
-        found: dict[int, dict[Hook, int]] = {}
+        found: dict[GuestId, dict[Hook, int]] = {}
         with self.database.decoding():
             for row in self.database.rows("SELECT guest, hook, count FROM hook_failures"):
-                found.setdefault(row["guest"], {})[Hook(row["hook"])] = row["count"]
+                found.setdefault(stored_guest(row["guest"]), {})[Hook(row["hook"])] = row["count"]
         return found
 
-    def failed_freezes(self, now: float) -> Mapping[int, int]:
+    def failed_freezes(self, now: float) -> Mapping[GuestId, int]:
         """Return how many of each guest's last `FREEZES_KEPT` freezes failed in the last `FREEZES_LAST` seconds."""
         query = "SELECT guest, sum(failed) AS failed FROM freezes WHERE time > ? GROUP BY guest"
-        return {row["guest"]: row["failed"] for row in self.database.rows(query, now - FREEZES_LAST)}
+        return {stored_guest(row["guest"]): row["failed"] for row in self.database.rows(query, now - FREEZES_LAST)}
 
     def record_freeze(self, guest: Guest, thaw: str, *, job: JobId, run: int, now: float) -> bool:
         """Record that a guest may be frozen from now on; durable when this returns.
@@ -96,26 +97,26 @@ class GuestHooks:
             db.execute(_FREEZE, (guest.id, now, thaw, guest.hook_timeout, str(job), run))
         return known
 
-    def record_thaw(self, guest: int, now: float) -> None:
+    def record_thaw(self, guest: GuestId, now: float) -> None:
         """Record that a guest is not frozen any more; a freeze that was reported gets its end in the journal."""
         with self.database.transaction() as db:
             row = db.execute("DELETE FROM frozen_guests WHERE guest = ? RETURNING *", (guest,)).fetchone()
             if row is not None and row["reported"]:
                 record_event(db, GuestThawed(now, JobId.from_text(row["job"]), row["run"], row["since"]))
 
-    def count_failure(self, guest: int, hook: Hook, now: float) -> None:
+    def count_failure(self, guest: GuestId, hook: Hook, now: float) -> None:
         """Count a hook that failed."""
         with self.database.transaction() as db:
             db.execute(_COUNT, (guest, hook))
             if hook is Hook.FREEZE:
                 _record_end(db, guest, failed=True, now=now)
 
-    def record_froze(self, guest: int, now: float) -> None:
+    def record_froze(self, guest: GuestId, now: float) -> None:
         """Record a freeze hook that succeeded."""
         with self.database.transaction() as db:
             _record_end(db, guest, failed=False, now=now)
 
-    def record_failed_thaw(self, guest: int, message: str, now: float) -> None:
+    def record_failed_thaw(self, guest: GuestId, message: str, now: float) -> None:
         """Count a thaw hook that failed while the guest may be frozen; the journal gets the first failure."""
         with self.database.transaction() as db:
             db.execute(_COUNT, (guest, Hook.THAW))
@@ -127,7 +128,7 @@ class GuestHooks:
             record_event(db, GuestFrozen(now, job, row["run"], row["since"], message, row["thaw"]))
 
 
-def _record_end(db: sqlite3.Connection, guest: int, *, failed: bool, now: float) -> None:
+def _record_end(db: sqlite3.Connection, guest: GuestId, *, failed: bool, now: float) -> None:
     """Record how a freeze hook ended; the order of the records counts, so that a clock that is set changes nothing."""
     db.execute("INSERT INTO freezes (guest, time, failed) VALUES (?, ?, ?)", (guest, now, failed))
     db.execute(_DROP_FREEZES, (guest, guest, FREEZES_KEPT))
@@ -135,7 +136,7 @@ def _record_end(db: sqlite3.Connection, guest: int, *, failed: bool, now: float)
 
 def _frozen_guest(row: sqlite3.Row) -> FrozenGuest:
     return FrozenGuest(
-        guest=row["guest"],
+        guest=stored_guest(row["guest"]),
         since=row["since"],
         thaw=row["thaw"],
         time_limit=row["time_limit"],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from replicator.common.files import file_error, lock_file
 from replicator.errors import BusyError, ZsrError
+from replicator.models import GuestId
 
 LOCK_POLL_SECONDS = 0.5
 
@@ -19,7 +20,7 @@ _log = logging.getLogger("zsr.daemon")
 
 
 @contextmanager
-def guest_lock(folder: Path, guest: int) -> Iterator[None]:
+def guest_lock(folder: Path, guest: GuestId) -> Iterator[None]:
     """Hold a guest's lock while the body runs; never waits.
 
     Raises:
@@ -30,7 +31,7 @@ def guest_lock(folder: Path, guest: int) -> Iterator[None]:
 
 
 @contextmanager
-def drill_lock(folder: Path, guest: int) -> Iterator[None]:
+def drill_lock(folder: Path, guest: GuestId) -> Iterator[None]:
     """Hold the lock of a guest's drills while the body runs, during which runs go on; never waits.
 
     Raises:
@@ -41,7 +42,7 @@ def drill_lock(folder: Path, guest: int) -> Iterator[None]:
 
 
 @contextmanager
-def move_lock(folder: Path, guest: int) -> Iterator[None]:
+def move_lock(folder: Path, guest: GuestId) -> Iterator[None]:
     """Hold the lock of a guest's move while the body runs, during which runs go on; never waits.
 
     Raises:
@@ -71,7 +72,7 @@ def daemon_lock(folder: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def guest_lock_within(folder: Path, guest: int, seconds: float) -> AsyncIterator[None]:
+async def guest_lock_within(folder: Path, guest: GuestId, seconds: float) -> AsyncIterator[None]:
     """Hold a guest's lock while the body runs; waits for it, since a run may have it for a while.
 
     Raises:

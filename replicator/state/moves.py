@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from replicator.api.moves import GuestMoves
 from replicator.events import GuestMoved
+from replicator.ids import stored_guest
 from replicator.state.database import Database
 from replicator.state.journal import record_event
 from replicator.state.plugin_store import SqlitePluginStore, write_notes
@@ -44,5 +45,6 @@ class Moves:
         """Return what is known of each guest, by its number."""
         with self.database.decoding():
             texts = SqlitePluginStore(self.database, STORE).items("").values()
-            found = [GuestMoves(**json.loads(text)) for text in texts]
+            read = [json.loads(text) for text in texts]
+            found = [GuestMoves(**{**values, "guest": stored_guest(values["guest"])}) for values in read]
         return tuple(sorted(found, key=lambda each: each.guest))

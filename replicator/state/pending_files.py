@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 from replicator.state.database import Database
 from replicator.state.plugin_store import SqlitePluginStore
 
@@ -39,11 +39,11 @@ class PendingFiles:
 
     database: Database
 
-    def put(self, guest: int, files: FilesOfSet | None) -> None:
+    def put(self, guest: GuestId, files: FilesOfSet | None) -> None:
         """Remember what is to be put in place for a guest; None: nothing is any more."""
         self._store.put(str(guest), None if files is None else json.dumps(asdict(files)))
 
-    def get(self, guest: int, epoch: int) -> FilesOfSet | None:
+    def get(self, guest: GuestId, epoch: int) -> FilesOfSet | None:
         """Return what is to be put in place for a guest that came with this epoch; None if nothing is."""
         text = self._store.get(str(guest))
         with self.database.decoding():

@@ -72,7 +72,7 @@ CREATE TABLE sent_snapshots (job TEXT NOT NULL, guid TEXT NOT NULL, carried INTE
 CREATE TABLE memory (plugin TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (plugin, key));
 """
 _HOOKS = """
-CREATE TABLE frozen_guests (guest INTEGER PRIMARY KEY, since REAL NOT NULL, thaw TEXT NOT NULL,
+CREATE TABLE frozen_guests (guest NOT NULL PRIMARY KEY, since REAL NOT NULL, thaw TEXT NOT NULL,
     time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL);
 CREATE TABLE hook_failures (guest INTEGER, hook TEXT, count INTEGER NOT NULL, PRIMARY KEY (guest, hook));
 """
@@ -102,10 +102,17 @@ CREATE TABLE drills (guest INTEGER NOT NULL, node TEXT NOT NULL, job TEXT NOT NU
     failed INTEGER NOT NULL DEFAULT 0, undone INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (guest, node)) WITHOUT ROWID
 """
+_NAMED_GUESTS = """
+ALTER TABLE frozen_guests RENAME TO numbered_guests;
+CREATE TABLE frozen_guests (guest NOT NULL PRIMARY KEY, since REAL NOT NULL, thaw TEXT NOT NULL,
+    time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL);
+INSERT INTO frozen_guests SELECT * FROM numbered_guests;
+DROP TABLE numbered_guests
+"""
 CREATED = ("zsr.state", "created")
 """The plugin, which is none, and the key under which `memory` has the unix time at which the file was made."""
 
-_VERSION = 13
+_VERSION = 14
 
 DAMAGED = ".damaged-"
 """Is in the name of a damaged file that was moved aside, before the time."""
@@ -129,6 +136,7 @@ _UPGRADES = {
     10: "ALTER TABLE job_state ADD COLUMN disabled_since REAL;\nALTER TABLE job_state ADD COLUMN removal_since REAL",
     11: _FREEZES,
     12: _DRILLS,
+    13: _NAMED_GUESTS,
 }
 """The statements that bring a file of a version to the next one."""
 

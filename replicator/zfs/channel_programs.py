@@ -14,6 +14,7 @@ from importlib.resources import files
 
 from replicator.common.snapshot_patterns import NONE_TRAVEL, SnapshotPatterns, lua_pattern
 from replicator.errors import ZfsError
+from replicator.models import GuestId
 from replicator.zfs.fence import EPOCH, OWNER, Fence, Guard, Stamped
 from replicator.zfs.marks import Known
 from replicator.zfs.model import MADE_HERE, Inventory, pool_of
@@ -50,7 +51,7 @@ class Branches:
         closed: the datasets that are never taken along, nor what is below them.
     """
 
-    guest: int
+    guest: GuestId
     by_name: bool
     roots: tuple[str, ...] = ()
     closed: frozenset[str] = frozenset()

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from replicator.ids import GroupName
+from replicator.models import GuestId
+
 DIVERGED_DATASET = "zsr-diverged"
 """The dataset below a storage in which replicas that diverged are kept; nothing in it is a replica any more."""
 
@@ -90,13 +93,15 @@ def parents(name: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
 
 
-def volume_prefixes(guest: int, path: str) -> tuple[str, ...]:
-    """Return the beginnings of the full names of a guest's volumes below a storage's path."""
-    return tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
+def volume_prefixes(guest: GuestId, path: str) -> tuple[str, ...]:
+    """Return the beginnings of the full names of a guest's volumes below a storage's path; a group has none."""
+    return () if isinstance(guest, GroupName) else tuple(f"{path}/{kind}-{guest}-" for kind in _KINDS)
 
 
-def has_guests_name(dataset: str, guest: int) -> bool:
+def has_guests_name(dataset: str, guest: GuestId) -> bool:
     """Return whether a dataset's last name is one of a guest's volume."""
+    if isinstance(guest, GroupName):
+        return False
     return dataset.rpartition("/")[2].startswith(tuple(f"{kind}-{guest}-" for kind in _KINDS))
 
 

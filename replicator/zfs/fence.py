@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from replicator.errors import SupersededError
+from replicator.ids import entry_of
 from replicator.models import MAX_EPOCH, JobId
 
 OWNER, EPOCH = "zsr:owner", "zsr:epoch"
@@ -170,8 +171,8 @@ def _superseded(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
         f"{fence.owner} is older (epoch {fence.epoch}).",
         f"Copy the cluster file of {owner} to {fence.owner} (there: zsr cluster push). "
         f"If {fence.owner} is to own the guest again, stop it on "
-        f'{owner}, set guests.{guest}.node = "{fence.owner}" and guests.{guest}.epoch = {_next(seen.epoch)} in the '
-        "cluster file of every node.",
+        f'{owner}, set {entry_of(guest)}.node = "{fence.owner}" and {entry_of(guest)}.epoch = '
+        f"{_next(seen.epoch)} in the cluster file of every node.",
     )
 
 
@@ -180,7 +181,7 @@ def _older(fence: Fence, node: str, seen: Stamped) -> tuple[str, str]:
     return (
         f"The cluster file has epoch {fence.epoch} for guest {guest}, and {_where(node, seen)} has epoch {seen.epoch} "
         f"of {fence.owner} itself: the file is older than the volumes.",
-        f"Put the newer file back. If it is lost and {fence.owner} still owns the guest, set guests.{guest}.epoch = "
+        f"Put the newer file back. If it is lost and {fence.owner} still owns the guest, set {entry_of(guest)}.epoch = "
         f"{seen.epoch} in the cluster file of every node.",
     )
 

@@ -66,7 +66,7 @@ end
 local open, at = {}, 1
 local function others(name)
   local job = mark(name, "zsr:job")
-  local guest = job and string.match(job, "^(%d+)%-%d+$")
+  local guest = job and string.match(job, "^([%w_]+)%-%d+$")
   return guest ~= nil and guest ~= request.guest
 end
 for _, name in ipairs(request.by_name and volumes or {}) do

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from replicator.models import JobId
+from replicator.ids import JOB_PATTERN
+from replicator.models import GuestId, JobId
 
 PREFIX = "__replicate_"
 """Every name begins with this."""
 
-_NAME = re.compile(rf"{PREFIX}(?P<job>[1-9][0-9]{{2,8}}-[0-9]{{1,9}})_(?P<time>[0-9]{{1,12}})__", re.ASCII)
+_NAME = re.compile(rf"{PREFIX}(?P<job>{JOB_PATTERN})_(?P<time>[0-9]{{1,12}})__", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def job_prefix(job: JobId) -> str:
     return f"{PREFIX}{job}_"
 
 
-def guest_prefix(guest: int) -> str:
+def guest_prefix(guest: GuestId) -> str:
     """Return the beginning of the names of the snapshots of all jobs of a guest."""
     return f"{PREFIX}{guest}-"
 
@@ -61,7 +62,7 @@ def parse_snapshot_name(name: str) -> SnapshotName | None:
 ADOPTED_PREFIX = "zsr-adopted_"
 """Begins the names that adoption gives to another tool's snapshots, so that the other tool finds them no more."""
 
-_ADOPTED = re.compile(rf"{ADOPTED_PREFIX}[1-9][0-9]{{2,8}}-[0-9]{{1,9}}_[0-9]{{1,12}}\.*", re.ASCII)
+_ADOPTED = re.compile(rf"{ADOPTED_PREFIX}{JOB_PATTERN}_[0-9]{{1,12}}\.*", re.ASCII)
 
 
 def adopted_name(name: SnapshotName) -> str:

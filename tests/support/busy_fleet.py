@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from replicator.job_choices import Removal
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, GuestId, Job, JobId
 from tests.support.virtual_fleet import Fleet, played
 from tests.support.virtual_loop import VirtualLoop
 from tests.support.virtual_world import World
@@ -61,7 +61,7 @@ class _Day:
     fleet: Fleet
     seconds: float
     begin: float
-    mover: int
+    mover: GuestId
     dice: random.Random
 
     async def at(self, part: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replicator.errors import ZsrError
-from replicator.models import Guest, Hook
+from replicator.models import Guest, GuestId, Hook
 
 
 @dataclass
@@ -16,7 +16,7 @@ class HookNotes:
     """
 
     done: list[str] = field(default_factory=list)
-    frozen: set[int] = field(default_factory=set)
+    frozen: set[GuestId] = field(default_factory=set)
     refuses: dict[str, ZsrError] = field(default_factory=dict)
 
     async def freezing(self, guest: Guest, thaw: str) -> bool:

@@ -67,7 +67,7 @@ def refuse_events(state: State) -> None:
     state.database._connection.execute(refusing)
 
 
-NEWEST = 13
+NEWEST = 14
 ADDED = {
     2: "ALTER TABLE job_state DROP COLUMN last_set",
     3: "ALTER TABLE job_state DROP COLUMN vanished",
@@ -82,6 +82,10 @@ ADDED = {
     11: "ALTER TABLE job_state DROP COLUMN disabled_since; ALTER TABLE job_state DROP COLUMN removal_since",
     12: "DROP TABLE freezes",
     13: "DROP TABLE drills",
+    14: "ALTER TABLE frozen_guests RENAME TO named; "
+    "CREATE TABLE frozen_guests (guest INTEGER PRIMARY KEY, since REAL NOT NULL, thaw TEXT NOT NULL, "
+    "time_limit REAL NOT NULL, job TEXT NOT NULL, run INTEGER NOT NULL, reported INTEGER NOT NULL); "
+    "INSERT INTO frozen_guests SELECT * FROM named; DROP TABLE named",
 }
 """How to take back what each format added."""
 

@@ -21,7 +21,7 @@ from replicator.api.status import ConfigStatus, GuestOwner, RunHistogram, Status
 from replicator.errors import ErrorClass
 from replicator.events import Event
 from replicator.job_choices import Removal
-from replicator.models import Failure, Guest, Job, JobCondition, JobId, JobState, KnownSets, Node, TargetPlace
+from replicator.models import Failure, Guest, GuestId, Job, JobCondition, JobId, JobState, KnownSets, Node, TargetPlace
 
 NOW = 1_800_000_000.0
 """The fixed time of statuses that are not compared with a real clock."""
@@ -280,13 +280,13 @@ def _with_storage(found: Status, now: float) -> Status:
     )
 
 
-def held_replica(guest: int, source: str, last_sync: float, *, used: int = 5 << 30) -> HeldReplica:
+def held_replica(guest: GuestId, source: str, last_sync: float, *, used: int = 5 << 30) -> HeldReplica:
     """What a node holds of a guest: one volume with two restore points, a day apart."""
     oldest = last_sync - DAY
     return HeldReplica(guest, source, "local-zfs", last_sync, used, points=2, oldest_point=oldest, points_missing=0)
 
 
-def covered(*jobs: JobStatus) -> dict[int, GuestCoverage]:
+def covered(*jobs: JobStatus) -> dict[GuestId, GuestCoverage]:
     """The guests of these jobs, with no volume that is left out."""
     return {job.job.id.guest: GuestCoverage(job.guest.name if job.guest else "", (job.job.id,)) for job in jobs}
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from replicator.config.ssh import SshSettings
 from replicator.errors import NetworkError, ZfsError
 from replicator.hosts.hook_unit import HookUnit
-from replicator.models import Guest, Job, JobId, Synced
+from replicator.models import Guest, GuestId, Job, JobId, Synced
 from replicator.replication.context import RunContext, RunResult
 from replicator.replication.progress import Progress, Step
 from replicator.zfs.client import ZfsClient
@@ -46,17 +46,17 @@ class World:
     """
 
     clock: Callable[[], float]
-    guests: dict[int, Guest] = field(default_factory=dict)
+    guests: dict[GuestId, Guest] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     steps: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: Callable[[JobId], float] = lambda _: 5.0
     first_seconds: Callable[[JobId], float] = lambda _: 30.0
-    idle: set[int] = field(default_factory=set)
+    idle: set[GuestId] = field(default_factory=set)
     faults: set[JobId] = field(default_factory=set)
     broken: set[JobId] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
-    copies: dict[tuple[str, int], Copy] = field(default_factory=dict)
+    copies: dict[tuple[str, GuestId], Copy] = field(default_factory=dict)
     marks: dict[JobId, int] = field(default_factory=dict)
     runs: int = 0
     failures: int = 0
@@ -79,7 +79,7 @@ class World:
             lines += [f'removal = "{job.removal}"'] if job.removal is not None else []
         return "\n".join(lines) + "\n"
 
-    def move(self, guest_id: int, node: str) -> None:
+    def move(self, guest_id: GuestId, node: str) -> None:
         """Move a guest to the target of one of its jobs, as ``zsr move`` leaves it: that job is turned."""
         guest = self.guests[guest_id]
         self.guests[guest_id] = replace(guest, node=node, epoch=guest.epoch + 1)
@@ -88,7 +88,7 @@ class World:
             self.jobs[job.id] = replace(job, target=guest.node)
             self.copies[guest.node, guest_id] = Copy(job.id, node, last.newest)
 
-    def written(self, guest: int, job: JobId) -> int:
+    def written(self, guest: GuestId, job: JobId) -> int:
         """Bytes that a guest has written since a job's newest set."""
         return 0 if guest in self.idle else int(50_000 * max(0.0, self.clock() - self.marks.get(job, 0)))
 
@@ -107,11 +107,11 @@ class World:
 
 
 def _snapshot(job: JobId, at: int) -> Snapshot:
-    return Snapshot(snapshot_name(job, at), at * 1000 + job.guest, at, at, written=0)
+    return Snapshot(snapshot_name(job, at), at * 1000 + int(job.guest), at, at, written=0)
 
 
-def _volume(guest: int, snapshots: tuple[Snapshot, ...], *, written: int) -> Dataset:
-    return Dataset(f"{STORAGE}/vm-{guest}-disk-0", True, guest, snapshots, written=written)
+def _volume(guest: GuestId, snapshots: tuple[Snapshot, ...], *, written: int) -> Dataset:
+    return Dataset(f"{STORAGE}/vm-{guest}-disk-0", True, int(guest), snapshots, written=written)
 
 
 @dataclass(frozen=True, slots=True)

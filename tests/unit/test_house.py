@@ -26,7 +26,7 @@ def ordered(names: str) -> list[str]:
 
 ORDER = {
     "replicator": ordered(
-        "display errors job_choices models events common api schedule config hosts zfs cluster state replication "
+        "display errors ids job_choices models events common api schedule config hosts zfs cluster state replication "
         "guests daemon doctor setup cli"
     ),
     "exporter": ordered(

@@ -6,6 +6,7 @@ from alerts.notice import NoticeKind, Severity
 from replicator.api.status import GuestOwner
 from replicator.daemon.health_check import HealthLevel
 from replicator.errors import ErrorClass
+from replicator.models import GuestId
 from tests.support.state_fleets import LAST, failing_job, failures
 from tests.support.states import BEGIN, Alert, Fleet, Line, Message, State, job, moment, source, target, well
 
@@ -17,7 +18,7 @@ def _fleet(since: int) -> Fleet:
     state = replace(failing.state, created=moment(BEGIN), last_sync=None, last_set=None, runs_succeeded=0)
     guest = None if failing.guest is None else replace(failing.guest, node="gamma")
     moved = replace(failing, source="gamma", guest=guest, state=replace(state, sent_bytes_total=0), sent_bytes_total=0)
-    owners = {100: GuestOwner("gamma", 1)}
+    owners: dict[GuestId, GuestOwner] = {100: GuestOwner("gamma", 1)}
     # alpha keeps another guest's job, so that its daemon still has one
     alpha = source(minute, job(minute, "101-0", name="mail"))
     return {

@@ -5,13 +5,13 @@ from dataclasses import replace
 from alerts.notice import NoticeKind, Severity
 from replicator.daemon.health_check import HealthLevel
 from replicator.events import GuestFrozen
-from replicator.models import Hook, JobId
+from replicator.models import GuestId, Hook, JobId
 from tests.support.states import BEGIN, Alert, Fleet, Line, Message, State, moment, source, target
 
 
 def _fleet(since: int) -> Fleet:
     status = source(BEGIN + since)
-    failed = {100: {Hook.FREEZE: 0, Hook.THAW: 1 + since}}
+    failed: dict[GuestId, dict[Hook, int]] = {100: {Hook.FREEZE: 0, Hook.THAW: 1 + since}}
     return {
         "alpha": replace(status, frozen_since={100: moment(BEGIN)}, hook_failures=failed),
         "beta": target(BEGIN + since),

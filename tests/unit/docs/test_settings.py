@@ -12,7 +12,6 @@ from replicator.cluster import toml_schema
 from replicator.cluster.file_store import FileStore
 from replicator.config import settings
 from replicator.config.settings import load_settings
-from replicator.models import JobId
 
 TEXT = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
 
@@ -38,7 +37,7 @@ def test_the_clusters_example_loads(tmp_path: Path) -> None:
 
     cluster = FileStore(path).read()
 
-    assert list(cluster.jobs) == [JobId(100, 0), JobId(101, 0)]
+    assert [str(job) for job in sorted(cluster.jobs)] == ["100-0", "101-0", "home-0"]
     assert cluster.storages["tank"].path_on("beta") == "backup/guests"
 
 

@@ -21,7 +21,7 @@ from replicator.api.plugin import PluginStore
 from replicator.api.pvesr_jobs import PvesrJob, PvesrJobs
 from replicator.api.status import GuestOwner, PluginEnds, Unmeasured
 from replicator.errors import ErrorClass
-from replicator.models import Hook, JobId
+from replicator.models import GuestId, Hook, JobId
 from tests.support.drills import passed_drill
 from tests.support.moved_guests import MOVED, MOVING
 from tests.support.scraped import Series, of_job, scrape, value
@@ -269,8 +269,8 @@ def test_nodes_are_reachable_or_not(everything: dict[Series, float]) -> None:
 
 
 def test_a_guest_that_is_not_frozen_has_no_series_of_a_time_and_counts_each_hook_from_zero() -> None:
-    failures = {100: {Hook.FREEZE: 0, Hook.THAW: 0}, 101: {Hook.THAW: 4}}
-    found = scrape(replace(status(), frozen_since={101: NOW - 90}, hook_failures=failures))
+    failed: dict[GuestId, dict[Hook, int]] = {100: {Hook.FREEZE: 0, Hook.THAW: 0}, 101: {Hook.THAW: 4}}
+    found = scrape(replace(status(), frozen_since={101: NOW - 90}, hook_failures=failed))
     name = "zsr_guest_frozen_since_timestamp_seconds"
     assert value(found, name, guest="101") == NOW - 90
     assert value(found, name, guest="100") is None
@@ -295,8 +295,8 @@ def test_a_guests_owner_and_epoch_are_those_of_the_cluster_file() -> None:
 
 def test_what_no_job_replicates_is_counted_by_guest_and_reason() -> None:
     left = tuple(UncoveredVolume(f"t/{number}", Gap.CHILD) for number in range(2))
-    known = {100: GuestCoverage("web", (JobId(100, 0),), (*left, UncoveredVolume("t/x", Gap.EXCLUDED)))}
-    found = scrape(replace(status(), coverage=known | {101: GuestCoverage("mail", ())}))
+    web = GuestCoverage("web", (JobId(100, 0),), (*left, UncoveredVolume("t/x", Gap.EXCLUDED)))
+    found = scrape(replace(status(), coverage={100: web, 101: GuestCoverage("mail", ())}))
     name = "zsr_guest_uncovered_volumes"
     assert value(found, name, guest="100", reason="child") == 2
     assert value(found, name, guest="100", reason="excluded") == 1

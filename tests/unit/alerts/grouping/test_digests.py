@@ -10,13 +10,13 @@ from alerts.routing.routes import Match
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
 from replicator.api.job_status import Disablement, JobStatus
 from replicator.job_choices import Removal
-from replicator.models import JobCondition, JobId
+from replicator.models import GuestId, JobCondition, JobId
 from tests.support.statuses import NOW, disabled, healthy, status
 
 JOB = JobId(100, 0)
 
 
-def text(coverage: dict[int, GuestCoverage], match: Match | None = None) -> list[str]:
+def text(coverage: dict[GuestId, GuestCoverage], match: Match | None = None) -> list[str]:
     """The sentences of a digest next to its lines."""
     found = replace(status(healthy("100-0")), coverage=coverage)
     return digest(found, {}, NOW - 60, match or Match(), NoticeSource("alpha", "mail", 1)).text.splitlines()
@@ -51,7 +51,7 @@ def test_of_many_only_the_first_are_named() -> None:
 
 
 def test_a_route_of_other_guests_or_of_single_jobs_does_not_say_it() -> None:
-    known = {100: left_out("t/a")}
+    known: dict[GuestId, GuestCoverage] = {100: left_out("t/a")}
     assert text(known, Match(guest=frozenset({100}))) == ["1 volume is not replicated: t/a."]
     assert text(known, Match(guest=frozenset({101}))) == []
     assert text(known, Match(target=frozenset({"beta"}))) == []

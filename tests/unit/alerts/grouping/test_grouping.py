@@ -19,7 +19,7 @@ from alerts.grouping.grouping import (
 from alerts.routing.routes import Repeat
 from replicator.errors import ErrorClass
 from replicator.events import Event, JobRemoved, RunCancelled, RunFailed, RunStarted, RunSucceeded
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 
 JOB = JobId(100, 0)
 HALF_HOUR = 1800.0
@@ -32,7 +32,7 @@ def failed(
     time: float,
     consecutive: int = 1,
     *,
-    guest: int = 100,
+    guest: GuestId = 100,
     error_class: ErrorClass = OWN,
     last_sync: float | None = 500.0,
 ) -> RunFailed:
@@ -50,7 +50,7 @@ def failed(
     )
 
 
-def well(time: float, recovered_after: int = 1, *, guest: int = 100) -> RunSucceeded:
+def well(time: float, recovered_after: int = 1, *, guest: GuestId = 100) -> RunSucceeded:
     since = 1000.0 if recovered_after else None
     return RunSucceeded(time, JobId(guest, 0), 1, time - 10, 10.0, 5, recovered_after, since)
 
@@ -81,7 +81,7 @@ def given_up(group: NotificationGroup, memory: IncidentState) -> IncidentState:
     return revert_undelivered(before, group.node, memory)
 
 
-def guests(group: NotificationGroup) -> list[int]:
+def guests(group: NotificationGroup) -> list[GuestId]:
     """The guests that a message is about."""
     return [event.job.guest for _, event in group.events]
 
@@ -173,7 +173,7 @@ class TestJobsOfOwnTroubles:
         assert [guests(group) for group in groups] == [[100], [101]]
 
 
-def of_node(time: float, guest: int, consecutive: int = 1) -> RunFailed:
+def of_node(time: float, guest: GuestId, consecutive: int = 1) -> RunFailed:
     return failed(time, consecutive, guest=guest, error_class=NODE)
 
 
@@ -266,7 +266,7 @@ def test_every_trouble_that_was_reported_ends_in_exactly_one_all_clear(
     batches = cut(journal(steps), cuts)
     groups, memory = grouped(batches)
     assert memory == IncidentState()
-    troubled: set[int] = set()
+    troubled: set[GuestId] = set()
     for group in groups:
         if group.is_failure:
             troubled |= {event.job.guest for _, event in group.events}

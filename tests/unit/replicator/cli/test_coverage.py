@@ -11,16 +11,20 @@ import pytest
 from replicator.api.coverage import Gap, GuestCoverage, UncoveredVolume
 from replicator.daemon.local_inventory import LocalInventory
 from replicator.daemon.status_json import coverage_from_json, coverage_json, status_json
-from replicator.models import JobId
+from replicator.models import GuestId, JobId
 from tests.support.command_line import Zsr
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.statuses import NOW, healthy, status
 
 JOB = JobId(100, 0)
-COVERED = {100: GuestCoverage("web", (JOB,))}
-EXCLUDED = {100: GuestCoverage("web", (JOB,), (UncoveredVolume("t/vm-100-disk-1", Gap.EXCLUDED),))}
-FORGOTTEN = {100: GuestCoverage("web", (JOB,), (UncoveredVolume("t/vm-100-disk-1", Gap.STORAGE),))}
-ALONE = {101: GuestCoverage("mail", ())}
+COVERED: dict[GuestId, GuestCoverage] = {100: GuestCoverage("web", (JOB,))}
+EXCLUDED: dict[GuestId, GuestCoverage] = {
+    100: GuestCoverage("web", (JOB,), (UncoveredVolume("t/vm-100-disk-1", Gap.EXCLUDED),))
+}
+FORGOTTEN: dict[GuestId, GuestCoverage] = {
+    100: GuestCoverage("web", (JOB,), (UncoveredVolume("t/vm-100-disk-1", Gap.STORAGE),))
+}
+ALONE: dict[GuestId, GuestCoverage] = {101: GuestCoverage("mail", ())}
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return Zsr.with_job(tmp_path, capsys, monkeypatch)
 
 
-def look(monkeypatch: pytest.MonkeyPatch, coverage: dict[int, GuestCoverage], problems: tuple[str, ...] = ()) -> None:
+def look(
+    monkeypatch: pytest.MonkeyPatch, coverage: dict[GuestId, GuestCoverage], problems: tuple[str, ...] = ()
+) -> None:
     """Let the look at this node's ZFS find this."""
 
     async def found(*_: object) -> LocalInventory:
@@ -49,7 +55,7 @@ def look(monkeypatch: pytest.MonkeyPatch, coverage: dict[int, GuestCoverage], pr
 def test_the_status_says_whether_anything_is_forgotten(
     zsr: Zsr,
     monkeypatch: pytest.MonkeyPatch,
-    coverage: dict[int, GuestCoverage],
+    coverage: dict[GuestId, GuestCoverage],
     exit_status: int,
     words: list[str],
 ) -> None:

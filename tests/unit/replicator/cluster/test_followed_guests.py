@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from replicator.cluster.followed_guests import followed
 from replicator.cluster.model import ChangedError
 from replicator.cluster.store import ClusterStore
-from replicator.models import Guest, Job, JobId
+from replicator.models import Guest, GuestId, Job, JobId
 
 NODES = ("alpha", "beta", "gamma", "delta")
 
@@ -27,7 +27,7 @@ def clusters(draw: st.DrawFn) -> tuple[str, dict[JobId, Job]]:
     return owner, {job.id: job for job in (jobs if made else jobs[:1])}
 
 
-def on(node: str) -> dict[int, Guest]:
+def on(node: str) -> dict[GuestId, Guest]:
     return {100: Guest(100, "web", node)}
 
 

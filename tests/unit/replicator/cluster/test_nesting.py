@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from replicator.cluster.nesting import with_others
-from replicator.models import Guest, Storage, Volume
+from replicator.models import Guest, GuestId, Storage, Volume
 
 STORAGES = {"ssd": Storage("ssd", "tank/data"), "outer": Storage("outer", "tank")}
 
 
-def others(*guests: Guest) -> dict[int, set[str]]:
+def others(*guests: Guest) -> dict[GuestId, set[str]]:
     return {
         number: set(map(str, each.others)) for number, each in with_others({g.id: g for g in guests}, STORAGES).items()
     }

@@ -14,7 +14,7 @@ from replicator.daemon.coverage import guest_coverage, in_words, unknown_guests
 from replicator.daemon.local_inventory import take_inventory
 from replicator.errors import StorageMissingError, ZsrError
 from replicator.job_choices import Removal
-from replicator.models import Guest, Job, JobId, Storage, Volume
+from replicator.models import Guest, GuestId, Job, JobId, Storage, Volume
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
@@ -112,7 +112,7 @@ def test_a_replica_from_another_node_and_what_is_kept_aside_are_no_volumes_of_th
 def test_of_a_guest_without_a_job_nothing_is_listed_and_of_others_nothing_is_said() -> None:
     away = Guest(101, "mail", "beta")
     leaving = replace(JOB, removal=Removal.FULL)
-    guests = {100: WEB, 101: away}
+    guests: dict[GuestId, Guest] = {100: WEB, 101: away}
     cluster = Cluster(storages=STORAGES, guests=guests, jobs={JOB.id: leaving})
     found = guest_coverage(cluster, "alpha", inventories("slow/vm-100-disk-0"))
     assert found == {100: GuestCoverage("web", ())}
@@ -147,7 +147,10 @@ def test_the_words_name_what_is_forgotten_and_not_what_is_excluded() -> None:
         UncoveredVolume("t/b", Gap.STORAGE),
         UncoveredVolume("t/c", Gap.EXCLUDED),
     )
-    known = {100: GuestCoverage("web", (JOB.id,), left), 101: GuestCoverage("101", (JOB.id,), left[2:])}
+    known: dict[GuestId, GuestCoverage] = {
+        100: GuestCoverage("web", (JOB.id,), left),
+        101: GuestCoverage("101", (JOB.id,), left[2:]),
+    }
     assert list(in_words(known)) == ["guest 100 (web): 2 volumes are not replicated (not-listed: t/a; storage: t/b)"]
 
 

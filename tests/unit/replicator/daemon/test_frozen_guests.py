@@ -10,7 +10,7 @@ import pytest
 
 from replicator.daemon.one_shot import run_jobs
 from replicator.events import Event, GuestFrozen, GuestThawed
-from replicator.models import Guest, Hook, JobId
+from replicator.models import Guest, GuestId, Hook, JobId
 from replicator.replication.context import RunResult
 from replicator.state.guest_locks import guest_lock
 from tests.support.daemon_env import CLUSTER, JOB_100, JOB_101, NOW, DaemonEnv, RunScript, ScriptedRun, until, well
@@ -26,7 +26,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replicator.daemon.run_supervisor.POSTPONE_SECONDS", 0.02)
 
 
-def leave_frozen(stage: DaemonEnv, guest: int = 100, *, thaw: str = "", limit: float = 5.0) -> Path:
+def leave_frozen(stage: DaemonEnv, guest: GuestId = 100, *, thaw: str = "", limit: float = 5.0) -> Path:
     """Record a guest as a run does that is killed between freeze and thaw; return the mark that its thaw leaves."""
     mark = stage.folder / f"thawed-{guest}"
     frozen = Guest(guest, "web", "alpha", freeze="true", hook_timeout=limit)
@@ -40,7 +40,7 @@ def time_passes(stage: DaemonEnv) -> bool:
     return True
 
 
-def recorded(stage: DaemonEnv) -> list[int]:
+def recorded(stage: DaemonEnv) -> list[GuestId]:
     return [each.guest for each in stage.state.hooks.frozen()]
 
 

@@ -7,14 +7,14 @@ import pytest
 from replicator.daemon.hook_records import HookRecords
 from replicator.errors import HookError
 from replicator.hosts.local import LocalHost
-from replicator.models import Guest, Hook, JobId
+from replicator.models import Guest, GuestId, Hook, JobId
 from replicator.replication.hooks import frozen
 from tests.support.daemon_env import NOW, DaemonEnv
 
 JOB = JobId(100, 0)
 
 
-async def hold(stage: DaemonEnv, *, freeze: str, thaw: str) -> list[int]:
+async def hold(stage: DaemonEnv, *, freeze: str, thaw: str) -> list[GuestId]:
     """Freeze and thaw a guest; return the guests that were recorded in between."""
     guest = Guest(100, "web", "alpha", freeze=freeze, thaw=thaw, hook_timeout=5.0)
     records = HookRecords(stage.state.hooks, JOB, 7, stage.clock)

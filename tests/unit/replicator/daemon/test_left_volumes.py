@@ -8,7 +8,7 @@ import pytest
 
 from replicator.cluster.model import Cluster
 from replicator.daemon.local_inventory import conclude
-from replicator.models import Guest, Job, JobId, Storage
+from replicator.models import Guest, GuestId, Job, JobId, Storage
 from replicator.zfs.model import Dataset, Inventory
 
 JOB = Job(JobId(100, 0), "alpha", source="beta")
@@ -18,7 +18,7 @@ CLUSTER = Cluster(
 LEFT = Dataset("tank/vm-100-disk-0", is_volume=True, guid=1, owner="alpha", epoch="1")
 
 
-def left(dataset: Dataset, cluster: Cluster = CLUSTER) -> tuple[int, ...]:
+def left(dataset: Dataset, cluster: Cluster = CLUSTER) -> tuple[GuestId, ...]:
     inventories = {"tank": Inventory({"tank": Dataset("tank", is_volume=False, guid=9), dataset.name: dataset})}
     return conclude(cluster, [], "alpha", inventories).left
 

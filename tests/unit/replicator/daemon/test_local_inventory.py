@@ -11,7 +11,7 @@ from replicator.cluster.model import Cluster
 from replicator.daemon.held_replicas import held_replicas, replicas_in
 from replicator.daemon.kept_aside import count_diverged, kept_aside
 from replicator.daemon.local_inventory import LocalInventory, conclude
-from replicator.models import Guest, Job, JobId, Storage, Volume
+from replicator.models import Guest, GuestId, Job, JobId, Storage, Volume
 from replicator.zfs.model import Bookmark, Dataset, Inventory, Snapshot
 
 
@@ -83,7 +83,7 @@ def test_what_is_kept_aside_is_no_replica_and_does_not_make_one_look_old() -> No
 JOBS = (Job(JobId(100, 0), "beta"), Job(JobId(101, 0), "beta"), Job(JobId(102, 0), "gamma"))
 
 
-def aside_on_beta(*datasets: Dataset, all_read: bool = True) -> dict[int, int]:
+def aside_on_beta(*datasets: Dataset, all_read: bool = True) -> dict[GuestId, int]:
     """How many volumes are kept aside on node beta with these datasets."""
     inventory = Inventory({dataset.name: dataset for dataset in datasets})
     asides = kept_aside({"t": inventory}, {job.id: job for job in JOBS}, "beta")

@@ -12,7 +12,7 @@ from replicator.cluster.file_copies import Standing
 from replicator.cluster.model import Cluster
 from replicator.doctor import cluster_state, rooms
 from replicator.doctor.zfs_state import Room
-from replicator.models import Guest, Job, JobId, Node, Storage, Volume
+from replicator.models import Guest, GuestId, Job, JobId, Node, Storage, Volume
 from replicator.zfs.model import Dataset, Inventory
 
 NOW = 1_800_000_000.0
@@ -129,7 +129,7 @@ class TestCopies:
 
 
 class TestCoverage:
-    def lines(self, found: dict[int, GuestCoverage], *unknown: int) -> list[Line]:
+    def lines(self, found: dict[GuestId, GuestCoverage], *unknown: int) -> list[Line]:
         return cluster_state.coverage("alpha", cluster(JOB), found, unknown)
 
     def test_all_replicated_is_well(self) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from replicator.errors import BusyError, StorageMissingError, ZfsError
-from replicator.models import Guest, Job, JobId, KnownSets, Storage, Synced
+from replicator.models import Guest, GuestId, Job, JobId, KnownSets, Storage, Synced
 from replicator.replication.context import OtherJobs, RunContext
 from replicator.replication.discovery import Discovered, TargetInventory, pair_volumes
 from replicator.replication.guest_rows import is_of_guest
@@ -30,7 +30,7 @@ from tests.support.volumes import WAY, dataset, snap
 
 WEB, DB = JobId(100, 1), JobId(200, 0)
 JOBS = {WEB: Job(WEB, "beta"), DB: Job(DB, "beta")}
-GUESTS = {100: Guest(100, "web", "alpha", epoch=3), 200: Guest(200, "db", "alpha", ("data",))}
+GUESTS: dict[GuestId, Guest] = {100: Guest(100, "web", "alpha", epoch=3), 200: Guest(200, "db", "alpha", ("data",))}
 STORAGES = (Storage("data", "tank"), Storage("more", "tank/more"))
 
 
@@ -125,7 +125,7 @@ class Cluster:
 
     alpha: World
     beta: World
-    locked: set[int] = field(default_factory=set)
+    locked: set[GuestId] = field(default_factory=set)
     ended: list[JobId] = field(default_factory=list)
     inherited: list[tuple[JobId, tuple[str, ...], float]] = field(default_factory=list)
     synced: Synced = field(default_factory=Synced)
@@ -133,7 +133,7 @@ class Cluster:
     cache: InventoryCache = field(default_factory=lambda: InventoryCache(lambda: 9.0))
 
     @contextmanager
-    def _lock(self, guest: int) -> Iterator[None]:
+    def _lock(self, guest: GuestId) -> Iterator[None]:
         if guest in self.locked:
             raise BusyError("locked")
         self.locked.add(guest)
@@ -204,7 +204,7 @@ class Cluster:
             await prepare(action, cast(ZfsClient, self.beta), properties, 19.0, lambda *_: None, way.fence)
         return not all(isinstance(action, Incremental) for action in plan.actions)
 
-    def places(self) -> dict[str, tuple[str | None, set[int]]]:
+    def places(self) -> dict[str, tuple[str | None, set[GuestId]]]:
         """The replicas with their job and their snapshots."""
         return {n: (e.job, {s.guid for s in e.snapshots}) for n, e in self.beta.datasets.items() if e.snapshots}
 
