@@ -52,9 +52,16 @@ def unknown_guests(cluster: Cluster, node: str, inventories: Mapping[str, Invent
         node: the node's name.
         inventories: what lies below the paths of the storages that the node may use, by path.
     """
+    mentioned = {
+        volume.dataset(cluster.storages[volume.storage], node)
+        for guest in cluster.guests.values()
+        for volume in (*guest.volumes, *guest.excluded)
+        if volume.storage in cluster.storages
+    }
     found: set[GuestId] = set()
     for guest, names in _by_guest(inventories, node).items():
-        volumes = [each for name, path in names.items() if (each := inventories[path].get(name)) is not None]
+        free = ((name, path) for name, path in names.items() if name not in mentioned)
+        volumes = [each for name, path in free if (each := inventories[path].get(name)) is not None]
         if guest not in cluster.guests and any(_is_forgotten(volume, node) for volume in volumes):
             found.add(guest)
     return tuple(sorted(found))

@@ -74,7 +74,7 @@ def test_the_verbs_know_it_by_its_name(site: GroupEnv) -> None:
     assert "home" in site.zsr.well("guest", "list").out
     replicas = site.zsr.well("guest", "replicas", "home").out
     assert "beta" in replicas
-    assert "users/anna" in site.zsr.well("restore-points", "home-0").out
+    assert "3 of 3" in site.zsr.well("restore-points", "home-0").out
     plan = site.zsr.well("plan", "home-0").out
     assert "data:users/anna" in plan
     assert [each["dataset"] for each in site.zsr("coverage", "--format", "json").json[0]["uncovered"]] == [

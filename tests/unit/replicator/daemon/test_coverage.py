@@ -13,6 +13,7 @@ from replicator.cluster.model import Cluster
 from replicator.daemon.coverage import guest_coverage, in_words, unknown_guests
 from replicator.daemon.local_inventory import take_inventory
 from replicator.errors import StorageMissingError, ZsrError
+from replicator.ids import GroupName
 from replicator.job_choices import Removal
 from replicator.models import Guest, GuestId, Job, JobId, Storage, Volume
 from replicator.zfs.client import ZfsClient
@@ -129,6 +130,14 @@ def test_a_guest_that_the_cluster_file_does_not_have_is_unknown() -> None:
     )
     assert unknown_guests(cluster, "alpha", inventories(*names)) == (250, 251)
     assert unknown_guests(cluster, "alpha", inventories(*names, source="beta")) == ()
+
+
+def test_a_volume_that_a_group_lists_makes_no_unknown_guest_of_the_number_in_its_name() -> None:
+    group = Guest(GroupName("home"), "home", "alpha", volumes=(Volume("local", "vm-250-disk-0"),))
+    storages = {"local": Storage("local", "rpool/data")}
+    cluster = Cluster(storages=storages, guests={group.id: group})
+    found = inventories("rpool/data/vm-250-disk-0", "rpool/data/vm-251-disk-0")
+    assert unknown_guests(cluster, "alpha", found) == (251,)
 
 
 @pytest.mark.parametrize(("owner", "expected"), [(None, ()), ("beta", ()), ("alpha", (300,))])
