@@ -134,7 +134,7 @@ async def test_all_that_still_fails_is_one_message_a_day_at_eight(
     jobs = {f"{100 + index}-0": error_class for index, error_class in enumerate(classes)}
     core.set_status(*(statuses.failing(name, error_class=each) for name, each in jobs.items()))
     async with running(core, clock, target(hooks.port)):
-        events = [replace(failed(1, job=JobId.parse(name)), error_class=each) for name, each in jobs.items()]
+        events = [replace(failed(3, job=JobId.parse(name)), error_class=each) for name, each in jobs.items()]
         await core.publish(*events)
         await settled(core)
         assert len(hooks.seen) == 3

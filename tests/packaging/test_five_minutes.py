@@ -31,6 +31,7 @@ def hosts() -> Iterator[TwoDebians]:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no two Debians: {error}")
 
 
+@pytest.mark.sampled(3)
 async def test_the_page_ends_in_replicated_guests_a_scraped_metric_and_a_mail(
     package: Path, hosts: TwoDebians, tmp_path: Path
 ) -> None:

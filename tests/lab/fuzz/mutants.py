@@ -25,28 +25,38 @@ _PLACE = "/run/fuzz-mutant"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A text of one file of zsr, and the one that takes its place. ``law`` is the one that it should break."""
+    """A text of one file of zsr, and the one that takes its place.
+
+    Attributes:
+        law: the one that it should break.
+        what: the wrong decision.
+        file, old, new: the change.
+        also: a file and the two texts of a last look, which would refuse what was decided.
+    """
 
     law: str
     what: str
     file: str
     old: str
     new: str
+    also: tuple[str, str, str] | None = None
 
-    def applied(self, root: Path = ROOT) -> str:
-        """The file with the change.
+    def applied(self, root: Path = ROOT) -> dict[str, str]:
+        """The changed files.
 
         Raises:
-            ValueError: the text is not there exactly once.
+            ValueError: a text is not there exactly once.
         """
-        text = (root / self.file).read_text()
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.file} has {text.count(self.old)} times: {self.old}")
-        return text.replace(self.old, self.new)
+        changed: dict[str, str] = {}
+        for file, old, new in ((self.file, self.old, self.new), *([self.also] if self.also else [])):
+            text = changed.get(file) or (root / file).read_text()
+            if text.count(old) != 1:
+                raise ValueError(f"{file} has {text.count(old)} times: {old}")
+            changed[file] = text.replace(old, new)
+        return changed
 
 
 _DECISIONS = "replicator/replication/destruction.py"
-_OWNERSHIP = "replicator/replication/provenance.py"
 _PLAN = "replicator/replication/plan.py"
 _RUN = "replicator/replication/run.py"
 _SETS = "replicator/replication/snapshot_sets.py"
@@ -61,10 +71,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "ours",
-        "the source in a mark is not compared",
-        _OWNERSHIP,
-        "return target.job == str(way.job) and target.source == way.source",
-        "return target.job == str(way.job)",
+        "what others took with a name of ours counts as ours",
+        _DECISIONS,
+        "        and is_made(way, dataset, snapshot)\n        and (not dataset",
+        "        and (not dataset",
     ),
     Mutant(
         "ours",
@@ -142,6 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _DECISIONS,
         "if target.written or not ours or not is_marked(way, target):",
         "if not ours or not is_marked(way, target):",
+        ("replicator/zfs/client.py", "base.name != to.name or found.written or any(", "base.name != to.name or any("),
     ),
     Mutant(
         "written stays",
@@ -149,6 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _DECISIONS,
         "    if replica.written and (replica.snapshots or replica.token is None):",
         "    if False:",
+        ("replicator/zfs/replica_checks.py", '[0] != "on" or written):', '[0] != "on"):'),
     ),
     Mutant(
         "written stays",
@@ -322,7 +334,8 @@ def try_mutant(lab: Lab, mutant: Mutant, seed: int, most: int) -> Trial:
     """Play drawn cases with a mutant until its law is broken."""
     node = lab.node(1)
     node.run(f"rm -rf {_PLACE}; mkdir -p {_PLACE}; cp -r /opt/zsr/replicator {_PLACE}/")
-    node.write(f"{_PLACE}/{mutant.file}", mutant.applied())
+    for file, text in mutant.applied().items():
+        node.write(f"{_PLACE}/{file}", text)
     return played(Driver.on(node, f"{_PLACE}:"), mutant, seed, most)
 
 
@@ -330,7 +343,8 @@ def try_in_memory(mutant: Mutant, seed: int, most: int) -> Trial:
     """The same in memory."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         shutil.copytree(ROOT / "replicator", Path(folder) / "replicator", ignore=shutil.ignore_patterns("__pycache__"))
-        (Path(folder) / mutant.file).write_text(mutant.applied())
+        for file, text in mutant.applied().items():
+            (Path(folder) / file).write_text(text)
         return played(Driver.in_memory(Path(folder) / "fuzz", f"{folder}:"), mutant, seed, most)
 
 
