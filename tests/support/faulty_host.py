@@ -104,12 +104,14 @@ class FaultyHost:
         found = self.pools.sandbox.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-s", "createtxg", "-r", dataset)
         return [line.partition("@")[2] for line in found.splitlines()]
 
+    def guid(self, name: str) -> str:
+        """The GUID of a dataset or a snapshot."""
+        return self.pools.sandbox.zfs("get", "-Hpo", "value", "guid", name).strip()
+
     def is_replicated(self) -> bool:
-        """Whether the newest set is on both sides, byte by byte, and older sets only as `keep` says."""
-        ours, theirs = self.snapshots(self.source), self.snapshots(self.replica)
-        digest = self.pools.sandbox.digest
-        newest = ours[-1]
-        return theirs[-1] == newest and digest(f"{self.source}@{newest}") == digest(f"{self.replica}@{newest}")
+        """Whether the newest set is on both sides, by its GUID."""
+        ours, theirs = (f"{each}@{self.snapshots(each)[-1]}" for each in (self.source, self.replica))
+        return self.guid(ours) == self.guid(theirs)
 
     def asked(self, verb: str = "status", **request: object) -> Any:
         """What the daemon answers to a request; None while it does not."""
@@ -119,17 +121,24 @@ class FaultyHost:
         except NoDaemonError:
             return None
 
-    def runs(self) -> tuple[float | None, int]:
-        """When the job was last replicated, and how many of its runs have failed since."""
-        (job,) = (self.asked() or {"jobs": [{"last_sync": None, "fail_count": 0}]})["jobs"]
-        return job["last_sync"], job["fail_count"]
+    def last_sync(self) -> float | None:
+        """When the job was last replicated; None as long as that is not over."""
+        (job,) = (self.asked() or {"jobs": [{"state": "?", "last_sync": None}]})["jobs"]
+        return job["last_sync"] if job["state"] == "ok" else None
 
     def replicate(self) -> None:
-        """Let a run succeed that has something to send."""
-        before, _ = self.runs()
+        """Let a run succeed that has something to send, and come to rest."""
+        until(lambda: self.asked() is not None, self.said)
+        (job,) = self.asked()["jobs"]
         self.write()
         self.asked("schedule-now", job="100-0")
-        until(lambda: self.runs()[0] not in (None, before), self.said)
+        seen: list[float | None] = [None]
+
+        def is_at_rest() -> bool:
+            seen.append(self.last_sync())
+            return seen[-1] is not None and seen[-1] == seen[-2] != job["last_sync"]
+
+        until(is_at_rest, self.said)
 
     def said(self) -> str:
         """The end of what the daemon wrote."""
