@@ -120,6 +120,9 @@ class Database:
 
     def _stay_in_memory(self, error: Exception) -> None:
         """Note that the connection is one in memory, since the file cannot be written; `return_to_file` tries again."""
+        memory = self._connection
+        pages, size = (memory.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        memory.execute(f"PRAGMA max_page_count = {pages + MEMORY_BYTES // size}")
         self.unwritable_since, self._return_at = time.time(), time.monotonic() + RETURN_INTERVAL_SECONDS
         _log.error("state.db cannot be written (%s); all goes on in memory, and nothing is destroyed.", error)
 
@@ -206,12 +209,12 @@ class Database:
             return False
         self._connection.close()
         try:
-            with suppress(FileNotFoundError):
-                self.moved_aside = move_aside(self._path)
+            aside = move_aside(self._path) if self._path.exists() else None
+            self.moved_aside = aside or self.moved_aside
             self._connection = connect(self._path)
             continue_numbers(self._connection, self._numbers)
-            if self.moved_aside is not None:
-                carry_frozen(self.moved_aside, self._connection)
+            if aside is not None:
+                carry_frozen(aside, self._connection)
         except (OSError, sqlite3.Error) as worse:
             self._connection.close()
             self._connection = connect(":memory:")
@@ -237,8 +240,6 @@ class Database:
         memory = connect(":memory:", empty=True)
         try:
             self._connection.backup(memory)
-            pages, size = (memory.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-            memory.execute(f"PRAGMA max_page_count = {pages + MEMORY_BYTES // size}")
         except sqlite3.Error:
             memory.close()
             return False
