@@ -147,8 +147,8 @@ class TestTheDiskOfStateDb:
         host.replicate()
         assert host.is_replicated()
         assert remembers_nothing(host)
+        host.node.stop()  # its locks keep the disk mounted
         disk.replace()
-        until(lambda: host.asked()["state_unwritable_since"] is None, host.said)
         well(host)
 
 

@@ -42,6 +42,7 @@ def a_run_more(node: Node, before: int) -> Callable[[], bool]:
     return lambda: node.failures() > before
 
 
+@pytest.mark.sampled(2)
 class TestAMountThatHangs:
     def test_with_the_cluster_file_holds_up_no_run_and_no_end_and_is_read_again(self, node: Node) -> None:
         place, source = node.folder / "etc", node.folder / "etc-source"
@@ -130,6 +131,7 @@ def test_without_more_memory_it_goes_on_with_what_it_has(node: Node) -> None:
         assert end_in_time(node, daemon) < 10
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("script", [HANGS, REFUSES], ids=["in a run whose zfs hangs", "at rest"])
 def test_clients_that_say_nothing_do_not_hold_up_its_end(node: Node, script: str) -> None:
     node.zfs(script)
