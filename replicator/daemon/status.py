@@ -145,7 +145,6 @@ def build_status(facts: DaemonFacts) -> Status:
         drills=facts.drills,
         pvesr=facts.pvesr,
         start_failures=facts.start_failures,
-        blocked=facts.blocked,
         vanished_jobs=facts.vanished_jobs,
         view=facts.view,
         disagreements=facts.disagreements,
@@ -165,9 +164,10 @@ def _remembered(job: JobStatus, facts: DaemonFacts) -> JobStatus:
 
 
 def _with_looks(status: Status, facts: DaemonFacts) -> Status:
-    """Add what the looks at the ZFS of this node and of others found."""
+    """Add what the looks at the ZFS of this node and of others found, and what keeps runs from beginning."""
     return replace(
         status,
+        blocked=facts.blocked,
         moves=facts.moves,
         moving=facts.moving,
         replicas=facts.inventory.replicas,
