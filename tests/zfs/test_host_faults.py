@@ -72,7 +72,7 @@ def well(host: FaultyHost) -> None:
 class TestASigterm:
     """It ends the daemon within 10 seconds, wherever a run is."""
 
-    @pytest.mark.sampled(3)
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("step", IN_EACH_RUN)
     def test_at_a_step_of_a_run(self, host: FaultyHost, step: Step) -> None:
         proven = host.snapshots(host.replica)[-1]
@@ -89,6 +89,7 @@ class TestASigterm:
         assert proven in theirs or host.is_replicated(), "a newer one was proven there"
         well(host)
 
+    @pytest.mark.sampled(2)
     @pytest.mark.parametrize(("hook", "seconds"), [("freeze", 40), ("thaw", 3)])
     def test_while_a_hook_works_leaves_the_guest_thawed(self, host: FaultyHost, hook: str, seconds: int) -> None:
         host.slow(hook, seconds)
@@ -124,6 +125,7 @@ def remembers_nothing(host: FaultyHost) -> bool:
     return line.startswith("On alpha: state.db cannot be written, since ")
 
 
+@pytest.mark.sampled(2)
 class TestTheDiskOfStateDb:
     def test_that_is_full_holds_up_no_copy_and_all_returns_to_it(self, host: FaultyHost, disk: Disk) -> None:
         host.node.start()
@@ -171,7 +173,7 @@ def test_random_bytes_in_state_db_cost_history_only(host: FaultyHost, seed: int)
             each.unlink()
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("jump", [DAY, -DAY, 400 * DAY], ids=["a day ahead", "a day back", "a year ahead"])
 def test_a_clock_that_jumps_there_and_back_holds_up_no_copy_and_destroys_none(host: FaultyHost, jump: float) -> None:
     host.node.start()
