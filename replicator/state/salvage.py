@@ -38,5 +38,6 @@ def carry_frozen(damaged: Path, db: sqlite3.Connection) -> None:
 def _is_sound(row: tuple[object, ...]) -> bool:
     guest, since, thaw, limit, job, run, reported = row
     JobId.from_text(str(job))
-    numbers = (guest, since, limit, run, reported)
-    return isinstance(thaw, str) and all(isinstance(each, int | float) for each in numbers)
+    numbers = (since, limit, run, reported)  # a guest is a number, or the name of a group
+    is_known = isinstance(thaw, str) and isinstance(guest, int | str)
+    return is_known and all(isinstance(each, int | float) for each in numbers)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from replicator.errors import ZsrError
+from replicator.ids import GroupName
 from replicator.models import Guest, JobId, KnownSets, Synced
 from replicator.state import journal, schema
 from replicator.state.stores import State
@@ -131,6 +132,15 @@ def test_the_guests_that_may_be_frozen_are_still_known_after_damage(whole: Path)
         [frozen] = state.hooks.frozen()
         assert (frozen.guest, frozen.since, frozen.thaw, frozen.job) == (100, NOW, "thaw", JOB)
         assert state.jobs.all() == {}
+
+
+def test_so_are_groups_that_have_a_name(whole: Path) -> None:
+    with closing(State.open(whole)) as state:
+        home = Guest(GroupName("home"), "home", "alpha", freeze="freeze", thaw="thaw")
+        state.hooks.record_freeze(home, "thaw", job=JobId(GroupName("home"), 0), run=4, now=NOW)
+    edited(whole, "UPDATE job_state SET last_sync = x'00'")
+    with closing(State.open(whole)) as state:
+        assert {frozen.guest for frozen in state.hooks.frozen()} == {100, "home"}
 
 
 def test_the_guests_that_may_be_frozen_are_still_known_after_damage_in_mid_use(whole: Path) -> None:
