@@ -63,7 +63,7 @@ def well(host: FaultyHost) -> None:
     assert host.is_replicated()
     host.replicate()
     assert len(host.snapshots(host.source)) == 1
-    assert host.asked()["frozen"] == {}
+    until(lambda: host.asked()["frozen"] == {}, host.said)  # as of the last look, every two seconds
     assert not host.is_frozen
     host.node.stop()
     assert "Traceback" not in host.said()
