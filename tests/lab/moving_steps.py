@@ -62,7 +62,7 @@ _PROGRAM = "cd /opt/zsr && PYTHONPATH=/opt/zsr:/lab/site exec python3 -m tests.l
 def dies(node: Node, when: str, step: Step, *arguments: str) -> None:
     """Let a command of zsr on a node die at a step."""
     program = f"{_PROGRAM} killed {when} {step.function} {step.call} {' '.join(arguments)}"
-    done = node.run(f"({program}); echo status $?", check=False)
+    done = node.run(f"({program}); echo status $?", check=False, timeout=300)
     assert "status 137" in done.stdout, done.stdout + done.stderr
 
 
