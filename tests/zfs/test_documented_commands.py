@@ -60,7 +60,8 @@ class DocumentedSite(VerbsEnv):
         self.zsr.cluster_path.write_text(self._cluster)
         if command[0] == "create-local-job":
             self.zsr.cluster_path.write_text(self._cluster.partition("[jobs")[0])
-        names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail", "/tmp/zsr": f"{self.zsr.folder}/assets"}
+        folders = {place: f"{self.zsr.folder}/assets{place}" for place in ("/tmp/zsr", "/etc/prometheus/zsr")}
+        names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail", **folders}
         words = [self.kept if "zsr-diverged/" in word else names.get(word, word) for word in command]
         words = [f"data:{NAME}" if word.startswith("local-zfs:") else word for word in words]
         self.zsr.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"*/5\t2026-11-20T15:00:00\n")))
