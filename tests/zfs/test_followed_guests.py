@@ -17,6 +17,11 @@ RUN = ("run", "--id", "100-0")
 class Moves(VerbsEnv):
     """A guest that lives on alpha or beta; ``zsr`` is that of the node on which it lives."""
 
+    def know_the_source(self) -> None:
+        """Let the job name its source, so that it follows the guest."""
+        cluster = self.zsr.cluster_path
+        cluster.write_text(cluster.read_text().replace('target = "beta"', 'target = "beta"\nsource = "alpha"'))
+
     def move(self, former: str, now: str) -> None:
         """Do as the documentation says, up to the adoption."""
         old, new = self.source, self.target
@@ -39,8 +44,7 @@ def site(pools: Pools, tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
 
 
 def test_its_job_follows_it_there_and_back(site: Moves) -> None:
-    cluster = site.zsr.cluster_path
-    cluster.write_text(cluster.read_text().replace('target = "beta"', 'target = "beta"\nsource = "alpha"'))
+    site.know_the_source()
     site.zsr.well(*RUN)
 
     for former, now in (("alpha", "beta"), ("beta", "alpha")):
@@ -60,6 +64,7 @@ def test_its_job_follows_it_there_and_back(site: Moves) -> None:
 
 
 def test_a_job_that_was_refused_before_the_adoption_does_not_wait_for_its_next_try(site: Moves) -> None:
+    site.know_the_source()
     site.zsr.well(*RUN)
     site.move("alpha", "beta")
     assert site.zsr(*RUN).exit == 1

@@ -37,7 +37,7 @@ class Site(VerbsEnv):
         """Let it be days ago that time was counted last."""
         [state] = self.zsr.cluster_path.parent.rglob("state.db")
         with closing(sqlite3.connect(state)) as db:
-            db.execute("UPDATE vanished_replicas SET seen = seen - ?", (days * DAY,))
+            db.execute("UPDATE vanished_replicas SET since = since - ?1, seen = seen - ?1", (days * DAY,))
             db.commit()
 
     def destroy_volume(self) -> None:

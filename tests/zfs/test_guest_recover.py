@@ -40,7 +40,7 @@ def test_the_replica_becomes_the_guest_with_the_next_epoch(site: Recovered, pool
     said = site.recover()
 
     assert said.exit == 0, said
-    assert "What was written on alpha since" in said.out
+    assert "What alpha wrote after that, until it died, is not here:" in said.out
     assert f"guest 100: node beta, epoch 2 in {site.zsr.cluster_path}" in said.out
     assert "zsr adopt 100-0    # alpha: when alpha is back and the guest is off there" in said.out
     cluster = site.zsr.cluster

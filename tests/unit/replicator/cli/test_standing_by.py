@@ -14,7 +14,7 @@ from replicator.hosts.local import LocalHost
 SCRIPT = """#!/bin/sh
 [ "$1 $2" = "guest stand-by" ] || exit 9
 echo "a login shell's noise"
-printf '%0200000d\n' 0
+printf '%0100000d\n' 0
 echo "zsr: ready"
 read -r order
 echo "order: $order, words: $3 $4" >>{folder}/said
