@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.addresses import Activated, Address, Listen, UnixListen
+from replicator.common.unix_socket import bound_socket
 from replicator.errors import ConfigError
 
 FIRST_PASSED = 3
@@ -103,10 +104,8 @@ async def _tcp(address: Listen) -> list[Listener]:
 def _unix(path: Path) -> Listener:
     """A unix socket, replacing a dead one; nothing else is ever replaced."""
     _clear_stale(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made = bound_socket(path, UNIX_MODE)
     try:
-        made.bind(str(path))
-        path.chmod(UNIX_MODE)  # before it listens, so that no client gets in by looser rights
         made.listen(BACKLOG)
         return Listener(UnixListen(str(path)), made, path.lstat().st_ino)
     except BaseException:

@@ -10,13 +10,13 @@ import asyncio
 import json
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from replicator.common.event_loop import ONE_BY_ONE
 from replicator.common.files import lock_file
+from replicator.common.unix_socket import bound_socket
 from replicator.errors import AuthError, BusyError, ConfigError, NetworkError, ZsrError
 
 Request = dict[str, object]
@@ -80,7 +80,7 @@ def _only_one(path: Path) -> int:
 async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     try:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        listener = _private_socket(path)
+        listener = bound_socket(path, 0o600)
         server = await asyncio.start_unix_server(
             lambda reader, writer: _serve(reader, writer, handler), sock=listener, limit=_LINE_LIMIT, backlog=ONE_BY_ONE
         )
@@ -92,22 +92,6 @@ async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     finally:
         server.close()
         await asyncio.to_thread(path.unlink, missing_ok=True)
-
-
-def _private_socket(path: Path) -> socket.socket:
-    """Return a bound socket that only its owner may open: its rights are set before it listens.
-
-    The process's umask is left alone. It holds for all threads and tasks, and whatever one of them creates
-    meanwhile would get the rights of a socket.
-    """
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.bind(str(path))
-        path.chmod(0o600)
-    except BaseException:
-        made.close()
-        raise
-    return made
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:

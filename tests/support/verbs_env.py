@@ -7,7 +7,7 @@ import subprocess
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 
-CLUSTER = """\
+NODES = """\
 [nodes.alpha]
 address = "local"
 [nodes.beta]
@@ -15,6 +15,8 @@ address = "local"
 [storages.data]
 path = "{source}"
 paths = {{ beta = "{target}" }}
+"""
+CLUSTER = f"""{NODES}\
 [guests.100]
 name = "web"
 node = "alpha"

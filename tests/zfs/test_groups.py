@@ -8,20 +8,16 @@ import pytest
 
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
-from tests.support.verbs_env import VerbsEnv
+from tests.support.verbs_env import NODES, VerbsEnv
 
-CLUSTER = """\
-[nodes.alpha]
-address = "local"
-[nodes.beta]
-address = "local"
-[storages.data]
-path = "{source}"
-paths = {{ beta = "{target}" }}
+CLUSTER = (
+    NODES
+    + """\
 [groups.home]
 node = "alpha"
 volumes = ["data:users", "data:subvol-100-disk-0", {{ volume = "data:scratch", replicate = false }}]
 """
+)
 
 
 class GroupEnv(VerbsEnv):

@@ -31,7 +31,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHost:
 
 def plays(folder: Path, then: str) -> None:
     """Let `zsr` be a script that does something when it has its order."""
-    (folder / "zsr").write_text(SCRIPT.format(folder=folder, then=then))
+    is_zsr(folder, SCRIPT.format(folder=folder, then=then))
+
+
+def is_zsr(folder: Path, script: str) -> None:
+    """Let `zsr` be a script."""
+    (folder / "zsr").write_text(script)
     (folder / "zsr").chmod(0o755)
 
 
@@ -68,16 +73,14 @@ async def test_the_guest_is_taken_before_the_command_ends(host: LocalHost, tmp_p
 
 
 async def test_one_that_is_slow_to_begin_is_not_waited_for(host: LocalHost, tmp_path: Path) -> None:
-    (tmp_path / "zsr").write_text("#!/bin/sh\nexec sleep 60\n")
-    (tmp_path / "zsr").chmod(0o755)
+    is_zsr(tmp_path, "#!/bin/sh\nexec sleep 60\n")
     async with standing_by(host, ["100"]) as waiting:
         assert waiting is not None
         assert not await waiting.is_ready(0.2)
 
 
 async def test_one_that_fails_at_once_is_not_ready(host: LocalHost, tmp_path: Path) -> None:
-    (tmp_path / "zsr").write_text("#!/bin/sh\nexit 1\n")
-    (tmp_path / "zsr").chmod(0o755)
+    is_zsr(tmp_path, "#!/bin/sh\nexit 1\n")
     async with standing_by(host, ["100"]) as waiting:
         assert waiting is not None
         assert not await waiting.is_ready(10)

@@ -27,6 +27,17 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
+def cluster_file_elsewhere(node: Node) -> tuple[Path, Path]:
+    """Put the cluster file into a folder of its own; the place where the settings say that it is, and that folder."""
+    place, source = node.folder / "etc", node.folder / "etc-source"
+    place.mkdir()
+    source.mkdir()
+    (node.folder / "cluster.toml").rename(source / "cluster.toml")
+    settings = node.folder / "zsr.toml"
+    settings.write_text(settings.read_text().replace(f"{node.folder}/cluster.toml", f"{place}/cluster.toml"))
+    return place, source
+
+
 def end_in_time(node: Node, process: object) -> float:
     """Send a SIGTERM; the seconds until the daemon ended, in order."""
     begin = time.monotonic()
@@ -45,12 +56,7 @@ def a_run_more(node: Node, before: int) -> Callable[[], bool]:
 @pytest.mark.sampled(2)
 class TestAMountThatHangs:
     def test_with_the_cluster_file_holds_up_no_run_and_no_end_and_is_read_again(self, node: Node) -> None:
-        place, source = node.folder / "etc", node.folder / "etc-source"
-        place.mkdir()
-        source.mkdir()
-        (node.folder / "cluster.toml").rename(source / "cluster.toml")
-        settings = node.folder / "zsr.toml"
-        settings.write_text(settings.read_text().replace(f"{node.folder}/cluster.toml", f"{place}/cluster.toml"))
+        place, source = cluster_file_elsewhere(node)
         with hanging_mount(place, source) as mount:
             with node.logging_daemon() as daemon:
                 wait_for(node.failures)
@@ -69,12 +75,7 @@ class TestAMountThatHangs:
             mount.go_on()
 
     def test_at_the_start_ends_the_daemon_with_a_sentence(self, node: Node) -> None:
-        place, source = node.folder / "etc", node.folder / "etc-source"
-        place.mkdir()
-        source.mkdir()
-        (node.folder / "cluster.toml").rename(source / "cluster.toml")
-        settings = node.folder / "zsr.toml"
-        settings.write_text(settings.read_text().replace(f"{node.folder}/cluster.toml", f"{place}/cluster.toml"))
+        place, source = cluster_file_elsewhere(node)
         with hanging_mount(place, source) as mount:
             mount.hang()
             ended = node.zsr("daemon")

@@ -1,4 +1,4 @@
-"""Guests with names in ``state.db``: what is recorded of them is read back as of the same guest, next to numbers."""
+"""Guests with names in ``state.db``: their records are read back as those of the same guest, next to numbers."""
 
 from __future__ import annotations
 
