@@ -26,5 +26,6 @@ async def take_claims_back(node: ZfsClient, datasets: Iterable[Dataset], owner: 
     listed = [each.name for each in datasets if claim_of(each.stamped) is not None]
     own = await node.local_stamps(listed) if listed else []
     claims = sorted(each.dataset for each in own if claim_of(each) is not None)
-    await node.set_together(claims, {OWNER: owner, EPOCH: str(epoch)})
+    if claims:
+        await node.set_together(claims, {OWNER: owner, EPOCH: str(epoch)})
     return claims
