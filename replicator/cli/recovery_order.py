@@ -351,6 +351,7 @@ async def refuse_living(cluster: Cluster, former: str, here: str, what: str, nod
     """
     if former not in cluster.nodes:
         return
+    click.echo(f"Asking all nodes whether {former} answers them: half a minute at most.", err=True)
     found = await liveness(cluster.nodes.values(), former, here, nodes)
     if found.answers:
         heard = ", ".join(found.answers)
