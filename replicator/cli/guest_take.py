@@ -64,7 +64,7 @@ async def take_over(node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_of
                 advice="Finish the move on the node that owns it.",
             )
         pending = pending_files(node, guest)
-        answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
+        answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes, guest)
         if isinstance(found := answers[node.node], ZsrError):
             raise found
         left = await taken.unfinished(found, zfs, pending)

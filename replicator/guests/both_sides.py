@@ -87,7 +87,7 @@ async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) ->
 
 
 async def _by_name(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> dict[tuple[str, str], Dataset]:
-    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
+    listed = _listed((await ask_nodes(cluster, [node], nodes, guest))[node])
     return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed))
 
 
@@ -98,7 +98,7 @@ async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, 
         ZsrError: one of them does not answer, or the guest could not go on from the replicas (`plan_recovery`).
     """
     here, storages = guest.node, cluster.storages
-    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes)
+    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes, guest)
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])

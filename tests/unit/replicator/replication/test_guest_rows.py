@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from replicator.errors import StorageMissingError
 from replicator.models import Guest, Storage, Vanished, Volume
 from replicator.replication.guest_rows import guest_rows, is_of_guest, remembered_names
+from replicator.replication.restore_points import datasets_on
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
 from tests.support.listed_node import ListedNode
@@ -105,6 +106,16 @@ class TestARun:
         found = await rows_of(Fleeting.of(OURS))
         assert f"{PATH}/vm-100-disk-0" not in found
         assert len(found[f"{PATH}/subvol-100-disk-1"].snapshots) == 3
+
+
+async def test_what_is_asked_of_a_guest_leaves_out_only_the_snapshots_of_others() -> None:
+    node = ListedNode.of([*OURS, *others(20, 10)])
+    whole = await datasets_on([STORAGE], cast(ZfsClient, node))
+    found = await datasets_on([STORAGE, Storage("same", PATH)], cast(ZfsClient, node), GUEST)
+
+    assert found.keys() == whole.keys()
+    assert {each.name: found[each.name] for each in OURS} == {each.name: whole[each.name] for each in OURS}
+    assert not any(found[each.name].snapshots for each in others(20, 10))
 
 
 def test_records_of_vanished_volumes_are_sought_by_name() -> None:
