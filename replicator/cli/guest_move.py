@@ -312,9 +312,12 @@ class _Move:
             except ZsrError as error:
                 click.echo(f"{error}", err=True)
         copies = await Copies.read_over(nodes, self._node)
-        old = [name for name in copies.names if copies.standing(name) in (Standing.OLDER, Standing.ABSENT)]
-        for name, failed in zip(old, await copies.write(nodes, old), strict=True):
-            click.echo(f"{name}: {failed}" if failed else f"{name}: cluster file written", err=failed is not None)
+        due = [name for name in copies.names if copies.standing(name) in REPLACEABLE]
+        for name, failed in zip(due, await copies.write(nodes, due), strict=True):
+            if failed is not None:
+                click.echo(f"{name}: {failed}", err=True)
+            elif copies.standing(name) is not Standing.SAME:
+                click.echo(f"{name}: cluster file written")
         for name in copies.names:
             if copies.standing(name) not in REPLACEABLE:
                 click.echo(f"{name}: does not have this cluster file: zsr cluster push {name}", err=True)

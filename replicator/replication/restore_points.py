@@ -152,10 +152,16 @@ def _is_replica(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     return shares_set(job, target, source) if target.job is None else target.job == str(job)
 
 
-async def datasets_on(storages: Iterable[Storage], node: ZfsClient, guest: Guest | None = None) -> dict[str, Dataset]:
+async def datasets_on(
+    storages: Iterable[Storage], node: ZfsClient, guest: Guest | None = None, *, snapshots: bool = True
+) -> dict[str, Dataset]:
     """Return what lies on storages of a node, by name; of storages inside each other the inner one lists its own.
 
-    ``guest``: only what may be this one's has its snapshots, however many others lie there; None: all have them.
+    Args:
+        storages: those that the node may use.
+        node: where they are listed.
+        guest: only what may be this one's has its snapshots, however many others lie there; None: all have them.
+        snapshots: whether any has them.
     """
     by_path: dict[str, list[Storage]] = {}
     for storage in storages:
@@ -163,8 +169,8 @@ async def datasets_on(storages: Iterable[Storage], node: ZfsClient, guest: Guest
     found: dict[str, Dataset] = {}
     for path, here in sorted(by_path.items()):
         try:
-            if guest is None:
-                inventory = await node.inventory(path, depth=LEVELS)
+            if guest is None or not snapshots:
+                inventory = await node.inventory(path, depth=LEVELS, snapshots=snapshots)
             else:
                 inventory = await guest_rows(node, path, _is_of_any(guest, here, path))
         except StorageMissingError:

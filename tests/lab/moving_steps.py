@@ -27,7 +27,7 @@ GIVING = [
     Step("move", "stop", "replicator.guests.power:stop"),
     Step("move", "read-only", f"{MOVE}:make_read_only"),
     Step("move", "snapshot", f"{MOVE}:_Move._sync", 3),
-    Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write", 3),
+    Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write_file", 3),
     Step("move", "hand over", f"{STORE}.hand_over", 2),
     Step("release", "read-only", "replicator.guests.release:make_read_only"),
     Step("release", "stamp", "replicator.guests.release:mark_replicas", 2),
