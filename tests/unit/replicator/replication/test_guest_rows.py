@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -91,6 +92,18 @@ class TestARun:
         node = ListedNode.of([dataset(name=PATH), there("vm-777-disk-0", job="100-0")])
         for names in (None, SEEDS):
             assert len((await rows_of(node, names=names))[f"{PATH}/vm-777-disk-0"].snapshots) == 3
+
+    async def test_on_a_zfs_that_lists_one_name_a_command_reads_everything(self) -> None:
+        class Old(ListedNode):
+            async def features(self) -> SimpleNamespace:
+                return SimpleNamespace(list_parsable=False)
+
+            async def inventory(self, path: str, **how: Any) -> Any:
+                return await super().inventory(path, **(how | {"also": ()}))
+
+        for names in (None, SEEDS):
+            found = await rows_of(Old.of([*OURS, *others(5, 10)]), names=names)
+            assert {each.name: found[each.name] for each in OURS} == {each.name: each for each in OURS}
 
     async def test_of_a_storage_that_is_not_there_says_so(self) -> None:
         with pytest.raises(StorageMissingError):
