@@ -62,7 +62,7 @@ def list_restore_points(job_id: str, form: str) -> None:
         print_table(COLUMNS, [_row(point, now, node.timezone) for point in listed])
         for each in opened:
             click.echo(
-                f"Open on {job.target}: {each.place} ({each.origin}). Close it: zsr restore-points close {job.id}"
+                f"Open on {job.target}: {each.typed} ({each.origin}). Close it: zsr restore-points close {job.id}"
             )
     if replicas.source_error is not None:
         if form != "json":
@@ -89,7 +89,7 @@ def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
         point, opened = asyncio.run(_open(node, cluster, job, before, volume))
     click.echo(f"Open on {job.target}, read-only, as of {local_time(point.time, node.timezone)}:")
     for each in opened:
-        click.echo(f"  {each.place}   # {each.origin}")
+        click.echo(f"  {each.typed}   # {each.origin}")
     click.echo(f"Close it: zsr restore-points close {job.id}")
 
 

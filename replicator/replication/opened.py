@@ -1,4 +1,4 @@
-"""Opened restore points: a read-only clone on the target, to take yesterday's file from.
+"""What a person opened on a node to take files from: read-only clones of restore points, or of what is kept aside.
 
 A clone lies in the storage's folder of what is set aside, so that nothing takes it for a guest's volume or a replica,
 and has a mark of its own. ZFS itself keeps its origin: a restore point that ``keep`` does not want any more goes when
@@ -7,45 +7,68 @@ the clone is closed, and no job waits for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from replicator.errors import ConfigError, StorageMissingError
+from replicator.errors import ConfigError, EncryptionError, NetworkError, StorageMissingError, ZfsError, ZsrError
 from replicator.models import Job, JobId, Storage
 from replicator.replication.destruction import decide_clone
 from replicator.replication.provenance import opened_mark
 from replicator.replication.restore_points import RestorePoint
+from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, OPENED_SUFFIX, aside_stem, owning_path
+from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute
 from replicator.zfs.model import Dataset
 
 MOUNTED_BELOW = "/run/zsr/opened"
 """The folder of the target below which opened filesystems are mounted."""
 
+CLOSE_TRIES = 4
+"""How often a clone is tried to be closed: a device is looked at by others, for a moment, when it changes."""
+CLOSE_SECONDS = 0.5
+"""Seconds between two tries."""
+
+_WAIT_FOR_DEVICE = 'n=0; until [ -b "$1" ]; do n=$((n+1)); [ $n -le 50 ] || exit 1; sleep 0.1; done'
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An opened volume of a restore point.
+    """An opened volume.
 
     Attributes:
         dataset: the clone.
         origin: the snapshot (``dataset@name``) that it is of; None: it was promoted.
         place: the device of a zvol, the mount point of a filesystem.
         guid: of the clone.
+        since: when it was opened (unix seconds).
+        by: the node on which that was typed; None where it was not noted.
     """
 
     dataset: str
     origin: str | None
     place: str
     guid: int
+    since: int = 0
+    by: str | None = None
+
+    @property
+    def typed(self) -> str:
+        """Its place as a shell takes it: a volume's name may have spaces."""
+        return shlex.quote(self.place)
+
+
+def opened_as(clone: Dataset) -> Opened:
+    """Return what a clone that was listed opens."""
+    place = place_of(clone.name, MOUNTED_BELOW, is_volume=clone.is_volume)
+    return Opened(clone.name, clone.origin, place, clone.guid, clone.creation, clone.source)
 
 
 async def find_opened(job: JobId, storages: Iterable[Storage], target: ZfsClient) -> list[Opened]:
     """Return what is open of a job's restore points; raises ZsrError if a storage there cannot be read."""
-    return [
-        Opened(each.name, each.origin, place_of(each.name, MOUNTED_BELOW, is_volume=each.is_volume), each.guid)
-        for each in await find_clones(opened_mark(job), OPENED_SUFFIX, storages, target)
-    ]
+    return [opened_as(each) for each in await find_clones(opened_mark(job), OPENED_SUFFIX, storages, target)]
 
 
 async def find_clones(mark: str, suffix: str, storages: Iterable[Storage], target: ZfsClient) -> list[Dataset]:
@@ -77,16 +100,62 @@ async def open_point(
         path = owning_path(dataset, paths) or ""
         if f"/{DIVERGED_DATASET}/" not in dataset and volume in (None, f"{paths.get(path)}:{dataset[len(path) + 1 :]}"):
             name = f"{aside_stem(path, dataset[len(path) + 1 :])}-{point.time}{OPENED_SUFFIX}"
-            chosen[name] = (path, f"{dataset}@{point.name}")
+            chosen[name] = (path, dataset)
     if not chosen:
         raise ConfigError(f"The restore point has no volume '{volume}'.", advice=f"See: zsr restore-points {job.id}.")
-    there = {each.dataset for each in await find_opened(job.id, everywhere, target)}
-    for name, (path, snapshot) in chosen.items():
+    marks = {"zsr:job": opened_mark(job.id)}
+    there = {each.name: each for each in await find_clones(opened_mark(job.id), OPENED_SUFFIX, everywhere, target)}
+    for name, (path, dataset) in chosen.items():
         if name not in there:
             await target.create_parents(path, f"{DIVERGED_DATASET}/-")
-            kind = (await target.inventory(snapshot.partition("@")[0], depth=0)).datasets
-            await target.clone(snapshot, name, _properties(job.id, name, is_volume=next(iter(kind.values())).is_volume))
+            replica = (await target.inventory(dataset, depth=0)).datasets[dataset]
+            await open_clone(replica, point.name, name, marks, target)
+        else:
+            await make_usable(there[name], target)
     return [each for each in await find_opened(job.id, everywhere, target) if each.dataset in chosen]
+
+
+async def open_clone(of: Dataset, snapshot: str, name: str, marks: Mapping[str, str], target: ZfsClient) -> None:
+    """Clone a snapshot of a dataset read-only, so that it can be read when this returns.
+
+    Raises:
+        EncryptionError: its key is not loaded; nothing was done. ZsrError: it could not be cloned, mounted or seen.
+    """
+    refuse_locked(of, target.node)
+    own = {"readonly": "on", "com.sun:auto-snapshot": "false", **marks}
+    if not of.is_volume:  # it is a guest's: no program and no device of it may be of use on this node
+        place = place_of(name, MOUNTED_BELOW, is_volume=False)
+        own |= {"mountpoint": place, "exec": "off", "setuid": "off", "devices": "off"}
+    await target.clone(f"{of.name}@{snapshot}", name, own)
+    await make_usable((await target.inventory(name, depth=0)).datasets[name], target)
+
+
+def refuse_locked(dataset: Dataset, node: str) -> None:
+    """Raise EncryptionError if the key of a dataset is not loaded."""
+    if dataset.key_loaded is False:
+        root = dataset.encryption_root or dataset.name
+        raise EncryptionError(
+            f"The key of '{dataset.name}' on node {node} is not loaded, so it cannot be read.",
+            node=node,
+            advice=f"Load it there: zfs load-key {shlex.quote(root)}.",
+        )
+
+
+async def make_usable(clone: Dataset, target: ZfsClient) -> None:
+    """Mount the filesystem of a clone, or wait until udev has made its device; raises ZsrError if that fails."""
+    refuse_locked(clone, target.node)
+    if not clone.is_volume:
+        if clone.mounted is False:
+            await execute(target, commands.mount(clone.name), f"mount '{clone.name}'")
+        return
+    device = place_of(clone.name, MOUNTED_BELOW, is_volume=True)
+    done = await target.host.run(["sh", "-c", _WAIT_FOR_DEVICE, "sh", device], limit=COMMAND_TIMEOUT_SECONDS)
+    if not done.ok:
+        raise ZfsError(
+            f"'{clone.name}' was cloned on node {target.node}, and has no device {device}.",
+            node=target.node,
+            advice="Its volmode may forbid one (zfs get volmode); or udev does not run there.",
+        )
 
 
 async def close_points(job: JobId, storages: Iterable[Storage], target: ZfsClient) -> list[Opened]:
@@ -97,15 +166,28 @@ async def close_points(job: JobId, storages: Iterable[Storage], target: ZfsClien
     """
     found = await find_opened(job, storages, target)
     for each in found:
-        await target.destroy_replica(decide_clone(each.dataset, each.guid, opened_mark(job), None, closed=True))
+        await close_clone(each, opened_mark(job), target)
     return found
 
 
-def _properties(job: JobId, name: str, *, is_volume: bool) -> dict[str, str]:
-    common = {"readonly": "on", "com.sun:auto-snapshot": "false", "zsr:job": opened_mark(job)}
-    return common if is_volume else {**common, "mountpoint": place_of(name, MOUNTED_BELOW, is_volume=False)}
+async def close_clone(opened: Opened, mark: str, target: ZfsClient) -> None:
+    """Destroy a clone that a person opened; raises ZsrError if it is in use, or has snapshots."""
+    permit = decide_clone(opened.dataset, opened.guid, mark, None, closed=True)
+    for _ in range(CLOSE_TRIES - 1):
+        try:
+            await target.destroy_replica(permit)
+        except NetworkError:
+            raise
+        except ZsrError:
+            await asyncio.sleep(CLOSE_SECONDS)
+        else:
+            return
+    await target.destroy_replica(permit)
 
 
 def place_of(name: str, below: str, *, is_volume: bool) -> str:
-    """Return the device of a zvol, or the mount point ``below`` a folder of a filesystem."""
-    return f"/dev/zvol/{name}" if is_volume else f"{below}/{name.rpartition('/')[2]}"
+    """Return the device of a zvol, or the mount point ``below`` a folder of a filesystem.
+
+    In the name of a device udev has ``+`` for a space.
+    """
+    return f"/dev/zvol/{name.replace(' ', '+')}" if is_volume else f"{below}/{name.rpartition('/')[2]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.engine import run_patiently
 from tests.support.command_line import Said, Zsr
 from tests.support.pools import Pools
 from tests.support.verbs_env import NAME, VerbsEnv
@@ -58,6 +59,15 @@ def test_an_open_one_is_a_read_only_clone_that_stops_no_run_and_is_listed_until_
     assert "Nothing of job 100-0 is open" in site.zsr.well("restore-points", "close", "100-0").out
     site.change()
     site.zsr.well("run", "--id", "100-0")
+
+
+def test_what_was_unmounted_meanwhile_is_mounted_again_and_none_of_its_programs_can_be_run(site: VerbsEnv) -> None:
+    site.zsr.well("restore-points", "open", "100-0")
+    [clone] = opened(site)
+    run_patiently("zfs", "unmount", clone)
+    site.zsr.well("restore-points", "open", "100-0")
+    assert site.property(clone, "mounted").startswith("yes")
+    assert {site.property(clone, key).split("\t")[0] for key in ("exec", "setuid", "devices")} == {"off"}
 
 
 def test_one_with_a_snapshot_stays(site: VerbsEnv) -> None:
