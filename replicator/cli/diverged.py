@@ -1,9 +1,12 @@
-"""``zsr diverged``: list, show and destroy the replicas that runs kept aside."""
+"""``zsr diverged``: list, show, open, close and destroy the replicas that runs kept aside."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 
 import click
 
@@ -23,6 +26,8 @@ from replicator.replication.diverged import (
     refuse_needed,
     refuse_only_copy,
 )
+from replicator.replication.opened import Opened
+from replicator.replication.opened_asides import close_aside, open_aside
 from replicator.state.guest_locks import guest_lock
 from replicator.zfs.node_clients import Nodes, connected
 
@@ -49,6 +54,7 @@ def list_diverged(only: str | None, form: str) -> None:
         print_json([_json(kept, cluster) for kept in found])
     else:
         print_table(COLUMNS, [_row(kept, cluster) for kept in found])
+        click.echo("".join(f"{line}\n" for kept in found for line in _open_lines(kept, node.timezone)), nl=False)
     name_failures(answers.values())
 
 
@@ -68,6 +74,36 @@ def show(node_name: str, dataset: str, form: str) -> None:
     else:
         rows = [(s.name, local_time(s.creation, node.timezone), size(s.written)) for s in kept.snapshots]
         print_table(("Snapshot", "Time", "Written"), [*rows, ("(since then)", "-", size(kept.written))])
+        click.echo("".join(f"{line}\n" for line in _open_lines(kept, node.timezone)), nl=False)
+
+
+@diverged.command("open")
+@click.argument("node_name", metavar="NODE", shell_complete=node_names)
+@click.argument("dataset")
+@click.option("--snapshot", metavar="NAME", help="As of this snapshot of it. [default: as it was written last]")
+@config_option
+def open_diverged(node_name: str, dataset: str, snapshot: str | None) -> None:
+    """Open DATASET on NODE, a replica that was kept aside, to take files from: read-only, until it is closed."""
+    node = settings()
+    cluster = store(node).read()
+    where = _known(node_name, cluster)
+    opened = asyncio.run(_open(node, cluster, where, dataset, snapshot))
+    moment = "as it was written last" if snapshot is None else f"as of {snapshot}"
+    click.echo(f"Open on {where}, read-only, {moment}:\n  {opened.typed}")
+    click.echo(f"Close it: zsr diverged close {where} {shlex.quote(dataset)}")
+
+
+@diverged.command("close")
+@click.argument("node_name", metavar="NODE", shell_complete=node_names)
+@click.argument("dataset")
+@config_option
+def close_diverged(node_name: str, dataset: str) -> None:
+    """Close DATASET on NODE: the clone by which it was read is destroyed, what is kept aside stays as it was."""
+    node = settings()
+    cluster = store(node).read()
+    where = _known(node_name, cluster)
+    closed = asyncio.run(_close(node, cluster, where, dataset))
+    click.echo(f"closed {dataset} on {where}" if closed else f"'{dataset}' is not open on {where}.")
 
 
 @diverged.command()
@@ -128,6 +164,17 @@ async def _destroy(node: Settings, cluster: Cluster, where: str, dataset: str, *
         return await destroy_diverged(dataset, cluster.storages.values(), nodes.client(where), only_copy=only_copy)
 
 
+async def _open(node: Settings, cluster: Cluster, where: str, dataset: str, snapshot: str | None) -> Opened:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        storages, client = cluster.storages.values(), nodes.client(where)
+        return await open_aside(dataset, snapshot, node.node, time.time(), storages, client)
+
+
+async def _close(node: Settings, cluster: Cluster, where: str, dataset: str) -> list[Opened]:
+    async with connected(node, cluster.nodes.values()) as nodes:
+        return await close_aside(dataset, cluster.storages.values(), nodes.client(where))
+
+
 def _forget(node: Settings, cluster: Cluster, gone: DivergedReplica) -> None:
     """Forget what the job brought, if it is one of this node's guests and still has that target."""
     job = cluster.jobs.get(gone.job)
@@ -140,6 +187,14 @@ def _row(kept: DivergedReplica, cluster: Cluster) -> tuple[str, ...]:
     guest = cluster.guests.get(kept.job.guest)
     named = f"{kept.job.guest} {guest.name}" if guest and guest.name != str(guest.id) else str(kept.job.guest)
     return (kept.node, kept.dataset, str(kept.job), named, size(kept.size), _holds(kept))
+
+
+def _open_lines(kept: DivergedReplica, zone: tzinfo) -> Iterator[str]:
+    """Yield where it is open, since when, and how it is closed."""
+    if kept.opened is not None:
+        since, by = local_time(kept.opened.since, zone), kept.opened.by
+        yield f"Open on {kept.node} since {since}{f', from {by}' if by else ''}: {kept.opened.typed}"
+        yield f"  Close it: {kept.closing}"
 
 
 def _holds(kept: DivergedReplica) -> str:
@@ -157,4 +212,7 @@ def _json(kept: DivergedReplica, cluster: Cluster) -> dict[str, object]:
         "size": kept.size,
         "snapshots": len(kept.snapshots),
         "holds": _holds(kept),
+        "opened": None if kept.opened is None else kept.opened.place,
+        "opened_since": None if kept.opened is None else kept.opened.since,
+        "opened_by": None if kept.opened is None else kept.opened.by,
     }

@@ -33,7 +33,7 @@ _COMMANDS = {
     "disable": ("replicator.cli.disable:disable", "Keep a job from running, or all jobs of a node."),
     "diverged": (
         "replicator.cli.diverged:diverged",
-        "Replicas that differed from their source.",
+        "Replicas that differed from their source: list, open or destroy them.",
     ),
     "doctor": ("replicator.cli.doctor:doctor", "Look for what is set up wrongly, here and on the other nodes."),
     "enable": ("replicator.cli.disable:enable", "Let a job run again, or all jobs of a node."),

@@ -293,14 +293,9 @@ class Stays:
 
 
 def decide_vanished(
-    way: Direction,
-    replica: Dataset,
-    record: Vanished | None,
-    terms: Terms,
-    on_source: Inventory | None,
-    left_out: Collection[str] = (),
-    below: str | None = None,
-) -> ReplicaPermit | KeepAside | Stays:
+    way: Direction, replica: Dataset, record: Vanished | None, terms: Terms, on_source: Inventory | None,
+    left_out: Collection[str] = (), below: str | None = None,
+) -> ReplicaPermit | KeepAside | Stays:  # fmt: skip
     """Permit the replica of a vanished volume when its grace is over and nothing on the source continues it.
 
     Args:
@@ -383,15 +378,19 @@ def decide_aside(
 
 def decide_diverged(dataset: str, guid: int, snapshots: tuple[Snapshot, ...], job: JobId) -> ReplicaPermit:
     """Permit a diverged replica of a job that a person orders to be destroyed, with the snapshots that were shown."""
-    return ReplicaPermit(
-        Law.ONLY_COPY, "a person asked for it", dataset, guid, snapshots, str(job), None, kept_aside=True
-    )
+    why = "a person asked for it"
+    return ReplicaPermit(Law.ONLY_COPY, why, dataset, guid, snapshots, str(job), None, kept_aside=True)
 
 
 def decide_clone(dataset: str, guid: int, mark: str, source: str | None, *, closed: bool) -> ReplicaPermit:
-    """Permit a clone of a restore point that a person ``closed``, or a drill; a drill's stays if it is writable."""
+    """Permit a clone that a person opened and ``closed``, or one of a drill, which stays if it is writable."""
     why = "a person closed it" if closed else "its drill is over"
     return ReplicaPermit(Law.OURS, why, dataset, guid, (), mark, source, kept_aside=closed)
+
+
+def decide_opened(dataset: str, snapshots: Iterable[Snapshot]) -> SnapshotsPermit:
+    """Permit the snapshots that zsr took of what is kept aside, to open it, when a person has closed it."""
+    return SnapshotsPermit(Law.OURS, "taken to open it, and a person closed it", dataset, tuple(snapshots))
 
 
 def decide_half_received(target: Dataset, token: str, why: str) -> HalfReceivedPermit:

@@ -1,11 +1,13 @@
 """Replicas that runs set aside because they no longer fit their source: list them, destroy one on request.
 
 They lie directly below ``<storage>/zsr-diverged`` and keep the ``zsr:job`` of the replica. Nothing else is listed here,
-and nothing else is ever destroyed. What they hold is said by `replication.asides`.
+and nothing else is ever destroyed. What they hold is said by `replication.asides`, and `replication.opened_asides`
+opens one.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,10 +15,11 @@ from replicator.errors import ConfigError, StorageMissingError
 from replicator.models import JobId, Storage
 from replicator.replication.asides import aside_of
 from replicator.replication.destruction import decide_diverged
-from replicator.replication.provenance import sets_of
+from replicator.replication.opened import Opened, opened_as
+from replicator.replication.provenance import OPENED_ASIDE, sets_of
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import DIVERGED_DATASET, Holds, aside_stem, parse_aside
+from replicator.zfs.dataset_names import DIVERGED_DATASET, OPEN_ASIDE_SUFFIX, Holds, aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 
@@ -34,6 +37,7 @@ class DivergedReplica:
         clones: the clones of its snapshots that are in the inventory.
         holds: what it holds: diverged data, restore points, snapshots of others; None: nothing is left in it.
         successor: the replica of the same volume with a set of the job, if the inventory has one.
+        opened: the clone by which a person reads it.
     """
 
     node: str
@@ -46,6 +50,12 @@ class DivergedReplica:
     clones: tuple[str, ...]
     holds: Holds | None = Holds.DIVERGED
     successor: str | None = None
+    opened: Opened | None = None
+
+    @property
+    def closing(self) -> str:
+        """The command that closes it."""
+        return f"zsr diverged close {self.node} {shlex.quote(self.dataset)}"
 
 
 def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[DivergedReplica]:
@@ -62,6 +72,7 @@ def diverged_replicas(node: str, path: str, inventory: Inventory) -> list[Diverg
             clones=tuple(sorted(_clones(dataset.name, inventory))),
             holds=Holds.DIVERGED if (aside := aside_of(dataset)) is None else aside.holds,
             successor=_successor(dataset, job, path, inventory),
+            opened=next((opened_as(each) for each in clones_for_reading(dataset.name, inventory)), None),
         )
         for dataset, job in diverged_below(path, inventory)
     ]
@@ -99,14 +110,7 @@ async def find_diverged(dataset: str, storages: Iterable[Storage], client: ZfsCl
     Raises:
         ConfigError: the name is not in a folder of diverged replicas, or no diverged replica has it.
     """
-    everywhere = tuple(storages)
-    path, _, name = dataset.rpartition(f"/{DIVERGED_DATASET}/")
-    if path not in _paths(everywhere, client.node) or not name or "/" in name or "@" in name:
-        places = ", ".join(f"{path}/{DIVERGED_DATASET}" for path in _paths(everywhere, client.node)) or "none"
-        raise ConfigError(
-            f"'{dataset}' is not directly below a dataset where node {client.node} keeps diverged replicas.",
-            advice=f"These are: {places}. See: zsr diverged list.",
-        )
+    path = path_of_aside(dataset, storages, client.node)
     inventory = await client.inventory(path, depth=3)
     kept = next((kept for kept in diverged_replicas(client.node, path, inventory) if kept.dataset == dataset), None)
     if kept is None:
@@ -115,8 +119,40 @@ async def find_diverged(dataset: str, storages: Iterable[Storage], client: ZfsCl
     return kept
 
 
+def path_of_aside(dataset: str, storages: Iterable[Storage], node: str) -> str:
+    """Return the path of the storage in which a diverged replica of this name would be kept.
+
+    Raises:
+        ConfigError: the name is not in a folder of diverged replicas of the node.
+    """
+    paths = _paths(storages, node)
+    path, _, name = dataset.rpartition(f"/{DIVERGED_DATASET}/")
+    if path not in paths or not name or "/" in name or "@" in name:
+        places = ", ".join(f"{each}/{DIVERGED_DATASET}" for each in paths) or "none"
+        raise ConfigError(
+            f"'{dataset}' is not directly below a dataset where node {node} keeps diverged replicas.",
+            advice=f"These are: {places}. See: zsr diverged list.",
+        )
+    return path
+
+
+def clones_for_reading(dataset: str, inventory: Inventory) -> list[Dataset]:
+    """Return the clones by which a person reads a diverged replica, also if it was renamed meanwhile."""
+    return [
+        each
+        for each in inventory.datasets.values()
+        if each.job == OPENED_ASIDE
+        and (each.name == f"{dataset}{OPEN_ASIDE_SUFFIX}" or (each.origin or "").startswith(f"{dataset}@"))
+    ]
+
+
 def refuse_needed(kept: DivergedReplica) -> None:
-    """Raise ConfigError if a diverged replica has clones, which need it."""
+    """Raise ConfigError if a diverged replica is open, or has other clones, which need it."""
+    if kept.opened is not None:
+        raise ConfigError(
+            f"'{kept.dataset}' is open on node {kept.node}: {kept.opened.place}.",
+            advice=f"Close it first: {kept.closing}.",
+        )
     if kept.clones:
         raise ConfigError(
             f"'{kept.dataset}' on node {kept.node} is needed by its clones: {', '.join(kept.clones)}.",

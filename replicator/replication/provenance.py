@@ -54,6 +54,10 @@ def opened_mark(job: JobId) -> str:
     return f"opened:{job}"
 
 
+OPENED_ASIDE = "opened-aside"
+"""The ``zsr:job`` of a clone of what is kept aside; its name says of what."""
+
+
 def drill_mark(job: JobId) -> str:
     """Return the ``zsr:job`` of a clone that a drill made of a job's restore point."""
     return f"drill:{job}"

@@ -26,6 +26,9 @@ LEVELS = 64
 OPENED_SUFFIX = "-opened"
 """The end of the name of a clone in that dataset, which ``zsr restore-points open`` made."""
 
+OPEN_ASIDE_SUFFIX = "-open"
+"""The end of the name of a clone in that dataset, which ``zsr diverged open`` made; before it is the aside's name."""
+
 DRILL_SUFFIX = "-drill"
 """The end of the name of a clone in that dataset, which a drill made and destroys."""
 

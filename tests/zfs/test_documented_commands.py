@@ -36,9 +36,9 @@ NOTIFY = (
 
 
 def documented() -> list[tuple[str, ...]]:
-    """All commands, each once; those that destroy last."""
+    """All commands, each once; those that destroy last, what is open is closed before."""
     found = {tuple(command) for page in (*PAGES, *RUNBOOKS) for command in zsr_commands(page)}
-    return sorted(found, key=lambda command: ("destroy" in command, command))
+    return sorted(found, key=lambda command: ("destroy" in command, "close" in command, command))
 
 
 class DocumentedSite(VerbsEnv):
@@ -62,6 +62,8 @@ class DocumentedSite(VerbsEnv):
             self.zsr.cluster_path.write_text(self._cluster.partition("[jobs")[0])
         folders = {place: f"{self.zsr.folder}/assets{place}" for place in ("/tmp/zsr", "/etc/prometheus/zsr")}
         names = {"NODE": "beta", "DATASET": self.kept, "NAME": "mail", **folders}
+        if any("zsr-diverged/" in word for word in command):  # what is kept aside here is on beta
+            names |= {"alpha": "beta"}
         words = [self.kept if "zsr-diverged/" in word else names.get(word, word) for word in command]
         words = [f"data:{NAME}" if word.startswith("local-zfs:") else word for word in words]
         self.zsr.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"*/5\t2026-11-20T15:00:00\n")))

@@ -60,7 +60,7 @@ def test_the_target_of_a_job_is_another_node_than_the_guests() -> None:
     assert completed("guest move 100 ") == {"beta": "10.0.0.12"}
 
 
-@pytest.mark.parametrize("line", ["disable --node ", "cluster diff ", "diverged show "])
+@pytest.mark.parametrize("line", ["disable --node ", "cluster diff ", "diverged show ", "diverged open "])
 def test_a_nodes_name_is_completed(line: str) -> None:
     assert set(completed(line)) == {"alpha", "beta"}
 

@@ -23,6 +23,9 @@ def zsr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         (["restore-points", "100-7"], "There is no job 100-7."),
         (["diverged", "list", "--node", "delta"], "There is no node 'delta'. Known: alpha, beta, gamma."),
         (["diverged", "destroy", "delta", "rpool/data/zsr-diverged/a-1"], "There is no node 'delta'."),
+        (["diverged", "open", "delta", "rpool/data/zsr-diverged/a-1"], "There is no node 'delta'."),
+        (["diverged", "close", "delta", "rpool/data/zsr-diverged/a-1"], "There is no node 'delta'."),
+        (["diverged", "open", "alpha", "rpool/data/vm-100-disk-0"], "These are: rpool/data/zsr-diverged."),
         (["diverged", "destroy", "alpha", "rpool/data/vm-100-disk-0"], "These are: rpool/data/zsr-diverged."),
     ],
 )

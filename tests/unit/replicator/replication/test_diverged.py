@@ -87,6 +87,29 @@ def test_its_clones_are_known() -> None:
         refuse_needed(found)
 
 
+def test_one_that_is_open_says_where_and_how_it_is_closed_also_after_it_was_renamed() -> None:
+    clone = replace(
+        dataset(f"{ASIDE}/a-7-open", job="opened-aside"), origin=f"{ASIDE}/a 8@s1", source="gamma", creation=9
+    )
+
+    [found] = kept(dataset(f"{ASIDE}/a 8", 1), clone)
+
+    assert found.opened is not None
+    assert (found.opened.place, found.opened.by, found.opened.since) == (f"/dev/zvol/{ASIDE}/a-7-open", "gamma", 9)
+    with pytest.raises(ConfigError, match="is open on node beta: /dev/zvol/tank") as refused:
+        refuse_needed(found)
+    assert refused.value.advice == f"Close it first: zsr diverged close beta '{ASIDE}/a 8'."
+
+
+def test_a_clone_of_that_name_that_zsr_did_not_make_does_not_open_it() -> None:
+    [found] = kept(
+        dataset(f"{ASIDE}/a-7", 1), replace(dataset(f"{ASIDE}/a-7-open", job=None), origin=f"{ASIDE}/a-7@s1")
+    )
+    assert found.opened is None
+    with pytest.raises(ConfigError, match="needed by its clones"):
+        refuse_needed(found)
+
+
 def test_a_diverged_replica_without_a_clone_may_be_destroyed() -> None:
     [found] = kept(dataset(f"{ASIDE}/a-7", 1))
 
