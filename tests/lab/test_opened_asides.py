@@ -62,7 +62,8 @@ def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back
     places = {A: device(f"tank/data/{A}"), FS: f"/tank/data/{FS}/last", CHILD: f"'/tank/data/{CHILD}/last'"}
     for name in (FS, CHILD):
         old.run(f"echo before >'/tank/data/{name}/before'; zpool sync")
-    for place in places.values():  # the guest syncs it, and no transaction group has it yet
+    old.run("echo 600 >/sys/module/zfs/parameters/zfs_txg_timeout; zpool sync")
+    for place in [*places.values()] * 2:  # the first makes the intent log; the second is in that alone
         old.run(f"dd if=/dev/urandom of={place} bs=64k count=1 conv=notrunc,fsync oflag=sync status=none")
     written = {name: checksum(old, place) for name, place in places.items()}
     kept = [old.read(path) for path in FILES]
