@@ -27,6 +27,7 @@ from replicator.zfs.commands import replica_properties
 from replicator.zfs.dataset_names import aside_name, owning_path
 from replicator.zfs.execution import execute
 from replicator.zfs.fence import Fence
+from replicator.zfs.intent_log import replay_intent_logs
 from replicator.zfs.model import Dataset
 from replicator.zfs.open_datasets import surely_open_among
 
@@ -37,6 +38,8 @@ _OPEN_POLL_SECONDS = 0.1
 
 async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off: bool) -> None:
     """Unmount volumes and make them read-only; nobody has one open when this returns.
+
+    What a guest had synced before a power cut is in them then, also where nothing has mounted a filesystem since.
 
     Args:
         node: where they are.
@@ -49,6 +52,7 @@ async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off:
     """
     await _refuse_open(node, [each for each in volumes if each.is_volume], is_off=is_off)
     await _unmount(node, [each.name for each in volumes if each.mounted])
+    await replay_intent_logs(node, [each.name for each in volumes if each.mounted is False and each.readonly is False])
     await node.set_together(sorted(each.name for each in volumes if each.readonly is not True), {"readonly": "on"})
     await _refuse_open(node, volumes, is_off=is_off)
 

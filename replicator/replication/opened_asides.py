@@ -17,22 +17,15 @@ from replicator.replication.destruction import decide_opened
 from replicator.replication.diverged import DivergedReplica, clones_for_reading, find_diverged, path_of_aside
 from replicator.replication.opened import Opened, close_clone, make_usable, open_clone, opened_as, refuse_locked
 from replicator.replication.provenance import OPENED_ASIDE
-from replicator.zfs import commands, errors, output
+from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import DIVERGED_DATASET, OPEN_ASIDE_SUFFIX, is_reseed
-from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute_all
+from replicator.zfs.execution import execute_all
+from replicator.zfs.intent_log import replay_intent_logs
 from replicator.zfs.model import Dataset, Inventory, Snapshot
 
 OPENED_SNAPSHOT = "zsr-opened-"
 """The beginning of the name of a snapshot that is taken to open what has none of what was written last."""
-
-_MOUNT_ONCE = """
-place=$(mktemp -d) || exit
-mount -t zfs -o ro,zfsutil "$1" "$place" && umount "$place"
-status=$?
-rmdir "$place"
-exit $status
-"""
 
 
 async def open_aside(
@@ -127,7 +120,7 @@ async def _snapshot_to_read(dataset: Dataset, snapshot: str | None, now: float, 
             )
         return snapshot
     if not dataset.is_volume and dataset.mounted is False and is_diverged_data(dataset):
-        await _replay_log(dataset.name, node)
+        await replay_intent_logs(node, [dataset.name])
         dataset = await _listed(dataset.name, node)
     if dataset.readonly and dataset.written == 0 and dataset.snapshots:
         return dataset.snapshots[-1].name
@@ -141,17 +134,6 @@ async def _snapshot_to_read(dataset: Dataset, snapshot: str | None, now: float, 
     name = next(each for each in names if dataset.named(each) is None)
     await node.snapshot([f"{dataset.name}@{name}"])
     return name
-
-
-async def _replay_log(dataset: str, node: ZfsClient) -> None:
-    """Let ZFS write what a guest had synced before a power cut, and what is only in its intent log.
-
-    It does so when a filesystem is mounted, be it read-only, and no snapshot has it before. A zvol's is written when
-    its device comes. zfs-fuse has no such mount.
-    """
-    done = await node.host.run(["sh", "-c", _MOUNT_ONCE, "sh", dataset], limit=COMMAND_TIMEOUT_SECONDS)
-    if not done.ok and "unknown filesystem type" not in done.stderr:
-        raise errors.classify(f"mount '{dataset}' read-only", done.stderr, node=node.node)
 
 
 async def _listed(dataset: str, node: ZfsClient) -> Dataset:
