@@ -9,7 +9,7 @@ import click
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings
 from replicator.cli.guest_argument import GUEST
-from replicator.cli.guest_files import files_of, pending_files
+from replicator.cli.guest_files import files_of
 from replicator.cli.taken_guest import TakenGuest, former_of
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
@@ -63,10 +63,10 @@ async def take_over(node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_of
                 f"{guest.moving_to}.",
                 advice="Finish the move on the node that owns it.",
             )
-        pending = pending_files(node, guest)
         answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
         if isinstance(found := answers[node.node], ZsrError):
             raise found
+        pending = taken.remembered(found)
         left = await taken.unfinished(found, zfs, pending)
         _refuse_writable(node.node, guest, former_of(left), answers)
         taken.pend(files_of(left, guest) or pending)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
 from replicator.cli.context import note_move, notify_daemon, store
-from replicator.cli.guest_files import files_of, pending_files
+from replicator.cli.guest_files import files_of
 from replicator.cli.output import confirmed, local_time
 from replicator.cli.taken_guest import TakenGuest, former_of
 from replicator.cluster.model import Cluster
@@ -38,7 +38,7 @@ from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
 from replicator.zfs.liveness import liveness
-from replicator.zfs.model import pool_of
+from replicator.zfs.model import Dataset, pool_of
 from replicator.zfs.node_clients import Nodes, connected
 
 
@@ -148,8 +148,10 @@ class RecoveryOrder:
     async def finish(self) -> bool:
         """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""
         async with connected(self._node, self._cluster.nodes.values()) as nodes:
-            zfs, pending = nodes.client(self._node.node), pending_files(self._node, self._guest)
-            left = await self._left(zfs, pending)
+            zfs = nodes.client(self._node.node)
+            found = await self._taken.datasets(zfs)
+            pending = self._taken.remembered(found)
+            left = await self._left(found, zfs, pending)
             files = pending or files_of(left, self._guest)
             if not left and files is None:
                 click.echo(f"Guest {self._guest.id} is on this node already, and nothing is left to do.")
@@ -173,10 +175,9 @@ class RecoveryOrder:
             await self._end(here.zfs, former)
             return True
 
-    async def _left(self, zfs: ZfsClient, pending: FilesOfSet | None) -> list[Unfinished]:
+    async def _left(self, found: Mapping[str, Dataset], zfs: ZfsClient, pending: FilesOfSet | None) -> list[Unfinished]:
         """Return what is left to do, without what a person gives up; raises ConfigError if another set was begun."""
         given_up, until = set(self._wishes.without), self._wishes.until
-        found = await self._taken.datasets(zfs)
         left = await self._taken.unfinished(found, zfs, pending)
         if until is not None and any(each.set_time is None for each in left):
             if any(each.is_begun for each in left):
