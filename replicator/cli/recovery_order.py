@@ -111,7 +111,7 @@ class RecoveryOrder:
                 now = await self._plan(job, here)
                 if now.identity != shown.identity:
                     raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
-                epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
+                epoch = highest_epoch(guest, self._cluster.storages.values(), here.answers) + 1
                 await self._commit(job, now, epoch, here, nodes)
                 at, fence = None if self._wishes.until is None else now.set_time, Fence(now.job, self._node.node, epoch)
                 await self._taken.become(fence, now.replicas, guest.node, at, here.zfs)
@@ -141,7 +141,8 @@ class RecoveryOrder:
         """Take back what a recovery claimed here and did not commit. The guest's lock is held."""
         node, guest = self._node.node, self._guest
         answer = (await ask_nodes(self._cluster, [node], nodes))[node]
-        mine = volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer)
+        found = {} if isinstance(answer, ZsrError) else answer
+        mine = volumes_of(guest, self._cluster.storages.values(), node, found)
         for name in await take_claims_back(nodes.client(node), mine, guest.node, guest.epoch):
             click.echo(f"the claim on '{name}' was taken back", err=True)
 
@@ -230,7 +231,7 @@ class RecoveryOrder:
         await refuse_living(self._cluster, former, self._node.node, f"Guest {self._guest.id} was on {former}", nodes)
         others = set(self._cluster.nodes) - {former}
         answers = await ask_nodes(self._cluster, others, nodes)
-        refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
+        refuse_taken(self._guest, self._cluster.storages.values(), former, self._node.node, answers)
         return _Here(nodes.client(self._node.node), answers)
 
     async def _plan(self, job: Job, here: _Here) -> Recovery:

@@ -50,7 +50,7 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
         there = (await ask_nodes(cluster, [guest.node], nodes))[guest.node]
         if isinstance(there, ZsrError):
             raise there
-        refuse_untaken(guest, there)
+        refuse_untaken(guest, cluster.storages.values(), there)
         left = await left_on(cluster, guest, settings.node, there, nodes)
         if left.shared or left.aside:
             fence = Fence(back.id, guest.node, guest.epoch)

@@ -102,9 +102,9 @@ async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, 
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])
-    refuse_taken(guest.id, guest.epoch, here, here, answers)
+    refuse_taken(guest, storages.values(), here, here, answers)
     recovery = plan_recovery(job.id, here, job.target, replicas_of(job, storages.values(), theirs, ours), wanted)
-    return BothSides(tuple(ours.values()), recovery, highest_epoch(guest.id, guest.epoch, answers) + 1)
+    return BothSides(tuple(ours.values()), recovery, highest_epoch(guest, storages.values(), answers) + 1)
 
 
 def _listed(answer: Mapping[str, Dataset] | ZsrError) -> dict[str, Dataset]:

@@ -99,3 +99,23 @@ def test_a_recovery_that_was_committed_keeps_its_choice_also_where_a_take_finish
     site.on("beta").well("guest", "take", "100")
 
     assert site.snapshots(site.there)[-2:] == [f"__replicate_100-0_{site.older}__", "zsr-recovered-2"]
+
+
+def test_a_volume_that_was_left_out_of_replication_does_not_keep_the_guest_from_being_taken(site: TwoSets) -> None:
+    """It has the stamps of its time as a replicated one, stays writable where it is, and does not move."""
+    left_out = f"{site.source}/subvol-100-disk-1"
+    alpha = site.on("alpha")
+    site.zfs("create", left_out)
+    alpha.well(*RUN)
+    for node in ("alpha", "beta"):
+        text = site.on(node).cluster_path.read_text()
+        excluded = 'name = "web"\nvolumes = [{ volume = "data:subvol-100-disk-1", replicate = false }]'
+        site.zsr.cluster_path.write_text(text.replace('name = "web"', excluded))
+    site.zfs("destroy", "-r", f"{site.target}/subvol-100-disk-1")
+    site.revive()
+    site.hand_over()
+
+    site.zsr.well("guest", "take", "100")
+
+    assert site.property(site.there, "readonly").startswith("off")
+    assert site.property(left_out, "readonly").startswith("off")
