@@ -165,6 +165,7 @@ class LeftVolumes:
                 _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
             if left.aside:
                 _log.warning("What a guest left here is newer: %s.", described_aside(guest, left.aside))
+            if left.shared or left.aside:
                 await order_sync(self._cluster(), guest, self._settings.node, self._nodes)
             if left.alone and self._why.get(guest.id) != (why := described_alone(guest.id, left.alone)):
                 self._why[guest.id] = why

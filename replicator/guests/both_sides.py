@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from replicator.cluster.model import Cluster
 from replicator.errors import ZsrError
@@ -11,7 +11,7 @@ from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, r
 from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
-from replicator.replication.restore_points import replicas_of, volumes_by_name
+from replicator.replication.restore_points import as_left, replicas_of, volumes_by_name
 from replicator.zfs.dataset_names import aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.node_clients import Nodes
@@ -82,13 +82,18 @@ def _asides_of(path: str, volume: str, listed: Mapping[str, Dataset]) -> list[Da
 
 
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
-    """Return the volumes that a guest has, or had, on a node. Raises ZsrError if it cannot be listed."""
+    """Return the volumes that a guest has on its node, or had on another one.
+
+    Raises:
+        ZsrError: the node cannot be listed, or a listed volume does not exist on the guest's node.
+    """
     return list((await _by_name(cluster, guest, node, nodes)).values())
 
 
 async def _by_name(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> dict[tuple[str, str], Dataset]:
-    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
-    return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed))
+    listed, storages = _listed((await ask_nodes(cluster, [node], nodes))[node]), cluster.storages.values()
+    there = guest if guest.node == node else as_left(guest, storages, node, listed)
+    return {} if there is None else volumes_by_name(there, storages, node, Inventory(listed))
 
 
 async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:
