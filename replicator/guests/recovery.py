@@ -94,7 +94,7 @@ def plan_recovery(
         raise ConfigError(f"No set of job {job} is whole on {node}.", advice=f"See: zsr restore-points {job}.")
     having = found.current if at is None else {name for name, each in theirs.items() if at in sets_of(job, each)}
     due = {*theirs, *wanted} - (found.left.keys() if at is not None else set())
-    _refuse_half(node, sorted(due - having - set(without)))
+    _refuse_half(job, node, sorted(due - having - set(without)), found.left if replicas.wanted is not None else {})
     if at is None:
         _refuse_ahead(job, node, found.whole, found.ahead)
     chosen = tuple(theirs[name] for name in sorted(having))
@@ -144,7 +144,16 @@ def _from(former: str, replicas: Replicas, without: Collection[str]) -> dict[str
     return {name: each for name, each in replicas.datasets.items() if each.source == former and name not in without}
 
 
-def _refuse_half(node: str, missing: Sequence[str]) -> None:
+def _refuse_half(job: JobId, node: str, missing: Sequence[str], gone: Collection[str]) -> None:
+    """Refuse replicas that would be left behind.
+
+    Of those that are ``gone`` the guest's node, which answers, has no volume: the new one would find them by name.
+    """
+    for name in sorted(set(missing) & set(gone)):
+        raise ConfigError(
+            f"The volume of '{name}' on {node} is gone: there guest {job.guest} would have it again.",
+            advice=f"If it is not missed: zsr vanished destroy {job} {quote(name)}. Or wait until its grace is over.",
+        )
     if missing:
         raise ConfigError(
             f"{', '.join(map(repr, missing))} on {node} cannot be taken with the others: there is no set of it, or "

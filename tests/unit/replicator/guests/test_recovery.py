@@ -61,6 +61,15 @@ def test_a_listed_volume_without_a_replica_refuses_too() -> None:
         plan(replica("a", NEW), wanted=["tank/a", "tank/b"])
 
 
+def test_the_replica_of_a_volume_that_is_gone_refuses_a_move_with_the_command_that_a_move_has() -> None:
+    gone, names = replica("gone", OLD), frozenset(["tank/a"])
+
+    with pytest.raises(ConfigError, match="The volume of 'tank/gone' on beta is gone") as caught:
+        plan_recovery(JOB, "alpha", "beta", Replicas({each.name: each for each in (replica("a", NEW), gone)}, names))
+
+    assert "zsr vanished destroy 100-0 tank/gone" in caught.value.advice
+
+
 def test_replicas_of_another_source_do_not_count() -> None:
     found = plan(replica("a", OLD), replica("other", NEW, source="gamma"))
 
