@@ -117,7 +117,8 @@ class LeftVolumes:
     Args:
         settings: of this node.
         nodes: the connections.
-        cluster: returns the cluster as this node sees it.
+        cluster: returns the cluster as the daemon saw it last.
+        read: returns it as its file has it now. A recovery may have committed since, and died: its claim stays.
         left: returns the guests that have left volumes here.
     """
 
@@ -126,11 +127,13 @@ class LeftVolumes:
         settings: Settings,
         nodes: Nodes,
         cluster: Callable[[], Cluster],
+        read: Callable[[], Cluster],
         left: Callable[[], Iterable[GuestId]],
     ) -> None:
         self._settings = settings
         self._nodes = nodes
         self._cluster = cluster
+        self._read = read
         self._left = left
         self._why: dict[GuestId, str] = {}
 
@@ -148,11 +151,11 @@ class LeftVolumes:
     async def _release(self, guest: Guest) -> None:
         """Release what a guest left; why that cannot be is logged once."""
         try:
-            if claims := await take_void_claims_back(self._settings, self._cluster, guest.id, self._nodes):
+            if claims := await take_void_claims_back(self._settings, self._read, guest.id, self._nodes):
                 text = "A recovery of guest %s here did not take it: the claim on %s was taken back."
                 _log.warning(text, guest.id, ", ".join(claims))
                 return
-            left = await release_left(self._settings, self._cluster, guest.id, self._nodes)
+            left = await release_left(self._settings, self._read, guest.id, self._nodes)
         except ZsrError as error:
             if self._why.get(guest.id) != error.what:
                 self._why[guest.id] = error.what

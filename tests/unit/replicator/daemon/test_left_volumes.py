@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -100,9 +101,32 @@ async def test_when_volumes_became_replicas_their_job_is_ordered_on_the_guests_n
     monkeypatch.setattr(left_volumes, "LOOK_SECONDS", 0)
     monkeypatch.setattr(left_volumes, "take_void_claims_back", no_claims)
     monkeypatch.setattr(left_volumes, "release_left", released)
-    releasing = LeftVolumes(settings, nodes, lambda: CLUSTER, lambda: () if ordered else (100,)).keep_releasing()
+    found = LeftVolumes(settings, nodes, lambda: CLUSTER, lambda: CLUSTER, lambda: () if ordered else (100,))
 
     with suppress(TimeoutError):
-        await asyncio.wait_for(releasing, 0.2)
+        await asyncio.wait_for(found.keep_releasing(), 0.2)
 
     assert ordered == [["zsr", "schedule-now", "100-0"]]
+
+
+async def test_a_claim_of_a_recovery_that_committed_stays_though_the_daemon_has_not_read_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recovery died right after its commit; nothing of the guest here is looked at, and nothing is changed."""
+    asked: list[str] = []
+    nodes = cast("Nodes", SimpleNamespace(client=asked.append))
+    settings = cast("Settings", SimpleNamespace(node="alpha", state_dir=tmp_path))
+    committed = replace(CLUSTER, guests={100: Guest(100, "web", "alpha", epoch=3)})
+    monkeypatch.setattr(left_volumes, "LOOK_SECONDS", 0)
+    reads: list[Cluster] = []
+
+    def read() -> Cluster:
+        reads.append(committed)
+        return committed
+
+    found = LeftVolumes(settings, nodes, lambda: CLUSTER, read, lambda: () if len(reads) > 1 else (100,))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(found.keep_releasing(), 0.5)
+
+    assert reads
+    assert asked == []
