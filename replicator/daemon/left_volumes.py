@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.guests.both_sides import Left, left_on, volumes_on
+from replicator.guests.both_sides import Left, left_on
 from replicator.guests.epoch_claims import take_claims_back
 from replicator.guests.move import job_to
+from replicator.guests.recovery import volumes_of
 from replicator.guests.release import KeptAside, refuse_untaken, release
 from replicator.models import Guest, GuestId
 from replicator.replication.guest_replicas import ask_nodes
@@ -73,7 +74,10 @@ async def take_void_claims_back(
         guest = cluster.guests.get(guest_id)
         if guest is None or guest.node == settings.node:
             return []
-        volumes = await volumes_on(cluster, guest, settings.node, nodes)
+        here = (await ask_nodes(cluster, [settings.node], nodes))[settings.node]
+        if isinstance(here, ZsrError):
+            raise here
+        volumes = volumes_of(guest, cluster.storages.values(), settings.node, here)
         return await take_claims_back(nodes.client(settings.node), volumes, guest.node, guest.epoch)
 
 

@@ -124,3 +124,18 @@ class TestTaking:
 
         assert site.property(f"{site.target}/users/anna", "readonly").startswith("off")
         assert site.property(f"{site.source}/scratch", "readonly").startswith("off")
+
+
+def test_a_claim_is_taken_back_also_from_the_replica_of_a_volume_that_is_not_listed_any_more(site: GroupEnv) -> None:
+    """A recovery as of an older set wants it, and died before it had changed the cluster file."""
+    zsr = site.zsr
+    zsr.well("run", "--id", "home-0")
+    zsr.cluster_path.write_text(zsr.cluster_path.read_text().replace('"data:users", ', ""))
+    zsr.settings_path.write_text(zsr.settings_path.read_text().replace('node = "alpha"', 'node = "beta"'))
+    for name in ("users", "subvol-100-disk-0"):
+        site.zfs("set", "zsr:epoch=2-claimed", f"{site.target}/{name}")
+
+    zsr("guest", "release", "home")
+
+    for name in ("users", "subvol-100-disk-0"):
+        assert site.property(f"{site.target}/{name}", "zsr:epoch") == "1\tlocal"
