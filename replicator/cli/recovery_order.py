@@ -119,13 +119,18 @@ class RecoveryOrder:
             return True
 
     async def _commit(self, job: Job, now: Recovery, epoch: int, here: _Here, nodes: Nodes) -> None:
-        """Claim the replicas, see that they are as they were shown still, and write the new owner and epoch."""
+        """Claim the replicas, see that all is as it was shown still, and write the new owner and epoch.
+
+        Of two recoveries on two nodes each claims before it asks: one at least sees the other.
+        """
         guest, chosen = self._guest, self._wishes.until is not None
         try:
             await claim_epoch(here.zfs, now.replicas, epoch)
             if await here.zfs.end_stale_receives(now.job, guest.node):
                 click.echo(f"a receive from {guest.node} was ended")
-            answers = await ask_nodes(self._cluster, [self._node.node], nodes)
+            answers = dict(await ask_nodes(self._cluster, set(self._cluster.nodes) - {guest.node}, nodes))
+            others = {name: each for name, each in answers.items() if name != self._node.node}
+            refuse_taken(guest, self._cluster.storages.values(), guest.node, self._node.node, others)
             if (await self._plan(job, _Here(here.zfs, answers))).identity != now.identity:
                 raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
             self._taken.pend(FilesOfSet(epoch, str(now.job), now.set_time, guest.node, chosen=chosen))
