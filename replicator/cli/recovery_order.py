@@ -128,7 +128,7 @@ class RecoveryOrder:
             await claim_epoch(here.zfs, now.replicas, epoch)
             if await here.zfs.end_stale_receives(now.job, guest.node):
                 click.echo(f"a receive from {guest.node} was ended")
-            answers = dict(await ask_nodes(self._cluster, set(self._cluster.nodes) - {guest.node}, nodes))
+            answers = dict(await ask_nodes(self._cluster, set(self._cluster.nodes) - {guest.node}, nodes, guest))
             others = {name: each for name, each in answers.items() if name != self._node.node}
             refuse_taken(guest, self._cluster.storages.values(), guest.node, self._node.node, others)
             if (await self._plan(job, _Here(here.zfs, answers))).identity != now.identity:
@@ -145,7 +145,7 @@ class RecoveryOrder:
     async def _take_claims_back(self, nodes: Nodes) -> None:
         """Take back what a recovery claimed here and did not commit. The guest's lock is held."""
         node, guest = self._node.node, self._guest
-        answer = (await ask_nodes(self._cluster, [node], nodes))[node]
+        answer = (await ask_nodes(self._cluster, [node], nodes, guest))[node]
         found = {} if isinstance(answer, ZsrError) else answer
         mine = volumes_of(guest, self._cluster.storages.values(), node, found)
         for name in await take_claims_back(nodes.client(node), mine, guest.node, guest.epoch):
@@ -235,7 +235,7 @@ class RecoveryOrder:
         """Ask all nodes; raises BusyError if the former owner answers, SupersededError if the guest is taken."""
         await refuse_living(self._cluster, former, self._node.node, f"Guest {self._guest.id} was on {former}", nodes)
         others = set(self._cluster.nodes) - {former}
-        answers = await ask_nodes(self._cluster, others, nodes)
+        answers = await ask_nodes(self._cluster, others, nodes, self._guest)
         refuse_taken(self._guest, self._cluster.storages.values(), former, self._node.node, answers)
         return _Here(nodes.client(self._node.node), answers)
 

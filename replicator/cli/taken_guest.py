@@ -50,7 +50,8 @@ class TakenGuest:
 
     async def datasets(self, zfs: ZfsClient) -> dict[str, Dataset]:
         """Return what lies on this node's storages."""
-        return await datasets_on([each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)], zfs)
+        storages = [each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)]
+        return await datasets_on(storages, zfs, self.guest)
 
     def remembered(self, found: Mapping[str, Dataset]) -> FilesOfSet | None:
         """Return the set and the files that an earlier command was to give the guest here; None: nothing.

@@ -48,7 +48,7 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
         if guest is None or guest.node == settings.node:
             raise ConfigError(f"Guest {guest_id} does not belong to another node.", advice="See: zsr guest list.")
         back = job_to(cluster.jobs.values(), guest, settings.node)
-        there = (await ask_nodes(cluster, [guest.node], nodes))[guest.node]
+        there = (await ask_nodes(cluster, [guest.node], nodes, guest))[guest.node]
         if isinstance(there, ZsrError):
             raise there
         refuse_untaken(guest, cluster.storages.values(), there)

@@ -11,7 +11,7 @@ from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, r
 from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
-from replicator.replication.restore_points import as_left, replicas_of, volumes_by_name
+from replicator.replication.restore_points import as_left, datasets_on, replicas_of, volumes_by_name
 from replicator.zfs.dataset_names import aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.node_clients import Nodes
@@ -58,7 +58,8 @@ async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str,
     shared: list[Dataset] = []
     aside: list[Dataset] = []
     alone: list[Dataset] = []
-    for (storage, name), volume in (await _by_name(cluster, guest, node, nodes)).items():
+    here = _listed((await ask_nodes(cluster, [node], nodes, guest))[node])
+    for (storage, name), volume in _by_name(cluster, guest, node, here).items():
         if not is_left(guest, node, volume):
             continue
         path = storages[storage].path_on(guest.node)
@@ -82,18 +83,22 @@ def _asides_of(path: str, volume: str, listed: Mapping[str, Dataset]) -> list[Da
 
 
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
-    """Return the volumes that a guest has on its node, or had on another one.
+    """Return the volumes that a guest has, or had, on a node, without snapshots.
 
     Raises:
         ZsrError: the node cannot be listed, or a listed volume does not exist on the guest's node.
     """
-    return list((await _by_name(cluster, guest, node, nodes)).values())
+    storages = [each for each in cluster.storages.values() if each.allowed_on(node)]
+    listed = await datasets_on(storages, nodes.client(node), snapshots=False)
+    return list(_by_name(cluster, guest, node, listed).values())
 
 
-async def _by_name(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> dict[tuple[str, str], Dataset]:
-    listed, storages = _listed((await ask_nodes(cluster, [node], nodes))[node]), cluster.storages.values()
+def _by_name(
+    cluster: Cluster, guest: Guest, node: str, listed: Mapping[str, Dataset]
+) -> dict[tuple[str, str], Dataset]:
+    storages = cluster.storages.values()
     there = guest if guest.node == node else as_left(guest, storages, node, listed)
-    return {} if there is None else volumes_by_name(there, storages, node, Inventory(listed))
+    return {} if there is None else volumes_by_name(there, storages, node, Inventory(dict(listed)))
 
 
 async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:
@@ -103,7 +108,7 @@ async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, 
         ZsrError: one of them does not answer, or the guest could not go on from the replicas (`plan_recovery`).
     """
     here, storages = guest.node, cluster.storages
-    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes)
+    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes, guest)
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])

@@ -148,10 +148,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "written stays",
-        "what was written to a replica is rolled back",
+        "what is newer on a replica is rolled back, with what was written",
         _DECISIONS,
         "if target.written or not ours or not is_marked(way, target):",
-        "if not ours or not is_marked(way, target):",
+        "if not is_marked(way, target):",
         ("replicator/zfs/client.py", "base.name != to.name or found.written or any(", "base.name != to.name or any("),
     ),
     Mutant(
@@ -199,10 +199,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "last sync is true",
-        "what is there is claimed as of a minute later",
+        "an older set keeps the claim of a newer one",
         _SETS,
-        "last_sync=float(held) if claim is None else claim, last_set",
-        "last_sync=60.0 + held, last_set",
+        "claim = remembered.last_sync if held == remembered.last_set else None",
+        "claim = remembered.last_sync",
     ),
     Mutant(
         "last sync is true",

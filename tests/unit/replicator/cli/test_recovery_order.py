@@ -36,7 +36,7 @@ async def test_a_recovery_that_another_node_claimed_in_the_same_moment_stops_thi
     async def claim(*_: object) -> None:
         done.append("claimed")
 
-    async def ask(_cluster: object, names: Iterable[str], _nodes: object) -> Answers:
+    async def ask(_cluster: object, names: Iterable[str], *_: object) -> Answers:
         done.append(f"asked {' '.join(sorted(names))}")
         return {"alpha": {REPLICA.name: REPLICA}, "gamma": {CLAIMED.name: CLAIMED}}
 
