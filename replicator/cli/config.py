@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from replicator.cli.context import config_option, config_path, store
-from replicator.cluster.checks import doubtful_schedules, long_names, refused_hooks, unattended
+from replicator.cluster.checks import doubtful_schedules, long_names, refused_hooks, shared_volumes, unattended
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings, load_settings, plugin_notes
 from replicator.doctor.programs import path_of, programs_of
@@ -45,6 +45,7 @@ def _notes(node: Settings, cluster: Cluster) -> Iterator[str]:
     yield from refused_hooks(cluster)
     yield from (f"Job {job.id}: {sentence}" for job in jobs for sentence in long_names(cluster, job))
     yield from unattended(cluster)
+    yield from shared_volumes(cluster)
     yield from (f"There is no SSH key '{key}' (ssh.key)." for key in node.ssh.keys if not Path(key).is_file())
     yield from _missing_programs(node, cluster)
     own = {guest.id for guest in cluster.guests.values() if guest.node == node.node}

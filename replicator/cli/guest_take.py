@@ -10,13 +10,13 @@ import click
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, notify_daemon, settings
 from replicator.cli.guest_argument import GUEST
-from replicator.cli.guest_files import files_of, pending_files
+from replicator.cli.guest_files import files_of
 from replicator.cli.taken_guest import TakenGuest, former_of
 from replicator.config.settings import Settings
 from replicator.errors import BusyError, ConfigError, ZsrError
 from replicator.guests.both_sides import volumes_on
 from replicator.guests.recovery import refuse_taken, volumes_of
-from replicator.models import Guest, GuestId
+from replicator.models import GuestId
 from replicator.replication.guest_replicas import Answers, ask_nodes
 from replicator.state.guest_locks import guest_lock_within
 from replicator.zfs.node_clients import Nodes, connected
@@ -69,15 +69,15 @@ async def take_over(
                 f"{guest.moving_to}.",
                 advice="Finish the move on the node that owns it.",
             )
-        pending = pending_files(node, guest)
         answers = await ask_nodes(taken.cluster, taken.cluster.nodes.keys() - set(silent), nodes, guest)
         if isinstance(found := answers[node.node], ZsrError):
             raise found
+        pending = taken.remembered(found)
         left = await taken.unfinished(found, zfs, pending)
         former = former_of(left)
         if former is not None and former in silent:
             answers = {**answers, **await ask_nodes(taken.cluster, [former], nodes, guest)}
-        _refuse_writable(node.node, guest, former, answers)
+        _refuse_writable(node.node, taken, former, answers)
         taken.pend(files_of(left, guest) or pending)
         await taken.become_all(left, former or "", zfs)
         await _refuse_unready(node, taken, nodes)
@@ -86,16 +86,17 @@ async def take_over(
             await taken.start(zfs)
 
 
-def _refuse_writable(here: str, guest: Guest, former: str | None, answers: Answers) -> None:
+def _refuse_writable(here: str, taken: TakenGuest, former: str | None, answers: Answers) -> None:
     """Raise if the guest was taken by another node, or may be written on another one.
 
     The ``former`` node has to answer; of the others those that do.
     """
-    refuse_taken(guest.id, guest.epoch, former or here, here, answers)
+    guest, storages = taken.guest, taken.cluster.storages.values()
+    refuse_taken(guest, storages, former or here, here, answers)
     if former is not None and isinstance(error := answers.get(former), ZsrError):
         raise error
     for name, answer in answers.items():
-        for each in volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer):
+        for each in volumes_of(guest, storages, name, {} if isinstance(answer, ZsrError) else answer):
             if name != here and each.owner == name and each.readonly is not True:
                 raise BusyError(
                     f"'{each.name}' on {name} is writable: guest {guest.id} may run there.",

@@ -14,6 +14,7 @@ from replicator.cli.orders_elsewhere import Elsewhere
 from replicator.cli.output import confirmed, local_time, print_table
 from replicator.cli.recovery_order import Wishes, refuse_living, refuse_without_force
 from replicator.common.durations import compact
+from replicator.common.tasks import result_or_error
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
 from replicator.guests.all_of_node import Candidate, candidates
@@ -62,17 +63,16 @@ async def recover_each(chosen: Sequence[Candidate], elsewhere: Elsewhere, option
     """Recover guests one after the other; return those that failed.
 
     After each one the cluster file goes from its node to the others: the next one may be recovered on another node,
-    which writes into its own.
+    which writes into its own. So it does after one that failed, since that may belong to its new node by then.
     """
     failed = []
     for each in chosen:
         name = each.node or ""
         click.echo(f"Guest {each.guest.id} ({each.guest.name}) on {name}:")
-        try:
-            await elsewhere.recover(name, each.guest.id, each.set_time or 0, options)
-            await elsewhere.push(name)
-        except ZsrError as error:
-            failed.append(Candidate(each.guest, name, each.set_time, error.what))
+        error = await result_or_error(elsewhere.recover(name, each.guest.id, each.set_time or 0, options))
+        unbrought = await result_or_error(elsewhere.push(name))
+        if (why := error or unbrought) is not None:
+            failed.append(Candidate(each.guest, name, each.set_time, why.what))
     return failed
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
 from replicator.cli.context import note_move, notify_daemon, store
-from replicator.cli.guest_files import files_of, pending_files
+from replicator.cli.guest_files import files_of
 from replicator.cli.output import confirmed, local_time
 from replicator.cli.taken_guest import TakenGuest, former_of
 from replicator.cluster.model import Cluster
@@ -38,7 +38,7 @@ from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
 from replicator.zfs.liveness import liveness
-from replicator.zfs.model import pool_of
+from replicator.zfs.model import Dataset, pool_of
 from replicator.zfs.node_clients import Nodes, connected
 
 
@@ -111,7 +111,7 @@ class RecoveryOrder:
                 now = await self._plan(job, here)
                 if now.identity != shown.identity:
                     raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
-                epoch = highest_epoch(guest.id, guest.epoch, here.answers) + 1
+                epoch = highest_epoch(guest, self._cluster.storages.values(), here.answers) + 1
                 await self._commit(job, now, epoch, here, nodes)
                 at, fence = None if self._wishes.until is None else now.set_time, Fence(now.job, self._node.node, epoch)
                 await self._taken.become(fence, now.replicas, guest.node, at, here.zfs)
@@ -119,13 +119,18 @@ class RecoveryOrder:
             return True
 
     async def _commit(self, job: Job, now: Recovery, epoch: int, here: _Here, nodes: Nodes) -> None:
-        """Claim the replicas, see that they are as they were shown still, and write the new owner and epoch."""
+        """Claim the replicas, see that all is as it was shown still, and write the new owner and epoch.
+
+        Of two recoveries on two nodes each claims before it asks: one at least sees the other.
+        """
         guest, chosen = self._guest, self._wishes.until is not None
         try:
             await claim_epoch(here.zfs, now.replicas, epoch)
             if await here.zfs.end_stale_receives(now.job, guest.node):
                 click.echo(f"a receive from {guest.node} was ended")
-            answers = await ask_nodes(self._cluster, [self._node.node], nodes, guest)
+            answers = dict(await ask_nodes(self._cluster, set(self._cluster.nodes) - {guest.node}, nodes, guest))
+            others = {name: each for name, each in answers.items() if name != self._node.node}
+            refuse_taken(guest, self._cluster.storages.values(), guest.node, self._node.node, others)
             if (await self._plan(job, _Here(here.zfs, answers))).identity != now.identity:
                 raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
             self._taken.pend(FilesOfSet(epoch, str(now.job), now.set_time, guest.node, chosen=chosen))
@@ -141,15 +146,18 @@ class RecoveryOrder:
         """Take back what a recovery claimed here and did not commit. The guest's lock is held."""
         node, guest = self._node.node, self._guest
         answer = (await ask_nodes(self._cluster, [node], nodes, guest))[node]
-        mine = volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer)
+        found = {} if isinstance(answer, ZsrError) else answer
+        mine = volumes_of(guest, self._cluster.storages.values(), node, found)
         for name in await take_claims_back(nodes.client(node), mine, guest.node, guest.epoch):
             click.echo(f"the claim on '{name}' was taken back", err=True)
 
     async def finish(self) -> bool:
         """Do the rest of a recovery that died: as careful as the beginning, since time has passed."""
         async with connected(self._node, self._cluster.nodes.values()) as nodes:
-            zfs, pending = nodes.client(self._node.node), pending_files(self._node, self._guest)
-            left = await self._left(zfs, pending)
+            zfs = nodes.client(self._node.node)
+            found = await self._taken.datasets(zfs)
+            pending = self._taken.remembered(found)
+            left = await self._left(found, zfs, pending)
             files = pending or files_of(left, self._guest)
             if not left and files is None:
                 click.echo(f"Guest {self._guest.id} is on this node already, and nothing is left to do.")
@@ -173,10 +181,9 @@ class RecoveryOrder:
             await self._end(here.zfs, former)
             return True
 
-    async def _left(self, zfs: ZfsClient, pending: FilesOfSet | None) -> list[Unfinished]:
+    async def _left(self, found: Mapping[str, Dataset], zfs: ZfsClient, pending: FilesOfSet | None) -> list[Unfinished]:
         """Return what is left to do, without what a person gives up; raises ConfigError if another set was begun."""
         given_up, until = set(self._wishes.without), self._wishes.until
-        found = await self._taken.datasets(zfs)
         left = await self._taken.unfinished(found, zfs, pending)
         if until is not None and any(each.set_time is None for each in left):
             if any(each.is_begun for each in left):
@@ -229,7 +236,7 @@ class RecoveryOrder:
         await refuse_living(self._cluster, former, self._node.node, f"Guest {self._guest.id} was on {former}", nodes)
         others = set(self._cluster.nodes) - {former}
         answers = await ask_nodes(self._cluster, others, nodes, self._guest)
-        refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
+        refuse_taken(self._guest, self._cluster.storages.values(), former, self._node.node, answers)
         return _Here(nodes.client(self._node.node), answers)
 
     async def _plan(self, job: Job, here: _Here) -> Recovery:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from replicator.cli.context import store
-from replicator.cli.guest_files import note_files, place_files
+from replicator.cli.guest_files import note_files, pending_files, place_files
 from replicator.config.settings import Settings
 from replicator.guests import power
 from replicator.guests.older_set import ChosenSet
@@ -20,7 +20,7 @@ from replicator.models import GuestId
 from replicator.replication.restore_points import datasets_on
 from replicator.state.pending_files import FilesOfSet
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.fence import Fence
+from replicator.zfs.fence import Fence, claim_of
 from replicator.zfs.model import Dataset
 
 
@@ -53,6 +53,20 @@ class TakenGuest:
         storages = [each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)]
         return await datasets_on(storages, zfs, self.guest)
 
+    def remembered(self, found: Mapping[str, Dataset]) -> FilesOfSet | None:
+        """Return the set and the files that an earlier command was to give the guest here; None: nothing.
+
+        A set that a person chose counts while the replicas ``found`` show that recovery: they are claimed for the
+        guest's epoch, or have it already. One that ended before it changed the owner may have noted it too, and the
+        guest may have come here by a move since, with that very epoch.
+        """
+        pending = pending_files(self._node, self.guest)
+        if pending is None or not pending.chosen:
+            return pending
+        epoch, theirs = self.guest.epoch, [each for each in found.values() if each.job == pending.job]
+        taken = any((each.owner, each.epoch) == (self._node.node, str(epoch)) for each in theirs)
+        return pending if taken or any(claim_of(each.stamped) == epoch for each in theirs) else None
+
     async def unfinished(
         self, found: Mapping[str, Dataset], zfs: ZfsClient, pending: FilesOfSet | None = None
     ) -> list[Unfinished]:
@@ -70,10 +84,9 @@ class TakenGuest:
         return [each for each in left if each.replicas]
 
     def pend(self, files: FilesOfSet | None) -> None:
-        """Remember the set and the files that the guest gets here, before the guest is this node's."""
+        """Remember the set and the files that the guest gets here, before the guest is this node's, and no others."""
         self.files = files if files is not None and (self.guest.files or files.chosen) else None
-        if self.files is not None:
-            note_files(self._node, self.guest.id, self.files)
+        note_files(self._node, self.guest.id, self.files)
 
     async def become(
         self, fence: Fence, replicas: Sequence[Dataset], former: str, at: int | None, zfs: ZfsClient

@@ -13,7 +13,7 @@ from replicator.errors import ConfigError
 from replicator.ids import entry_of
 from replicator.models import Guest, GuestId, Job
 from replicator.schedule.calendar import CalendarError, CalendarEvent
-from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged, longest_aside
+from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged, longest_aside, volume_prefixes
 from replicator.zfs.snapshot_names import room
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:-](?:[A-Za-z0-9_.: -]*[A-Za-z0-9_.:-])?", re.ASCII)
@@ -204,6 +204,37 @@ def unattended(cluster: Cluster) -> Iterator[str]:
     for guest in cluster.guests.values():
         if not cluster.nodes[guest.node].zsr:
             yield f"Guest {guest.id} is on node {guest.node}, which runs no zsr (zsr = false): nothing replicates it."
+
+
+def shared_volumes(cluster: Cluster) -> Iterator[str]:
+    """Yield sentences about volumes that two guests of a node have: a move of the one takes them from the other."""
+    listed: dict[tuple[str, str], Guest] = {}
+    for guest in cluster.guests.values():
+        for volume in guest.volumes:
+            place = guest.node, volume.dataset(cluster.storages[volume.storage], guest.node)
+            first = listed.setdefault(place, guest)
+            if first is not guest:
+                yield _shared(place[1], first, guest)
+    for guest in cluster.guests.values():
+        for (node, dataset), other in listed.items() if not guest.volumes else ():
+            if node == guest.node and _is_named(cluster, guest, dataset):
+                yield _shared(dataset, guest, other)
+
+
+def _is_named(cluster: Cluster, guest: Guest, dataset: str) -> bool:
+    """Return whether a dataset of a guest's node is its volume by name."""
+    storages = [cluster.storages[name] for name in guest.storages or cluster.storages]
+    paths = [each.path_on(guest.node) for each in storages if each.allowed_on(guest.node)]
+    begin = tuple(prefix for path in paths for prefix in volume_prefixes(guest.id, path))
+    left_out = {each.dataset(cluster.storages[each.storage], guest.node) for each in guest.excluded}
+    return dataset.startswith(begin) and dataset not in left_out
+
+
+def _shared(dataset: str, one: Guest, other: Guest) -> str:
+    return (
+        f"'{dataset}' is a volume of guests {one.id} and {other.id}, both on {one.node}: if one moves, the other has a "
+        "replica in its place. Leave it out of one of them (replicate = false)."
+    )
 
 
 def refuse_without_guest(cluster: Cluster, job: Job) -> None:

@@ -79,6 +79,7 @@ class Daemon:
         self._nodes = self._connections()
         self._node_monitor = NodeMonitor(self._nodes, settings.node, state, clock)
         self._pvesr = PvesrWatch(settings.pvesr_jobs)
+        self._store = store
         self._config_watcher = ConfigWatcher(settings, store, clock)
         self._peers = PeerViews(settings, self._nodes, lambda: self._config_watcher.cluster, clock)
         self._damaged_states = DamagedStates(settings.state_dir)
@@ -169,7 +170,9 @@ class Daemon:
         later = LaterOwners(
             self._settings, self._nodes, lambda: (each.node for each in self._peers.disagreements), self._wake.set
         )
-        left = LeftVolumes(self._settings, self._nodes, cluster, lambda: self._node_monitor.local_inventory.left)
+        left = LeftVolumes(
+            self._settings, self._nodes, cluster, self._store.read, lambda: self._node_monitor.local_inventory.left
+        )
         yield self._measure_loop_lag()
         yield probe_targets(self._jobs, self._nodes, self._wake)
         yield self._node_monitor.keep_inventory(cluster, self._jobs.jobs)

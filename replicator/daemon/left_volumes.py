@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
-from replicator.guests.both_sides import Left, left_on, volumes_on
+from replicator.guests.both_sides import Left, left_on
 from replicator.guests.epoch_claims import take_claims_back
 from replicator.guests.move import job_to
+from replicator.guests.recovery import volumes_of
 from replicator.guests.release import KeptAside, refuse_untaken, release
 from replicator.models import Guest, GuestId
 from replicator.replication.guest_replicas import ask_nodes
@@ -50,7 +51,7 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
         there = (await ask_nodes(cluster, [guest.node], nodes, guest))[guest.node]
         if isinstance(there, ZsrError):
             raise there
-        refuse_untaken(guest, there)
+        refuse_untaken(guest, cluster.storages.values(), there)
         left = await left_on(cluster, guest, settings.node, there, nodes)
         if left.shared or left.aside:
             fence = Fence(back.id, guest.node, guest.epoch)
@@ -73,7 +74,10 @@ async def take_void_claims_back(
         guest = cluster.guests.get(guest_id)
         if guest is None or guest.node == settings.node:
             return []
-        volumes = await volumes_on(cluster, guest, settings.node, nodes)
+        here = (await ask_nodes(cluster, [settings.node], nodes))[settings.node]
+        if isinstance(here, ZsrError):
+            raise here
+        volumes = volumes_of(guest, cluster.storages.values(), settings.node, here)
         return await take_claims_back(nodes.client(settings.node), volumes, guest.node, guest.epoch)
 
 
@@ -117,7 +121,8 @@ class LeftVolumes:
     Args:
         settings: of this node.
         nodes: the connections.
-        cluster: returns the cluster as this node sees it.
+        cluster: returns the cluster as the daemon saw it last.
+        read: returns it as its file has it now. A recovery may have committed since, and died: its claim stays.
         left: returns the guests that have left volumes here.
     """
 
@@ -126,11 +131,13 @@ class LeftVolumes:
         settings: Settings,
         nodes: Nodes,
         cluster: Callable[[], Cluster],
+        read: Callable[[], Cluster],
         left: Callable[[], Iterable[GuestId]],
     ) -> None:
         self._settings = settings
         self._nodes = nodes
         self._cluster = cluster
+        self._read = read
         self._left = left
         self._why: dict[GuestId, str] = {}
 
@@ -148,11 +155,11 @@ class LeftVolumes:
     async def _release(self, guest: Guest) -> None:
         """Release what a guest left; why that cannot be is logged once."""
         try:
-            if claims := await take_void_claims_back(self._settings, self._cluster, guest.id, self._nodes):
+            if claims := await take_void_claims_back(self._settings, self._read, guest.id, self._nodes):
                 text = "A recovery of guest %s here did not take it: the claim on %s was taken back."
                 _log.warning(text, guest.id, ", ".join(claims))
                 return
-            left = await release_left(self._settings, self._cluster, guest.id, self._nodes)
+            left = await release_left(self._settings, self._read, guest.id, self._nodes)
         except ZsrError as error:
             if self._why.get(guest.id) != error.what:
                 self._why[guest.id] = error.what
@@ -165,6 +172,7 @@ class LeftVolumes:
                 _log.warning(text, guest.id, guest.node, ", ".join(each.name for each in left.shared))
             if left.aside:
                 _log.warning("What a guest left here is newer: %s.", described_aside(guest, left.aside))
+            if left.shared or left.aside:
                 await order_sync(self._cluster(), guest, self._settings.node, self._nodes)
             if left.alone and self._why.get(guest.id) != (why := described_alone(guest.id, left.alone)):
                 self._why[guest.id] = why

@@ -23,6 +23,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.guests.release import is_left
 from replicator.models import Guest, GuestId, Job, JobId
 from replicator.replication.discovery import guest_storages, guest_volumes
+from replicator.replication.restore_points import as_left
 from replicator.replication.snapshot_sets import unreplicated_bytes
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.dataset_names import LEVELS, owning_path
@@ -162,11 +163,15 @@ def conclude(
 def _left(cluster: Cluster, node: str, trees: Mapping[str, Trees]) -> Iterator[GuestId]:
     """Yield the guests of other nodes whose volumes here are still this node's own, or claimed by a recovery."""
     back = [job for job in cluster.jobs.values() if job.target == node and job.removal is None]
+    storages = [each for each in cluster.storages.values() if each.allowed_on(node) and each.path_on(node) in trees]
+    names = {each.name for tree in trees.values() for some in tree.by_name.values() for each in some}
     for guest_id in sorted({job.id.guest for job in back}):
         guest = cluster.guests.get(guest_id)
-        if guest is None or guest.node == node:
+        there = None if guest is None or guest.node == node else as_left(guest, storages, node, names)
+        if guest is None or there is None:
             continue
-        found = _volumes(replace(guest, node=node), cluster, node, trees)
+        places = tuple(each.name for each in storages if not there.storages or each.name in there.storages)
+        found = _volumes(replace(there, storages=places), cluster, node, trees) if places else ()
         known = () if isinstance(found, Unmeasured) else found
         kept = any(each.owner is not None and is_left(guest, node, each) for each in known)
         if kept or any(claim_of(each.stamped) is not None for each in known):

@@ -44,7 +44,7 @@ def candidates(cluster: Cluster, dead: str, answers: Answers, *, older: bool = F
     """
     found = []
     for _, guest in sorted(cluster.guests.items()):
-        taker = _taker(guest, dead, answers)
+        taker = _taker(cluster, guest, dead, answers)
         if taker is not None:
             found.append(Candidate(guest, taker))
         elif guest.node == dead:
@@ -52,10 +52,10 @@ def candidates(cluster: Cluster, dead: str, answers: Answers, *, older: bool = F
     return found
 
 
-def _taker(guest: Guest, dead: str, answers: Answers) -> str | None:
+def _taker(cluster: Cluster, guest: Guest, dead: str, answers: Answers) -> str | None:
     """Return the node that has taken a guest of the dead one; None if there is none."""
     for name, answer in answers.items():
-        for each in volumes_of(guest.id, _listed(answer)):
+        for each in volumes_of(guest, cluster.storages.values(), name, _listed(answer)):
             later = each.epoch is not None and each.epoch.isdecimal() and int(each.epoch) > guest.epoch
             ours = guest.node == name or (guest.node == dead and later)
             if each.source == dead and each.owner == name and ours:

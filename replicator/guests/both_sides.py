@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from replicator.cluster.model import Cluster
 from replicator.errors import ZsrError
@@ -11,7 +11,7 @@ from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, r
 from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
-from replicator.replication.restore_points import datasets_on, replicas_of, volumes_by_name
+from replicator.replication.restore_points import as_left, datasets_on, replicas_of, volumes_by_name
 from replicator.zfs.dataset_names import aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.node_clients import Nodes
@@ -86,7 +86,7 @@ async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) ->
     """Return the volumes that a guest has, or had, on a node, without snapshots.
 
     Raises:
-        ZsrError: the node cannot be listed.
+        ZsrError: the node cannot be listed, or a listed volume does not exist on the guest's node.
     """
     storages = [each for each in cluster.storages.values() if each.allowed_on(node)]
     listed = await datasets_on(storages, nodes.client(node), snapshots=False)
@@ -96,8 +96,9 @@ async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) ->
 def _by_name(
     cluster: Cluster, guest: Guest, node: str, listed: Mapping[str, Dataset]
 ) -> dict[tuple[str, str], Dataset]:
-    inventory = Inventory(dict(listed))
-    return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, inventory)
+    storages = cluster.storages.values()
+    there = guest if guest.node == node else as_left(guest, storages, node, listed)
+    return {} if there is None else volumes_by_name(there, storages, node, Inventory(dict(listed)))
 
 
 async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:
@@ -111,9 +112,9 @@ async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, 
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])
-    refuse_taken(guest.id, guest.epoch, here, here, answers)
+    refuse_taken(guest, storages.values(), here, here, answers)
     recovery = plan_recovery(job.id, here, job.target, replicas_of(job, storages.values(), theirs, ours), wanted)
-    return BothSides(tuple(ours.values()), recovery, highest_epoch(guest.id, guest.epoch, answers) + 1)
+    return BothSides(tuple(ours.values()), recovery, highest_epoch(guest, storages.values(), answers) + 1)
 
 
 def _listed(answer: Mapping[str, Dataset] | ZsrError) -> dict[str, Dataset]:

@@ -23,7 +23,9 @@ from replicator.errors import (
 from replicator.guests.activation import activate, begin_activation, is_activating, open_volumes
 from replicator.guests.claims import PLAIN, claims_on, fork_name
 from replicator.guests.older_set import ChosenSet, claims_for, go_back, is_behind, whole_sets
-from replicator.models import GuestId, JobId
+from replicator.models import Guest, JobId, Storage, Volume
+from replicator.replication.branches import is_others
+from replicator.replication.guest_replicas import Answers
 from replicator.replication.progress import Log
 from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import Replicas, heads
@@ -92,7 +94,7 @@ def plan_recovery(
         raise ConfigError(f"No set of job {job} is whole on {node}.", advice=f"See: zsr restore-points {job}.")
     having = found.current if at is None else {name for name, each in theirs.items() if at in sets_of(job, each)}
     due = {*theirs, *wanted} - (found.left.keys() if at is not None else set())
-    _refuse_half(node, sorted(due - having - set(without)))
+    _refuse_half(job, node, sorted(due - having - set(without)), found.left if replicas.wanted is not None else {})
     if at is None:
         _refuse_ahead(job, node, found.whole, found.ahead)
     chosen = tuple(theirs[name] for name in sorted(having))
@@ -142,7 +144,16 @@ def _from(former: str, replicas: Replicas, without: Collection[str]) -> dict[str
     return {name: each for name, each in replicas.datasets.items() if each.source == former and name not in without}
 
 
-def _refuse_half(node: str, missing: Sequence[str]) -> None:
+def _refuse_half(job: JobId, node: str, missing: Sequence[str], gone: Collection[str]) -> None:
+    """Refuse replicas that would be left behind.
+
+    Of those that are ``gone`` the guest's node, which answers, has no volume: the new one would find them by name.
+    """
+    for name in sorted(set(missing) & set(gone)):
+        raise ConfigError(
+            f"The volume of '{name}' on {node} is gone: there guest {job.guest} would have it again.",
+            advice=f"If it is not missed: zsr vanished destroy {job} {quote(name)}. Or wait until its grace is over.",
+        )
     if missing:
         raise ConfigError(
             f"{', '.join(map(repr, missing))} on {node} cannot be taken with the others: there is no set of it, or "
@@ -151,9 +162,7 @@ def _refuse_half(node: str, missing: Sequence[str]) -> None:
         )
 
 
-def refuse_taken(
-    guest: GuestId, epoch: int, former: str, here: str, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]
-) -> None:
+def refuse_taken(guest: Guest, storages: Collection[Storage], former: str, here: str, answers: Answers) -> None:
     """Raise if any node has volumes of a guest that say that it was taken already.
 
     They are another owner's at a later epoch than the store's, or its own and writable; or their epoch cannot be read,
@@ -162,44 +171,57 @@ def refuse_taken(
     Raises:
         SupersededError: it was taken.
     """
-    for node, each in _volumes_of(guest, answers):
-        if (wanted := claim_of(each.stamped)) is not None and wanted > epoch:
+    for node, each in _volumes_of(guest, storages, answers):
+        if (wanted := claim_of(each.stamped)) is not None and wanted > guest.epoch:
             raise SupersededError(
-                f"A recovery of guest {guest} was begun on {node}: '{each.name}' there is claimed ({each.epoch}).",
+                f"A recovery of guest {guest.id} was begun on {node}: '{each.name}' there is claimed ({each.epoch}).",
                 node=node,
-                advice=f"Finish it there, or let it take the claim back: zsr guest recover {guest}.",
+                advice=f"Finish it there, or let it take the claim back: zsr guest recover {guest.id}.",
             )
         unreadable = each.epoch is not None and not each.epoch.isdecimal() and wanted is None
         others = each.owner not in (None, former)
-        later = others and each.epoch is not None and each.epoch.isdecimal() and int(each.epoch) > epoch
+        later = others and each.epoch is not None and each.epoch.isdecimal() and int(each.epoch) > guest.epoch
         used = others and each.readonly is False and each.owner == node != here
         if unreadable or later or used:
             raise SupersededError(
-                f"Guest {guest} may have been taken already: '{each.name}' on {node} is of {each.owner}, epoch "
-                f"{each.epoch}, and the cluster file here is at epoch {epoch}.",
+                f"Guest {guest.id} may have been taken already: '{each.name}' on {node} is of {each.owner}, epoch "
+                f"{each.epoch}, and the cluster file here is at epoch {guest.epoch}.",
                 node=node,
                 advice=f"Bring the cluster file of {each.owner} here (there: zsr cluster push).",
             )
 
 
-def highest_epoch(guest: GuestId, epoch: int, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]) -> int:
-    """Return the highest epoch of a guest that can be seen anywhere; ``epoch`` is the store's."""
-    stamps = (each.epoch for _, each in _volumes_of(guest, answers))
-    return max([epoch, *(int(each) for each in stamps if each is not None and each.isdecimal())])
+def highest_epoch(guest: Guest, storages: Collection[Storage], answers: Answers) -> int:
+    """Return the highest epoch of a guest that can be seen anywhere, in the store or on a volume."""
+    stamps = (each.epoch for _, each in _volumes_of(guest, storages, answers))
+    return max([guest.epoch, *(int(each) for each in stamps if each is not None and each.isdecimal())])
 
 
-def volumes_of(guest: GuestId, listed: Mapping[str, Dataset]) -> Iterator[Dataset]:
-    """Yield the volumes and replicas of a guest among what lies on a node."""
+def volumes_of(
+    guest: Guest, storages: Iterable[Storage], node: str, listed: Mapping[str, Dataset]
+) -> Iterator[Dataset]:
+    """Yield the volumes and replicas of a guest among what lies on a node: by their marks, by the list, or by name.
+
+    A volume that the settings leave out stays what and where it is, whatever stamps it has of an earlier time.
+    """
+    paths = {each.name: each.path_on(node) for each in storages if each.allowed_on(node)}
+
+    def names(volumes: Iterable[Volume]) -> set[str]:
+        return {f"{paths[each.storage]}/{each.name}" for each in volumes if each.storage in paths}
+
+    own, left_out = names(guest.volumes), names(guest.excluded)
     for name, each in listed.items():
-        if (each.job or "").partition("-")[0] == str(guest) or has_guests_name(name, guest):
+        if (each.job or "").partition("-")[0] == str(guest.id):
+            yield each
+        elif is_others(guest.id, each):
+            continue
+        elif name in own or (has_guests_name(name, guest.id) and name not in left_out):
             yield each
 
 
-def _volumes_of(
-    guest: GuestId, answers: Mapping[str, Mapping[str, Dataset] | ZsrError]
-) -> Iterator[tuple[str, Dataset]]:
+def _volumes_of(guest: Guest, storages: Collection[Storage], answers: Answers) -> Iterator[tuple[str, Dataset]]:
     for node, answer in answers.items():
-        for each in volumes_of(guest, {} if isinstance(answer, ZsrError) else answer):
+        for each in volumes_of(guest, storages, node, {} if isinstance(answer, ZsrError) else answer):
             yield node, each
 
 

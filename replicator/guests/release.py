@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from replicator.errors import BusyError, ConfigError, ZsrError
@@ -16,7 +16,7 @@ from replicator.guests import power
 from replicator.guests.mounts import mount
 from replicator.guests.recovery import volumes_of
 from replicator.ids import entry_of
-from replicator.models import Guest, Volume
+from replicator.models import Guest, Storage, Volume
 from replicator.replication.plan import VolumePair
 from replicator.replication.prepare_target import keep_aside
 from replicator.replication.progress import Log
@@ -76,7 +76,7 @@ async def make_writable(node: ZfsClient, volumes: Sequence[Dataset]) -> None:
         raise failed[0]
 
 
-def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
+def refuse_untaken(guest: Guest, storages: Iterable[Storage], there: Mapping[str, Dataset]) -> None:
     """Raise unless the guest's node has taken it: its volumes there have its epoch, and are writable.
 
     A node that was written into the cluster file by mistake must not make the only running copy a replica.
@@ -84,7 +84,7 @@ def refuse_untaken(guest: Guest, there: Mapping[str, Dataset]) -> None:
     Raises:
         ConfigError: nothing there says so.
     """
-    theirs = [each for each in volumes_of(guest.id, there) if each.owner == guest.node]
+    theirs = [each for each in volumes_of(guest, storages, guest.node, there) if each.owner == guest.node]
     if not any(each.epoch == str(guest.epoch) and each.readonly is False for each in theirs):
         raise ConfigError(
             f"Guest {guest.id} is on {guest.node} by the cluster file, but {guest.node} has not taken it: no volume of "

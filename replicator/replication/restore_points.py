@@ -6,8 +6,8 @@ which set is whole (`replica_heads`); only a volume that never had a set is not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from replicator.common.tasks import gather_two
 from replicator.errors import StorageMissingError, ZsrError
@@ -205,6 +205,24 @@ def volumes_by_name(
         (volume.storage, volume.name): inventory.datasets[volume.dataset(storage, node)]
         for volume, storage in guest_volumes(guest, storages, node, inventory)
     }
+
+
+def as_left(guest: Guest, storages: Iterable[Storage], node: str, names: Collection[str]) -> Guest | None:
+    """Return a guest as a node has it that it has left: of the volumes that it lists, those that are there.
+
+    It may have got another one since, on its new node, which no run brings here before the others are replicas.
+
+    Args:
+        guest: as the settings have it.
+        storages: all storages.
+        node: the one that it has left.
+        names: of the datasets there.
+
+    Returns None if it lists volumes, and none of them is there.
+    """
+    paths = {each.name: each.path_on(node) for each in storages if each.allowed_on(node)}
+    there = tuple(each for each in guest.volumes if f"{paths.get(each.storage)}/{each.name}" in names)
+    return None if guest.volumes and not there else replace(guest, node=node, volumes=there)
 
 
 def _written_by_set(job: JobId, dataset: Dataset) -> dict[int, int | None]:

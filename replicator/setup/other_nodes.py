@@ -27,12 +27,17 @@ mkdir -p "$HOME/.ssh"
 [ -f "$key" ] || ssh-keygen -q -t ed25519 -N "" -C "$1" -f "$key" </dev/null
 public=$(ssh-keygen -y -f "$key" </dev/null)
 shift
+known="$HOME/.ssh/known_hosts"
+[ ! -s "$known" ] || [ -z "$(tail -c 1 "$known")" ] || echo >>"$known"
 for line in "$@"; do
-  grep -qxF -- "$line" "$HOME/.ssh/known_hosts" 2>/dev/null || printf '%s\\n' "$line" >>"$HOME/.ssh/known_hosts"
+  grep -qxF -- "$line" "$known" 2>/dev/null || printf '%s\\n' "$line" >>"$known"
 done
 printf '%s\\n%s\\n' "$key" "$public"
 """
-"""Makes the key of a node unless there is one, makes the host keys of this node known there, and prints the key."""
+"""Makes the key of a node unless there is one, makes the host keys of this node known there, and prints the key.
+
+A last line of known_hosts may have no end: what is added does not become part of it.
+"""
 
 _MAKE_FOLDER = 'mkdir -p -m 0700 "$(dirname "$1")"'
 

@@ -91,3 +91,51 @@ def test_its_removal_takes_the_replicas_and_leaves_the_source(site: GroupEnv) ->
     site.zsr.well("run", "--id", "home-0")
     assert site.sets(site.target) == {}
     assert not any(site.sets(site.source)[name] for name in ("users", "users/anna", "subvol-100-disk-0"))
+
+
+class TestTaking:
+    """Beta's cluster file says that the group is there; its name is on no dataset, only in the list of its volumes."""
+
+    @pytest.fixture
+    def beta(self, site: GroupEnv) -> Zsr:
+        zsr = site.zsr
+        zsr.well("run", "--id", "home-0")
+        zsr.cluster_path.write_text(zsr.cluster_path.read_text().replace('node = "alpha"', 'node = "beta"\nepoch = 2'))
+        zsr.settings_path.write_text(zsr.settings_path.read_text().replace('node = "alpha"', 'node = "beta"'))
+        return zsr
+
+    def test_it_is_not_taken_while_its_former_node_may_write(self, site: GroupEnv, beta: Zsr) -> None:
+        said = beta("guest", "take", "home")
+
+        assert said.exit == 1
+        assert f"'{site.source}/" in said.err
+        assert "on alpha is writable: guest home may run there." in said.err
+        assert site.property(f"{site.target}/users", "readonly") == "on\tlocal"
+
+    def test_it_is_taken_when_that_node_has_made_its_volumes_read_only(self, site: GroupEnv, beta: Zsr) -> None:
+        """A volume that is not replicated stays there, and says nothing, also if it was replicated before."""
+        for stamp in ("zsr:owner=alpha", "zsr:epoch=1"):
+            site.zfs("set", stamp, f"{site.source}/scratch")
+        for name in ("users/anna", "users", "subvol-100-disk-0"):
+            site.zfs("unmount", f"{site.source}/{name}")
+            site.zfs("set", "readonly=on", f"{site.source}/{name}")
+
+        beta.well("guest", "take", "home")
+
+        assert site.property(f"{site.target}/users/anna", "readonly").startswith("off")
+        assert site.property(f"{site.source}/scratch", "readonly").startswith("off")
+
+
+def test_a_claim_is_taken_back_also_from_the_replica_of_a_volume_that_is_not_listed_any_more(site: GroupEnv) -> None:
+    """A recovery as of an older set wants it, and died before it had changed the cluster file."""
+    zsr = site.zsr
+    zsr.well("run", "--id", "home-0")
+    zsr.cluster_path.write_text(zsr.cluster_path.read_text().replace('"data:users", ', ""))
+    zsr.settings_path.write_text(zsr.settings_path.read_text().replace('node = "alpha"', 'node = "beta"'))
+    for name in ("users", "subvol-100-disk-0"):
+        site.zfs("set", "zsr:epoch=2-claimed", f"{site.target}/{name}")
+
+    zsr("guest", "release", "home")
+
+    for name in ("users", "subvol-100-disk-0"):
+        assert site.property(f"{site.target}/{name}", "zsr:epoch") == "1\tlocal"

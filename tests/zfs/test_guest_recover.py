@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from replicator.cli import recovery_order
 from replicator.guests import recovery
 from replicator.guests.activation import begin_activation
+from replicator.guests.epoch_claims import claim_epoch
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.fence import Fence
+from replicator.zfs.model import Dataset
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RECOVER, RUN, Recovered
@@ -207,3 +210,29 @@ def test_killed_anywhere_the_same_command_does_the_rest(
     assert site.property(site.there, "zsr:epoch").startswith("2")
     assert site.snapshots(site.there)[-1] == "zsr-recovered-2"
     assert "nothing is left to do" in site.recover().out
+
+
+def test_a_recovery_that_another_node_claims_in_the_same_moment_stops_this_one(
+    site: Recovered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither saw a claim when it looked. Each claims before it asks again, so one of them sees the other's."""
+    gamma = f"{site.target}-of-gamma"
+    for name in (gamma, f"{gamma}/{NAME}"):
+        site.zfs("create", name)
+    cluster = site.on("beta").cluster_path
+    text = cluster.read_text().replace(f'beta = "{site.target}"', f'beta = "{site.target}", gamma = "{gamma}"')
+    cluster.write_text(f'{text}[nodes.gamma]\naddress = "local"\n')
+
+    async def both(node: ZfsClient, replicas: Sequence[Dataset], epoch: int) -> None:
+        await claim_epoch(node, replicas, epoch)
+        site.zfs("set", f"zsr:epoch={epoch}-claimed", f"{gamma}/{NAME}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery_order, "claim_epoch", both)
+        said = site.recover()
+
+    assert said.exit == 1
+    assert "A recovery of guest 100 was begun on gamma" in said.err
+    assert site.zsr.cluster.guests[100].node == "alpha"
+    assert site.property(site.there, "zsr:epoch") == "1\tlocal"
+    assert site.property(site.there, "readonly").startswith("on")

@@ -82,6 +82,21 @@ def test_a_disk_that_was_never_replicated_stays_what_it_is(site: Returned) -> No
     assert alone in site.names(site.source)
 
 
+def test_a_volume_that_the_guest_got_since_does_not_keep_those_that_are_there(site: Returned) -> None:
+    """It is listed, and no run can bring it before the others are replicas."""
+    assert site.recover().exit == 0
+    site.zfs("create", f"{site.target}/new")
+    listed = f'name = "web"\nvolumes = ["data:{NAME}", "data:new"]'
+    site.zsr.cluster_path.write_text(site.zsr.cluster_path.read_text().replace('name = "web"', listed))
+
+    said = site.give_back()(*RELEASE)
+
+    assert said.exit == 0, said
+    assert site.marks()["zsr:job"] == "100-0"
+    site.on("beta").well(*RUN)
+    assert site.snapshots(f"{site.source}/new") == site.snapshots(f"{site.target}/new")
+
+
 def test_it_may_be_done_again(site: Returned) -> None:
     assert site.recover().exit == 0
     site.give_back().well(*RELEASE)

@@ -35,6 +35,24 @@ def test_the_status_is_that_of_its_jobs(zsr: Zsr) -> None:
     assert [each["id"] for each in zsr("status", "--format", "json").json] == ["100-0", "home-0"]
 
 
+@pytest.mark.parametrize(
+    ("volumes", "notes"),
+    [
+        ('["local-zfs:vm-100-disk-5"]', ["guests 100 and media"]),
+        ('["local-zfs:home"]', ["guests home and media"]),
+        ('["local-zfs:vm-1000-disk-5", "local-zfs:home/below"]', []),
+    ],
+)
+def test_a_volume_that_it_shares_with_another_guest_of_its_node_is_noted(
+    zsr: Zsr, volumes: str, notes: list[str]
+) -> None:
+    zsr.cluster_path.write_text(f'{zsr.cluster_path.read_text()}[groups.media]\nnode = "alpha"\nvolumes = {volumes}\n')
+    said = zsr.well("config", "check").err
+    assert [
+        line.split("is a volume of ")[1].split(",")[0] for line in said.splitlines() if "is a volume" in line
+    ] == notes
+
+
 def test_a_guest_that_is_not_there_is_refused_by_its_name(zsr: Zsr) -> None:
     said = zsr("status", "--guest", "homes")
     assert said.exit == 2

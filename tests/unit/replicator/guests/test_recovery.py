@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from replicator.errors import ConfigError, DivergedError, EncryptionError, SupersededError, TargetActiveError
-from replicator.guests.recovery import highest_epoch, plan_recovery, refuse_taken
-from replicator.models import JobId
+from replicator.guests.recovery import highest_epoch, plan_recovery, refuse_taken, volumes_of
+from replicator.ids import GroupName
+from replicator.models import Guest, JobId, Storage, Volume
 from replicator.replication.restore_points import Replicas
 from replicator.zfs.model import Dataset, Snapshot
 from replicator.zfs.snapshot_names import snapshot_name
 
 JOB = JobId(100, 0)
+WEB, STORAGES = Guest(100, "web", "alpha"), [Storage("tank", "tank")]
 OLD, NEW = 1_800_000_000, 1_800_000_900
 
 
@@ -57,6 +59,15 @@ def test_a_volume_that_would_be_left_behind_refuses_until_a_person_gives_it_up(o
 def test_a_listed_volume_without_a_replica_refuses_too() -> None:
     with pytest.raises(ConfigError, match="'tank/b' on beta cannot be taken"):
         plan(replica("a", NEW), wanted=["tank/a", "tank/b"])
+
+
+def test_the_replica_of_a_volume_that_is_gone_refuses_a_move_with_the_command_that_a_move_has() -> None:
+    gone, names = replica("gone", OLD), frozenset(["tank/a"])
+
+    with pytest.raises(ConfigError, match="The volume of 'tank/gone' on beta is gone") as caught:
+        plan_recovery(JOB, "alpha", "beta", Replicas({each.name: each for each in (replica("a", NEW), gone)}, names))
+
+    assert "zsr vanished destroy 100-0 tank/gone" in caught.value.advice
 
 
 def test_replicas_of_another_source_do_not_count() -> None:
@@ -120,24 +131,52 @@ def seen(node: str, **facts: Any) -> dict[str, Any]:
 )
 def test_a_guest_that_another_node_has_taken_is_not_taken_again(facts: dict[str, Any], taken: bool) -> None:
     with pytest.raises(SupersededError, match="Guest 100 may have been taken") if taken else nullcontext():
-        refuse_taken(100, 1, "alpha", "beta", seen("gamma", **facts))
+        refuse_taken(WEB, STORAGES, "alpha", "beta", seen("gamma", **facts))
 
 
 def test_what_this_node_has_taken_itself_may_be_finished() -> None:
-    refuse_taken(100, 2, "alpha", "beta", seen("beta", owner="beta", epoch="2", readonly=False))
+    ours = seen("beta", owner="beta", epoch="2", readonly=False)
+    refuse_taken(replace(WEB, epoch=2), STORAGES, "alpha", "beta", ours)
 
 
 def test_a_claim_refuses_another_recovery_until_the_record_has_its_epoch() -> None:
     with pytest.raises(SupersededError, match="A recovery of guest 100 was begun on gamma"):
-        refuse_taken(100, 1, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
-    refuse_taken(100, 2, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
+        refuse_taken(WEB, STORAGES, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
+    refuse_taken(replace(WEB, epoch=2), STORAGES, "alpha", "beta", seen("gamma", owner="alpha", epoch="2-claimed"))
 
 
 @pytest.mark.parametrize(("known", "epoch", "expected"), [(1, "1", 1), (3, "2", 3), (1, "7", 7), (1, "many", 1)])
 def test_the_highest_epoch_is_that_of_the_store_or_of_any_volume_anywhere(
     known: int, epoch: str, expected: int
 ) -> None:
-    assert highest_epoch(100, known, seen("gamma", epoch=epoch)) == expected
+    assert highest_epoch(replace(WEB, epoch=known), STORAGES, seen("gamma", epoch=epoch)) == expected
+
+
+HOME = GroupName("home")
+LISTED, LEFT_OUT = Volume("tank", "users"), Volume("tank", "vm-100-disk-9")
+
+
+@pytest.mark.parametrize(
+    ("guest", "facts", "is_its"),
+    [
+        (WEB, {"name": "vm-100-disk-0"}, True),
+        (WEB, {"name": "vm-1000-disk-0"}, False),
+        (WEB, {"name": "users", "job": "100-0"}, True),
+        (WEB, {"name": "vm-100-disk-0", "job": "home-0"}, False),
+        (WEB, {"name": "vm-100-disk-9"}, False),
+        (WEB, {"name": "vm-100-disk-9", "job": "100-0"}, True),
+        (replace(WEB, id=HOME, volumes=(LISTED,)), {"name": "users"}, True),
+        (replace(WEB, id=HOME, volumes=(LISTED,)), {"name": "users2"}, False),
+        (replace(WEB, id=HOME, volumes=(LISTED,)), {"name": "users", "job": "home_0-0"}, False),
+        (replace(WEB, id=HOME, volumes=(LISTED,)), {"name": "x", "job": "home-0"}, True),
+    ],
+)
+def test_what_is_a_guests_on_a_node_is_marked_listed_or_named_and_no_others_replica(
+    guest: Guest, facts: dict[str, Any], is_its: bool
+) -> None:
+    dataset = replica(facts["name"], OLD, job=facts.get("job"))
+    found = volumes_of(replace(guest, excluded=frozenset([LEFT_OUT])), STORAGES, "beta", {dataset.name: dataset})
+    assert ([*found] == [dataset]) is is_its
 
 
 def test_what_was_shown_is_the_same_only_with_the_same_replicas_and_set() -> None:
