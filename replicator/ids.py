@@ -15,6 +15,9 @@ from replicator.errors import ConfigError
 LONGEST_GROUP = 32
 """Characters of a group's name: the names of its snapshots have to fit behind those of its datasets."""
 
+HIGHEST_GUEST = 999_999_999
+"""The highest number of a guest, as Proxmox VE has it."""
+
 _NUMBER = r"[1-9][0-9]{2,8}"
 _GROUP = rf"[a-z][a-z0-9_]{{0,{LONGEST_GROUP - 1}}}"
 GUEST_PATTERN = rf"(?:{_NUMBER}|{_GROUP})"

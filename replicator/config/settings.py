@@ -42,6 +42,12 @@ def _key_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _auto_or_bool(value: object) -> object:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("true or false, without quotes, or 'auto'")
+    return value
+
+
 PROXMOX_CONFIG = Path("/etc/pve")
 """There on nodes of Proxmox VE, which rolls back without ``-r``: a later bookmark is in the way of that."""
 
@@ -63,7 +69,7 @@ class _History(_Section):
 class _Zfs(_Section):
     command_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     stall_timeout: Annotated[Duration, Field(gt=0)] = 300.0
-    bookmarks: Literal["auto"] | bool = "auto"
+    bookmarks: Annotated[bool | str, BeforeValidator(_auto_or_bool)] = "auto"
 
 
 class _Ssh(_Section):
@@ -172,7 +178,7 @@ def load_settings(path: Path) -> Settings:
         retention=Retention(model.history.runs, model.history.days * 86400.0),
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
-        bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else model.zfs.bookmarks,
+        bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else bool(model.zfs.bookmarks),
         pvesr_jobs=PROXMOX_CONFIG / "replication.cfg",
         ssh=_ssh_settings(model.ssh),
         sections=sections,
