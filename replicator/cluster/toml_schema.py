@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -192,13 +193,18 @@ _NAME: TypeAdapter[str] = TypeAdapter(NodeName)
 _PLACEHOLDER_PATH = "wrong"
 
 
+def _meant(key: str) -> str:
+    close = get_close_matches(key, SECTIONS, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
 class _Reader:
     """Reads section by section and gathers the problems; a wrong entry is reported once and left out."""
 
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
         self.problems = [
-            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}")
+            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}{_meant(key)}")
             for key in raw
             if key not in (*SECTIONS, FORMAT_KEY)
         ]

@@ -39,6 +39,8 @@ DEFAULT_STATE_DIR = "/var/lib/zsr"
 
 
 def _key_list(value: object) -> object:
+    if not isinstance(value, str | list):
+        raise ValueError("the path of a key in quotes, or a list of them")  # noqa: TRY004 - as pydantic passes it on
     return [value] if isinstance(value, str) else value
 
 

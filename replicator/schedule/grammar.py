@@ -44,7 +44,8 @@ class CalendarError(ConfigError):
 
     def with_caret(self) -> str:
         """Return the event with a caret under the offending character."""
-        return f"{self.spec}\n{' ' * self.position}^ expected {self.allowed}"
+        line = "".join(each if each.isprintable() else "?" for each in self.spec)
+        return f"{line}\n{' ' * self.position}^ expected {self.allowed}"
 
 
 @dataclass(frozen=True, slots=True)

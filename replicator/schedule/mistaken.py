@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 _EVERY = re.compile(r"(?:every\s+)?(\d{1,2})\s*(m|min|mins|minutes?|h|hours?)", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:at\s+)?(\d{1,2})(?::(\d\d))?\s*(am|pm)", re.IGNORECASE)
 _CRON = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = f"(?:{'|'.join(_DAYS)})"
+_KEYWORDS = ("minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "yearly")
 _CRON_FIELD = re.compile(rf"[\d*/,-]+|{_DAY}(?:[,-]{_DAY})*", re.IGNORECASE)
 
 
@@ -23,6 +25,8 @@ def meant(spec: str) -> str | None:
     if match := _CLOCK.fullmatch(text):
         hour = int(match[1]) % 12 + (12 if match[3].lower() == "pm" else 0)
         return f"{hour}:{match[2] or '00'}" if int(match[1]) <= 12 else None
+    if close := get_close_matches(text.lower().removeprefix("@"), _KEYWORDS, n=1, cutoff=0.75):
+        return close[0]
     return _of_cron(text)
 
 
