@@ -40,7 +40,7 @@ class _Points(click.Group):
             ctx.fail(f"The command comes first: {ctx.command_path} {args[1]} {args[0]}")
         if len(args) > 1 and not (args[0].startswith("-") or args[1].startswith("-")):
             ctx.fail(f"No such command '{args[0]}'.")
-        return list_restore_points.name, list_restore_points, args
+        return "", list_restore_points, args  # it is typed without a name, and errors show the command so
 
 
 @click.group("restore-points", cls=_Points, context_settings={"ignore_unknown_options": True})

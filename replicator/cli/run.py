@@ -34,7 +34,7 @@ class CancelledRunError(BusyError):
 def run(job_id: str | None, verbose: bool) -> None:
     """Run a job now: through the daemon if it runs, otherwise in the foreground."""
     node = settings()
-    wanted = JobId.parse(job_id) if job_id else None
+    wanted = None if job_id is None else JobId.parse(job_id)
     say = _print if verbose else _be_silent
     try:
         if wanted is not None:

@@ -85,7 +85,8 @@ class ExplainedError(click.UsageError):
         """Print it on standard error."""
         click.echo(f"zsr: {self.message}", err=True)
         if self.ctx is not None:
-            click.echo(f"{self.ctx.get_usage()}\nAll of it: {self.ctx.command_path} --help", err=True)
+            usage = re.sub(r"(?<=\S) +", " ", self.ctx.get_usage())
+            click.echo(f"{usage}\nAll of it: {_path(self.ctx)} --help", err=True)
 
 
 def explained(error: click.ClickException) -> str:
@@ -96,6 +97,8 @@ def explained(error: click.ClickException) -> str:
         text = unknown_command(ctx, found["word"])
     elif (found := _TOO_MANY.match(message)) is not None and ctx is not None:
         text = _too_many(ctx, found["words"])
+    elif isinstance(error, click.NoSuchOption) and ctx is not None:
+        text = _unknown_option(ctx, error.option_name)
     elif isinstance(error, click.BadParameter) and error.param is not None:
         text = _of_value(error, error.param)
     else:
@@ -162,10 +165,16 @@ def _takes_one(option: click.Option) -> bool:
 
 
 def _too_many(ctx: click.Context, words: str) -> str:
-    text = f"'{ctx.command_path}' does not take '{shortened(words, _LONGEST_WORD)}'."
+    text = f"'{_path(ctx)}' does not take '{shortened(words, _LONGEST_WORD)}'."
     if any("--id" in param.opts for param in ctx.command.params) and _is_job(words):
         return f"{text} Did you mean '{ctx.command_path} --id {words}'?"
     return text
+
+
+def _unknown_option(ctx: click.Context, name: str) -> str:
+    known = [each for param in ctx.command.get_params(ctx) for each in (*param.opts, *param.secondary_opts)]
+    close = get_close_matches(name.lower(), [each for each in known if each.startswith("--")], n=1, cutoff=_SURELY)
+    return f"No such option '{name}'." + (f" Did you mean '{close[0]}'?" if close else "")
 
 
 def _of_value(error: click.BadParameter, param: click.Parameter) -> str:
@@ -179,6 +188,11 @@ def _of_value(error: click.BadParameter, param: click.Parameter) -> str:
         close = get_close_matches(found["word"].lower(), re.findall(r"'(.*?)'", found["known"]), n=1)
         return f"{message} Did you mean '{close[0]}'?" if close else message
     return message
+
+
+def _path(ctx: click.Context) -> str:
+    """Return a command as it is typed; one that has no name of its own leaves a space behind its group's."""
+    return ctx.command_path.rstrip()
 
 
 def _is_guest(word: str) -> bool:

@@ -7,13 +7,14 @@ belongs to a plugin is checked by that plugin; the core never prints its values,
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from replicator.api.plugin import InspectingPlugin, NotingPlugin
 from replicator.api.problem import Problem
@@ -42,6 +43,12 @@ def _key_list(value: object) -> object:
     if not isinstance(value, str | list):
         raise ValueError("the path of a key in quotes, or a list of them")  # noqa: TRY004 - as pydantic passes it on
     return [value] if isinstance(value, str) else value
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^\s/]+", value):
+        raise ValueError("a URL, like 'http://mon.example.org:9090'")
+    return value
 
 
 def _auto_or_bool(value: object) -> object:
@@ -83,7 +90,7 @@ class _Ssh(_Section):
 
 
 class _Doctor(_Section):
-    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    prometheus: Annotated[str, AfterValidator(_url)] | None = None
 
 
 class _File(_Section):

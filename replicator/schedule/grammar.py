@@ -40,7 +40,7 @@ class CalendarError(ConfigError):
         super().__init__(f"wrong calendar event '{spec}' at character {position + 1}: expected {allowed}{hint}")
         self.spec = spec
         self.position = position
-        self.allowed = allowed
+        self.allowed = f"{allowed}{hint}"
 
     def with_caret(self) -> str:
         """Return the event with a caret under the offending character."""

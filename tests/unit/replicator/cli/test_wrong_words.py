@@ -73,6 +73,11 @@ WRONG = [
     ("restore-points opn 100-0", "Did you mean 'open'?"),
     ("restore-points 100-0 open", "The command comes first: zsr restore-points open 100-0"),
     # options
+    ("guest list --on beta", "No such option '--on'."),
+    ("update 100-0 --RATE 5", "No such option '--RATE'. Did you mean '--rate'?"),
+    ("update 100-0 --rat 5", "No such option '--rat'. Did you mean '--rate'?"),
+    ("restore-points --format json", "Missing argument 'ID'."),
+    ("run --id ", "'' is not a job id."),
     ("list --fromat json", "No such option '--fromat'. Did you mean '--format'?"),
     ("list --format JSON", "Did you mean 'json'?"),
     ("notify explain --event faild", "Did you mean 'failed'?"),
@@ -110,6 +115,9 @@ WRONG = [
     ("disable 100-0 --for -2h", "'90s', '15m'"),
     # schedules, times and zones
     ("update 100-0 --schedule daly", "did you mean 'daily'?"),
+    ("calendar next noon", "did you mean '12:00'?"),
+    ("calendar next every\xa0monday", "did you mean 'mon'?"),
+    ("calendar next 12am", "did you mean '0:00'?"),
     ("update 100-0 --schedule @hourly", "did you mean 'hourly'?"),
     ("update 100-0 --schedule 5m", "did you mean '*/5'?"),
     ("update 100-0 --schedule 24:00", "midnight is '0:00'"),
