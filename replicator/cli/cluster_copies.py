@@ -132,6 +132,17 @@ class Copies:
                 click.echo(f"{name}: written")
         return any(done)
 
+    async def write_file(self, nodes: Nodes, name: str) -> None:
+        """Write this node's file to a node, without what it came from: `write` adds that.
+
+        Raises:
+            ZsrError: it was not written, or that is not known.
+        """
+        if isinstance(other := self.others[name], ZsrError):
+            raise other
+        if other.copy is None or other.copy.digest != self.ours.digest:
+            await replace_file(nodes.client(name).host, str(self.node.cluster.path), self.ours.text, other.copy)
+
     async def write(self, nodes: Nodes, names: Sequence[str]) -> list[ZsrError | None]:
         """Write this node's file to nodes, and what it came from; return for each of them why that failed."""
         replaced = (copy.digest for name in names if (copy := self.copy(name)) is not None)
@@ -144,13 +155,12 @@ class Copies:
 
     async def _write(self, nodes: Nodes, name: str, history: str) -> None:
         """Write the file first: a history that says that a file came from another one must never be ahead of it."""
-        other, host = self.others[name], nodes.client(name).host
-        if isinstance(other, ZsrError):
+        await self.write_file(nodes, name)
+        if isinstance(other := self.others[name], ZsrError):
             raise other
-        if other.copy is None or other.copy.digest != self.ours.digest:
-            await replace_file(host, str(self.node.cluster.path), self.ours.text, other.copy)
         if other.history is None or other.history.digest != digest_of(history):
-            await replace_file(host, str(history_path(self.node.cluster.path)), history, other.history)
+            path = str(history_path(self.node.cluster.path))
+            await replace_file(nodes.client(name).host, path, history, other.history)
 
 
 async def _ask(node: Settings, nodes: Nodes, names: Sequence[str]) -> dict[str, OtherCopy | ZsrError]:

@@ -97,7 +97,7 @@ def replicas(guest_id: GuestId, form: str) -> None:
 async def _ask_all(node: Settings, cluster: Cluster, chosen: Guest) -> tuple[Answers, dict[JobId, KeptOrError]]:
     """Return what the nodes of a guest say of its volumes, and those that answer of its files."""
     async with connected(node, cluster.nodes.values()) as nodes:
-        answers = await ask_nodes(cluster, nodes_of(cluster, chosen), nodes)
+        answers = await ask_nodes(cluster, nodes_of(cluster, chosen), nodes, chosen)
         targets = {
             job.id: job.target
             for job in cluster.jobs.values()

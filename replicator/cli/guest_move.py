@@ -94,6 +94,7 @@ class _Move:
                 f"Guest {guest_id} is being moved to {guest.moving_to}.",
                 advice=f"Finish that, or give it up: zsr guest move {guest_id} {guest.moving_to} --cancel.",
             )
+        self._syncs: list[float] = []
         self._stopped_at: float | None = None
         self._was_off = False
         self._least_epoch = 0
@@ -140,6 +141,8 @@ class _Move:
             try:
                 await self._record.announce(nodes)
                 is_ready = waiting is not None and await waiting.is_ready(_READY_SECONDS)
+                if await self._presence(nodes) is power.Presence.RUNNING:  # it wrote meanwhile
+                    await self._sync_before(job)
                 await self._stop_and_hand_over(nodes, job)
             finally:
                 await finish_despite_cancel(self._stay(nodes))
@@ -177,10 +180,8 @@ class _Move:
             if found is power.Presence.RUNNING:
                 raise ConfigError(f"Guest {self._guest.id} runs on {self._to} already.", advice="Stop it there.")
             self._was_off = here is power.Presence.STOPPED and not self.is_begun
-        durations: list[float] = []
-        while not durations or (here is power.Presence.RUNNING and not is_small(durations, self._until)):
-            durations.append(await self._sync(job))
-            click.echo(f"sync {len(durations)}: {durations[-1]:.1f} s")
+        while not self._syncs or (here is power.Presence.RUNNING and not is_small(self._syncs, self._until)):
+            await self._sync_before(job)
             here = await self._presence(nodes)
         sight = await both_sides(self._record.cluster, self._guest, job, nodes, everywhere=True)
         self._least_epoch = sight.epoch
@@ -201,6 +202,10 @@ class _Move:
                 advice="Try it there: exit status 0 means that it runs, 3 that it is off "
                 f"({entry_of(self._guest.id)}).",
             )
+
+    async def _sync_before(self, job: Job) -> None:
+        self._syncs.append(await self._sync(job))
+        click.echo(f"sync {len(self._syncs)}: {self._syncs[-1]:.1f} s")
 
     async def _sync(self, job: Job) -> float:
         """Run the job through the daemon, or here without one; return the seconds that it took."""
@@ -229,17 +234,25 @@ class _Move:
             await power.stop(self._guest, here.host)
             click.echo(f"stopped on {self._node.node}")
         for _ in range(_MOST_LAST_SYNCS):
+            async with guest_lock_within(self._locks, self._guest.id, _LOCK_SECONDS):
+                is_off = await self._refuse_started(nodes)
+                await make_read_only(here, await self._volumes(nodes), is_off=is_off)
             click.echo(f"last sync: {await self._sync(job):.1f} s")
             async with guest_lock_within(self._locks, self._guest.id, _LOCK_SECONDS):
-                is_off = await self._presence(nodes) is power.Presence.STOPPED
-                if self._guest.runtime is not None and not is_off:
-                    raise BusyError(f"Guest {self._guest.id} was started meanwhile.", advice="Find out by whom.")
-                await make_read_only(here, await self._volumes(nodes), is_off=is_off)
+                await self._refuse_started(nodes)
                 sight = await both_sides(self._record.cluster, self._guest, job, nodes)
-                if not written_since(job.id, sight.recovery.set_time, sight.volumes):
+                is_closed = all(each.readonly and not each.mounted for each in sight.volumes)
+                if is_closed and not written_since(job.id, sight.recovery.set_time, sight.volumes):
                     await self._record.hand_over(nodes, max(sight.epoch, self._least_epoch))
                     return
         raise BusyError(f"The volumes of guest {self._guest.id} are still written to.", advice="Stop what does it.")
+
+    async def _refuse_started(self, nodes: Nodes) -> bool:
+        """Return whether its runtime says that the guest is off; raises BusyError if it says anything else."""
+        is_off = await self._presence(nodes) is power.Presence.STOPPED
+        if self._guest.runtime is not None and not is_off:
+            raise BusyError(f"Guest {self._guest.id} was started meanwhile.", advice="Find out by whom.")
+        return is_off
 
     async def _stay(self, nodes: Nodes) -> None:
         """Let the guest go on here, unless it was handed over, or may have been."""
@@ -305,9 +318,12 @@ class _Move:
             except ZsrError as error:
                 click.echo(f"{error}", err=True)
         copies = await Copies.read_over(nodes, self._node)
-        old = [name for name in copies.names if copies.standing(name) in (Standing.OLDER, Standing.ABSENT)]
-        for name, failed in zip(old, await copies.write(nodes, old), strict=True):
-            click.echo(f"{name}: {failed}" if failed else f"{name}: cluster file written", err=failed is not None)
+        due = [name for name in copies.names if copies.standing(name) in REPLACEABLE]
+        for name, failed in zip(due, await copies.write(nodes, due), strict=True):
+            if failed is not None:
+                click.echo(f"{name}: {failed}", err=True)
+            elif copies.standing(name) is not Standing.SAME:
+                click.echo(f"{name}: cluster file written")
         for name in copies.names:
             if copies.standing(name) not in REPLACEABLE:
                 click.echo(f"{name}: does not have this cluster file: zsr cluster push {name}", err=True)

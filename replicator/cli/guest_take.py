@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import click
 
@@ -55,8 +56,13 @@ async def _take(node: Settings, taken: TakenGuest, *, leave_off: bool) -> None:
     await asyncio.to_thread(notify_daemon, node)
 
 
-async def take_over(node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_off: bool) -> None:
-    """Do what is left of a planned move: its former node is alive, and has made its volumes read-only."""
+async def take_over(
+    node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_off: bool, silent: Collection[str] = ()
+) -> None:
+    """Do what is left of a planned move: its former node is alive, and has made its volumes read-only.
+
+    Nodes that were ``silent`` a moment ago are not asked: the guest is off, and only its former node has to answer.
+    """
     zfs = nodes.client(node.node)
     async with guest_lock_within(node.state_dir / "locks", taken.guest.id, _LOCK_SECONDS):
         taken.look_again()
@@ -68,13 +74,16 @@ async def take_over(node: Settings, taken: TakenGuest, nodes: Nodes, *, leave_of
                 advice="Finish the move on the node that owns it.",
             )
         pending = pending_files(node, guest)
-        answers = await ask_nodes(taken.cluster, taken.cluster.nodes, nodes)
+        answers = await ask_nodes(taken.cluster, taken.cluster.nodes.keys() - set(silent), nodes, guest)
         if isinstance(found := answers[node.node], ZsrError):
             raise found
         left = await taken.unfinished(found, zfs, pending)
-        _refuse_writable(node.node, guest, former_of(left), answers)
+        former = former_of(left)
+        if former is not None and former in silent:
+            answers = {**answers, **await ask_nodes(taken.cluster, [former], nodes, guest)}
+        _refuse_writable(node.node, guest, former, answers)
         taken.pend(files_of(left, guest) or pending)
-        await taken.become_all(left, former_of(left) or "", zfs)
+        await taken.become_all(left, former or "", zfs)
         await _refuse_unready(node, taken, nodes)
         await taken.place_files(zfs)
         if not leave_off:

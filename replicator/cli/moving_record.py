@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
 from replicator.cli.cluster_copies import Copies
 from replicator.cli.context import store
-from replicator.cluster.file_copies import REPLACEABLE, Standing, guests_of
+from replicator.cluster.file_copies import REPLACEABLE, guests_of
 from replicator.cluster.file_drafts import FileDraft
 from replicator.cluster.model import ChangedError
+from replicator.cluster.other_copies import OtherCopy
 from replicator.cluster.store import ClusterStore
 from replicator.common.files import FileText, digest_of
 from replicator.config.settings import Settings
@@ -35,6 +37,7 @@ class MovingRecord:
         self.cluster = store(node).read()
         self.guest = self.cluster.guest(guest_id)
         self.may_be_given = self.guest.moving_to is not None
+        self._announced: Copies | None = None
 
     @property
     def is_given(self) -> bool:
@@ -65,24 +68,30 @@ class MovingRecord:
         """Record in both files that the guest is being moved. Raises ZsrError: one of them cannot be written."""
         await asyncio.to_thread(self._announce, store(self._node))
         self._reload()
-        await self._bring(nodes, await self._copies(nodes))
+        copies = await self._copies(nodes)
+        await self._bring(nodes, copies)
+        self._announced = replace(copies, others={self._to: OtherCopy(copies.ours, None)})
 
     async def hand_over(self, nodes: Nodes, epoch: int) -> None:
-        """Give the guest to the other node, in its file first. Raises ZsrError: it was not, or that is not known."""
-        copies = await self._copies(nodes)
-        if copies.standing(self._to) is not Standing.SAME:
-            raise BusyError(f"The cluster file on {self._to} has just been changed.", advice="Try again.")
+        """Give the guest to the other node, in its file first. Raises ZsrError: it was not, or that is not known.
+
+        What `announce` wrote there is replaced, and nothing else: the guest is off, and the file is not read before.
+        """
+        copies = self._announced
+        if copies is None or (await asyncio.to_thread(store(self._node).read)).digest != copies.ours.digest:
+            raise BusyError(f"The cluster file on {self._node.node} has just been changed.", advice="Try again.")
 
         def give(where: ClusterStore) -> None:
             where.hand_over(self.guest.id, self._node.node, self._to, epoch, announced=True)
 
         fresh = await asyncio.to_thread(self._draft, copies, give)
         self.may_be_given = True
-        [error] = await copies.with_text(fresh).write(nodes, [self._to])
-        if error is not None:
+        try:
+            await copies.with_text(fresh).write_file(nodes, self._to)
+        except ZsrError:
             theirs = (await Copies.read_over(nodes, self._node, [self._to])).copy(self._to)
             if theirs is None or theirs.digest != fresh.digest:
-                raise error
+                raise
         await self._commit_here(epoch)
 
     async def give_up(self, nodes: Nodes) -> bool:

@@ -125,7 +125,7 @@ class RecoveryOrder:
             await claim_epoch(here.zfs, now.replicas, epoch)
             if await here.zfs.end_stale_receives(now.job, guest.node):
                 click.echo(f"a receive from {guest.node} was ended")
-            answers = await ask_nodes(self._cluster, [self._node.node], nodes)
+            answers = await ask_nodes(self._cluster, [self._node.node], nodes, guest)
             if (await self._plan(job, _Here(here.zfs, answers))).identity != now.identity:
                 raise BusyError("The replicas changed meanwhile; nothing was changed.", advice="Run it again.")
             self._taken.pend(FilesOfSet(epoch, str(now.job), now.set_time, guest.node, chosen=chosen))
@@ -140,7 +140,7 @@ class RecoveryOrder:
     async def _take_claims_back(self, nodes: Nodes) -> None:
         """Take back what a recovery claimed here and did not commit. The guest's lock is held."""
         node, guest = self._node.node, self._guest
-        answer = (await ask_nodes(self._cluster, [node], nodes))[node]
+        answer = (await ask_nodes(self._cluster, [node], nodes, guest))[node]
         mine = volumes_of(guest.id, {} if isinstance(answer, ZsrError) else answer)
         for name in await take_claims_back(nodes.client(node), mine, guest.node, guest.epoch):
             click.echo(f"the claim on '{name}' was taken back", err=True)
@@ -228,7 +228,7 @@ class RecoveryOrder:
         """Ask all nodes; raises BusyError if the former owner answers, SupersededError if the guest is taken."""
         await refuse_living(self._cluster, former, self._node.node, f"Guest {self._guest.id} was on {former}", nodes)
         others = set(self._cluster.nodes) - {former}
-        answers = await ask_nodes(self._cluster, others, nodes)
+        answers = await ask_nodes(self._cluster, others, nodes, self._guest)
         refuse_taken(self._guest.id, self._guest.epoch, former, self._node.node, answers)
         return _Here(nodes.client(self._node.node), answers)
 
@@ -351,6 +351,7 @@ async def refuse_living(cluster: Cluster, former: str, here: str, what: str, nod
     """
     if former not in cluster.nodes:
         return
+    click.echo(f"Asking all nodes whether {former} answers them: half a minute at most.", err=True)
     found = await liveness(cluster.nodes.values(), former, here, nodes)
     if found.answers:
         heard = ", ".join(found.answers)

@@ -50,7 +50,8 @@ class TakenGuest:
 
     async def datasets(self, zfs: ZfsClient) -> dict[str, Dataset]:
         """Return what lies on this node's storages."""
-        return await datasets_on([each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)], zfs)
+        storages = [each for each in self.cluster.storages.values() if each.allowed_on(zfs.node)]
+        return await datasets_on(storages, zfs, self.guest)
 
     async def unfinished(
         self, found: Mapping[str, Dataset], zfs: ZfsClient, pending: FilesOfSet | None = None

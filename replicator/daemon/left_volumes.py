@@ -50,7 +50,7 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
                 advice="See: zsr guest list.",
             )
         back = job_to(cluster.jobs.values(), guest, settings.node)
-        there = (await ask_nodes(cluster, [guest.node], nodes))[guest.node]
+        there = (await ask_nodes(cluster, [guest.node], nodes, guest))[guest.node]
         if isinstance(there, ZsrError):
             raise there
         refuse_untaken(guest, there)

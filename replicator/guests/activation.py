@@ -18,6 +18,7 @@ from replicator.replication.streams import remembered_limits, remembering
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute, execute_all
+from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
 
 _REWRITE_ZVOL = """
@@ -31,10 +32,19 @@ _WRITE_FILE = (
 """The name is new, so no link or file that a guest made there is followed or overwritten."""
 
 
-async def begin_activation(client: ZfsClient, claims: Mapping[str, str]) -> None:
-    """Mark replicas as ones that are becoming a guest's volumes, each with its claim, until `activate` has ended."""
+async def begin_activation(client: ZfsClient, fence: Fence, names: Sequence[str], claims: Mapping[str, str]) -> None:
+    """Stamp replicas for a fence's owner, and mark them as ones that are becoming a guest's volumes until `activate`.
+
+    Args:
+        client: the node.
+        fence: the owner and epoch, which refuse the former owner from then on.
+        names: all of the replicas.
+        claims: what the mark says, by name; those that are left out have theirs.
+    """
     for claim in sorted({*claims.values()}):
-        await client.set_together([name for name in claims if claims[name] == claim], {ACTIVATING: claim})
+        claimed = [name for name in names if claims.get(name) == claim]
+        await client.set_together(claimed, {ACTIVATING: claim, **fence.stamps})
+    await client.set_together([name for name in names if name not in claims], fence.stamps)
 
 
 async def is_activating(client: ZfsClient, dataset: str) -> bool:

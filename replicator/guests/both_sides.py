@@ -11,7 +11,7 @@ from replicator.guests.recovery import Recovery, highest_epoch, plan_recovery, r
 from replicator.guests.release import is_left
 from replicator.models import Guest, Job
 from replicator.replication.guest_replicas import ask_nodes
-from replicator.replication.restore_points import replicas_of, volumes_by_name
+from replicator.replication.restore_points import datasets_on, replicas_of, volumes_by_name
 from replicator.zfs.dataset_names import aside_stem, parse_aside
 from replicator.zfs.model import Dataset, Inventory
 from replicator.zfs.node_clients import Nodes
@@ -58,7 +58,8 @@ async def left_on(cluster: Cluster, guest: Guest, node: str, there: Mapping[str,
     shared: list[Dataset] = []
     aside: list[Dataset] = []
     alone: list[Dataset] = []
-    for (storage, name), volume in (await _by_name(cluster, guest, node, nodes)).items():
+    here = _listed((await ask_nodes(cluster, [node], nodes, guest))[node])
+    for (storage, name), volume in _by_name(cluster, guest, node, here).items():
         if not is_left(guest, node, volume):
             continue
         path = storages[storage].path_on(guest.node)
@@ -82,13 +83,21 @@ def _asides_of(path: str, volume: str, listed: Mapping[str, Dataset]) -> list[Da
 
 
 async def volumes_on(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> list[Dataset]:
-    """Return the volumes that a guest has, or had, on a node. Raises ZsrError if it cannot be listed."""
-    return list((await _by_name(cluster, guest, node, nodes)).values())
+    """Return the volumes that a guest has, or had, on a node, without snapshots.
+
+    Raises:
+        ZsrError: the node cannot be listed.
+    """
+    storages = [each for each in cluster.storages.values() if each.allowed_on(node)]
+    listed = await datasets_on(storages, nodes.client(node), snapshots=False)
+    return list(_by_name(cluster, guest, node, listed).values())
 
 
-async def _by_name(cluster: Cluster, guest: Guest, node: str, nodes: Nodes) -> dict[tuple[str, str], Dataset]:
-    listed = _listed((await ask_nodes(cluster, [node], nodes))[node])
-    return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, Inventory(listed))
+def _by_name(
+    cluster: Cluster, guest: Guest, node: str, listed: Mapping[str, Dataset]
+) -> dict[tuple[str, str], Dataset]:
+    inventory = Inventory(dict(listed))
+    return volumes_by_name(replace(guest, node=node), cluster.storages.values(), node, inventory)
 
 
 async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, everywhere: bool = False) -> BothSides:
@@ -98,7 +107,7 @@ async def both_sides(cluster: Cluster, guest: Guest, job: Job, nodes: Nodes, *, 
         ZsrError: one of them does not answer, or the guest could not go on from the replicas (`plan_recovery`).
     """
     here, storages = guest.node, cluster.storages
-    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes)
+    answers = await ask_nodes(cluster, cluster.nodes if everywhere else {here, job.target}, nodes, guest)
     ours = volumes_by_name(guest, storages.values(), here, Inventory(_listed(answers[here])))
     wanted = [f"{storages[name].path_on(job.target)}/{volume}" for name, volume in ours]
     theirs = _listed(answers[job.target])

@@ -119,7 +119,7 @@ class Drill:
 
     async def _chosen(self) -> DrillSet:
         allowed = [each for each in self.storages if each.allowed_on(self.target.node)]
-        found = replicas_of(self.job, self.storages, await datasets_on(allowed, self.target), None)
+        found = replicas_of(self.job, self.storages, await datasets_on(allowed, self.target, self.guest), None)
         return newest_proven(self.job, self.source, found, self.storages, self.last_set, self.known)
 
     async def _checked(self, chosen: DrillSet, deadline: float) -> DrillEnd:

@@ -15,6 +15,7 @@ from replicator.errors import (
     ConfigError,
     DivergedError,
     EncryptionError,
+    StorageMissingError,
     SupersededError,
     TargetActiveError,
     ZsrError,
@@ -28,6 +29,7 @@ from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import Replicas, heads
 from replicator.replication.stamps import refuse_superseded
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.commands import in_parts
 from replicator.zfs.dataset_names import has_guests_name, is_diverged
 from replicator.zfs.fence import Fence, claim_of
 from replicator.zfs.model import Dataset
@@ -254,8 +256,7 @@ async def become_guest(
         if chosen is None
         else claims_for(fence, replicas, chosen, await claims_on(node, names, fence.epoch))
     )
-    await begin_activation(node, claims)
-    await node.stamp(fence, names)
+    await begin_activation(node, fence, names, claims)
     if await node.end_stale_receives(fence.job, former):
         log("warning", f"a receive from {former} was ended")
     now = await _listed(node, replicas)
@@ -273,7 +274,17 @@ async def become_guest(
 
 
 async def _listed(node: ZfsClient, datasets: Iterable[Dataset]) -> list[Dataset]:
-    return [(await node.inventory(each.name, depth=1)).datasets[each.name] for each in datasets]
+    """Return datasets as they are now, by one command where this ZFS can; the guest is off meanwhile."""
+    names = [each.name for each in datasets]
+    parts = in_parts(names) if (await node.features()).list_parsable else [[name] for name in names]
+    found: dict[str, Dataset] = {}
+    for some in parts:
+        listed = (await node.inventory(some[0], depth=1, also=some[1:])).datasets
+        found |= {name: listed[name] for name in some if name in listed}
+    for name in names:
+        if name not in found:
+            raise StorageMissingError(f"'{name}' does not exist on node {node.node} any more.", node=node.node)
+    return [found[name] for name in names]
 
 
 def _refuse_differing(job: JobId, replicas: Sequence[Dataset], node: ZfsClient) -> None:

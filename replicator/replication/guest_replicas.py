@@ -46,17 +46,19 @@ class GuestReplica:
     error: ZsrError | None = None
 
 
-async def ask_nodes(cluster: Cluster, names: Iterable[str], nodes: Nodes) -> Answers:
-    """Return what lies on the storages of these nodes; all are asked at the same time."""
-    storages = cluster.storages.values()
+async def ask_nodes(cluster: Cluster, names: Iterable[str], nodes: Nodes, guest: Guest | None = None) -> Answers:
+    """Return what lies on the storages of these nodes; all are asked at the same time.
+
+    ``guest``: only what may be this one's has its snapshots (`datasets_on`).
+    """
+
+    async def asked(name: str) -> dict[str, Dataset]:
+        storages = [each for each in cluster.storages.values() if each.allowed_on(name)]
+        return await datasets_on(storages, nodes.client(name), guest)
+
     async with asyncio.TaskGroup() as group:
-        asked = {
-            name: group.create_task(
-                result_or_error(datasets_on([each for each in storages if each.allowed_on(name)], nodes.client(name)))
-            )
-            for name in sorted(set(names))
-        }
-    return {name: task.result() for name, task in asked.items()}
+        tasks = {name: group.create_task(result_or_error(asked(name))) for name in sorted(set(names))}
+    return {name: task.result() for name, task in tasks.items()}
 
 
 def nodes_of(cluster: Cluster, guest: Guest) -> set[str]:

@@ -57,7 +57,9 @@ async def guest_rows(
     *,
     names: Sequence[str] | None = None,
 ) -> Inventory:
-    """Return the datasets below a path; those that are ``wanted``, and no others for sure, have their snapshots.
+    """Return the datasets below a path; those that are ``wanted`` have their snapshots.
+
+    The others have none for sure, except on a ZFS that cannot list some names in one command.
 
     Args:
         client: the node.
@@ -70,6 +72,8 @@ async def guest_rows(
         StorageMissingError: the path does not exist.
         ZsrError: the node could not be asked.
     """
+    if not (await client.features()).list_parsable:  # lists no further names
+        return await client.inventory(path, depth=LEVELS)
     first = [] if names is None else next(iter(in_parts(names)), [])
     levels, with_snapshots = (LEVELS, False) if names is None else (1, True)
     begin = await client.inventory(path, depth=levels, snapshots=with_snapshots, also=first)

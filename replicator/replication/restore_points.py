@@ -6,7 +6,7 @@ which set is whole (`replica_heads`); only a volume that never had a set is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from replicator.common.tasks import gather_two
@@ -14,6 +14,7 @@ from replicator.errors import StorageMissingError, ZsrError
 from replicator.models import Guest, Job, JobId, Storage
 from replicator.replication.asides import aside_of
 from replicator.replication.discovery import guest_storages, guest_volumes, source_inventory
+from replicator.replication.guest_rows import guest_rows, is_of_guest
 from replicator.replication.provenance import sets_of, shares_set
 from replicator.replication.replica_heads import Heads, replica_heads
 from replicator.replication.snapshot_sets import sum_if_known
@@ -107,7 +108,7 @@ async def read_replicas(
     """
     everywhere = tuple(storages)
     there = guest_storages(guest, everywhere, target.node)
-    listed, ours = await gather_two(datasets_on(there, target), _on_source(guest, everywhere, source))
+    listed, ours = await gather_two(datasets_on(there, target, guest), _on_source(guest, everywhere, source))
     return replicas_of(job, everywhere, listed, ours)
 
 
@@ -151,16 +152,36 @@ def _is_replica(job: JobId, target: Dataset, source: Dataset | None) -> bool:
     return shares_set(job, target, source) if target.job is None else target.job == str(job)
 
 
-async def datasets_on(storages: Iterable[Storage], node: ZfsClient) -> dict[str, Dataset]:
-    """Return what lies on storages of a node, by name; of storages inside each other the inner one lists its own."""
+async def datasets_on(
+    storages: Iterable[Storage], node: ZfsClient, guest: Guest | None = None, *, snapshots: bool = True
+) -> dict[str, Dataset]:
+    """Return what lies on storages of a node, by name; of storages inside each other the inner one lists its own.
+
+    Args:
+        storages: those that the node may use.
+        node: where they are listed.
+        guest: only what may be this one's has its snapshots, however many others lie there; None: all have them.
+        snapshots: whether any has them.
+    """
+    by_path: dict[str, list[Storage]] = {}
+    for storage in storages:
+        by_path.setdefault(storage.path_on(node.node), []).append(storage)
     found: dict[str, Dataset] = {}
-    for path in sorted({storage.path_on(node.node) for storage in storages}):
+    for path, here in sorted(by_path.items()):
         try:
-            inventory = await node.inventory(path, depth=LEVELS)
+            if guest is None or not snapshots:
+                inventory = await node.inventory(path, depth=LEVELS, snapshots=snapshots)
+            else:
+                inventory = await guest_rows(node, path, _is_of_any(guest, here, path))
         except StorageMissingError:
             continue
         found |= inventory.datasets
     return found
+
+
+def _is_of_any(guest: Guest, storages: Iterable[Storage], path: str) -> Callable[[Dataset], bool]:
+    asked = [is_of_guest(guest, each, path) for each in storages]
+    return lambda dataset: any(is_its(dataset) for is_its in asked)
 
 
 async def _on_source(

@@ -27,8 +27,8 @@ make_part() {   # make_part NAME SCRIPT ARG...: $ZLAB/NAME, by SCRIPT NEW-FOLDER
 	[ -d "$ZLAB/$name" ] && return 0
 	rm -rf --one-file-system "$TMPDIR"; mkdir -p "$TMPDIR/new"
 	log "${name%-*}: making it (log: $ZLAB/${name%-*}.log)"
-	# a mount namespace of its own: even a build that is killed outright leaves nothing mounted
-	setsid unshare -m "./$script" "$TMPDIR/new" "$@" >"$ZLAB/${name%-*}.log" 2>&1 & child=$!
+	# with mounts of its own even a build that is killed outright leaves nothing mounted
+	setsid ./own_mounts "./$script" "$TMPDIR/new" "$@" >"$ZLAB/${name%-*}.log" 2>&1 & child=$!
 	echo "$$ $child" >"$ZLAB/builder"
 	wait "$child" || rc=$?
 	child=

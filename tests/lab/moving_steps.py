@@ -25,15 +25,15 @@ GIVING = [
     Step("move", "announce", f"{STORE}.announce_move"),
     Step("move", "announce", "replicator.cli.cluster_copies:Copies.write", 2),
     Step("move", "stop", "replicator.guests.power:stop"),
-    Step("move", "snapshot", f"{MOVE}:_Move._sync", 2),
     Step("move", "read-only", f"{MOVE}:make_read_only"),
-    Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write", 3),
+    Step("move", "snapshot", f"{MOVE}:_Move._sync", 3),
+    Step("move", "hand over", "replicator.cli.cluster_copies:Copies.write_file", 3),
     Step("move", "hand over", f"{STORE}.hand_over", 2),
     Step("release", "read-only", "replicator.guests.release:make_read_only"),
     Step("release", "stamp", "replicator.guests.release:mark_replicas", 2),
 ]
 TAKING = [
-    Step("take", "stamp", "replicator.zfs.client:ZfsClient.stamp"),
+    Step("take", "stamp", "replicator.guests.recovery:begin_activation"),
     Step("take", "end receives", "replicator.zfs.client:ZfsClient.end_stale_receives"),
     Step("take", "writable", "replicator.guests.recovery:open_volumes"),
     Step("take", "compare", "replicator.guests.recovery:_refuse_late"),

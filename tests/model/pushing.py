@@ -143,8 +143,14 @@ def prove(world: World, node: int, task: Task, rules: Rules) -> Steps:
     after = world._replace(proven=proven)
     for volume in range(len(there)):
         after = after.with_disk(task.target, volume, owner=node, epoch=task.expects.epoch)
-    then = "read-only" if task.kind == "move" else "tidy" if world.keep else None
+    then = _after_proof(world, task, rules)
     yield "prove", ends(after, node) if then is None else goes_on(after, node, task, then)
+
+
+def _after_proof(world: World, task: Task, rules: Rules) -> str | None:
+    if task.kind == "move":
+        return "hand over" if Rule.STOP_FIRST in rules else "read-only"
+    return "tidy" if world.keep else None
 
 
 def tidy(world: World, node: int, task: Task, rules: Rules) -> Steps:

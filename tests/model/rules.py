@@ -26,7 +26,7 @@ class Rule(Enum):
     KEEP_NEWER = "a node that makes its volumes replicas keeps aside what is newer"
     LOOK_AGAIN = "a recovery looks at the replicas once more when they are claimed, before it commits"
     ASIDES_TOO = "an order compares the stamps of what was set aside too, while nothing has its name"
-    STOP_FIRST = "a move stops the guest before it takes the last set"
+    STOP_FIRST = "a move stops the guest and makes its volumes read-only before it takes the last set"
 
 
 ALL = frozenset(Rule)

@@ -108,15 +108,18 @@ def _announce(world: World, node: int, task: Task, rules: Rules) -> Steps:
 
 
 def _stop(world: World, node: int, task: Task, rules: Rules) -> Steps:
-    stopped = world.with_node(node, running=0) if Rule.STOP_FIRST in rules else world
-    yield "stop the guest", goes_on(stopped, node, task, "snapshot")
+    if Rule.STOP_FIRST in rules:
+        yield "stop the guest", goes_on(world.with_node(node, running=0), node, task, "read-only")
+    else:
+        yield "let it run", goes_on(world, node, task, "snapshot")
 
 
 def _read_only(world: World, node: int, task: Task, rules: Rules) -> Steps:
     read_only = world.with_disk(node, task.volume, writable=False)
     if task.volume + 1 == len(world.disks[node]):
         read_only = read_only.with_node(node, running=0)
-    yield "read-only", next_volume(read_only, node, task, "read-only", "hand over")
+    then = "snapshot" if Rule.STOP_FIRST in rules else "hand over"
+    yield "read-only", next_volume(read_only, node, task, "read-only", then)
 
 
 def _hand_over(world: World, node: int, task: Task, rules: Rules) -> Steps:

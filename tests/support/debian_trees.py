@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_OWN_MOUNTS = ROOT / "tests/lab/own_mounts"
 INCLUDED = "python3,systemd,procps"
 """What is there besides the smallest system: what the package depends on, and PID 1."""
 
@@ -63,7 +64,8 @@ def _bootstrap(suite: str, folder: Path) -> None:
     if not (address := mirror.stdout.strip()):
         raise NoTreeError(f"no mirror of Debian {suite} is known: {mirror.stderr.strip()}")
     apt = [line for line in _apt_settings() if line.startswith("Acquire::http")]
-    argv = ["nice", "-n", "10", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={INCLUDED}"]
+    argv = [str(_OWN_MOUNTS), "nice", "-n", "10", "mmdebstrap"]
+    argv += ["--quiet", "--mode=root", "--variant=minbase", f"--include={INCLUDED}"]
     argv += [f"--aptopt={each}" for each in (*apt, 'APT::Install-Recommends "false"', 'APT::Sandbox::User "root"')]
     argv += [suite, str(folder), f"deb [signed-by={_KEYRING}] {address} {suite} main"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

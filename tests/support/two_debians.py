@@ -92,7 +92,7 @@ def root_of(suite: str) -> Path:
     file = cache() / f"{suite}-{sha256(made_from).hexdigest()[:12]}.sqfs"
     with locked(cache() / "machines"):
         if not file.exists():
-            argv = ["unshare", "-m", str(_LAB / "debianroot.sh"), suite, str(file)]
+            argv = [str(_LAB / "own_mounts"), str(_LAB / "debianroot.sh"), suite, str(file)]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise NoDebiansError(f"Debian {suite} cannot be made: {done.stderr.strip()[-1000:]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from replicator.guests import recovery
 from replicator.guests.activation import begin_activation
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.fence import Fence
 from tests.support.command_line import Zsr
 from tests.support.pools import Pools
 from tests.support.recovered import RECOVER, RUN, Recovered
@@ -162,10 +163,10 @@ def test_what_arrives_at_the_last_moment_makes_nothing_writable(
     site.zsr.well(*RUN)
     newer = f"{site.there}@__replicate_100-0_1999999999__"
 
-    async def late(client: ZfsClient, claims: Mapping[str, str]) -> None:
+    async def late(client: ZfsClient, fence: Fence, names: Sequence[str], claims: Mapping[str, str]) -> None:
         if newer.partition("@")[2] not in site.snapshots(site.there):
             site.zfs("snapshot", newer)
-        await begin_activation(client, claims)
+        await begin_activation(client, fence, names, claims)
 
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "begin_activation", late)

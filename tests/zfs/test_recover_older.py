@@ -155,7 +155,7 @@ CLAIMING = [
 TAKING = [
     Death("take", "stamp", recovery, "begin_activation"),
     Death("take", "stamp", ZfsClient, "set_together", 2),
-    Death("take", "stamp", ZfsClient, "set_together", 4),
+    Death("take", "stamp", ZfsClient, "set_together", 3),
     Death("take", "end receives", ZfsClient, "end_stale_receives", 1),
     Death("take", "choose", recovery, "go_back"),
     Death("take", "set aside", older_set, "keep_aside"),

@@ -18,6 +18,7 @@ from demo.sandbox import Sandbox, clear_leftovers, mounts_below
 from tests.support.pools import Pools
 
 MIB = 1024 * 1024
+OWN_MOUNTS = Path(__file__).parents[1] / "lab/own_mounts"
 
 
 def send(snapshot: str, target: str) -> None:
@@ -172,3 +173,16 @@ def test_a_pid_that_was_given_away_again_is_not_the_process_that_was_recorded(tm
         assert not directory.exists()
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_a_pool_can_be_destroyed_while_a_build_of_the_tests_runs_with_mounts_of_its_own(sandbox: Sandbox) -> None:
+    pool = sandbox.pool("copied")
+    argv = [str(OWN_MOUNTS), "sh", "-c", "echo ready; exec cat"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as build:
+        assert build.stdout is not None
+        assert build.stdout.readline() == b"ready\n"
+
+        sandbox.destroy(pool)
+
+        assert build.poll() is None
+        build.kill()

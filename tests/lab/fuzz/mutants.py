@@ -1,9 +1,9 @@
 """``python -m tests.lab.fuzz.mutants [LAW...]``: the laws of the fuzz notice what they are there for.
 
 Each mutant is one change of the decisions of zsr that breaks a law. Drawn cases are played with a copy of the sources
-that has it, until the law is broken: in memory, and with LAB=1 then on a node of the lab, from the case that broke it
-in memory on. Settings (environment): SEED, STEPS (the most for a mutant). What was found is printed as a table for
-docs/reliability.md.
+that has it, until the law is broken: in memory, and with LAB=1 then on a node of the lab, where the case that broke it
+in memory is the first. Settings (environment): SEED, STEPS (the most for a mutant). What was found is printed as a
+table for docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -330,13 +330,13 @@ class Trial:
     steps: int
 
 
-def try_mutant(lab: Lab, mutant: Mutant, seed: int, most: int) -> Trial:
-    """Play drawn cases with a mutant until its law is broken."""
+def try_on_lab(lab: Lab, mutant: Mutant, found: Trial, most: int) -> Trial:
+    """Play the case that broke a mutant's law in memory, then drawn ones, until the law is broken on a node."""
     node = lab.node(1)
     node.run(f"rm -rf {_PLACE}; mkdir -p {_PLACE}; cp -r /opt/zsr/replicator {_PLACE}/")
     for file, text in mutant.applied().items():
         node.write(f"{_PLACE}/{file}", text)
-    return played(Driver.on(node, f"{_PLACE}:"), mutant, seed, most)
+    return played(Driver.on(node, f"{_PLACE}:"), mutant, found.seed, most, found.outcome)
 
 
 def try_in_memory(mutant: Mutant, seed: int, most: int) -> Trial:
@@ -348,10 +348,15 @@ def try_in_memory(mutant: Mutant, seed: int, most: int) -> Trial:
         return played(Driver.in_memory(Path(folder) / "fuzz", f"{folder}:"), mutant, seed, most)
 
 
-def played(driver: Driver, mutant: Mutant, seed: int, most: int) -> Trial:
-    """Play case after case until the mutant's law is broken."""
+def played(driver: Driver, mutant: Mutant, seed: int, most: int, first: Outcome | None = None) -> Trial:
+    """Play case after case until the mutant's law is broken; ``first``: a case that was seen to break it elsewhere."""
     steps = 0
     try:
+        if first is not None:
+            outcome = driver.play(first.configuration, first.steps)
+            steps += len(outcome.steps)
+            if mutant.law in outcome.laws:
+                return Trial(outcome, seed, steps)
         while steps < most:
             outcome = driver.draw(seed, 24)
             steps += len(outcome.steps)
@@ -376,7 +381,7 @@ def main(laws: Sequence[str]) -> int:
                 continue
             trial = try_in_memory(mutant, seed, most)
             if on_lab:
-                trial = try_mutant(lab, mutant, trial.seed, most)
+                trial = try_on_lab(lab, mutant, trial, most)
             survivors += trial.outcome is None
             noticed = "SURVIVES" if trial.outcome is None else ", ".join(sorted(trial.outcome.laws))
             sys.stdout.write(f"| {mutant.law} | {mutant.what} | {noticed} | {trial.steps} |\n")

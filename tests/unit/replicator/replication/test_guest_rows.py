@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from replicator.errors import StorageMissingError
 from replicator.models import Guest, Storage, Vanished, Volume
 from replicator.replication.guest_rows import guest_rows, is_of_guest, remembered_names
+from replicator.replication.restore_points import datasets_on
 from replicator.zfs.client import ZfsClient
 from replicator.zfs.model import Dataset
 from tests.support.listed_node import ListedNode
@@ -91,6 +93,18 @@ class TestARun:
         for names in (None, SEEDS):
             assert len((await rows_of(node, names=names))[f"{PATH}/vm-777-disk-0"].snapshots) == 3
 
+    async def test_on_a_zfs_that_lists_one_name_a_command_reads_everything(self) -> None:
+        class Old(ListedNode):
+            async def features(self) -> SimpleNamespace:
+                return SimpleNamespace(list_parsable=False)
+
+            async def inventory(self, path: str, **how: Any) -> Any:
+                return await super().inventory(path, **(how | {"also": ()}))
+
+        for names in (None, SEEDS):
+            found = await rows_of(Old.of([*OURS, *others(5, 10)]), names=names)
+            assert {each.name: found[each.name] for each in OURS} == {each.name: each for each in OURS}
+
     async def test_of_a_storage_that_is_not_there_says_so(self) -> None:
         with pytest.raises(StorageMissingError):
             await rows_of(ListedNode.of([]), names=SEEDS)
@@ -105,6 +119,16 @@ class TestARun:
         found = await rows_of(Fleeting.of(OURS))
         assert f"{PATH}/vm-100-disk-0" not in found
         assert len(found[f"{PATH}/subvol-100-disk-1"].snapshots) == 3
+
+
+async def test_what_is_asked_of_a_guest_leaves_out_only_the_snapshots_of_others() -> None:
+    node = ListedNode.of([*OURS, *others(20, 10)])
+    whole = await datasets_on([STORAGE], cast(ZfsClient, node))
+    found = await datasets_on([STORAGE, Storage("same", PATH)], cast(ZfsClient, node), GUEST)
+
+    assert found.keys() == whole.keys()
+    assert {each.name: found[each.name] for each in OURS} == {each.name: whole[each.name] for each in OURS}
+    assert not any(found[each.name].snapshots for each in others(20, 10))
 
 
 def test_records_of_vanished_volumes_are_sought_by_name() -> None:
