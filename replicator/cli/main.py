@@ -140,7 +140,7 @@ def main() -> None:
     """Run ``zsr``; expected errors are a sentence on standard error, never a traceback."""
     _open_streams()
     try:
-        cli()
+        cli(prog_name="zsr")
     except (ZsrError, OSError, MemoryError) as error:
         sys.exit(_report(error))
     except BaseExceptionGroup as errors:
