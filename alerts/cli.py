@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from alerts.test_message import TrialResult
 
 EXIT_FAILED = 1
-EXIT_WRONG_USE = 2
 
 
 @click.group()
@@ -53,7 +52,7 @@ def test(ctx: click.Context, name: str | None, config: Path | None, form: str) -
     from alerts.settings import read_settings  # noqa: PLC0415 - see the module's docstring
     from alerts.test_message import try_targets  # noqa: PLC0415 - see the module's docstring
 
-    node = _settings(config or _config_of(ctx))
+    node = load_settings(config or _config_of(ctx))
     settings, _ = read_settings(node.sections, os.environ)  # checked with all the other settings
     chosen = _chosen(settings.targets, name)
     trials = asyncio.run(try_targets(settings, chosen, node.node, node.timezone, job=_some_job(node)))
@@ -75,7 +74,7 @@ def verify(ctx: click.Context, name: str | None, config: Path | None, form: str)
     from alerts.settings import read_settings  # noqa: PLC0415 - see the module's docstring
     from alerts.test_message import verify_targets  # noqa: PLC0415 - see the module's docstring
 
-    node = _settings(config or _config_of(ctx))
+    node = load_settings(config or _config_of(ctx))
     settings, _ = read_settings(node.sections, os.environ)  # checked with all the other settings
     results = asyncio.run(verify_targets(settings, _chosen(settings.targets, name)))
     _report(results, form)
@@ -87,14 +86,6 @@ def _config_of(ctx: click.Context) -> Path:
     """The ``--config`` given to ``zsr`` itself, or the default."""
     given = ctx.find_root().params.get("config")
     return Path(given) if given else default_path()
-
-
-def _settings(path: Path) -> Settings:
-    """The checked settings; wrong ones end the command with status 2 and all problems."""
-    try:
-        return load_settings(path)
-    except ConfigError as error:
-        raise _wrong_use(str(error)) from None
 
 
 def _some_job(node: Settings) -> JobId | None:
@@ -109,27 +100,19 @@ def _some_job(node: Settings) -> JobId | None:
 
 def _chosen(targets: tuple[Target, ...], name: str | None) -> list[Target]:
     if not targets:
-        raise _wrong_use("No notification target is configured.", "Add [[notify]] with name and url to the settings.")
+        raise ConfigError(
+            "No notification target is configured.", advice="Add [[notify]] with name and url to the settings."
+        )
     if name is not None:
         chosen = [target for target in targets if target.name == name]
         if not chosen:
             known = ", ".join(target.name for target in targets)
-            raise _wrong_use(f"There is no notification target '{name}'.", f"Configured are: {known}.")
+            raise ConfigError(f"There is no notification target '{name}'.", advice=f"Configured are: {known}.")
         return chosen
     chosen = [target for target in targets if target.enabled]
     if not chosen:
-        raise _wrong_use("All notification targets are disabled (enabled = false); name one to test it.")
+        raise ConfigError("All notification targets are disabled (enabled = false).", advice="Name one to test it.")
     return chosen
-
-
-class _WrongUseError(click.ClickException):
-    """Wrong settings or arguments: one problem per line, exit status 2."""
-
-    exit_code = EXIT_WRONG_USE
-
-
-def _wrong_use(*lines: str) -> click.ClickException:
-    return _WrongUseError("\n".join(lines))
 
 
 def _report(trials: list[TrialResult], form: str) -> None:

@@ -130,6 +130,10 @@ def explain(event: str, job_id: str | None, severity: str | None, node_name: str
 
     node = settings()
     known, _ = read_settings(node.sections, os.environ)
+    if node_name is not None:
+        store(node).read().node(node_name)
+    if not known.targets:
+        click.echo("No notification target is configured. Add [[notify]] with name and url to the settings.", err=True)
     notice = _notice(node, NoticeKind(event), job_id, severity, node_name or "")
     verdicts = [verdict(target, notice, node, time.time()) for target in known.targets]
     if form == "json":

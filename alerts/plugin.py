@@ -14,12 +14,13 @@ from datetime import tzinfo
 from functools import partial
 
 from alerts.channels.alertmanager import AlertmanagerChannel
-from alerts.channels.apprise import known_scheme, make_service
+from alerts.channels.apprise import known_scheme, known_schemes, make_service
 from alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel
 from alerts.channels.factory import ChannelContext, create_channel
 from alerts.channels.healthchecks import Pinger
 from alerts.channels.settings import PingSettings, ServiceSettings
 from alerts.channels.smtp import RFC_WAITS, Waits
+from alerts.channels.url_fault import names_no_recipient, url_fault
 from alerts.channels.verify import Verified, can_be_verified, verify_channel
 from alerts.delivery.context import DeliveryContext, Sleep
 from alerts.delivery.daily_check import DailyCheck
@@ -102,10 +103,9 @@ class AlertsPlugin:
 
     def notes(self, sections: Mapping[str, object], jobs: Sequence[Job]) -> list[str]:
         """What no target reports."""
-        targets = self._read(sections)[0].targets
-        return list(
-            route_gaps({each.name: each.route for each in targets if each.enabled and each.gets_messages}, jobs)
-        )
+        targets = [each for each in self._read(sections)[0].targets if each.enabled and each.gets_messages]
+        gaps = route_gaps({each.name: each.route for each in targets}, jobs)
+        return [*gaps, *(note for each in targets if (note := _without_recipient(each)))]
 
     async def examine(self, check: str, sections: Mapping[str, object], visit: Visit) -> list[Line]:
         """See `replicator.api.plugin.DoctorPlugin`."""
@@ -198,6 +198,13 @@ class AlertsPlugin:
             await self.sleep(RESTART_DELAY_SECONDS)
 
 
+def _without_recipient(target: Target) -> str | None:
+    """Return a sentence about a mail URL that names no recipient; apprise sends to the sender then."""
+    if not isinstance(target.channel, ServiceSettings) or not names_no_recipient(target.channel.url.text):
+        return None
+    return f"The URL of [[notify]] '{target.name}' names no recipient (?to=): its mails go to the sender's own address."
+
+
 async def _keep_showing_unreported(core: Core, routes: Sequence[Route]) -> None:
     """Show the jobs whose broken promise would reach nobody, until cancelled."""
     while True:
@@ -232,6 +239,6 @@ def url_problems(settings: AlertsSettings) -> list[Problem]:
             if isinstance(target.channel, ServiceSettings) and make_service(target.channel.url.text) is None:
                 scheme = known_scheme(target.channel.url.text)
                 shown = f"{scheme}://… (the rest is not shown)" if scheme else "(not shown)"
-                allowed = "an apprise URL with all its parts, like mailtos://user:password@host?to=admin@example.org"
+                allowed = url_fault(target.channel.url.text, known_schemes())
                 found.append(Problem(f"{SECTION}.{target.key}", shown, allowed))
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from alerts.redaction import MASK, secrets_of
+from replicator.config.problems import kind_of
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """The variable in which systemd says where a service's credentials are (systemd.exec(5), LoadCredential=)."""
@@ -64,7 +65,9 @@ def read_secret(value: object, environ: Mapping[str, str]) -> Secret:
         SecretError: it is not a text, or cannot be read from its place.
     """
     if not isinstance(value, str) or not value.strip():
-        raise SecretError(f"(empty or {type(value).__name__})", "a text, or file:/path, env:NAME, credential:NAME")
+        raise SecretError(
+            "(empty)" if value == "" else kind_of(value), "a text, or file:/path, env:NAME, credential:NAME"
+        )
     text = value.strip()
     kind, _, rest = text.partition(":")
     match kind:

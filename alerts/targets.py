@@ -13,6 +13,7 @@ from alerts.channels.alertmanager import AlertmanagerSettings
 from alerts.channels.settings import CHANNEL_KEYS, KIND_KEYS, ChannelConfig, PingSettings, read_channel
 from alerts.routing.routes import ROUTE_KEYS, Route, read_route
 from replicator.api.problem import Problem
+from replicator.config.problems import kind_of
 
 KEYS = ("name", "enabled", *CHANNEL_KEYS, *ROUTE_KEYS)
 LONGEST_NAME = 40
@@ -49,7 +50,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
     if settings is None:
         return (), ()
     if not isinstance(settings, list):
-        return (), (Problem("", type(settings).__name__, "a list of tables: [[notify]] with name and url"),)
+        return (), (Problem("", kind_of(settings), "a list of tables: [[notify]] with name and url"),)
     problems: list[Problem] = []
     if len(settings) > MOST_TARGETS:
         problems.append(Problem("", f"{len(settings)} tables", f"at most {MOST_TARGETS} targets"))
@@ -57,7 +58,7 @@ def read_targets(settings: object, environ: Mapping[str, str]) -> tuple[tuple[Ta
     names: set[str] = set()
     for index, table in enumerate(settings):
         if not isinstance(table, dict):
-            problems.append(Problem(f"{index}", type(table).__name__, "a table with name and url"))
+            problems.append(Problem(f"{index}", kind_of(table), "a table with name and url"))
             continue
         found = [*_name_problems(index, table, names), *_key_problems(index, table)]
         route, wrong = read_route(f"{index}", table)
@@ -94,7 +95,7 @@ def _shown_name(name: object) -> str:
     # A URL that slipped into the wrong key is still a secret.
     if isinstance(name, str) and "://" not in name and len(name) <= LONGEST_NAME:
         return repr(name)
-    return f"({type(name).__name__}, not shown)"
+    return f"{kind_of(name)[:-1]}, not shown)"
 
 
 def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
@@ -104,7 +105,7 @@ def _key_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:
             yield Problem(f"{index}.{shown}", "(not shown)", f"only the keys {', '.join(KEYS)}")
     enabled = table.get("enabled", True)
     if not isinstance(enabled, bool):
-        yield Problem(f"{index}.enabled", f"({type(enabled).__name__})", "true or false")
+        yield Problem(f"{index}.enabled", kind_of(enabled), "true or false")
 
 
 def _ping_problems(index: int, table: dict[str, object]) -> Iterator[Problem]:

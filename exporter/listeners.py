@@ -10,14 +10,13 @@ import asyncio
 import errno
 import os
 import socket
-import stat
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.addresses import Activated, Address, Listen, UnixListen
-from replicator.common.unix_socket import bound_socket
+from replicator.common.unix_socket import bound_socket, is_socket
 from replicator.errors import ConfigError
 
 FIRST_PASSED = 3
@@ -114,12 +113,8 @@ def _unix(path: Path) -> Listener:
 
 
 def _clear_stale(path: Path) -> None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
+    if not is_socket(path):
         return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(errno.EEXIST, "a file that is no socket is there already")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:

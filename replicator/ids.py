@@ -10,10 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from replicator.display import shortened
 from replicator.errors import ConfigError
 
 LONGEST_GROUP = 32
 """Characters of a group's name: the names of its snapshots have to fit behind those of its datasets."""
+
+HIGHEST_GUEST = 999_999_999
+"""The highest number of a guest, as Proxmox VE has it."""
+
+_LONGEST_SHOWN = 80
 
 _NUMBER = r"[1-9][0-9]{2,8}"
 _GROUP = rf"[a-z][a-z0-9_]{{0,{LONGEST_GROUP - 1}}}"
@@ -60,7 +66,10 @@ def parse_guest(text: str) -> GuestId:
         return int(text)
     if (group := group_name(text)) is not None:
         return group
-    raise ConfigError(f"'{text}' is no guest.", advice=f"A guest is a number, 100 or more, or {GROUP_ALLOWED}.")
+    raise ConfigError(
+        f"'{shortened(text, _LONGEST_SHOWN)}' is no guest.",
+        advice=f"A guest is a number, 100 or more, or {GROUP_ALLOWED}.",
+    )
 
 
 def group_name(text: str) -> GroupName | None:
@@ -105,7 +114,7 @@ class JobId:
         match = _JOB_ID.fullmatch(text)
         if match is None:
             raise ConfigError(
-                f"'{text}' is not a job id.",
+                f"'{shortened(text, _LONGEST_SHOWN)}' is not a job id.",
                 advice="A job id is the guest's number (100 or more) or the group's name, a hyphen and a number, like "
                 "100-0 or home-0.",
             )

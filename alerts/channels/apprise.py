@@ -125,6 +125,11 @@ def make_service(url: str) -> apprise.NotifyBase | None:
     return service
 
 
+def known_schemes() -> frozenset[str]:
+    """The schemes of all services that apprise knows."""
+    return frozenset(map(str, N_MGR.schemas()))  # type: ignore[no-untyped-call] # apprise has no types there
+
+
 def known_scheme(url: str) -> str:
     """The scheme of a URL if apprise knows it, else empty: a mistyped URL may begin with the secret."""
     scheme = url.partition("://")[0].lower() if "://" in url else ""

@@ -24,6 +24,7 @@ from alerts.inbound.alertmanager_payload import ForeignError, notice_of_post
 from alerts.notice import Notice
 from alerts.secrets import Secret, SecretError, read_secret
 from replicator.api.problem import Problem
+from replicator.config.problems import kind_of
 from replicator.errors import ConfigError, ZsrError
 
 SECTION = "notify_receiver"
@@ -57,7 +58,7 @@ def read_receiver(section: object, environ: Mapping[str, str]) -> tuple[Receiver
     if section is None:
         return None, []
     if not isinstance(section, Mapping):
-        return None, [Problem("", type(section).__name__, f"a table with the keys {', '.join(KEYS)}")]
+        return None, [Problem("", kind_of(section), f"a table with the keys {', '.join(KEYS)}")]
     problems = [
         Problem("(unknown key)", "(not shown)", f"only {', '.join(KEYS)}") for key in section if key not in KEYS
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from replicator.api.problem import Problem
+from replicator.config.problems import kind_of
 
 SECTION = "notify_messages"
 KEYS = ("templates", "page", "dashboard")
@@ -30,7 +31,7 @@ def read_message_settings(section: object) -> tuple[MessageSettings, list[Proble
     if section is None:
         return MessageSettings(), []
     if not isinstance(section, Mapping):
-        return MessageSettings(), [Problem("", type(section).__name__, f"a table with the keys {', '.join(KEYS)}")]
+        return MessageSettings(), [Problem("", kind_of(section), f"a table with the keys {', '.join(KEYS)}")]
     allowed = f"no such key; the keys are {', '.join(KEYS)}"
     problems = [Problem(str(key), "...", allowed) for key in section if key not in KEYS]
     folder = section.get("templates")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.display import shortened
+
+_LONGEST_KEY = 120
+_LONGEST_VALUE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -14,4 +19,4 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.key} = {self.value}: {self.allowed}"
+        return f"{shortened(self.key, _LONGEST_KEY)} = {shortened(self.value, _LONGEST_VALUE)}: {self.allowed}"

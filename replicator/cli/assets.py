@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,8 +70,18 @@ def list_assets(form: str) -> None:
         print_table(("Name", "Files", "Use"), rows)
 
 
+class _Folder(click.Path):
+    """A folder to write into; an empty text, as of a variable that is not set, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        if value == "":
+            self.fail("it is empty; the present folder is '.'.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @assets.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="DIR", type=_Folder(path_type=Path, file_okay=False))
 @click.option(
     "--only", multiple=True, type=click.Choice([each.name for each in ASSETS]), help="Only these; may be repeated."
 )

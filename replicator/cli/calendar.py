@@ -13,6 +13,7 @@ import click
 
 from replicator.common.durations import words
 from replicator.common.timezones import local_zone, zone
+from replicator.display import displayable
 from replicator.errors import ConfigError
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 
@@ -34,6 +35,8 @@ def calendar() -> None:
 def next_events(spec: str | None, after: str | None, count: int, timezone: str | None, form: str, batch: bool) -> None:
     """Print when SPEC fires next, strictly after TIME."""
     its_zone = _zone(timezone)
+    if batch and spec is not None:
+        raise click.UsageError("With --batch the calendar events are read from standard input; leave SPEC out.")
     if batch:
         for line in _answers(sys.stdin.buffer, its_zone, count):
             sys.stdout.write(line)
@@ -47,7 +50,7 @@ def next_events(spec: str | None, after: str | None, count: int, timezone: str |
     except CalendarError as error:
         _fail(f"zsr: wrong calendar event:\n{error.with_caret()}")
     except ValueError as error:
-        _fail(f"zsr: --after: {error}")
+        _fail(f"zsr: --after: {displayable(str(error))}")
     found = next_times(event, begin, count, its_zone)
     if event.doubt is not None:
         click.echo(f"zsr: {event.doubt}", err=True)
@@ -81,15 +84,20 @@ def parse_time(text: str, its_zone: tzinfo) -> float:
         read = datetime.fromisoformat(text)
         return (read if read.tzinfo else read.replace(tzinfo=its_zone)).timestamp()
     except (ValueError, OverflowError):
-        raise ValueError(f"'{text}' is neither unix seconds nor ISO 8601 like 2026-11-23T08:00:00") from None
+        raise ValueError(
+            f"'{text}' is no time: neither a date and time (ISO 8601, like 2026-11-23T08:00:00) nor unix seconds"
+        ) from None
 
 
-def moment(text: str, its_zone: tzinfo) -> float:
+def moment(option: str, text: str, its_zone: tzinfo) -> float:
     """Return the unix seconds of an option's time, also as the tables print it; raises ConfigError if it is none."""
     try:
-        return parse_time(text.replace("_", "T"), its_zone)
+        found = parse_time(text.replace("_", "T"), its_zone)
     except ValueError as error:
-        raise ConfigError(f"{error}.") from None
+        raise ConfigError(f"{option}: {error}.", advice="See the times: zsr restore-points ID.") from None
+    if found < 0:
+        raise ConfigError(f"{option}: '{text}' is before 1970.", advice="See the times: zsr restore-points ID.")
+    return found
 
 
 def _answers(lines: Iterable[bytes], its_zone: tzinfo, count: int) -> Iterator[str]:
@@ -99,6 +107,8 @@ def _answers(lines: Iterable[bytes], its_zone: tzinfo, count: int) -> Iterator[s
 
 
 def _answer(spec: str, at: str, its_zone: tzinfo, count: int) -> dict[str, object]:
+    if not at:
+        return {"spec": spec, "error": "no TIME: a line is SPEC<TAB>TIME"}
     try:
         begin = parse_time(at, its_zone)
         return {"spec": spec, "events": next_times(CalendarEvent.parse(spec), begin, count, its_zone)}

@@ -20,6 +20,7 @@ from replicator.api.pvesr_jobs import PvesrJobs
 from replicator.cli.completion import guest_ids
 from replicator.cli.context import config_option, settings
 from replicator.cli.guest_argument import GUEST
+from replicator.cli.usage import explained
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.common.durations import words
 from replicator.common.tasks import first_exception
@@ -54,7 +55,7 @@ class _Check(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.ClickException as error:
-            _end_unknown(error.format_message())
+            _end_unknown(explained(error))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,14 +9,22 @@ from pathlib import Path
 import click
 
 from replicator.cli.context import config_option, config_path, store
-from replicator.cluster.checks import doubtful_schedules, long_names, refused_hooks, shared_volumes, unattended
+from replicator.cluster.checks import (
+    doubtful_schedules,
+    forgotten_jobs,
+    long_names,
+    refused_hooks,
+    same_places,
+    shared_volumes,
+    unattended,
+)
 from replicator.cluster.model import Cluster
 from replicator.config.settings import Settings, load_settings, plugin_notes
 from replicator.doctor.programs import path_of, programs_of
 from replicator.doctor.settings_problems import settings_problems
 from replicator.errors import ConfigError
 from replicator.ids import entry_of
-from replicator.schedule.scheduler import weakness
+from replicator.schedule.scheduler import haste, weakness
 
 
 @click.group()
@@ -40,8 +48,11 @@ def check() -> None:
 def _notes(node: Settings, cluster: Cluster) -> Iterator[str]:
     """Return what is valid and hardly meant."""
     jobs = [job for _, job in sorted(cluster.jobs.items())]
-    yield from (note for job in jobs if (note := weakness(job, time.time())))
-    yield from doubtful_schedules(cluster)
+    now = time.time()
+    yield from (note for job in jobs for judge in (weakness, haste) if (note := judge(job, now)))
+    yield from doubtful_schedules(cluster, now, node.timezone)
+    yield from forgotten_jobs(cluster)
+    yield from same_places(cluster)
     yield from refused_hooks(cluster)
     yield from (f"Job {job.id}: {sentence}" for job in jobs for sentence in long_names(cluster, job))
     yield from unattended(cluster)

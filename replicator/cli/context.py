@@ -12,6 +12,7 @@ import click
 
 from replicator.cluster.model import Cluster
 from replicator.cluster.store import ClusterStore, open_store
+from replicator.common.files import file_error
 from replicator.config.settings import Settings, default_path, load_settings
 from replicator.daemon.control import NoDaemonError, Request, call
 from replicator.errors import ConfigError, ZsrError
@@ -73,9 +74,13 @@ def state_for_runs(node: Settings) -> State:
 @contextmanager
 def state_to_read(node: Settings) -> Iterator[State | None]:
     """Open ``state.db`` to read only, while the body runs; None if this node has none yet."""
-    if not _state_path(node).exists():
+    try:
+        _state_path(node).stat()
+    except FileNotFoundError:
         yield None
         return
+    except OSError as error:
+        raise file_error(error, f"open '{_state_path(node)}'") from error
     state = State.read(_state_path(node))
     try:
         yield state

@@ -38,7 +38,10 @@ def coverage(form: str) -> None:
         unnamed = [(str(guest), "-", "-", "all of it", "not in the cluster file") for guest in found.unknown or ()]
         print_table(COLUMNS, [*_rows(found.coverage), *unnamed])
     if found.problems:
-        raise ZsrError("Not all storages of this node could be read, so there may be more: " + " ".join(found.problems))
+        raise ZsrError(
+            "Not all storages of this node could be read, so there may be more: " + " ".join(found.problems),
+            advice="Then ask again: zsr coverage.",
+        )
     if any(each.forgotten or not each.jobs for each in found.coverage.values()):
         click.get_current_context().exit(1)
 

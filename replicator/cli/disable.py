@@ -50,11 +50,16 @@ class _Span(click.ParamType[float]):
 def enable(job_id: str | None, node_name: str | None) -> None:
     """Let job ID run, or the jobs of a node."""
     node = settings()
+    before = store(node).read()
     if job := _chosen(job_id, node_name):
-        change_job(store(node), job, lambda job: replace(job, disabled=False, disabled_until=None))
+        after = change_job(store(node), job, lambda job: replace(job, disabled=False, disabled_until=None))
+        was_on, what = before.jobs.get(job) == after, f"Job {job}"
     else:
         store(node).disable_node(str(node_name), disabled=False)
-    _conclude(node, job)
+        was_on, what = before.nodes.get(str(node_name)) == store(node).read().nodes[str(node_name)], f"Node {node_name}"
+    click.echo(f"{what}: {'was not disabled.' if was_on else 'enabled.'}", err=True)
+    if not was_on:
+        _conclude(node, job)
     for line in _still_disabled(store(node).read(), job, node_name):
         click.echo(line, err=True)
 

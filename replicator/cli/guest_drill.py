@@ -85,7 +85,8 @@ def _jobs(cluster: Cluster, guest: Guest, node_name: str | None) -> list[Job]:
     if not chosen:
         targets = ", ".join(job.target for job in found) or "none"
         where = "" if node_name is None else f" to {node_name}"
-        raise ConfigError(f"No job replicates guest {guest.id}{where}.", advice=f"Its targets: {targets}.")
+        create = f" Create one: zsr create-local-job {guest.id}-0 NODE." if not found else ""
+        raise ConfigError(f"No job replicates guest {guest.id}{where}.", advice=f"Its targets: {targets}.{create}")
     return chosen
 
 

@@ -83,9 +83,12 @@ class _Move:
         guest, known = self._guest, self._record.cluster.nodes
         if guest.node not in (node.node, to):
             raise ConfigError(f"Guest {guest_id} is on {guest.node}.", advice="Type it there.")
+        if guest.node == to == node.node:
+            raise ConfigError(f"Guest {guest_id} is on {to} already.", advice="Name the node to which it is to go.")
         if to == node.node or to not in known or not known[to].zsr:
             others = ", ".join(name for name, each in known.items() if each.zsr and name != node.node) or "none"
-            raise ConfigError(f"Guest {guest_id} cannot move to '{to}'.", advice=f"Nodes with zsr: {others}.")
+            why = "there is no such node" if to not in known else "no zsr runs there (zsr = false)"
+            raise ConfigError(f"Guest {guest_id} cannot move to '{to}': {why}.", advice=f"Nodes with zsr: {others}.")
         if guest.moving_to not in (None, to):
             raise ConfigError(
                 f"Guest {guest_id} is being moved to {guest.moving_to}.",
@@ -152,6 +155,8 @@ class _Move:
 
     async def cancel(self) -> None:
         """Give up a move: the guest goes on here."""
+        if not self.is_begun and not self._record.is_given:  # a --cancel that died may have left it off all the same
+            click.echo(f"No move of guest {self._guest.id} is under way here.", err=True)
         with move_lock(self._locks, self._guest.id):
             async with connected(self._node, self._record.cluster.nodes.values()) as nodes:
                 if self._record.is_given or not await self._record.give_up(nodes):
@@ -264,7 +269,8 @@ class _Move:
             await refuse_superseded(Fence(job.id, here.node, guest.epoch), here, volumes)
             await make_writable(here, volumes)
             if guest.runtime is None or self._was_off:
-                click.echo(f"Guest {guest.id} stays on {here.node}, and is off.", err=True)
+                state = "is off" if guest.runtime else "is as it was: zsr neither stops nor starts it (no runtime)"
+                click.echo(f"Guest {guest.id} stays on {here.node}, and {state}.", err=True)
             elif await power.start_again(guest, here.host):
                 click.echo(f"Guest {guest.id} stays on {here.node}, and runs.", err=True)
             else:

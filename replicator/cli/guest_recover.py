@@ -53,10 +53,10 @@ def recover(
     the guest when it has ended, unless it has a runtime. With --restore-point what is newer is kept aside.
     """
     node = settings()
-    until = None if at is None else moment(at, node.timezone)
+    until = None if at is None else moment("--restore-point", at, node.timezone)
     wishes = Wishes(force, older, without, yes=yes, show=show, until=until, as_shown=as_shown)
     if (guest_id is None) == (dead is None):
-        raise click.UsageError("Give the ID of a guest, or --all-of NODE.")
+        raise click.UsageError("Give either the ID of a guest or --all-of NODE.")
     if dead is not None and (to is not None or until is not None or without):
         raise click.UsageError("--all-of chooses node and set of each guest itself, and gives nothing up.")
     if dead is not None:

@@ -42,7 +42,11 @@ def handed_over(node: Settings, guest_id: GuestId) -> TakenGuest:
     """Return a guest that belongs to this node. Raises ConfigError: it belongs to another one."""
     taken = TakenGuest(node, guest_id)
     if not taken.is_here:
-        raise ConfigError(f"Guest {guest_id} was not handed over to this node.")
+        raise ConfigError(
+            f"Guest {guest_id} was not handed over to this node: it is on {taken.guest.node}.",
+            advice=f"Move it, there: zsr guest move {guest_id} {node.node}. Is {taken.guest.node} dead? "
+            f"zsr guest recover {guest_id}.",
+        )
     return taken
 
 
@@ -107,7 +111,13 @@ def _refuse_writable(here: str, taken: TakenGuest, former: str | None, answers: 
 async def _refuse_unready(node: Settings, taken: TakenGuest, nodes: Nodes) -> None:
     """Raise unless all volumes here are this node's, of the guest's epoch, and writable: else it must not start."""
     guest = taken.guest
-    for each in await volumes_on(taken.cluster, guest, node.node, nodes):
+    found = await volumes_on(taken.cluster, guest, node.node, nodes)
+    if not found:
+        raise BusyError(
+            f"No volume of guest {guest.id} is on {node.node}: guest {guest.id} is not started.",
+            advice=f"Is a pool not imported (zpool import)? See: zsr guest replicas {guest.id}.",
+        )
+    for each in found:
         is_ours = (each.owner, each.epoch) in ((node.node, str(guest.epoch)), (None, None))
         if not is_ours or each.readonly:
             raise BusyError(

@@ -20,16 +20,19 @@ from replicator.cluster.job_fields import FIELDS, JobField, default_of, json_val
 from replicator.cluster.model import ChangedError, Cluster
 from replicator.cluster.replication_cfg import read_pvesr_jobs
 from replicator.cluster.store import ClusterStore
+from replicator.common.durations import compact
 from replicator.config.settings import Settings
 from replicator.errors import ConfigError, ZsrError
 from replicator.job_choices import Foreign, Removal
 from replicator.models import Job, JobId
 from replicator.schedule.grace import NEW_GRACE_SECONDS
-from replicator.schedule.scheduler import weakness
+from replicator.schedule.scheduler import haste, weakness
 from replicator.state.job_marks import JobMark
 
 ATTEMPTS = 5
 """Attempts of a change when other programs change the cluster in between."""
+
+_DURATIONS = ("rpo", "grace")
 
 _NUMBERS = 1000
 """Job numbers of which a free one is looked for."""
@@ -87,8 +90,16 @@ def create_local_job(job_id: str, target: str, **values: Any) -> None:
         err=True,
     )
     conclude(node, cluster, job.id)
-    if note := weakness(job, time.time()):
+    _note_promise(job)
+
+
+def _note_promise(job: Job) -> None:
+    """Say on standard error that a job promises too little, or what its schedule cannot keep."""
+    now = time.time()
+    if note := weakness(job, now):
         click.echo(f"Note: {note} A stronger promise: --rpo.", err=True)
+    if note := haste(job, now):
+        click.echo(f"Note: {note} Let it run more often (--schedule), or promise less (--rpo).", err=True)
 
 
 def _refuse_pvesrs_number(job: Job, cluster: Cluster, pvesr: PvesrJobs) -> None:
@@ -169,21 +180,27 @@ def update(job_id: str, delete_keys: str | None, digest: str | None, target: str
             f"The target of job {before.id} cannot be changed: its replicas are on {before.target}.",
             advice=f"Create another job to {target} (zsr create-local-job), and delete this one when that has a copy.",
         )
-    if delete_keys is None and all(value is None for value in values.values()):
+    back = (delete_keys or "").replace(",", " ").split()
+    if not back and all(value is None for value in values.values()):
         raise ConfigError(
             "There is nothing to change.", advice=f"Settings: zsr update --help; as they are: zsr read {before.id}."
         )
-    job = change_job(where, before.id, lambda job: _changed(_without(job, delete_keys), values), digest)
-    if values.get("keep") is not None or "keep" in (delete_keys or "").replace(",", " ").split():
+    if both := [key for key in back if values.get(key) is not None]:
+        raise ConfigError(f"--delete {both[0]} and --{both[0]} exclude each other.", advice="Give one of them.")
+    job = change_job(where, before.id, lambda job: _changed(_without(job, back), values), digest)
+    if values.get("keep") is not None or "keep" in back:
         with open_state(node) as state:
             state.keeps.confirm(job.id, job.keep)
     old, new = json_values(before), json_values(job)
-    changes = [f"{key} {_shown(new[key])} (was {_shown(old[key])})" for key in new if new[key] != old[key]]
+    changes = [f"{key} {_shown(key, new[key])} (was {_shown(key, old[key])})" for key in new if new[key] != old[key]]
     click.echo(f"Job {job.id}: {', '.join(changes) or 'as it was'}.", err=True)
     conclude(node, where.read(), job.id)
+    _note_promise(job)
 
 
-def _shown(value: object) -> str:
+def _shown(key: str, value: object) -> str:
+    if key in _DURATIONS and isinstance(value, float):
+        return compact(value)
     return "unset" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -288,10 +305,10 @@ def _changed(job: Job, values: Mapping[str, Any], fields: Sequence[JobField] = F
     return replace(job, **{field.name: field.value(value) for field, value in given.items() if value is not None})
 
 
-def _without(job: Job, keys: str | None) -> Job:
+def _without(job: Job, keys: Sequence[str]) -> Job:
     """Return a job with some of its settings back at their default."""
     fields = {field.key: field for field in FIELDS}
-    for key in (keys or "").replace(",", " ").split():
+    for key in keys:
         if key not in fields:
             raise ConfigError(f"'{key}' cannot be deleted.", advice=f"Known: {', '.join(DELETABLE)}.")
         job = replace(job, **{fields[key].name: default_of(fields[key])})

@@ -35,6 +35,8 @@ def log(job_id: str, number: int | None, runs: bool, follow: bool, form: str) ->
     """Print the log of job ID's newest run, or of another one."""
     node = settings()
     job = JobId.parse(job_id)
+    if runs and (follow or number is not None):
+        raise click.UsageError("--runs lists the runs: leave out --run and --follow.")
     with open_state(node) as state:
         records = state.runs.all(job)
         if not records:

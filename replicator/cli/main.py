@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import click
 
 from replicator import __version__
+from replicator.cli.usage import ExplainedError, refuse_twice
+from replicator.common.files import advice_of
 from replicator.common.tasks import first_exception
+from replicator.display import displayable, shortened
 from replicator.errors import ConfigError, ZsrError
 
 EXIT_FAILED = 1
@@ -80,9 +85,25 @@ class _Zsr(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = self.list_commands(ctx)
         if args and not args[0].startswith("-") and args[0] not in known:
-            close = get_close_matches(args[0], known, n=1)
-            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{close[0]}'?" if close else ""))
-        return super().resolve_command(ctx, args)
+            ctx.fail(f"No such command '{args[0]}'.")
+        name, command, words = super().resolve_command(ctx, args)
+        if command is not None:
+            refuse_twice(command, words, ctx)
+        return name, command, words
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _explained(error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _explained(error) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, self._summary(ctx, name)) for name in self.list_commands(ctx)]
@@ -110,10 +131,16 @@ def cli(config: Path | None) -> None:
     """
 
 
+def _explained(error: click.UsageError) -> click.UsageError:
+    """Return the error of a wrong command line as zsr shows it; the help of a group that is typed alone as it is."""
+    return error if isinstance(error, click.exceptions.NoArgsIsHelpError) else ExplainedError(error)
+
+
 def main() -> None:
     """Run ``zsr``; expected errors are a sentence on standard error, never a traceback."""
+    _open_streams()
     try:
-        cli()
+        cli(prog_name="zsr")
     except (ZsrError, OSError, MemoryError) as error:
         sys.exit(_report(error))
     except BaseExceptionGroup as errors:
@@ -131,9 +158,28 @@ def _report(error: ZsrError | OSError | MemoryError) -> int:
     if isinstance(error, ZsrError):
         click.echo(f"zsr: {error}", err=True)
         return EXIT_WRONG_USE if isinstance(error, ConfigError) else EXIT_FAILED
-    where = f": '{error.filename}'" if error.filename else ""
-    click.echo(f"zsr: {error.strerror or error}{where}.", err=True)
+    click.echo(f"zsr: {_of_system(error)}", err=True)
     return EXIT_FAILED
+
+
+def _of_system(error: OSError) -> str:
+    why = error.strerror or str(error)
+    if error.filename:
+        return displayable(f"Could not use '{shortened(str(error.filename), 200)}': {why}. {advice_of(error)}")
+    if error.errno == errno.ENOENT:
+        return "The folder in which this was typed is gone. Change to another one (cd)."
+    return f"Could not write what was to be printed: {why}."
+
+
+def _open_streams() -> None:
+    """Open what the caller closed (``>&-``): the next file would get its number, and what is printed would go there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123 - as above
 
 
 if __name__ == "__main__":

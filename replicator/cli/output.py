@@ -62,8 +62,8 @@ def confirmed(question: str) -> bool:
 
 def name_failures(answers: Iterable[object]) -> None:
     """Name the errors among several nodes' answers on standard error, and end with status 1 if there are any."""
-    failed = [answer for answer in answers if isinstance(answer, ZsrError)]
-    for error in failed:
-        click.echo(f"zsr: {error}", err=True)
+    failed = [str(answer) for answer in answers if isinstance(answer, ZsrError)]
+    for text in dict.fromkeys(failed):  # two jobs to one node have one reason
+        click.echo(f"zsr: {text}", err=True)
     if failed:
         click.get_current_context().exit(1)

@@ -38,7 +38,7 @@ def reseed(job_id: str, volume: str | None, yes: bool) -> None:
     job = cluster.job(JobId.parse(job_id))
     if job.removal is not None:
         raise ConfigError(f"Job {job.id} is being removed.", advice=f"See: zsr log {job.id}.")
-    wanted = () if volume is None else (volume,)
+    wanted = () if volume is None else (str(cluster.volume(volume)),)
     preview = asyncio.run(_look(node, cluster, job, wanted))
     _print(preview)
     if not yes and not confirmed(f"Send {_volumes(preview)} again in full to {job.target}?"):

@@ -36,7 +36,11 @@ class _Points(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        return list_restore_points.name, list_restore_points, args
+        if len(args) > 1 and args[1] in self.commands:
+            ctx.fail(f"The command comes first: {ctx.command_path} {args[1]} {args[0]}")
+        if len(args) > 1 and not (args[0].startswith("-") or args[1].startswith("-")):
+            ctx.fail(f"No such command '{args[0]}'.")
+        return "", list_restore_points, args  # it is typed without a name, and errors show the command so
 
 
 @click.group("restore-points", cls=_Points, context_settings={"ignore_unknown_options": True})
@@ -84,7 +88,9 @@ def open_restore_point(job_id: str, at: str | None, volume: str | None) -> None:
     node = settings()
     cluster = store(node).read()
     job = cluster.job(JobId.parse(job_id))
-    before = None if at is None else moment(at, node.timezone)
+    before = None if at is None else moment("--at", at, node.timezone)
+    if volume is not None:
+        cluster.volume(volume)
     with guest_lock(node.state_dir / "locks", job.id.guest):
         point, opened = asyncio.run(_open(node, cluster, job, before, volume))
     click.echo(f"Open on {job.target}, read-only, as of {local_time(point.time, node.timezone)}:")

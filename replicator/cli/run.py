@@ -34,7 +34,7 @@ class CancelledRunError(BusyError):
 def run(job_id: str | None, verbose: bool) -> None:
     """Run a job now: through the daemon if it runs, otherwise in the foreground."""
     node = settings()
-    wanted = JobId.parse(job_id) if job_id else None
+    wanted = None if job_id is None else JobId.parse(job_id)
     say = _print if verbose else _be_silent
     try:
         if wanted is not None:
@@ -49,6 +49,8 @@ def run(job_id: str | None, verbose: bool) -> None:
     except LostDaemonError:  # the run may have been done, or be cut off: no second one was requested
         raise
     except NoDaemonError:
+        if wanted is not None:
+            _refuse_others(node, wanted)
         well = in_foreground(node, wanted, say)
     if not well:
         for line in _failures(node, wanted):
@@ -103,15 +105,22 @@ def schedule_now(job_id: str) -> None:
     try:
         ask_daemon(node, {"verb": "schedule-now", "job": str(wanted)})
     except NoDaemonError:
-        cluster = store(node).read()
-        job = cluster.job(wanted)
-        if job not in cluster.jobs_of(node.node):
-            raise ConfigError(
-                f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Run it there."
-            ) from None
+        _refuse_others(node, wanted)
         with open_state(node) as state:
             state.jobs.schedule_now(wanted)
-        click.echo("No daemon is running; it will run the job first when it starts.", err=True)
+        click.echo(
+            f"No daemon runs on {node.node}. Start it, and it begins with job {wanted}: systemctl start zsr", err=True
+        )
+
+
+def _refuse_others(node: Settings, wanted: JobId) -> None:
+    """Refuse a job that does not exist or belongs to another node, where no daemon is there to do so."""
+    cluster = store(node).read()
+    job = cluster.job(wanted)
+    if job not in cluster.jobs_of(node.node):
+        raise ConfigError(
+            f"Job {wanted} belongs to node {cluster.source(job)}, not to {node.node}.", advice="Type it there."
+        )
 
 
 @click.command()
@@ -119,4 +128,11 @@ def schedule_now(job_id: str) -> None:
 @config_option
 def cancel(job_id: str) -> None:
     """Cancel the run of job ID that is going on; it does not count as a failure."""
-    ask_daemon(settings(), {"verb": "cancel", "job": str(JobId.parse(job_id))})
+    node, wanted = settings(), JobId.parse(job_id)
+    try:
+        ask_daemon(node, {"verb": "cancel", "job": str(wanted)})
+    except LostDaemonError:
+        raise
+    except NoDaemonError:
+        _refuse_others(node, wanted)
+        raise

@@ -11,7 +11,7 @@ import click
 
 from replicator.api.promise import Promise, promise_of
 from replicator.cli import completion
-from replicator.cli.context import ask_daemon, config_option, open_state, settings, store
+from replicator.cli.context import ask_daemon, config_option, open_state, settings, state_to_read, store
 from replicator.cli.guest_argument import GUEST
 from replicator.cli.output import format_option, local_time, print_json, print_table, terminal_width
 from replicator.common.durations import compact
@@ -19,6 +19,7 @@ from replicator.config.settings import Settings
 from replicator.daemon.control import NoDaemonError
 from replicator.daemon.host_texts import of_host, of_settings
 from replicator.display import displayable
+from replicator.doctor.settings_problems import refuse_unknown_node
 from replicator.errors import ConfigError
 from replicator.models import GuestId, JobId
 
@@ -119,8 +120,9 @@ def remembered(node: Settings) -> list[dict[str, Any]]:
 
     now = time.time()
     cluster = store(node).read()
-    with open_state(node) as state:
-        states = state.jobs.all()
+    refuse_unknown_node(node, cluster)
+    with state_to_read(node) as state:
+        states = {} if state is None else state.jobs.all()
     plan = plan_jobs(cluster, node.node, states, default_zone=node.timezone, answered={}, now=now)
     return [job_json(job, now) for job in statuses(plan, {}, now)]
 

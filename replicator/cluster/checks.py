@@ -9,9 +9,10 @@ from datetime import tzinfo
 
 from replicator.api.problem import Problem
 from replicator.cluster.model import Cluster
+from replicator.display import shortened
 from replicator.errors import ConfigError
-from replicator.ids import entry_of
-from replicator.models import Guest, GuestId, Job
+from replicator.ids import HIGHEST_GUEST, entry_of
+from replicator.models import Guest, GuestId, Job, Volume
 from replicator.schedule.calendar import CalendarError, CalendarEvent
 from replicator.zfs.dataset_names import DIVERGED_DATASET, is_diverged, longest_aside, volume_prefixes
 from replicator.zfs.snapshot_names import room
@@ -60,8 +61,9 @@ def _storages(cluster: Cluster) -> Iterator[Problem]:
 def _guests(cluster: Cluster) -> Iterator[Problem]:
     for guest in cluster.guests.values():
         key = entry_of(guest.id)
-        if guest.id < 100:
-            yield Problem(key, str(guest.id), "a guest's number is 100 or more")
+        if isinstance(guest.id, int) and not 100 <= guest.id <= HIGHEST_GUEST:
+            allowed = f"a guest's number is 100 or more, and at most {HIGHEST_GUEST}"
+            yield Problem(key, shortened(str(guest.id), 40), allowed)
         if guest.node not in cluster.nodes:
             yield Problem(f"{key}.node", repr(guest.node), _one_of("node", cluster.nodes))
         if guest.moving_to is not None and guest.moving_to not in cluster.nodes:
@@ -151,12 +153,39 @@ def _into_itself(cluster: Cluster, guest: Guest, job: Job) -> Iterator[Problem]:
             yield Problem(f"jobs.{job.id}.target", repr(job.target), allowed)
 
 
-def doubtful_schedules(cluster: Cluster) -> Iterator[str]:
+def doubtful_schedules(cluster: Cluster, now: float, zone: tzinfo) -> Iterator[str]:
     """Yield sentences about schedules that are valid and hardly meant, as the peer or an editor may write them."""
     for job in cluster.jobs.values():
         with suppress(CalendarError):  # reported with all other problems
-            if (doubt := CalendarEvent.parse(job.schedule).doubt) is not None:
-                yield f"Job {job.id}: {doubt}"
+            event = CalendarEvent.parse(job.schedule)
+            if event.doubt is not None:
+                yield f"Job {job.id}: {event.doubt}"
+            elif event.next(now, zone) is None:
+                yield f"Job {job.id}: its schedule '{job.schedule}' never fires (again), so nothing is replicated."
+
+
+def forgotten_jobs(cluster: Cluster) -> Iterator[str]:
+    """Yield sentences about jobs whose guest is not in the cluster file: their runs fail."""
+    for job in cluster.jobs.values():
+        if job.id.guest not in cluster.guests:
+            entry = entry_of(job.id.guest)
+            yield f"Job {job.id} has no guest: add [{entry}], or remove the job (zsr delete {job.id})."
+
+
+def same_places(cluster: Cluster) -> Iterator[str]:
+    """Yield sentences about volumes that two guests list, and about storages that are one dataset on a node."""
+    listed: dict[Volume, GuestId] = {}
+    for guest in cluster.guests.values():
+        for volume in guest.volumes:
+            if (first := listed.setdefault(volume, guest.id)) != guest.id:
+                yield f"The volume '{volume}' is listed by guests {first} and {guest.id}: give it to one of them."
+    for node in cluster.nodes:
+        paths: dict[str, str] = {}
+        for storage in cluster.storages.values():
+            path = storage.path_on(node)
+            if storage.allowed_on(node) and (first_name := paths.setdefault(path, storage.name)) != storage.name:
+                yield f"The storages {first_name} and {storage.name} are both '{path}' on {node}: one is enough."
+                return
 
 
 def long_names(cluster: Cluster, job: Job) -> Iterator[str]:
@@ -258,8 +287,8 @@ def refuse_dead_schedule(job: Job, now: float, zone: tzinfo) -> None:
         raise ConfigError(f"The schedule of job {job.id} is refused. {event.doubt}", advice="See docs/calendar.md.")
     if event.next(now, zone) is None:
         raise ConfigError(
-            f"The schedule '{job.schedule}' of job {job.id} never fires.",
-            advice="See when it would: zsr calendar next SPEC.",
+            f"The schedule '{job.schedule}' of job {job.id} never fires: there is no such day, or it is over.",
+            advice="Try one: zsr calendar next '*/15'.",
         )
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import tomli
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
@@ -30,11 +29,14 @@ from replicator.common.files import (
     file_error,
     is_open_for_writing,
     lock_file,
+    open_to_read,
+    read_whole,
     replace_text,
     stamp_of,
     writable_by_others,
 )
 from replicator.config.problems import SettingsError
+from replicator.config.toml_text import NotTomlError, decode_toml, parse_toml_text
 from replicator.errors import (
     BusyError,
     ConfigError,
@@ -141,24 +143,22 @@ class FileStore:
     def _text(self) -> str:
         """Return the whole text: a beginning may be valid too, and lack jobs, or restore points to keep."""
         try:
-            return self._bytes().decode("utf-8")  # line ends as they are
+            return decode_toml(self._bytes())
         except FileNotFoundError:
             raise ConfigError(f"There is no cluster file '{self.path}'.", advice=_HINT) from None
         except OSError as error:
             raise UnreadableError(
                 f"Could not read the cluster file '{self.path}': {error.strerror}.", advice=advice_of(error)
             ) from error
-        except UnicodeDecodeError as error:
-            raise DamagedStoreError(
-                f"The cluster file '{self.path}' is not UTF-8 text: {error}.", advice=_FIX_BY_HAND
-            ) from error
+        except NotTomlError as error:
+            raise self._damaged(error) from error
 
     def _bytes(self) -> bytes:
         end = time.monotonic() + WRITER_TIMEOUT_SECONDS
         while True:
-            with self.path.open("rb") as file:
+            with open_to_read(self.path) as file:
                 if not is_open_for_writing(file.fileno()):
-                    return file.read()
+                    return read_whole(file)
             if time.monotonic() >= end:
                 raise UnreadableError(
                     f"'{self.path}' has been open for writing for {words(WRITER_TIMEOUT_SECONDS)}, and is not read.",
@@ -179,11 +179,12 @@ class FileStore:
 
     def _raw(self, text: str) -> dict[str, Any]:
         try:
-            return tomli.loads(text)
-        except tomli.TOMLDecodeError as error:
-            raise DamagedStoreError(
-                f"The cluster file '{self.path}' is not TOML: {error}.", advice=_FIX_BY_HAND
-            ) from error
+            return parse_toml_text(text)
+        except NotTomlError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: NotTomlError) -> DamagedStoreError:
+        return DamagedStoreError(f"The cluster file '{self.path}' is {error}.", advice=_FIX_BY_HAND)
 
     def _in_present_format(self, text: str) -> str:
         """Return a text of an older format in the present one; raises ConfigError for a newer one."""

@@ -69,11 +69,19 @@ class JobField:
         return self.shown(value) if value is None or self.choices is None else str(value)
 
 
+HIGHEST_RATE = 1e6
+"""MB per second: more than any line has, so a higher one is a slip, like bytes instead of megabytes."""
+
+
 def _parse_rate(text: str) -> float:
+    allowed = f"a number, at least 1 (MB per second) and at most {HIGHEST_RATE:.0f}; leave it out for no limit"
     try:
-        return float(text)
+        rate = float(text)
     except ValueError:
-        raise ValueError("a number of MB per second, 1 or more") from None
+        raise ValueError(allowed) from None
+    if not 1 <= rate <= HIGHEST_RATE:
+        raise ValueError(allowed)
+    return rate
 
 
 def _parse_keep(text: str) -> str:

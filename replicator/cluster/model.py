@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from replicator.errors import ConfigError
-from replicator.models import Guest, GuestId, Job, JobId, Node, Storage
+from replicator.models import Guest, GuestId, Job, JobId, Node, Storage, Volume
 
 
 class ChangedError(ConfigError):
@@ -37,8 +37,28 @@ class Cluster:
         """Return a guest; raises ConfigError if there is none of this number."""
         if guest_id not in self.guests:
             known = ", ".join(map(str, sorted(self.guests))) or "none"
-            raise ConfigError(f"There is no guest {guest_id}.", advice=f"Known guests: {known}.")
+            named = [str(each.id) for each in self.guests.values() if each.name == str(guest_id)]
+            meant = f"{guest_id} is the name of guest {', '.join(named)}. " if named else ""
+            raise ConfigError(f"There is no guest {guest_id}.", advice=f"{meant}Known guests: {known}.")
         return self.guests[guest_id]
+
+    def node(self, name: str) -> Node:
+        """Return a node; raises ConfigError if there is none of this name."""
+        if name not in self.nodes:
+            raise ConfigError(
+                f"There is no node '{name}'.", advice=f"Known: {', '.join(sorted(self.nodes)) or 'none'}."
+            )
+        return self.nodes[name]
+
+    def volume(self, text: str) -> Volume:
+        """Return the volume that a text names; raises ConfigError if it cannot be one of this cluster."""
+        storage, colon, name = text.partition(":")
+        if not (storage and colon and name):
+            raise ConfigError(f"'{text}' is no volume.", advice="Write storage:name, like local-zfs:vm-100-disk-0.")
+        if storage not in self.storages:
+            known = ", ".join(sorted(self.storages)) or "none"
+            raise ConfigError(f"There is no storage '{storage}'.", advice=f"Known storages: {known}.")
+        return Volume(storage, name)
 
     def source(self, job: Job) -> str | None:
         """Return the node that owns the job's guest; None if the guest is gone."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -26,10 +26,10 @@ from replicator.cluster.guest_files import refused_path
 from replicator.cluster.job_fields import FIELDS, JobField, default_of, stored_values
 from replicator.cluster.model import Cluster
 from replicator.cluster.nesting import with_others
+from replicator.cluster.node_fields import NO_NETWORK, checked_address, checked_network, checked_user
 from replicator.cluster.runtimes import runtime_of
 from replicator.config.problems import Duration, Moment, NodeName, problems_of, shown
 from replicator.errors import ConfigError
-from replicator.hosts.replication_network import parse_network
 from replicator.ids import GROUP_ALLOWED, GroupName, group_name
 from replicator.job_choices import FreezeFailure
 from replicator.models import (
@@ -50,8 +50,6 @@ from replicator.schedule.rates import parse_rates
 SECTIONS = ("nodes", "storages", "guests", "groups", "jobs", "defaults")
 NO_DRILL = "off"
 """The ``drill`` of a guest that has no schedule although there is one in ``defaults``."""
-NO_NETWORK = "off"
-"""The ``replication_network`` of a node that is reached at its address although there is one in ``defaults``."""
 VOLUME_ALLOWED = "storage:name, e.g. 'local-zfs:vm-100-disk-0'"
 LISTED_ALLOWED = f'{VOLUME_ALLOWED}, or a table {{ volume = "storage:name", replicate = false }}'
 
@@ -79,18 +77,6 @@ def _runtime(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    if re.search(r"[@/\s]", value) or re.fullmatch(r"[^:]*:\d+", value):
-        raise ValueError("a name or an IP alone; its user and port are keys of their own: user, port")
-    return value
-
-
-def _network(value: str) -> str:
-    if value != NO_NETWORK:
-        parse_network(value)
-    return value
-
-
 def _file(value: str) -> str:
     if (allowed := refused_path(value)) is not None:
         raise ValueError(allowed)
@@ -102,13 +88,13 @@ class _Entry(BaseModel):
 
 
 class _Node(_Entry):
-    address: Annotated[str, Field(min_length=1), AfterValidator(_address)]
+    address: Annotated[str, Field(min_length=1), AfterValidator(checked_address)]
     port: Annotated[int, Field(ge=1, le=65535)] = 22
-    user: Annotated[str, Field(min_length=1)] = "root"
+    user: Annotated[str, AfterValidator(checked_user)] = "root"
     stream: Literal["auto", "asyncssh", "openssh"] = "auto"
     compression: Literal["none", "zstd"] = "none"
     rate: Annotated[tuple[str, ...], BeforeValidator(_rates)] = ()
-    replication_network: Annotated[str, AfterValidator(_network)] | None = None
+    replication_network: Annotated[str, AfterValidator(checked_network)] | None = None
     zsr: bool = True
     disabled: bool = False
     disabled_until: Moment | None = None
@@ -189,7 +175,7 @@ class _Group(_Listing):
 class _Defaults(_Entry):
     """What counts for nodes and guests that do not say otherwise."""
 
-    replication_network: Annotated[str, AfterValidator(_network)] | None = None
+    replication_network: Annotated[str, AfterValidator(checked_network)] | None = None
     drill: str | None = None
     drill_timeout: Annotated[Duration, Field(gt=0)] = DRILL_TIMEOUT_SECONDS
 
@@ -207,13 +193,18 @@ _NAME: TypeAdapter[str] = TypeAdapter(NodeName)
 _PLACEHOLDER_PATH = "wrong"
 
 
+def _meant(key: str) -> str:
+    close = get_close_matches(key, SECTIONS, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
 class _Reader:
     """Reads section by section and gathers the problems; a wrong entry is reported once and left out."""
 
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
         self.problems = [
-            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}")
+            Problem(key, "...", f"unknown section; known: {', '.join(SECTIONS)}{_meant(key)}")
             for key in raw
             if key not in (*SECTIONS, FORMAT_KEY)
         ]

@@ -12,8 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from replicator.common.durations import words
+from replicator.common.sizes import size
 from replicator.errors import BusyError, NoSpaceError, UnreadableError, ZsrError
 
 _LOCK_POLL_SECONDS = 0.05
@@ -80,8 +82,40 @@ def writable_by_others(path: Path) -> str | None:
     return None
 
 
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes of a file of settings; a cluster of 10,000 jobs has about two million."""
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Open a file that a person named, to read; raises OSError, also for a named pipe: it may never end."""
+    if stat.S_ISFIFO(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "it is a named pipe", str(path))
+    return path.open("rb")
+
+
+def read_whole(file: BinaryIO) -> bytes:
+    """Return a file's bytes; raises OSError if there are more than `LARGEST_FILE`, as of a device without an end."""
+    data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"it has more than {size(LARGEST_FILE)}")
+    return data
+
+
 OF_LIMITS = "Raise the limit (LimitNOFILE, memory), or end what has so much open; zsr tries it again."
 """What to do where this machine, or this process, has no more descriptors or memory to give."""
+
+
+_OF_PATHS = {
+    errno.EISDIR: "Name a file in it.",
+    errno.ENOTDIR: "A part of that path is a file and no folder: check the path.",
+    errno.EEXIST: "What is there is no folder: move it away, or name another path.",
+    errno.ENOENT: "A folder of that path does not exist: check the path.",
+    errno.ENAMETOOLONG: "Name a shorter path.",
+    errno.ELOOP: "Its links lead in a circle: check the path.",
+    errno.EINVAL: "Name a file.",
+    errno.EFBIG: "Name the right file.",
+}
+"""What to do where a path is not what it has to be."""
 
 
 def is_exhausted(error: OSError) -> bool:
@@ -100,6 +134,8 @@ def advice_of(error: OSError) -> str:
             )
         case errno.EIO:
             return "Its disk does not answer: see dmesg."
+        case number if number in _OF_PATHS:
+            return _OF_PATHS[number]
     return OF_LIMITS if is_exhausted(error) else "Check its owner and rights, and whether the file system is read-only."
 
 

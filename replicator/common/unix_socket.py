@@ -1,9 +1,27 @@
-"""Creates unix sockets with the rights that they are to have, from the first moment on."""
+"""Creates unix sockets with the rights that they are to have from the first moment on; replaces only sockets."""
 
 from __future__ import annotations
 
+import errno
 import socket
+import stat
 from pathlib import Path
+
+
+def is_socket(path: Path) -> bool:
+    """Return whether a socket is at a path; False: nothing is.
+
+    Raises:
+        FileExistsError: something else is there, which a new socket would destroy.
+        OSError: it cannot be looked at.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(found.st_mode):
+        raise FileExistsError(errno.EEXIST, "what is there already is no socket")
+    return True
 
 
 def bound_socket(path: Path, mode: int) -> socket.socket:

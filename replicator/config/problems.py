@@ -10,15 +10,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, get_args
 
-import tomli
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from replicator.api.problem import Problem
 from replicator.common.durations import parse_duration
-from replicator.common.files import advice_of
+from replicator.common.files import advice_of, open_to_read, read_whole
 from replicator.common.timezones import zone
+from replicator.config.plain_words import allowed_by
+from replicator.config.toml_text import NotTomlError, parse_toml
+from replicator.display import shortened
 from replicator.errors import ConfigError, UnreadableError
 
+_LONGEST_PATH_SHOWN = 200
 _LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes with the end
 
 
@@ -97,13 +100,18 @@ ZoneName = Annotated[str, AfterValidator(_zone_name)]
 def read_toml(path: Path, hint: str) -> dict[str, object]:
     """Return a TOML file as plain values; raises ConfigError with advice if there is none, or with the wrong place."""
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        with open_to_read(path) as file:
+            return parse_toml(read_whole(file))
     except FileNotFoundError:
-        raise ConfigError(f"There is no file '{path}'.", advice=hint) from None
+        raise ConfigError(f"There is no file {_quoted(path)}.", advice=hint) from None
     except OSError as error:
-        raise UnreadableError(f"Could not read '{path}': {error.strerror}.", advice=advice_of(error)) from error
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"'{path}' is not TOML: {error}.", advice="Nothing was changed.") from error
+        raise UnreadableError(f"Could not read {_quoted(path)}: {error.strerror}.", advice=advice_of(error)) from error
+    except NotTomlError as error:
+        raise ConfigError(f"{_quoted(path)} is {error}.", advice="Nothing was changed.") from error
+
+
+def _quoted(path: Path) -> str:
+    return f"'{shortened(str(path), _LONGEST_PATH_SHOWN)}'"
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterable[str] = ()) -> list[Problem]:
@@ -125,10 +133,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], *, also: Iterabl
                 problems.append(Problem(key, "...", f"unknown key; {_hint(detail['loc'], known, model)}"))
             case "missing":
                 problems.append(Problem(key, "(missing)", "this key is required"))
-            case "float_type" | "float_parsing" | "int_type" | "int_parsing":
-                problems.append(Problem(key, shown(detail["input"]), _number_like(detail["input"])))
             case _:
-                problems.append(Problem(key, shown(detail["input"]), detail["msg"].removeprefix("Value error, ")))
+                problems.append(Problem(key, shown(detail["input"]), allowed_by(detail)))
     return problems
 
 
@@ -142,18 +148,10 @@ def _hint(place: Sequence[int | str], known: Sequence[str], model: type[BaseMode
     return f"known: {', '.join(sorted(known))}"
 
 
-def _number_like(value: object) -> str:
-    """Return what a number has to look like, with the digits of a text that has quotes or a unit."""
-    digits = re.match(r"\s*(\d+(?:\.\d+)?)", value) if isinstance(value, str) else None
-    return f"a number without quotes and unit{f', like {digits[1]}' if digits else ''}"
-
-
 def shown(value: object) -> str:
     """Return a wrong value for a message: text and numbers as they are, cut when long; of the rest only the kind."""
-    if isinstance(value, dict):
-        return "(a table)"
-    if isinstance(value, list | tuple):
-        return "(a list)"
+    if isinstance(value, dict | list | tuple):
+        return kind_of(value)
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -170,3 +168,9 @@ def _known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]
             return []
         model = inner
     return list(model.model_fields)
+
+
+def kind_of(value: object) -> str:
+    """Return what kind of value something is in TOML, for a message that must not show the value itself."""
+    kinds = {dict: "(a table)", list: "(a list)", tuple: "(a list)", str: "(a text)", bool: "(true or false)"}
+    return kinds.get(type(value), "(a number)" if isinstance(value, int | float) else "(a time)")

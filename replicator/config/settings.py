@@ -7,13 +7,14 @@ belongs to a plugin is checked by that plugin; the core never prints its values,
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from replicator.api.plugin import InspectingPlugin, NotingPlugin
 from replicator.api.problem import Problem
@@ -39,7 +40,21 @@ DEFAULT_STATE_DIR = "/var/lib/zsr"
 
 
 def _key_list(value: object) -> object:
+    if not isinstance(value, str | list):
+        raise ValueError("the path of a key in quotes, or a list of them")  # noqa: TRY004 - as pydantic passes it on
     return [value] if isinstance(value, str) else value
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^\s/]+", value):
+        raise ValueError("a URL, like 'http://mon.example.org:9090'")
+    return value
+
+
+def _auto_or_bool(value: object) -> object:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("true or false, without quotes, or 'auto'")
+    return value
 
 
 PROXMOX_CONFIG = Path("/etc/pve")
@@ -63,7 +78,7 @@ class _History(_Section):
 class _Zfs(_Section):
     command_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     stall_timeout: Annotated[Duration, Field(gt=0)] = 300.0
-    bookmarks: Literal["auto"] | bool = "auto"
+    bookmarks: Annotated[bool | str, BeforeValidator(_auto_or_bool)] = "auto"
 
 
 class _Ssh(_Section):
@@ -75,7 +90,7 @@ class _Ssh(_Section):
 
 
 class _Doctor(_Section):
-    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    prometheus: Annotated[str, AfterValidator(_url)] | None = None
 
 
 class _File(_Section):
@@ -172,7 +187,7 @@ def load_settings(path: Path) -> Settings:
         retention=Retention(model.history.runs, model.history.days * 86400.0),
         command_timeout=model.zfs.command_timeout,
         stall_timeout=model.zfs.stall_timeout,
-        bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else model.zfs.bookmarks,
+        bookmarks=not PROXMOX_CONFIG.is_dir() if model.zfs.bookmarks == "auto" else bool(model.zfs.bookmarks),
         pvesr_jobs=PROXMOX_CONFIG / "replication.cfg",
         ssh=_ssh_settings(model.ssh),
         sections=sections,

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from replicator.common.event_loop import ONE_BY_ONE
-from replicator.common.files import lock_file
-from replicator.common.unix_socket import bound_socket
+from replicator.common.files import advice_of, lock_file
+from replicator.common.unix_socket import bound_socket, is_socket
 from replicator.errors import AuthError, BusyError, ConfigError, NetworkError, ZsrError
 
 Request = dict[str, object]
@@ -50,9 +50,10 @@ async def serve_control(path: Path, handler: Handler) -> AsyncIterator[None]:
         ConfigError: it cannot be created.
     """
     try:
+        is_socket(path)  # before anything is written next to a file that ``control`` names by mistake
         lock = _only_one(path)
     except OSError as error:
-        raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
+        raise _not_created(path, error) from error
     try:
         async with _listening(path, handler):
             yield
@@ -79,19 +80,27 @@ def _only_one(path: Path) -> int:
 @asynccontextmanager
 async def _listening(path: Path, handler: Handler) -> AsyncIterator[None]:
     try:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        if is_socket(path):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         listener = bound_socket(path, 0o600)
         server = await asyncio.start_unix_server(
             lambda reader, writer: _serve(reader, writer, handler), sock=listener, limit=_LINE_LIMIT, backlog=ONE_BY_ONE
         )
         listener.listen(_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.") from error
+        raise _not_created(path, error) from error
     try:
         yield
     finally:
         server.close()
         await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _not_created(path: Path, error: OSError) -> ConfigError:
+    advice = "Name another path in zsr.toml (control), or move away what is there."
+    if not isinstance(error, FileExistsError | NotADirectoryError):
+        advice = advice_of(error)
+    return ConfigError(f"Could not create the control socket '{path}': {error.strerror or error}.", advice=advice)
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:

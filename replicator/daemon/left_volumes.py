@@ -44,9 +44,12 @@ async def release_left(settings: Settings, read: Callable[[], Cluster], guest_id
     """
     async with guest_lock_within(settings.state_dir / "locks", guest_id, _LOCK_SECONDS):
         cluster = await asyncio.to_thread(read)
-        guest = cluster.guests.get(guest_id)
-        if guest is None or guest.node == settings.node:
-            raise ConfigError(f"Guest {guest_id} does not belong to another node.", advice="See: zsr guest list.")
+        guest = cluster.guest(guest_id)
+        if guest.node == settings.node:
+            raise ConfigError(
+                f"Guest {guest_id} is this node's own: it does not belong to another node.",
+                advice="See: zsr guest list.",
+            )
         back = job_to(cluster.jobs.values(), guest, settings.node)
         there = (await ask_nodes(cluster, [guest.node], nodes, guest))[guest.node]
         if isinstance(there, ZsrError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, tzinfo
 from itertools import combinations
 
 from replicator.api.coverage import GuestCoverage
@@ -15,7 +16,7 @@ from replicator.daemon.coverage import in_words
 from replicator.doctor import catalogue
 from replicator.models import DEFAULT_KEEP, GuestId, Job
 from replicator.schedule.calendar import CalendarEvent
-from replicator.schedule.scheduler import rpo, weakness
+from replicator.schedule.scheduler import haste, rpo, weakness
 
 MOST_NAMED = 5
 """The most jobs or guests that one line names."""
@@ -68,14 +69,16 @@ def _without_job(subject: Subject, cluster: Cluster, node: str) -> Line:
     return subject.warn("This node has no job: nothing is replicated.", "zsr create-local-job ID TARGET")
 
 
-def promises(cluster: Cluster, node: str, now: float) -> list[Line]:
+def promises(cluster: Cluster, node: str, now: float, zone: tzinfo = UTC) -> list[Line]:
     """Return the lines about jobs that promise little, or what they cannot keep; ``now``: unix time."""
     subject, jobs = Subject(catalogue.PROMISES, node), own_jobs(cluster, node)
     if not jobs:
         return [_without_job(subject, cluster, node)]
     lines = [line for job in jobs if not job.disabled for line in _promise(subject, job, now)]
     own = {str(job.id) for job in jobs}
-    doubts = (each for each in doubtful_schedules(cluster) if each.removeprefix("Job ").partition(":")[0] in own)
+    doubts = (
+        each for each in doubtful_schedules(cluster, now, zone) if each.removeprefix("Job ").partition(":")[0] in own
+    )
     lines += [subject.warn(doubt, "See when it fires: zsr calendar next SPEC") for doubt in doubts]
     if off := [job.id for job in jobs if job.disabled]:
         text = f"Disabled, so nothing is promised: {few(off)}."
@@ -95,11 +98,9 @@ def promises(cluster: Cluster, node: str, now: float) -> list[Line]:
 def _promise(subject: Subject, job: Job, now: float) -> Iterator[Line]:
     if (weak := weakness(job, now)) is not None:
         yield subject.warn(weak, f"Let it run more often, or promise less: zsr update {job.id} --rpo 1d")
-    gap = CalendarEvent.parse(job.schedule).longest_gap(now)
-    if job.rpo is None or gap is None or job.rpo >= gap:
-        return
-    text = f"Job {job.id} promises a copy of at most {words(job.rpo)}, and its schedule has gaps of {words(gap)}."
-    yield subject.fail(text, f"zsr update {job.id} --rpo {compact(2 * gap)}, or let it run more often.")
+    if (broken := haste(job, now)) is not None:
+        gap = CalendarEvent.parse(job.schedule).longest_gap(now) or 0.0
+        yield subject.fail(broken, f"zsr update {job.id} --rpo {compact(2 * gap)}, or let it run more often.")
 
 
 def copies(cluster: Cluster, node: str) -> list[Line]:

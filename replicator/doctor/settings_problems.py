@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from replicator.api.problem import Problem
+from replicator.cluster.model import Cluster
 from replicator.cluster.store import open_store
 from replicator.config.problems import SettingsError
 from replicator.config.settings import Settings, cluster_settings, inspect_plugins, load_settings
@@ -30,10 +31,13 @@ def settings_problems(path: Path) -> list[str]:
 
 
 def _find_this_node(node: Settings) -> None:
+    refuse_unknown_node(node, open_store(node.cluster, node.timezone).read())
+
+
+def refuse_unknown_node(node: Settings, cluster: Cluster) -> None:
     """Refuse settings of a node that the cluster does not have."""
-    nodes = open_store(node.cluster, node.timezone).read().nodes
-    if node.node not in nodes:
-        known = ", ".join(sorted(nodes)) or "none yet"
+    if node.node not in cluster.nodes:
+        known = ", ".join(sorted(cluster.nodes)) or "none yet"
         allowed = f"there is no such node in {node.cluster.path}; known: {known}"
         raise SettingsError(node.path, [Problem("node", repr(node.node), allowed)])
 

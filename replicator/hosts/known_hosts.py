@@ -40,10 +40,13 @@ class KnownHosts:
             try:
                 text = path.read_text(errors="replace")
             except OSError as error:
-                raise ConfigError(
-                    f"The known host keys in '{path}' cannot be read: {error.strerror}.",
-                    advice="Check ssh.known_hosts in the settings, and the file's owner and rights.",
-                ) from error
+                advice = "Check ssh.known_hosts in the settings, and the file's owner and rights."
+                if isinstance(error, FileNotFoundError):
+                    advice = (
+                        "Correct ssh.known_hosts in the settings, or let zsr setup make the file and ask for the keys."
+                    )
+                what = f"The known host keys in '{path}' cannot be read: {error.strerror}."
+                raise ConfigError(what, advice=advice) from error
             self._add(known, path, text.split("\n"))
         return known
 

@@ -40,11 +40,12 @@ class CalendarError(ConfigError):
         super().__init__(f"wrong calendar event '{spec}' at character {position + 1}: expected {allowed}{hint}")
         self.spec = spec
         self.position = position
-        self.allowed = allowed
+        self.allowed = f"{allowed}{hint}"
 
     def with_caret(self) -> str:
         """Return the event with a caret under the offending character."""
-        return f"{self.spec}\n{' ' * self.position}^ expected {self.allowed}"
+        line = "".join(each if each.isprintable() else "?" for each in self.spec)
+        return f"{line}\n{' ' * self.position}^ expected {self.allowed}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 _EVERY = re.compile(r"(?:every\s+)?(\d{1,2})\s*(m|min|mins|minutes?|h|hours?)", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:at\s+)?(\d{1,2})(?::(\d\d))?\s*(am|pm)", re.IGNORECASE)
+_EVERY_DAY = re.compile(r"every\s+((?:sun|mon|tues|wednes|thurs|fri|satur)day)s?")
+_MOMENTS = {"noon": "12:00", "midnight": "0:00", "every day": "daily", "every hour": "hourly", "every week": "weekly"}
 _CRON = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = f"(?:{'|'.join(_DAYS)})"
+_KEYWORDS = ("minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "yearly")
 _CRON_FIELD = re.compile(rf"[\d*/,-]+|{_DAY}(?:[,-]{_DAY})*", re.IGNORECASE)
 
 
@@ -23,7 +27,15 @@ def meant(spec: str) -> str | None:
     if match := _CLOCK.fullmatch(text):
         hour = int(match[1]) % 12 + (12 if match[3].lower() == "pm" else 0)
         return f"{hour}:{match[2] or '00'}" if int(match[1]) <= 12 else None
-    return _of_cron(text)
+    return _of_words(text.lower()) or _of_cron(text)
+
+
+def _of_words(text: str) -> str | None:
+    """Return the event of a moment's name, of a weekday, or of a misspelt keyword."""
+    if match := _EVERY_DAY.fullmatch(text):
+        return match[1][:3]
+    close = get_close_matches(text.removeprefix("@"), _KEYWORDS, n=1, cutoff=0.75)
+    return _MOMENTS.get(text) or (close[0] if close else None)
 
 
 def _of_cron(text: str) -> str | None:

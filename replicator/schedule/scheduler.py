@@ -157,3 +157,11 @@ def weakness(job: Job, at: float) -> str | None:
         return None
     why = "its own rpo" if job.rpo is not None else f"the schedule {job.schedule}"
     return f"Job {job.id} promises only a copy of at most {words(promise)} ({why}), and nothing warns before that."
+
+
+def haste(job: Job, at: float) -> str | None:
+    """Return a sentence about a promise that its own schedule cannot keep; ``at``: unix time."""
+    gap = CalendarEvent.parse(job.schedule).longest_gap(at)
+    if job.disabled or job.removal or job.rpo is None or gap is None or job.rpo >= gap:
+        return None
+    return f"Job {job.id} promises a copy of at most {words(job.rpo)}, and its schedule has gaps of {words(gap)}."

@@ -327,6 +327,8 @@ def _not_opened(error: sqlite3.Error, path: Path) -> ZsrError:
 def as_zsr_error(error: sqlite3.Error, path: Path | None) -> ZsrError:
     """Return the zsr error that stands for an error of SQLite."""
     where = f"'{path}'" if path else "state.db"
+    if path is not None and path.is_dir():
+        return ZsrError(f"Could not use {where}: it is a folder.", advice="Move it away, or name another state_dir.")
     if "full" in str(error):
         return NoSpaceError(f"Could not write {where}: the disk is full.", advice="Free space below state_dir.")
     return ZsrError(f"Could not use {where}: {error}.", advice=_CHECK)

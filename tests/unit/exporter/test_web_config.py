@@ -128,7 +128,7 @@ def test_a_file_that_asks_for_nothing_is_right(path: Path, text: str) -> None:
         ),
         ("basic_auth_users: {a: secret}", "basic_auth_users.a", "htpasswd"),
         (f"basic_auth_users: {{'a:b': {HASH}}}", "basic_auth_users", "without colon"),
-        ("basic_auth_users: [a]", "basic_auth_users", "dictionary"),
+        ("basic_auth_users: [a]", "basic_auth_users", "a table"),
         ("[]", "", ""),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ def test_it_runs_as_a_module() -> None:
 def test_a_process_without_memory_ends_with_a_sentence(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails() -> None:
+    def fails(prog_name: str) -> None:
         raise error
 
     monkeypatch.setattr(main, "cli", fails)

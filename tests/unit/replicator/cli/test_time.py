@@ -99,8 +99,8 @@ class TestCalendar:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (("*/15", "--after", "soon"), "'soon' is neither unix seconds nor ISO 8601"),
-            (("*/15", "--after", "nan"), "'nan' is neither unix seconds nor ISO 8601"),
+            (("*/15", "--after", "soon"), "'soon' is no time: neither a date and time"),
+            (("*/15", "--after", "nan"), "'nan' is no time: neither a date and time"),
             (("*/15", "--timezone", "Europe/Wien"), "'Europe/Wien' is no time zone"),
             (("*/15", "--count", "0"), "0 is not in the range"),
             ((), "Give a calendar event"),

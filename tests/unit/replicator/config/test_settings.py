@@ -107,9 +107,7 @@ def test_an_error_names_file_key_value_and_what_is_allowed(file: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         load(file, 'node = "a"\nmax_parallel = 33')
 
-    assert str(refused.value) == (
-        f"{file}: 1 wrong setting:\n  max_parallel = 33: Input should be less than or equal to 32"
-    )
+    assert str(refused.value) == (f"{file}: 1 wrong setting:\n  max_parallel = 33: 32 or less")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def test_text_that_is_not_toml_is_reported_with_its_line(file: Path) -> None:
 def test_bytes_that_are_no_text_are_reported(file: Path) -> None:
     file.write_bytes(b'node = "\xff"')
 
-    with pytest.raises(ConfigError, match="not TOML"):
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
         load_settings(file)
 
 

@@ -193,3 +193,30 @@ async def test_a_daemon_that_dies_before_it_answers_is_reported(path: Path) -> N
     async with await asyncio.start_unix_server(die, path):
         with pytest.raises(NoDaemonError, match="ended before it answered"):
             await call(path, {"verb": "ping"})
+
+
+def put(path: Path, kind: str) -> None:
+    """Put at a path what is no socket."""
+    path.parent.mkdir()
+    match kind:
+        case "file":
+            path.write_text("precious")
+        case "folder":
+            path.mkdir()
+        case "link":
+            (path.parent / "cluster.toml").write_text("precious")
+            path.symlink_to("cluster.toml")
+
+
+def found(folder: Path) -> dict[str, str]:
+    """What each file in a folder has."""
+    return {each.name: each.read_text() for each in folder.iterdir() if each.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+async def test_what_is_no_socket_is_never_replaced(path: Path, kind: str) -> None:
+    put(path, kind)
+    before = found(path.parent)
+    with pytest.raises(ConfigError, match=r"is no socket.*Name another path in zsr.toml \(control\)"):
+        await serve_for_a_moment(path)
+    assert found(path.parent) == before

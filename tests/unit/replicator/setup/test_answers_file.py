@@ -119,7 +119,7 @@ WRONG = {
     "a URL that is none": (
         r"\Z",
         '[notify]\nname = "a"\nurl = "mailto://x:geheim"\n',
-        "notify.url = ...: an apprise URL",
+        "notify.url = ...: the mail's sender has to be an address",
     ),
     "a target that takes no message": (
         r"\Z",
