@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -80,11 +80,13 @@ def setup(file: Path | None, show_answers: bool) -> None:
 
 def _prepare(dialogue: Dialogue, existing: Existing, folder: Path, file: Path | None) -> Plan | None:
     """Return what is to be written; None if a person does not want it."""
-    facts = asyncio.run(machine_facts())
     if file is None:
+        facts = asyncio.run(machine_facts())
         gathered = Questions(dialogue, existing, facts, folder).ask()
     else:
-        gathered = _of_file(dialogue, existing, facts, folder, file)
+        text = read_toml(file, "docs/commands.md has one; zsr setup --show-answers prints one.")
+        facts = asyncio.run(machine_facts())
+        gathered = _of_file(dialogue, existing, facts, folder, (file, text))
     metrics = gathered.answers.metrics
     metrics_here = metrics is None or is_here(metrics.prometheus, facts.addresses, facts.hostname)
     plan = make_plan(gathered, existing, metrics_here=metrics_here)
@@ -98,9 +100,12 @@ def _prepare(dialogue: Dialogue, existing: Existing, folder: Path, file: Path | 
     return plan if file is not None or dialogue.yes("Write all this?", default=False) else None
 
 
-def _of_file(dialogue: Dialogue, existing: Existing, facts: Facts, folder: Path, file: Path) -> Gathered:
-    """Return the answers of a file; raises SettingsError with all that is wrong with them."""
-    answers, problems = read_answers(read_toml(file, "docs/commands.md has one; zsr setup --show-answers prints one."))
+def _of_file(
+    dialogue: Dialogue, existing: Existing, facts: Facts, folder: Path, file: tuple[Path, Mapping[str, object]]
+) -> Gathered:
+    """Return the answers of a file and its text; raises SettingsError with all that is wrong with them."""
+    path, text = file
+    answers, problems = read_answers(text)
     if answers is not None:
         verification = Verification(answers, existing, facts, folder)
         gathered = asyncio.run(verification.verify())
@@ -109,7 +114,7 @@ def _of_file(dialogue: Dialogue, existing: Existing, facts: Facts, folder: Path,
             return gathered
         problems = verification.problems
     count = f"{len(problems)} wrong answer{'s' if len(problems) > 1 else ''}"
-    raise SettingsError(file, problems, f"{file}: {count}; nothing was written:")
+    raise SettingsError(path, problems, f"{path}: {count}; nothing was written:")
 
 
 def _summary(dialogue: Dialogue, plan: Plan) -> None:
