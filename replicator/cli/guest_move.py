@@ -7,6 +7,7 @@ Guests that move). Until then a failure leaves the guest where it was; from then
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import closing
 
@@ -51,7 +52,7 @@ _READY_SECONDS = 30.0
 @click.command()
 @click.argument("guest_id", metavar="ID", type=GUEST, shell_complete=guest_ids)
 @click.argument("to", metavar="NODE", shell_complete=targets)
-@click.option("--until", metavar="SECONDS", type=click.FloatRange(0), default=10.0, show_default=True,
+@click.option("--until", metavar="SECONDS", type=click.FloatRange(0, 86400), default=10.0, show_default=True,
               help="Stop the guest when the last sync took no longer.")  # fmt: skip
 @click.option("--cancel", is_flag=True, help="Give up a move that died: the guest goes on on this node.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -63,6 +64,8 @@ def move(guest_id: GuestId, to: str, until: float, cancel: bool, yes: bool) -> N
     stop it before, and start it yourself. A failure before the hand-over leaves it here, running. Killed anywhere, the
     same command finishes.
     """
+    if math.isnan(until):
+        raise click.BadParameter("nan is no number of seconds.", param_hint="--until")
     order = _Move(settings(), guest_id, to, until)
     if not cancel and not order.is_begun and not yes and not confirmed(order.question):
         click.echo("Nothing was changed.", err=True)

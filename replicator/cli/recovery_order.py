@@ -341,8 +341,10 @@ class RecoveryOrder:
     def _conclude(self, former: str) -> None:
         """Record the recovery, notify the daemon, and print what a person has to do."""
         cluster, guest = store(self._node).read(), self._guest.id
-        back, epoch = min(each for each in cluster.jobs if each.guest == guest), cluster.guests[guest].epoch
-        note_move(self._node, GuestMoved(time.time(), back, former, self._node.node, epoch, None, recovered=True))
+        back = min((each for each in cluster.jobs if each.guest == guest), default=None)
+        if back is not None:  # its jobs may have been deleted meanwhile
+            epoch = cluster.guests[guest].epoch
+            note_move(self._node, GuestMoved(time.time(), back, former, self._node.node, epoch, None, recovered=True))
         notify_daemon(self._node)
         click.echo("Then:\n  zsr cluster push")
         for job_id, job in sorted(cluster.jobs.items()):
