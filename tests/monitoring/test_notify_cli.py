@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +22,7 @@ from replicator.errors import ConfigError
 from replicator.models import JobId
 from replicator.state.plugin_store import SqlitePluginStore
 from replicator.state.stores import State
+from tests.support.command_line import CLUSTER
 from tests.support.webhookserver import WebhookServer
 
 SECRET = "t0ken-in-path"
@@ -28,6 +31,13 @@ SECRET = "t0ken-in-path"
 async def zsr_notify_test(settings: Path, *args: str) -> Result:
     command = ["test", "--config", str(settings), *args]
     return await asyncio.to_thread(CliRunner().invoke, notify, command)
+
+
+def zsr_fails(settings: Path, *args: str) -> tuple[int, str]:
+    """Run the whole program, which prints what ``notify`` raises; its exit status and words."""
+    argv = [sys.executable, "-m", "replicator.cli.main", "notify", "test", "--config", str(settings), *args]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 def write(tmp_path: Path, *tables: str) -> Path:
@@ -94,20 +104,20 @@ async def test_without_a_name_switched_off_targets_are_left_alone(tmp_path: Path
         (f'[[notify]]\nname = "a"\nurl = "json://h/{SECRET}"\nenabled = false', "disabled"),
     ],
 )
-async def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_path: Path, text: str, said: str) -> None:
+def test_wrong_settings_exit_2_with_a_reason_and_without_the_secret(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "zsr.toml"
     path.write_text(f'node = "alpha"\n{text}')
-    result = await zsr_notify_test(path)
-    assert result.exit_code == 2
-    assert said in result.output
-    assert SECRET not in result.output
+    status, words = zsr_fails(path)
+    assert status == 2
+    assert said in words
+    assert SECRET not in words
 
 
-async def test_a_missing_file_and_an_unknown_name_exit_2(tmp_path: Path) -> None:
-    missing = await zsr_notify_test(tmp_path / "none.toml")
-    assert (missing.exit_code, "There is no file" in missing.output) == (2, True)
-    unknown = await zsr_notify_test(write(tmp_path, hook(9)), "nobody")
-    assert (unknown.exit_code, "Configured are: hook" in unknown.output) == (2, True)
+def test_a_missing_file_and_an_unknown_name_exit_2(tmp_path: Path) -> None:
+    status, words = zsr_fails(tmp_path / "none.toml")
+    assert (status, "There is no file" in words) == (2, True)
+    status, words = zsr_fails(write(tmp_path, hook(9)), "nobody")
+    assert (status, "Configured are: hook" in words) == (2, True)
 
 
 class TestLogResendAndExplain:
@@ -118,6 +128,7 @@ class TestLogResendAndExplain:
         path = tmp_path / "zsr.toml"
         top = f'node = "alpha"\nstate_dir = "{tmp_path}"\n[cluster]\npath = "{tmp_path}/cluster.toml"\n'
         path.write_text(top + "".join(f"[[notify]]\n{table}\n" for table in tables))
+        (tmp_path / "cluster.toml").write_text(CLUSTER)
         return path
 
     @pytest.fixture
