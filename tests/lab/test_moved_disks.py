@@ -11,7 +11,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import MIB, A, B
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 OTHER, MOVED = "vm-200-disk-0", "vm-200-disk-1"
 MORE = """\

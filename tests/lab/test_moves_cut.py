@@ -11,7 +11,7 @@ from tests.lab.lab import Lab, Node, NodeProcess
 from tests.lab.moving import FILES, Moving, loses_power
 from tests.lab.moving_steps import GIVING, MOVE, TAKING, WHEN, Step, dies, stands_still
 
-pytestmark = pytest.mark.sampled(24)
+pytestmark = pytest.mark.sampled(32)
 
 _SECONDS = 300.0
 

@@ -14,7 +14,7 @@ from tests.lab.moving import Moving
 from tests.lab.moving_steps import COMMITTED, GIVING, GIVING_UP, MOVE, TAKING, WHEN, Step, dies
 from tests.model.steps import STEP_NAMES
 
-pytestmark = pytest.mark.sampled(9)
+pytestmark = pytest.mark.sampled(15)
 
 
 def test_every_step_is_one_of_the_model() -> None:

@@ -10,7 +10,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import FS, A, B
 
-pytestmark = pytest.mark.sampled(2)
+pytestmark = pytest.mark.sampled(5)
 
 
 class Gone(Holdings):

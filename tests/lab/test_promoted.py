@@ -13,7 +13,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.losses import KEEP, Holdings
 from tests.lab.scenario import MIB, A, B
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 OUTSIDE = "tank/theirs"
 OTHER = "vm-200-disk-0"

@@ -13,7 +13,7 @@ from tests.support.pages import ROOT
 from tests.support.pools import Pools
 from tests.support.recovered import Recovered
 
-pytestmark = pytest.mark.sampled(2)
+pytestmark = pytest.mark.sampled(4)
 
 ON = ("guest", "recover", "100", "--on", "beta")
 ALL = ("guest", "recover", "--all-of", "alpha")

@@ -22,7 +22,7 @@ from tests.support.pools import Pools
 from tests.support.recovered import RUN, Recovered
 from tests.support.verbs_env import NAME
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(6)
 
 SECOND, CHILD = "subvol-100-disk-1", f"{NAME}/child"
 ALL = (NAME, SECOND, CHILD)

@@ -14,7 +14,7 @@ from tests.support.pools import Pools
 from tests.support.recovered import RUN
 from tests.support.verbs_env import NAME
 
-pytestmark = pytest.mark.sampled(2)
+pytestmark = pytest.mark.sampled(4)
 
 
 class DiedError(BaseException):
