@@ -50,7 +50,7 @@ RETURNING = [
     Step("take", "set aside", "replicator.guests.older_set:keep_aside", 2),
     Step("take", "clone", "replicator.guests.older_set:clone_unmounted"),
     Step("take", "promote", "replicator.zfs.client:ZfsClient.promote", 2),
-    Step("take", "fork", "replicator.zfs.client:ZfsClient.snapshot", 2),
+    Step("take", "fork", "replicator.zfs.client:ZfsClient.snapshot"),
 ]
 """The return to an older set, by which a recovery begins to take the guest."""
 COMMITTED = 5
