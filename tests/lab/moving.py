@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.lab.lab import Node
 from tests.lab.losses import KEEP, Holdings
+from tests.lab.node_files import share_files
 from tests.lab.scenario import FS, A
 
-FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
 GUEST = f"""#!/bin/sh
 # A guest: it appends numbers to a file of its filesystem, and holds its zvol open.
 pid=/run/guest-100.pid
@@ -44,9 +44,7 @@ class Moving(Holdings):
         self.well()
         old, new = self.source, self.target
         self.cluster('node = "node1"\n', f'node = "node1"\n{RUNTIME}')
-        settings, cluster = (old.read(path) for path in FILES)
-        new.write(FILES[0], settings.replace('node = "node1"', 'node = "node2"'))
-        new.write(FILES[1], cluster)
+        share_files(old, new)
         for node in (old, new):
             node.write("/usr/local/bin/guest-100", GUEST)
             node.run("chmod 755 /usr/local/bin/guest-100")

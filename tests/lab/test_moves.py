@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.moving import FILES, RUNTIME, Moving
+from tests.lab.moving import RUNTIME, Moving
+from tests.lab.node_files import FILES
 from tests.lab.scenario import A
 
 pytestmark = pytest.mark.sampled(9)

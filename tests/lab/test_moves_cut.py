@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.lab import Lab, Node, NodeProcess
-from tests.lab.moving import FILES, Moving, loses_power
+from tests.lab.moving import Moving, loses_power
 from tests.lab.moving_steps import GIVING, MOVE, TAKING, WHEN, Step, dies, stands_still
+from tests.lab.node_files import FILES
 
 pytestmark = pytest.mark.sampled(32)
 

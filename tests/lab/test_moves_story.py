@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.moving import FILES, Moving
+from tests.lab.moving import Moving
+from tests.lab.node_files import FILES, kept_files, put_back
 from tests.lab.scenario import FS, A
 
 pytestmark = pytest.mark.sampled(9)
@@ -53,7 +54,7 @@ def test_a_guest_that_moved_and_was_recovered_and_whose_node_came_back_lost_what
     assert diverged(node1) == diverged(node3) == []
     promised = len(guest.numbers(node2))
     node2.run(f"until [ $(wc -l </tank/data/{FS}/numbers) -gt {promised + 20} ]; do sleep 0.1; done; zpool sync")
-    kept = [node2.read(path) for path in FILES]
+    kept = kept_files(node2)
     node2.crash()
 
     replicas = json.loads(node3.zsr("guest", "replicas", "100", "--format", "json", check=False).stdout)["replicas"]
@@ -81,8 +82,7 @@ def test_a_guest_that_moved_and_was_recovered_and_whose_node_came_back_lost_what
 def comes_back(guest: Moving, node2: Node, kept: list[str], taker: Node, back: str) -> None:
     """The dead node boots with its old files, and becomes a target of the one that took the guest."""
     node2.start()
-    for path, text in zip(FILES, kept, strict=True):
-        node2.write(path, text)
+    put_back(node2, kept)
     last = guest.numbers(node2)[-1]
     taker.zsr("cluster", "push", "--yes")
     node2.zsr("guest", "release", "100")

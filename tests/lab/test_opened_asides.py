@@ -10,12 +10,12 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
+from tests.lab.node_files import kept_files, put_back, share_files
 from tests.lab.scenario import FS, A, Scenario
 from tests.lab.two_nodes import on_two_nodes
 
 pytestmark = pytest.mark.sampled(5)
 
-FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
 CHILD = f"{FS}/var lib"
 SPACED = "vm-100-old disk"
 
@@ -51,8 +51,7 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     node1.run(f"zfs create -o canmount=noauto 'tank/data/{CHILD}' && zfs mount 'tank/data/{CHILD}'")
     guest.job("--keep", "10")
     guest.well()
-    node2.write(FILES[0], node1.read(FILES[0]).replace('node = "node1"', 'node = "node2"'))
-    node2.write(FILES[1], node1.read(FILES[1]))
+    share_files(node1, node2)
     return guest
 
 
@@ -68,14 +67,13 @@ def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back
     old.run("echo 600 >/sys/module/zfs/parameters/zfs_txg_timeout; zpool sync")
     old.run("; ".join(write.format(place) for place in places.values()))  # this is in that alone
     written = {name: checksum(old, place) for name, place in places.items()}
-    kept = [old.read(path) for path in FILES]
+    kept = kept_files(old)
     old.crash()
 
     new.zsr("guest", "recover", "100", "--force", "--yes")
     new.run(f"echo new >/tank/data/{FS}/new")
     old.start()
-    for path, text in zip(FILES, kept, strict=True):
-        old.write(path, text)
+    put_back(old, kept)
     new.zsr("cluster", "push", "--yes", "--force")
     old.zsr("guest", "release", "100")
     new.zsr("adopt", "100-0", "--yes")

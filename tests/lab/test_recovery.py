@@ -8,33 +8,29 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
+from tests.lab.node_files import kept_files, put_back, share_files
 from tests.lab.scenario import FS, A
 
 pytestmark = pytest.mark.sampled(9)
-
-FILES = ("/etc/zsr/zsr.toml", "/etc/zsr/cluster.toml")
 
 
 @pytest.fixture
 def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     """A zvol and a filesystem that were replicated, and the same cluster file on both nodes."""
     guest = Holdings(lab, node1, node2).replicated_once()
-    settings, cluster = (node1.read(path) for path in FILES)
-    node2.write(FILES[0], settings.replace('node = "node1"', 'node = "node2"'))
-    node2.write(FILES[1], cluster)
+    share_files(node1, node2)
     return guest
 
 
 def test_with_its_daemon_the_old_node_becomes_a_target_by_itself(guest: Holdings) -> None:
     old, new = guest.source, guest.target
     old.run(f"echo last >/tank/data/{FS}/last && sync && zpool sync")
-    kept = [old.read(path) for path in FILES]
+    kept = kept_files(old)
     old.crash()
     new.zsr("guest", "recover", "100", "--force", "--yes")
     new.run(f"echo new >/tank/data/{FS}/new && zpool sync")
     old.start()
-    for path, text in zip(FILES, kept, strict=True):
-        old.write(path, text)
+    put_back(old, kept)
 
     guest.source, guest.target = new, old
     guest.daemon()
@@ -54,7 +50,7 @@ def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(g
     promised = guest.checksums(new)
     guest.write(A, 1)
     old.run(f"echo last >/tank/data/{FS}/last && sync && zpool sync")
-    kept = [old.read(path) for path in FILES]
+    kept = kept_files(old)
 
     alive = new.zsr("guest", "recover", "100", "--force", "--yes", check=False)
     assert "which answers node2: it is not dead" in alive.stderr
@@ -68,8 +64,7 @@ def test_a_guest_goes_on_after_a_power_cut_and_the_old_node_becomes_its_target(g
     new.run(f"echo new >/tank/data/{FS}/new && dd if=/dev/urandom of=/dev/zvol/tank/data/{A} bs=1M count=1 status=none")
 
     old.start()
-    for path, text in zip(FILES, kept, strict=True):
-        old.write(path, text)
+    put_back(old, kept)
     old.zsr("run", "--id", "100-0", check=False)
     assert json.loads(old.zsr("status", "--format", "json").stdout)[0]["error_class"] == "superseded"
     assert old.read(f"/tank/data/{FS}/last") == "last\n"

@@ -9,8 +9,9 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.losses import Holdings
-from tests.lab.moving import FILES, loses_power
+from tests.lab.moving import loses_power
 from tests.lab.moving_steps import RETURNING, WHEN, Step, stands_still
+from tests.lab.node_files import kept_files, put_back, share_files
 from tests.lab.scenario import FS, A
 
 pytestmark = pytest.mark.sampled(9)
@@ -38,9 +39,7 @@ class Spoilt(Holdings):
                 self.write(name, 1)
             self.well()
         self.spoilt = self.checksums(new)
-        settings, cluster = (old.read(path) for path in FILES)
-        new.write(FILES[0], settings.replace('node = "node1"', 'node = "node2"'))
-        new.write(FILES[1], cluster)
+        share_files(old, new)
         old.run(f"echo last | tee /tank/data/{FS}/last /tank/data/{CHILD}/last | dd of=/dev/zvol/tank/data/{A} "
                 "conv=notrunc,fsync,sync status=none && zpool sync")  # fmt: skip
         return self
@@ -83,8 +82,7 @@ class Spoilt(Holdings):
         """Let the old node come back with its files, and swap source and target."""
         self.source, self.target = self.target, self.source
         self.target.start()
-        for path, text in zip(FILES, kept, strict=True):
-            self.target.write(path, text)
+        put_back(self.target, kept)
 
     def words_on(self, aside: str) -> str:
         """What the old node wrote last, in what it kept aside."""
@@ -111,7 +109,7 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Spoilt:
 
 def test_the_guest_goes_on_from_it_and_the_old_node_becomes_its_target(guest: Spoilt) -> None:
     old, new = guest.begin(shared=True).source, guest.target
-    kept, before = [old.read(path) for path in FILES], guest.guids(new)
+    kept, before = kept_files(old), guest.guids(new)
     old.crash()
     said = new.zsr(*guest.recover()).stdout
     assert "full copy" not in said
@@ -143,7 +141,7 @@ def test_the_guest_goes_on_from_it_and_the_old_node_becomes_its_target(guest: Sp
 
 def test_an_old_node_that_has_nothing_as_old_gets_a_full_copy_that_was_announced(guest: Spoilt) -> None:
     old, new = guest.begin(shared=False).source, guest.target
-    kept, before = [old.read(path) for path in FILES], guest.guids(new)
+    kept, before = kept_files(old), guest.guids(new)
     old.crash()
     said = new.zsr(*guest.recover()).stdout
     assert "begins with a full copy" in said
