@@ -138,10 +138,14 @@ class Copies:
         Raises:
             ZsrError: it was not written, or that is not known.
         """
-        if isinstance(other := self.others[name], ZsrError):
-            raise other
+        other = self._other(name)
         if other.copy is None or other.copy.digest != self.ours.digest:
             await replace_file(nodes.client(name).host, str(self.node.cluster.path), self.ours.text, other.copy)
+
+    def _other(self, name: str) -> OtherCopy:
+        if isinstance(other := self.others[name], ZsrError):
+            raise other
+        return other
 
     async def write(self, nodes: Nodes, names: Sequence[str]) -> list[ZsrError | None]:
         """Write this node's file to nodes, and what it came from; return for each of them why that failed."""
@@ -156,8 +160,7 @@ class Copies:
     async def _write(self, nodes: Nodes, name: str, history: str) -> None:
         """Write the file first: a history that says that a file came from another one must never be ahead of it."""
         await self.write_file(nodes, name)
-        if isinstance(other := self.others[name], ZsrError):
-            raise other
+        other = self._other(name)
         if other.history is None or other.history.digest != digest_of(history):
             path = str(history_path(self.node.cluster.path))
             await replace_file(nodes.client(name).host, path, history, other.history)

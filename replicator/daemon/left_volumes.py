@@ -77,7 +77,7 @@ async def take_void_claims_back(
         guest = cluster.guests.get(guest_id)
         if guest is None or guest.node == settings.node:
             return []
-        here = (await ask_nodes(cluster, [settings.node], nodes))[settings.node]
+        here = (await ask_nodes(cluster, [settings.node], nodes, guest))[settings.node]
         if isinstance(here, ZsrError):
             raise here
         volumes = volumes_of(guest, cluster.storages.values(), settings.node, here)

@@ -17,6 +17,7 @@ from replicator.replication.progress import Log
 from replicator.replication.streams import remembered_limits, remembering
 from replicator.zfs import commands, errors, output
 from replicator.zfs.client import ZfsClient
+from replicator.zfs.dataset_names import device_of
 from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute, execute_all
 from replicator.zfs.fence import Fence
 from replicator.zfs.model import Dataset
@@ -63,7 +64,7 @@ async def open_volumes(client: ZfsClient, replicas: Sequence[Dataset], fork: str
     volumes = {each.name: each for each in sorted(replicas, key=lambda replica: replica.name)}  # parents first
     await client.set_together([*volumes], {"readonly": "off"})
     await _inherit(client, [*volumes], "com.sun:auto-snapshot", "let tools snapshot it again")
-    places = {name: f"/dev/zvol/{name}" for name, each in volumes.items() if each.is_volume}
+    places = {name: device_of(name) for name, each in volumes.items() if each.is_volume}
     filesystems = [name for name in volumes if name not in places]
     await _let_mount(client, filesystems, fork)
     places |= await _mounted(client, filesystems, log)

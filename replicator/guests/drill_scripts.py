@@ -11,14 +11,15 @@ import re
 from collections.abc import Sequence
 
 from replicator.models import JobId
+from replicator.zfs.dataset_names import device_of
 
 OUTPUT_BYTES = 8192
 """Bytes of a check's output that are kept, from its end."""
 
 _WAIT = """
-name=$1 n=0
-while [ ! -e "/dev/zvol/$name" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
-dev=$(readlink -f "/dev/zvol/$name")
+place=$1 n=0
+while [ ! -e "$place" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+dev=$(readlink -f "$place")
 [ -b "$dev" ] || exit 0
 """
 PROBE = (
@@ -37,7 +38,7 @@ done
 exit 0
 """
 )
-"""Prints the device of the zvol $1, and the filesystems that are found in it, without opening it to write."""
+"""Prints the device at the place $1, and the filesystems that are found in it, without opening it to write."""
 
 _PART = """
 dev=$1 offset=$2 length=$3
@@ -84,7 +85,7 @@ exit 0
 
 def probe(dataset: str) -> list[str]:
     """Look what is in a zvol; `drill_checks.disk_of` reads the answer."""
-    return ["sh", "-c", PROBE, "zsr", dataset]
+    return ["sh", "-c", PROBE, "zsr", device_of(dataset)]
 
 
 def check_part(device: str, offset: int, length: int, program: Sequence[str]) -> list[str]:

@@ -14,7 +14,6 @@ from shlex import quote
 from replicator.errors import (
     ConfigError,
     DivergedError,
-    EncryptionError,
     StorageMissingError,
     SupersededError,
     TargetActiveError,
@@ -26,6 +25,7 @@ from replicator.guests.older_set import ChosenSet, claims_for, go_back, is_behin
 from replicator.models import Guest, JobId, Storage, Volume
 from replicator.replication.branches import is_others
 from replicator.replication.guest_replicas import Answers
+from replicator.replication.keys import refuse_locked_dataset
 from replicator.replication.progress import Log
 from replicator.replication.provenance import sets_of
 from replicator.replication.restore_points import Replicas, heads
@@ -246,16 +246,7 @@ def _refuse_unfit(node: str, replica: Dataset) -> None:
             node=node,
             advice="If it is to be the guest, set guests.ID.node by hand (docs/replication.md, Owner and epoch).",
         )
-    _refuse_locked(node, replica)
-
-
-def _refuse_locked(node: str, replica: Dataset) -> None:
-    if replica.key_loaded is False:
-        raise EncryptionError(
-            f"The key of '{replica.name}' on {node} is not loaded.",
-            node=node,
-            advice=f"Load it: zfs load-key {quote(replica.encryption_root or replica.name)}.",
-        )
+    refuse_locked_dataset(replica, node)
 
 
 async def become_guest(
@@ -285,7 +276,7 @@ async def become_guest(
     if chosen is None:
         _refuse_differing(fence.job, now, node)
     for each in now:
-        _refuse_locked(node.node, each)
+        refuse_locked_dataset(each, node.node)
     if chosen is not None:
         now = await go_back(fence, now, chosen, node, log)
     await open_volumes(node, now, fork_name(fence), log)

@@ -17,6 +17,7 @@ from replicator.guests.mounts import mount
 from replicator.guests.recovery import volumes_of
 from replicator.ids import entry_of
 from replicator.models import Guest, Storage, Volume
+from replicator.replication.keys import refuse_locked_dataset
 from replicator.replication.plan import VolumePair
 from replicator.replication.prepare_target import keep_aside
 from replicator.replication.progress import Log
@@ -52,7 +53,10 @@ async def make_read_only(node: ZfsClient, volumes: Sequence[Dataset], *, is_off:
     """
     await _refuse_open(node, [each for each in volumes if each.is_volume], is_off=is_off)
     await _unmount(node, [each.name for each in volumes if each.mounted])
-    await replay_intent_logs(node, [each.name for each in volumes if each.mounted is False and each.readonly is False])
+    closed = [each for each in volumes if each.mounted is False and each.readonly is False]
+    for each in closed:
+        refuse_locked_dataset(each, node.node)
+    await replay_intent_logs(node, [each.name for each in closed])
     await node.set_together(sorted(each.name for each in volumes if each.readonly is not True), {"readonly": "on"})
     await _refuse_open(node, volumes, is_off=is_off)
 

@@ -7,12 +7,23 @@ wrapping that the source has then. Any other encrypted replica has a key of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from replicator.errors import EncryptionError
 from replicator.job_choices import Encryption
 from replicator.models import Job
 from replicator.replication.plan import CloneFromDiverged, Full, Incremental, VolumePair
 from replicator.zfs.model import Dataset
+
+
+def refuse_locked_dataset(dataset: Dataset, node: str) -> None:
+    """Raise EncryptionError if the key of a dataset on a node is not loaded."""
+    if dataset.key_loaded is False:
+        raise EncryptionError(
+            f"The key of '{dataset.name}' on node {node} is not loaded, so it cannot be read.",
+            node=node,
+            advice=f"Load it there: zfs load-key {quote(dataset.encryption_root or dataset.name)}.",
+        )
 
 
 def is_raw(job: Job, action: Full | Incremental) -> bool:

@@ -12,14 +12,15 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from replicator.errors import ConfigError, EncryptionError, NetworkError, StorageMissingError, ZfsError, ZsrError
+from replicator.errors import ConfigError, NetworkError, StorageMissingError, ZfsError, ZsrError
 from replicator.models import Job, JobId, Storage
 from replicator.replication.destruction import decide_clone
+from replicator.replication.keys import refuse_locked_dataset
 from replicator.replication.provenance import opened_mark
 from replicator.replication.restore_points import RestorePoint
 from replicator.zfs import commands
 from replicator.zfs.client import ZfsClient
-from replicator.zfs.dataset_names import DIVERGED_DATASET, OPENED_SUFFIX, aside_stem, owning_path
+from replicator.zfs.dataset_names import DIVERGED_DATASET, OPENED_SUFFIX, aside_stem, device_of, owning_path
 from replicator.zfs.execution import COMMAND_TIMEOUT_SECONDS, execute
 from replicator.zfs.model import Dataset
 
@@ -121,7 +122,7 @@ async def open_clone(of: Dataset, snapshot: str, name: str, marks: Mapping[str, 
     Raises:
         EncryptionError: its key is not loaded; nothing was done. ZsrError: it could not be cloned, mounted or seen.
     """
-    refuse_locked(of, target.node)
+    refuse_locked_dataset(of, target.node)
     own = {"readonly": "on", "com.sun:auto-snapshot": "false", **marks}
     if not of.is_volume:  # it is a guest's: no program and no device of it may be of use on this node
         place = place_of(name, MOUNTED_BELOW, is_volume=False)
@@ -130,20 +131,9 @@ async def open_clone(of: Dataset, snapshot: str, name: str, marks: Mapping[str, 
     await make_usable((await target.inventory(name, depth=0)).datasets[name], target)
 
 
-def refuse_locked(dataset: Dataset, node: str) -> None:
-    """Raise EncryptionError if the key of a dataset is not loaded."""
-    if dataset.key_loaded is False:
-        root = dataset.encryption_root or dataset.name
-        raise EncryptionError(
-            f"The key of '{dataset.name}' on node {node} is not loaded, so it cannot be read.",
-            node=node,
-            advice=f"Load it there: zfs load-key {shlex.quote(root)}.",
-        )
-
-
 async def make_usable(clone: Dataset, target: ZfsClient) -> None:
     """Mount the filesystem of a clone, or wait until udev has made its device; raises ZsrError if that fails."""
-    refuse_locked(clone, target.node)
+    refuse_locked_dataset(clone, target.node)
     if not clone.is_volume:
         if clone.mounted is False:
             await execute(target, commands.mount(clone.name), f"mount '{clone.name}'")
@@ -186,8 +176,5 @@ async def close_clone(opened: Opened, mark: str, target: ZfsClient) -> None:
 
 
 def place_of(name: str, below: str, *, is_volume: bool) -> str:
-    """Return the device of a zvol, or the mount point ``below`` a folder of a filesystem.
-
-    In the name of a device udev has ``+`` for a space.
-    """
-    return f"/dev/zvol/{name.replace(' ', '+')}" if is_volume else f"{below}/{name.rpartition('/')[2]}"
+    """Return the device of a zvol, or the mount point ``below`` a folder of a filesystem."""
+    return device_of(name) if is_volume else f"{below}/{name.rpartition('/')[2]}"

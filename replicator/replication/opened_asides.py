@@ -15,7 +15,8 @@ from replicator.models import Storage
 from replicator.replication.asides import aside_of, is_diverged_data
 from replicator.replication.destruction import decide_opened
 from replicator.replication.diverged import DivergedReplica, clones_for_reading, find_diverged, path_of_aside
-from replicator.replication.opened import Opened, close_clone, make_usable, open_clone, opened_as, refuse_locked
+from replicator.replication.keys import refuse_locked_dataset
+from replicator.replication.opened import Opened, close_clone, make_usable, open_clone, opened_as
 from replicator.replication.provenance import OPENED_ASIDE
 from replicator.zfs import commands, output
 from replicator.zfs.client import ZfsClient
@@ -111,7 +112,7 @@ def _refuse_another(kept: DivergedReplica, opened: Opened, snapshot: str | None)
 
 async def _snapshot_to_read(dataset: Dataset, snapshot: str | None, now: float, node: ZfsClient) -> str:
     """Return the name of the snapshot of a diverged replica that a person reads; it is taken where there is none."""
-    refuse_locked(dataset, node.node)
+    refuse_locked_dataset(dataset, node.node)
     if snapshot is not None:
         if dataset.named(snapshot) is None:
             raise ConfigError(

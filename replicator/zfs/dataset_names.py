@@ -62,6 +62,11 @@ class AsideName:
     holds: Holds
 
 
+def device_of(zvol: str) -> str:
+    """Return the device of a zvol, in whose name udev has ``+`` for a space."""
+    return f"/dev/zvol/{zvol.replace(' ', '+')}"
+
+
 def aside_name(path: str, volume: str, time: float | None, holds: Holds = Holds.DIVERGED) -> str:
     """Return the name of a volume's replica that is set aside at a time (unix seconds; None: TIME stands for it)."""
     return f"{aside_stem(path, volume)}-{'TIME' if time is None else int(time)}{_SUFFIXES[holds]}"

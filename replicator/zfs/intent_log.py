@@ -16,11 +16,14 @@ _MOUNT_ONCE = """
 place=$(mktemp -d) || exit
 status=0
 for dataset; do
-    mount -t zfs -o ro,zfsutil "$dataset" "$place" && umount "$place" || { status=$?; break; }
+    how=ro,zfsutil
+    [ "$(zfs get -Ho value mountpoint "$dataset")" != legacy ] || how=ro
+    mount -t zfs -o "$how" "$dataset" "$place" && umount "$place" || { status=$?; break; }
 done
 rmdir "$place"
 exit $status
 """
+"""ZFS mounts a filesystem with a legacy mount point, as incus has them, without ``zfsutil``, and all others with it."""
 
 
 async def replay_intent_logs(node: ZfsClient, filesystems: Sequence[str]) -> None:

@@ -56,9 +56,19 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
 
 
 @on_two_nodes
-@pytest.mark.parametrize("only", [False, True], ids=["after what was written before", "which is all"])
-def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back(guest: Holdings, only: bool) -> None:
+@pytest.mark.parametrize(
+    ("only", "legacy"),
+    [(False, False), (True, False), (True, True)],
+    ids=["after what was written before", "which is all", "which is all, where the mount point is legacy"],
+)
+def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back(
+    guest: Holdings, only: bool, legacy: bool
+) -> None:
     old, new = guest.source, guest.target
+    if legacy:
+        name = f"'tank/data/{CHILD}'"
+        old.run(f"zfs unmount {name} && zfs set mountpoint=legacy {name}")
+        old.run(f"mkdir -p '/tank/data/{CHILD}' && mount -t zfs {name} '/tank/data/{CHILD}'")
     places = {A: device(f"tank/data/{A}"), FS: f"/tank/data/{FS}/last", CHILD: f"'/tank/data/{CHILD}/last'"}
     write = "dd if=/dev/urandom of={} bs=64k count=1 conv=notrunc,fsync oflag=sync status=none"
     old.run("; ".join(write.format(place) for place in places.values()))  # from now on each has an intent log
