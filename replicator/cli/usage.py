@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in sentences: what was typed, what is allowed, and what was probably meant.
+"""Sentences about a wrong command line: the wrong word, the right ones, and the one that a person probably meant.
 
 One place for all commands: click finds what is wrong, and its words are completed or replaced here.
 """
@@ -17,7 +17,7 @@ from replicator.ids import JobId, parse_guest
 
 _LONGEST_WORD = 80
 _OVERRIDABLE = frozenset({"--config", "--format", "--timeout", "--log-level", "--log-format"})
-"""Options that say how, not what: an alias may have one, and what is typed behind it counts."""
+"""Options that say how, not what: an alias may have one, and a later one counts."""
 _SURELY, _PERHAPS = 0.7, 0.6
 """How alike two words are of which one is a slip for the other (difflib): `creat` is no `read`."""
 _UNKNOWN_COMMAND = re.compile(r"No such command '(?P<word>.*?)'\.", re.DOTALL)
@@ -125,7 +125,7 @@ def refuse_twice(command: click.Command, words: Sequence[str], parent: click.Con
 
     Args:
         command: the command, or the group of the command.
-        words: what is typed behind it.
+        words: those behind it.
         parent: the context in which it is typed.
     """
     ctx = click.Context(command, parent=parent, info_name=command.name, **command.context_settings)

@@ -12,7 +12,7 @@ NO_NETWORK = "off"
 
 
 def checked_address(value: str) -> str:
-    """Return the address of a node if it is one; raises ValueError with what is allowed."""
+    """Return the address of a node if it is one; raises ValueError, which says what may stand there."""
     if "[" in value or "]" in value:
         raise ValueError("an IPv6 address without brackets, like 'fd00::12'; its port is a key of its own: port")
     if re.fullmatch(r"[0-9.]+", value) and not _is_ip(value):
@@ -31,14 +31,14 @@ def _is_ip(value: str) -> bool:
 
 
 def checked_user(value: str) -> str:
-    """Return the name of a user if it is one; raises ValueError with what is allowed."""
+    """Return the name of a user if it is one; raises ValueError, which says what may stand there."""
     if not re.fullmatch(r"[^\s-]\S*", value):
         raise ValueError("the name of one user, like 'root'")
     return value
 
 
 def checked_network(value: str) -> str:
-    """Return a network in CIDR notation, or `NO_NETWORK`; raises ValueError with what is allowed."""
+    """Return a network in CIDR notation, or `NO_NETWORK`; raises ValueError, which says what may stand there."""
     if value != NO_NETWORK:
         parse_network(value)
     return value

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, in the words of those who write settings: what is allowed instead. Pure."""
+"""The errors that pydantic finds, in the words of those who write settings: which values a key may have. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALLOWED = {
     "string_too_long": "text of at most {max_length} characters",
     "too_short": "a list that is not empty",
 }
-"""What is allowed, for pydantic's types of errors; ``{...}`` is from an error's context."""
+"""The allowed values, by pydantic's type of error; ``{...}`` is from an error's context."""
 
 _NUMBERS = frozenset({"float_type", "float_parsing", "int_type", "int_parsing", "int_from_float"})
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from replicator.common.files import FileText, digest_of
+from replicator.common.files import LARGEST_FILE, FileText, digest_of
 from replicator.errors import BusyError, ConfigError
 from replicator.hosts.host import Host
 
 FILE_TIMEOUT_SECONDS = 30.0
 _LOCK_SECONDS = 10
-_MOST_BYTES = 16 * 1024 * 1024
 
-_READ = f'[ -e "$1" ] || exit 0; sha256sum <"$1" && head -c {_MOST_BYTES} "$1"'
+_READ = f'[ -e "$1" ] || exit 0; sha256sum <"$1" && head -c {LARGEST_FILE} "$1"'
 _LOCKED, _CHANGED, _DAMAGED = 75, 76, 77
 _REPLACE = f"""
 set -e

@@ -55,6 +55,26 @@ def guest(lab: Lab, node1: Node, node2: Node) -> Holdings:
     return guest
 
 
+def read_from_asides(guest: Holdings) -> dict[str, str]:
+    """Open all that is kept aside, and try to destroy it; the checksums of what was written last, by volume."""
+    found: dict[str, str] = {}
+    for aside in (each["dataset"] for each in asides(guest)):
+        name = CHILD if "var lib" in aside else FS if FS in aside else A
+        place = opened(guest, aside)
+        assert name not in found
+        found[name] = checksum(guest.target, place if name == A else f"{place}/last")
+        assert guest.source.zsr("diverged", "destroy", "node1", aside, "--yes", check=False).returncode == 2
+    return found
+
+
+def mount_by_hand(node: Node) -> None:
+    """Give the child a legacy mount point, and mount it at its place."""
+    name, place = f"'tank/data/{CHILD}'", f"'/tank/data/{CHILD}'"
+    node.run(
+        f"zfs unmount {name} && zfs set mountpoint=legacy {name} && mkdir -p {place} && mount -t zfs {name} {place}"
+    )
+
+
 @on_two_nodes
 @pytest.mark.parametrize(
     ("only", "legacy"),
@@ -66,9 +86,7 @@ def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back
 ) -> None:
     old, new = guest.source, guest.target
     if legacy:
-        name = f"'tank/data/{CHILD}'"
-        old.run(f"zfs unmount {name} && zfs set mountpoint=legacy {name}")
-        old.run(f"mkdir -p '/tank/data/{CHILD}' && mount -t zfs {name} '/tank/data/{CHILD}'")
+        mount_by_hand(old)
     places = {A: device(f"tank/data/{A}"), FS: f"/tank/data/{FS}/last", CHILD: f"'/tank/data/{CHILD}/last'"}
     write = "dd if=/dev/urandom of={} bs=64k count=1 conv=notrunc,fsync oflag=sync status=none"
     old.run("; ".join(write.format(place) for place in places.values()))  # from now on each has an intent log
@@ -90,14 +108,7 @@ def test_what_a_node_wrote_last_before_its_power_was_cut_is_read_when_it_is_back
     guest.source, guest.target = new, old
     guest.well(within=2)
 
-    for aside in (each["dataset"] for each in asides(guest)):
-        name = CHILD if "var lib" in aside else FS if FS in aside else A
-        place = opened(guest, aside)
-        found = checksum(old, place if name == A else f"{place}/last")
-        assert (name, found) == (name, written[name])
-        assert new.zsr("diverged", "destroy", "node1", aside, "--yes", check=False).returncode == 2
-        del written[name]
-    assert written == {}
+    assert read_from_asides(guest) == written
 
     guest.well()
     for aside in (each["dataset"] for each in asides(guest)):
